@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics: what is read out of a record, under which name, in which unit.
+
+A new metric is one definition here and its name in METRICS; JSON and CSV then have it, and a line in report/columns.py
+puts it into the tables. The key is public (it names the metric in JSON and CSV) and says the unit; it does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bpfbench.model import FioResult, Record, SystemLoad, TracerSummary, TracerUsage
+
+Reader = Callable[[Record], float | None]
+"""Reads a metric; None where this trial does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number that every trial may have."""
+
+    key: str
+    meaning: str
+    read: Reader
+    versus_vanilla: bool = False
+    """Whether vanilla has it too, so that it can be compared."""
+
+
+T = TypeVar("T")
+
+
+def _where_present(part: Callable[[Record], T | None], value: Callable[[T], float | None]) -> Reader:
+    """Read `value` from a part of the record, or nothing where the record lacks the part."""
+
+    def read(record: Record) -> float | None:
+        found = part(record)
+        return None if found is None else value(found)
+
+    return read
+
+
+def _fio(value: Callable[[FioResult], float | None]) -> Reader:
+    return _where_present(lambda record: record.fio, value)
+
+
+def _load(value: Callable[[SystemLoad], float | None]) -> Reader:
+    return _where_present(lambda record: record.load, value)
+
+
+def _idle(value: Callable[[SystemLoad], float | None]) -> Reader:
+    return _where_present(lambda record: record.idle, value)
+
+
+def _summary(value: Callable[[TracerSummary], float | None]) -> Reader:
+    return _where_present(lambda record: record.summary, value)
+
+
+def _usage(value: Callable[[TracerUsage], float | None]) -> Reader:
+    return _where_present(lambda record: record.usage, value)
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None
+
+
+def loss_percent(summary: TracerSummary, cause: str) -> float | None:
+    """Events lost by one cause in per cent of those intercepted; None where the tracer cannot count the cause."""
+    lost = summary.lost.get(cause)
+    return None if lost is None else _ratio(100 * lost, summary.intercepted_total)
+
+
+def _offered_events_per_s(record: Record) -> float | None:
+    if record.summary is None or record.fio is None:
+        return None
+    return _ratio(record.summary.intercepted_total, record.fio.runtime_s)
+
+
+def _tracer_cpu_percent(record: Record) -> float | None:
+    usage = record.usage
+    if usage is None or usage.workload_user_s is None or usage.workload_system_s is None or record.fio is None:
+        return None
+    return _ratio(100 * (usage.workload_user_s + usage.workload_system_s), record.fio.runtime_s)
+
+
+RUNTIME = Metric("runtime_s", "fio's runtime", _fio(lambda fio: fio.runtime_s), versus_vanilla=True)
+THROUGHPUT = Metric(
+    "throughput_bytes_per_s",
+    "fio's throughput, reads and writes of all processes together",
+    _fio(lambda fio: fio.throughput_bytes_per_s),
+    versus_vanilla=True,
+)
+LATENCY = Metric(
+    "latency_mean_us",
+    "fio's mean latency, submission to completion",
+    _fio(lambda fio: fio.latency_mean_us),
+    versus_vanilla=True,
+)
+LATENCY_P99 = Metric(
+    "latency_p99_us",
+    "99th percentile of fio's completion latency",
+    _fio(lambda fio: fio.latency_percentiles_us.get("99.000000")),
+    versus_vanilla=True,
+)
+CPU = Metric(
+    "cpu_percent",
+    "user and system CPU time of the whole machine while fio ran, in per cent of all CPUs",
+    _load(lambda load: load.cpu_percent),
+    versus_vanilla=True,
+)
+MEMORY = Metric(
+    "memory_bytes",
+    "memory in use (used and buffers) on the whole machine while fio ran",
+    _load(lambda load: load.memory_bytes),
+    versus_vanilla=True,
+)
+IDLE_CPU = Metric(
+    "idle_cpu_percent",
+    "cpu_percent before fio started, with the tracer attached",
+    _idle(lambda idle: idle.cpu_percent),
+    versus_vanilla=True,
+)
+IDLE_MEMORY = Metric(
+    "idle_memory_bytes",
+    "memory_bytes before fio started, with the tracer attached",
+    _idle(lambda idle: idle.memory_bytes),
+    versus_vanilla=True,
+)
+FIO_IOS = Metric("fio_ios", "reads and writes fio counts itself", _fio(lambda fio: fio.ios))
+INTERCEPTED = Metric(
+    "intercepted_events",
+    "events the tracer's probes saw; exceeds fio_ios by fio's few own file accesses",
+    _summary(lambda summary: summary.intercepted_total),
+)
+SAVED = Metric("saved_events", "events in the tracer's output", _summary(lambda summary: summary.saved))
+LOST = Metric(
+    "lost_events",
+    "events intercepted and not saved, by every cause that could be counted",
+    _summary(lambda summary: summary.lost_total),
+)
+SAVED_PERCENT = Metric(
+    "saved_percent",
+    "saved_events in per cent of intercepted_events",
+    _summary(lambda summary: _ratio(100 * summary.saved, summary.intercepted_total)),
+)
+LOST_PERCENT = Metric(
+    "lost_percent",
+    "lost_events in per cent of intercepted_events",
+    _summary(lambda summary: _ratio(100 * summary.lost_total, summary.intercepted_total)),
+)
+OFFERED = Metric("offered_events_per_s", "intercepted_events per second of fio's runtime", _offered_events_per_s)
+TRACER_CPU = Metric(
+    "tracer_cpu_percent",
+    "CPU time of the tracer's processes while fio ran, in per cent of one CPU over fio's runtime; without the BPF"
+    " programs, which run on the time of the task they trace",
+    _tracer_cpu_percent,
+)
+TRACER_USER = Metric(
+    "tracer_user_s",
+    "user CPU time of the tracer's processes while fio ran",
+    _usage(lambda usage: usage.workload_user_s),
+)
+TRACER_SYSTEM = Metric(
+    "tracer_system_s",
+    "system CPU time of the tracer's processes while fio ran",
+    _usage(lambda usage: usage.workload_system_s),
+)
+PSS_PEAK = Metric(
+    "pss_peak_bytes",
+    "largest sampled proportional set size of the tracer's processes",
+    _usage(lambda usage: usage.pss_peak_bytes),
+)
+STARTUP = Metric("startup_s", "from the tracer's exec to READY", _usage(lambda usage: usage.startup_s))
+STARTUP_CPU = Metric("startup_cpu_s", "CPU time the tracer took until READY", _usage(lambda usage: usage.startup_cpu_s))
+DRAIN = Metric(
+    "drain_s", "from the stopping signal to the tracer's output being flushed", _usage(lambda usage: usage.drain_s)
+)
+OUTPUT = Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes))
+
+METRICS = (
+    RUNTIME,
+    THROUGHPUT,
+    LATENCY,
+    LATENCY_P99,
+    CPU,
+    MEMORY,
+    IDLE_CPU,
+    IDLE_MEMORY,
+    FIO_IOS,
+    INTERCEPTED,
+    SAVED,
+    LOST,
+    SAVED_PERCENT,
+    LOST_PERCENT,
+    OFFERED,
+    TRACER_CPU,
+    TRACER_USER,
+    TRACER_SYSTEM,
+    PSS_PEAK,
+    STARTUP,
+    STARTUP_CPU,
+    DRAIN,
+    OUTPUT,
+)
+"""All of them, in the order of the documents."""
+
+LOSS_CAUSES = ("ring_full", "map_full", "recursion", "missed", "output_error")
+"""The causes of the tracer contract, so that every CSV has the same columns. Others a tracer reports follow these."""

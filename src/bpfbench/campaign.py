@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one loop: plan + store + testbed -> records. Resumable: whatever has a record is not run again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from bpfbench import __version__, plan, store
+from bpfbench.errors import MachineError, StoreError
+from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
+from bpfbench.plan import Needs, Plan
+from bpfbench.store import RUN_FORMAT, Run, RunInfo
+from bpfbench.testbed import image as images
+from bpfbench.testbed import machine
+from bpfbench.testbed.host import Headers, data_path
+from bpfbench.testbed.image import Image
+
+MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
+"""File systems that keep their data in memory of their own, whatever is asked of the page cache."""
+
+
+class Testbed(Protocol):
+    """Where trials run."""
+
+    def lay_out(self, workload: Workload, settings: Settings, progress: Any) -> None:
+        """Write the data files of a workload, unless they are there."""
+
+    def run(
+        self, trial: Trial, settings: Settings, output_limit_bytes: int | None, record_dir: Path, progress: Any
+    ) -> Record:
+        """Run a trial and return its record."""
+
+    def discard_outputs(self) -> None:
+        """Delete tracer output of trials whose end nothing survived to see."""
+
+
+class Reporter(Protocol):
+    """Who is told how a campaign goes."""
+
+    def laying_out(self, workload: Workload, done_bytes: int) -> None:
+        """Data files are being written."""
+
+    def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
+        """A trial begins; `left_s` is the estimated time to the end of the campaign."""
+
+    def trial_event(self, trial: Trial, event: dict[str, Any]) -> None:
+        """The trial runner says something."""
+
+    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
+        """A trial has its record."""
+
+
+@contextlib.contextmanager
+def alone(cache: Path) -> Iterator[None]:
+    """Keep everything else of bpfbench that measures, or removes what is measured with, out of the machine meanwhile.
+
+    Raises:
+        MachineError: a campaign is running.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "measuring.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MachineError("another bpfbench is measuring on this machine", "wait for it, or stop it") from None
+        yield
+
+
+def execute(run: Run, testbed: Testbed, reporter: Reporter, cache: Path, *, retry_failed: bool = False) -> None:
+    """Run every trial that has no record yet. May be interrupted anywhere; only the trial in flight is lost.
+
+    Args:
+        run: the run.
+        testbed: where trials run.
+        reporter: who is told.
+        cache: bpfbench's cache directory, which holds the lock of the machine.
+        retry_failed: set aside the records of failed and invalid trials first, so that they are run again.
+
+    Raises:
+        StepError: data files could not be written.
+        MachineError: another campaign is running on this machine.
+        StoreError: the run directory cannot be written, or another campaign is running in it.
+    """
+    with run.locked(), alone(cache):
+        run.discard_partial()
+        testbed.discard_outputs()
+        if retry_failed:
+            for record in run.records():
+                if record.status is not Status.OK:
+                    run.forget(record.trial.id)
+        try:
+            _run_all(run, testbed, reporter)
+        finally:
+            run.discard_partial()
+
+
+def _run_all(run: Run, testbed: Testbed, reporter: Reporter) -> None:
+    study, trials = run.info.study, run.plan()
+    done = run.done()
+    left = [trial for trial in trials if trial.id not in done]
+    for workload in plan.data_sets(Plan(tuple(left), ())):
+        reporter.laying_out(workload, 0)
+        report = lambda event, w=workload: reporter.laying_out(w, event.get("bytes", 0))  # noqa: E731
+        testbed.lay_out(workload, study.settings, report)
+    pace = Pace()
+    for number, trial in enumerate(left, len(trials) - len(left)):
+        reporter.trial_began(trial, number, len(trials), pace.left_s(left[number - len(trials) :]))
+        began_s = time.monotonic()
+        directory = run.begin(trial)
+        tell = lambda event, t=trial: reporter.trial_event(t, event)  # noqa: E731
+        record = testbed.run(trial, study.settings, study.output_limit_bytes, directory, tell)
+        run.commit(trial)
+        seconds = time.monotonic() - began_s
+        pace.add(trial, seconds)
+        reporter.trial_ended(record, seconds, number + 1, len(trials))
+
+
+class Pace:
+    """Scales the plan's time estimates by how long trials really take."""
+
+    def __init__(self) -> None:
+        self._estimated_s = self._taken_s = 0.0
+
+    def add(self, trial: Trial, seconds: float) -> None:
+        """Learn from a trial."""
+        self._estimated_s += plan.seconds_of(trial)
+        self._taken_s += seconds
+
+    def left_s(self, trials: list[Trial]) -> float:
+        """Estimate how long `trials` take."""
+        factor = self._taken_s / self._estimated_s if self._estimated_s else 1.0
+        return factor * sum(map(plan.seconds_of, trials))
+
+
+def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes: int) -> None:
+    """Refuse a plan that disk or memory cannot hold.
+
+    Args:
+        needs: of the plan.
+        data_dir: where data files go.
+        output_dir: where tracer output goes.
+        laid_out_bytes: of the data files that are there already.
+
+    Raises:
+        MachineError: with the numbers.
+    """
+    data, output = machine.storage(data_dir), machine.storage(output_dir)
+    data_bytes = max(0, needs.data_bytes - laid_out_bytes)
+    demands = [(data, data_bytes), (output, needs.output_bytes)]
+    if data.device_number == output.device_number:
+        demands = [(data, data_bytes + needs.output_bytes)]
+    for place, wanted in demands:
+        if wanted > place.free_bytes:
+            raise MachineError(
+                f"{place.path} has {gib(place.free_bytes)} free; this study wants {gib(wanted)} there "
+                f"(data files {gib(data_bytes)} more, tracer output up to {gib(needs.output_bytes)})",
+                "choose a smaller --scale, another disk (--data-dir, --output-dir), or set output_limit_bytes",
+            )
+    available = machine.memory_available_bytes()
+    if needs.memory_bytes > available:
+        raise MachineError(
+            f"{gib(available)} of memory is available; this study wants {gib(needs.memory_bytes)}",
+            "choose a smaller ringbuf_bytes, or free memory",
+        )
+
+
+def gib(n: int) -> str:
+    """Write a number of bytes in GiB."""
+    return f"{n / 2**30:.1f} GiB"
+
+
+def start(study: Study, image: Image, headers: Headers, path: Path, data_dir: Path, output_dir: Path) -> Run:
+    """Make the run directory of a study, after making sure that there is room for it.
+
+    Raises:
+        MachineError: disk or memory cannot hold it.
+        StoreError: the directory cannot be made.
+    """
+    unrolled = plan.unroll(study)
+    _require_fit(study, data_dir)
+    absent = set(study.factors.setups) - set(image.setups)
+    if absent:
+        raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
+    laid_out = sum(data_bytes(data_dir, workload) for workload in plan.data_sets(unrolled))
+    require_room(plan.needs(unrolled, study), data_dir, output_dir, laid_out)
+    info = RunInfo(
+        format=RUN_FORMAT,
+        id=path.name,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        bpfbench_version=__version__,
+        study=study,
+        trials_planned=len(unrolled.trials),
+        left_out=unrolled.left_out,
+        image=asdict(image),
+        machine={
+            **machine.facts(),
+            "storage": machine.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
+            "headers_for_bcc": headers.origin,
+        },
+    )
+    return store.create(path, info, unrolled.trials)
+
+
+def _require_fit(study: Study, data_dir: Path) -> None:
+    """Refuse what every trial would fail by."""
+    filesystem = machine.storage(data_dir).filesystem
+    if filesystem in MEMORY_FILESYSTEMS:
+        raise MachineError(
+            f"{data_dir} is on {filesystem}, whose pages cannot be dropped: reads would never reach a disk",
+            "choose a directory on a disk with --data-dir",
+        )
+    cpus = machine.facts()["cpus"]
+    if study.settings.placement is Placement.PAPER and cpus == 1:
+        raise MachineError(
+            "placement 'paper' keeps a CPU for the monitors, and this machine has one", "--placement shared"
+        )
+
+
+def same_image(run: Run, cache: Path) -> Image:
+    """Return the image a run began with, and refuse to go on under other circumstances.
+
+    Raises:
+        StoreError: image, kernel, host or CPUs are not those the run began with, so trials could not be compared.
+    """
+    image = images.with_key(cache, run.info.image["key"])
+    if image is None:
+        key = run.info.image["key"]
+        raise StoreError(f"{run.path}: began with image {key}, which is not in {cache} any more", "start a new run")
+    began, here = run.info.machine, machine.facts()
+    for what in ("host", "kernel", "cpus", "cpu_model"):
+        if began[what] != here[what]:
+            raise StoreError(f"{run.path}: began with {what} {began[what]}, here is {here[what]}", "start a new run")
+    return image
+
+
+def data_bytes(data_dir: Path, workload: Workload) -> int:
+    """Return the bytes of a workload's data files that are on disk already."""
+    return sum(path.stat().st_blocks * 512 for path in data_path(data_dir, workload).glob("fio.*"))

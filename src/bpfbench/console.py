@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees on stderr: a progress bar on a terminal, dated lines elsewhere, and the same in the run's log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bpfbench.model import Record, Status, Trial, Workload
+from bpfbench.report.wording import size
+
+LOG = logging.getLogger("bpfbench")
+COMMANDS = logging.getLogger("bpfbench.command")
+
+TIMED = logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S")
+DATED = logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+
+
+def set_up_logging(console: Console, *, verbose: bool) -> None:
+    """Send messages to the console; commands too, if `verbose`."""
+    LOG.setLevel(logging.DEBUG)
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = _ConsoleHandler(console)
+        handler.setFormatter(TIMED)
+    else:
+        handler = logging.StreamHandler(console.file)
+        handler.setFormatter(DATED)
+    handler.setLevel(logging.DEBUG if verbose else logging.INFO)
+    LOG.handlers[:] = [handler]
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints above the progress bar, and never breaks a line: commands are there to be pasted."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(self.format(record), soft_wrap=True, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Keep everything, commands included, in a file as well."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(DATED)
+    LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()
+
+
+class ProgressReporter:
+    """Shows how a campaign or an image build goes. Use as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._task: TaskID | None = None
+        self._said = ""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> ProgressReporter:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def building(self, what: str, share: float) -> None:
+        """An image build does `what`; `share` of it is done."""
+        task = self._task_named("image")
+        elapsed_s = self._progress.tasks[self._index(task)].elapsed or 0.0
+        left = f"about {duration(elapsed_s / share - elapsed_s)} left" if share > 0.05 else ""
+        self._progress.update(task, completed=share, total=1.0, description=f"image: {what}", left=left)
+        self._say_once(f"image: {what}")
+
+    def laying_out(self, workload: Workload, done_bytes: int) -> None:
+        """Data files are being written."""
+        what = f"data files: {workload.processes} x {size(workload.bytes_per_process)}"
+        task = self._task_named("data")
+        elapsed_s = self._progress.tasks[self._index(task)].elapsed or 0.0
+        left_s = elapsed_s * (workload.total_bytes - done_bytes) / done_bytes if done_bytes else None
+        left = f"about {duration(left_s)} left" if left_s is not None else ""
+        self._progress.update(task, completed=done_bytes, total=workload.total_bytes, description=what, left=left)
+        self._say_once(what)
+
+    def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
+        """A trial begins."""
+        task = self._task_named("trials")
+        left = f"about {duration(left_s)} left"
+        self._progress.update(
+            task, completed=done, total=total, description=f"{done + 1}/{total} {name(trial)}", left=left
+        )
+        COMMANDS.debug("trial %s", trial.id)
+
+    def trial_event(self, trial: Trial, event: dict[str, Any]) -> None:
+        """The trial runner says something."""
+        if event["event"] == "command":
+            COMMANDS.debug("in the image: %s", shlex.join(event["argv"]))
+        elif event["event"] == "step" and self._task is not None:
+            task = self._progress.tasks[self._index(self._task)]
+            label = f"{task.completed + 1:.0f}/{task.total or 0:.0f} {name(trial)}: {event['name']}"
+            self._progress.update(self._task, description=label)
+
+    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
+        """A trial has its record."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done)
+        LOG.info("%s", describe(record, seconds, done, total))
+
+    def _task_named(self, kind: str) -> TaskID:
+        """Return the bar of this kind of work, in place of another's."""
+        if self._task is None or self._progress.tasks[self._index(self._task)].fields.get("kind") != kind:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task("", total=1.0, left="", kind=kind)
+        return self._task
+
+    def _index(self, task: TaskID) -> int:
+        return self._progress.task_ids.index(task)
+
+    def _say_once(self, what: str) -> None:
+        if what != self._said:
+            self._said = what
+            (COMMANDS.debug if self._console.is_terminal else LOG.info)("%s", what)
+
+
+def describe(record: Record, seconds: float, done: int, total: int) -> str:
+    """Say in one line how a trial went."""
+    head = f"{done}/{total} {name(record.trial)}:"
+    if record.status is not Status.OK or record.fio is None:
+        return f"{head} {record.status.upper()}: {record.reason}"
+    parts = [f"{record.fio.throughput_bytes_per_s / 2**20:.0f} MiB/s", f"{record.fio.latency_mean_us:.2f} us"]
+    if record.summary is not None and record.summary.intercepted_total:
+        parts.append(f"saved {100 * record.summary.saved / record.summary.intercepted_total:.1f} %")
+    return f"{head} {', '.join(parts)} ({seconds:.1f} s)"
+
+
+def name(trial: Trial) -> str:
+    """Name a trial for people."""
+    return trial.id.split("-", 1)[1]
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary of bpfbench as frozen dataclasses and enums. Standard library only; imports nothing of ours.
+
+These types are used on both sides of the machine boundary: by the controller (study, plan, store, analysis) and by the
+trial runner inside the image. Whatever crosses the boundary or is stored is one of them, as JSON (see codec.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+RECORD_FORMAT = 1
+"""Version of record.json. History: 1 (first)."""
+
+BLOCK_BYTES = 4096
+"""fio's block size, as in the paper."""
+
+EVENT_BYTES = 156
+"""An rw event without payload; tracers/common/rw_event.h."""
+
+VANILLA = "vanilla"
+"""The setup without a tracer, that everything is compared with."""
+
+
+class Tool(StrEnum):
+    """What a tracer observes."""
+
+    SYSCOUNT = "syscount"
+    RW_TRACER = "rw-tracer"
+    RW_TRACER_ALL = "rw-tracer-all"
+
+
+class Attach(StrEnum):
+    """The hook flavour."""
+
+    TRACEPOINT = "tracepoint"
+    KPROBE = "kprobe"
+    FENTRY = "fentry"
+
+
+class Format(StrEnum):
+    """How a tracer writes its records."""
+
+    TEXT = "text"
+    BINARY = "binary"
+
+
+class Placement(StrEnum):
+    """Which CPUs do what: monitors on CPU 0 and the rest for the others, everything everywhere, or by the CPU count."""
+
+    PAPER = "paper"
+    SHARED = "shared"
+    AUTO = "auto"
+
+
+class Status(StrEnum):
+    """How a trial ended. Only `ok` is ever averaged."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """A step could not be done or ran into its deadline."""
+    INVALID = "invalid"
+    """Every step was done, but an invariant does not hold, so the numbers cannot be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracerConfig:
+    """The factors a tracer is run with. One that its tool does not use is None, so that equal trials compare equal."""
+
+    attach: Attach
+    format: Format
+    ringbuf_bytes: int | None = None
+    poll_ms: int | None = None
+    payload_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """An fio job file plus scale."""
+
+    name: str
+    processes: int
+    bytes_per_process: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes read and written by all processes together."""
+        return self.processes * self.bytes_per_process
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One tracer (or vanilla) x one workload x one repetition.
+
+    `tool` names the tool of the trial's block, also for vanilla, whose trial has no `config`.
+    """
+
+    id: str
+    index: int
+    """Position in the plan, from 0."""
+    block: int
+    """Trials of one block run one after the other and are compared with each other only."""
+    repetition: int
+    """From 1."""
+    setup: str
+    tool: Tool
+    workload: Workload
+    config: TracerConfig | None
+
+    @property
+    def is_vanilla(self) -> bool:
+        """True where no tracer runs."""
+        return self.config is None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a step may take, in seconds, before the trial is given up as failed."""
+
+    ready_s: float = 90.0
+    workload_s: float = 3600.0
+    drain_s: float = 300.0
+    layout_s: float = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How every trial of a study is run; not a factor."""
+
+    placement: Placement = Placement.AUTO
+    idle_s: float = 0.25
+    """Length of the idle baseline between READY and fio."""
+    sample_interval_s: float = 0.1
+    keep_output: bool = False
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """All that the trial runner is told. Paths are as seen inside the image."""
+
+    trial: Trial
+    settings: Settings
+    job_file: str
+    tracer_command: tuple[str, ...] | None
+    session: str
+    output_limit_bytes: int | None
+    """The most the tracer may write (RLIMIT_FSIZE)."""
+    data_dir: str
+    output_dir: str
+    record_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the trial protocol."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One invariant, checked."""
+
+    name: str
+    ok: bool
+    detail: str
+    """The numbers compared, for a reader who doubts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FioResult:
+    """What fio measured, all processes and directions together. Source: fio's json+ (kept whole beside the record)."""
+
+    version: str
+    started_at_s: float
+    """When its processes began, seconds since the epoch (`job_start`, of fio 3.36 and newer)."""
+    runtime_s: float
+    read_ios: int
+    write_ios: int
+    bytes: int
+    throughput_bytes_per_s: float
+    iops: float
+    latency_mean_us: float
+    """Mean completion latency, submission to completion, of fio's `lat_ns`."""
+    latency_sd_us: float
+    latency_percentiles_us: dict[str, float]
+    """fio's `clat_ns` percentiles, keyed as fio keys them ("99.000000")."""
+    user_cpu_percent: float
+    system_cpu_percent: float
+
+    @property
+    def ios(self) -> int:
+        """Reads and writes fio completed."""
+        return self.read_ios + self.write_ios
+
+
+@dataclass(frozen=True, slots=True)
+class TracerTimes:
+    """CLOCK_MONOTONIC nanoseconds: first instruction, READY, stop signal, output flushed."""
+
+    start: int
+    ready: int | None
+    stop: int | None
+    drained: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TracerSummary:
+    """A tracer's own account, as it wrote it; tracers/README.md defines every field."""
+
+    contract: int
+    setup: str
+    tool: str
+    attach: str
+    format: str
+    intercepted: dict[str, int]
+    saved: int
+    lost: dict[str, int | None]
+    unavailable: dict[str, str]
+    syscalls: dict[str, int] | None
+    bytes: int
+    versions: dict[str, str]
+    times_ns: TracerTimes
+    error: str | None
+
+    @property
+    def intercepted_total(self) -> int:
+        """Events of every kind the tracer saw."""
+        return sum(self.intercepted.values())
+
+    @property
+    def lost_total(self) -> int:
+        """Events lost by every cause that could be counted."""
+        return sum(n for n in self.lost.values() if n is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class TracerUsage:
+    """What the tracer burned, measured from outside by the trial runner.
+
+    CPU times are of the tracing process and its children, from /proc/PID/stat (10 ms ticks).
+    """
+
+    startup_s: float
+    """From exec to READY."""
+    startup_cpu_s: float
+    """CPU time until READY."""
+    workload_user_s: float | None
+    """User CPU time from fio's start to its end, by fio's own account."""
+    workload_system_s: float | None
+    drain_s: float | None
+    """From the stopping signal to the output flushed, by the tracer's own clock: detaching included, exiting not."""
+    pss_peak_bytes: int | None
+    """Largest of the sampled proportional set sizes (smaps_rollup). RSS would count ring pages twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemLoad:
+    """The whole machine over a span, as dstat shows it."""
+
+    seconds: float
+    cpu_percent: float
+    """User + system (with nice, irq, softirq), in per cent of all CPUs; /proc/stat, interpolated to the span's ends."""
+    memory_bytes: float
+    """Mean of the samples of used + buffers; used = total - free - buffers - cached - reclaimable + shared."""
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a trial leaves, in record.json; fio.json, summary.json, samples.csv and the stderr files lie beside it."""
+
+    format: int
+    trial: Trial
+    status: Status
+    reason: str | None
+    """Why the trial is failed or invalid."""
+    started_at: str
+    """UTC, ISO 8601."""
+    session: str
+    """One uninterrupted stretch of a campaign. Trials of different sessions are never compared as a pair."""
+    host: str
+    steps: tuple[Step, ...]
+    checks: tuple[Check, ...]
+    fio: FioResult | None
+    summary: TracerSummary | None
+    usage: TracerUsage | None
+    idle: SystemLoad | None
+    """Between READY and fio."""
+    load: SystemLoad | None
+    """From fio's start to its end by its own account."""
+    monitor_cpu_s: float | None
+    """CPU time the trial runner itself took while fio ran."""
+    cpus: dict[str, tuple[int, ...]]
+    """CPU numbers by role: monitor, workload, tracer."""
+    notes: dict[str, str]
+    """Facts a reader needs to judge the numbers, e.g. how many tracing programs of others were loaded already."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the whole trial."""
+        return sum(step.seconds for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a study varies; every combination is tried. Setups do not include vanilla, which is in every block."""
+
+    setups: tuple[str, ...]
+    tools: tuple[Tool, ...]
+    workloads: tuple[str, ...]
+    processes: tuple[int, ...]
+    scale: tuple[float, ...]
+    attach: tuple[Attach, ...]
+    format: tuple[Format, ...]
+    ringbuf_bytes: tuple[int, ...]
+    poll_ms: tuple[int, ...]
+    payload_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """What is written where, on the host. None: below bpfbench's cache directory."""
+
+    data: str | None = None
+    """fio's files: laid out once, reused while valid."""
+    output: str | None = None
+    """Tracer output, deleted after each trial unless settings.keep_output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The declared experiment, resolved: every key has its value."""
+
+    name: str
+    description: str
+    image: str
+    testbed: str
+    seed: int
+    repetitions: int
+    factors: Factors
+    settings: Settings
+    paths: Paths
+    output_limit_bytes: int | None
+    """Room to demand for one trial's tracer output; None: enough for every event."""

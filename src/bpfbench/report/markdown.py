@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A summary as GitHub Markdown: one table per workload and tool, with every column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from bpfbench.analysis.summary import Excluded, Group, Summary
+from bpfbench.report import wording
+from bpfbench.report.columns import COLUMNS, Cell, cells
+from bpfbench.report.remarks import remarks
+from bpfbench.report.run_info import RunInfo
+
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+
+
+def to_markdown(summary: Summary, info: RunInfo) -> str:
+    """Write a summary as a Markdown section."""
+    parts = [f"## {_escaped(wording.title(info, summary))}", _escaped(wording.circumstances(info))]
+    parts += [f"**Note:** {_escaped(warning)}" for warning in wording.warnings(info)]
+    for group in summary.groups:
+        parts += _group(group)
+    if summary.groups:
+        parts += ["### Legend", _bullets(wording.legend(wording.verdicts_of(summary)))]
+    else:
+        parts.append("No trial has been recorded yet.")
+    if summary.excluded:
+        parts += [f"### Not counted ({len(summary.excluded)})", _excluded(summary.excluded)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _group(group: Group) -> Iterator[str]:
+    yield f"### {_escaped(wording.heading(group))}"
+    if common := wording.common_configuration(group):
+        yield _escaped(common)
+    yield _table(_header(group), _rows(group), texts=2 if group.varying else 1)
+    if found := list(remarks(group)):
+        yield _bullets(found)
+
+
+def _header(group: Group) -> list[str]:
+    configuration = ["configuration"] if group.varying else []
+    return ["setup", *configuration, "n", *(f"{column.title}, {column.unit}" for column in COLUMNS)]
+
+
+def _rows(group: Group) -> Iterator[list[str]]:
+    numbers = [[_number(cell) for cell in cells(column, group.rows)] for column in COLUMNS]
+    for row, line in zip(group.rows, zip(*numbers, strict=True), strict=True):
+        configuration = (
+            [", ".join(wording.configuration(row, group.varying)) or wording.ABSENT] if group.varying else []
+        )
+        yield [_escaped(row.setup), *configuration, ", ".join(wording.counts(row)), *line]
+
+
+def _number(cell: Cell | None) -> str:
+    if cell is None:
+        return wording.ABSENT
+    number = _escaped(cell.mean) + (f" {PLUS_MINUS} {cell.sd}" if cell.sd else "")
+    if cell.verdict is None:
+        return number
+    mark = wording.MARKS.get(cell.verdict)
+    return f"{number} ({cell.difference or wording.ABSENT}{f' {mark}' if mark else ''})"
+
+
+def _excluded(excluded: Iterable[Excluded]) -> str:
+    rows = ([t.trial.id, t.status.value, wording.reason(t) or wording.ABSENT] for t in excluded)
+    return _table(["trial", "status", "reason"], ([_escaped(cell) for cell in row] for row in rows), texts=3)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
+    """A table whose first `texts` columns are set to the left and the others, numbers, to the right."""
+    rule = ["---" if position < texts else "---:" for position in range(len(header))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {_escaped(line)}" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    r"""Have Markdown show a text as it is, in a table too.
+
+    An underscore within a word is left alone: it starts no emphasis, and escaped it is hard to read in the source.
+    """
+    text = wording.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"[\\`*|~\[\]]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)

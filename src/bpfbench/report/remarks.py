@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands beneath a table: its numbers read aloud, and what it has no column for.
+
+Every remark is derived from the numbers of one group; nothing is judged that the numbers do not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.summary import Group
+from bpfbench.report.columns import difference, share
+from bpfbench.report.wording import row_name
+
+LONGEST_LIST = 110
+"""Characters of a list of rows in one remark; a crossed study has dozens of rows."""
+
+
+def remarks(group: Group) -> Iterator[str]:
+    """Read a group's table aloud, one remark each."""
+    yield from _fidelity(group)
+    yield from _runtime(group)
+    yield from _losses(group)
+    yield from _uncounted(group)
+    yield from _unpaired(group)
+
+
+def _fidelity(group: Group) -> Iterator[str]:
+    saved = [
+        (row, row.estimates[metrics.SAVED_PERCENT]) for row in group.rows if metrics.SAVED_PERCENT in row.estimates
+    ]
+    ranks: dict[str, list[str]] = {}
+    for row, estimate in sorted(saved, key=lambda pair: -pair[1].mean):
+        ranks.setdefault(share(estimate.mean), []).append(row_name(row, group))
+    if len(saved) < 2:
+        return
+    first, *others = ranks.items()
+    if not others:
+        yield f"Saved: all {first[0]} %."
+        return
+    (runner_up, names), last = others[0], list(ranks.items())[-1]
+    end = f"; least {_listed(last[1])} {last[0]} %" if len(others) > 1 else ""
+    yield f"Saved: most {_listed(first[1])} {first[0]} %, then {_listed(names)} {runner_up} %{end}."
+
+
+def _runtime(group: Group) -> Iterator[str]:
+    rows = [(row, row.comparisons[metrics.RUNTIME]) for row in group.rows if metrics.RUNTIME in row.comparisons]
+    of = {verdict: [(row, c.difference_percent) for row, c in rows if c.verdict is verdict] for verdict in Verdict}
+    beyond = sorted(of[Verdict.BEYOND], key=lambda pair: pair[1].mean if pair[1] else 0.0, reverse=True)
+    changes = [f"{row_name(row, group)} {difference(found) or '(no pair)'}" for row, found in beyond]
+    within = [row_name(row, group) for row, _ in of[Verdict.INCONCLUSIVE]]
+    parts = []
+    if changes:
+        parts.append(f"beyond vanilla's SD {_listed(changes)}")
+    if within:
+        span = "it" if changes else "vanilla's SD"
+        parts.append(f"within {span} (inconclusive) {_listed(within)}")
+    if of[Verdict.NOT_ASSESSABLE]:
+        parts.append("not assessable against vanilla (needs 2 repetitions)")
+    if parts:
+        yield f"Runtime: {'; '.join(parts)}."
+
+
+def _losses(group: Group) -> Iterator[str]:
+    lost = [
+        (cause, found.mean, row) for row in group.rows for cause, found in row.lost_percent_by_cause.items() if found
+    ]
+    by_cause: dict[str, list[str]] = {}
+    for cause, percent, row in sorted(lost, key=lambda item: item[1], reverse=True):
+        if percent > 0:
+            by_cause.setdefault(cause, []).append(f"{row_name(row, group)} {share(percent)} %")
+    for cause, names in by_cause.items():
+        yield f"Lost to {cause}: {_listed(names)}."
+
+
+def _uncounted(group: Group) -> Iterator[str]:
+    setups: dict[str, list[str]] = {}
+    for row in group.rows:
+        for cause in (cause for cause, found in row.lost_percent_by_cause.items() if found is None):
+            causes = setups.setdefault(row.setup, [])
+            if cause not in causes:
+                causes.append(cause)
+    if setups:
+        listed = [f"{setup} {', '.join(causes)}" for setup, causes in setups.items()]
+        yield f"Losses that cannot be counted: {'; '.join(listed)}."
+
+
+def _unpaired(group: Group) -> Iterator[str]:
+    rows = [row for row in group.rows if not row.is_vanilla and row.n_paired < row.n]
+    if rows:
+        names = [f"{row_name(row, group)} {row.n_paired} of {row.n}" for row in rows]
+        yield (
+            "Vanilla is missing, or was run in another session, in some blocks;"
+            f" the differences are over {_listed(names)} trials."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names that fit, at least one, and how many more there are."""
+    ends = accumulate(len(name) + len(", ") for name in names)
+    fitting = max(1, sum(end <= LONGEST_LIST for end in ends))
+    more = len(names) - fitting
+    return ", ".join(names[:fitting]) + (f" and {more} more" if more else "")

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words around the tables, the same in every report for people: headings, labels, legend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.summary import Excluded, Group, Row, Summary
+from bpfbench.model import Status
+from bpfbench.report.run_info import RunInfo
+
+MARKS = {Verdict.INCONCLUSIVE: "~", Verdict.NOT_ASSESSABLE: "?"}
+"""What stands after a difference that must not be read as one."""
+
+ABSENT = "-"
+"""What stands where there is no number."""
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""What compilers colour their messages with."""
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in the largest binary unit that leaves no fraction, else with one decimal."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    exact = max(power for power in range(len(units)) if count % 1024**power == 0) if count else 0
+    if count < 10240 * 1024**exact:
+        return f"{count // 1024**exact} {units[exact]}"
+    power = min((count.bit_length() - 1) // 10, len(units) - 1)
+    return f"{count / 1024**power:.1f} {units[power]}"
+
+
+def factor(name: str, value: Any) -> str:
+    """Label one factor of a tracer's configuration."""
+    labels = {
+        "ringbuf_bytes": lambda: f"ring {size(value)}",
+        "poll_ms": lambda: f"poll {value} ms",
+        "payload_bytes": lambda: f"payload {size(value)}",
+    }
+    return labels[name]() if name in labels else str(value)
+
+
+def configuration(row: Row, varying: Sequence[str]) -> list[str]:
+    """Label what distinguishes a row from the others of its setup."""
+    values = ((name, getattr(row.config, name, None)) for name in varying)
+    return [factor(name, value) for name, value in values if value is not None]
+
+
+def row_name(row: Row, group: Group) -> str:
+    """Name a row within its group."""
+    labels = configuration(row, group.varying)
+    return f"{row.setup} ({', '.join(labels)})" if labels else row.setup
+
+
+def counts(row: Row) -> list[str]:
+    """Say how many trials count, then how many do not."""
+    return [str(row.n), *_not_counted(row.n_failed, row.n_invalid)]
+
+
+def _not_counted(failed: int, invalid: int) -> list[str]:
+    return [f"{count} {word}" for count, word in ((failed, "failed"), (invalid, "invalid")) if count]
+
+
+def heading(group: Group) -> str:
+    """Name a group: workload, scale, tool."""
+    processes = "1 process" if group.workload.processes == 1 else f"{group.workload.processes} processes"
+    return f"{group.workload.name}, {processes} x {size(group.workload.bytes_per_process)}: {group.tool}"
+
+
+def common_configuration(group: Group) -> str:
+    """Say what all tracers of a group are configured with; empty if nothing is common."""
+    return ", ".join(factor(name, value) for name, value in group.common.items())
+
+
+def title(info: RunInfo, summary: Summary) -> str:
+    """Say what was run and how much of it counts."""
+    done = f"{info.study}: {info.trials_done} of {info.trials_planned} trials done"
+    return ", ".join([done, *_not_counted(summary.excluded_as(Status.FAILED), summary.excluded_as(Status.INVALID))])
+
+
+def circumstances(info: RunInfo) -> str:
+    """Say where and when it was run."""
+    seed = None if info.seed is None else str(info.seed)
+    known = {"run": info.run_id, "host": info.host, "kernel": info.kernel, "image": info.image, "seed": seed}
+    return ", ".join(f"{name} {value}" for name, value in {**known, "started": info.started_at}.items() if value)
+
+
+def warnings(info: RunInfo) -> list[str]:
+    """Say what a reader must know before reading any number."""
+    found = []
+    if info.emulated:
+        found.append("The CPU was emulated: counts of events are valid, timings are not comparable.")
+    if info.trials_done < info.trials_planned:
+        found.append("The run is not complete: what follows is over the trials done so far.")
+    if info.superseded:
+        records = "1 record" if info.superseded == 1 else f"{info.superseded} records"
+        was = "was" if info.superseded == 1 else "were"
+        found.append(f"{records} of trials that had failed or were invalid {was} set aside to run those trials again.")
+    return found
+
+
+def legend(verdicts: Iterable[Verdict]) -> list[str]:
+    """Explain the tables; of the marks, those of these verdicts."""
+    verdicts = set(verdicts)
+    lines = [
+        "Mean and SD over n trials that ended ok; with a sign, the difference from vanilla of the same block and"
+        " session (geometric mean of the ratios).",
+        "CPU, memory: the whole machine while fio ran. Tracer CPU, PSS: the tracer's processes alone."
+        " Saved, lost: of the events intercepted.",
+    ]
+    if Verdict.INCONCLUSIVE in verdicts:
+        lines.append(f"{MARKS[Verdict.INCONCLUSIVE]} inconclusive: the mean lies within vanilla's SD.")
+    if Verdict.NOT_ASSESSABLE in verdicts:
+        lines.append(f"{MARKS[Verdict.NOT_ASSESSABLE]} not assessable: vanilla has no SD (needs 2 repetitions).")
+    if Verdict.BEYOND in verdicts:
+        lines.append("No mark: the mean lies beyond vanilla's SD, which is no test of significance.")
+    return [*lines, "A dash: not measured, or no trial to take it from."]
+
+
+def verdicts_of(summary: Summary) -> set[Verdict]:
+    """The verdicts that occur in a summary."""
+    return {c.verdict for group in summary.groups for row in group.rows for c in row.comparisons.values()}
+
+
+def reason(excluded: Excluded) -> str | None:
+    """A reason as one printable line: it may quote a compiler or a kernel."""
+    return None if excluded.reason is None else printable(excluded.reason)
+
+
+def printable(text: str) -> str:
+    """Fold white space, drop colours, and replace control characters, which would reach the reader's terminal."""
+    folded = " ".join(COLOUR.sub("", text).split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in folded)

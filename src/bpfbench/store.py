@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run directory: layout, format version, atomic writes.
+
+    RUN/run.json            what this run is: format, study as resolved, plan size, image, machine; written once
+    RUN/plan.json           every trial in its order
+    RUN/log.txt             what bpfbench said and ran
+    RUN/lock                held while a campaign runs
+    RUN/trials/ID/          one record: record.json, fio.json, summary.json, samples.csv, *.stderr
+    RUN/partial/ID/         the trial in flight; never read
+
+docs/result-format.md describes every file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from bpfbench.codec import decode, to_json
+from bpfbench.errors import StoreError
+from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
+
+RUN_FORMAT = 1
+"""Version of the run directory. History: 1 (first)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run is; fixed when it starts."""
+
+    format: int
+    id: str
+    created_at: str
+    bpfbench_version: str
+    study: Study
+    trials_planned: int
+    left_out: tuple[str, ...]
+    image: dict[str, Any]
+    """Name, key, versions: as image.json has it."""
+    machine: dict[str, Any]
+    """Facts about machine and kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanFile:
+    format: int
+    trials: tuple[Trial, ...]
+
+
+class Run:
+    """An existing run directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info = _read(RunInfo, path / "run.json", RUN_FORMAT)
+
+    @property
+    def log_file(self) -> Path:
+        """The run's log."""
+        return self.path / "log.txt"
+
+    def plan(self) -> tuple[Trial, ...]:
+        """Return every trial of the run in its order."""
+        return _read(_PlanFile, self.path / "plan.json", RUN_FORMAT).trials
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the records in the order of the plan.
+
+        Raises:
+            StoreError: a record cannot be read.
+        """
+        records = (_read(Record, path / "record.json", RECORD_FORMAT) for path in _entries(self.path / "trials"))
+        return tuple(sorted(records, key=lambda record: record.trial.index))
+
+    def done(self) -> frozenset[str]:
+        """Return the ids of the trials that have a record."""
+        return frozenset(path.name for path in _entries(self.path / "trials"))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second campaign out; the kernel drops the lock when its holder dies.
+
+        Raises:
+            StoreError: another campaign is running.
+        """
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(f"{self.path}: another bpfbench is running this", "wait for it, or stop it") from None
+            yield
+
+    def is_locked(self) -> bool:
+        """Tell whether a campaign is running; works for whoever may read the run."""
+        try:
+            with (self.path / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # there is no lock file before the first campaign
+
+    def superseded(self) -> int:
+        """Return how many records of failed trials were set aside because the trials were run again."""
+        place = self.path / "superseded"
+        return len(list(place.iterdir())) if place.is_dir() else 0
+
+    def begin(self, trial: Trial) -> Path:
+        """Return an empty directory for the files of a trial."""
+        place = self._partial(trial)
+        place.mkdir(parents=True)
+        return place
+
+    def commit(self, trial: Trial) -> None:
+        """Move a finished trial's directory into place, whole or not at all, on disk before this returns."""
+        partial = self._partial(trial)
+        for path in partial.iterdir():
+            _sync(path)
+        _sync(partial)
+        partial.rename(self.path / "trials" / trial.id)
+        _sync(self.path / "trials")
+
+    def discard_partial(self) -> None:
+        """Delete what an interrupted trial left."""
+        shutil.rmtree(self.path / "partial", ignore_errors=True)
+
+    def forget(self, trial_id: str) -> None:
+        """Set a record aside, so that its trial is run again: it moves to RUN/superseded."""
+        place = self.path / "superseded"
+        place.mkdir(exist_ok=True)
+        number = len(list(place.glob(f"{trial_id}.*")))
+        (self.path / "trials" / trial_id).rename(place / f"{trial_id}.{number}")
+
+    def _partial(self, trial: Trial) -> Path:
+        return self.path / "partial" / trial.id
+
+
+def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
+    """Make a run directory, whole or not at all.
+
+    Raises:
+        StoreError: it exists, or cannot be written.
+    """
+    partial = path.parent / f".{path.name}.partial"
+    try:
+        if path.exists():
+            raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
+        shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+        partial.mkdir(parents=True)
+        (partial / "trials").mkdir()
+        (partial / "run.json").write_text(to_json(info))
+        (partial / "plan.json").write_text(to_json(_PlanFile(RUN_FORMAT, trials)))
+        partial.rename(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Run(path)
+
+
+def find(runs_dir: Path, name: str) -> Run:
+    """Open a run by path, by id, or `latest`.
+
+    Raises:
+        StoreError: there is no such run; lists the runs there are.
+    """
+    known = sorted(path.parent for path in runs_dir.glob("[!.]*/run.json"))
+    if name == "latest" and known:
+        return Run(max(known, key=lambda path: (path / "run.json").stat().st_mtime))
+    for path in (Path(name), runs_dir / name):
+        if (path / "run.json").is_file():
+            return Run(path)
+    runs = ", ".join(path.name for path in known[-5:]) or "none yet"
+    raise StoreError(f"{name!r} is no run: neither a run directory nor a run in {runs_dir} (there: {runs})")
+
+
+T = TypeVar("T")
+
+
+def _read(cls: type[T], path: Path, version: int) -> T:
+    """Read one of our JSON files."""
+    try:
+        data = json.loads(path.read_bytes())
+        if isinstance(data, dict) and data.get("format", version) != version:
+            raise StoreError(
+                f"{path}: has format {data['format']}; this bpfbench reads format {version}",
+                "use the bpfbench version that run.json names",
+            )
+        return cast("T", decode(cls, data, cls.__name__))
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError as error:
+        raise StoreError(f"{directory}: {error.strerror}") from error
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

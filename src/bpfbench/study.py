@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TOML text -> Study. All validation is here; every message names the file or option, the key and the valid choices."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from bpfbench import catalogue
+from bpfbench.errors import StudyError
+from bpfbench.model import BLOCK_BYTES, VANILLA, Attach, Factors, Format, Paths, Placement, Settings, Study, Tool
+
+T = TypeVar("T")
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _one_of(choices: Sequence[str]) -> Any:
+    def check(value: object) -> object:
+        if value not in choices:
+            raise ValueError(_choice_message(value, choices))
+        return value
+
+    return BeforeValidator(check)
+
+
+def _choice_message(value: object, choices: Sequence[str]) -> str:
+    close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else ()
+    guess = f" (did you mean {str(close[0])!r}?)" if close else ""
+    return f"{_shown(value)} is not one of: {', '.join(choices)}{guess}"
+
+
+def _shown(value: object) -> str:
+    """Write a TOML value as the user did, more or less."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return repr(str(value))
+        case list():
+            return f"[{', '.join(map(_shown, value))}]"
+        case dict():
+            return "a table"
+    return str(value)
+
+
+def _wanted(what: str, *kinds: type) -> Any:
+    """Accept values of these types only; a bool is not an int."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise ValueError(f"{what} is wanted, not {_shown(value)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _between(least: float, most: float = math.inf) -> Any:
+    valid = f"{least} or more" if most == math.inf else f"{least} to {most}"
+
+    def check(value: Any) -> Any:
+        if not least <= value <= most:
+            raise ValueError(f"{value} is out of range; valid is {valid}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _power_of_two(value: ByteSize) -> ByteSize:
+    if value & (value - 1):
+        below = 1 << (value.bit_length() - 1)
+        raise ValueError(f"a BPF ring buffer is a power of two: {below} or {2 * below}, not {value}")
+    return value
+
+
+def _existing_directory(value: str) -> str:
+    try:
+        path = Path(value).expanduser()
+        if value and path.is_dir():
+            return str(path.resolve())
+    except (OSError, RuntimeError):
+        pass  # a name too long, the home of nobody
+    raise ValueError(f"{value!r} is not an existing directory; create it or choose another")
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
+        raise ValueError(
+            f"{value!r} is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"
+        )
+    return value
+
+
+SIZE = 'a size in bytes, or a text such as "256KiB",'
+LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
+"""One block per process."""
+
+Listed = BeforeValidator(_listed)
+Text = Annotated[str, _wanted("a text", str)]
+Flag = Annotated[bool, _wanted("true or false", bool)]
+Bytes = Annotated[ByteSize, _wanted(SIZE, int, str)]
+Whole = Annotated[int, _wanted("a whole number", int)]
+Number = Annotated[float, _wanted("a number", int, float)]
+Directory = Annotated[Text, AfterValidator(_existing_directory)]
+SetupName = Annotated[str, _one_of((*catalogue.SETUPS, VANILLA))]
+ToolName = Annotated[Tool, _one_of(tuple(Tool))]
+WorkloadName = Annotated[str, _one_of(tuple(catalogue.WORKLOADS))]
+AttachName = Annotated[Attach, _one_of(tuple(Attach))]
+FormatName = Annotated[Format, _one_of(tuple(Format))]
+RingBytes = Annotated[Bytes, _between(4096, 2**30), AfterValidator(_power_of_two)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Factors(_Table):
+    """[factors]: each key one value or a list of values, which is crossed with the others."""
+
+    setups: Annotated[tuple[SetupName, ...], Listed, Field(min_length=1)]
+    tools: Annotated[tuple[ToolName, ...], Listed, Field(min_length=1)] = tuple(Tool)
+    workloads: Annotated[tuple[WorkloadName, ...], Listed, Field(min_length=1)]
+    processes: Annotated[tuple[Annotated[Whole, _between(1, 1024)], ...], Listed, Field(min_length=1)] = (4,)
+    scale: Annotated[tuple[Annotated[Number, _between(LEAST_SCALE, 1024)], ...], Listed, Field(min_length=1)] = (1.0,)
+    attach: Annotated[tuple[AttachName, ...], Listed, Field(min_length=1)] = (Attach.TRACEPOINT,)
+    format: Annotated[tuple[FormatName, ...], Listed, Field(min_length=1)] = (Format.TEXT,)
+    ringbuf_bytes: Annotated[tuple[RingBytes, ...], Listed, Field(min_length=1)] = (ByteSize(262144),)
+    poll_ms: Annotated[tuple[Annotated[Whole, _between(1, 60000)], ...], Listed, Field(min_length=1)] = (100,)
+    payload_bytes: Annotated[tuple[Annotated[Bytes, _between(1, 16384)], ...], Listed, Field(min_length=1)] = (
+        ByteSize(4096),
+    )
+
+
+class _Settings(_Table):
+    placement: Annotated[Placement, _one_of(tuple(Placement))] = Placement.AUTO
+    idle_s: Annotated[Number, _between(0, 3600)] = Settings().idle_s
+    sample_interval_s: Annotated[Number, _between(0.05, 60)] = Settings().sample_interval_s
+    keep_output: Flag = False
+
+
+class _Paths(_Table):
+    data: Directory | None = None
+    output: Directory | None = None
+
+
+class _Study(_Table):
+    name: Annotated[Text, AfterValidator(_file_name)]
+    description: Text = ""
+    image: Annotated[str, _one_of(tuple(catalogue.IMAGES))] = "trixie"
+    testbed: Annotated[str, _one_of(tuple(catalogue.TESTBEDS))] = "host"
+    seed: Annotated[Whole, _between(0)] = 1
+    repetitions: Annotated[Whole, _between(1, 10000)] = 3
+    output_limit_bytes: Annotated[Bytes, _between(1)] | None = None
+    factors: _Factors
+    settings: _Settings = _Settings()
+    paths: _Paths = _Paths()
+
+
+def find(name_or_path: str) -> Path:
+    """Return the file of a shipped study, or the path of a user's own.
+
+    Raises:
+        StudyError: it is neither; lists the shipped studies.
+    """
+    shipped = {path.stem: path for path in catalogue.study_files()}
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.suffix == ".toml" or "/" in name_or_path:
+        raise StudyError(f"study file {name_or_path!r} does not exist")
+    raise StudyError(f"study {_choice_message(name_or_path, tuple(shipped))}", "or give the path of a .toml file")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A value given on the command line in place of the study file's."""
+
+    option: str
+    value: object
+
+
+def load(path: Path, overrides: Mapping[str, Override] | None = None) -> Study:
+    """Read a study file.
+
+    Args:
+        path: a TOML file.
+        overrides: by dotted key ("factors.setups"), what replaces the file's value.
+
+    Raises:
+        StudyError: the file cannot be read, is no TOML, or a key or value is wrong.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: cannot be read: not UTF-8 text at byte {error.start}") from error
+    return parse(text, str(path), overrides)
+
+
+def parse(text: str, where: str, overrides: Mapping[str, Override] | None = None) -> Study:
+    """Turn TOML text into a Study; `where` names its origin in messages.
+
+    Raises:
+        StudyError: the text is no TOML, or a key or value is wrong.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{where}: not valid TOML: {error}") from error
+    overrides = overrides or {}
+    for dotted, override in overrides.items():
+        _set(raw, dotted, override.value, where)
+    try:
+        return _resolve(_Study.model_validate(raw))
+    except ValidationError as error:
+        # A misspelt key is told before the one that is missing because of it.
+        found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+        raise _study_error(found[0], where, overrides) from None
+
+
+def _set(raw: dict[str, Any], dotted: str, value: object, where: str) -> None:
+    *tables, key = dotted.split(".")
+    for name in tables:
+        raw = raw.setdefault(name, {})
+        if not isinstance(raw, dict):
+            raise StudyError(f"{where}: {name}: a table is wanted, as in [{name}]")
+    raw[key] = value
+
+
+def _resolve(given: _Study) -> Study:
+    factors = given.factors
+    return Study(
+        name=given.name,
+        description=given.description,
+        image=given.image,
+        testbed=given.testbed,
+        seed=given.seed,
+        repetitions=given.repetitions,
+        factors=Factors(
+            setups=tuple(name for name in _distinct(factors.setups) if name != VANILLA),
+            tools=_distinct(factors.tools),
+            workloads=_distinct(factors.workloads),
+            processes=_distinct(factors.processes),
+            scale=_distinct(factors.scale),
+            attach=_distinct(factors.attach),
+            format=_distinct(factors.format),
+            ringbuf_bytes=tuple(int(n) for n in _distinct(factors.ringbuf_bytes)),
+            poll_ms=_distinct(factors.poll_ms),
+            payload_bytes=tuple(int(n) for n in _distinct(factors.payload_bytes)),
+        ),
+        settings=Settings(**given.settings.model_dump()),
+        paths=Paths(**given.paths.model_dump()),
+        output_limit_bytes=None if given.output_limit_bytes is None else int(given.output_limit_bytes),
+    )
+
+
+def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Override]) -> StudyError:
+    """Say what pydantic found in our words, with the place as the user wrote it."""
+    keys = [str(part) for part in details["loc"] if isinstance(part, str)]
+    table, key = keys[:-1], keys[-1] if keys else ""
+    dotted = ".".join(keys)
+    place = f"option {overrides[dotted].option}" if dotted in overrides else f"{where}: {dotted}"
+    match details["type"]:
+        case "extra_forbidden":
+            valid = tuple(_table_of(table).model_fields)
+            return StudyError(f"{place}: unknown key; {_choice_message(key, valid)}")
+        case "missing":
+            return StudyError(f"{place}: this key is required", _hint(table, key))
+        case "value_error":
+            return StudyError(f"{place}: {details['ctx']['error']}")
+        case "model_type":
+            return StudyError(f"{place}: a table is wanted, as in [{dotted}]")
+        case "too_short":
+            return StudyError(f"{place}: the list is empty; give at least one value", _hint(table, key))
+        case "byte_size" | "byte_size_unit":
+            return StudyError(f"{place}: {_shown(details['input'])} is no size; {SIZE} is wanted")
+    return StudyError(f"{place}: {_shown(details['input'])} cannot be used", _hint(table, key))
+
+
+def _table_of(keys: Sequence[str]) -> type[BaseModel]:
+    tables: dict[str, type[BaseModel]] = {"factors": _Factors, "settings": _Settings, "paths": _Paths}
+    return tables[keys[-1]] if keys else _Study
+
+
+_CHOICES: dict[str, Sequence[str]] = {
+    "setups": (*catalogue.SETUPS, VANILLA),
+    "tools": tuple(Tool),
+    "workloads": tuple(catalogue.WORKLOADS),
+    "attach": tuple(Attach),
+    "format": tuple(Format),
+}
+
+
+def _hint(table: Sequence[str], key: str) -> str | None:
+    if list(table) == ["factors"] and key in _CHOICES:
+        return f"choose from: {', '.join(_CHOICES[key])}"
+    if not table and key == "factors":
+        return "a [factors] table has at least setups and workloads"
+    if not table and key == "name":
+        return 'give the study a name: name = "my-study"'
+    return None

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: a pinned Debian root with every library, compiler and built tracer, in a content-addressed cache.
+
+An image is two layers, each a directory that is built aside under a lock and renamed into place when whole:
+
+    CACHE/roots/NAME-KEY/{root,log}                 key: recipe, packages, architecture
+    CACHE/images/NAME-KEY/{tracers,log,image.json}  key: the root's key and every file of tracers/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bpfbench.catalogue import IMAGES, PACKAGE
+from bpfbench.codec import from_json
+from bpfbench.errors import ImageError, UsageError
+from bpfbench.testbed import command, sandbox
+from bpfbench.testbed.sandbox import Bind, Sandbox
+
+TRACERS = PACKAGE / "tracers"
+HOOK = PACKAGE / "testbed" / "install-headers"
+
+Progress = Callable[[str, float], None]
+"""Told what is being done and which share of the whole build is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What an image is made of."""
+
+    name: str
+    description: str
+    suite: str
+    packages: tuple[str, ...]
+    shown: dict[str, str]
+    """What people call a component -> the package whose version is shown for it."""
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="trixie",
+            description=IMAGES["trixie"],
+            suite="trixie",
+            packages=(
+                "bpftool",
+                "bpftrace",
+                "ca-certificates",
+                "clang",
+                "fio",
+                "gcc",
+                "libbpf-dev",
+                "libc6-dev",
+                "libelf-dev",
+                "llvm",
+                "make",
+                "procps",
+                "python3",
+                "python3-bpfcc",
+                "python3-psutil",
+                "util-linux-extra",
+                "zlib1g-dev",
+            ),
+            shown={
+                "bpftrace": "bpftrace",
+                "bcc": "python3-bpfcc",
+                "libbpf": "libbpf-dev",
+                "clang": "clang",
+                "bpftool": "bpftool",
+                "fio": "fio",
+                "python": "python3",
+                "psutil": "python3-psutil",
+            },
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where packages come from; None: the defaults of mmdebstrap."""
+
+    mirror: str | None = None
+    suite: str | None = None
+    ca_bundle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image."""
+
+    name: str
+    key: str
+    suite: str
+    built_at: str
+    versions: dict[str, str]
+    """Of what people ask for."""
+    kernel_headers: str
+    root: str
+    tracers: str
+    packages: dict[str, str] = field(default_factory=dict)
+    """Of everything in it."""
+
+    @property
+    def setups(self) -> tuple[str, ...]:
+        """The setups that have a tracer in it."""
+        return tuple(sorted(path.parent.name for path in Path(self.tracers).glob("*/tracer")))
+
+
+def root_key(recipe: Recipe, sources: Sources) -> str:
+    """Return the content address of an image's root."""
+    suite = sources.suite or recipe.suite
+    facts = [asdict(recipe), suite, platform.machine(), HOOK.read_text()]
+    return _digest(json.dumps(facts, sort_keys=True).encode())
+
+
+def image_key(recipe: Recipe, sources: Sources) -> str:
+    """Return the content address of an image."""
+    parts = [root_key(recipe, sources).encode()]
+    sources_of_tracers = (path for path in TRACERS.rglob("*") if path.is_file() and path.suffix not in {".md", ".pyc"})
+    for path in sorted(sources_of_tracers):
+        executable = os.access(path, os.X_OK)
+        parts += [str(path.relative_to(TRACERS)).encode(), b"x" if executable else b"-", path.read_bytes()]
+    return _digest(*parts)
+
+
+def with_key(cache: Path, key: str) -> Image | None:
+    """Return the image with that key, also of an older recipe, if it is built."""
+    return next((image for image in built(cache) if image.key == key), None)
+
+
+def find(cache: Path, name: str, sources: Sources) -> Image | None:
+    """Return the image if it is built."""
+    try:
+        return _load(_place(cache, name, sources))
+    except FileNotFoundError:
+        return None
+
+
+def built(cache: Path) -> tuple[Image, ...]:
+    """Return every image in the cache, also of older recipes, newest first."""
+    found = [_load(path.parent) for path in (cache / "images").glob("*/image.json") if path.parent.suffix != ".partial"]
+    return tuple(sorted(found, key=lambda image: image.built_at, reverse=True))
+
+
+def recipe_of(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises:
+        UsageError: there is none; lists those there are.
+    """
+    try:
+        return RECIPES[name]
+    except KeyError:
+        raise UsageError(f"image {name!r} is not one of: {', '.join(RECIPES)}") from None
+
+
+def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image:
+    """Return the image, building what is not in the cache.
+
+    Raises:
+        ImageError: a step failed; says which, with the last words of the command and where its log is.
+    """
+    recipe = recipe_of(name)
+    if image := find(cache, name, sources):
+        return image
+    place = _place(cache, name, sources)
+    with _lock(cache, name, progress):
+        if image := find(cache, name, sources):
+            return image
+        root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
+        if not root.exists():
+            with _aside(root) as partial:
+                _bootstrap(recipe, sources, partial, progress)
+        with _aside(place) as partial:
+            _build_tracers(root / "root", partial, sources, progress)
+            image = Image(
+                name=name,
+                key=place.name.rsplit("-", 1)[1],
+                suite=sources.suite or recipe.suite,
+                built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                versions=_versions(recipe, root / "root"),
+                packages=_packages(root / "root"),
+                kernel_headers=_headers(root / "root"),
+                root=str(root / "root"),
+                tracers=str(place / "tracers"),
+            )
+            (partial / "image.json").write_text(json.dumps(asdict(image), indent=1) + "\n")
+    return image
+
+
+def remove(cache: Path, image: Image) -> None:
+    """Delete an image, and its root where no other image uses it."""
+    place = Path(image.tracers).parent
+    with _lock(cache, image.name, lambda *_: None):
+        _remove(place)
+        used = {Path(other.root).parent for other in built(cache)}
+        for root in (cache / "roots").glob(f"{image.name}-*"):
+            if root not in used:
+                _delete_tree(root) if root.suffix == ".partial" else _remove(root)
+
+
+def _place(cache: Path, name: str, sources: Sources) -> Path:
+    return cache / "images" / f"{name}-{image_key(recipe_of(name), sources)}"
+
+
+def _load(place: Path) -> Image:
+    path = place / "image.json"
+    try:
+        return from_json(Image, path.read_bytes())
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}", f"another version of bpfbench built it: delete {place}") from error
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _lock(cache: Path, name: str, progress: Progress) -> Iterator[None]:
+    """Let one build of an image run at a time; the kernel drops the lock when its holder dies."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another build of this image", 0.0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _aside(place: Path) -> Iterator[Path]:
+    """Give a directory to build in, renamed to `place` if all went well; one that a killed build left is deleted first.
+
+    A failed build's log is kept beside, as PLACE.failed.log.
+    """
+    partial = place.with_name(f"{place.name}.partial")
+    _delete_tree(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            (partial / "log").rename(_failed_log(partial))
+        _delete_tree(partial)
+        raise
+
+
+def _failed_log(partial: Path) -> Path:
+    return partial.with_suffix(".failed.log")
+
+
+def _remove(place: Path) -> None:
+    """Delete what is finished, so that an interruption leaves something that does not look finished."""
+    partial = place.with_name(f"{place.name}.partial")
+    _delete_tree(partial)
+    place.rename(partial)
+    _delete_tree(partial)
+
+
+def _delete_tree(path: Path) -> None:
+    """Delete a tree without crossing into another file system, should anything be mounted below it."""
+    if path.exists():
+        finished = command.run(("rm", "-rf", "--one-file-system", "--", str(path)))
+        if finished.status != 0:
+            raise ImageError(f"{path} could not be deleted: {finished.last_words}")
+
+
+MILESTONES = {
+    "running apt-get update": 0.02,
+    "downloading packages with apt": 0.08,
+    "extracting archives": 0.15,
+    "installing essential packages": 0.2,
+    "downloading": 0.25,
+    "installing remaining packages": 0.35,
+    "running --customize-hook": 0.75,
+    "cleaning package lists": 0.8,
+}
+"""mmdebstrap's messages, with the share of a whole build's time that lies before each."""
+
+
+def _bootstrap(recipe: Recipe, sources: Sources, partial: Path, progress: Progress) -> None:
+    progress("starting mmdebstrap", 0.0)
+    argv = bootstrap_argv(recipe, sources, partial / "root")
+    share = 0.0
+    with (partial / "log").open("w") as log:
+
+        def on_line(line: str) -> None:
+            nonlocal share
+            log.write(line + "\n")
+            if line.startswith("I: "):
+                share = max([share, *(part for text, part in MILESTONES.items() if text in line)])
+                progress(line.removeprefix("I: ").rstrip("."), share)
+
+        _checked(argv, on_line, f"image {recipe.name}: mmdebstrap", partial)
+
+
+def bootstrap_argv(recipe: Recipe, sources: Sources, root: Path) -> tuple[str, ...]:
+    """Return the command that builds the root. It runs in a PID namespace, so that none of its children outlives it."""
+    # fmt: off
+    argv = [
+        # Not by SIGTERM: unshare --fork blocks it. Its end by SIGKILL ends the namespace, and so mmdebstrap.
+        "setpriv", "--pdeathsig", "KILL", "--",
+        "unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--mount-proc",
+        "mmdebstrap", "--mode=root", "--variant=apt", "--components=main",
+        "--aptopt=APT::Install-Recommends \"false\"",
+        f"--include={','.join(recipe.packages)}",
+        f"--customize-hook={HOOK}",
+    ]
+    # fmt: on
+    if sources.ca_bundle:
+        argv.append(f'--aptopt=Acquire::https::CaInfo "{sources.ca_bundle}"')
+    argv += [sources.suite or recipe.suite, str(root)]
+    if sources.mirror:
+        argv.append(sources.mirror)
+    return tuple(argv)
+
+
+def _build_tracers(root: Path, partial: Path, sources: Sources, progress: Progress) -> None:
+    (partial / "tracers").mkdir()
+    libraries = sorted(path.parent.name for path in TRACERS.glob("*/build"))
+    with (partial / "log").open("w") as log:
+        for number, library in enumerate(libraries):
+            progress(f"building the {library} tracer", 0.85 + 0.15 * number / len(libraries))
+            inside = Sandbox(
+                root=str(root),
+                binds=(
+                    Bind(str(TRACERS), f"{sandbox.INSIDE}/build"),
+                    Bind(str(partial / "tracers"), f"{sandbox.INSIDE}/out", writable=True),
+                    *_network_files(sources),
+                ),
+                env=_proxy_variables(),
+                workdir=f"{sandbox.INSIDE}/build/{library}",
+            )
+            argv = sandbox.argv(inside, ("./build", f"{sandbox.INSIDE}/out"))
+            _checked(argv, lambda line: print(line, file=log), f"the {library} tracer", partial)
+
+
+def _network_files(sources: Sources) -> Iterator[Bind]:
+    """Hand in what package managers need to reach their registries."""
+    bundle = sources.ca_bundle or os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
+    for host, inside in ((bundle, "/etc/ssl/certs/ca-certificates.crt"), ("/etc/resolv.conf", "/etc/resolv.conf")):
+        if Path(host).exists():
+            yield Bind(host, inside)
+
+
+def _proxy_variables() -> dict[str, str]:
+    names = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _versions(recipe: Recipe, root: Path) -> dict[str, str]:
+    by_package = _packages(root)
+    return {name: by_package[package] for name, package in recipe.shown.items()}
+
+
+def _packages(root: Path) -> dict[str, str]:
+    """Return every package in the root with its version."""
+    lines: list[str] = []
+    command.run(("chroot", str(root), "dpkg-query", "-W", "-f", "${Package} ${Version}\\n"), on_line=lines.append)
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def _headers(root: Path) -> str:
+    """Return the release of the kernel headers in an image."""
+    (headers,) = (path for path in (root / "usr/src").glob("linux-headers-*") if not path.name.endswith("-common"))
+    return headers.name.removeprefix("linux-headers-")
+
+
+def _checked(argv: tuple[str, ...], on_line: Callable[[str], None], what: str, partial: Path) -> None:
+    last: list[str] = []
+
+    def keep(line: str) -> None:
+        on_line(line)
+        last[:] = [*last[-4:], line]
+
+    finished = command.run(argv, on_line=keep, merge_stderr=True)
+    if finished.status != 0:
+        words = "\n  ".join(last) or "no message"
+        raise ImageError(
+            f"{what} could not be built (exit status {finished.status}):\n  {words}", f"see {_failed_log(partial)}"
+        )

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that enters an image on the running kernel. Pure: facts in, argument vector out.
+
+Two layers: `unshare` gives a private mount namespace in which tracefs can be mounted without the host seeing it, and in
+it bubblewrap builds the file system from binds and starts the command in PID and IPC namespaces of its own. Nothing is
+mounted outside, and when the namespace's first process dies, so does everything in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bpfbench.catalogue import PACKAGE
+from bpfbench.testbed.command import KILLED_WITH_US
+
+INSIDE = "/bpfbench"
+"""Where our things are inside an image; install-headers makes the folders to bind over."""
+
+SUPERVISE = str(PACKAGE / "testbed" / "supervise")
+"""Mounts tracefs, and cleans up after a killed bpfbench."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A host path seen inside."""
+
+    host: str
+    inside: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What the inside looks like."""
+
+    root: str
+    binds: tuple[Bind, ...] = ()
+    symlinks: tuple[tuple[str, str], ...] = ()
+    """(target, path) pairs, below a fresh /usr/lib/modules."""
+    env: dict[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+
+
+def argv(sandbox: Sandbox, command: Sequence[str], remove_if_killed: str = "") -> tuple[str, ...]:
+    """Return the command that runs `command` in `sandbox`.
+
+    Args:
+        sandbox: what the inside looks like.
+        command: what to run there.
+        remove_if_killed: host directory to delete if bpfbench is killed.
+    """
+    # fmt: off
+    bubblewrap = [
+        "bwrap",
+        "--die-with-parent", "--unshare-pid", "--unshare-ipc",
+        "--cap-add", "ALL", # BPF, tracing and dropping caches; bubblewrap would drop them
+        "--ro-bind", sandbox.root, "/",
+        "--proc", "/proc", "--dev", "/dev", "--bind", "/sys", "/sys",
+        "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/usr/lib/modules",
+        "--clearenv",
+        "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin",
+        "--setenv", "HOME", "/tmp",
+        "--setenv", "LANG", "C.UTF-8",
+        "--chdir", sandbox.workdir,
+    ]
+    # fmt: on
+    for bind in sandbox.binds:
+        bubblewrap += ["--bind" if bind.writable else "--ro-bind", bind.host, bind.inside]
+    for target, path in sandbox.symlinks:
+        bubblewrap += ["--symlink", target, path]
+    for name, value in sandbox.env.items():
+        bubblewrap += ["--setenv", name, value]
+    supervise = ("unshare", "--mount", "--propagation", "private", SUPERVISE, remove_if_killed)
+    return (*KILLED_WITH_US, *supervise, *bubblewrap, "--", *command)

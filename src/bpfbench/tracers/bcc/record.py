@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a slot of the ring to a record of the output. This is the hot path: a slot is read where it lies, and once."""
+
+import struct
+from binascii import hexlify
+from collections.abc import Callable
+from ctypes import Array, c_char
+from functools import lru_cache
+
+Slot = Array[c_char]
+Formatter = Callable[[Slot], bytes | Slot]
+
+# struct rw_event, with comm and name as one field because they are formatted, and remembered, together.
+EVENT = struct.Struct("<QQQQqQIIIIII80sI")
+EVENT_TEXT = b"%d\t" * 12 + b"%b\t%d"
+COMM_BYTES = 16
+PAYLOAD_LEN = struct.Struct("<I")
+PAYLOAD_LEN_OFFSET = EVENT.size - PAYLOAD_LEN.size
+COUNT = struct.Struct("<QQ")
+
+
+@lru_cache(maxsize=1024)
+def comm_and_name(field: bytes) -> bytes:
+    return b"%b\t%b" % (_until_nul(field[:COMM_BYTES]), _until_nul(field[COMM_BYTES:]))
+
+
+def _until_nul(string: bytes) -> bytes:
+    return string.partition(b"\0")[0]
+
+
+def event_text(slot: Slot) -> bytes:
+    # Naming each field is measurably faster here than slicing or starring the tuple.
+    enter, leave, offset, count, ret, inode, dev, pid, tid, op, flags, uid, names, length = EVENT.unpack_from(slot)
+    names = comm_and_name(names)
+    return EVENT_TEXT % (enter, leave, offset, count, ret, inode, dev, pid, tid, op, flags, uid, names, length)
+
+
+def event_line(slot: Slot) -> bytes:
+    return event_text(slot) + b"\n"
+
+
+def payload_line(slot: Slot) -> bytes:
+    (length,) = PAYLOAD_LEN.unpack_from(slot, PAYLOAD_LEN_OFFSET)
+    return b"%b\t%b\n" % (event_text(slot), hexlify(slot[EVENT.size : EVENT.size + length], " "))
+
+
+def event_binary(slot: Slot) -> Slot:
+    return slot
+
+
+def payload_binary(slot: Slot) -> bytes | Slot:
+    """What follows a payload that does not fill the slot is whatever lay in the ring, so it is zeroed."""
+    (length,) = PAYLOAD_LEN.unpack_from(slot, PAYLOAD_LEN_OFFSET)
+    filled = EVENT.size + length
+    return slot if filled == len(slot) else slot[:filled].ljust(len(slot), b"\0")
+
+
+def formatter(output_format: str, payload_bytes: int) -> Formatter:
+    if output_format == "binary":
+        return payload_binary if payload_bytes else event_binary
+    return payload_line if payload_bytes else event_line
+
+
+def count_record(output_format: str, number: int, count: int) -> bytes:
+    return COUNT.pack(number, count) if output_format == "binary" else b"%d\t%d\n" % (number, count)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rw-tracer and rw-tracer-all: from the ring into the file."""
+
+import os
+from ctypes import c_char
+
+from kernel import member_offsets, recursion_misses
+from load import load, target_macros
+from options import Options
+from output import Output
+from record import EVENT, formatter
+from stop import Stop
+from tool import Counts, Tool
+
+
+class RwTracer(Tool):
+    def __init__(self, options: Options, output: Output, stop: Stop) -> None:
+        super().__init__(options, output, stop)
+        self._payload_bytes = options.payload_bytes if options.tool == "rw-tracer-all" else 0
+
+    def attach(self) -> None:
+        self.bpf = load(
+            "rw.c",
+            {
+                "PAYLOAD_BYTES": self._payload_bytes,
+                "RING_PAGES": self.options.ringbuf_bytes // os.sysconf("SC_PAGE_SIZE"),
+                **target_macros(self.options.target_comm),
+                **member_offsets(),
+            },
+        )
+        self._open_ring()
+
+    def _open_ring(self) -> None:
+        # Names of the closure, as looking up attributes of self would cost time at every event.
+        slot_at = (c_char * (EVENT.size + self._payload_bytes)).from_address
+        record = formatter(self.options.format, self._payload_bytes)
+        put = self.output.put
+        stop = self.stop
+
+        # BCC calls this for each event, with the address of the slot in the ring, which it frees on return. Under load
+        # ring_buffer_poll() may never find the ring empty, so it takes the verdict to end it. Without an integer to
+        # return, BCC would raise and catch a TypeError at each event.
+        def on_event(_context: object, address: int, _size: int) -> int:
+            put(record(slot_at(address)))
+            return stop.verdict
+
+        self.bpf["events"].open_ring_buffer(on_event)
+
+    def follow(self) -> None:
+        """A signal ends the wait, except in the instant between the check and the wait: then the time-out does."""
+        while not self.stop.requested:
+            taken = self.output.taken
+            self.bpf.ring_buffer_poll(self.options.poll_ms)
+            if self.output.taken == taken:
+                self.output.flush()
+
+    def drain(self) -> None:
+        """An output error ends ring_buffer_consume() early, hence the loop."""
+        taken = -1
+        while self.output.taken != taken:
+            taken = self.output.taken
+            self.stop.verdict = 0
+            self.bpf.ring_buffer_consume()
+
+    def counts(self) -> Counts:
+        cpus = self.bpf["counters"][0]
+        misses = {name: recursion_misses(program.fd) for name, program in self.bpf.funcs.items()}
+        return Counts(
+            intercepted={
+                kind: sum(cpu.intercepted[op] for cpu in cpus)
+                + sum(missed or 0 for name, missed in misses.items() if kind.encode() in name)
+                for op, kind in enumerate(("read", "write"))
+            },
+            ring_full=sum(cpu.ring_full for cpu in cpus),
+            map_full=sum(cpu.map_full for cpu in cpus),
+            recursion=None if None in misses.values() else sum(missed or 0 for missed in misses.values()),
+            saved=self.output.saved,
+            output_error=self.output.lost,
+        )

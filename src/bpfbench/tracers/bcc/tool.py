@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every tool does between start and end; its counts."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import bcc
+from kernel import wait_for_programs
+from options import Options
+from output import Output
+from stop import Stop
+
+
+@dataclass(frozen=True)
+class Counts:
+    intercepted: dict[str, int]
+    ring_full: int
+    map_full: int
+    recursion: int | None  # None where the kernel does not say
+    saved: int
+    output_error: int
+    syscalls: dict[int, int] | None = None
+
+
+class Tool(ABC):
+    bpf: bcc.BPF
+
+    def __init__(self, options: Options, output: Output, stop: Stop) -> None:
+        self.options = options
+        self.output = output
+        self.stop = stop
+
+    @abstractmethod
+    def attach(self) -> None:
+        """Compiles, loads and attaches; raises whatever BCC does."""
+
+    @abstractmethod
+    def follow(self) -> None:
+        """Returns when a stop is requested."""
+
+    def detach(self) -> None:
+        """When it returns, no program runs any more.
+
+        BCC attaches by name, so entries come before exits, and here too: each entry recorded still finds its exit.
+        """
+        for tracepoint in list(self.bpf.tracepoint_fds):
+            self.bpf.detach_tracepoint(tracepoint)
+        wait_for_programs()
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Puts out what is still in the kernel."""
+
+    @abstractmethod
+    def counts(self) -> Counts:
+        """Valid once the output is flushed."""

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where every event has gone: worked out when bpftrace has gone, from its maps and its output."""
+
+import dataclasses
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from arguments import Options
+from bpfobjects import BpfObjects
+from session import Traced
+
+# A line of the output that is not a record (those begin with a digit). A warning quotes the script, indented.
+NOTICE = re.compile(rb"\n(?:Lost |stdin:|Additional Info| )[^\n]*")
+MAP_FULL = b": WARNING: Map full;"
+CHUNK_BYTES = 1 << 20  # no line is longer
+
+
+@dataclasses.dataclass
+class Output:
+    """What the output was found to hold."""
+
+    records: int = 0
+    map_full: int = 0
+    bytes: int = 0
+
+
+def tidy(name: str) -> Output:
+    """Leave only whole records in the output, and count them. Reads it once; writes only what has to move up."""
+    found = Output()
+    with Path(name).open("r+b", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return found
+        done = 0
+        while True:
+            chunk = os.pread(file.fileno(), CHUNK_BYTES, done)
+            lines, newline, _ = chunk.rpartition(b"\n")
+            if not newline:  # the end, or a last line that is not whole
+                break
+            lines = b"\n" + lines
+            records = NOTICE.sub(b"", lines)
+            if done != found.bytes or len(records) != len(lines):
+                os.pwrite(file.fileno(), records[1:] + newline if records else b"", found.bytes)
+            done += len(lines)
+            found.bytes += len(records)
+            found.records += records.count(b"\n")
+            found.map_full += lines.count(MAP_FULL) if len(records) != len(lines) else 0
+        file.truncate(found.bytes)
+    return found
+
+
+def write_error(name: str) -> str:
+    """Why the output takes no more; bpftrace does not say, so by trying."""
+    with Path(name).open("ab", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            file.writelines((bytes(CHUNK_BYTES), b"\0"))
+        except OSError as error:
+            return os.strerror(error.errno or 0)
+        finally:
+            with suppress(OSError):
+                file.truncate(size)
+    return "reason unknown"
+
+
+@dataclasses.dataclass
+class Account:
+    """Where the events have gone."""
+
+    intercepted: dict[str, int]
+    saved: int
+    bytes: int
+    ring_full: int = 0
+    map_full: int = 0
+    recursion: int | None = None
+    output_error: int = 0
+    syscalls: dict[int, int] | None = None
+    error: str | None = None
+    unavailable: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def account_rw(options: Options, objects: BpfObjects) -> Account:
+    """The account of rw-tracer and rw-tracer-all."""
+    output = tidy(options.output)
+    intercepted = {"read": objects.total("AT_reads"), "write": objects.total("AT_writes")}
+    account = Account(intercepted, output.records, output.bytes, map_full=output.map_full)
+    account.ring_full = objects.total("event_loss_counter")
+    unwritten = sum(intercepted.values()) - account.ring_full - output.records
+    if unwritten > 0:
+        account.output_error = unwritten
+        account.error = f"{options.output}: {write_error(options.output)}, {unwritten} events were not written"
+    elif unwritten < 0:
+        # The ring refuses warnings too, and the counter is the same.
+        account.ring_full += unwritten
+        account.map_full -= unwritten
+        if not output.map_full:
+            account.error = f"{-unwritten} more events are saved or lost than were intercepted"
+    return account
+
+
+def account_syscount(options: Options, objects: BpfObjects) -> Account:
+    """The account of syscount, whose output is written here."""
+    map_full = tidy(options.output).map_full + objects.total("event_loss_counter")
+    syscalls = objects.counts("AT_syscalls")
+    total = sum(syscalls.values())
+    text = "".join(f"{number}\t{count}\n" for number, count in sorted(syscalls.items()))
+    account = Account({"syscall": total}, total, len(text), map_full=map_full, syscalls=syscalls)
+    try:
+        Path(options.output).write_text(text, encoding="ascii")
+    except OSError as error:
+        account.saved, account.bytes, account.output_error = 0, 0, total
+        account.error = f"{options.output}: {error.strerror}"
+        with suppress(OSError):
+            os.truncate(options.output, 0)
+    return account
+
+
+def account_recursion(account: Account, objects: BpfObjects) -> None:
+    """Only from 6.7 on does the kernel count this for tracepoint programs; it shows 0 before. No feature tells."""
+    if [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]] < [6, 7]:
+        account.unavailable["recursion"] = "kernels before 6.7 do not count skipped tracepoint programs"
+        return
+    account.recursion = objects.recursion_misses()
+    if account.recursion is None:
+        account.unavailable["recursion"] = "no recursion_misses in the fdinfo of a program"
+
+
+def account_for(options: Options, traced: Traced) -> Account:
+    """Where every event has gone."""
+    account = (account_syscount if options.tool == "syscount" else account_rw)(options, traced.objects)
+    account_recursion(account, traced.objects)
+    unseen = account.map_full + (account.recursion or 0)
+    if unseen:  # neither cause tells reads from writes
+        kind = "syscall" if options.tool == "syscount" else "unknown"
+        account.intercepted[kind] = account.intercepted.get(kind, 0) + unseen
+    account.error = traced.error or account.error
+    return account

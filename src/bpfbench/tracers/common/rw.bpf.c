@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* rw-tracer and rw-tracer-all: the hooks. Each program's name says whether it watches a read or a write. */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "kernel_types.h"
+#include "rw.bpf.h"
+#include "rw_event.h"
+#include "target.bpf.h"
+
+/* The file behind a descriptor of the current task, or NULL. */
+static __always_inline struct file *file_of(__u32 fd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file *file = NULL;
+
+	if (fd < BPF_CORE_READ(fdt, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(fdt, fd) + fd);
+	return file;
+}
+
+/* read(fd, buf, count) and write(fd, buf, count) */
+static __always_inline int enter(enum rw_op op, struct trace_event_raw_sys_enter *ctx)
+{
+	struct file *file;
+
+	if (!is_target())
+		return 0;
+	file = file_of(ctx->args[0]);
+	return rw_enter(op, file, (void *)ctx->args[1], ctx->args[2], file ? BPF_CORE_READ(file, f_pos) : 0);
+}
+
+/* pread64(fd, buf, count, pos) and pwrite64(fd, buf, count, pos) */
+static __always_inline int enter_at(enum rw_op op, struct trace_event_raw_sys_enter *ctx)
+{
+	if (!is_target())
+		return 0;
+	return rw_enter(op, file_of(ctx->args[0]), (void *)ctx->args[1], ctx->args[2], ctx->args[3]);
+}
+
+/* Exits come first, because programs are attached in this order and detached in it: at no time is an entry recorded
+ * whose exit would go unseen while other exits are watched. */
+
+SEC("tracepoint/syscalls/sys_exit_read")
+int read_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return rw_exit(RW_READ, ctx->ret);
+}
+
+SEC("tracepoint/syscalls/sys_exit_pread64")
+int pread64_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return rw_exit(RW_READ, ctx->ret);
+}
+
+SEC("tracepoint/syscalls/sys_exit_write")
+int write_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return rw_exit(RW_WRITE, ctx->ret);
+}
+
+SEC("tracepoint/syscalls/sys_exit_pwrite64")
+int pwrite64_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return rw_exit(RW_WRITE, ctx->ret);
+}
+
+SEC("tracepoint/syscalls/sys_enter_read")
+int read_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return enter(RW_READ, ctx);
+}
+
+SEC("tracepoint/syscalls/sys_enter_pread64")
+int pread64_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return enter_at(RW_READ, ctx);
+}
+
+SEC("tracepoint/syscalls/sys_enter_write")
+int write_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return enter(RW_WRITE, ctx);
+}
+
+SEC("tracepoint/syscalls/sys_enter_pwrite64")
+int pwrite64_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return enter_at(RW_WRITE, ctx);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

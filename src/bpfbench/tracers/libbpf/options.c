@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "options.h"
+
+const char *const tool_names[] = {"syscount", "rw-tracer", "rw-tracer-all", NULL};
+const char *const attach_names[] = {"tracepoint", NULL};
+const char *const format_names[] = {"text", "binary", NULL};
+
+static bool choose(const char *value, const char *const *names, int *chosen)
+{
+	for (int i = 0; names[i]; i++) {
+		if (!strcmp(value, names[i])) {
+			*chosen = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Decimal digits and nothing else. */
+static bool number(const char *value, uint32_t min, uint32_t max, uint32_t *result)
+{
+	size_t digits = strspn(value, "0123456789");
+	unsigned long n;
+
+	if (!digits || digits > 10 || value[digits])
+		return false;
+	n = strtoul(value, NULL, 10);
+	if (n < min || n > max)
+		return false;
+	*result = n;
+	return true;
+}
+
+static bool path(const char *value, const char **result)
+{
+	*result = value;
+	return *value;
+}
+
+static bool set_tool(const char *value, struct options *o)
+{
+	return choose(value, tool_names, &o->tool);
+}
+
+static bool set_attach(const char *value, struct options *o)
+{
+	return choose(value, attach_names, &o->attach);
+}
+
+static bool set_target_comm(const char *value, struct options *o)
+{
+	size_t length = strlen(value);
+
+	if (length < 1 || length >= sizeof(o->target_comm))
+		return false;
+	memcpy(o->target_comm, value, length);
+	return true;
+}
+
+static bool set_ringbuf_bytes(const char *value, struct options *o)
+{
+	return number(value, 4096, 1U << 30, &o->ringbuf_bytes) && !(o->ringbuf_bytes & (o->ringbuf_bytes - 1));
+}
+
+static bool set_poll_ms(const char *value, struct options *o)
+{
+	return number(value, 1, 60000, &o->poll_ms);
+}
+
+static bool set_payload_bytes(const char *value, struct options *o)
+{
+	return number(value, 1, 16384, &o->payload_bytes);
+}
+
+static bool set_format(const char *value, struct options *o)
+{
+	return choose(value, format_names, &o->format);
+}
+
+static bool set_output(const char *value, struct options *o)
+{
+	return path(value, &o->output);
+}
+
+static bool set_summary(const char *value, struct options *o)
+{
+	return path(value, &o->summary);
+}
+
+static const struct rule {
+	const char *name;
+	const char *supported;
+	bool (*set)(const char *value, struct options *options);
+} rules[] = {
+	{"--tool", "syscount, rw-tracer, rw-tracer-all", set_tool},
+	{"--attach", "tracepoint", set_attach},
+	{"--target-comm", "1 to 15 bytes", set_target_comm},
+	{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", set_ringbuf_bytes},
+	{"--poll-ms", "1 to 60000", set_poll_ms},
+	{"--payload-bytes", "1 to 16384", set_payload_bytes},
+	{"--format", "text, binary", set_format},
+	{"--output", "the path of a file", set_output},
+	{"--summary", "the path of a file", set_summary},
+};
+
+#define RULES (sizeof(rules) / sizeof(rules[0]))
+#define ALL_NAMES                                                                                                      \
+	"--tool, --attach, --target-comm, --ringbuf-bytes, --poll-ms, --payload-bytes, --format, --output, --summary"
+
+static _Noreturn void refuse(const char *name, const char *value, const char *fault, const char *supported)
+{
+	say("%s '%s' %s; supported: %s", name, value, fault, supported);
+	exit(2);
+}
+
+static size_t find_rule(const char *name, const char *value)
+{
+	for (size_t i = 0; i < RULES; i++)
+		if (!strcmp(name, rules[i].name))
+			return i;
+	refuse(name, value, "is an unknown option", ALL_NAMES);
+}
+
+void parse_options(int argc, char **argv, struct options *options)
+{
+	bool given[RULES] = {false};
+
+	for (int i = 1; i < argc; i += 2) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+		size_t r = find_rule(argv[i], value);
+
+		if (i + 1 == argc)
+			refuse(argv[i], value, "lacks its value", rules[r].supported);
+		if (given[r])
+			refuse(argv[i], value, "is given twice", "each option once");
+		if (!rules[r].set(value, options))
+			refuse(argv[i], value, "is not supported", rules[r].supported);
+		given[r] = true;
+	}
+	for (size_t r = 0; r < RULES; r++)
+		if (!given[r])
+			refuse(rules[r].name, "", "is missing", rules[r].supported);
+}

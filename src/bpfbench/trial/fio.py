@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fio: how it is called, and what its json+ output says. Pure."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from bpfbench.model import FioResult, Workload
+
+
+def command(job_file: str, output_file: str) -> tuple[str, ...]:
+    """Return the argument vector of one fio run."""
+    return ("fio", "--eta=never", "--output-format=json+", f"--output={output_file}", job_file)
+
+
+def environment(workload: Workload, data_dir: str) -> dict[str, str]:
+    """Return the variables that the job files refer to."""
+    return {
+        "BPFBENCH_DATA": data_dir,
+        "BPFBENCH_PROCESSES": str(workload.processes),
+        "BPFBENCH_BYTES": str(workload.bytes_per_process),
+    }
+
+
+def data_files(workload: Workload) -> tuple[str, ...]:
+    """Return the names of the files a workload's processes use, as the job files name them."""
+    return tuple(f"fio.{number}" for number in range(workload.processes))
+
+
+def parse(text: str) -> FioResult:
+    """Read fio's json+ output of a job with group_reporting.
+
+    Where a job both reads and writes, latency comes from fio's own union of both ("mixed").
+
+    Raises:
+        ValueError: this is not the output of one successful fio job; says why.
+    """
+    data = _document(text)
+    job = _only_job(data)
+    directions = [job[name] for name in ("read", "write") if job[name]["total_ios"]]
+    if not directions:
+        raise ValueError("fio did no I/O")
+    whole = directions[0] if len(directions) == 1 else job["mixed"]
+    runtime_s = max(direction["runtime"] for direction in directions) / 1000
+    if not runtime_s:
+        raise ValueError("fio's I/O took less than a millisecond, the unit it measures in")
+    total_bytes = sum(direction["io_bytes"] for direction in directions)
+    ios = {name: job[name]["total_ios"] if name in job else 0 for name in ("read", "write")}
+    return FioResult(
+        version=data["fio version"],
+        started_at_s=job["job_start"] / 1000,
+        runtime_s=runtime_s,
+        read_ios=ios["read"],
+        write_ios=ios["write"],
+        bytes=total_bytes,
+        throughput_bytes_per_s=total_bytes / runtime_s,
+        iops=sum(ios.values()) / runtime_s,
+        latency_mean_us=whole["lat_ns"]["mean"] / 1000,
+        latency_sd_us=whole["lat_ns"]["stddev"] / 1000,
+        latency_percentiles_us=_percentiles_us(whole),
+        user_cpu_percent=job["usr_cpu"],
+        system_cpu_percent=job["sys_cpu"],
+    )
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Return the JSON in fio's output; fio puts its warnings into the same file, before the line with the brace."""
+    start = f"\n{text}".find("\n{\n")
+    if start < 0:
+        raise ValueError(f"no JSON in it: {text.strip()[-200:] or 'it is empty'}")
+    document: dict[str, Any] = json.loads(text[start:])
+    return document
+
+
+def _only_job(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    jobs: list[Mapping[str, Any]] = data["jobs"]
+    if len(jobs) != 1:
+        raise ValueError(f"{len(jobs)} fio jobs where one was due; the job file needs group_reporting")
+    job = jobs[0]
+    if job["error"]:
+        raise ValueError(f"fio job {job['jobname']!r} ended with error {job['error']}: {os.strerror(job['error'])}")
+    return job
+
+
+def _percentiles_us(direction: Mapping[str, Any]) -> dict[str, float]:
+    percentiles = direction["clat_ns"].get("percentile", {})
+    return {key: ns / 1000 for key, ns in percentiles.items()}

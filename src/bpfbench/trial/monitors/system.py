@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU and memory of the whole machine, as dstat shows them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfbench.model import SystemLoad
+from bpfbench.trial.monitors import series
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSample:
+    """The machine at one moment."""
+
+    monotonic_s: float
+    busy_ticks: int
+    """user + nice + system + irq + softirq: what dstat adds up as usr and sys (its `dstat_cpu` plugin)."""
+    total_ticks: int
+    """The above + idle + iowait + steal. Guest time is part of user in /proc/stat and not added again."""
+    memory_bytes: int
+    """used + buffers."""
+
+
+def sample() -> SystemSample:
+    """Read the machine's counters now."""
+    stat = Path("/proc/stat").read_text()
+    meminfo = Path("/proc/meminfo").read_text()
+    busy, total = parse_stat(stat)
+    return SystemSample(time.monotonic(), busy, total, parse_meminfo(meminfo))
+
+
+def parse_stat(text: str) -> tuple[int, int]:
+    """Return (busy, total) ticks of all CPUs from /proc/stat; see proc_stat(5)."""
+    user, nice, system, idle, iowait, irq, softirq, steal = map(int, text.split("\n", 1)[0].split()[1:9])
+    busy = user + nice + system + irq + softirq
+    return busy, busy + idle + iowait + steal
+
+
+def parse_meminfo(text: str) -> int:
+    """Return used + buffers in bytes from /proc/meminfo.
+
+    used = MemTotal - MemFree - Buffers - Cached - SReclaimable + Shmem, as dstat and older free(1) have it; the page
+    cache is in neither, so that it tells what programs and the kernel hold, not what was read.
+    """
+    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
+    without = kib["MemFree"] + kib["Cached"] + kib["SReclaimable"] - kib["Shmem"]
+    return (kib["MemTotal"] - without) * 1024
+
+
+def load(samples: Sequence[SystemSample], begin_s: float, end_s: float) -> SystemLoad | None:
+    """Sum up the span from `begin_s` to `end_s` (CLOCK_MONOTONIC), between samples by interpolation.
+
+    Returns:
+        None where no sample lies within the span, or no tick of the clock.
+    """
+    within = [sample for sample in samples if begin_s <= sample.monotonic_s <= end_s]
+    if not within:
+        return None
+    busy = series.increase(samples, begin_s, end_s, lambda sample: sample.busy_ticks)
+    total = series.increase(samples, begin_s, end_s, lambda sample: sample.total_ticks)
+    if total <= 0:
+        return None
+    return SystemLoad(
+        seconds=end_s - begin_s,
+        cpu_percent=100 * busy / total,
+        memory_bytes=sum(sample.memory_bytes for sample in within) / len(within),
+        samples=len(within),
+    )

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes back and drops the page cache of the data files, and proves it.
+
+Only the data files are dropped (posix_fadvise), not every cache of the machine (drop_caches): the latter would make
+tracers load their libraries from disk in every trial, and slow down whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from bpfbench.errors import StepError
+
+
+def drop(files: Sequence[Path]) -> int:
+    """Write back all dirty pages of the machine, drop the cached pages of `files`, and return the bytes still cached.
+
+    Raises:
+        StepError: a file cannot be opened.
+    """
+    os.sync()
+    for path in files:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise StepError(f"data file {path.name}: {error.strerror}") from error
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+    return cached_bytes(files)
+
+
+def cached_bytes(files: Sequence[Path]) -> int:
+    """Return how much of `files` the page cache holds, as fincore(1) tells.
+
+    Raises:
+        StepError: fincore cannot tell.
+    """
+    argv = ["fincore", "--bytes", "--noheadings", "--raw", "--output", "RES", *map(str, files)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise StepError(f"fincore: {done.stderr.strip()}")
+    return sum(map(int, done.stdout.split()))

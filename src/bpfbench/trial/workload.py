@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lays out data files and runs fio, with what is to be sampled meanwhile."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Set
+from pathlib import Path
+
+from bpfbench.errors import StepError
+from bpfbench.model import Workload
+from bpfbench.trial import fio
+
+LAYOUT_MARK = "complete"
+"""Present in a data directory whose files were all written: sizes cannot tell written blocks from reserved ones."""
+
+
+class FioProcess:
+    """A running fio. Use as a context manager: on leaving, it is gone (jobs it leaves end with the PID namespace).
+
+    Raises:
+        StepError: it could not be started.
+    """
+
+    def __init__(self, command: tuple[str, ...], env: Mapping[str, str], cpus: Set[int], stderr: Path) -> None:
+        self._stderr = stderr
+        try:
+            with stderr.open("wb") as errors:
+                self._process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    start_new_session=True,
+                    preexec_fn=lambda: os.sched_setaffinity(0, cpus),
+                )
+        except OSError as error:
+            raise StepError(f"fio cannot be started: {error.strerror}") from error
+
+    def __enter__(self) -> FioProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def wait(self, timeout_s: float, interval_s: float, tick: Callable[[], None]) -> None:
+        """Wait for the end, calling `tick` every `interval_s`.
+
+        Raises:
+            StepError: fio failed or took too long; or what `tick` raises.
+        """
+        until_s = time.monotonic() + timeout_s
+        next_s = time.monotonic() + interval_s
+        pidfd = os.pidfd_open(self._process.pid)
+        try:
+            while not select.select([pidfd], [], [], max(0.0, next_s - time.monotonic()))[0]:
+                tick()
+                # Skip the ticks that a slow one swallowed, rather than catch up in a burst.
+                next_s = max(next_s + interval_s, time.monotonic())
+                if time.monotonic() > until_s:
+                    raise StepError(f"fio was still running after {timeout_s:g} s")
+        finally:
+            os.close(pidfd)
+        if status := self._process.wait():
+            lines = self._stderr.read_text(errors="replace").strip().splitlines()
+            raise StepError(f"fio ended with status {status}: {lines[-1] if lines else 'no message'}")
+
+
+def lay_out(
+    job_file: str, workload: Workload, directory: Path, timeout_s: float, report: Callable[[int], None]
+) -> None:
+    """Write the data files of a workload into `directory`; a directory that is complete is left as it is.
+
+    Args:
+        job_file: the layout job.
+        workload: for the number and size of files.
+        directory: exists.
+        timeout_s: deadline.
+        report: called now and then with the bytes written so far.
+
+    Raises:
+        StepError: fio failed, e.g. because the disk is full.
+    """
+    files = [directory / name for name in fio.data_files(workload)]
+    if is_laid_out(workload, directory):
+        return
+    (directory / LAYOUT_MARK).unlink(missing_ok=True)
+    env = fio.environment(workload, str(directory))
+    with FioProcess(
+        fio.command(job_file, str(directory / "layout.json")), env, os.sched_getaffinity(0), directory / "layout.log"
+    ) as process:
+        process.wait(timeout_s, 0.5, lambda: report(sum(_allocated(path) for path in files)))
+    for name in ("layout.json", "layout.log"):
+        (directory / name).unlink()
+    (directory / LAYOUT_MARK).touch()
+
+
+def is_laid_out(workload: Workload, directory: Path) -> bool:
+    """Tell whether all data files are there, whole."""
+    paths = [directory / name for name in fio.data_files(workload)]
+    return (directory / LAYOUT_MARK).exists() and all(
+        path.is_file() and path.stat().st_size == workload.bytes_per_process <= _allocated(path) for path in paths
+    )
+
+
+def _allocated(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0

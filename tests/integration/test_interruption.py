@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""However a run ends, what was measured stays, nothing of ours outlives it, and it can be finished."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bpfbench import cli
+from bpfbench.store import Run
+from bpfbench.testbed.host import IN_FLIGHT
+from bpfbench.testbed.image import Image
+from bpfbench.trial import leftovers
+
+STUDY = """
+name = "interrupted"
+repetitions = 2
+
+[factors]
+setups = ["bpftrace", "bcc", "libbpf"]
+tools = ["rw-tracer"]
+workloads = ["read"]
+scale = 0.00048828125
+"""
+OURS = re.compile(r"bpfbench/tracers|bpfbench\.trial|bpfbench/workloads|bpftrace")
+
+
+def command(*words: str) -> list[str]:
+    """Return the command of a run."""
+    return [sys.executable, "-m", "bpfbench", "run", *words]
+
+
+def finish(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end."""
+    return subprocess.run(command(*words), cwd=place, capture_output=True, text=True, check=False)
+
+
+@contextlib.contextmanager
+def started(place: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a run in the background."""
+    with subprocess.Popen(command(*words), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        yield run
+
+
+def our_processes() -> list[str]:
+    """Return the command lines of what a trial starts, of all processes of the machine."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if OURS.search(line) and int(path.parent.name) != os.getpid() and "pytest" not in line:
+            lines.append(line)
+    return lines
+
+
+def remains(before: leftovers.Inventory) -> list[str]:
+    """Return what a killed run left, after the moment its children need to end."""
+    until_s = time.monotonic() + 10
+    while True:
+        new = leftovers.take(Path("/run")).beyond(before)
+        bpf = {kind: items for kind, items in new.items() if kind.startswith("BPF")}
+        mounts = set(Path("/proc/self/mounts").read_text().splitlines()) - before.items["mounts"]
+        outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
+        found = [*our_processes(), *map(str, bpf.items()), *mounts, *outputs]
+        if not found or time.monotonic() > until_s:
+            return found
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def study(trixie: Image, tmp_path: Path) -> Path:
+    """Write the study, lay out its data by one short run, and return where runs go."""
+    (tmp_path / "study.toml").write_text(STUDY)
+    argv = ["study.toml", "--run-dir", "warm-up", "--setups", "libbpf", "--repetitions", "1"]
+    assert trixie.setups
+    assert finish(tmp_path, *argv).returncode == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_a_killed_run_loses_the_trial_in_flight_and_leaves_nothing(study: Path, attempt: int) -> None:
+    before = leftovers.take(Path("/run"))
+    with started(study, "study.toml", "--run-dir", "run") as process:
+        time.sleep(1.5 + random.Random(attempt).random() * 6)
+        process.kill()
+        process.communicate()
+    assert remains(before) == []
+    run = Run(study / "run")
+    kept = {record.trial.id: record.started_at for record in run.records()}
+    assert finish(study, "--resume", "run").returncode == 0
+    after = {record.trial.id: record.started_at for record in run.records()}
+    assert set(after) == {trial.id for trial in run.plan()}
+    assert {trial_id: after[trial_id] for trial_id in kept} == kept
+    assert not (run.path / "partial").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_stops_cleanly(study: Path, sign: signal.Signals) -> None:
+    before = leftovers.take(Path("/run"))
+    with started(study, "study.toml", "--run-dir", "run") as process:
+        time.sleep(3)
+        process.send_signal(sign)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + sign
+    assert "Traceback" not in said
+    assert "--resume" in said
+    assert remains(before) == []
+    assert not (study / "run" / "partial").exists()
+
+
+def test_a_second_campaign_in_the_same_run_is_refused(study: Path) -> None:
+    with started(study, "study.toml", "--run-dir", "run") as first:
+        while not (study / "run" / "trials").exists() or not any((study / "run" / "trials").iterdir()):
+            time.sleep(0.05)
+        second = finish(study, "--resume", "run")
+        assert second.returncode == 1
+        assert "another bpfbench is running this" in second.stderr
+        first.communicate()
+    assert first.returncode == 0

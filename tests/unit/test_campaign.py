@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A campaign refuses what would waste hours, has the machine to itself, and runs what has no record."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import make_failure, make_record
+
+from bpfbench import campaign, study
+from bpfbench.codec import to_json
+from bpfbench.errors import MachineError, StoreError
+from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
+from bpfbench.plan import Needs
+from bpfbench.store import Run
+from bpfbench.testbed import machine
+from bpfbench.testbed.host import Headers
+from bpfbench.testbed.image import Image
+from bpfbench.testbed.machine import Storage
+
+GIB = 2**30
+SMALL = replace(
+    (SMOKE := study.load(study.find("smoke"))),
+    factors=replace(SMOKE.factors, setups=("libbpf",), tools=SMOKE.factors.tools[:1], workloads=("read",)),
+)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, Storage]:
+    """Every directory lies on one large ext4 unless a test puts it elsewhere, by the directory's name."""
+    places: dict[str, Storage] = {}
+    default = Storage("/", 1, "/dev/vda", "ext4", 10**15)
+    monkeypatch.setattr(machine, "storage", lambda path: replace(places.get(path.name, default), path=str(path)))
+    monkeypatch.setattr(machine, "memory_available_bytes", lambda: 10**12)
+    return places
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    """An image with a libbpf tracer."""
+    (tmp_path / "tracers" / "libbpf").mkdir(parents=True)
+    (tmp_path / "tracers" / "libbpf" / "tracer").touch()
+    return Image(
+        name="trixie",
+        key="0" * 16,
+        suite="trixie",
+        built_at="2026-01-02T03:04:05Z",
+        versions={},
+        packages={},
+        kernel_headers="6.12-amd64",
+        root="/root",
+        tracers=str(tmp_path / "tracers"),
+    )
+
+
+def start(tmp_path: Path, image: Image, declared: Study = SMALL) -> Run:
+    return campaign.start(
+        declared, image, Headers("none", ()), tmp_path / "runs" / "r1", tmp_path / "data", tmp_path / "output"
+    )
+
+
+class TestFit:
+    @pytest.mark.usefixtures("disk")
+    def test_what_fits_is_begun(self, tmp_path: Path, image: Image) -> None:
+        assert start(tmp_path, image).info.trials_planned == 2
+
+    @pytest.mark.parametrize("filesystem", ["tmpfs", "ramfs", "zfs"])
+    def test_data_whose_pages_cannot_be_dropped_are_refused(
+        self, tmp_path: Path, image: Image, disk: dict[str, Storage], filesystem: str
+    ) -> None:
+        disk["data"] = Storage("", 2, "none", filesystem, 10**15)
+        with pytest.raises(MachineError) as caught:
+            start(tmp_path, image)
+        assert caught.value.message.startswith(f"{tmp_path}/data is on {filesystem}, ")
+        assert caught.value.hint == "choose a directory on a disk with --data-dir"
+        assert not (tmp_path / "runs").exists()
+
+    def test_output_may_go_to_memory(self, tmp_path: Path, image: Image, disk: dict[str, Storage]) -> None:
+        disk["output"] = Storage("", 2, "none", "tmpfs", 10**15)
+        start(tmp_path, image)
+
+    def test_a_real_tmpfs_is_known_for_one(self, tmp_path: Path, image: Image) -> None:
+        shm = Path("/dev/shm")
+        if f" {shm} tmpfs " not in Path("/proc/self/mounts").read_text():
+            pytest.skip("/dev/shm is no tmpfs here")
+        with pytest.raises(MachineError, match=r"is on tmpfs"):
+            campaign.start(SMALL, image, Headers("none", ()), tmp_path / "r1", shm / "bpfbench-none", tmp_path)
+
+    @pytest.mark.usefixtures("disk")
+    @pytest.mark.parametrize(("placement", "ok"), [(Placement.PAPER, False), (Placement.SHARED, True)])
+    def test_the_papers_placement_wants_two_cpus(
+        self, tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch, placement: Placement, ok: bool
+    ) -> None:
+        facts = machine.facts()
+        monkeypatch.setattr(machine, "facts", lambda: {**facts, "cpus": 1})
+        declared = replace(SMALL, settings=replace(SMALL.settings, placement=placement))
+        if ok:
+            start(tmp_path, image, declared)
+        else:
+            with pytest.raises(MachineError, match="this machine has one"):
+                start(tmp_path, image, declared)
+
+    @pytest.mark.usefixtures("disk")
+    def test_an_image_without_the_tracer_is_refused(self, tmp_path: Path, image: Image) -> None:
+        declared = replace(SMALL, factors=replace(SMALL.factors, setups=("libbpf", "bcc")))
+        with pytest.raises(MachineError, match=r"^image trixie has no tracer for: bcc$"):
+            start(tmp_path, image, declared)
+
+
+class TestRoom:
+    NEEDS = Needs(seconds=1.0, data_bytes=8 * GIB, output_bytes=4 * GIB, memory_bytes=GIB)
+    DATA, OUTPUT = Path("/x/data"), Path("/x/output")
+
+    @pytest.mark.parametrize(("free", "ok"), [(12 * GIB, True), (12 * GIB - 1, False)])
+    def test_on_one_file_system_data_and_output_need_room_together(
+        self, disk: dict[str, Storage], free: int, ok: bool
+    ) -> None:
+        # One file system may have several names: the number tells, not the device's name.
+        disk["data"], disk["output"] = Storage("", 7, "/dev/a", "ext4", free), Storage("", 7, "/dev/b", "ext4", free)
+        self.check(0, ok)
+
+    @pytest.mark.parametrize(
+        ("data_free", "output_free", "ok"),
+        [(8 * GIB, 4 * GIB, True), (8 * GIB - 1, 4 * GIB, False), (8 * GIB, 4 * GIB - 1, False)],
+    )
+    def test_on_two_each_needs_its_own_also_where_both_have_the_same_name(
+        self, disk: dict[str, Storage], data_free: int, output_free: int, ok: bool
+    ) -> None:
+        disk["data"] = Storage("", 7, "tmpfs", "tmpfs", data_free)
+        disk["output"] = Storage("", 8, "tmpfs", "tmpfs", output_free)
+        self.check(0, ok)
+
+    def test_data_files_that_are_there_need_no_more_room(self, disk: dict[str, Storage]) -> None:
+        disk["data"] = disk["output"] = Storage("", 7, "/dev/a", "ext4", 4 * GIB)
+        self.check(8 * GIB, True)
+        self.check(8 * GIB - 1, False)
+
+    @pytest.mark.usefixtures("disk")
+    def test_memory_must_be_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "memory_available_bytes", lambda: GIB - 1)
+        with pytest.raises(MachineError, match=r"of memory is available; this study wants 1\.0 GiB"):
+            campaign.require_room(self.NEEDS, self.DATA, self.OUTPUT, 0)
+
+    def check(self, laid_out: int, ok: bool) -> None:
+        if ok:
+            campaign.require_room(self.NEEDS, self.DATA, self.OUTPUT, laid_out)
+        else:
+            with pytest.raises(MachineError, match="free; this study wants"):
+                campaign.require_room(self.NEEDS, self.DATA, self.OUTPUT, laid_out)
+
+
+class TestAlone:
+    def test_a_second_one_is_refused(self, tmp_path: Path) -> None:
+        with campaign.alone(tmp_path / "cache"):
+            with pytest.raises(MachineError) as caught, campaign.alone(tmp_path / "cache"):
+                pytest.fail("the second was let in")
+            assert caught.value.message == "another bpfbench is measuring on this machine"
+            assert caught.value.hint == "wait for it, or stop it"
+
+    def test_after_the_first_the_second_may_also_if_it_failed(self, tmp_path: Path) -> None:
+        with pytest.raises(ZeroDivisionError), campaign.alone(tmp_path):
+            raise ZeroDivisionError
+        with campaign.alone(tmp_path):
+            pass
+
+    def test_one_in_another_process_is_refused_too(self, tmp_path: Path) -> None:
+        with campaign.alone(tmp_path):
+            child = os.fork()
+            if child == 0:
+                try:
+                    with campaign.alone(tmp_path):
+                        os._exit(1)
+                except MachineError:
+                    os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@dataclass
+class FakeTestbed:
+    """Notes what it is asked for; `spoilt` trials fail."""
+
+    spoilt: frozenset[str] = frozenset()
+    limits: list[int | None] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def lay_out(self, workload: Workload, settings: Settings, progress: Any) -> None:  # noqa: ARG002
+        self.calls.append("lay out")
+
+    def run(
+        self,
+        trial: Trial,
+        settings: Settings,  # noqa: ARG002
+        output_limit_bytes: int | None,
+        record_dir: Path,
+        progress: Any,  # noqa: ARG002
+    ) -> Record:
+        self.calls.append(trial.id)
+        self.limits.append(output_limit_bytes)
+        record = make_failure(trial, "spoilt") if trial.id in self.spoilt else make_record(trial)
+        (record_dir / "record.json").write_text(to_json(record))
+        return record
+
+    def discard_outputs(self) -> None:
+        self.calls.append("discard outputs")
+
+
+class Silent:
+    """A reporter who says nothing."""
+
+    def laying_out(self, workload: Workload, done_bytes: int) -> None: ...
+    def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None: ...
+    def trial_event(self, trial: Trial, event: dict[str, Any]) -> None: ...
+    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None: ...
+
+
+class TestExecute:
+    @pytest.fixture
+    def run(self, tmp_path: Path, image: Image, disk: dict[str, Storage]) -> Run:
+        assert not disk
+        return start(tmp_path, image, replace(SMALL, output_limit_bytes=12345))
+
+    def test_every_trial_is_run_once_under_the_studys_limit(self, run: Run, tmp_path: Path) -> None:
+        testbed = FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        ids = [trial.id for trial in run.plan()]
+        assert testbed.calls == ["discard outputs", "lay out", *ids]
+        assert testbed.limits == [12345, 12345]
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.calls[4:] == ["discard outputs"]
+
+    def test_failed_trials_are_run_again_only_if_that_is_asked_for(self, run: Run, tmp_path: Path) -> None:
+        bad = run.plan()[1].id
+        campaign.execute(run, FakeTestbed(frozenset({bad})), Silent(), tmp_path / "cache")
+        untouched, testbed = FakeTestbed(), FakeTestbed()
+        campaign.execute(run, untouched, Silent(), tmp_path / "cache")
+        assert untouched.calls == ["discard outputs"]
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
+        assert testbed.calls == ["discard outputs", "lay out", bad]
+        assert {record.status for record in run.records()} == {Status.OK}
+        assert run.superseded() == 1
+
+    def test_while_another_measures_nothing_is_touched(self, run: Run, tmp_path: Path) -> None:
+        testbed = FakeTestbed(frozenset(trial.id for trial in run.plan()))
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        calls = list(testbed.calls)
+        with campaign.alone(tmp_path / "cache"), pytest.raises(MachineError, match="another bpfbench is measuring"):
+            campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
+        with run.locked(), pytest.raises(StoreError, match="another bpfbench is running this"):
+            campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
+        assert testbed.calls == calls
+        assert run.superseded() == 0

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mistaken command line gets exit status 2 (1 where a run is at fault), one clear line, and nothing on stdout."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from builders import make_record
+
+from bpfbench import campaign, cli, plan, store, study
+from bpfbench.codec import to_json
+from bpfbench.model import Trial
+from bpfbench.store import RUN_FORMAT, Run, RunInfo
+
+# The entry point reads sys.argv, as the command does.
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+STUDIES = "paper, quick, smoke"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How bpfbench ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Invoke = Callable[..., Outcome]
+
+
+@pytest.fixture
+def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+    """Call the entry point with these words, in an empty directory, with an empty cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
+    for name in ("BPFBENCH_MIRROR", "BPFBENCH_SUITE", "BPFBENCH_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def invoke(*words: str) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["bpfbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Outcome(ended.value.code, said.out, said.err)
+
+    yield invoke
+    signal.signal(signal.SIGTERM, handler)
+
+
+def complaint(outcome: Outcome, status: int = 2) -> str:
+    """Return the one line that was said, and check what holds for all of them."""
+    assert outcome.status == status
+    assert outcome.out == ""
+    first, *rest = outcome.err.splitlines()
+    assert len(rest) <= 1, "a message and at most a hint"
+    assert all(line.startswith("  ") for line in rest)
+    assert "Traceback" not in outcome.err
+    return first
+
+
+def make_run(path: Path) -> tuple[tuple[Trial, ...], Run]:
+    """A run of two trials."""
+    chosen = study.load(study.find("smoke"))
+    trials = plan.unroll(chosen).trials[:2]
+    info = RunInfo(RUN_FORMAT, path.name, "2026-01-02T03:04:05+00:00", "0.1.0", chosen, 2, (), {}, {})
+    return trials, store.create(path, info, trials)
+
+
+def record_trial(run: Run, trial: Trial) -> None:
+    (run.begin(trial) / "record.json").write_text(to_json(make_record(trial)))
+    run.commit(trial)
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("plna", "quick"), ("plna", "plan")),
+            (("image", "biuld"), ("biuld", "build")),
+            (("plan",), ("study", "requires an argument")),
+            (("plan", "quick", "--bogus"), ("--bogus",)),
+            (("plan", "quick", "--setup", "bcc"), ("--setup", "--setups")),
+            (("plan", "quick", "extra"), ("extra",)),
+            (("plan", "quick", "--setups"), ("--setups", "requires an argument")),
+            (("run", "quick", "--run-dir"), ("--run-dir", "requires an argument")),
+            (("data", "remove", "all"), ("all",)),
+        ],
+    )
+    def test_what_the_parser_cannot_read_is_named(
+        self, bpfbench: Invoke, words: tuple[str, ...], said: tuple[str, ...]
+    ) -> None:
+        outcome = bpfbench(*words)
+        message = complaint(outcome)
+        assert message.startswith("bpfbench: ")
+        assert all(part in message for part in said)
+        assert outcome.err.splitlines()[1:] == ["  see bpfbench --help"]
+
+    @pytest.mark.parametrize("option", ["--repetitions", "--seed"])
+    def test_a_fraction_is_not_rounded_to_a_whole_number(self, bpfbench: Invoke, option: str) -> None:
+        assert option in complaint(bpfbench("plan", "quick", option, "1.5"))
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("run",), "give either a study, or --resume and a run"),
+            (("run", "quick", "--resume", "latest"), "give either a study, or --resume and a run"),
+            (
+                ("run", "--resume", "latest", "--seed", "3"),
+                "--resume goes on with the study as it was; it takes no study options",
+            ),
+            (("run", "quick", "--retry-failed"), "--retry-failed goes with --resume"),
+            (("summary", "--json", "--csv"), "choose one of --json, --csv, --markdown"),
+            (("summary", "--csv", "--markdown"), "choose one of --json, --csv, --markdown"),
+        ],
+    )
+    def test_options_that_exclude_each_other_are_told_apart(
+        self, bpfbench: Invoke, words: tuple[str, ...], message: str
+    ) -> None:
+        assert complaint(bpfbench(*words)) == f"bpfbench: {message}"
+
+
+class TestStudies:
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("quikc", f"study 'quikc' is not one of: {STUDIES} (did you mean 'quick'?)"),
+            ("mine", f"study 'mine' is not one of: {STUDIES}"),
+            ("mine.toml", "study file 'mine.toml' does not exist"),
+            ("./mine", "study file './mine' does not exist"),
+        ],
+    )
+    def test_a_study_that_does_not_exist(self, bpfbench: Invoke, name: str, message: str) -> None:
+        assert complaint(bpfbench("plan", name)) == f"bpfbench: {message}"
+
+    @pytest.mark.parametrize(
+        ("option", "value", "fault"),
+        [
+            ("--setups", "libpbf", "'libpbf' is not one of: bpftrace, bcc, libbpf, vanilla (did you mean 'libbpf'?)"),
+            ("--setups", "bcc,bbc", "'bbc' is not one of: bpftrace, bcc, libbpf, vanilla (did you mean 'bcc'?)"),
+            ("--setups", "", "the list is empty; give at least one value"),
+            ("--tools", "rw-trace", "'rw-trace' is not one of: syscount, rw-tracer, rw-tracer-all"),
+            ("--workloads", "raed", "'raed' is not one of: read, write, mixed (did you mean 'read'?)"),
+            ("--processes", "0", "0 is out of range; valid is 1 to 1024"),
+            ("--processes", "4x", "a whole number is wanted, not '4x'"),
+            ("--scale", "-1", "-1.0 is out of range; valid is 1.1920928955078125e-07 to 1024"),
+            ("--scale", "big", "a number is wanted, not 'big'"),
+            ("--attach", "kprobes", "'kprobes' is not one of: tracepoint, kprobe, fentry (did you mean 'kprobe'?)"),
+            ("--format", "txt", "'txt' is not one of: text, binary (did you mean 'text'?)"),
+            ("--ringbuf-bytes", "300000", "a BPF ring buffer is a power of two: 262144 or 524288, not 300000"),
+            ("--ringbuf-bytes", "4KiB,5KiB", "a BPF ring buffer is a power of two: 4096 or 8192, not 5120"),
+            ("--poll-ms", "100,0", "0 is out of range; valid is 1 to 60000"),
+            ("--payload-bytes", "1MiB", "1048576 is out of range; valid is 1 to 16384"),
+            ("--repetitions", "0", "0 is out of range; valid is 1 to 10000"),
+            ("--seed", "-1", "-1 is out of range; valid is 0 or more"),
+            ("--placement", "papr", "'papr' is not one of: paper, shared, auto (did you mean 'paper'?)"),
+            ("--data-dir", "/no/where", "'/no/where' is not an existing directory; create it or choose another"),
+            ("--output-dir", "/no/where", "'/no/where' is not an existing directory; create it or choose another"),
+            ("--image", "trixi", "'trixi' is not one of: trixie (did you mean 'trixie'?)"),
+        ],
+    )
+    def test_a_bad_value_of_an_option_is_blamed_on_it(
+        self, bpfbench: Invoke, option: str, value: str, fault: str
+    ) -> None:
+        message = complaint(bpfbench("plan", "quick", f"{option}={value}"))
+        assert message.startswith(f"bpfbench: option {option}: {fault}")
+
+    def test_a_bad_value_of_a_file_is_blamed_on_it(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "mine.toml").write_text('name = "x"\n[factors]\nsetups = "bcc"\nworkloads = "read"\npoll_ms = 0\n')
+        message = complaint(bpfbench("plan", "mine.toml"))
+        assert message == "bpfbench: mine.toml: factors.poll_ms: 0 is out of range; valid is 1 to 60000"
+
+    def test_a_name_with_brackets_is_shown_as_it_is(self, bpfbench: Invoke) -> None:
+        message = complaint(bpfbench("plan", "[bold]x[/bold].toml"))
+        assert message == "bpfbench: study file '[bold]x[/bold].toml' does not exist"
+
+    def test_a_long_message_stays_one_line(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        name = f"{'x' * 150}.toml"
+        (tmp_path / name).write_text("colour = 1")
+        message = complaint(bpfbench("plan", name))
+        assert message.startswith(f"bpfbench: {name}: colour: unknown key; 'colour' is not one of: name, ")
+
+
+class TestRuns:
+    @pytest.mark.parametrize("verb", ["status", "summary"])
+    @pytest.mark.parametrize("name", ["20260101-000000-quick", "latest"])
+    def test_a_run_that_does_not_exist(self, bpfbench: Invoke, verb: str, name: str) -> None:
+        message = complaint(bpfbench(verb, name), status=1)
+        assert message == (f"bpfbench: {name!r} is no run: neither a run directory nor a run in runs (there: none yet)")
+
+    def test_a_run_whose_file_is_damaged(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "runs" / "r1").mkdir(parents=True)
+        (tmp_path / "runs" / "r1" / "run.json").write_text("{")
+        message = complaint(bpfbench("status", "r1"), status=1)
+        assert message.startswith("bpfbench: runs/r1/run.json: ")
+
+
+class TestStatus:
+    def test_failed_trials_that_were_run_again_are_told(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        trials, run = make_run(tmp_path / "runs" / "r1")
+        for trial in trials:
+            record_trial(run, trial)
+        run.forget(trials[0].id)
+        record_trial(run, trials[0])
+        found = json.loads(bpfbench("status", "r1", "--json").out)
+        assert (found["done"], found["ok"], found["superseded"], found["running"]) == (2, 2, 1, False)
+        with run.locked():
+            assert json.loads(bpfbench("status", "r1", "--json").out)["running"] is True
+
+
+class TestMachine:
+    def test_what_is_measured_with_cannot_be_removed_meanwhile(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        files = tmp_path / "cache" / "data" / "4x4096"
+        files.mkdir(parents=True)
+        (files / "fio.0").touch()
+        assert len(json.loads(bpfbench("data", "list", "--json").out)) == 1
+        with campaign.alone(tmp_path / "cache"):
+            message = complaint(bpfbench("data", "remove"), status=1)
+            assert message == "bpfbench: another bpfbench is measuring on this machine"
+        assert files.is_dir()
+        assert bpfbench("data", "remove").status == 0
+        assert not files.exists()
+
+    def test_what_the_system_refuses_is_told_in_one_line(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: str) -> Path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/y")
+
+        monkeypatch.setattr(study, "find", fail)
+        assert complaint(bpfbench("plan", "quick"), status=1) == "bpfbench: /x/y: No space left on device"
+
+
+class TestAnswers:
+    def test_the_plan_of_every_shipped_study_is_shown(self, bpfbench: Invoke) -> None:
+        for name in STUDIES.split(", "):
+            outcome = bpfbench("plan", name)
+            assert (outcome.status, outcome.err) == (0, "")
+            assert "0001-" in outcome.out
+            assert "trials in" in outcome.out
+
+    def test_options_take_the_place_of_the_studys_values(self, bpfbench: Invoke) -> None:
+        words = "--setups libbpf,bpftrace --tools rw-tracer --workloads read --ringbuf-bytes 4KiB,8192 --scale 0.5"
+        outcome = bpfbench("plan", "quick", "--json", "--repetitions", "2", "--seed", "9", *words.split())
+        chosen = json.loads(outcome.out)["study"]
+        assert (chosen["repetitions"], chosen["seed"]) == (2, 9)
+        assert chosen["factors"]["setups"] == ["libbpf", "bpftrace"]
+        assert chosen["factors"]["tools"] == ["rw-tracer"]
+        assert chosen["factors"]["ringbuf_bytes"] == [4096, 8192]
+        assert chosen["factors"]["scale"] == [0.5]
+
+    def test_paths_and_settings_can_be_given_as_options(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        outcome = bpfbench(
+            "plan", "quick", "--json", "--data-dir", ".", "--output-dir", ".", "--placement", "shared", "--keep-output"
+        )
+        chosen = json.loads(outcome.out)["study"]
+        assert chosen["paths"] == {"data": str(tmp_path), "output": str(tmp_path)}
+        assert (chosen["settings"]["placement"], chosen["settings"]["keep_output"]) == ("shared", True)
+        assert chosen["settings"]["sample_interval_s"] == 0.1
+
+    def test_what_cannot_be_combined_is_told_in_the_plan(self, bpfbench: Invoke) -> None:
+        outcome = bpfbench("plan", "smoke", "--format", "text,binary", "--tools", "rw-tracer")
+        assert outcome.status == 0
+        assert "left out: rw-tracer: bpftrace cannot write binary" in outcome.out
+
+    def test_json_of_a_plan_has_every_trial_and_what_they_need(self, bpfbench: Invoke) -> None:
+        data = json.loads(bpfbench("plan", "smoke", "--json").out)
+        assert [trial["index"] for trial in data["trials"]] == list(range(len(data["trials"])))
+        assert set(data["needs"]) == {"seconds", "data_bytes", "output_bytes", "memory_bytes"}
+
+    def test_everything_that_can_be_chosen_is_listed(self, bpfbench: Invoke) -> None:
+        found = json.loads(bpfbench("list", "--json").out)
+        assert set(found["studies"]) == set(STUDIES.split(", "))
+        assert set(found["setups"]) == {"vanilla", "bpftrace", "bcc", "libbpf"}
+        assert set(found["tools"]) == {"syscount", "rw-tracer", "rw-tracer-all"}
+        assert set(found["workloads"]) == {"read", "write", "mixed"}
+        assert all(line for section in found.values() for line in section.values())
+
+    def test_an_empty_cache_holds_nothing(self, bpfbench: Invoke) -> None:
+        assert json.loads(bpfbench("image", "list", "--json").out) == []
+        assert json.loads(bpfbench("data", "list", "--json").out) == {}
+        assert bpfbench("data", "remove").status == 0
+
+    @pytest.mark.parametrize("words", [("--version",), ("--help",), ("run", "--help"), ("image", "--help")])
+    def test_help_and_version_are_answers_not_errors(self, bpfbench: Invoke, words: tuple[str, ...]) -> None:
+        outcome = bpfbench(*words)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.out.strip()

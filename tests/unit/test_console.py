@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person reads while trials run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders import make_failure, make_fio, make_record, make_summary, make_trial
+
+from bpfbench.console import describe, duration, name
+from bpfbench.model import Status, Trial
+
+
+def numbered(setup: str) -> Trial:
+    return replace(make_trial(setup), id=f"0007-read-rw-tracer-{setup}-r1")
+
+
+class TestDescribe:
+    def test_a_vanilla_trial_shows_its_performance(self) -> None:
+        record = make_record(numbered("vanilla"), fio=make_fio(throughput_mib_per_s=812.4, latency_us=9.126))
+        assert describe(record, 12.34, 7, 40) == "7/40 read-rw-tracer-vanilla-r1: 812 MiB/s, 9.13 us (12.3 s)"
+
+    def test_a_traced_trial_shows_what_it_saved_too(self) -> None:
+        trial = numbered("bcc")
+        record = make_record(trial, summary=make_summary(trial, saved=2, lost={"ring_full": 1}))
+        assert describe(record, 2.0, 8, 40) == "8/40 read-rw-tracer-bcc-r1: 400 MiB/s, 9.00 us, saved 66.7 % (2.0 s)"
+
+    def test_where_nothing_was_intercepted_no_share_is_shown(self) -> None:
+        trial = numbered("bcc")
+        record = make_record(trial, summary=make_summary(trial, saved=0))
+        assert "saved" not in describe(record, 2.0, 8, 40)
+
+    @pytest.mark.parametrize(("status", "word"), [(Status.FAILED, "FAILED"), (Status.INVALID, "INVALID")])
+    def test_a_trial_that_does_not_count_shows_the_reason_and_no_number(self, status: Status, word: str) -> None:
+        record = make_failure(numbered("bcc"), "tracer died: out of memory", status)
+        assert describe(record, 2.0, 8, 40) == f"8/40 read-rw-tracer-bcc-r1: {word}: tracer died: out of memory"
+
+
+def test_a_trial_is_named_without_its_number() -> None:
+    assert name(numbered("libbpf")) == "read-rw-tracer-libbpf-r1"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.6, "60 s"),
+        (89, "89 s"),
+        (120, "2 min"),
+        (660, "11 min"),
+        (5340, "89 min"),
+        (5400, "1.5 h"),
+        (86400, "24.0 h"),
+    ],
+)
+def test_a_duration_is_written_as_people_say_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,444 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan is balanced, in whole blocks, in an order that study and seed alone decide, whatever the study."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import groupby
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bpfbench import catalogue, plan, study
+from bpfbench.model import (
+    VANILLA,
+    Attach,
+    Factors,
+    Format,
+    Paths,
+    Settings,
+    Study,
+    Tool,
+    TracerConfig,
+    Trial,
+    Workload,
+)
+from bpfbench.plan import Needs, Plan, needs, unroll
+
+GIB = 2**30
+MINIMAL = Study(
+    name="x",
+    description="",
+    image="trixie",
+    testbed="host",
+    seed=1,
+    repetitions=1,
+    factors=Factors(
+        setups=("libbpf",),
+        tools=(Tool.RW_TRACER,),
+        workloads=("read",),
+        processes=(4,),
+        scale=(1.0,),
+        attach=(Attach.TRACEPOINT,),
+        format=(Format.TEXT,),
+        ringbuf_bytes=(262144,),
+        poll_ms=(100,),
+        payload_bytes=(4096,),
+    ),
+    settings=Settings(),
+    paths=Paths(),
+    output_limit_bytes=None,
+)
+
+
+def with_factors(base: Study = MINIMAL, **values: tuple[object, ...]) -> Study:
+    return replace(base, factors=replace(base.factors, **values))  # type: ignore[arg-type]
+
+
+def some(choices: Iterable[object], least: int = 1, most: int = 3) -> st.SearchStrategy[tuple[object, ...]]:
+    """Some of the choices, each once, in any order."""
+    return st.lists(st.sampled_from(list(choices)), min_size=least, max_size=most, unique=True).map(tuple)
+
+
+FACTORS: dict[str, st.SearchStrategy[tuple[object, ...]]] = {
+    "setups": some(catalogue.SETUPS, least=0),
+    "tools": some(Tool),
+    "workloads": some(catalogue.WORKLOADS),
+    "processes": some((1, 2, 4), most=2),
+    "scale": some((0.25, 1.0), most=2),
+    "attach": some((Attach.TRACEPOINT, Attach.KPROBE), most=2),
+    "format": some(Format),
+    "ringbuf_bytes": some((4096, 262144), most=2),
+    "poll_ms": some((50, 100), most=2),
+    "payload_bytes": some((16, 4096), most=2),
+}
+
+
+@st.composite
+def studies(draw: st.DrawFn) -> Study:
+    factors = {name: draw(values) for name, values in FACTORS.items()}
+    base = replace(MINIMAL, seed=draw(st.integers(0, 2**40)), repetitions=draw(st.integers(1, 3)))
+    return with_factors(base, **factors)
+
+
+def cells(trials: Iterable[Trial]) -> Counter[tuple[object, ...]]:
+    return Counter((trial.setup, trial.config) for trial in trials)
+
+
+def blocks(found: Plan) -> list[list[Trial]]:
+    """The trials by runs of one block number."""
+    return [list(trials) for _, trials in groupby(found.trials, key=lambda trial: trial.block)]
+
+
+def identities(found: Plan) -> list[tuple[object, ...]]:
+    """What each trial is, without its place in the plan."""
+    return [(t.repetition, t.workload, t.tool, t.setup, t.config) for t in found.trials]
+
+
+RELEASED_ORDER = [
+    "0001-read-rw-tracer-vanilla-r1",
+    "0002-read-rw-tracer-libbpf-r1",
+    "0003-read-rw-tracer-bcc-r1",
+    "0004-read-rw-tracer-bpftrace-r1",
+    "0005-read-syscount-vanilla-r1",
+    "0006-read-syscount-libbpf-r1",
+    "0007-read-syscount-bcc-r1",
+    "0008-read-syscount-bpftrace-r1",
+    "0009-read-syscount-bpftrace-r2",
+    "0010-read-syscount-bcc-r2",
+    "0011-read-syscount-libbpf-r2",
+    "0012-read-syscount-vanilla-r2",
+    "0013-read-rw-tracer-bcc-r2",
+    "0014-read-rw-tracer-libbpf-r2",
+    "0015-read-rw-tracer-vanilla-r2",
+    "0016-read-rw-tracer-bpftrace-r2",
+]
+
+
+class TestOrder:
+    @given(studies())
+    def test_study_and_seed_decide_everything(self, declared: Study) -> None:
+        assert unroll(declared) == unroll(replace(declared, factors=replace(declared.factors)))
+
+    @given(st.integers(0, 2**40), st.integers(0, 2**40))
+    def test_another_seed_is_the_same_trials_in_another_order(self, one: int, other: int) -> None:
+        assume(one != other)
+        quick = study.load(study.find("quick"))
+        first, second = (unroll(replace(quick, seed=seed)) for seed in (one, other))
+        assert identities(first) != identities(second)
+        assert Counter(identities(first)) == Counter(identities(second))
+
+    def test_neither_the_name_nor_how_it_is_run_changes_the_order(self) -> None:
+        quick = study.load(study.find("quick"))
+        renamed = replace(quick, name="mine", description="x", settings=replace(quick.settings, keep_output=True))
+        assert unroll(renamed) == unroll(quick)
+
+    def test_the_order_in_which_a_factors_values_are_written_does_not_matter(self) -> None:
+        one = with_factors(setups=("bcc", "libbpf"), tools=tuple(Tool), workloads=("read", "write"))
+        other = with_factors(setups=("libbpf", "bcc"), tools=tuple(reversed(Tool)), workloads=("write", "read"))
+        assert unroll(one).trials == unroll(other).trials
+
+    def test_the_order_stays_what_it_was_when_first_released(self) -> None:
+        """A run must be repeatable with a later bpfbench, so this list never changes."""
+        declared = with_factors(
+            replace(MINIMAL, repetitions=2),
+            setups=("bpftrace", "bcc", "libbpf"),
+            tools=(Tool.SYSCOUNT, Tool.RW_TRACER),
+        )
+        assert [trial.id for trial in unroll(declared).trials] == RELEASED_ORDER
+
+    @given(studies())
+    def test_every_repetition_is_whole_before_the_next_begins(self, declared: Study) -> None:
+        repetitions = [trial.repetition for trial in unroll(declared).trials]
+        assert repetitions == sorted(repetitions)
+        per_repetition = Counter(repetitions)
+        assert list(per_repetition) == list(range(1, declared.repetitions + 1))
+        assert len(set(per_repetition.values())) == 1
+
+    @given(studies())
+    def test_trials_are_numbered_in_their_order(self, declared: Study) -> None:
+        found = unroll(declared)
+        assert [trial.index for trial in found.trials] == list(range(len(found.trials)))
+
+    def test_vanilla_is_not_always_first_in_its_block(self) -> None:
+        declared = with_factors(replace(MINIMAL, repetitions=50), setups=("bcc", "libbpf"))
+        places = Counter([t.setup for t in block].index(VANILLA) for block in blocks(unroll(declared)))
+        assert sorted(places) == [0, 1, 2]
+        assert min(places.values()) >= 8  # of 50; about 17 are expected
+
+
+class TestBalance:
+    @given(studies())
+    def test_a_block_is_one_repetition_of_one_workload_under_one_tool(self, declared: Study) -> None:
+        for block in blocks(unroll(declared)):
+            assert len({(trial.repetition, trial.workload, trial.tool) for trial in block}) == 1
+
+    @given(studies())
+    def test_blocks_are_contiguous_and_numbered_from_0(self, declared: Study) -> None:
+        found = blocks(unroll(declared))
+        assert [block[0].block for block in found] == list(range(len(found)))
+
+    @given(studies())
+    def test_every_combination_of_workload_size_and_tool_is_one_block_of_each_repetition(self, declared: Study) -> None:
+        factors = declared.factors
+        found = Counter((b[0].repetition, b[0].workload, b[0].tool) for b in blocks(unroll(declared)))
+        workloads = len(factors.workloads) * len(factors.processes) * len(factors.scale)
+        assert len(found) == declared.repetitions * workloads * len(factors.tools)
+        assert set(found.values()) == {1}
+
+    @given(studies())
+    def test_vanilla_is_in_every_block_once(self, declared: Study) -> None:
+        for block in blocks(unroll(declared)):
+            assert [trial.config for trial in block if trial.is_vanilla] == [None]
+            assert [trial.is_vanilla for trial in block] == [trial.setup == VANILLA for trial in block]
+
+    @given(studies())
+    def test_every_block_of_a_tool_has_every_setup_and_configuration_once(self, declared: Study) -> None:
+        by_tool: dict[Tool, list[Counter[tuple[object, ...]]]] = {}
+        for block in blocks(unroll(declared)):
+            by_tool.setdefault(block[0].tool, []).append(cells(block))
+        for found in by_tool.values():
+            assert set(found[0].values()) == {1}
+            assert all(cell == found[0] for cell in found)
+
+    def test_a_setup_is_crossed_with_every_value_of_every_factor_its_tool_uses(self) -> None:
+        declared = with_factors(
+            tools=(Tool.RW_TRACER_ALL,),
+            format=(Format.TEXT, Format.BINARY),
+            ringbuf_bytes=(4096, 8192),
+            poll_ms=(50, 100),
+            payload_bytes=(16, 32),
+        )
+        configs = {trial.config for trial in unroll(declared).trials} - {None}
+        assert configs == {
+            TracerConfig(Attach.TRACEPOINT, form, ring, poll, payload)
+            for form in Format
+            for ring in (4096, 8192)
+            for poll in (50, 100)
+            for payload in (16, 32)
+        }
+
+    @pytest.mark.parametrize(
+        ("tool", "configs"),
+        [
+            (Tool.SYSCOUNT, {TracerConfig(Attach.TRACEPOINT, Format.TEXT)}),
+            (Tool.RW_TRACER, {TracerConfig(Attach.TRACEPOINT, Format.TEXT, ring, 100) for ring in (4096, 8192)}),
+            (
+                Tool.RW_TRACER_ALL,
+                {
+                    TracerConfig(Attach.TRACEPOINT, Format.TEXT, ring, 100, payload)
+                    for ring in (4096, 8192)
+                    for payload in (16, 32)
+                },
+            ),
+        ],
+    )
+    def test_a_factor_that_a_tool_does_not_use_is_not_crossed(self, tool: Tool, configs: set[TracerConfig]) -> None:
+        declared = with_factors(tools=(tool,), ringbuf_bytes=(4096, 8192), payload_bytes=(16, 32))
+        found = [trial.config for trial in unroll(declared).trials if trial.config]
+        assert set(found) == configs
+        assert len(found) == len(configs)
+
+    def test_scales_that_come_to_the_same_number_of_blocks_are_one_workload(self) -> None:
+        declared = with_factors(scale=(1 / 2**23, 1.1 / 2**23))
+        assert len(unroll(declared).trials) == 2
+
+    def test_a_scale_is_a_share_of_32_gib_per_process_in_whole_blocks(self) -> None:
+        declared = with_factors(processes=(2,), scale=(1.0, 0.015625, 1 / 2**23, 1.6 / 2**23))
+        assert {trial.workload for trial in unroll(declared).trials} == {
+            Workload("read", 2, 32 * GIB),
+            Workload("read", 2, 512 * 2**20),
+            Workload("read", 2, 4096),
+            Workload("read", 2, 8192),
+        }
+
+
+class TestNames:
+    @given(studies())
+    def test_ids_are_unique_and_fit_for_file_names(self, declared: Study) -> None:
+        ids = [trial.id for trial in unroll(declared).trials]
+        assert len({name.casefold() for name in ids}) == len(ids)
+        assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name) for name in ids)
+
+    @given(studies())
+    def test_ids_sort_in_the_order_of_the_plan(self, declared: Study) -> None:
+        ids = [trial.id for trial in unroll(declared).trials]
+        assert ids == sorted(ids)
+
+    @given(studies())
+    def test_what_is_said_of_a_trial_beyond_its_number_tells_it_from_all_others(self, declared: Study) -> None:
+        names = [trial.id.split("-", 1)[1] for trial in unroll(declared).trials]
+        assert len(set(names)) == len(names)
+
+    def test_a_name_says_only_what_varies(self) -> None:
+        declared = with_factors(ringbuf_bytes=(4096, 8192), format=(Format.TEXT,), poll_ms=(100,))
+        names = {trial.id.split("-", 1)[1] for trial in unroll(declared).trials}
+        assert names == {
+            "read-rw-tracer-vanilla-r1",
+            "read-rw-tracer-libbpf-ring4096-r1",
+            "read-rw-tracer-libbpf-ring8192-r1",
+        }
+
+
+class TestLeftOut:
+    def test_bpftrace_writes_text_only(self) -> None:
+        found = unroll(with_factors(setups=("bpftrace", "libbpf"), format=(Format.TEXT, Format.BINARY)))
+        formats = {(trial.setup, trial.config.format) for trial in found.trials if trial.config}
+        assert formats == {("bpftrace", Format.TEXT), ("libbpf", Format.TEXT), ("libbpf", Format.BINARY)}
+        assert found.left_out == ("rw-tracer: bpftrace cannot write binary",)
+
+    def test_bpftrace_polls_every_100_ms_only(self) -> None:
+        found = unroll(with_factors(setups=("bpftrace", "bcc"), poll_ms=(50, 100)))
+        polls = {(trial.setup, trial.config.poll_ms) for trial in found.trials if trial.config}
+        assert polls == {("bpftrace", 100), ("bcc", 50), ("bcc", 100)}
+        assert found.left_out == ("rw-tracer: bpftrace cannot poll every 50 ms",)
+
+    def test_where_nothing_is_polled_the_poll_time_out_is_no_obstacle(self) -> None:
+        found = unroll(with_factors(setups=("bpftrace",), tools=(Tool.SYSCOUNT,), poll_ms=(50,)))
+        assert [trial.setup for trial in found.trials if trial.config] == ["bpftrace"]
+        assert found.left_out == ()
+
+    def test_a_hook_that_no_tracer_has_leaves_vanilla_alone(self) -> None:
+        found = unroll(with_factors(attach=(Attach.KPROBE,)))
+        assert [trial.setup for trial in found.trials] == [VANILLA]
+        assert found.left_out == ("rw-tracer: libbpf cannot attach by kprobe",)
+
+    @given(studies())
+    def test_each_reason_is_said_once_and_nothing_impossible_is_planned(self, declared: Study) -> None:
+        found = unroll(declared)
+        assert len(set(found.left_out)) == len(found.left_out)
+        for trial in found.trials:
+            assert trial.config is None or catalogue.SETUPS[trial.setup].refusal(trial.config) is None
+
+    @given(studies())
+    def test_nothing_is_left_out_without_a_reason(self, declared: Study) -> None:
+        found = unroll(declared)
+        setups = {(trial.tool, trial.setup) for trial in found.trials}
+        for tool in declared.factors.tools:
+            for setup in declared.factors.setups:
+                told = any(reason.startswith(f"{tool}: {setup} cannot") for reason in found.left_out)
+                assert told or (tool, setup) in setups
+
+
+class TestGrowing:
+    """A study that grows keeps the trials it had, in their order, so that its results stay comparable."""
+
+    @given(studies(), st.sampled_from(sorted(FACTORS)), st.data())
+    def test_more_values_of_a_factor_leave_the_other_trials_in_their_order(
+        self, declared: Study, factor: str, data: st.DataObject
+    ) -> None:
+        more = data.draw(FACTORS[factor])
+        values = getattr(declared.factors, factor)
+        grown = with_factors(declared, **{factor: tuple(dict.fromkeys((*values, *more)))})
+        before = identities(unroll(declared))
+        known = set(before)
+        assert [trial for trial in identities(unroll(grown)) if trial in known] == before
+
+    @given(studies())
+    def test_more_repetitions_come_after_those_there_were(self, declared: Study) -> None:
+        before = identities(unroll(declared))
+        grown = identities(unroll(replace(declared, repetitions=declared.repetitions + 1)))
+        assert grown[: len(before)] == before
+
+
+def needs_of(declared: Study) -> Needs:
+    return needs(unroll(declared), declared)
+
+
+class TestNeeds:
+    """Sizes: 4 processes x 32 GiB = 128 GiB of data = 33,554,432 events of 4 KiB."""
+
+    EVENTS = 4 * 32 * GIB // 4096
+
+    def test_data_files_of_one_workload(self) -> None:
+        assert needs_of(MINIMAL).data_bytes == 128 * GIB
+
+    def test_workloads_and_repetitions_of_one_size_share_their_files(self) -> None:
+        declared = with_factors(
+            replace(MINIMAL, repetitions=9), workloads=("read", "write", "mixed"), tools=tuple(Tool)
+        )
+        assert needs_of(declared).data_bytes == 128 * GIB
+
+    def test_every_size_has_files_of_its_own(self) -> None:
+        declared = with_factors(processes=(1, 2), scale=(1.0, 0.5))
+        assert needs_of(declared).data_bytes == (32 + 64 + 16 + 32) * GIB
+
+    def test_sizes_are_laid_out_largest_first(self) -> None:
+        sets = plan.data_sets(unroll(with_factors(processes=(1, 2), scale=(1.0, 0.25))))
+        assert [workload.total_bytes // GIB for workload in sets] == [64, 32, 16, 8]
+
+    @pytest.mark.parametrize(
+        ("tool", "form", "payload", "per_event"),
+        [
+            (Tool.SYSCOUNT, Format.TEXT, 4096, 0),
+            (Tool.RW_TRACER, Format.BINARY, 4096, 156),
+            (Tool.RW_TRACER, Format.TEXT, 4096, 210),
+            (Tool.RW_TRACER_ALL, Format.BINARY, 4096, 156 + 4096),
+            (Tool.RW_TRACER_ALL, Format.TEXT, 4096, 210 + 3 * 4096),
+            (Tool.RW_TRACER_ALL, Format.BINARY, 16, 156 + 16),
+        ],
+    )
+    def test_room_for_output_is_every_event_at_its_longest(
+        self, tool: Tool, form: Format, payload: int, per_event: int
+    ) -> None:
+        declared = with_factors(tools=(tool,), format=(form,), payload_bytes=(payload,))
+        assert needs_of(declared).output_bytes == self.EVENTS * per_event
+
+    def test_output_is_deleted_after_each_trial_so_the_largest_counts_alone(self) -> None:
+        declared = with_factors(
+            replace(MINIMAL, repetitions=5), tools=tuple(Tool), format=(Format.BINARY,), setups=("bcc", "libbpf")
+        )
+        assert needs_of(declared).output_bytes == self.EVENTS * (156 + 4096)
+
+    def test_a_limit_bounds_the_room_for_output_and_never_raises_it(self) -> None:
+        declared = with_factors(format=(Format.BINARY,))
+        assert needs_of(replace(declared, output_limit_bytes=GIB)).output_bytes == GIB
+        assert needs_of(replace(declared, output_limit_bytes=10**15)).output_bytes == self.EVENTS * 156
+
+    def test_output_that_is_kept_adds_up_over_all_trials(self) -> None:
+        declared = with_factors(
+            replace(MINIMAL, repetitions=5, settings=Settings(keep_output=True)),
+            tools=(Tool.RW_TRACER, Tool.RW_TRACER_ALL),
+            format=(Format.BINARY,),
+            setups=("bcc", "libbpf"),
+        )
+        assert needs_of(declared).output_bytes == 5 * 2 * self.EVENTS * (156 + 156 + 4096)
+
+    def test_a_limit_bounds_each_output_that_is_kept_not_their_sum(self) -> None:
+        declared = with_factors(
+            replace(MINIMAL, repetitions=5, settings=Settings(keep_output=True)),
+            tools=(Tool.RW_TRACER, Tool.RW_TRACER_ALL),
+            format=(Format.BINARY,),
+        )
+        bounded = replace(declared, output_limit_bytes=6 * GIB)  # rw-tracer writes 4.9 GiB, rw-tracer-all 133 GiB
+        assert needs_of(bounded).output_bytes == 5 * (self.EVENTS * 156 + 6 * GIB)
+
+    def test_vanilla_alone_needs_no_room_for_output(self) -> None:
+        assert needs_of(with_factors(setups=())).output_bytes == 0
+
+    def test_memory_is_1_gib_and_the_largest_ring(self) -> None:
+        assert needs_of(with_factors(ringbuf_bytes=(4096, 2**26))).memory_bytes == GIB + 2**26
+        assert needs_of(with_factors(tools=(Tool.SYSCOUNT,))).memory_bytes == GIB
+
+    def test_time_grows_with_repetitions(self) -> None:
+        once, thrice = (needs_of(replace(MINIMAL, repetitions=n)).seconds for n in (1, 3))
+        assert once > 0
+        assert thrice == pytest.approx(3 * once)
+
+    @given(studies())
+    def test_the_time_of_a_plan_is_that_of_its_trials(self, declared: Study) -> None:
+        found = unroll(declared)
+        assert needs(found, declared).seconds == pytest.approx(sum(plan.seconds_of(trial) for trial in found.trials))
+
+    def test_the_papers_study_wants_what_its_file_says(self) -> None:
+        paper = study.load(study.find("paper"))
+        assert paper.output_limit_bytes == 64 * GIB
+        found = needs_of(paper)
+        assert found.data_bytes == 128 * GIB
+        assert found.output_bytes == 64 * GIB
+        # every event in text: 33,554,432 x (210 + 3 x 4096) bytes
+        assert needs_of(replace(paper, output_limit_bytes=None)).output_bytes == 33_554_432 * 12_498

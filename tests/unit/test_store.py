@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run directory holds whole records only, whatever happens to who writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builders import make_record, make_trial
+
+from bpfbench import store, study
+from bpfbench.codec import to_json
+from bpfbench.errors import StoreError
+from bpfbench.model import Record, Trial
+from bpfbench.plan import unroll
+from bpfbench.store import RUN_FORMAT, Run, RunInfo
+
+STUDY = study.load(study.find("smoke"))
+TRIALS = unroll(STUDY).trials[:4]
+
+
+def make_info(run_id: str = "r1", trials: int = len(TRIALS)) -> RunInfo:
+    return RunInfo(
+        format=RUN_FORMAT,
+        id=run_id,
+        created_at="2026-01-02T03:04:05+00:00",
+        bpfbench_version="0.1.0",
+        study=STUDY,
+        trials_planned=trials,
+        left_out=("rw-tracer: bpftrace cannot write binary",),
+        image={"name": "trixie", "key": "0123456789abcdef", "versions": {"bcc": "0.31"}},
+        machine={"host": "testhost", "cpus": 4, "governor": None},
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return store.create(tmp_path / "runs" / "r1", make_info(), TRIALS)
+
+
+def write(run: Run, trial: Trial) -> Record:
+    """Do what a campaign does for a trial."""
+    record = make_record(trial)
+    place = run.begin(trial)
+    (place / "record.json").write_text(to_json(record))
+    (place / "fio.json").write_text("{}")
+    run.commit(trial)
+    return record
+
+
+def read_all(path: Path) -> None:
+    Run(path).plan()
+    Run(path).records()
+
+
+def complaint(path: Path) -> StoreError:
+    with pytest.raises(StoreError) as caught:
+        read_all(path)
+    error = caught.value
+    assert error.exit_status == 1
+    assert "\n" not in error.message
+    return error
+
+
+class TestCreate:
+    def test_a_run_says_what_it_is(self, run: Run) -> None:
+        again = Run(run.path)
+        assert again.info == make_info()
+        assert again.plan() == TRIALS
+        assert again.records() == ()
+        assert again.done() == frozenset()
+
+    def test_parents_are_made(self, tmp_path: Path) -> None:
+        assert store.create(tmp_path / "a" / "b" / "r1", make_info(), TRIALS).path.is_dir()
+
+    def test_nothing_but_the_run_is_left_beside_it(self, run: Run) -> None:
+        assert [path.name for path in run.path.parent.iterdir()] == ["r1"]
+
+    @pytest.mark.parametrize("content", [None, "mine"], ids=["empty", "filled"])
+    def test_an_existing_directory_is_refused_and_untouched(self, tmp_path: Path, content: str | None) -> None:
+        path = tmp_path / "r1"
+        path.mkdir()
+        if content:
+            (path / "notes").write_text(content)
+        with pytest.raises(StoreError) as caught:
+            store.create(path, make_info(), TRIALS)
+        assert caught.value.message == f"{path} exists already"
+        assert caught.value.hint == "choose another --run-dir, or --resume it"
+        assert [file.name for file in path.iterdir()] == (["notes"] if content else [])
+        assert [file.name for file in tmp_path.iterdir()] == ["r1"]
+
+    def test_the_current_directory_is_refused_like_any_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(StoreError, match="exists already"):
+            store.create(Path(), make_info(), TRIALS)
+
+    def test_an_existing_run_is_refused_and_untouched(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        with pytest.raises(StoreError, match="exists already"):
+            store.create(run.path, make_info(), TRIALS)
+        assert len(Run(run.path).records()) == 1
+
+    def test_a_failure_half_way_leaves_nothing(self, tmp_path: Path) -> None:
+        unwritable = replace(make_info(), machine={"host": object()})
+        with pytest.raises(TypeError):
+            store.create(tmp_path / "r1", unwritable, TRIALS)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_place_that_cannot_be_written_is_named_with_the_reason(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(StoreError) as caught:
+            store.create(tmp_path / "file" / "r1", make_info(), TRIALS)
+        assert caught.value.message == f"{tmp_path}/file/r1: cannot be written: Not a directory"
+
+    def test_what_a_killed_creation_left_is_no_run_and_no_obstacle(self, tmp_path: Path) -> None:
+        made = store.create(tmp_path / "r1", make_info(), TRIALS)
+        made.path.rename(tmp_path / ".r1.partial")  # all is written, and the last rename was never reached
+        with pytest.raises(StoreError):
+            store.find(tmp_path, "latest")
+        store.create(tmp_path / "r1", make_info(), TRIALS)
+        assert [path.name for path in tmp_path.iterdir()] == ["r1"]
+
+
+class TestRecords:
+    def test_a_record_is_read_as_it_was_written(self, run: Run) -> None:
+        record = write(run, TRIALS[0])
+        assert Run(run.path).records() == (record,)
+        assert Run(run.path).done() == {TRIALS[0].id}
+
+    def test_all_files_of_a_trial_lie_beside_its_record(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        place = run.path / "trials" / TRIALS[0].id
+        assert sorted(path.name for path in place.iterdir()) == ["fio.json", "record.json"]
+
+    def test_records_come_in_the_order_of_the_plan_not_of_writing(self, run: Run) -> None:
+        for trial in reversed(TRIALS):
+            write(run, trial)
+        assert [record.trial for record in run.records()] == list(TRIALS)
+
+    def test_that_order_holds_beyond_ten_thousand_trials(self, run: Run) -> None:
+        late, later = (replace(TRIALS[0], index=n - 1, id=f"{n:04d}-read") for n in (9999, 10000))
+        write(run, later)
+        write(run, late)
+        assert [record.trial.id for record in run.records()] == ["9999-read", "10000-read"]
+
+    def test_a_trial_begins_in_an_empty_directory(self, run: Run) -> None:
+        assert list(run.begin(TRIALS[0]).iterdir()) == []
+
+    def test_a_partial_trial_is_never_read(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        place = run.begin(TRIALS[1])
+        (place / "record.json").write_text(to_json(make_record(TRIALS[1])))
+        again = Run(run.path)
+        assert [record.trial for record in again.records()] == [TRIALS[0]]
+        assert again.done() == {TRIALS[0].id}
+
+    def test_what_an_interrupted_trial_left_can_be_discarded_and_the_trial_begun_again(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        (run.begin(TRIALS[1]) / "fio.json").write_text("{")
+        run.discard_partial()
+        assert list(run.begin(TRIALS[1]).iterdir()) == []
+        assert run.done() == {TRIALS[0].id}
+
+    def test_discarding_where_there_is_nothing_does_nothing(self, run: Run) -> None:
+        run.discard_partial()
+        assert run.records() == ()
+
+    def test_a_forgotten_trial_is_to_be_run_again_and_its_files_are_kept(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        write(run, TRIALS[1])
+        run.forget(TRIALS[0].id)
+        assert run.done() == {TRIALS[1].id}
+        assert [record.trial for record in run.records()] == [TRIALS[1]]
+        kept = [path.relative_to(run.path).parts[0] for path in run.path.glob("*/*/record.json")]
+        assert sorted(kept) == ["superseded", "trials"]
+
+    def test_a_trial_may_be_forgotten_again_and_again(self, run: Run) -> None:
+        for _ in range(3):
+            write(run, TRIALS[0])
+            run.forget(TRIALS[0].id)
+        assert run.done() == frozenset()
+        assert len(list((run.path / "superseded").glob("*/record.json"))) == 3
+
+    def test_how_many_records_were_set_aside_is_counted(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        assert run.superseded() == 0
+        run.forget(TRIALS[0].id)
+        assert run.superseded() == 1
+        for trial in TRIALS[:2]:
+            write(run, trial)
+            run.forget(trial.id)
+        assert Run(run.path).superseded() == 3
+
+
+@contextlib.contextmanager
+def someone_else() -> Iterator[None]:
+    """Be a user whom file modes bind, where tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class TestLock:
+    def test_two_campaigns_exclude_each_other(self, run: Run) -> None:
+        with run.locked():
+            with pytest.raises(StoreError) as caught, Run(run.path).locked():
+                pytest.fail("the second campaign was let in")
+            assert caught.value.message == f"{run.path}: another bpfbench is running this"
+            assert caught.value.hint == "wait for it, or stop it"
+
+    def test_after_the_first_the_second_may(self, run: Run) -> None:
+        with run.locked():
+            pass
+        with Run(run.path).locked():
+            pass
+
+    def test_a_campaign_that_fails_gives_up_its_lock(self, run: Run) -> None:
+        with pytest.raises(ZeroDivisionError), run.locked():
+            raise ZeroDivisionError
+        assert not run.is_locked()
+
+    def test_whether_a_campaign_is_running_can_be_asked_without_disturbing_it(self, run: Run) -> None:
+        assert not run.is_locked()
+        with run.locked():
+            assert Run(run.path).is_locked()
+            assert Run(run.path).is_locked()
+        assert not run.is_locked()
+
+    def test_asking_before_the_first_campaign_leaves_nothing(self, run: Run) -> None:
+        assert not run.is_locked()
+        assert not (run.path / "lock").exists()
+
+    def test_two_who_ask_at_once_do_not_take_each_other_for_a_campaign(self, run: Run) -> None:
+        (run.path / "lock").touch()
+        with (run.path / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            assert not run.is_locked()
+
+    def test_it_can_be_asked_by_someone_who_may_not_write(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        lock = Path("r1/lock")
+        monkeypatch.chdir(run.path.parent)  # relative paths, because the folders above may be closed to others
+        lock.touch()
+        for path, mode in ((Path(), 0o755), (Path("r1"), 0o555), (Path("r1/run.json"), 0o444), (lock, 0o444)):
+            path.chmod(mode)
+        with contextlib.ExitStack() as campaign:
+            file = campaign.enter_context(lock.open())
+            campaign.enter_context(someone_else())
+            with pytest.raises(PermissionError):
+                lock.open("w")
+            assert not Run(lock.parent).is_locked()
+            fcntl.flock(file, fcntl.LOCK_EX)
+            assert Run(lock.parent).is_locked()
+
+    def test_the_runs_of_different_directories_do_not_exclude_each_other(self, tmp_path: Path) -> None:
+        one, other = (store.create(tmp_path / name, make_info(name), TRIALS) for name in ("one", "other"))
+        with one.locked(), other.locked():
+            pass
+
+
+class TestDamage:
+    @pytest.mark.parametrize("file", ["run.json", "plan.json", "trials/ID/record.json"])
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("", "Expecting value"),
+            ('{"format": 1', "Expecting"),
+            ("[1, 2]", "expected dict, got list"),
+            ("{}", "field 'format' is missing"),
+            ('{"format": 99}', "has format 99; this bpfbench reads format 1"),
+            ('{"format": "1"}', "has format 1; this bpfbench reads format 1"),
+            ('{"format": 1, "colour": "red"}', "unknown field 'colour'"),
+        ],
+        ids=["empty", "cut", "list", "nothing", "later format", "format as text", "other fields"],
+    )
+    def test_a_file_that_is_not_what_it_should_be_is_named_with_the_fault(
+        self, run: Run, file: str, text: str, fault: str
+    ) -> None:
+        write(run, TRIALS[0])
+        path = run.path / file.replace("ID", TRIALS[0].id)
+        path.write_text(text)
+        message = complaint(run.path).message
+        assert message.startswith(f"{path}: ")
+        assert fault in message
+
+    def test_a_run_of_another_format_is_told_which_bpfbench_reads_it(self, run: Run) -> None:
+        data = json.loads((run.path / "run.json").read_text())
+        (run.path / "run.json").write_text(json.dumps({**data, "format": 2, "colour": "red"}))
+        error = complaint(run.path)
+        assert error.message == f"{run.path}/run.json: has format 2; this bpfbench reads format 1"
+        assert error.hint == "use the bpfbench version that run.json names"
+
+    def test_a_file_that_is_no_text_is_named(self, run: Run) -> None:
+        (run.path / "run.json").write_bytes(b"\xff\xfe\xfd")
+        assert complaint(run.path).message.startswith(f"{run.path}/run.json: ")
+
+    def test_a_record_that_is_missing_is_named(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        path = run.path / "trials" / TRIALS[0].id / "record.json"
+        path.unlink()
+        assert complaint(run.path).message == f"{path}: No such file or directory"
+
+    def test_records_that_are_missing_altogether_are_told(self, run: Run) -> None:
+        (run.path / "trials").rmdir()
+        assert complaint(run.path).message == f"{run.path}/trials: No such file or directory"
+
+    def test_a_wrong_field_of_a_record_is_named_with_its_path(self, run: Run) -> None:
+        record = write(run, TRIALS[0])
+        path = run.path / "trials" / TRIALS[0].id / "record.json"
+        path.write_text(to_json(record).replace('"runtime_s": 10.0', '"runtime_s": "fast"'))
+        assert complaint(run.path).message == f"{path}: Record.fio.runtime_s: expected float, got str"
+
+
+class TestFind:
+    @pytest.fixture
+    def runs(self, tmp_path: Path) -> Path:
+        for name in ("20260101-000000-quick", "20260203-000000-smoke", "20260102-000000-quick"):
+            store.create(tmp_path / "runs" / name, make_info(name), TRIALS)
+        (tmp_path / "runs" / "zzz-no-run").mkdir()
+        return tmp_path / "runs"
+
+    def test_by_path(self, runs: Path) -> None:
+        path = runs / "20260101-000000-quick"
+        assert store.find(Path("elsewhere"), str(path)).path == path
+
+    def test_by_id(self, runs: Path) -> None:
+        assert store.find(runs, "20260102-000000-quick").info.id == "20260102-000000-quick"
+
+    @pytest.mark.parametrize("name", ["20260101-000000-quick", "20260203-000000-smoke", "20260102-000000-quick"])
+    def test_the_latest_is_the_one_begun_last_whatever_its_name(self, runs: Path, name: str) -> None:
+        for path in runs.glob("*/run.json"):
+            os.utime(path, (1e9, 2e9 if path.parent.name == name else 1e9))
+        assert store.find(runs, "latest").info.id == name
+
+    @pytest.mark.parametrize("name", ["20260104", "zzz-no-run", "/no/where"])
+    def test_a_run_that_does_not_exist_is_refused_with_those_that_do(self, runs: Path, name: str) -> None:
+        with pytest.raises(StoreError) as caught:
+            store.find(runs, name)
+        assert caught.value.message == (
+            f"{name!r} is no run: neither a run directory nor a run in {runs} "
+            "(there: 20260101-000000-quick, 20260102-000000-quick, 20260203-000000-smoke)"
+        )
+
+    @pytest.mark.parametrize("name", ["latest", "20260104"])
+    def test_where_there_are_no_runs_yet_it_says_so(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(StoreError) as caught:
+            store.find(tmp_path / "runs", name)
+        assert caught.value.message.endswith("(there: none yet)")
+
+    def test_of_many_runs_the_last_five_are_listed(self, tmp_path: Path) -> None:
+        for number in range(7):
+            store.create(tmp_path / f"run{number}", make_info(), TRIALS)
+        with pytest.raises(StoreError) as caught:
+            store.find(tmp_path, "nope")
+        assert caught.value.message.endswith("(there: run2, run3, run4, run5, run6)")
+
+
+def test_a_trial_of_another_plan_is_read_back_as_it_is(run: Run) -> None:
+    """What is in a record is never checked against the plan: a record is a fact."""
+    foreign = make_trial("bcc")
+    write(run, foreign)
+    assert run.records()[0].trial == foreign
