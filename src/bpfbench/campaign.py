@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bpfbench import __version__, plan, store
-from bpfbench.errors import MachineError, StoreError
+from bpfbench.errors import MachineError, StoreError, StudyError
 from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
 from bpfbench.plan import Needs, Plan
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
@@ -185,7 +186,7 @@ def start(study: Study, image: Image, headers: Headers, path: Path, data_dir: Pa
     """
     unrolled = plan.unroll(study)
     _require_fit(study, data_dir)
-    absent = set(study.factors.setups) - set(image.setups)
+    absent = set(study.factors.setups) - set(image.setups) - {setup.name for setup in study.setups}
     if absent:
         raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
     laid_out = sum(data_bytes(data_dir, workload) for workload in plan.data_sets(unrolled))
@@ -204,6 +205,7 @@ def start(study: Study, image: Image, headers: Headers, path: Path, data_dir: Pa
             "storage": machine.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
             "headers_for_bcc": headers.origin,
         },
+        executables=digests(study),
     )
     return store.create(path, info, unrolled.trials)
 
@@ -223,12 +225,30 @@ def _require_fit(study: Study, data_dir: Path) -> None:
         )
 
 
+def digests(study: Study) -> dict[str, str]:
+    """Return the SHA-256 of the executable of each setup the study brings.
+
+    Raises:
+        StudyError: one cannot be read.
+    """
+    found = {}
+    for setup in study.setups:
+        try:
+            found[setup.name] = hashlib.sha256(Path(setup.command[0]).read_bytes()).hexdigest()
+        except OSError as error:
+            raise StudyError(f"setup {setup.name}: {setup.command[0]} cannot be read: {error.strerror}") from error
+    return found
+
+
 def same_image(run: Run, cache: Path) -> Image:
     """Return the image a run began with, and refuse to go on under other circumstances.
 
     Raises:
-        StoreError: image, kernel, host or CPUs are not those the run began with, so trials could not be compared.
+        StoreError: image, tracers, kernel, host or CPUs are not those the run began with: its trials would not compare.
     """
+    for name, digest in digests(run.info.study).items():
+        if run.info.executables[name] != digest:
+            raise StoreError(f"{run.path}: began with another executable of setup {name}", "start a new run")
     image = images.with_key(cache, run.info.image["key"])
     if image is None:
         key = run.info.image["key"]

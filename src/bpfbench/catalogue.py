@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import EVENT_BYTES, Attach, Format, Tool, TracerConfig
+from bpfbench.model import EVENT_BYTES, Format, Setup, Study, Tool, TracerConfig
 
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
@@ -21,34 +20,16 @@ TEXT_EVENT_BYTES = 210
 """No text line of an rw event without payload is longer: integers at their longest in practice, comm and name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """How a tracer is built and driven."""
-
-    name: str
-    description: str
-    formats: tuple[Format, ...] = (Format.TEXT, Format.BINARY)
-    attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
-    poll_ms: tuple[int, ...] | None = None
-    """The poll time-outs the library can be set to; None: any."""
-
-    def refusal(self, config: TracerConfig) -> str | None:
-        """Say why this setup cannot run with `config`; None where it can."""
-        if config.format not in self.formats:
-            return f"{self.name} cannot write {config.format}"
-        if config.attach not in self.attaches:
-            return f"{self.name} cannot attach by {config.attach}"
-        if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
-            return f"{self.name} cannot poll every {config.poll_ms} ms"
-        return None
-
-
 SETUPS = {
     setup.name: setup
     for setup in (
         Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", formats=(Format.TEXT,), poll_ms=(100,)),
         Setup("bcc", "BCC, Python user space, compiled at start-up"),
         Setup("libbpf", "libbpf with CO-RE, C user space"),
+        Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space"),
+        Setup("ebpf-go@0.22", "the same with ebpf-go 0.22"),
+        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause"),
+        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio"),
     )
 }
 
@@ -72,6 +53,11 @@ IMAGES = {
 TESTBEDS = {
     "host": "an image on this machine's kernel",
 }
+
+
+def setups(study: Study) -> dict[str, Setup]:
+    """Return every setup a study can name: ours and those it brings."""
+    return SETUPS | {setup.name: setup for setup in study.setups}
 
 
 def paper() -> dict[str, Any]:

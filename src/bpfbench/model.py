@@ -76,6 +76,31 @@ class TracerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """How a tracer is built and driven."""
+
+    name: str
+    description: str
+    formats: tuple[Format, ...] = (Format.TEXT, Format.BINARY)
+    attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
+    poll_ms: tuple[int, ...] | None = None
+    """The poll time-outs the library can be set to; None: any."""
+    command: tuple[str, ...] = ()
+    """Of a user's own: the path of an executable on the host, and what it is given before the contract's options. Empty
+    where the image has the tracer."""
+
+    def refusal(self, config: TracerConfig) -> str | None:
+        """Say why this setup cannot run with `config`; None where it can."""
+        if config.format not in self.formats:
+            return f"{self.name} cannot write {config.format}"
+        if config.attach not in self.attaches:
+            return f"{self.name} cannot attach by {config.attach}"
+        if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
+            return f"{self.name} cannot poll every {config.poll_ms} ms"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """An fio job file plus scale."""
 
@@ -346,3 +371,5 @@ class Study:
     paths: Paths
     output_limit_bytes: int | None
     """Room to demand for one trial's tracer output; None: enough for every event."""
+    setups: tuple[Setup, ...] = ()
+    """Those the study brings."""

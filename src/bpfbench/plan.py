@@ -138,9 +138,10 @@ def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
         factors.poll_ms if uses_ring else (None,),
         factors.payload_bytes if uses_payload else (None,),
     )
+    setups = catalogue.setups(study)
     for setup, values in itertools.product(factors.setups, tuple(configs)):
         config = TracerConfig(*values)
-        if reason := catalogue.SETUPS[setup].refusal(config):
+        if reason := setups[setup].refusal(config):
             left_out.append(f"{tool}: {reason}")
         else:
             yield _Cell(setup, config)

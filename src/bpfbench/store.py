@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -46,6 +46,8 @@ class RunInfo:
     """Name, key, versions: as image.json has it."""
     machine: dict[str, Any]
     """Facts about machine and kernel."""
+    executables: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the tracers that the study brings, by setup."""
 
 
 @dataclass(frozen=True, slots=True)

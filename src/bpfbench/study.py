@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_core import ErrorDetails
 
 from bpfbench import catalogue
 from bpfbench.errors import StudyError
-from bpfbench.model import BLOCK_BYTES, VANILLA, Attach, Factors, Format, Paths, Placement, Settings, Study, Tool
+from bpfbench.model import BLOCK_BYTES, VANILLA, Attach, Factors, Format, Paths, Placement, Settings, Setup, Study, Tool
 
 T = TypeVar("T")
 
@@ -37,6 +47,43 @@ def _one_of(choices: Sequence[str]) -> Any:
         return value
 
     return BeforeValidator(check)
+
+
+def _setup_name(value: object, info: ValidationInfo) -> object:
+    """Accept our setups and those that the study brings."""
+    choices = (*catalogue.SETUPS, *_context(info).brought, VANILLA)
+    if value not in choices:
+        raise ValueError(_choice_message(value, choices))
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What validation needs besides the value."""
+
+    folder: Path
+    """Where the study file is."""
+    brought: tuple[str, ...]
+    """The names below [setups]."""
+
+
+def _context(info: ValidationInfo) -> _Context:
+    context = info.context
+    if not isinstance(context, _Context):
+        raise TypeError("studies are validated by parse()")
+    return context
+
+
+def _executable(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Make the path of a command absolute."""
+    if not value:
+        raise ValueError('the list is empty; give the path of an executable, as in ["./tracer"]')
+    path = (_context(info).folder / Path(value[0]).expanduser()).resolve()
+    if not path.is_file():
+        raise ValueError(f"{str(path)!r} is not a file; give the path of an executable, relative to the study file")
+    if not os.access(path, os.X_OK):
+        raise ValueError(f"{str(path)!r} is not executable; run: chmod +x {path}")
+    return (str(path), *value[1:])
 
 
 def _choice_message(value: object, choices: Sequence[str]) -> str:
@@ -106,6 +153,12 @@ def _file_name(value: str) -> str:
     return value
 
 
+def _not_ours(value: str) -> str:
+    if value in (*catalogue.SETUPS, VANILLA):
+        raise ValueError(f"{value!r} is a setup of bpfbench's; choose another name")
+    return value
+
+
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
 """One block per process."""
@@ -117,7 +170,7 @@ Bytes = Annotated[ByteSize, _wanted(SIZE, int, str)]
 Whole = Annotated[int, _wanted("a whole number", int)]
 Number = Annotated[float, _wanted("a number", int, float)]
 Directory = Annotated[Text, AfterValidator(_existing_directory)]
-SetupName = Annotated[str, _one_of((*catalogue.SETUPS, VANILLA))]
+SetupName = Annotated[str, BeforeValidator(_setup_name)]
 ToolName = Annotated[Tool, _one_of(tuple(Tool))]
 WorkloadName = Annotated[str, _one_of(tuple(catalogue.WORKLOADS))]
 AttachName = Annotated[Attach, _one_of(tuple(Attach))]
@@ -158,6 +211,15 @@ class _Paths(_Table):
     output: Directory | None = None
 
 
+class _Setup(_Table):
+    """[setups.NAME]: a tracer of the user's own."""
+
+    command: Annotated[tuple[Text, ...], Listed, AfterValidator(_executable)]
+    description: Text = "brought by the study"
+    formats: Annotated[tuple[FormatName, ...], Listed, Field(min_length=1)] = tuple(Format)
+    attaches: Annotated[tuple[AttachName, ...], Listed, Field(min_length=1)] = (Attach.TRACEPOINT,)
+
+
 class _Study(_Table):
     name: Annotated[Text, AfterValidator(_file_name)]
     description: Text = ""
@@ -169,6 +231,7 @@ class _Study(_Table):
     factors: _Factors
     settings: _Settings = _Settings()
     paths: _Paths = _Paths()
+    setups: dict[Annotated[str, AfterValidator(_file_name), AfterValidator(_not_ours)], _Setup] = {}
 
 
 def find(name_or_path: str) -> Path:
@@ -229,7 +292,9 @@ def parse(text: str, where: str, overrides: Mapping[str, Override] | None = None
     for dotted, override in overrides.items():
         _set(raw, dotted, override.value, where)
     try:
-        return _resolve(_Study.model_validate(raw))
+        brought = raw.get("setups")
+        context = _Context(Path(where).parent, tuple(brought) if isinstance(brought, dict) else ())
+        return _resolve(_Study.model_validate(raw, context=context))
     except ValidationError as error:
         # A misspelt key is told before the one that is missing because of it.
         found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
@@ -269,6 +334,7 @@ def _resolve(given: _Study) -> Study:
         settings=Settings(**given.settings.model_dump()),
         paths=Paths(**given.paths.model_dump()),
         output_limit_bytes=None if given.output_limit_bytes is None else int(given.output_limit_bytes),
+        setups=tuple(Setup(name=name, **setup.model_dump()) for name, setup in given.setups.items()),
     )
 
 
@@ -297,6 +363,8 @@ def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Over
 
 def _table_of(keys: Sequence[str]) -> type[BaseModel]:
     tables: dict[str, type[BaseModel]] = {"factors": _Factors, "settings": _Settings, "paths": _Paths}
+    if len(keys) == 2 and keys[0] == "setups":
+        return _Setup
     return tables[keys[-1]] if keys else _Study
 
 

@@ -10,7 +10,7 @@ import os
 import platform
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import MachineError, StepError
-from bpfbench.model import RECORD_FORMAT, Record, Settings, Status, Tool, Trial, TrialSpec, Workload
+from bpfbench.model import RECORD_FORMAT, Record, Settings, Setup, Status, Tool, Trial, TrialSpec, Workload
 from bpfbench.testbed import command, sandbox
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
@@ -26,6 +26,9 @@ from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 Progress = Callable[[dict[str, Any]], None]
 
 LOG = logging.getLogger("bpfbench.testbed")
+
+BROUGHT = "/run/bpfbench/setups"
+"""Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
 
 RUNNER = ("python3", "-m", "bpfbench.trial")
 
@@ -44,10 +47,14 @@ class HostTestbed:
         headers: what BCC compiles with.
         data_dir: where data files are laid out.
         output_dir: where tracers write; a folder of ours below it is deleted after each trial.
+        setups: those with a command of their own; all others are the image's.
     """
 
-    def __init__(self, image: Image, headers: Headers, data_dir: Path, output_dir: Path) -> None:
+    def __init__(
+        self, image: Image, headers: Headers, data_dir: Path, output_dir: Path, setups: Sequence[Setup] = ()
+    ) -> None:
         self.image = image
+        self._brought = {setup.name: setup for setup in setups}
         self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
         self._data_dir = data_dir
         self._output_dir = output_dir
@@ -94,7 +101,7 @@ class HostTestbed:
                 trial=trial,
                 settings=settings,
                 job_file=_job_inside(trial.workload.name),
-                tracer_command=None if trial.is_vanilla else (f"{INSIDE}/tracers/{trial.setup}/tracer",),
+                tracer_command=None if trial.is_vanilla else self.tracer_command(trial.setup),
                 session=self._session,
                 output_limit_bytes=output_limit_bytes,
                 data_dir=f"{INSIDE}/data",
@@ -155,6 +162,13 @@ class HostTestbed:
 
         return command.run(argv, stdin=to_json(spec, indent=None), on_line=on_line, timeout_s=timeout_s)
 
+    def tracer_command(self, setup: str) -> tuple[str, ...]:
+        """Return what starts the tracer of a setup inside the image, less the contract's options."""
+        if setup not in self._brought:
+            return (f"{INSIDE}/tracers/{setup}/tracer",)
+        executable, *arguments = self._brought[setup].command
+        return (f"{BROUGHT}/{setup}/{Path(executable).name}", *arguments)
+
     def sandbox(self, binds: tuple[Bind, ...]) -> Sandbox:
         """Return the inside of the image as a trial sees it, with `binds` besides."""
         return Sandbox(
@@ -162,6 +176,10 @@ class HostTestbed:
             binds=(
                 Bind(str(catalogue.PACKAGE), f"{INSIDE}/src/bpfbench"),
                 Bind(self.image.tracers, f"{INSIDE}/tracers"),
+                *(
+                    Bind(str(Path(setup.command[0]).parent), f"{BROUGHT}/{name}")
+                    for name, setup in self._brought.items()
+                ),
                 *self._headers.binds,
                 *binds,
             ),

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: a pinned Debian root with every library, compiler and built tracer, in a content-addressed cache.
 
-An image is two layers, each a directory that is built aside under a lock and renamed into place when whole:
+An image is made of layers, each a directory that is built aside under a lock and renamed into place when whole:
 
-    CACHE/roots/NAME-KEY/{root,log}                 key: recipe, packages, architecture
-    CACHE/images/NAME-KEY/{tracers,log,image.json}  key: the root's key and every file of tracers/
+    CACHE/roots/NAME-KEY/{root,log}             key: recipe, packages, architecture
+    CACHE/libraries/LIBRARY-KEY/{out,log}       key: the root's, every file of LIBRARY, and those of what it needs
+    CACHE/images/NAME-KEY/{tracers,image.json}  key: those of all the others; the tracers are hard links
+
+A library is a folder of tracers/ with an executable `build`. A file `needs` in it names, a line each, other folders
+there: sources it compiles, or libraries (a linker, say) whose `out` it uses.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import graphlib
 import hashlib
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -56,18 +62,28 @@ RECIPES = {
                 "bpftool",
                 "bpftrace",
                 "ca-certificates",
+                "cargo",
                 "clang",
                 "fio",
+                "g++",
                 "gcc",
+                "golang-go",
                 "libbpf-dev",
                 "libc6-dev",
                 "libelf-dev",
+                "libpolly-19-dev",
+                "libzstd-dev",
                 "llvm",
+                "llvm-19-dev",
                 "make",
                 "procps",
                 "python3",
                 "python3-bpfcc",
                 "python3-psutil",
+                "rust-clippy",
+                "rust-src",
+                "rustc",
+                "rustfmt",
                 "util-linux-extra",
                 "zlib1g-dev",
             ),
@@ -76,6 +92,8 @@ RECIPES = {
                 "bcc": "python3-bpfcc",
                 "libbpf": "libbpf-dev",
                 "clang": "clang",
+                "go": "golang-go",
+                "rustc": "rustc",
                 "bpftool": "bpftool",
                 "fio": "fio",
                 "python": "python3",
@@ -108,6 +126,8 @@ class Image:
     kernel_headers: str
     root: str
     tracers: str
+    libraries: tuple[str, ...] = ()
+    """The layers its tracers are from."""
     packages: dict[str, str] = field(default_factory=dict)
     """Of everything in it."""
 
@@ -126,12 +146,38 @@ def root_key(recipe: Recipe, sources: Sources) -> str:
 
 def image_key(recipe: Recipe, sources: Sources) -> str:
     """Return the content address of an image."""
-    parts = [root_key(recipe, sources).encode()]
-    sources_of_tracers = (path for path in TRACERS.rglob("*") if path.is_file() and path.suffix not in {".md", ".pyc"})
-    for path in sorted(sources_of_tracers):
+    root = root_key(recipe, sources)
+    return _digest(root.encode(), *(library_key(root, library).encode() for library in libraries()))
+
+
+def libraries() -> tuple[str, ...]:
+    """Return the folders of tracers/ that are built, each after those it needs.
+
+    Raises:
+        graphlib.CycleError: they need one another.
+    """
+    built_here = {path.parent.name for path in TRACERS.glob("*/build")}
+    order = graphlib.TopologicalSorter({library: _needs(library) for library in sorted(built_here)})
+    return tuple(folder for folder in order.static_order() if folder in built_here)
+
+
+def library_key(root: str, library: str) -> str:
+    """Return the content address of a library's layer: of what it is built in and from."""
+    parts = [root.encode()]
+    for path in sorted(_sources_of(library)):
         executable = os.access(path, os.X_OK)
         parts += [str(path.relative_to(TRACERS)).encode(), b"x" if executable else b"-", path.read_bytes()]
+    parts += [library_key(root, needed).encode() for needed in _needs(library)]
     return _digest(*parts)
+
+
+def _sources_of(folder: str) -> Iterator[Path]:
+    return (path for path in (TRACERS / folder).rglob("*") if path.is_file() and path.suffix not in {".md", ".pyc"})
+
+
+def _needs(folder: str) -> tuple[str, ...]:
+    path = TRACERS / folder / "needs"
+    return tuple(path.read_text().split()) if path.exists() else ()
 
 
 def with_key(cache: Path, key: str) -> Image | None:
@@ -182,32 +228,37 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
         if not root.exists():
             with _aside(root) as partial:
                 _bootstrap(recipe, sources, partial, progress)
+        layers = tuple(_layers(cache, root, sources, progress))
         with _aside(place) as partial:
-            _build_tracers(root / "root", partial, sources, progress)
+            _link_tracers(layers, partial / "tracers")
             image = Image(
                 name=name,
                 key=place.name.rsplit("-", 1)[1],
                 suite=sources.suite or recipe.suite,
                 built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                versions=_versions(recipe, root / "root"),
+                versions=_versions(recipe, root / "root") | _library_versions(layers),
                 packages=_packages(root / "root"),
                 kernel_headers=_headers(root / "root"),
                 root=str(root / "root"),
                 tracers=str(place / "tracers"),
+                libraries=tuple(layer.name for layer in layers),
             )
             (partial / "image.json").write_text(json.dumps(asdict(image), indent=1) + "\n")
     return image
 
 
 def remove(cache: Path, image: Image) -> None:
-    """Delete an image, and its root where no other image uses it."""
+    """Delete an image, and those of its layers that no other image uses."""
     place = Path(image.tracers).parent
     with _lock(cache, image.name, lambda *_: None):
         _remove(place)
-        used = {Path(other.root).parent for other in built(cache)}
-        for root in (cache / "roots").glob(f"{image.name}-*"):
-            if root not in used:
-                _delete_tree(root) if root.suffix == ".partial" else _remove(root)
+        others = built(cache)
+        used = {Path(other.root).parent for other in others}
+        used |= {cache / "libraries" / layer for other in others for layer in other.libraries}
+        ours = [*(cache / "roots").glob(f"{image.name}-*"), *(cache / "libraries" / layer for layer in image.libraries)]
+        for layer in ours:
+            if layer not in used:
+                _delete_tree(layer) if layer.suffix == ".partial" else _remove(layer)
 
 
 def _place(cache: Path, name: str, sources: Sources) -> Path:
@@ -287,11 +338,14 @@ MILESTONES = {
     "extracting archives": 0.15,
     "installing essential packages": 0.2,
     "downloading": 0.25,
-    "installing remaining packages": 0.35,
-    "running --customize-hook": 0.75,
-    "cleaning package lists": 0.8,
+    "installing remaining packages": 0.4,
+    "running --customize-hook": 0.9,
+    "cleaning package lists": 0.97,
 }
-"""mmdebstrap's messages, with the share of a whole build's time that lies before each."""
+"""mmdebstrap's messages, with the share of its time that lies before each."""
+
+ROOT_SHARE = 0.3
+"""How much of a whole build's time the root takes, on the 2-CPU development machine; for progress only."""
 
 
 def _bootstrap(recipe: Recipe, sources: Sources, partial: Path, progress: Progress) -> None:
@@ -305,7 +359,7 @@ def _bootstrap(recipe: Recipe, sources: Sources, partial: Path, progress: Progre
             log.write(line + "\n")
             if line.startswith("I: "):
                 share = max([share, *(part for text, part in MILESTONES.items() if text in line)])
-                progress(line.removeprefix("I: ").rstrip("."), share)
+                progress(line.removeprefix("I: ").rstrip("."), ROOT_SHARE * share)
 
         _checked(argv, on_line, f"image {recipe.name}: mmdebstrap", partial)
 
@@ -331,30 +385,67 @@ def bootstrap_argv(recipe: Recipe, sources: Sources, root: Path) -> tuple[str, .
     return tuple(argv)
 
 
-def _build_tracers(root: Path, partial: Path, sources: Sources, progress: Progress) -> None:
-    (partial / "tracers").mkdir()
-    libraries = sorted(path.parent.name for path in TRACERS.glob("*/build"))
+SECONDS = {"bpf-linker": 72.0, "aya": 60.0, "ebpf-go": 25.0}
+"""How long building a library takes on the 2-CPU development machine, where it is more than 3 s; for progress only."""
+
+
+def _layers(cache: Path, root: Path, sources: Sources, progress: Progress) -> Iterator[Path]:
+    """Build each library's layer, unless it is there."""
+    key = root.name.rsplit("-", 1)[1]
+    seconds = [SECONDS.get(library, 3.0) for library in libraries()]
+    for number, library in enumerate(libraries()):
+        layer = cache / "libraries" / f"{library}-{library_key(key, library)}"
+        if not layer.exists():
+            progress(f"building {library}", ROOT_SHARE + (1 - ROOT_SHARE) * sum(seconds[:number]) / sum(seconds))
+            needed = {name: layer.parent / f"{name}-{library_key(key, name)}" / "out" for name in _needs(library)}
+            with _aside(layer) as partial:
+                _build_library(library, root / "root", needed, partial, sources)
+        yield layer
+
+
+NEEDS = "/run/bpfbench/needs"
+"""Where a build finds the output of the libraries that its library needs."""
+
+
+def _build_library(library: str, root: Path, needed: dict[str, Path], partial: Path, sources: Sources) -> None:
+    (partial / "out").mkdir()
+    inside = Sandbox(
+        root=str(root),
+        binds=(
+            Bind(str(TRACERS), f"{sandbox.INSIDE}/build"),
+            Bind(str(partial / "out"), f"{sandbox.INSIDE}/out", writable=True),
+            *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items() if out.exists()),
+            *_network_files(sources),
+        ),
+        env={"NEEDS": NEEDS, **_BUILD_ENV, **_proxy_variables()},
+        workdir=f"{sandbox.INSIDE}/build/{library}",
+    )
+    argv = sandbox.argv(inside, ("./build", f"{sandbox.INSIDE}/out"))
     with (partial / "log").open("w") as log:
-        for number, library in enumerate(libraries):
-            progress(f"building the {library} tracer", 0.85 + 0.15 * number / len(libraries))
-            inside = Sandbox(
-                root=str(root),
-                binds=(
-                    Bind(str(TRACERS), f"{sandbox.INSIDE}/build"),
-                    Bind(str(partial / "tracers"), f"{sandbox.INSIDE}/out", writable=True),
-                    *_network_files(sources),
-                ),
-                env=_proxy_variables(),
-                workdir=f"{sandbox.INSIDE}/build/{library}",
-            )
-            argv = sandbox.argv(inside, ("./build", f"{sandbox.INSIDE}/out"))
-            _checked(argv, lambda line: print(line, file=log), f"the {library} tracer", partial)
+        _checked(argv, lambda line: print(line, file=log), library, partial)
+
+
+def _link_tracers(layers: tuple[Path, ...], place: Path) -> None:
+    place.mkdir()
+    for tracer in (path for layer in layers for path in (layer / "out").glob("*/tracer")):
+        shutil.copytree(tracer.parent, place / tracer.parent.name, copy_function=os.link, symlinks=True)
+
+
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+_BUILD_ENV = {
+    "SSL_CERT_FILE": _CA_BUNDLE,
+    "SSL_CERT_DIR": "/etc/ssl/certs",
+    "CARGO_HTTP_CAINFO": _CA_BUNDLE,
+    "GOFLAGS": "-buildvcs=false",
+    "GOTOOLCHAIN": "local",  # the image's Go, not one that a module asks for
+}
 
 
 def _network_files(sources: Sources) -> Iterator[Bind]:
     """Hand in what package managers need to reach their registries."""
-    bundle = sources.ca_bundle or os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
-    for host, inside in ((bundle, "/etc/ssl/certs/ca-certificates.crt"), ("/etc/resolv.conf", "/etc/resolv.conf")):
+    bundle = sources.ca_bundle or os.environ.get("SSL_CERT_FILE") or _CA_BUNDLE
+    for host, inside in ((bundle, _CA_BUNDLE), ("/etc/resolv.conf", "/etc/resolv.conf")):
         if Path(host).exists():
             yield Bind(host, inside)
 
@@ -367,6 +458,12 @@ def _proxy_variables() -> dict[str, str]:
 def _versions(recipe: Recipe, root: Path) -> dict[str, str]:
     by_package = _packages(root)
     return {name: by_package[package] for name, package in recipe.shown.items()}
+
+
+def _library_versions(layers: tuple[Path, ...]) -> dict[str, str]:
+    """Read what builds installed as OUT/SETUP/versions: a line `component version` for each library linked in."""
+    lines = (line for layer in layers for path in sorted((layer / "out").glob("*/versions")) for line in path.open())
+    return dict(line.split() for line in lines)
 
 
 def _packages(root: Path) -> dict[str, str]:

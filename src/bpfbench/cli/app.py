@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs share: the app, its consoles, common options."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from bpfbench import __version__
+from bpfbench.errors import UsageError
+
+app = App(
+    name="bpfbench",
+    help="Measures eBPF libraries side by side.",
+    version=__version__,
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+image_app = App(name="image", help="Images: build, list, remove, enter.", help_format="plaintext")
+data_app = App(name="data", help="fio's data files, kept between runs: list, remove.", help_format="plaintext")
+app.command(image_app)
+app.command(data_app)
+
+# Tables are wide: where nobody says how wide the output is, as in a pipe, they get room.
+stdout = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
+stderr = Console(stderr=True)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", help="Show the commands that are run.")]
+RunsDir = Annotated[Path, Parameter(name="--runs-dir", help="Where run directories are.")]
+DEFAULT_RUNS = Path("runs")
+
+
+def cache_dir() -> Path:
+    """Return where images and data files are kept: $BPFBENCH_CACHE, or where the system keeps caches."""
+    if given := os.environ.get("BPFBENCH_CACHE"):
+        return Path(given).absolute()
+    root = os.geteuid() == 0
+    return platformdirs.site_cache_path("bpfbench") if root else platformdirs.user_cache_path("bpfbench")
+
+
+def require_root(what: str) -> None:
+    """Refuse to go on without root.
+
+    Args:
+        what: what needs it, as the beginning of a sentence.
+
+    Raises:
+        UsageError: we are not root.
+    """
+    if os.geteuid() != 0:
+        raise UsageError(f"{what} needs root", "run the same command with sudo")
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON on stdout."""
+    sys.stdout.write(json.dumps(data, indent=1, default=str) + "\n")

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plan, run, status and summary: from a study to its results."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bpfbench import campaign, catalogue, plan, store, study
+from bpfbench.analysis.summary import summarise
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, Verbose, app, cache_dir, print_json, stderr, stdout
+from bpfbench.cli.options import SourceOptions, StudyOptions
+from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
+from bpfbench.errors import UsageError
+from bpfbench.model import Status, Study
+from bpfbench.report import export, terminal
+from bpfbench.report import markdown as markdown_report
+from bpfbench.report.run_info import RunInfo
+from bpfbench.testbed import image, machine
+from bpfbench.testbed.host import HostTestbed, headers_here, require
+
+
+@app.command(name="plan")
+def plan_(
+    name: Annotated[str, Parameter(name="study")], /, *, options: StudyOptions = StudyOptions(), as_json: Json = False
+) -> int:
+    """Show the trials of a study in their order, and what they take. Runs nothing.
+
+    Parameters
+    ----------
+    name
+        A shipped study, or the path of a study file.
+    """
+    chosen = study.load(study.find(name), options.overrides())
+    unrolled = plan.unroll(chosen)
+    plan.require_tracers(chosen, unrolled)
+    needs = plan.needs(unrolled, chosen)
+    if as_json:
+        print_json({"study": asdict(chosen), "needs": asdict(needs), **asdict(unrolled)})
+        return 0
+    for trial in unrolled.trials:
+        stdout.print(f"block {trial.block + 1:3d}  {trial.id}", highlight=False, soft_wrap=True)
+    for reason in unrolled.left_out:
+        stdout.print(f"left out: {reason}", highlight=False)
+    stdout.print(_needs_text(unrolled, needs), highlight=False)
+    return 0
+
+
+@app.command
+def run(
+    name: Annotated[str | None, Parameter(name="study")] = None,
+    /,
+    *,
+    resume: Annotated[str | None, Parameter(help="Finish this run instead of starting one.")] = None,
+    retry_failed: Annotated[
+        bool, Parameter(help="With --resume: run failed and invalid trials again.", negative="")
+    ] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    run_dir: Annotated[
+        Path | None, Parameter(help="The new run's directory (default: by date, in --runs-dir).")
+    ] = None,
+    options: StudyOptions = StudyOptions(),
+    source_options: SourceOptions = SourceOptions(),
+    verbose: Verbose = False,
+) -> int:
+    """Run a study, or finish a run that was interrupted, and print its summary.
+
+    Parameters
+    ----------
+    name
+        A shipped study, or the path of a study file.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    if (name is None) == (resume is None):
+        raise UsageError("give either a study, or --resume and a run", "`bpfbench list` shows the studies")
+    if resume is not None and options.overrides():
+        raise UsageError("--resume goes on with the study as it was; it takes no study options")
+    if retry_failed and resume is None:
+        raise UsageError("--retry-failed goes with --resume")
+    require(os.geteuid(), machine.missing())
+    with ProgressReporter(stderr) as reporter:
+        if resume is not None:
+            opened = store.find(runs_dir, resume)
+            ready = campaign.same_image(opened, cache_dir())
+        else:
+            chosen = study.load(study.find(str(name)), options.overrides())
+            plan.require_tracers(chosen, plan.unroll(chosen))  # to be said before minutes go into an image
+            ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
+            path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
+            opened = campaign.start(chosen, ready, headers_here(ready, cache_dir()), path, *places(chosen))
+        with logged_to(opened.log_file):
+            brought = opened.info.study.setups
+            testbed = HostTestbed(ready, headers_here(ready, cache_dir()), *places(opened.info.study), brought)
+            campaign.execute(opened, testbed, reporter, cache_dir(), retry_failed=retry_failed)
+    _show_summary(opened)
+    stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
+    return 0 if all(record.status is Status.OK for record in opened.records()) else 1
+
+
+@app.command
+def status(
+    name: Annotated[str, Parameter(name="run")] = "latest",
+    /,
+    *,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    as_json: Json = False,
+) -> int:
+    """Say how far a run is.
+
+    Parameters
+    ----------
+    name
+        A run directory, the id of a run, or `latest`.
+    """
+    opened = store.find(runs_dir, name)
+    records = opened.records()
+    counts = {status.value: sum(record.status is status for record in records) for status in Status}
+    data: dict[str, object] = {
+        "run": str(opened.path),
+        "study": opened.info.study.name,
+        "planned": opened.info.trials_planned,
+        "done": len(records),
+        **counts,
+        "superseded": opened.superseded(),
+        "running": opened.is_locked(),
+    }
+    if as_json:
+        print_json(data)
+        return 0
+    state = (
+        "running" if data["running"] else "complete" if len(records) == opened.info.trials_planned else "interrupted"
+    )
+    stdout.print(f"{opened.path}: study {opened.info.study.name}, {state}", highlight=False, soft_wrap=True)
+    detail = ", ".join(f"{count} {what}" for what, count in counts.items())
+    stdout.print(f"{len(records)} of {opened.info.trials_planned} trials done: {detail}", highlight=False)
+    for record in records:
+        if record.status is not Status.OK:
+            stdout.print(f"  {record.trial.id}: {record.status}: {record.reason}", highlight=False, soft_wrap=True)
+    if state == "interrupted":
+        stdout.print(f"finish it with: bpfbench run --resume {opened.path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+@app.command
+def summary(
+    name: Annotated[str, Parameter(name="run")] = "latest",
+    /,
+    *,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    as_json: Json = False,
+    csv: Annotated[bool, Parameter(negative="", help="Print CSV.")] = False,
+    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+) -> int:
+    """Print what a run found: a table per workload and tool.
+
+    Parameters
+    ----------
+    name
+        A run directory, the id of a run, or `latest`.
+    """
+    if as_json + csv + markdown > 1:
+        raise UsageError("choose one of --json, --csv, --markdown")
+    _show_summary(store.find(runs_dir, name), "json" if as_json else "csv" if csv else "markdown" if markdown else None)
+    return 0
+
+
+def places(chosen: Study) -> tuple[Path, Path]:
+    """Return where data files and tracer output go."""
+    return Path(chosen.paths.data or cache_dir() / "data"), Path(chosen.paths.output or cache_dir() / "output")
+
+
+def _needs_text(unrolled: plan.Plan, needs: plan.Needs) -> str:
+    blocks = unrolled.trials[-1].block + 1
+    return (
+        f"{len(unrolled.trials)} trials in {blocks} blocks, about {duration(needs.seconds)}; data files "
+        f"{campaign.gib(needs.data_bytes)}, tracer output at most {campaign.gib(needs.output_bytes)} at a time"
+    )
+
+
+def _show_summary(opened: store.Run, form: str | None = None) -> None:
+    """Print a run's summary as a table, or as the document asked for."""
+    records = opened.records()
+    found = summarise(records, tuple(catalogue.setups(opened.info.study)), tuple(catalogue.WORKLOADS))
+    facts, image_facts = opened.info.machine, opened.info.image
+    about = RunInfo(
+        study=opened.info.study.name,
+        run_id=opened.info.id,
+        trials_done=len(records),
+        trials_planned=opened.info.trials_planned,
+        host=f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']})",
+        kernel=facts["kernel"],
+        image=f"{image_facts['name']} {image_facts['key'][:8]}",
+        seed=opened.info.study.seed,
+        started_at=opened.info.created_at,
+        superseded=opened.superseded(),
+    )
+    match form:
+        case "json":
+            sys.stdout.write(export.to_json(found, about))
+        case "csv":
+            sys.stdout.write(export.to_csv(found))
+        case "markdown":
+            sys.stdout.write(markdown_report.to_markdown(found, about))
+        case _:
+            terminal.render(found, about, stdout)
