@@ -85,12 +85,15 @@ class Setup:
     attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
     poll_ms: tuple[int, ...] | None = None
     """The poll time-outs the library can be set to; None: any."""
+    tools: tuple[Tool, ...] = tuple(Tool)
     command: tuple[str, ...] = ()
     """Of a user's own: the path of an executable on the host, and what it is given before the contract's options. Empty
     where the image has the tracer."""
 
-    def refusal(self, config: TracerConfig) -> str | None:
-        """Say why this setup cannot run with `config`; None where it can."""
+    def refusal(self, tool: Tool, config: TracerConfig) -> str | None:
+        """Say why this setup cannot run `tool` with `config`; None where it can."""
+        if tool not in self.tools:
+            return f"{self.name} has no {tool}"
         if config.format not in self.formats:
             return f"{self.name} cannot write {config.format}"
         if config.attach not in self.attaches:

@@ -141,7 +141,7 @@ def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
     setups = catalogue.setups(study)
     for setup, values in itertools.product(factors.setups, tuple(configs)):
         config = TracerConfig(*values)
-        if reason := setups[setup].refusal(config):
+        if reason := setups[setup].refusal(tool, config):
             left_out.append(f"{tool}: {reason}")
         else:
             yield _Cell(setup, config)

@@ -312,7 +312,7 @@ class TestLeftOut:
         found = unroll(declared)
         assert len(set(found.left_out)) == len(found.left_out)
         for trial in found.trials:
-            assert trial.config is None or catalogue.SETUPS[trial.setup].refusal(trial.config) is None
+            assert trial.config is None or catalogue.SETUPS[trial.setup].refusal(trial.tool, trial.config) is None
 
     @given(studies())
     def test_nothing_is_left_out_without_a_reason(self, declared: Study) -> None:

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simple loads: many calls of one kind, where their number is all that matters. What waits does so by other calls."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bpfbench.conformance.program import LIBC, NUMBERS, dying, rename
+
+READ_BYTES = 512
+M_ARENA_MAX = -8  # malloc.h
+
+
+def reads(comm: str, work: Path, times: int) -> None:
+    """Read so many times, in one process of that name."""
+    with _data(work) as path:
+        _wait_for(_start(comm, lambda: _read(path, times)))
+
+
+def reads_of_many(comm: str, work: Path, processes: int, times: int) -> None:
+    """Read so many times in each of so many processes of that name, which all begin at once."""
+    with _data(work) as path:
+        outlet, inlet = os.pipe()
+
+        def begin_together() -> None:
+            os.close(inlet)
+            start = select.poll()
+            start.register(outlet, 0)  # its end is always told
+            start.poll()
+            _read(path, times)
+
+        children = [_start(comm, begin_together) for _ in range(processes)]
+        os.close(inlet)
+        os.close(outlet)
+        for child in children:
+            _wait_for(child)
+
+
+def blocked_reads(comm: str, threads: int) -> None:
+    """Let so many threads of one process wait in read(2) at the same time, and then all return."""
+    outlet, inlet = os.pipe()
+
+    def wait_together() -> None:
+        os.close(inlet)
+        waiting = [threading.Thread(target=os.read, args=(outlet, 1)) for _ in range(threads)]
+        for thread in waiting:
+            thread.start()
+        for thread in waiting:
+            thread.join()
+
+    def before() -> None:
+        threading.stack_size(64 * 1024)
+        # With one arena the C library has no need to read, as one of the threads, how many CPUs there are.
+        LIBC.mallopt(M_ARENA_MAX, 1)
+
+    child = _start(comm, wait_together, before)
+    os.close(outlet)
+    try:
+        _wait_until_reading(child, threads)
+    finally:
+        os.close(inlet)
+        _wait_for(child)
+
+
+def many_syscalls(comm: str, numbers: range) -> None:
+    """Make each of these system calls once."""
+
+    def call_all() -> None:
+        for number in numbers:
+            LIBC.syscall(number)
+
+    _wait_for(_start(comm, call_all))
+
+
+@contextlib.contextmanager
+def _data(work: Path) -> Iterator[Path]:
+    path = work / "data"
+    path.write_bytes(os.urandom(READ_BYTES))
+    yield path
+    path.unlink()
+
+
+def _start(comm: str, work: Callable[[], None], before: Callable[[], None] = lambda: None) -> int:
+    """Start a process that does `before`, takes the name, and does `work`."""
+    child = os.fork()
+    if child:
+        return child
+    with dying():
+        before()
+        rename(comm)
+        work()
+    raise AssertionError("a child ends in dying()")
+
+
+def _wait_for(child: int) -> None:
+    if os.waitpid(child, 0)[1]:
+        raise RuntimeError("a process of the load failed")
+
+
+def _read(path: Path, times: int) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    for _ in range(times):
+        os.pread(fd, READ_BYTES, 0)
+
+
+def _wait_until_reading(child: int, threads: int, timeout_s: float = 60.0) -> None:
+    """Wait until so many threads of a process wait in read(2)."""
+    until_s = time.monotonic() + timeout_s
+    while time.monotonic() < until_s:
+        if sum(map(_is_reading, Path(f"/proc/{child}/task").iterdir())) == threads:
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"{threads} threads did not come to wait in {timeout_s:g} s")
+
+
+def _is_reading(task: Path) -> bool:
+    try:
+        return (task / "syscall").read_text().split()[0] == str(NUMBERS["read"])
+    except OSError:  # it has ended
+        return False

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the conformance suite found, for the eye: a table of cases and setups, then each failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bpfbench.conformance.model import Outcome, Verdict
+
+WORDS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-"}
+STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
+
+
+def render(verdicts: Sequence[Verdict], console: Console) -> None:
+    """Print all of it."""
+    setups = list(dict.fromkeys(verdict.setup for verdict in verdicts))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("case", no_wrap=True)
+    for setup in setups:
+        table.add_column(Text(setup))
+    for case in dict.fromkeys(verdict.case for verdict in verdicts):
+        of_case = [verdict for verdict in verdicts if verdict.case == case]
+        table.add_row(case, *(_cell(verdict for verdict in of_case if verdict.setup == setup) for setup in setups))
+    console.print(table)
+    for outcome in (Outcome.SKIPPED, Outcome.FAILED):
+        for verdict in verdicts:
+            if verdict.outcome is outcome:
+                what = " ".join(filter(None, (verdict.setup, verdict.case, verdict.variant)))
+                console.print(Text(f"{what}: {outcome}: {verdict.detail}", style=STYLES[outcome]), soft_wrap=True)
+    counts = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Outcome}
+    console.print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()), highlight=False)
+
+
+def _cell(verdicts: Iterable[Verdict]) -> Text:
+    """The worst of a setup's variants."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    for outcome in (Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED):
+        if outcome in outcomes:
+            return Text(WORDS[outcome], style=STYLES[outcome])
+    return Text("")
