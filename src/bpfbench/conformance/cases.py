@@ -280,6 +280,18 @@ def _made(path: Path) -> Path:
     return path
 
 
+def _check_drain(subject: Subject, work: Path) -> None:
+    """Stop a tracer that has not seen yet what is in its ring."""
+    tool = _rw_tool(subject)
+    with _started(subject, _made(work / "tracer"), tool) as tracer:
+        tracer.wait_ready()
+        with tracer.frozen():
+            loads.reads(COMM, work, READS)
+            tracer.send(signal.SIGINT)
+        summary = tracer.account(tracer.stop())
+        expect(summary.saved == READS, f"{summary.saved} saved of {READS} events that were in the ring: {summary.lost}")
+
+
 def _check_twice(subject: Subject, work: Path) -> None:
     tool = _rw_tool(subject)
     with _started(subject, _made(work / "1"), tool) as first, _started(subject, _made(work / "2"), tool) as second:
@@ -470,6 +482,7 @@ CASES = {
             "more different system calls than syscount's map has entries",
             _together((Tool.SYSCOUNT,), _watch_full_counts, all_formats=False),
         ),
+        Case("drain", "what is in the ring when it is told to stop is saved", _alone(_check_drain)),
         Case("twice", "a tracer started twice sees everything twice", _alone(_check_twice)),
         Case("own comm", "a tracer does not see itself", _alone(_check_own_comm)),
         Case("before READY", "a signal before READY is obeyed", _alone(_check_before_ready)),

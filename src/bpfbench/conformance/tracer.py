@@ -192,12 +192,13 @@ class Tracer:
         )
 
     def stop(self, sign: signal.Signals = signal.SIGINT) -> Left:
-        """Stop it as a trial does, and make sure that its account is in order: that it is that of the output, too.
+        """Stop it as a trial does, unless it was told to, and make sure that its account is that of its output.
 
         Raises:
             FailedError: something is not as the contract says.
         """
-        self.send(sign)
+        if not self.stopped_ns:
+            self.send(sign)
         left = self.finish()
         expect(left.status == 0, f"did not end with 0: {left.described}")
         expect(left.stderr == "", f"wrote to stderr: {left.stderr[-400:]!r}")

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The libbpf tracer, broken in one way each. `scripts/test` builds them all and shows that the suite catches each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KERNEL, PROGRAMS, COUNT = "common/rw.bpf.h", "common/rw.bpf.c", "common/syscount.bpf.c"
+FOLLOW, RECORD, SUMMARY, OUTPUT = "libbpf/rw.c", "libbpf/record.c", "libbpf/summary.c", "libbpf/output.c"
+STOP, RUN, TRACER, OPTIONS = "libbpf/stop.c", "libbpf/run.c", "libbpf/tracer.c", "libbpf/options.c"
+
+TEXT_OR_BINARY = "\tif (run->options.format == TEXT)\n\t\trecord_event_text"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One edit of the sources, and the cases of which at least one has to fail by it."""
+
+    name: str
+    """That of the setup it makes, too."""
+    file: str
+    old: str
+    new: str
+    caught_by: frozenset[str]
+
+
+def mutant(name: str, file: str, old: str, new: str, *caught_by: str) -> Mutant:
+    return Mutant(name, file, old, new, frozenset(caught_by))
+
+
+MUTANTS = (
+    mutant(
+        "skips-one-in-a-thousand",
+        FOLLOW,
+        TEXT_OR_BINARY,
+        "\tstatic int seen;\n\tif (++seen % 1000 == 0)\n\t\treturn 0;\n" + TEXT_OR_BINARY,
+        "events",
+    ),
+    mutant(
+        "skips-one-and-says-it-saved-it",
+        FOLLOW,
+        TEXT_OR_BINARY,
+        "\tstatic int seen;\n\tif (++seen % 1000 == 0) {\n\t\trun->output.saved++;\n\t\treturn 0;\n\t}\n"
+        + TEXT_OR_BINARY,
+        "events",
+    ),
+    mutant(
+        "skips-one-and-never-intercepted-it",
+        KERNEL,
+        "\tcount_one(&c->intercepted[op]);\n\n\tevent =",
+        "\tif (exit_ns % 256 == 0)\n\t\treturn;\n\tcount_one(&c->intercepted[op]);\n\n\tevent =",
+        "events",
+    ),
+    mutant(
+        "reports-one-twice",
+        FOLLOW,
+        TEXT_OR_BINARY,
+        "\tstatic int seen;\n\tif (++seen == 1000)\n\t\ton_event(context, data, size);\n" + TEXT_OR_BINARY,
+        "events",
+    ),
+    mutant("offset-off-by-one", KERNEL, "event->offset = call->offset;", "event->offset = call->offset + 1;", "events"),
+    mutant(
+        "offset-of-32-bits", KERNEL, "event->offset = call->offset;", "event->offset = (__u32)call->offset;", "events"
+    ),
+    mutant("errors-are-zero", KERNEL, "event->ret = ret;", "event->ret = ret < 0 ? 0 : ret;", "events"),
+    mutant(
+        "pid-and-tid-swapped",
+        KERNEL,
+        "event->pid = id >> 32;\n\tevent->tid = (__u32)id;",
+        "event->pid = (__u32)id;\n\tevent->tid = id >> 32;",
+        "events",
+    ),
+    mutant("no-latency", KERNEL, "event->exit_ns = exit_ns;", "event->exit_ns = call->enter_ns;", "events"),
+    mutant("reads-are-writes", KERNEL, "event->op = op;", "event->op = !op;", "events"),
+    mutant(
+        "payload-from-its-second-byte",
+        KERNEL,
+        "read_payload(event + 1, call->buf, ret)",
+        "read_payload(event + 1, call->buf + 1, ret)",
+        "events",
+    ),
+    mutant(
+        "half-a-name",
+        KERNEL,
+        "bpf_probe_read_kernel_str(event->name, sizeof(event->name), name)",
+        "bpf_probe_read_kernel_str(event->name, sizeof(event->name) / 2, name)",
+        "events",
+    ),
+    mutant("stale-payload", RECORD, "memset(to + filled, 0, size - filled);", "(void)filled;", "events", "overflow"),
+    mutant(
+        "half-a-comm-compared",
+        "common/target.bpf.h",
+        "comm[0] == target_comm[0] && comm[1] == target_comm[1]",
+        "comm[0] == target_comm[0]",
+        "events",
+        "counts",
+    ),
+    mutant(
+        "pwrite64-unseen",
+        PROGRAMS,
+        'SEC("tracepoint/syscalls/sys_enter_pwrite64")',
+        'SEC("tracepoint/syscalls/sys_enter_pwritev")',
+        "events",
+    ),
+    mutant(
+        "claims-to-lose-nothing",
+        SUMMARY,
+        '"  \\"saved\\": %" PRIu64 ",\\n", run->output.saved);',
+        '"  \\"saved\\": %" PRIu64 ",\\n", run->output.saved + run->ring_full);\n\t((struct run *)run)->ring_full = 0;',
+        "overflow",
+    ),
+    mutant(
+        "counts-only-what-it-saves",
+        KERNEL,
+        "\tcount_one(&c->intercepted[op]);\n\n\tevent = bpf_ringbuf_reserve(&events, "
+        "sizeof(*event) + payload_bytes, 0);\n\tif (!event) {\n\t\tcount_one(&c->ring_full);\n\t\treturn;\n\t}",
+        "\tevent = bpf_ringbuf_reserve(&events, sizeof(*event) + payload_bytes, 0);\n\tif (!event)\n\t\treturn;\n"
+        "\tcount_one(&c->intercepted[op]);",
+        "overflow",
+    ),
+    mutant(
+        "map-full-is-nothing",
+        KERNEL,
+        "\t\tcount_one(&c->intercepted[op]);\n\t\tcount_one(&c->map_full);",
+        "\t\t;",
+        "join map full",
+    ),
+    mutant("undrained", FOLLOW, "\terr = ring_buffer__consume(ring);", "\terr = 0;\n\t(void)ring;", "drain"),
+    mutant("counts-known-numbers-only", COUNT, "\tif (!is_target())", "\tif (number > 500 || !is_target())", "counts"),
+    mutant("sees-itself", TRACER, "\tprctl(PR_SET_NAME, comm);", "\t(void)comm;", "own comm"),
+    mutant("ready-though-told-to-stop", RUN, "\tif (stop_signal)\n\t\treturn;\n", "", "before READY"),
+    mutant("deaf-to-a-second-signal", STOP, "\t\t_exit(128 + signal);", "\t\treturn;", "second signal"),
+    mutant(
+        "fine-with-a-full-disk",
+        OUTPUT,
+        "\t\t\toutput->error = errno;\n\t\t\tbreak;",
+        "\t\t\treturn size;",
+        "full device",
+        "full disk",
+    ),
+    mutant(
+        "cuts-a-long-comm",
+        OPTIONS,
+        "\tif (length < 1 || length >= sizeof(o->target_comm))",
+        "\tif (length >= sizeof(o->target_comm))\n\t\tlength = sizeof(o->target_comm) - 1;\n\tif (length < 1)",
+        "options",
+    ),
+    mutant(
+        "leaves-a-process",
+        TRACER,
+        "\ttrace(&run);",
+        "\tif (!fork()) {\n\t\tclose(1);\n\t\tclose(2);\n\t\tpause();\n\t\t_exit(0);\n\t}\n\ttrace(&run);",
+        "counts",
+    ),
+)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every tracer passes the conformance suite, and the suite catches every tracer that is broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mutants import MUTANTS, Mutant
+
+from bpfbench import catalogue
+from bpfbench.conformance.cases import CASES
+from bpfbench.testbed import command, sandbox
+from bpfbench.testbed.image import TRACERS, Image
+from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
+
+Verdicts = list[dict[str, Any]]
+LEFT_BEHIND = "left behind: "
+
+
+def check(*options: str) -> Verdicts:
+    """Run bpfbench check as a user does."""
+    argv = (sys.executable, "-m", "bpfbench", "check", "--json", *options)
+    finished = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert finished.returncode in {0, 1}, finished.stderr
+    verdicts: Verdicts = json.loads(finished.stdout)["verdicts"]
+    failed = any(verdict["outcome"] == "failed" for verdict in verdicts)
+    assert finished.returncode == int(failed)
+    return verdicts
+
+
+@pytest.fixture(scope="module")
+def verdicts(trixie: Image) -> Verdicts:
+    assert set(catalogue.SETUPS) <= set(trixie.setups)
+    return check()
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("setup", catalogue.SETUPS)
+def test_a_setup_keeps_the_contract(verdicts: Verdicts, setup: str, case: str) -> None:
+    found = [verdict for verdict in verdicts if (verdict["setup"], verdict["case"]) == (setup, case)]
+    assert found
+    for verdict in found:
+        assert verdict["outcome"] == "passed", verdict["detail"]
+
+
+def test_the_suite_is_whole(verdicts: Verdicts) -> None:
+    variants = {(verdict["setup"], verdict["variant"]) for verdict in verdicts if verdict["case"] == "events"}
+    assert variants == {
+        (setup.name, f"{tool} {form}")
+        for setup in catalogue.SETUPS.values()
+        for tool in ("rw-tracer", "rw-tracer-all")
+        for form in setup.formats
+    }
+
+
+def built(image: Image, mutant: Mutant, place: Path) -> str:
+    """Build a mutant and return its setup as a study has it."""
+    sources = place / mutant.name / "sources"
+    for folder in ("common", "libbpf"):
+        shutil.copytree(TRACERS / folder, sources / folder)
+    for file, old, new in (
+        (mutant.file, mutant.old, mutant.new),
+        ("libbpf/summary.c", '\\"setup\\": \\"libbpf\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
+        ("libbpf/tracer.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n"),
+    ):
+        text = (sources / file).read_text()
+        assert text.count(old) == 1, f"{mutant.name}: not once in {file}: {old}"
+        (sources / file).write_text(text.replace(old, new))
+    out = place / mutant.name / "out"
+    out.mkdir()
+    binds = (Bind(str(sources), f"{INSIDE}/build"), Bind(str(out), f"{INSIDE}/out", writable=True))
+    inside = Sandbox(root=image.root, binds=binds, workdir=f"{INSIDE}/build/libbpf")
+    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out")))
+    assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
+    return f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nformats = "binary"\n'
+
+
+@pytest.fixture(scope="module")
+def mutants(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the study that brings all mutants."""
+    place = tmp_path_factory.mktemp("mutants")
+    with ThreadPoolExecutor() as pool:
+        setups = pool.map(lambda mutant: built(trixie, mutant, place), MUTANTS)
+        text = 'name = "mutants"\n[factors]\nsetups = []\nworkloads = "read"\n' + "".join(setups)
+    study = place / "mutants.toml"
+    study.write_text(text.replace("setups = []", f"setups = {json.dumps([mutant.name for mutant in MUTANTS])}"))
+    return study
+
+
+def failed(verdicts: Verdicts, name: str, *, left_behind: bool) -> set[str]:
+    """The cases a setup failed by what it did, or by what was left behind, be it by another."""
+    return {
+        verdict["case"]
+        for verdict in verdicts
+        if (verdict["setup"], verdict["outcome"]) == (name, "failed")
+        and verdict["detail"].startswith(LEFT_BEHIND) == left_behind
+    }
+
+
+@pytest.fixture(scope="module")
+def verdicts_on_mutants(mutants: Path) -> Verdicts:
+    cases = sorted(set().union(*(mutant.caught_by for mutant in MUTANTS)))
+    names = [mutant.name for mutant in MUTANTS if mutant.name != "leaves-a-process"]
+    return check("--study", str(mutants), "--setups", ",".join(names), "--cases", ",".join(cases))
+
+
+@pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.name != "leaves-a-process"], ids=lambda mutant: mutant.name)
+def test_the_suite_catches_a_broken_tracer(verdicts_on_mutants: Verdicts, mutant: Mutant) -> None:
+    caught_by = failed(verdicts_on_mutants, mutant.name, left_behind=False)
+    assert mutant.caught_by <= caught_by
+    # Each is broken in one way only: what has nothing to do with it is as good as ever.
+    assert {verdict["case"] for verdict in verdicts_on_mutants if verdict["setup"] == mutant.name} - caught_by
+
+
+def test_the_suite_catches_what_a_tracer_leaves_behind(mutants: Path) -> None:
+    verdicts = check("--study", str(mutants), "--setups", "leaves-a-process", "--cases", "counts")
+    assert failed(verdicts, "leaves-a-process", left_behind=True) == {"counts"}
