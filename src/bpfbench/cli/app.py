@@ -23,7 +23,7 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-image_app = App(name="image", help="Images: build, list, remove, enter.", help_format="plaintext")
+image_app = App(name="image", help="Images: build, list, remove, enter, check.", help_format="plaintext")
 data_app = App(name="data", help="fio's data files, kept between runs: list, remove.", help_format="plaintext")
 app.command(image_app)
 app.command(data_app)

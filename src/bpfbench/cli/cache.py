@@ -81,6 +81,22 @@ def image_remove(name: str, /, *, verbose: Verbose = False) -> int:
     return 0
 
 
+@image_app.command(name="check")
+def image_check(
+    name: str = "trixie", /, *, source_options: SourceOptions = SourceOptions(), verbose: Verbose = False
+) -> int:
+    """Run the linters of the tracers' sources with an image's toolchains; for those who change them."""
+    set_up_logging(stderr, verbose=verbose)
+    require_root("entering an image")
+    ready = image.find(cache_dir(), name, source_options.sources())
+    if ready is None:
+        raise UsageError(f"image {name!r} is not built", f"bpfbench image build {name}")
+    for library in image.checked_libraries():
+        image.check_sources(ready, library, source_options.sources())
+        stdout.print(f"{library}: ok", highlight=False)
+    return 0
+
+
 @image_app.command(name="enter")
 def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> NoReturn:
     """Open a shell in an image as a trial sees it, or run a command there.

@@ -411,13 +411,10 @@ def _check_unwritable(subject: Subject, work: Path) -> None:
 
 
 def _check_no_permission(subject: Subject, work: Path) -> None:
-    place = _made(work / "tracer")
-    for path in (work, place):
-        path.chmod(0o777)
-    with _started(subject, place, unprivileged=True) as tracer:
+    with _started(subject, _made(work / "tracer"), unprivileged=True) as tracer:
         left = tracer.finish()
-        expect(left.status == 1, f"without privileges: {left.described}")
-        expect(left.stdout == "", f"without privileges it printed {left.stdout!r}")
+        expect(left.status == 1, f"without capabilities: {left.described}")
+        expect(left.stdout == "", f"without capabilities it printed {left.stdout!r}")
         _expect_one_line(left)
 
 

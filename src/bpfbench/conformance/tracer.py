@@ -21,7 +21,8 @@ from bpfbench.model import Format, Tool, TracerSummary
 READY_S, END_S = 90.0, 120.0
 """How long a tracer may take to be READY, and to end after a signal."""
 
-NOBODY = 65534
+WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--")
+"""Prefix that takes from a command what root may do; not who it is, as then it might not even reach the executable."""
 
 CONTRACT = 1
 CAUSES = {"ring_full", "map_full", "recursion", "missed", "output_error"}
@@ -59,7 +60,7 @@ class Tracer:
         form: how to write it.
         comm: whom to trace.
         changed: options of the contract in place of the usual, by name.
-        unprivileged: run as nobody.
+        unprivileged: without capabilities.
     """
 
     def __init__(
@@ -98,19 +99,16 @@ class Tracer:
         Raises:
             FailedError: it cannot be started.
         """
-        who = NOBODY if self._unprivileged else None
+        prefix = WITHOUT_CAPABILITIES if self._unprivileged else ()
         self.started_ns = time.monotonic_ns()
         try:
             with (self.work / "stderr").open("wb") as errors:
                 self._process = subprocess.Popen(
-                    [*self.subject.command, *(word for option in self.options.items() for word in option)],
+                    [*prefix, *self.subject.command, *(word for option in self.options.items() for word in option)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     start_new_session=True,
-                    user=who,
-                    group=who,
-                    extra_groups=None if who is None else [],
                 )
         except OSError as error:
             raise FailedError(f"{self.subject.command[0]} cannot be started: {error.strerror}") from None

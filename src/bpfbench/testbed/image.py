@@ -247,6 +247,24 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
     return image
 
 
+def check_sources(image: Image, library: str, sources: Sources) -> None:
+    """Run the linters of a library's sources: its executable `check`, in an image.
+
+    Raises:
+        ImageError: they found something; shows it.
+    """
+    inside = _build_sandbox(library, Path(image.root), (), sources)
+    lines: list[str] = []
+    finished = command.run(sandbox.argv(inside, ("./check",)), on_line=lines.append, merge_stderr=True)
+    if finished.status != 0:
+        raise ImageError(f"{library}: check failed (exit status {finished.status}):\n  " + "\n  ".join(lines))
+
+
+def checked_libraries() -> tuple[str, ...]:
+    """Return the libraries whose sources can be checked."""
+    return tuple(sorted(path.parent.name for path in TRACERS.glob("*/check")))
+
+
 def remove(cache: Path, image: Image) -> None:
     """Delete an image, and those of its layers that no other image uses."""
     place = Path(image.tracers).parent
@@ -409,20 +427,24 @@ NEEDS = "/run/bpfbench/needs"
 
 def _build_library(library: str, root: Path, needed: dict[str, Path], partial: Path, sources: Sources) -> None:
     (partial / "out").mkdir()
-    inside = Sandbox(
-        root=str(root),
-        binds=(
-            Bind(str(TRACERS), f"{sandbox.INSIDE}/build"),
-            Bind(str(partial / "out"), f"{sandbox.INSIDE}/out", writable=True),
-            *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items() if out.exists()),
-            *_network_files(sources),
-        ),
-        env={"NEEDS": NEEDS, **_BUILD_ENV, **_proxy_variables()},
-        workdir=f"{sandbox.INSIDE}/build/{library}",
+    binds = (
+        Bind(str(partial / "out"), f"{sandbox.INSIDE}/out", writable=True),
+        *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items() if out.exists()),
     )
+    inside = _build_sandbox(library, root, binds, sources)
     argv = sandbox.argv(inside, ("./build", f"{sandbox.INSIDE}/out"))
     with (partial / "log").open("w") as log:
         _checked(argv, lambda line: print(line, file=log), library, partial)
+
+
+def _build_sandbox(library: str, root: Path, binds: tuple[Bind, ...], sources: Sources) -> Sandbox:
+    """Return the inside of a root with the sources, and with what package managers need."""
+    return Sandbox(
+        root=str(root),
+        binds=(Bind(str(TRACERS), f"{sandbox.INSIDE}/build"), *binds, *_network_files(sources)),
+        env={"NEEDS": NEEDS, **_BUILD_ENV, **_proxy_variables()},
+        workdir=f"{sandbox.INSIDE}/build/{library}",
+    )
 
 
 def _link_tracers(layers: tuple[Path, ...], place: Path) -> None:

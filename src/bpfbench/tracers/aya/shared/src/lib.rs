@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What passes between the kernel side and the user side: events, counters, and what is set before loading.
+#![no_std]
+
+pub const COMM_BYTES: usize = 16;
+pub const NAME_BYTES: usize = 64;
+pub const JOIN_ENTRIES: u32 = 10240;
+pub const SYSCOUNT_ENTRIES: u32 = 1024;
+
+/// The ops of an event, and the indices of what is counted by op.
+pub const READ: u32 = 0;
+pub const WRITE: u32 = 1;
+pub const OPS: usize = 2;
+
+/// The rw event as it travels through the ring and into binary output; see ../../../README.md for each field.
+#[repr(C, packed)]
+pub struct RwEvent {
+    pub enter_ns: u64,
+    pub exit_ns: u64,
+    pub offset: u64,
+    pub count: u64,
+    pub ret: i64,
+    pub inode: u64,
+    pub dev: u32,
+    pub pid: u32,
+    pub tid: u32,
+    pub op: u32,
+    pub flags: u32,
+    pub uid: u32,
+    pub comm: [u8; COMM_BYTES],
+    pub name: [u8; NAME_BYTES],
+    pub payload_len: u32,
+}
+
+const _: () = assert!(size_of::<RwEvent>() == 156, "the contract fixes the event at 156 bytes");
+
+/// What the rw programs count, on each CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct RwCounters {
+    /// By op; includes the two kinds of loss below.
+    pub intercepted: [u64; OPS],
+    pub ring_full: u64,
+    pub map_full: u64,
+}
+
+/// A comm as the programs compare it: NUL-padded like the kernel's own, so that comparing two words is comparing the
+/// strings.
+pub type CommWords = [u64; COMM_BYTES / 8];
+
+/// Where, in the structures of the running kernel, the members lie that the programs read.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Offsets {
+    pub task_files: u32,
+    pub files_fdt: u32,
+    pub fdt_max_fds: u32,
+    pub fdt_fd: u32,
+    pub file_inode: u32,
+    pub file_flags: u32,
+    pub file_pos: u32,
+    /// `f_path.dentry`
+    pub file_dentry: u32,
+    /// `d_name.name`
+    pub dentry_name: u32,
+    pub inode_sb: u32,
+    pub inode_ino: u32,
+    pub sb_dev: u32,
+}
+
+/// Where the contexts of raw_syscalls:sys_* and syscalls:sys_*_NAME have what the programs read. The verifier wants
+/// these in the instructions themselves, so they cannot be set before loading; that the kernel agrees is checked.
+pub mod context {
+    pub const ID: usize = 8;
+    pub const ARGS: usize = 16;
+    pub const RET: usize = 16;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What CO-RE relocations do for the other libraries' programs; rustc has no means to emit them.
+
+use shared::{Offsets, context};
+
+use crate::btf::Btf;
+
+pub fn of_running_kernel() -> Result<Offsets, String> {
+    let btf = read_btf()?;
+
+    check_contexts(&btf)?;
+    Ok(Offsets {
+        task_files: btf.offset("task_struct", "files")?,
+        files_fdt: btf.offset("files_struct", "fdt")?,
+        fdt_max_fds: btf.offset("fdtable", "max_fds")?,
+        fdt_fd: btf.offset("fdtable", "fd")?,
+        file_inode: btf.offset("file", "f_inode")?,
+        file_flags: btf.offset("file", "f_flags")?,
+        file_pos: btf.offset("file", "f_pos")?,
+        file_dentry: btf.offset("file", "f_path.dentry")?,
+        dentry_name: btf.offset("dentry", "d_name.name")?,
+        inode_sb: btf.offset("inode", "i_sb")?,
+        inode_ino: btf.offset("inode", "i_ino")?,
+        sb_dev: btf.offset("super_block", "s_dev")?,
+    })
+}
+
+pub fn check_running_kernel() -> Result<(), String> {
+    check_contexts(&read_btf()?)
+}
+
+/// The other tracers need no such reader, and memory is measured. It takes and frees some megabytes, by which malloc
+/// would learn to keep as much for later, of Aya's too. Set, its threshold stays what it is at the start.
+fn read_btf() -> Result<Btf, String> {
+    // SAFETY: it touches nothing but malloc's own.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024) };
+    Btf::of_running_kernel()
+}
+
+fn check_contexts(btf: &Btf) -> Result<(), String> {
+    for (structure, member, compiled) in [
+        ("trace_event_raw_sys_enter", "id", context::ID),
+        ("trace_event_raw_sys_enter", "args", context::ARGS),
+        ("trace_event_raw_sys_exit", "ret", context::RET),
+    ] {
+        let offset = btf.offset(structure, member)?;
+        if offset as usize != compiled {
+            return Err(format!("{member} of this kernel's {structure} is at {offset}, not at {compiled}"));
+        }
+    }
+    Ok(())
+}

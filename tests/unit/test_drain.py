@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The drain rate: what is measured in which order, what is made of what was seen, and how it is told."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bpfbench import catalogue, cli, drain
+from bpfbench.codec import from_json, to_json
+from bpfbench.drain_model import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
+from bpfbench.errors import StepError
+from bpfbench.model import Attach, Format, Setup, Tool, TracerConfig
+from bpfbench.report import drain as report
+from bpfbench.trial.burst import Burst, Look, Producer, measure, stop, stopped
+from bpfbench.trial.drain import Grown, chosen, enough, kernel_time, place
+
+# The entry point reads sys.argv, as the command does.
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+KIB, MIB = 1024, 2**20
+SLOT = 168
+
+
+def wanted(**changed: object) -> Wanted:
+    """What is measured by default."""
+    usual = Wanted(
+        setups=tuple(catalogue.SETUPS.values()),
+        event_bytes=(156, 4252),
+        formats=(Format.TEXT, Format.BINARY),
+        ringbuf_bytes=(64 * KIB, 256 * KIB, 4 * MIB, 64 * MIB),
+        repetitions=3,
+        seed=1,
+    )
+    return replace(usual, **changed)  # type: ignore[arg-type]
+
+
+def look(position: int, at_ns: int, gap_ns: int = 0) -> Look:
+    """A look at which so many events had been drained."""
+    return Look(position * SLOT, at_ns - gap_ns, at_ns)
+
+
+def burst(**changed: object) -> Burst:
+    """An undisturbed burst of 1000 events in 1 ms."""
+    return replace(Burst(1000, 1e6, coarse=False, counts=True, cpu_events=1001, cpu_ns=10**6), **changed)  # type: ignore[arg-type]
+
+
+def result(**changed: object) -> DrainResult:
+    """A drain rate of 1 M events/s with the tracer on its CPU all the time."""
+    usual = DrainResult(
+        slot_bytes=SLOT,
+        slots=25_000,
+        bursts=8,
+        disturbed=0,
+        coarse=False,
+        events=200_000,
+        seconds=0.2,
+        cpu_s=0.2,
+        cpu_events=200_000,
+        burst_events_per_s=(0.9e6, 1e6, 1.1e6),
+        events_total=200_001,
+        kernel=None,
+        problems=(),
+        versions={"libbpf": "1.5"},
+        cpus={"tracer": (1,), "others": (0,)},
+    )
+    return replace(usual, **changed)  # type: ignore[arg-type]
+
+
+def measured(
+    setup: str = "libbpf", repetition: int = 1, ring: int = 4 * MIB, reason: str | None = None, **changed: object
+) -> Measured:
+    """One repetition of one setup."""
+    config = TracerConfig(Attach.TRACEPOINT, Format.BINARY, ring, 100)
+    case = Case(repetition, setup, 156, config, with_kernel=True)
+    return Measured(case, "2026-01-02T03:04:05+00:00", None if reason else result(**changed), reason)
+
+
+ABOUT = {
+    "method": 1,
+    "machine": {"host": "testhost", "cpus": 2, "cpu_model": "CPU", "kernel": "6.18"},
+    "image": {"name": "trixie", "key": "0123456789abcdef"},
+    "wanted": {"setups": list(catalogue.SETUPS), "repetitions": 3},
+}
+
+
+class TestCases:
+    def test_every_setup_is_measured_in_every_configuration_it_can_do(self) -> None:
+        found = drain.cases(wanted(repetitions=1))
+        assert len(found) == len(set(found))
+        assert len(found) == 2 * 4 * (2 * len(catalogue.SETUPS) - 1)
+        assert {case.config.format for case in found if case.setup == "bpftrace"} == {Format.TEXT}
+        assert {case.config.payload_bytes for case in found if case.event_bytes == 4252} == {4096}
+        assert {case.tool for case in found if case.event_bytes == 156} == {Tool.RW_TRACER}
+
+    def test_setups_alternate_within_what_they_are_compared_in(self) -> None:
+        found = drain.cases(wanted())
+        groups = [(case.repetition, *case.group) for case in found]
+        changes = sum(one != other for one, other in itertools.pairwise(groups))
+        assert changes + 1 == len(set(groups)), "no group is taken up again"
+
+    def test_the_order_is_another_in_every_repetition_and_the_same_for_a_seed(self) -> None:
+        def order(seed: int, repetition: int) -> list[Case]:
+            found = drain.cases(wanted(seed=seed))
+            return [replace(case, repetition=0) for case in found if case.repetition == repetition]
+
+        assert order(1, 1) == order(1, 1)
+        assert order(1, 1) != order(1, 2)
+        assert order(1, 1) != order(2, 1)
+        assert set(order(1, 1)) == set(order(2, 2))
+
+    @pytest.mark.parametrize(
+        ("rings", "chosen_ring"),
+        [((64 * KIB, 4 * MIB, 64 * MIB), 4 * MIB), ((64 * KIB,), 64 * KIB), ((64 * KIB, 64 * MIB), 64 * MIB)],
+    )
+    def test_the_kernel_side_is_timed_with_one_ring_of_medium_size(
+        self, rings: tuple[int, ...], chosen_ring: int
+    ) -> None:
+        found = drain.cases(wanted(ringbuf_bytes=rings))
+        assert {case.config.ringbuf_bytes for case in found if case.with_kernel} == {chosen_ring}
+
+    def test_a_setup_without_the_tool_is_left_out(self) -> None:
+        own = Setup("own", "", tools=(Tool.RW_TRACER,), command=("/own",))
+        assert {case.event_bytes for case in drain.cases(wanted(setups=(own,)))} == {156}
+
+
+class Asked:
+    """A testbed that says what it was asked, and fails for one setup."""
+
+    def __init__(self) -> None:
+        self.asked: list[DrainSpec] = []
+
+    def drain(self, spec: DrainSpec) -> DrainResult:
+        self.asked.append(spec)
+        if spec.setup == "bcc":
+            raise StepError("tracer was not READY after 90 s")
+        return result(problems=("6 reads were done, the tracer intercepted 5",) if spec.setup == "libbpf" else ())
+
+
+class Told:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
+        assert what
+        assert left_s > 0
+        assert done < total
+
+    def measured(self, what: str) -> None:
+        self.said.append(what)
+
+
+class TestMeasuring:
+    def test_what_fails_is_kept_with_its_reason_and_the_rest_goes_on(self) -> None:
+        planned = drain.cases(wanted(event_bytes=(156,), ringbuf_bytes=(4 * MIB,), repetitions=1))
+        testbed, reporter = Asked(), Told()
+        found = drain.measure(planned, testbed, reporter)
+        assert [item.case for item in found] == list(planned)
+        reasons = {item.case.setup: item.reason for item in found}
+        assert reasons["bcc"] == "tracer was not READY after 90 s"
+        assert reasons["libbpf"] == "6 reads were done, the tracer intercepted 5"
+        assert reasons["aya-sync"] is None
+        assert all(spec.kernel_events for spec in testbed.asked)
+        assert ["FAILED" in line for line in reporter.said] == [item.reason is not None for item in found]
+
+    def test_what_crosses_into_the_image_survives_it(self) -> None:
+        config = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 4096, 100, 4096)
+        spec = DrainSpec("libbpf", Tool.RW_TRACER_ALL, config, ("/t", "-x"), "/o", 90.0, 120.0, 5000)
+        assert from_json(DrainSpec, to_json(spec)) == spec
+        for one in (result(), result(burst_events_per_s=None, kernel=KernelTime(1.0, 2.0, 3.0, 4.0))):
+            assert from_json(DrainResult, to_json(one)) == one
+
+
+class TestBurst:
+    def test_waking_up_and_what_was_drained_before_the_first_look_are_not_in_it(self) -> None:
+        found = measure(SLOT, look(0, 0), look(10, 1_000_000), look(1010, 2_000_000), cpu_ns=5)
+        assert (found.events, found.ns, found.coarse, found.counts) == (1000, 1e6, False, True)
+        assert found.events_per_s == pytest.approx(1e6)
+        assert (found.cpu_events, found.cpu_ns) == (1010, 5)
+
+    def test_when_it_began_and_ended_is_taken_to_be_halfway_between_two_looks(self) -> None:
+        found = measure(SLOT, look(0, 0), look(1, 100_000, gap_ns=1000), look(101, 200_000, gap_ns=2000), 0)
+        assert found.ns == 100_000 - 1000 + 500
+
+    def test_one_that_moved_on_at_once_counts_from_when_it_was_let_go_on(self) -> None:
+        end = look(100, 50_000, gap_ns=200)
+        found = measure(SLOT, look(0, 10_000), end, end, 0)
+        assert (found.events, found.coarse) == (100, True)
+        assert found.ns == pytest.approx(40_000, rel=0.01)
+
+    @pytest.mark.parametrize(
+        ("first", "last", "counts"),
+        [
+            (look(1, 100_000), look(101, 200_000, gap_ns=30_000), False),  # away when the end came
+            (look(1, 100_000, gap_ns=30_000), look(101, 200_000), False),  # away when it began
+            (look(60, 100_000), look(101, 200_000), False),  # saw the smaller half only
+            (look(1, 100_000), look(101, 105_000, gap_ns=3000), True),  # fast, and known to 2 us
+        ],
+    )
+    def test_one_that_was_not_watched_well_does_not_count(self, first: Look, last: Look, counts: bool) -> None:
+        assert measure(SLOT, look(0, 0), first, last, 0).counts is counts
+
+    def test_fine_and_coarse_bursts_are_not_mixed(self) -> None:
+        fine, coarse, disturbed = burst(), burst(coarse=True), burst(counts=False)
+        assert chosen([fine, coarse, fine, disturbed]) == [fine, fine]
+        assert chosen([coarse, coarse, fine]) == [coarse, coarse]
+        assert chosen([disturbed]) == []
+
+    def test_bursts_go_on_until_there_is_enough_of_something(self) -> None:
+        assert not enough([burst()] * 10, 156, 0.1)
+        assert enough([burst()] * 200, 156, 0.1)
+        assert enough([burst(ns=0.3e9)], 156, 0.3)
+        assert enough([burst()] * 40, 4252, 0.1)
+        assert enough([burst(events=1)] * 256, 156, 0.1)
+        assert enough([burst()], 156, 2.1)
+        assert not enough([burst(counts=False)] * 300, 156, 2.1), "nothing counts yet"
+        assert enough([burst(counts=False)], 156, 21)
+
+    def test_the_tracer_gets_the_last_cpu_and_nothing_else_does(self) -> None:
+        assert place({0, 2, 5}) == {"tracer": {5}, "others": {0, 2}}
+        with pytest.raises(StepError, match="2 CPUs"):
+            place({3})
+
+
+class TestKernelTime:
+    def grown(self, reads: int, **programs: tuple[int, int]) -> Grown:
+        return Grown(reads, {int(number[1:]): growth for number, growth in programs.items()})
+
+    def test_programs_of_both_hooks_add_up_and_those_of_other_calls_do_not_count(self) -> None:
+        kinds = {
+            "other": self.grown(1000, p1=(50_000, 1000), p2=(30_000, 1000), p3=(900, 9)),
+            "waiting": self.grown(100, p1=(100_000, 100), p2=(20_000, 100), p3=(90_000, 900)),
+            "busy": self.grown(1000, p1=(200_000, 1000), p2=(100_000, 1000), p3=(0, 0)),
+            "full": self.grown(1000, p1=(150_000, 1000), p2=(100_000, 1000), p3=(0, 0)),
+        }
+        assert kernel_time(kinds) == KernelTime(waiting_ns=1200.0, busy_ns=300.0, full_ns=250.0, other_ns=80.0)
+
+    def test_runs_for_other_processes_are_taken_off(self) -> None:
+        kinds = {
+            "other": self.grown(1000, p1=(60_000, 1200)),
+            **{kind: self.grown(1000, p1=(200_000 + 500 * 50, 1500)) for kind in ("waiting", "busy", "full")},
+        }
+        assert kernel_time(kinds).busy_ns == pytest.approx(200.0)
+        assert kernel_time(kinds).other_ns == pytest.approx(50.0)
+
+    def test_a_tracer_without_a_program_that_runs_each_time_is_refused(self) -> None:
+        kinds = {kind: self.grown(1000, p1=(0, 3)) for kind in ("other", "waiting", "busy", "full")}
+        with pytest.raises(StepError, match="none of the 1 programs"):
+            kernel_time(kinds)
+
+
+def state_of(pid: int) -> str:
+    """Return what a process does: R, S, T, ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+class TestProcesses:
+    def test_the_producer_has_the_name_and_does_as_many_reads_as_it_is_told(self, tmp_path: Path) -> None:
+        with Producer("fio", tmp_path / "data", os.sched_getaffinity(0)) as producer:
+            producer.read(3)
+            producer.read(4)
+            assert producer.reads == 7
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            assert "fio\n" in [Path(f"/proc/{child}/comm").read_text() for child in children]
+
+    def test_a_process_is_stopped_meanwhile_and_goes_on_after(self) -> None:
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+            try:
+                with stopped(process.pid):
+                    assert state_of(process.pid) == "T"
+                assert state_of(process.pid) != "T"
+                stop(process.pid)
+                assert state_of(process.pid) == "T"
+            finally:
+                process.send_signal(signal.SIGKILL)
+        with pytest.raises((StepError, ProcessLookupError)):
+            stop(process.pid)
+
+
+class TestReport:
+    def test_a_row_has_the_median_and_the_range_of_the_repetitions_that_count(self) -> None:
+        found = [
+            measured(repetition=1, seconds=0.1),
+            measured(repetition=2, seconds=0.2),
+            measured(repetition=3, seconds=0.4),
+            measured(repetition=4, reason="tracer died"),
+        ]
+        (row,) = report.rows(found)
+        assert row.events_per_s == report.Spread(median=1e6, min=0.5e6, max=2e6, n=3)
+        assert row.bytes_per_s == report.Spread(median=156e6, min=78e6, max=312e6, n=3)
+        assert row.cpu_ns_per_event == report.Spread(1000.0, 1000.0, 1000.0, 3)
+        assert row.kernel_ns_per_event is None
+
+    def test_json_has_every_repetition_and_null_for_what_is_not_known(self) -> None:
+        kernel = KernelTime(waiting_ns=4000.0, busy_ns=300.0, full_ns=200.0, other_ns=80.0)
+        text = report.to_json([measured(kernel=kernel), measured("bcc", reason="tracer died")], ABOUT)
+        data = json.loads(text)
+        assert (data["schema"], data["method"]) == (1, 1)
+        libbpf, bcc = data["rows"]
+        assert libbpf["events_per_s"]["median"] == 1e6
+        assert libbpf["kernel_ns_per_event"]["waiting"]["median"] == 4000
+        assert (bcc["events_per_s"], bcc["bytes_per_s"], bcc["kernel_ns_per_event"]) == (None, None, None)
+        assert [item["reason"] for item in data["measurements"]] == [None, "tracer died"]
+        assert data["measurements"][0]["result"]["events"] == 200_000
+
+    def table(self, found: Sequence[Measured], width: int = 100) -> str:
+        out = io.StringIO()
+        report.render(found, ABOUT, Console(file=out, width=width))
+        return out.getvalue()
+
+    def test_the_table_has_a_row_per_setup_and_a_column_per_ring(self) -> None:
+        rings = (64 * KIB, 256 * KIB, 4 * MIB, 64 * MIB)
+        found = [
+            measured(setup, repetition, ring, seconds=0.2 + 0.01 * repetition)
+            for setup in catalogue.SETUPS
+            for repetition in (1, 2, 3)
+            for ring in rings
+        ]
+        text = self.table(found)
+        lines = text.splitlines()
+        assert all(len(line) <= 100 for line in lines)
+        assert all(line == line.rstrip() for line in lines)
+        assert all(size in text for size in ("64 KiB", "256 KiB", "4 MiB", "64 MiB"))
+        (row,) = (line for line in lines if line.startswith("ebpf-go@0.22"))
+        assert row.split()[1:9] == ["909", "k"] * 4
+        assert text.index("\nbpftrace") < text.index("\nlibbpf") < text.index("\naya-async")
+
+    def test_what_failed_is_absent_with_its_reason(self) -> None:
+        text = self.table([measured(), measured("bcc", reason="tracer died")])
+        (row,) = (line for line in text.splitlines() if line.startswith("bcc "))
+        assert set(row.split()[1:]) == {"-"}
+        assert "Not counted (1)" in text
+        assert "tracer died" in text
+
+    def test_a_rate_that_is_only_a_bound_and_a_tracer_held_up_are_marked(self) -> None:
+        assert ">1.00 M" in self.table([measured(coarse=True)])
+        text = self.table([measured(cpu_s=0.1)])
+        assert "Held up in 1 of 1" in text
+        assert "50 %" in text
+        assert "Held up" not in self.table([measured()])
+
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+    """Call the entry point with these words, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def invoke(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["bpfbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, said.out, said.err
+
+    yield invoke
+    signal.signal(signal.SIGTERM, handler)
+
+
+class TestCommandLine:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--setups", "libpbf"), ("option --setups", "'libpbf'", "libbpf", "aya-async")),
+            (("--setups", "vanilla"), ("option --setups", "no ring")),
+            (("--setups", ""), ("option --setups", "empty")),
+            (("--formats", "json"), ("option --formats", "'json'", "text, binary")),
+            (("--setups", "bpftrace", "--formats", "binary"), ("none of these setups",)),
+            (("--events", "157"), ("option --events", "157", "156, 4252")),
+            (("--events", ""), ("option --events", "empty")),
+            (("--ringbuf-bytes", "65KiB"), ("option --ringbuf-bytes", "power of two", "65536 or 131072")),
+            (("--ringbuf-bytes", "2KiB"), ("option --ringbuf-bytes", "4096 to 1073741824")),
+            (("--ringbuf-bytes", "much"), ("option --ringbuf-bytes", "'much'")),
+            (("--repetitions", "0"), ("option --repetitions", "1 to 10000")),
+            (("--repetitions", "1.5"), ("option --repetitions",)),
+            (("--image", "woody"), ("option --image", "trixie")),
+            (("--study", "none.toml"), ("'none.toml' does not exist",)),
+            (("--output", "nowhere/x.json"), ("option --output", "'nowhere/x.json'")),
+            (("--rings", "4"), ("--rings",)),
+        ],
+    )
+    def test_a_mistake_gets_one_line_that_names_it_and_the_choices(
+        self, bpfbench: Invoke, words: tuple[str, ...], said: tuple[str, ...]
+    ) -> None:
+        status, out, err = bpfbench("bench", "drain", *words)
+        first, *rest = err.splitlines()
+        assert (status, out) == (2, "")
+        assert len(rest) <= 1
+        assert all(part in first for part in said), first

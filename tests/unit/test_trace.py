@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trace: what is read of a growing output, how it is shown, and what ends it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from builders import make_summary, make_trial
+
+from bpfbench import cli
+from bpfbench.cli.app import stderr
+from bpfbench.errors import StepError, UsageError
+from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary
+from bpfbench.report.trace import HEADER, JsonLines, Table, account, summary_json
+from bpfbench.testbed import command
+from bpfbench.testbed.command import Hold
+from bpfbench.testbed.host import HostTestbed
+from bpfbench.trace import MOST_HELD, Session
+from bpfbench.trial.trace import BLOCK_BYTES, Records, TraceSpec, numbered
+from bpfbench.trial.tracer import arguments
+
+CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 262144, 100)
+SPEC = TraceSpec(Tool.RW_TRACER, CONFIG, "dd", 2**30, Deadlines())
+EVENT = "5000001500\t5000004000\t64\t4096\t832\t9\t266338304\t1324\t1325\t0\t32768\t0\tdd\tlibc.so.6\t0"
+
+
+def event(**columns: object) -> str:
+    """An event as a tracer writes it, with these columns (op, ret, name) in place of the usual."""
+    places = {"ret": 4, "op": 9, "name": 13, "payload_len": 14}
+    words = EVENT.split("\t")
+    for name, value in columns.items():
+        words[places[name]] = str(value)
+    return "\t".join(words)
+
+
+class TestTable:
+    def table(self, tool: Tool = Tool.RW_TRACER) -> Table:
+        table = Table(tool)
+        table.head(5_000_000_000)
+        return table
+
+    def test_an_event_stands_below_its_header(self) -> None:
+        assert self.table().record(EVENT) == (
+            " 0.000002    1324    1325 read      832    4096          64        2.50 libc.so.6\n"
+        )
+
+    def test_header_and_events_line_up(self) -> None:
+        row = self.table().record(EVENT)
+        for title, value in (("PID", "1324"), ("TID", "1325"), ("ASKED", "4096"), ("LATENCY(us)", "2.50")):
+            assert HEADER.index(title) + len(title) == row.index(value) + len(value)
+        assert HEADER.index("OP") == row.index("read")
+        assert HEADER.index("FILE") == row.index("libc")
+
+    @pytest.mark.parametrize(("ret", "shown"), [(-9, "EBADF"), (-512, "ERESTARTSYS"), (-4000, "-4000"), (0, "0")])
+    def test_an_error_goes_by_its_name(self, ret: int, shown: str) -> None:
+        assert self.table().record(event(ret=ret)).split()[4] == shown
+
+    @pytest.mark.parametrize(
+        ("name", "shown"), [("a\tb", "a b"), ("a b", "a b"), ("", ""), ("\x1b[2Jx", "\N{REPLACEMENT CHARACTER}[2Jx")]
+    )
+    def test_a_name_cannot_reach_into_the_terminal(self, name: str, shown: str) -> None:
+        assert self.table().record(event(name=name)).rstrip("\n").partition("2.50")[2].strip() == shown
+
+    @pytest.mark.parametrize("line", ["", "1", "abc", EVENT.rsplit("\t", 1)[0], event(op=7), EVENT.replace("832", "x")])
+    def test_what_is_no_event_is_refused(self, line: str) -> None:
+        with pytest.raises(ValueError, match=r".*"):
+            self.table().record(line)
+
+    def test_a_payload_is_dumped_below_its_event(self) -> None:
+        payload = " ".join(f"{byte:02x}" for byte in b"\x7fELF\x00 text of 19 b")
+        shown = self.table(Tool.RW_TRACER_ALL).record(f"{event(payload_len=19)}\t{payload}")
+        assert shown.splitlines()[1:] == [
+            "          7f 45 4c 46 00 20 74 65 78 74 20 6f 66 20 31 39  |.ELF. text of 19|",
+            "          20 62                                            | b|",
+        ]
+
+    def test_without_payload_there_is_no_dump(self) -> None:
+        assert self.table(Tool.RW_TRACER_ALL).record(f"{EVENT}\t").count("\n") == 1
+
+    def test_counts_come_most_first_and_by_name(self) -> None:
+        summary = counted({"0": 1, "17": 6, "999": 2, str(2**64 - 1): 1})
+        table = Table(Tool.SYSCOUNT)
+        assert table.head(0) == ""
+        assert [line.split() for line in table.end(summary, {0: "read", 17: "pread64"}).splitlines()] == [
+            ["SYSCALL", "NUMBER", "COUNT", "%"],
+            ["pread64", "17", "6", "60.00"],
+            ["syscall", "999", "999", "2", "20.00"],
+            ["read", "0", "1", "10.00"],
+            ["syscall", "-1", "-1", "1", "10.00"],
+        ]
+
+    def test_nothing_counted_is_no_table(self) -> None:
+        assert Table(Tool.SYSCOUNT).end(counted({}), {}) == ""
+
+
+def counted(syscalls: dict[str, int]) -> TracerSummary:
+    """The account of syscount."""
+    total = sum(syscalls.values())
+    made = make_summary(make_trial("libbpf", tool=Tool.SYSCOUNT), saved=total)
+    return replace(made, syscalls=syscalls, intercepted={"syscall": total})
+
+
+class TestJsonLines:
+    def test_an_event_has_the_columns_of_the_contract(self) -> None:
+        assert json.loads(JsonLines(Tool.RW_TRACER).record(EVENT)) == {
+            "enter_ns": 5000001500,
+            "exit_ns": 5000004000,
+            "offset": 64,
+            "count": 4096,
+            "ret": 832,
+            "inode": 9,
+            "dev": 266338304,
+            "pid": 1324,
+            "tid": 1325,
+            "op": "read",
+            "flags": 32768,
+            "uid": 0,
+            "comm": "dd",
+            "name": "libc.so.6",
+            "payload_len": 0,
+        }
+
+    def test_an_error_is_named_and_a_payload_is_hexadecimal(self) -> None:
+        got = json.loads(JsonLines(Tool.RW_TRACER_ALL).record(f"{event(ret=-9, payload_len=2, op=1)}\t7f 45"))
+        assert (got["ret"], got["error"], got["op"], got["payload"]) == (-9, "EBADF", "write", "7f45")
+
+    def test_counts_are_one_object(self) -> None:
+        got = json.loads(JsonLines(Tool.SYSCOUNT).end(counted({"0": 1, "17": 6}), {17: "pread64"}))
+        assert got["counts"] == [
+            {"number": 17, "name": "pread64", "count": 6},
+            {"number": 0, "name": None, "count": 1},
+        ]
+
+    def test_the_summary_is_one_object(self) -> None:
+        summary = make_summary(make_trial("libbpf"))
+        assert json.loads(summary_json(summary, shown=3))["summary"] == {**asdict(summary), "shown": 3}
+
+
+class TestAccount:
+    def lines(self, **lost: int | None) -> list[str]:
+        summary = make_summary(make_trial("libbpf"), saved=900, lost=lost, unavailable={"missed": "no means"})
+        return account(replace(summary, versions={"libbpf": "1.5"}), CONFIG, "dd", 900, 0.125)
+
+    def test_without_losses(self) -> None:
+        assert self.lines() == [
+            "dd: 900 calls intercepted (900 read), 900 shown, none lost",
+            "by libbpf: tracepoint, ring 256 KiB, poll 100 ms; ready after 0.12 s",
+            "  libbpf 1.5",
+        ]
+
+    def test_losses_go_by_cause_with_what_could_be_done(self) -> None:
+        assert self.lines(ring_full=90, map_full=10)[:3] == [
+            "dd: 1000 calls intercepted (1000 read), 900 shown, 100 lost (10.00 %)",
+            "  ring_full 90 (9.00 %): user space did not keep up; the ring has 256 KiB, --ringbuf-bytes sets it",
+            "  map_full 10 (1.00 %): too many calls under way at once",
+        ]
+
+    def test_what_cannot_be_counted_is_said(self) -> None:
+        assert "  missed cannot be counted: no means" in self.lines(missed=None)
+
+
+class TestRecords:
+    @pytest.fixture
+    def output(self, tmp_path: Path) -> Path:
+        path = tmp_path / "out"
+        path.touch()
+        return path
+
+    def test_only_whole_lines_are_read(self, output: Path) -> None:
+        records = Records(output)
+        assert records.read() == b""
+        output.write_bytes(b"1 a\n2 b\n3")
+        assert records.read() == b"1 a\n2 b\n"
+        assert records.read() == b""
+        output.write_bytes(b"1 a\n2 b\n3 c\n")
+        assert records.rest() == b"3 c\n"
+        records.close()
+
+    def test_more_than_a_block_is_read_in_parts(self, output: Path) -> None:
+        content = b"".join(b"%d\n" % i for i in range(BLOCK_BYTES // 4))
+        output.write_bytes(content)
+        records = Records(output)
+        assert len(content) > BLOCK_BYTES
+        assert records.read() + records.rest() == content
+        records.close()
+
+    @pytest.mark.parametrize("tidied", [True, False])
+    def test_lines_that_are_no_records_are_left_out_whether_they_are_taken_out_or_not(
+        self, output: Path, tidied: bool
+    ) -> None:
+        output.write_bytes(b"1 a\nLost 3 events\n\n2 b\n")
+        records = Records(output)
+        assert records.read() == b"1 a\n2 b\n"
+        rest = b"3 c\n 4\n5 e\n"
+        output.write_bytes(b"1 a\n2 b\n3 c\n5 e\n" if tidied else b"1 a\nLost 3 events\n\n2 b\n" + rest)
+        assert records.rest() == b"3 c\n5 e\n"
+        records.close()
+
+    def test_a_block_of_other_lines_is_not_the_end(self, output: Path) -> None:
+        output.write_bytes(b"Lost 1 events\n" * BLOCK_BYTES + b"7\n")
+        records = Records(output)
+        assert records.rest() == b"7\n"
+        records.close()
+
+
+def test_system_calls_are_named_by_the_macros_of_the_kernel() -> None:
+    macros = """
+#define __NR_read 63
+#define __NR_fcntl __NR3264_fcntl
+#define __NR3264_fcntl 25
+#define __NR_syscalls 463
+#define __NR_odd (__X32 + 5)
+#define UNRELATED 4
+"""
+    assert numbered(macros) == {63: "read", 25: "fcntl"}
+
+
+def test_whom_a_tracer_traces_is_fio_unless_told() -> None:
+    told = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"), "dd")
+    usual = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"))
+    assert [words[words.index("--target-comm") + 1] for words in (told, usual)] == ["dd", "fio"]
+
+
+UNTIL_EOF = """\
+import sys
+print(sys.stdin.readline().strip(), flush=True)
+sys.stdin.read()
+print("end", flush=True)
+"""
+
+
+class TestHold:
+    def test_stdin_stays_open_until_let_go(self) -> None:
+        hold, said = Hold(), []
+
+        def on_line(line: str) -> None:
+            said.append((line, threading.active_count()))
+            if line == "spec":
+                threading.Timer(0.2, hold.let_go).start()
+
+        finished = command.run((sys.executable, "-c", UNTIL_EOF), stdin="spec\n", on_line=on_line, hold=hold)
+        assert (finished.status, [line for line, _ in said]) == (0, ["spec", "end"])
+
+    def test_let_go_before_it_is_held(self) -> None:
+        hold = Hold()
+        hold.let_go()
+        hold.let_go()
+        said: list[str] = []
+        assert (
+            command.run((sys.executable, "-c", UNTIL_EOF), stdin="spec\n", on_line=said.append, hold=hold).status == 0
+        )
+        assert said == ["spec", "end"]
+
+
+class FakeTestbed:
+    """Says these lines, with `do` between the first (READY) and the others."""
+
+    def __init__(self, lines: Sequence[str], do: Callable[[], object] = lambda: None) -> None:
+        self.lines, self.do, self.let_go = lines, do, False
+
+    def trace(self, _spec: TraceSpec, _setup: str, on_line: Callable[[str], None], hold: Hold) -> None:
+        first, *rest = self.lines
+        on_line(first)
+        self.do()
+        for line in rest:
+            on_line(line)
+        self.let_go = hold._over
+
+
+class FakeViewer:
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[list[str]] = []
+        self.names: dict[int, str] = {}
+
+    def begin(self, ready_ns: int) -> None:
+        assert ready_ns == 7
+
+    def show(self, records: Sequence[str]) -> int:
+        self.shown.append(list(records))
+        return len(records)
+
+    def end(self, summary: TracerSummary, names: dict[int, str]) -> None:
+        assert summary.setup == "libbpf"
+        self.names = names
+
+
+READY = json.dumps({"event": "ready", "monotonic_ns": 7, "startup_s": 0.5})
+BATCH = json.dumps({"event": "batch"})
+
+
+def ended(reason: str | None = None) -> str:
+    """The last event of a trace."""
+    summary = asdict(make_summary(make_trial("libbpf")))
+    return json.dumps({"event": "summary", "summary": summary, "reason": reason, "names": {"0": "read"}})
+
+
+def session(testbed: FakeTestbed, viewer: FakeViewer, *words: str) -> Session:
+    return Session(cast("HostTestbed", testbed), viewer, words)
+
+
+class TestSession:
+    def test_records_are_shown_together_and_all_of_them(self) -> None:
+        viewer = FakeViewer()
+        traced = session(FakeTestbed([READY, "1", "2", BATCH, BATCH, "3", ended()]), viewer).run(SPEC, "libbpf")
+        assert viewer.shown == [["1", "2"], ["3"]]
+        assert viewer.names == {0: "read"}
+        assert (traced.shown, traced.startup_s, traced.reason, traced.status) == (3, 0.5, None, None)
+
+    def test_of_many_some_are_shown_early(self) -> None:
+        viewer = FakeViewer()
+        session(FakeTestbed([READY, *["1"] * (MOST_HELD + 1), ended()]), viewer).run(SPEC, "libbpf")
+        assert [len(records) for records in viewer.shown] == [MOST_HELD, 1]
+
+    def test_no_account_is_an_error(self) -> None:
+        with pytest.raises(StepError, match="without an account"):
+            session(FakeTestbed([READY]), FakeViewer()).run(SPEC, "libbpf")
+
+    @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_the_trace(self, sign: signal.Signals) -> None:
+        before = signal.getsignal(sign)
+        testbed = FakeTestbed([READY, "1", ended()], lambda: signal.raise_signal(sign))
+        assert session(testbed, FakeViewer()).run(SPEC, "libbpf").shown == 1
+        assert testbed.let_go
+        assert signal.getsignal(sign) is before
+
+    def test_a_second_ends_it_at_once(self) -> None:
+        def twice() -> None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            session(FakeTestbed([READY, ended()], twice), FakeViewer()).run(SPEC, "libbpf")
+
+    def test_one_before_the_tracer_is_ready_ends_it_at_once(self) -> None:
+        said = json.dumps({"event": "command", "argv": ["tracer"]})
+        testbed = FakeTestbed([said, READY, ended()], lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            session(testbed, FakeViewer()).run(SPEC, "libbpf")
+
+
+@pytest.fixture
+def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Call `bpfbench trace` with these words, as far as usage is judged, and return its one complaint."""
+    monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def reached(*_: Any) -> None:
+        raise UsageError("nothing to complain about")
+
+    monkeypatch.setattr("bpfbench.cli.trace.require", reached)
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def invoke(*words: str) -> str:
+        said = io.StringIO()
+        monkeypatch.setattr("sys.argv", ["bpfbench", "trace", *words])
+        monkeypatch.setattr(stderr, "_file", said)
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 2
+        return said.getvalue().splitlines()[0].removeprefix("bpfbench: ")
+
+    yield invoke
+    signal.signal(signal.SIGTERM, handler)
+
+
+LIBBPF = ("--setup", "libbpf", "--tool", "rw-tracer")
+
+
+@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("words", "complaint"),
+        [
+            (LIBBPF, "nothing to complain about"),
+            ((*LIBBPF, "--", "true", "--help"), "nothing to complain about"),
+            ((*LIBBPF, "--ringbuf-bytes", "4KiB", "--poll-ms", "5"), "nothing to complain about"),
+            (("--setup", "libpbf", "--tool", "syscount"), "(did you mean 'libbpf'?)"),
+            (("--setup", "vanilla", "--tool", "syscount"), "option --setup: 'vanilla' is not one of: bpftrace, bcc,"),
+            (("--setup", "bcc", "--tool", "syscuont"), "option --tool: 'syscuont' is not one of: syscount, rw-tracer,"),
+            ((*LIBBPF, "--ringbuf-bytes", "5000"), "option --ringbuf-bytes: a BPF ring buffer is a power of two"),
+            ((*LIBBPF, "--ringbuf-bytes", "lots"), "option --ringbuf-bytes: 'lots' is no size"),
+            ((*LIBBPF, "--poll-ms", "0"), "option --poll-ms: 0 is out of range"),
+            ((*LIBBPF, "--payload-bytes", "1MiB"), "option --payload-bytes: 1048576 is out of range"),
+            ((*LIBBPF, "--output-limit-bytes", "0"), "option --output-limit-bytes: 0 is out of range"),
+            ((*LIBBPF, "--attach", "uprobe"), "option --attach: 'uprobe' is not one of: tracepoint,"),
+            ((*LIBBPF, "--image", "woody"), "option --image: 'woody' is not one of: trixie"),
+            (("--setup", "bpftrace", "--tool", "rw-tracer", "--poll-ms", "5"), "bpftrace cannot poll every 5 ms"),
+            ((*LIBBPF, "--comm", ""), "option --comm: the name of a process is wanted"),
+            ((*LIBBPF, "--", "no-such-command", "x"), "command 'no-such-command' is not found"),
+            ((*LIBBPF, "--", "/etc/passwd"), "command '/etc/passwd' is not executable"),
+            ((*LIBBPF, "--study", "mine.toml"), "study file 'mine.toml' does not exist"),
+            ((*LIBBPF, "--bogus", "true"), "--bogus"),
+        ],
+    )
+    def test_is_judged_before_anything_is_done(
+        self, bpfbench: Callable[..., str], words: tuple[str, ...], complaint: str
+    ) -> None:
+        assert complaint in bpfbench(*words)
+
+    def test_a_study_brings_setups(self, bpfbench: Callable[..., str], tmp_path: Path) -> None:
+        (tmp_path / "mine.toml").write_text(
+            'name = "mine"\n[factors]\nsetups = ["mine"]\nworkloads = ["read"]\n[setups.mine]\ncommand = ["./tracer"]\n'
+        )
+        (tmp_path / "tracer").touch(mode=0o755)
+        assert bpfbench("--study", "mine.toml", "--setup", "mine", "--tool", "rw-tracer") == "nothing to complain about"
+        assert "(did you mean 'mine'?)" in bpfbench("--study", "mine.toml", "--setup", "mien", "--tool", "rw-tracer")
+
+    @pytest.mark.parametrize(
+        ("comm", "words", "traced"),
+        [
+            (None, (), "fio"),
+            (None, ("/usr/bin/dd", "x"), "dd"),
+            (None, ("./a-name-of-20-bytes.x",), "a-name-of-20-by"),
+            ("other", ("dd",), "other"),
+            ("\u00e4" * 8, (), os.fsdecode(b"\xc3\xa4" * 7 + b"\xc3")),
+        ],
+    )
+    def test_who_is_traced(self, comm: str | None, words: tuple[str, ...], traced: str) -> None:
+        assert cli.trace._target(comm, words) == traced
