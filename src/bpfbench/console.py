@@ -94,6 +94,12 @@ class ProgressReporter:
         self._progress.update(task, completed=share, total=1.0, description=f"image: {what}", left=left)
         self._say_once(f"image: {what}")
 
+    def checking(self, case: str, done: int, total: int) -> None:
+        """The conformance suite is at a case, the `done`th of `total`."""
+        task = self._task_named("check")
+        self._progress.update(task, completed=done - 1, total=total, description=f"{done}/{total} {case}", left="")
+        self._say_once(f"{done}/{total} {case}")
+
     def laying_out(self, workload: Workload, done_bytes: int) -> None:
         """Data files are being written."""
         what = f"data files: {workload.processes} x {size(workload.bytes_per_process)}"
@@ -127,6 +133,15 @@ class ProgressReporter:
         if self._task is not None:
             self._progress.update(self._task, completed=done)
         LOG.info("%s", describe(record, seconds, done, total))
+
+    def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
+        """A measurement begins that is no trial."""
+        left, label = f"about {duration(left_s)} left", f"{done + 1}/{total} {what}"
+        self._progress.update(self._task_named("drain"), completed=done, total=total, description=label, left=left)
+
+    def measured(self, what: str) -> None:
+        """It has ended."""
+        LOG.info("%s", what)
 
     def _task_named(self, kind: str) -> TaskID:
         """Return the bar of this kind of work, in place of another's."""

@@ -167,7 +167,7 @@ class TestMeasuring:
     def test_what_fails_is_kept_with_its_reason_and_the_rest_goes_on(self) -> None:
         planned = drain.cases(wanted(event_bytes=(156,), ringbuf_bytes=(4 * MIB,), repetitions=1))
         testbed, reporter = Asked(), Told()
-        found = drain.measure(planned, testbed, reporter)
+        found = tuple(drain.measure(planned, testbed, reporter))
         assert [item.case for item in found] == list(planned)
         reasons = {item.case.setup: item.reason for item in found}
         assert reasons["bcc"] == "tracer was not READY after 90 s"

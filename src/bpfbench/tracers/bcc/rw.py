@@ -2,6 +2,7 @@
 """rw-tracer and rw-tracer-all: from the ring into the file."""
 
 import os
+import time
 from ctypes import c_char
 
 from kernel import member_offsets, recursion_misses
@@ -47,11 +48,16 @@ class RwTracer(Tool):
         self.bpf["events"].open_ring_buffer(on_event)
 
     def follow(self) -> None:
-        """A signal ends the wait, except in the instant between the check and the wait: then the time-out does."""
+        """A signal ends the wait, except in the instant between the check and the wait: then the time-out does.
+
+        BCC does not tell whether a wait timed out or was interrupted; the clock does.
+        """
+        poll_ns = self.options.poll_ms * 1_000_000
         while not self.stop.requested:
             taken = self.output.taken
+            until_ns = time.monotonic_ns() + poll_ns
             self.bpf.ring_buffer_poll(self.options.poll_ms)
-            if self.output.taken == taken:
+            if self.output.taken == taken and time.monotonic_ns() >= until_ns:
                 self.output.flush()
 
     def drain(self) -> None:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bench: what bounds a setup, measured apart from any workload."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from bpfbench import campaign, catalogue, drain, study
+from bpfbench.cli.app import Json, Verbose, app, cache_dir, stderr, stdout
+from bpfbench.cli.options import SourceOptions, number, split
+from bpfbench.cli.studies import places
+from bpfbench.console import ProgressReporter, duration, set_up_logging
+from bpfbench.drain_model import TOOLS, Case, Measured, Wanted
+from bpfbench.errors import UsageError
+from bpfbench.model import Study
+from bpfbench.report import drain as report
+from bpfbench.study import Override
+from bpfbench.testbed import image, machine
+from bpfbench.testbed.host import HostTestbed, headers_here, require
+
+bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
+app.command(bench_app)
+
+STUDY = 'name = "drain"\n[factors]\nworkloads = "read"\n'
+"""A study around what is measured, so that one place judges the options."""
+
+
+@bench_app.command(name="drain")
+def drain_(
+    *,
+    setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    formats: Annotated[str, Parameter(help="text, binary; bpftrace has text only.")] = "text,binary",
+    events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
+    ringbuf_bytes: Annotated[str, Parameter(help="Sizes of the ring buffer.")] = "64KiB,256KiB,4MiB,64MiB",
+    repetitions: Annotated[str, Parameter(help="How often everything is measured.")] = "3",
+    seed: Annotated[str, Parameter(help="Decides the order.")] = "1",
+    study_name: Annotated[
+        str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
+    ] = None,
+    image_name: Annotated[
+        str | None, Parameter(name="--image", help="Which image (default: the study's, else trixie).")
+    ] = None,
+    source_options: SourceOptions = SourceOptions(),
+    as_json: Json = False,
+    output: Annotated[Path | None, Parameter(help="Save the JSON in this file, too.")] = None,
+    verbose: Verbose = False,
+) -> int:
+    """Measure how fast each setup can empty its ring, and what an event costs.
+
+    A tracer is stopped, its ring filled with reads of a cached file, and the
+    time taken from when it is let go on until the ring is empty. Where events
+    come faster than that, they are lost: fidelity = min(1, drain rate / event
+    rate). The kernel side's time per event is by the kernel's BPF run-time
+    counters. docs/measurement.md has the method.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    given = {"format": formats, "ringbuf_bytes": ringbuf_bytes, "setups": setups}
+    chosen = _study(study_name, given, number(repetitions), number(seed), image_name)
+    wanted = _wanted(chosen, everything=setups is None, sizes=_sizes(events))
+    planned = drain.cases(wanted)
+    if not planned:
+        raise UsageError("none of these setups writes such a format")
+    _require_place(output)
+    require(os.geteuid(), machine.missing())
+    about: dict[str, Any] = {}
+    measured: list[Measured] = []
+    try:
+        _measure(chosen, wanted, planned, source_options, about, measured)
+    except KeyboardInterrupt:
+        stderr.print(f"bpfbench: interrupted; {len(measured)} of {len(planned)} were measured", highlight=False)
+    finally:  # nothing that was measured is lost
+        if output is not None and measured:
+            output.write_text(report.to_json(measured, about))
+    if measured and as_json:
+        sys.stdout.write(report.to_json(measured, about))
+    elif measured:
+        report.render(measured, about, stdout)
+    if len(measured) < len(planned):
+        return 130
+    return 0 if all(item.reason is None for item in measured) else 1
+
+
+def _measure(
+    chosen: Study,
+    wanted: Wanted,
+    planned: Sequence[Case],
+    source_options: SourceOptions,
+    about: dict[str, Any],
+    measured: list[Measured],
+) -> None:
+    """Measure, filling in as it goes under which circumstances and what was found."""
+    with campaign.alone(cache_dir()), ProgressReporter(stderr) as reporter:
+        ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
+        data_dir, output_dir = places(chosen)
+        drain.require_fit(ready, wanted, output_dir)
+        headers = headers_here(ready, cache_dir())
+        testbed = HostTestbed(ready, headers, data_dir, output_dir, chosen.setups)
+        testbed.discard_outputs()
+        about |= drain.circumstances(ready, wanted, headers.origin, output_dir, campaign.digests(chosen))
+        stderr.print(f"{len(planned)} measurements, about {duration(drain.seconds(planned))}", highlight=False)
+        for item in drain.measure(planned, testbed, reporter):
+            measured.append(item)
+
+
+def _study(
+    name: str | None, given: dict[str, str | None], repetitions: object, seed: object, image_name: str | None
+) -> Study:
+    """Return a study of what was asked for; a file gives its own setups, its image and its places, and nothing else."""
+    options = {"format": "--formats", "ringbuf_bytes": "--ringbuf-bytes", "setups": "--setups"}
+    overrides = {
+        f"factors.{key}": Override(options[key], split(value)) for key, value in given.items() if value is not None
+    }
+    overrides |= {"repetitions": Override("--repetitions", repetitions), "seed": Override("--seed", seed)}
+    if "factors.setups" not in overrides:
+        overrides["factors.setups"] = Override("--setups", list(catalogue.SETUPS))
+    if image_name is not None:
+        overrides["image"] = Override("--image", image_name)
+    return study.load(study.find(name), overrides) if name else study.parse(STUDY, "bench drain", overrides)
+
+
+def _wanted(chosen: Study, *, everything: bool, sizes: tuple[int, ...]) -> Wanted:
+    known = catalogue.setups(chosen)
+    names = tuple(known) if everything else chosen.factors.setups
+    if not names:
+        raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
+    return Wanted(
+        setups=tuple(known[name] for name in names),
+        event_bytes=sizes,
+        formats=chosen.factors.format,
+        ringbuf_bytes=chosen.factors.ringbuf_bytes,
+        repetitions=chosen.repetitions,
+        seed=chosen.seed,
+    )
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    choices = tuple(map(str, TOOLS))
+    words = [str(word) for word in split(text)]
+    if not words:
+        raise UsageError("option --events: the list is empty; give at least one value")
+    for word in words:
+        if word not in choices:
+            raise UsageError(f"option --events: {study.choice_message(word, choices)}")
+    return tuple(size for size in TOOLS if str(size) in words)
+
+
+def _require_place(output: Path | None) -> None:
+    """Refuse, before minutes of measuring, a file that could not be written after them."""
+    if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
+        raise UsageError(f"option --output: {str(output)!r} is not a file in an existing directory")

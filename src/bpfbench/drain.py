@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the drain rate of every setup: which configurations, in what order, and how long it takes.
+
+Independent of campaign.py: no fio, no run directory, and minutes instead of hours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+from bpfbench import __version__
+from bpfbench.drain_model import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainResult, DrainSpec, Measured, Wanted
+from bpfbench.errors import MachineError, StepError
+from bpfbench.model import Tool, TracerConfig
+from bpfbench.testbed import machine
+from bpfbench.testbed.image import Image
+
+POLL_MS = 100
+READY_S = 90.0
+DRAIN_S = 120.0
+KERNEL_EVENTS = 5000
+KERNEL_RING_BYTES = 4 * 2**20
+"""The ring, or that nearest to it, that the kernel side's run time is taken with."""
+
+OUTPUT_BYTES = 2**30
+"""Room that must be there for a tracer's output. The largest seen: 0.7 GB."""
+
+SECONDS = {"bcc": 3.0, "bpftrace": 4.5}
+SECONDS_USUAL = 1.9
+"""What one configuration takes, to begin an estimate with; on the 2-CPU virtual machine this was developed on."""
+
+
+class Testbed(Protocol):
+    """Where tracers run."""
+
+    def drain(self, spec: DrainSpec) -> DrainResult:
+        """Measure one tracer."""
+
+
+class Reporter(Protocol):
+    """Who is told how it goes."""
+
+    def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
+        """A case begins; `left_s` is the estimated time to the end."""
+
+    def measured(self, what: str) -> None:
+        """A case has ended."""
+
+
+def cases(wanted: Wanted) -> tuple[Case, ...]:
+    """Return the cases in their order.
+
+    Setups alternate within what they are compared in (repetition, size, format, ring), and everything comes again in
+    another order in every repetition: this is what is done against a machine that drifts.
+    """
+    ordered: list[Case] = []
+    for repetition in range(1, wanted.repetitions + 1):
+        ordered += sorted(
+            _once(wanted, repetition),
+            key=lambda case: (
+                _rank(wanted.seed, case.repetition, *case.group),
+                _rank(wanted.seed, case.repetition, *case.group, case.setup),
+            ),
+        )
+    return tuple(ordered)
+
+
+def _once(wanted: Wanted, repetition: int) -> Iterator[Case]:
+    kernel_ring = min(wanted.ringbuf_bytes, key=lambda n: (abs(n.bit_length() - KERNEL_RING_BYTES.bit_length()), n))
+    for setup, size, form, ring in product(wanted.setups, wanted.event_bytes, wanted.formats, wanted.ringbuf_bytes):
+        tool = TOOLS[size]
+        payload = PAYLOAD_BYTES if tool is Tool.RW_TRACER_ALL else None
+        config = TracerConfig(setup.attaches[0], form, ring, POLL_MS, payload)
+        if not setup.refusal(tool, config):
+            yield Case(repetition, setup.name, size, config, ring == kernel_ring)
+
+
+def _rank(seed: int, *names: object) -> bytes:
+    """Return what to sort by: random, but the same for a seed everywhere."""
+    return hashlib.sha256(" ".join(map(str, (seed, *names))).encode()).digest()
+
+
+def seconds(planned: Sequence[Case]) -> float:
+    """Estimate how long cases take, before there is experience."""
+    return sum(SECONDS.get(case.setup, SECONDS_USUAL) for case in planned)
+
+
+def require_fit(image: Image, wanted: Wanted, output_dir: Path) -> None:
+    """Refuse what could not be measured.
+
+    Raises:
+        MachineError: a CPU, a tracer or room is missing.
+    """
+    cpus = machine.facts()["cpus"]
+    if cpus == 1:
+        raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; this machine lets us have one")
+    absent = {setup.name for setup in wanted.setups if not setup.command} - set(image.setups)
+    if absent:
+        raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
+    place = machine.storage(output_dir)
+    if place.free_bytes < OUTPUT_BYTES:
+        free = place.free_bytes // 2**20
+        raise MachineError(f"{place.path} has {free} MiB free; the tracers' output takes up to 1024 MiB at a time")
+
+
+def measure(planned: Sequence[Case], testbed: Testbed, reporter: Reporter) -> Iterator[Measured]:
+    """Measure every case, and yield each when it is done. One that fails is kept with its reason."""
+    pace = _Pace()
+    for number, case in enumerate(planned):
+        reporter.measuring(case.name, number, len(planned), pace.left_s(planned[number:]))
+        begin_s = time.monotonic()
+        measured = _measure(case, testbed)
+        pace.add(case, time.monotonic() - begin_s)
+        reporter.measured(f"{number + 1}/{len(planned)} {_outcome(measured)}")
+        yield measured
+
+
+def _measure(case: Case, testbed: Testbed) -> Measured:
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    spec = DrainSpec(
+        setup=case.setup,
+        tool=case.tool,
+        config=case.config,
+        tracer_command=(),
+        output_dir="",
+        ready_s=READY_S,
+        drain_s=DRAIN_S,
+        kernel_events=KERNEL_EVENTS if case.with_kernel else 0,
+    )
+    try:
+        result = testbed.drain(spec)
+    except StepError as error:
+        return Measured(case, started_at, None, error.message)
+    return Measured(case, started_at, result, "; ".join(result.problems) or None)
+
+
+class _Pace:
+    """Learns how long the cases of each setup take."""
+
+    def __init__(self) -> None:
+        self._taken_s: dict[str, list[float]] = {}
+
+    def add(self, case: Case, taken_s: float) -> None:
+        """Learn from a case."""
+        self._taken_s.setdefault(case.setup, []).append(taken_s)
+
+    def left_s(self, planned: Sequence[Case]) -> float:
+        """Estimate how long cases take."""
+        return sum(map(self._seconds, planned))
+
+    def _seconds(self, case: Case) -> float:
+        taken_s = self._taken_s.get(case.setup)
+        return sum(taken_s) / len(taken_s) if taken_s else seconds((case,))
+
+
+def _outcome(measured: Measured) -> str:
+    if measured.result is None or measured.reason is not None:
+        return f"{measured.case.name}: FAILED: {measured.reason}"
+    rate, cpu_ns = measured.result.events_per_s, measured.result.cpu_ns_per_event
+    return f"{measured.case.name}: {rate / 1e3:.1f} k events/s, {cpu_ns:.0f} ns of CPU per event"
+
+
+def circumstances(
+    image: Image, wanted: Wanted, headers: str, output_dir: Path, executables: dict[str, str]
+) -> dict[str, Any]:
+    """Return what a reader of the results needs to know, ready for JSON."""
+    return {
+        "method": METHOD,
+        "bpfbench_version": __version__,
+        "machine": {**machine.facts(), "storage": machine.storage_facts({"output": output_dir})},
+        "headers_for_bcc": headers,
+        "image": {"name": image.name, "key": image.key, "versions": image.versions},
+        "executables": executables,
+        "wanted": {**asdict(wanted), "setups": [setup.name for setup in wanted.setups]},
+    }
