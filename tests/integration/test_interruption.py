@@ -27,8 +27,9 @@ name = "interrupted"
 repetitions = 2
 
 [factors]
-setups = ["bpftrace", "bcc", "libbpf"]
+setups = ["bpftrace", "bcc", "libbpf", "aya-async"]
 tools = ["rw-tracer"]
+format = ["text", "binary"]
 workloads = ["read"]
 scale = 0.00048828125
 """

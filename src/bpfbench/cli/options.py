@@ -27,7 +27,9 @@ def _factor(key: str, text: str) -> Any:
 class StudyOptions:
     """What the command line sets in place of the study file."""
 
-    setups: Annotated[str | None, _factor("setups", "bpftrace, bcc, libbpf")] = None
+    setups: Annotated[
+        str | None, _factor("setups", "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` shows them")
+    ] = None
     tools: Annotated[str | None, _factor("tools", "syscount, rw-tracer, rw-tracer-all")] = None
     workloads: Annotated[str | None, _factor("workloads", "read, write, mixed")] = None
     processes: Annotated[str | None, _factor("processes", "fio processes")] = None

@@ -334,7 +334,7 @@ def _check_before_ready(subject: Subject, work: Path) -> None:
                 # While an interpreter or loader starts, a process has no handler yet: the signal ends it.
                 expect(left.status in {-signal.SIGINT, 1, 130}, f"SIGINT {delay_s:.3f} s after start: {left.described}")
                 expect(left.files == (), f"SIGINT {delay_s:.3f} s after start left {', '.join(left.files)}")
-        delay_s *= 1.3
+        delay_s *= 1.5
     expect(obeyed > 0, "never obeyed a SIGINT before READY with a summary and status 0")
 
 
