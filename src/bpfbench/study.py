@@ -43,7 +43,7 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
 def _one_of(choices: Sequence[str]) -> Any:
     def check(value: object) -> object:
         if value not in choices:
-            raise ValueError(_choice_message(value, choices))
+            raise ValueError(choice_message(value, choices))
         return value
 
     return BeforeValidator(check)
@@ -53,7 +53,7 @@ def _setup_name(value: object, info: ValidationInfo) -> object:
     """Accept our setups and those that the study brings."""
     choices = (*catalogue.SETUPS, *_context(info).brought, VANILLA)
     if value not in choices:
-        raise ValueError(_choice_message(value, choices))
+        raise ValueError(choice_message(value, choices))
     return value
 
 
@@ -86,7 +86,8 @@ def _executable(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]
     return (str(path), *value[1:])
 
 
-def _choice_message(value: object, choices: Sequence[str]) -> str:
+def choice_message(value: object, choices: Sequence[str]) -> str:
+    """Say that a value is not among the choices, which they are, and which was meant."""
     close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else ()
     guess = f" (did you mean {str(close[0])!r}?)" if close else ""
     return f"{_shown(value)} is not one of: {', '.join(choices)}{guess}"
@@ -218,6 +219,7 @@ class _Setup(_Table):
     description: Text = "brought by the study"
     formats: Annotated[tuple[FormatName, ...], Listed, Field(min_length=1)] = tuple(Format)
     attaches: Annotated[tuple[AttachName, ...], Listed, Field(min_length=1)] = (Attach.TRACEPOINT,)
+    tools: Annotated[tuple[ToolName, ...], Listed, Field(min_length=1)] = tuple(Tool)
 
 
 class _Study(_Table):
@@ -248,7 +250,7 @@ def find(name_or_path: str) -> Path:
         return path
     if path.suffix == ".toml" or "/" in name_or_path:
         raise StudyError(f"study file {name_or_path!r} does not exist")
-    raise StudyError(f"study {_choice_message(name_or_path, tuple(shipped))}", "or give the path of a .toml file")
+    raise StudyError(f"study {choice_message(name_or_path, tuple(shipped))}", "or give the path of a .toml file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +349,7 @@ def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Over
     match details["type"]:
         case "extra_forbidden":
             valid = tuple(_table_of(table).model_fields)
-            return StudyError(f"{place}: unknown key; {_choice_message(key, valid)}")
+            return StudyError(f"{place}: unknown key; {choice_message(key, valid)}")
         case "missing":
             return StudyError(f"{place}: this key is required", _hint(table, key))
         case "value_error":

@@ -8,10 +8,12 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 LOG = logging.getLogger("bpfbench.command")
 
@@ -34,6 +36,71 @@ class Finished:
         return lines[-1] if lines else "no message"
 
 
+class Hold:
+    """Keeps the stdin of a process open after its text, until let go: that tells the process to come to an end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._pipe: IO[str] | None = None
+        self._over = False
+
+    def take(self, pipe: IO[str]) -> None:
+        """Hold this, unless it is over already."""
+        with self._lock:
+            self._pipe = pipe
+            if self._over:
+                pipe.close()
+
+    def let_go(self) -> None:
+        """Close it. Any thread may, and any signal handler, at any time, and again."""
+        with self._lock:
+            self._over = True
+            if self._pipe is not None:
+                self._pipe.close()
+
+
+class Foreground:
+    """A command of the user's own: with our terminal and our stdin, and gone when we are gone.
+
+    What it prints on stdout goes to our stderr, as our own stdout is for data. Use as a context manager: on leaving, it
+    is gone.
+
+    Args:
+        argv: the command.
+        at_end: called when it has ended, in a thread.
+    """
+
+    def __init__(self, argv: Sequence[str], at_end: Callable[[], None]) -> None:
+        LOG.debug("%s", shlex.join(argv))
+        self._process = subprocess.Popen((*KILLED_WITH_US, *argv), stdout=sys.stderr.fileno(), text=True)
+        self._at_end = at_end
+        self._waiter = threading.Thread(target=self._wait, daemon=True)
+        self._waiter.start()
+
+    def __enter__(self) -> Foreground:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _end(self._process)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+        self._process.terminate()
+
+    def wait(self) -> int:
+        """Wait for its end and return its status: a signal's number, negative, where one ended it."""
+        return self._process.wait()
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self._at_end()
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -41,6 +108,7 @@ def run(
     on_line: Callable[[str], None] = lambda _: None,
     timeout_s: float | None = None,
     merge_stderr: bool = False,
+    hold: Hold | None = None,
 ) -> Finished:
     """Run a process to its end, line by line.
 
@@ -53,6 +121,7 @@ def run(
         on_line: called with every line of stdout (and stderr, if merged), without its end.
         timeout_s: it is ended after so long, with status -SIGTERM or -SIGKILL.
         merge_stderr: give `on_line` what it writes to stderr, too.
+        hold: keeps stdin open after the text until it is told to let go; without, stdin ends with the text.
 
     Raises:
         FileNotFoundError: there is no such command.
@@ -73,22 +142,28 @@ def run(
         try:
             if timer:
                 timer.start()
-            _converse(process, stdin, on_line)
+            _converse(process, stdin, on_line, hold)
             status = process.wait()
         finally:
             if timer:
                 timer.cancel()
+            if hold:
+                hold.let_go()
             _end(process)
         errors.seek(0)
         return Finished(status, errors.read(), timed_out.is_set())
 
 
-def _converse(process: subprocess.Popen[str], stdin: str, on_line: Callable[[str], None]) -> None:
+def _converse(process: subprocess.Popen[str], stdin: str, on_line: Callable[[str], None], hold: Hold | None) -> None:
     if process.stdin is None or process.stdout is None:
         raise AssertionError("both are pipes")
     try:
         process.stdin.write(stdin)
-        process.stdin.close()
+        if hold:
+            process.stdin.flush()
+            hold.take(process.stdin)
+        else:
+            process.stdin.close()
     except BrokenPipeError:
         pass  # it ended without reading: its status tells why
     with process.stdout:

@@ -11,17 +11,20 @@ import platform
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.codec import from_json, to_json
+from bpfbench.codec import decode, from_json, to_json
+from bpfbench.conformance.model import CheckSpec, Verdict
+from bpfbench.drain_model import DrainResult, DrainSpec
 from bpfbench.errors import MachineError, StepError
 from bpfbench.model import RECORD_FORMAT, Record, Settings, Setup, Status, Tool, Trial, TrialSpec, Workload
 from bpfbench.testbed import command, sandbox
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
+from bpfbench.trial.trace import TraceSpec
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -34,6 +37,9 @@ RUNNER = ("python3", "-m", "bpfbench.trial")
 
 IN_FLIGHT = ".bpfbench-in-flight-"
 """What the output directory of a running trial begins with; whatever is named so and left is deleted."""
+
+FAILED = '{"event": "failed"'
+"""What a line of a trace begins with that says why there is none."""
 
 SLACK_S = 120.0
 """What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
@@ -123,6 +129,66 @@ class HostTestbed:
             else:
                 shutil.rmtree(output_dir, ignore_errors=True)
 
+    def drain(self, spec: DrainSpec) -> DrainResult:
+        """Measure how fast a tracer drains its ring. `spec` needs no command and no place: both are filled in here.
+
+        Raises:
+            StepError: it could not be measured; says why.
+        """
+        output_dir = self._output_dir / f"{IN_FLIGHT}{os.getpid()}-drain"
+        output_dir.mkdir(parents=True)
+        try:
+            spec = replace(spec, tracer_command=self.tracer_command(spec.setup), output_dir=f"{INSIDE}/output")
+            binds = (Bind(str(output_dir), f"{INSIDE}/output", writable=True),)
+            argv = sandbox.argv(self.sandbox(binds), (*RUNNER, "drain"), remove_if_killed=str(output_dir))
+            reasons: list[str] = []
+            results: list[DrainResult] = []
+
+            def on_event(event: dict[str, Any]) -> None:
+                if event["event"] == "result":
+                    results.append(decode(DrainResult, event["result"], "result"))
+
+            timeout_s = spec.ready_s + spec.drain_s + SLACK_S
+            finished = self._converse(argv, spec, timeout_s, on_event, reasons)
+            if not results:
+                raise StepError(reasons[-1] if reasons else _end_of_runner(finished, timeout_s))
+            return results[0]
+        finally:
+            shutil.rmtree(output_dir, ignore_errors=True)
+
+    def trace(self, spec: TraceSpec, setup: str, on_line: Callable[[str], None], hold: command.Hold) -> None:
+        """Run a setup's tracer until `hold` is let go. `spec` needs no command and no place: both are filled in here.
+
+        Args:
+            spec: what to trace.
+            setup: by which tracer.
+            on_line: given the tracer's records, and between them events in JSON, as trial/trace.py prints them.
+            hold: not yet held.
+
+        Raises:
+            StepError: the tracer did not start, or left no account; says why.
+        """
+        output_dir = self._output_dir / f"{IN_FLIGHT}{os.getpid()}-trace"
+        output_dir.mkdir(parents=True)
+        try:
+            spec = replace(spec, tracer_command=self.tracer_command(setup), output_dir=f"{INSIDE}/output")
+            binds = (Bind(str(output_dir), f"{INSIDE}/output", writable=True),)
+            argv = sandbox.argv(self.sandbox(binds), (*RUNNER, "trace"), remove_if_killed=str(output_dir))
+            command.LOG.debug("%s", shlex.join(("mkdir", "-p", str(output_dir))))
+            reasons: list[str] = []
+
+            def on_any(line: str) -> None:
+                if line.startswith(FAILED):
+                    reasons.append(json.loads(line)["reason"])
+                else:
+                    on_line(line)
+
+            finished = command.run(argv, stdin=to_json(spec, indent=None), on_line=on_any, hold=hold)
+            if finished.status != 0:
+                raise StepError(reasons[-1] if reasons else f"the trace ended early: {finished.last_words}")
+        finally:
+            shutil.rmtree(output_dir, ignore_errors=True)
+
     def discard_outputs(self) -> None:
         """Delete the output of trials that ended with the machine, an end that nothing of ours survives to see."""
         for path in self._output_dir.glob(f"{IN_FLIGHT}*"):
@@ -148,7 +214,12 @@ class HostTestbed:
             return record
 
     def _converse(
-        self, argv: tuple[str, ...], spec: TrialSpec, timeout_s: float, progress: Progress, reasons: list[str]
+        self,
+        argv: tuple[str, ...],
+        spec: TrialSpec | DrainSpec,
+        timeout_s: float,
+        progress: Progress,
+        reasons: list[str],
     ) -> command.Finished:
         def on_line(line: str) -> None:
             try:
@@ -161,6 +232,19 @@ class HostTestbed:
             progress(event)
 
         return command.run(argv, stdin=to_json(spec, indent=None), on_line=on_line, timeout_s=timeout_s)
+
+    def check(self, spec: CheckSpec, on_verdict: Callable[[Verdict], None]) -> None:
+        """Run the conformance suite. The subjects of `spec` need no command: it is filled in here.
+
+        Raises:
+            StepError: the suite itself failed.
+        """
+        subjects = tuple(replace(subject, command=self.tracer_command(subject.setup)) for subject in spec.subjects)
+        argv = sandbox.argv(self.sandbox(()), ("python3", "-m", "bpfbench.conformance"))
+        text = to_json(replace(spec, subjects=subjects), indent=None)
+        finished = command.run(argv, stdin=text, on_line=lambda line: on_verdict(from_json(Verdict, line)))
+        if finished.status != 0:
+            raise StepError(f"the conformance suite failed: {finished.last_words}")
 
     def tracer_command(self, setup: str) -> tuple[str, ...]:
         """Return what starts the tracer of a setup inside the image, less the contract's options."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python3 -m bpfbench.trial run|layout`: reads a TrialSpec as JSON from stdin, prints events as JSON lines.
+"""`python3 -m bpfbench.trial run|layout|drain|trace`: reads a spec from stdin, prints events, each a line of JSON.
 
 Exit status 0: the work was done, also where it led to a failed trial's record. 1: it was not; the reason is an event.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bpfbench.codec import from_json
+from bpfbench.drain_model import DrainSpec
 from bpfbench.errors import StepError
 from bpfbench.model import TrialSpec
-from bpfbench.trial import runner
+from bpfbench.trial import drain, runner, trace
 from bpfbench.trial.workload import lay_out
 
 
@@ -26,18 +28,32 @@ def notify(event: dict[str, Any]) -> None:
 
 def main() -> int:
     """Do what the first argument says."""
-    spec = from_json(TrialSpec, sys.stdin.read())
+    verbs = {"run": _run, "layout": _lay_out, "drain": _drain, "trace": _trace}
     try:
-        if sys.argv[1] == "layout":
-            workload, timeout_s = spec.trial.workload, spec.settings.deadlines.layout_s
-            report = lambda done: notify({"event": "progress", "bytes": done})  # noqa: E731
-            lay_out(spec.job_file, workload, Path(spec.data_dir), timeout_s, report)
-        else:
-            runner.run(spec, notify)
+        verbs[sys.argv[1]](sys.stdin.readline())
     except StepError as error:
         notify({"event": "failed", "reason": error.message})
         return 1
     return 0
+
+
+def _run(text: str) -> None:
+    runner.run(from_json(TrialSpec, text), notify)
+
+
+def _lay_out(text: str) -> None:
+    spec = from_json(TrialSpec, text)
+    workload, timeout_s = spec.trial.workload, spec.settings.deadlines.layout_s
+    report = lambda done: notify({"event": "progress", "bytes": done})  # noqa: E731
+    lay_out(spec.job_file, workload, Path(spec.data_dir), timeout_s, report)
+
+
+def _drain(text: str) -> None:
+    notify({"event": "result", "result": asdict(drain.run(from_json(DrainSpec, text)))})
+
+
+def _trace(text: str) -> None:
+    trace.run(from_json(trace.TraceSpec, text))
 
 
 if __name__ == "__main__":

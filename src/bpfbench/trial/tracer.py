@@ -24,12 +24,14 @@ DEFAULT_POLL_MS = 100
 DEFAULT_PAYLOAD_BYTES = 4096
 
 
-def arguments(tool: Tool, config: TracerConfig, output: Path, summary: Path) -> tuple[str, ...]:
+def arguments(
+    tool: Tool, config: TracerConfig, output: Path, summary: Path, comm: str = TARGET_COMM
+) -> tuple[str, ...]:
     """Return the options of a tracer. Factors its tool does not use get the contract's usual values."""
     options = {
         "--tool": tool.value,
         "--attach": config.attach.value,
-        "--target-comm": TARGET_COMM,
+        "--target-comm": comm,
         "--ringbuf-bytes": config.ringbuf_bytes or DEFAULT_RINGBUF_BYTES,
         "--poll-ms": config.poll_ms or DEFAULT_POLL_MS,
         "--payload-bytes": config.payload_bytes or DEFAULT_PAYLOAD_BYTES,

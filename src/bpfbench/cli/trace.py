@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trace: one tracer in front of the user, the quickest way to see what a setup does."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from bpfbench import campaign, catalogue, plan, study
+from bpfbench.cli.app import Verbose, app, cache_dir, stderr
+from bpfbench.cli.options import SourceOptions, number
+from bpfbench.cli.studies import places
+from bpfbench.console import ProgressReporter, set_up_logging
+from bpfbench.errors import MachineError, UsageError
+from bpfbench.model import Deadlines, Study, Tool, TracerConfig, TracerSummary
+from bpfbench.report import trace as report
+from bpfbench.study import Override
+from bpfbench.testbed import image, machine
+from bpfbench.testbed.host import HostTestbed, headers_here, require
+from bpfbench.trace import Session, Traced
+from bpfbench.trial.trace import OWN_COMM, TraceSpec
+from bpfbench.trial.tracer import TARGET_COMM
+
+STUDY = 'name = "trace"\n[factors]\nworkloads = "read"\n'
+"""A study around the one tracer, so that one place judges what is asked of it."""
+
+COMM_BYTES = 15
+"""What the kernel keeps of a name."""
+
+POLL_MS = 1
+"""A tracer writes when a wait for the ring times out, or 64 KiB are full: with the studies' 100 ms, events that come
+every 50 ms would be seen after half a minute."""
+
+TRACER_BUFFER_BYTES = 2**17
+"""What a tracer may hold back and not write any more where its output ends; the contract says half as much."""
+
+TRACER = Group("How it traces")
+
+
+def _how(text: str) -> Any:
+    return Parameter(group=TRACER, help=text)
+
+
+@app.command(usage="Usage: bpfbench trace --setup SETUP --tool TOOL [OPTIONS] [-- COMMAND…]")
+def trace(
+    *command: str,
+    setup: Annotated[str, Parameter(help="Which library: bpftrace, bcc, libbpf, …")],
+    tool: Annotated[str, Parameter(help="What to observe: syscount, rw-tracer, rw-tracer-all.")],
+    comm: Annotated[
+        str | None, Parameter(help="Trace processes of this name (default: COMMAND's; without COMMAND, fio).")
+    ] = None,
+    attach: Annotated[str, _how("The hook.")] = "tracepoint",
+    ringbuf_bytes: Annotated[str, _how("Size of the ring buffer.")] = "256KiB",
+    poll_ms: Annotated[str | None, _how("Poll time-out (default: 1, or what the setup can).")] = None,
+    payload_bytes: Annotated[str, _how("Payload kept per event by rw-tracer-all.")] = "32",
+    output_limit_bytes: Annotated[str, _how("The most the tracer may write to disk; there it ends.")] = "1GiB",
+    image_name: Annotated[
+        str | None, Parameter(name="--image", help="Which image (default: the study's, else trixie).")
+    ] = None,
+    study_name: Annotated[
+        str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
+    ] = None,
+    source_options: SourceOptions = SourceOptions(),
+    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, an object a line.")] = False,
+    verbose: Verbose = False,
+) -> int:
+    """Run one tracer; show what it records as it comes, and what it lost.
+
+    Events go to stdout as they come, counts of syscount at the end. All else goes
+    to stderr, also what COMMAND prints.
+
+    With COMMAND, the trace begins before it and ends with it. Ctrl-C is then for
+    COMMAND, and the exit status is COMMAND's, or 1 if the tracer failed. However
+    bpfbench ends, COMMAND does not go on without it. Without COMMAND, the trace
+    ends by Ctrl-C; a second one ends it at once.
+
+    Parameters
+    ----------
+    command
+        A command to trace, after `--`. It runs on this machine, not in the image.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    factors = {
+        "setups": setup,
+        "tools": tool,
+        "attach": attach,
+        "ringbuf_bytes": number(ringbuf_bytes),
+        "poll_ms": poll_ms and number(poll_ms),
+        "payload_bytes": number(payload_bytes),
+    }
+    chosen = _study(study_name, factors, number(output_limit_bytes), image_name)
+    config = _config(chosen)
+    target = _target(comm, command)
+    _require_found(command)
+    require(os.geteuid(), machine.missing())
+    with campaign.alone(cache_dir()):
+        testbed = _testbed(chosen, source_options)
+        spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
+        viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)
+        Path("/proc/self/comm").write_text(OWN_COMM)
+        try:
+            traced = Session(testbed, viewer, command).run(spec, setup)
+        except KeyboardInterrupt:
+            stderr.print("bpfbench: interrupted", highlight=False)
+            return 130
+    _conclude(spec, traced, as_json=as_json)
+    if traced.reason:
+        return 1
+    if traced.status:
+        _say(f"{command[0]} ended with status {traced.status}")
+    return traced.status or 0
+
+
+def _study(name: str | None, factors: dict[str, object], limit: object, image_name: str | None) -> Study:
+    """Return a study of one tracer, its options judged as those of any study."""
+    brought = study.load(study.find(name)).setups if name else ()
+    valid = catalogue.SETUPS | {setup.name: setup for setup in brought}
+    setup = valid.get(str(factors["setups"]))
+    if setup is None:
+        raise UsageError(f"option --setup: {study.choice_message(factors['setups'], tuple(valid))}")
+    if factors["poll_ms"] is None:
+        factors = {**factors, "poll_ms": min(setup.poll_ms or (POLL_MS,))}
+    options = {"setups": "--setup", "tools": "--tool"}
+    overrides = {
+        f"factors.{key}": Override(options.get(key, f"--{key.replace('_', '-')}"), value)
+        for key, value in factors.items()
+    }
+    overrides["factors.format"] = Override("--format", "text")
+    overrides["output_limit_bytes"] = Override("--output-limit-bytes", limit)
+    overrides["repetitions"] = Override("--repetitions", 1)
+    if image_name is not None:
+        overrides["image"] = Override("--image", image_name)
+    return study.load(study.find(name), overrides) if name else study.parse(STUDY, "trace", overrides)
+
+
+def _config(chosen: Study) -> TracerConfig:
+    """Return how the study's one tracer is run."""
+    unrolled = plan.unroll(chosen)
+    for trial in unrolled.trials:
+        if trial.config is not None:
+            return trial.config
+    raise UsageError("; ".join(unrolled.left_out))
+
+
+def _target(comm: str | None, command: Sequence[str]) -> str:
+    """Return the name of the processes to trace, as the kernel keeps it."""
+    name = comm if comm is not None else Path(command[0]).name if command else TARGET_COMM
+    if not name:
+        raise UsageError("option --comm: the name of a process is wanted")
+    return os.fsdecode(os.fsencode(name)[:COMM_BYTES])
+
+
+def _require_found(command: Sequence[str]) -> None:
+    if command and shutil.which(command[0]) is None:
+        fault = "is not executable" if Path(command[0]).is_file() and "/" in command[0] else "is not found"
+        raise UsageError(f"command {command[0]!r} {fault}")
+
+
+def _testbed(chosen: Study, source_options: SourceOptions) -> HostTestbed:
+    _, output_dir = places(chosen)
+    free, limit = machine.storage(output_dir).free_bytes, chosen.output_limit_bytes or 0
+    if free < limit:
+        raise MachineError(
+            f"{output_dir} has {campaign.gib(free)} free; the tracer may write {campaign.gib(limit)} there",
+            "--output-limit-bytes sets how much",
+        )
+    with ProgressReporter(stderr) as reporter:
+        ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
+    (setup,) = chosen.factors.setups
+    if setup not in (*ready.setups, *(brought.name for brought in chosen.setups)):
+        raise MachineError(f"image {ready.name} has no tracer for: {setup}")
+    testbed = HostTestbed(ready, headers_here(ready, cache_dir()), *places(chosen), chosen.setups)
+    testbed.discard_outputs()
+    return testbed
+
+
+class _Printer:
+    """Prints what is traced on stdout."""
+
+    def __init__(self, spec: TraceSpec, setup: str, *, as_json: bool, until_interrupted: bool) -> None:
+        self._report = report.JsonLines(spec.tool) if as_json else report.Table(spec.tool)
+        self._hint = f"tracing {spec.comm} with {setup}; Ctrl-C ends it" if until_interrupted else ""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a name may have what the terminal cannot show
+
+    def begin(self, ready_ns: int) -> None:
+        """Print what stands above."""
+        if self._hint:
+            _say(self._hint)
+        self._print([self._report.head(ready_ns)])
+
+    def show(self, records: Sequence[str]) -> int:
+        """Print records, all of those that can be read."""
+        shown = []
+        for record in records:
+            try:
+                shown.append(self._report.record(record))
+            except ValueError:
+                continue  # a name with a newline; the count of those shown tells
+        self._print(shown)
+        return len(shown)
+
+    def end(self, summary: TracerSummary, names: dict[int, str]) -> None:
+        """Print what was counted."""
+        counts = self._report.end(summary, names)
+        # The terminal has written ^C where the cursor was.
+        self._print(["\n" if counts and self._hint and sys.stdout.isatty() else "", counts])
+
+    def _print(self, texts: Sequence[str]) -> None:
+        sys.stdout.write("".join(texts))
+        sys.stdout.flush()
+
+
+def _conclude(spec: TraceSpec, traced: Traced, *, as_json: bool) -> None:
+    """Say what became of the events."""
+    summary = traced.summary
+    if as_json:
+        besides = {"shown": traced.shown, "startup_s": traced.startup_s, "command_status": traced.status}
+        sys.stdout.write(report.summary_json(summary, **besides))
+        sys.stdout.flush()
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        _say("")
+    for line in report.account(summary, spec.config, spec.comm, traced.shown, traced.startup_s):
+        _say(line)
+    if not summary.intercepted_total:
+        _say(f"No process called {spec.comm} did what {spec.tool} observes; --comm NAME traces another.")
+    if summary.syscalls is None and traced.shown < summary.saved:
+        _say(f"{summary.saved - traced.shown} events are not shown: they cannot be read.")
+    if traced.reason:
+        _say(f"bpfbench: {traced.reason}")
+        if summary.bytes > spec.output_limit_bytes - TRACER_BUFFER_BYTES:
+            _say("  --output-limit-bytes sets how much it may write")
+
+
+def _say(text: str) -> None:
+    stderr.print(text, highlight=False, markup=False, soft_wrap=True)

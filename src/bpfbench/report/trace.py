@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a tracer records, for the eye and as JSON lines, one record at a time; and its account at the end.
+
+The columns are those of tracers/README.md. Whatever a traced process can choose (its name, a file's name, the data it
+reads and writes) reaches the terminal only as printable characters.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bpfbench.model import Tool, TracerConfig, TracerSummary
+from bpfbench.report.wording import printable, size
+
+OPS = {"0": "read", "1": "write"}
+COLUMNS = (
+    "enter_ns",
+    "exit_ns",
+    "offset",
+    "count",
+    "ret",
+    "inode",
+    "dev",
+    "pid",
+    "tid",
+    "op",
+    "flags",
+    "uid",
+    "comm",
+    "name",
+    "payload_len",
+    "payload",
+)
+NAME = COLUMNS.index("name")
+
+OF_THE_KERNEL = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 516: "ERESTART_RESTARTBLOCK"}
+"""What a tracer sees of calls that a signal interrupted, and no process does."""
+ERRORS = {**errno.errorcode, **OF_THE_KERNEL}
+
+HEADER = "  TIME(s)     PID     TID OP      BYTES   ASKED      OFFSET LATENCY(us) FILE\n"
+DUMPED_BYTES = 16
+"""Bytes of payload in a line."""
+DUMP_INDENT = " " * 10
+ASCII = bytes(byte if 32 <= byte < 127 else ord(".") for byte in range(256))
+"""Translates bytes to what can be shown of them."""
+
+UNSIGNED = 2**64
+CAUSES = {
+    "ring_full": "user space did not keep up",
+    "map_full": "too many calls under way at once",
+    "recursion": "the kernel skipped the program: at most so many, some may be other processes'",
+    "missed": "the kernel missed the probe",
+    "output_error": "the output could not be written",
+}
+
+
+class Table:
+    """Records as aligned columns."""
+
+    def __init__(self, tool: Tool) -> None:
+        self._counts = tool is Tool.SYSCOUNT
+        self._columns = len(COLUMNS) - (tool is Tool.RW_TRACER)
+        self._origin_ns = 0
+
+    def head(self, ready_ns: int) -> str:
+        """Return what stands above the records; their times are from `ready_ns` on."""
+        self._origin_ns = ready_ns
+        return "" if self._counts else HEADER
+
+    def record(self, line: str) -> str:
+        """Return an event, with its payload below it.
+
+        Raises:
+            ValueError: the line is no event.
+        """
+        event = _split(line, self._columns)
+        begin_ns, ret = int(event[0]), int(event[4])
+        moved = event[4] if ret >= 0 else ERRORS.get(-ret, event[4])
+        name = event[NAME] if event[NAME].isprintable() else printable(event[NAME])
+        shown = (
+            f"{(begin_ns - self._origin_ns) / 1e9:9.6f} {event[7]:>7} {event[8]:>7} {OPS[event[9]]:5} {moved:>7}"
+            f" {event[3]:>7} {event[2]:>11} {(int(event[1]) - begin_ns) / 1e3:11.2f} {name}".rstrip()
+        )
+        return f"{shown}\n" if self._columns < len(COLUMNS) else f"{shown}\n{_dump(event[-1])}"
+
+    def end(self, summary: TracerSummary, names: Mapping[int, str]) -> str:
+        """Return what was counted, most first."""
+        if not summary.syscalls:
+            return ""
+        width = max(len(_syscall(number, names)) for number in map(int, summary.syscalls))
+        lines = [f"{'SYSCALL':{width}}  NUMBER       COUNT       %"]
+        for number, count in _ranked(summary.syscalls):
+            share = 100 * count / summary.saved if summary.saved else 0.0
+            lines.append(f"{_syscall(number, names):{width}}  {_signed(number):6d}  {count:10d}  {share:6.2f}")
+        return "\n".join(lines) + "\n"
+
+
+class JsonLines:
+    """Each record as an object on a line of its own, then the summary."""
+
+    def __init__(self, tool: Tool) -> None:
+        self._columns = len(COLUMNS) - (tool is Tool.RW_TRACER)
+
+    def head(self, ready_ns: int) -> str:
+        """Nothing stands above them."""
+        del ready_ns
+        return ""
+
+    def record(self, line: str) -> str:
+        """Return an event.
+
+        Raises:
+            ValueError: the line is no event.
+        """
+        event: dict[str, Any] = dict(zip(COLUMNS, _split(line, self._columns), strict=False))
+        for column in COLUMNS[: NAME - 1]:
+            event[column] = int(event[column])
+        event["op"] = OPS[str(event["op"])]
+        event["payload_len"] = int(event["payload_len"])
+        if "payload" in event:
+            event["payload"] = event["payload"].replace(" ", "")
+        if event["ret"] < 0:
+            event["error"] = ERRORS.get(-event["ret"])
+        return json.dumps(event) + "\n"
+
+    def end(self, summary: TracerSummary, names: Mapping[int, str]) -> str:
+        """Return what was counted, most first, as one object; the summary comes with the end of all."""
+        if summary.syscalls is None:
+            return ""
+        counts = [
+            {"number": _signed(number), "name": names.get(number), "count": count}
+            for number, count in _ranked(summary.syscalls)
+        ]
+        return json.dumps({"counts": counts}) + "\n"
+
+
+def summary_json(summary: TracerSummary, **besides: object) -> str:
+    """Return the tracer's account, with what is known besides, as the last line of JSON lines."""
+    return json.dumps({"summary": {**asdict(summary), **besides}}) + "\n"
+
+
+def account(summary: TracerSummary, config: TracerConfig, comm: str, shown: int, startup_s: float) -> list[str]:
+    """Say in lines what became of every event, and who says so."""
+    seen, lost = summary.intercepted_total, summary.lost_total
+    what = "call" if seen == 1 else "calls"
+    kinds = ", ".join(f"{n} {kind}" for kind, n in summary.intercepted.items() if n)
+    split = f" ({kinds})" if summary.syscalls is None and seen else ""
+    kept = f"{summary.saved} counted" if summary.syscalls is not None else f"{shown} shown"
+    gone = f"{lost} lost ({_percent(lost, seen)})" if lost else "none lost"
+    lines = [f"{printable(comm)}: {seen} {what} intercepted{split}, {kept}, {gone}"]
+    for cause, count in summary.lost.items():
+        if count:
+            lines.append(f"  {cause} {count} ({_percent(count, seen)}): {_explain(cause, config)}")
+        elif count is None:
+            lines.append(f"  {cause} cannot be counted: {printable(summary.unavailable.get(cause, 'no reason given'))}")
+    versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items() if version)
+    settings = [str(config.attach)]
+    if config.ringbuf_bytes is not None:
+        settings += [f"ring {size(config.ringbuf_bytes)}", f"poll {config.poll_ms} ms"]
+    if config.payload_bytes is not None:
+        settings.append(f"payload {size(config.payload_bytes)}")
+    lines.append(f"by {summary.setup}: {', '.join(settings)}; ready after {startup_s:.2f} s")
+    if versions:
+        lines.append(f"  {versions}")
+    return lines
+
+
+def _explain(cause: str, config: TracerConfig) -> str:
+    text = CAUSES.get(cause, "by the tracer's account")
+    if cause == "ring_full" and config.ringbuf_bytes is not None:
+        return f"{text}; the ring has {size(config.ringbuf_bytes)}, --ringbuf-bytes sets it"
+    return text
+
+
+def _split(line: str, columns: int) -> list[str]:
+    """Return the columns of an event. A tab can only be in its name: comm has none in practice."""
+    first = line.split("\t", NAME)
+    last = first.pop().rsplit("\t", columns - NAME - 1) if len(first) == NAME + 1 else []
+    if len(last) != columns - NAME or first[9] not in OPS:
+        raise ValueError(f"no event: {line!r}")
+    return first + last
+
+
+def _dump(payload: str) -> str:
+    """Show a payload as hexdump -C does. `payload`: two digits a byte, with blanks between."""
+    lines = []
+    for begin in range(0, len(payload), 3 * DUMPED_BYTES):
+        digits = payload[begin : begin + 3 * DUMPED_BYTES - 1]
+        text = bytes.fromhex(digits).translate(ASCII).decode("ascii")
+        lines.append(f"{DUMP_INDENT}{digits:{3 * DUMPED_BYTES - 1}}  |{text}|\n")
+    return "".join(lines)
+
+
+def _ranked(counts: Mapping[str, int]) -> Sequence[tuple[int, int]]:
+    return sorted(((int(number), count) for number, count in counts.items()), key=lambda item: (-item[1], item[0]))
+
+
+def _syscall(number: int, names: Mapping[int, str]) -> str:
+    return names.get(number, f"syscall {_signed(number)}")
+
+
+def _signed(number: int) -> int:
+    return number if number < UNSIGNED // 2 else number - UNSIGNED
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f} %" if whole else "of none"

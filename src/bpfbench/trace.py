@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tracer in front of the user: a command of theirs under it, or until they have seen enough."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shlex
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from bpfbench.codec import decode
+from bpfbench.errors import StepError
+from bpfbench.model import TracerSummary
+from bpfbench.testbed.command import Foreground, Hold
+from bpfbench.testbed.host import HostTestbed
+from bpfbench.trial.trace import TraceSpec
+
+LOG = logging.getLogger("bpfbench.command")
+
+MOST_HELD = 4096
+"""Records are shown together, as they came; of more, the viewer is told before they have all come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """How a trace went."""
+
+    startup_s: float
+    """From the tracer's start to READY."""
+    summary: TracerSummary
+    """The tracer's own account."""
+    shown: int
+    """Records the viewer could show."""
+    reason: str | None
+    """Why the tracer ended, if not because it was told to."""
+    status: int | None
+    """Of the command, as a shell has it; None where there was none."""
+
+
+class Viewer(Protocol):
+    """Who shows the records."""
+
+    def begin(self, ready_ns: int) -> None:
+        """The tracer is ready, by CLOCK_MONOTONIC."""
+
+    def show(self, records: Sequence[str]) -> int:
+        """Show records, and return how many of them could be read."""
+
+    def end(self, summary: TracerSummary, names: dict[int, str]) -> None:
+        """All has been shown; what counts was counted is in the summary. `names`: of system calls."""
+
+
+class Session:
+    """One trace. To be run once.
+
+    Args:
+        testbed: where the tracer runs.
+        viewer: who shows the records.
+        command: run under the tracer, to the end of which it traces; if empty, it traces until interrupted.
+    """
+
+    def __init__(self, testbed: HostTestbed, viewer: Viewer, command: Sequence[str]) -> None:
+        self._testbed = testbed
+        self._viewer = viewer
+        self._command = tuple(command)
+        self._hold = Hold()
+        self._records: list[str] = []
+        self._shown = 0
+        self._ready: dict[str, Any] = {}
+        self._ended: dict[str, Any] = {}
+        self._stopping = False
+        self._foreground: Foreground | None = None
+        self._running = contextlib.ExitStack()
+
+    def run(self, spec: TraceSpec, setup: str) -> Traced:
+        """Trace to the end. A tracer that ends by itself does not end the command, which is waited for.
+
+        Raises:
+            StepError: the tracer did not start, or left no account.
+            BrokenPipeError: the viewer's reader has gone; the command has been ended.
+        """
+        with self._running, _on_signals(self._signalled):
+            self._testbed.trace(spec, setup, self._on_line, self._hold)
+            if not self._ended:
+                raise StepError("the trace ended without an account")
+            if self._foreground and self._ended["reason"] and self._foreground.running:
+                LOG.warning("nothing is traced any more, %s; waiting for %s", self._ended["reason"], self._command[0])
+            status = self._foreground.wait() if self._foreground else None
+        return Traced(
+            startup_s=self._ready["startup_s"],
+            summary=decode(TracerSummary, self._ended["summary"], "summary"),
+            shown=self._shown,
+            reason=self._ended["reason"],
+            status=status if status is None or status >= 0 else 128 - status,
+        )
+
+    def _on_line(self, line: str) -> None:
+        if not line.startswith("{"):
+            self._records.append(line)
+            if len(self._records) >= MOST_HELD:
+                self._show()
+            return
+        event = json.loads(line)
+        match event["event"]:
+            case "command":
+                LOG.debug("in the image: %s", shlex.join(event["argv"]))
+            case "ready":
+                self._begin(event)
+            case "batch":
+                self._show()
+            case "summary":
+                self._show()
+                names = {int(number): name for number, name in event["names"].items()}
+                self._viewer.end(decode(TracerSummary, event["summary"], "summary"), names)
+                self._ended = event
+
+    def _begin(self, event: dict[str, Any]) -> None:
+        self._ready = event
+        self._viewer.begin(event["monotonic_ns"])
+        if self._command:
+            self._foreground = self._running.enter_context(Foreground(self._command, self._hold.let_go))
+
+    def _show(self) -> None:
+        if self._records:
+            self._shown += self._viewer.show(self._records)
+            self._records.clear()
+
+    def _signalled(self, number: int) -> bool:
+        """Obey a signal; False where it is to end everything at once."""
+        if self._foreground and self._foreground.running:
+            if number == signal.SIGINT:  # the terminal has sent it to the command, too, whose end ends the trace
+                return True
+            if not self._stopping:
+                self._stopping = True
+                self._foreground.terminate()
+                return True
+            return False
+        if not self._ready or self._stopping or self._foreground:
+            return False
+        self._stopping = True
+        self._hold.let_go()
+        return True
+
+
+@contextlib.contextmanager
+def _on_signals(obeyed: Any) -> Iterator[None]:
+    """Have `obeyed` called with SIGINT and SIGTERM; what it does not obey goes to who was called before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        previous = before[signal.Signals(number)]
+        if not obeyed(number) and callable(previous):
+            previous(number, frame)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
