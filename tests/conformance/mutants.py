@@ -70,7 +70,9 @@ MUTANTS = (
         "event->pid = (__u32)id;\n\tevent->tid = id >> 32;",
         "events",
     ),
-    mutant("no-latency", KERNEL, "event->exit_ns = exit_ns;", "event->exit_ns = call->enter_ns;", "events"),
+    mutant(
+        "no-latency", KERNEL, "event->exit_ns = exit_ns;", "event->exit_ns = exit_ns ? call->enter_ns : 0;", "events"
+    ),
     mutant("reads-are-writes", KERNEL, "event->op = op;", "event->op = !op;", "events"),
     mutant(
         "payload-from-its-second-byte",

@@ -119,8 +119,8 @@ def _difference(event: Event, call: Call, tool: Tool) -> str:
             return f"{column} is {_short(getattr(event, column))}, not {_short(wanted[column])}"
     if not call.before_ns - CLOCK_SLACK_NS <= event.enter_ns <= event.exit_ns <= call.after_ns + CLOCK_SLACK_NS:
         return f"the call was between {call.before_ns} and {call.after_ns}, not {event.enter_ns} and {event.exit_ns}"
-    if event.exit_ns - event.enter_ns < call.at_least_ns - CLOCK_SLACK_NS:
-        return f"the call took {call.at_least_ns} ns or more, not {event.exit_ns - event.enter_ns}"
+    if event.exit_ns < call.not_before_ns - CLOCK_SLACK_NS:
+        return f"the call returned after {call.not_before_ns}, not at {event.exit_ns}"
     return ""
 
 

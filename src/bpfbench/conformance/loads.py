@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bpfbench.conformance.program import LIBC, NUMBERS, dying, rename
+from bpfbench.conformance.program import LIBC, dying, is_reading, rename
 
 READ_BYTES = 512
 M_ARENA_MAX = -8  # malloc.h
@@ -113,14 +113,7 @@ def _wait_until_reading(child: int, threads: int, timeout_s: float = 60.0) -> No
     """Wait until so many threads of a process wait in read(2)."""
     until_s = time.monotonic() + timeout_s
     while time.monotonic() < until_s:
-        if sum(map(_is_reading, Path(f"/proc/{child}/task").iterdir())) == threads:
+        if sum(is_reading(int(task.name), child) for task in Path(f"/proc/{child}/task").iterdir()) == threads:
             return
         time.sleep(0.2)
     raise RuntimeError(f"{threads} threads did not come to wait in {timeout_s:g} s")
-
-
-def _is_reading(task: Path) -> bool:
-    try:
-        return (task / "syscall").read_text().split()[0] == str(NUMBERS["read"])
-    except OSError:  # it has ended
-        return False

@@ -18,7 +18,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,6 @@ FAR, BEYOND_TABLE = 200, 1_000_000  # descriptors: of the table, but unused; and
 LONG_NAME = "a-name-of-70-characters-" + "0123456789" * 4 + "abcdef"
 ODD_NAME = r"50% \x41 'ö" + '"'
 DEVICE_MINOR_BITS = 20
-BLOCKED_NS = 10_000_000
-"""How long a read that has to wait for its data does so, at least."""
-
 UNUSED_SYSCALL = 1023
 """A number that is no system call on any architecture; it is counted all the same."""
 
@@ -76,8 +73,8 @@ class Call:
     before_ns: int
     after_ns: int
     """CLOCK_MONOTONIC around it, the clock of the events."""
-    at_least_ns: int
-    """How long it took at least."""
+    not_before_ns: int
+    """When, at the earliest, it can have returned."""
     kind: str
     offset: int
     count: int
@@ -119,6 +116,15 @@ class Did:
 def rename(comm: str) -> None:
     """Give the calling thread a name."""
     LIBC.prctl(PR_SET_NAME, comm.encode(), 0, 0, 0)
+
+
+def is_reading(thread_id: int, process_id: int | None = None) -> bool:
+    """Tell whether a thread waits in read(2)."""
+    try:
+        call = Path(f"/proc/{process_id or 'self'}/task/{thread_id}/syscall").read_text()
+    except OSError:  # it has ended
+        return False
+    return call.split()[0] == str(NUMBERS["read"])
 
 
 class _Load:
@@ -180,9 +186,7 @@ class _Load:
             "name": os.fsencode(self.names.get(fd, ""))[:63].decode("latin-1"),
         }
 
-    def call(
-        self, kind: str, fd: int, count: int, at: int | None = None, address: int | None = None, at_least_ns: int = 0
-    ) -> None:
+    def call(self, kind: str, fd: int, count: int, at: int | None = None, address: int | None = None) -> None:
         """Make a call and note what it is to be reported as."""
         function, writes, _ = _FUNCTIONS[kind]
         if address is None:
@@ -201,7 +205,7 @@ class _Load:
             Call(
                 before_ns=before_ns,
                 after_ns=after_ns,
-                at_least_ns=at_least_ns,
+                not_before_ns=before_ns,
                 kind=kind,
                 count=count,
                 ret=ret,
@@ -215,17 +219,22 @@ class _Load:
         )
 
     def blocked_read(self) -> None:
-        """Read from a pipe into which something is written only after a while, by a thread of another name."""
+        """Read from a pipe into which a thread of another name writes only once the read waits for it."""
+        reader, wrote_ns = threading.get_native_id(), 0
 
         def write_late() -> None:
+            nonlocal wrote_ns
             rename("late-writer")
-            time.sleep(2 * BLOCKED_NS / 1e9)
+            while not is_reading(reader):
+                time.sleep(0.001)
+            wrote_ns = time.monotonic_ns()
             os.write(self.inlet, b"late")
 
         writer = threading.Thread(target=write_late)
         writer.start()
-        self.call("read", self.outlet, 4096, at_least_ns=BLOCKED_NS)
+        self.call("read", self.outlet, 4096)
         writer.join()
+        self.calls[-1] = replace(self.calls[-1], not_before_ns=wrote_ns)
 
     def vectored(self) -> None:
         """Make calls that resemble the traced ones, and are not."""

@@ -232,14 +232,13 @@ class Tracer:
         )
         expect(bool(summary.versions) and all(summary.versions.values()), f"versions is {summary.versions}")
         times = summary.times_ns
-        # One that ran into an error stopped before it was told to.
-        stop = [times.stop] if summary.error else [self.stopped_ns, times.stop]
-        order = [self.started_ns, times.start, times.ready, self.ready_ns or None, *stop, times.drained]
-        known = [n for n in order if n is not None]
-        expect(
-            known == sorted(known),
-            f"the times are not in order (started, start, ready, READY, [signal,] stop, drained): {order}",
+        _expect_order(
+            {"exec": self.started_ns, "start": times.start, "ready": times.ready, "READY": self.ready_ns or None}
         )
+        # One that ran into an error stopped before it was told to.
+        signal_ns = None if summary.error else self.stopped_ns
+        _expect_order({"signal": signal_ns, "stop": times.stop, "drained": times.drained})
+        _expect_order({"start": times.start, "ready": times.ready, "stop": times.stop})
         return summary
 
     def kill(self) -> None:
@@ -250,6 +249,11 @@ class Tracer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
+
+
+def _expect_order(times_ns: dict[str, int | None]) -> None:
+    known = [ns for ns in times_ns.values() if ns is not None]
+    expect(known == sorted(known), f"the times are not in order: {times_ns}")
 
 
 def _read_summary(path: Path) -> TracerSummary | None:
