@@ -78,8 +78,12 @@ def _executable(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]
     """Make the path of a command absolute."""
     if not value:
         raise ValueError('the list is empty; give the path of an executable, as in ["./tracer"]')
-    path = (_context(info).folder / Path(value[0]).expanduser()).resolve()
-    if not path.is_file():
+    try:
+        path = (_context(info).folder / Path(value[0]).expanduser()).resolve()
+        is_file = path.is_file()
+    except (OSError, RuntimeError):  # a name too long, the home of nobody
+        path, is_file = Path(value[0]), False
+    if not is_file:
         raise ValueError(f"{str(path)!r} is not a file; give the path of an executable, relative to the study file")
     if not os.access(path, os.X_OK):
         raise ValueError(f"{str(path)!r} is not executable; run: chmod +x {path}")
@@ -336,13 +340,24 @@ def _resolve(given: _Study) -> Study:
         settings=Settings(**given.settings.model_dump()),
         paths=Paths(**given.paths.model_dump()),
         output_limit_bytes=None if given.output_limit_bytes is None else int(given.output_limit_bytes),
-        setups=tuple(Setup(name=name, **setup.model_dump()) for name, setup in given.setups.items()),
+        setups=tuple(_brought(name, setup) for name, setup in given.setups.items()),
+    )
+
+
+def _brought(name: str, given: _Setup) -> Setup:
+    return Setup(
+        name=name,
+        description=given.description,
+        formats=_distinct(given.formats),
+        attaches=_distinct(given.attaches),
+        tools=_distinct(given.tools),
+        command=given.command,
     )
 
 
 def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Override]) -> StudyError:
     """Say what pydantic found in our words, with the place as the user wrote it."""
-    keys = [str(part) for part in details["loc"] if isinstance(part, str)]
+    keys = [str(part) for part in details["loc"] if isinstance(part, str) and part != "[key]"]
     table, key = keys[:-1], keys[-1] if keys else ""
     dotted = ".".join(keys)
     place = f"option {overrides[dotted].option}" if dotted in overrides else f"{where}: {dotted}"
@@ -356,6 +371,8 @@ def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Over
             return StudyError(f"{place}: {details['ctx']['error']}")
         case "model_type":
             return StudyError(f"{place}: a table is wanted, as in [{dotted}]")
+        case "dict_type":
+            return StudyError(f"{place}: a table is wanted, as in [{dotted}.NAME]")
         case "too_short":
             return StudyError(f"{place}: the list is empty; give at least one value", _hint(table, key))
         case "byte_size" | "byte_size_unit":

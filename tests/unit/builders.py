@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds records for tests: plausible in every part, and exact in those a test names."""
+"""Builds records, setups and images for tests: plausible in every part, and exact in those a test names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bpfbench.model import (
@@ -13,6 +14,7 @@ from bpfbench.model import (
     FioResult,
     Format,
     Record,
+    Setup,
     Status,
     SystemLoad,
     Tool,
@@ -23,6 +25,7 @@ from bpfbench.model import (
     Trial,
     Workload,
 )
+from bpfbench.testbed.image import Image
 
 MIB = 1024 * 1024
 READ = Workload(name="read", processes=4, bytes_per_process=32 * 1024 * MIB)
@@ -161,3 +164,32 @@ def make_failure(trial: Trial, reason: str | None, status: Status = Status.FAILE
     """A trial that must not count: its numbers are absurd, so that a mean with it in shows."""
     absurd = make_fio(runtime_s=1e6, throughput_mib_per_s=1e6, latency_us=1e6)
     return make_record(trial, fio=absurd, load=make_load(cpu_percent=1e6), status=status, reason=reason)
+
+
+def make_executable(path: Path, content: str = "#!/bin/sh\n") -> Path:
+    """A file that may be executed, and that no test does execute."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    path.chmod(0o755)
+    return path
+
+
+def make_brought(name: str = "own", command: tuple[str, ...] = ("/srv/me/tracer",), **values: Any) -> Setup:
+    """A setup that a study brings."""
+    return Setup(name, "brought by the study", command=command, **values)
+
+
+def make_image(**values: Any) -> Image:
+    """An image that is nowhere, unless a test says where."""
+    usual = {
+        "name": "trixie",
+        "key": "0123456789abcdef",
+        "suite": "trixie",
+        "built_at": "2026-01-02T03:04:05Z",
+        "versions": {},
+        "packages": {},
+        "kernel_headers": "6.12.43+deb13-amd64",
+        "root": "/cache/root",
+        "tracers": "/cache/tracers",
+    }
+    return Image(**{**usual, **values})

@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import make_failure, make_record
+from builders import make_brought, make_executable, make_failure, make_image, make_record
 
 from bpfbench import campaign, study
 from bpfbench.codec import to_json
-from bpfbench.errors import MachineError, StoreError
+from bpfbench.errors import MachineError, StoreError, StudyError
 from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
 from bpfbench.plan import Needs
 from bpfbench.store import Run
+from bpfbench.testbed import image as images
 from bpfbench.testbed import machine
 from bpfbench.testbed.host import Headers
 from bpfbench.testbed.image import Image
@@ -44,17 +46,7 @@ def image(tmp_path: Path) -> Image:
     """An image with a libbpf tracer."""
     (tmp_path / "tracers" / "libbpf").mkdir(parents=True)
     (tmp_path / "tracers" / "libbpf" / "tracer").touch()
-    return Image(
-        name="trixie",
-        key="0" * 16,
-        suite="trixie",
-        built_at="2026-01-02T03:04:05Z",
-        versions={},
-        packages={},
-        kernel_headers="6.12-amd64",
-        root="/root",
-        tracers=str(tmp_path / "tracers"),
-    )
+    return make_image(key="0" * 16, tracers=str(tmp_path / "tracers"))
 
 
 def start(tmp_path: Path, image: Image, declared: Study = SMALL) -> Run:
@@ -109,6 +101,103 @@ class TestFit:
         declared = replace(SMALL, factors=replace(SMALL.factors, setups=("libbpf", "bcc")))
         with pytest.raises(MachineError, match=r"^image trixie has no tracer for: bcc$"):
             start(tmp_path, image, declared)
+
+
+@pytest.fixture
+def tracer(tmp_path: Path) -> Path:
+    """A tracer of the user's own."""
+    return make_executable(tmp_path / "mine" / "tracer", "one")
+
+
+@pytest.fixture
+def brought(tracer: Path) -> Study:
+    """A study that brings a setup and runs it beside ours."""
+    own = make_brought("own", (str(tracer), "-x"))
+    return replace(SMALL, setups=(own,), factors=replace(SMALL.factors, setups=("own", "libbpf")))
+
+
+class TestBrought:
+    """Setups that the study brings."""
+
+    def test_an_executable_is_known_by_its_content(self, brought: Study, tracer: Path) -> None:
+        assert campaign.digests(brought) == {"own": hashlib.sha256(b"one").hexdigest()}
+        tracer.touch()
+        assert campaign.digests(brought) == {"own": hashlib.sha256(b"one").hexdigest()}
+        tracer.write_text("two")
+        assert campaign.digests(brought) == {"own": hashlib.sha256(b"two").hexdigest()}
+
+    def test_a_study_of_our_setups_has_no_executables(self) -> None:
+        assert campaign.digests(SMALL) == {}
+
+    def test_an_executable_that_is_gone_is_told_with_the_setup(self, brought: Study, tracer: Path) -> None:
+        tracer.unlink()
+        with pytest.raises(StudyError) as caught:
+            campaign.digests(brought)
+        assert caught.value.message == f"setup own: {tracer} cannot be read: No such file or directory"
+
+    @pytest.mark.usefixtures("disk")
+    def test_which_executable_ran_is_kept_with_the_run(self, tmp_path: Path, image: Image, brought: Study) -> None:
+        run = start(tmp_path, image, brought)
+        assert Run(run.path).info.executables == {"own": hashlib.sha256(b"one").hexdigest()}
+        assert Run(run.path).info.study == brought
+
+    @pytest.mark.usefixtures("disk")
+    def test_an_image_need_not_have_what_the_study_brings(self, tmp_path: Path, image: Image, brought: Study) -> None:
+        assert start(tmp_path, image, brought).info.trials_planned == 3
+        lacking = replace(brought, factors=replace(brought.factors, setups=("own", "bcc")))
+        with pytest.raises(MachineError, match=r"^image trixie has no tracer for: bcc$"):
+            start(tmp_path, image, lacking)
+
+
+class TestSame:
+    """A run goes on only under the circumstances it began under."""
+
+    @pytest.fixture
+    def run(
+        self,
+        tmp_path: Path,
+        image: Image,
+        brought: Study,
+        disk: dict[str, Storage],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> Run:
+        assert not disk
+        monkeypatch.setattr(images, "with_key", lambda _, key: image if key == image.key else None)
+        return start(tmp_path, image, brought)
+
+    def test_where_nothing_changed_it_goes_on_with_its_image(self, run: Run, image: Image, tmp_path: Path) -> None:
+        assert campaign.same_image(run, tmp_path) == image
+
+    def test_with_another_executable_it_does_not(self, run: Run, tracer: Path, tmp_path: Path) -> None:
+        tracer.write_text("two")
+        with pytest.raises(StoreError) as caught:
+            campaign.same_image(run, tmp_path)
+        assert caught.value.message == f"{run.path}: began with another executable of setup own"
+        assert caught.value.hint == "start a new run"
+
+    def test_with_the_executable_as_it_was_it_goes_on_again(self, run: Run, tracer: Path, tmp_path: Path) -> None:
+        tracer.write_text("two")
+        tracer.write_text("one")
+        campaign.same_image(run, tmp_path)
+
+    def test_without_the_executable_it_does_not(self, run: Run, tracer: Path, tmp_path: Path) -> None:
+        tracer.unlink()
+        with pytest.raises(StudyError, match=r"^setup own: .* cannot be read: No such file or directory$"):
+            campaign.same_image(run, tmp_path)
+
+    def test_without_its_image_it_does_not(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(images, "with_key", lambda *_: None)
+        with pytest.raises(StoreError, match=rf"began with image {'0' * 16}, which is not in .* any more$"):
+            campaign.same_image(run, tmp_path)
+
+    @pytest.mark.parametrize("what", ["host", "kernel", "cpus", "cpu_model"])
+    def test_on_another_machine_or_kernel_it_does_not(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    ) -> None:
+        other = {**machine.facts(), what: "other"}
+        monkeypatch.setattr(machine, "facts", lambda: other)
+        with pytest.raises(StoreError, match=rf": began with {what} .*, here is other$"):
+            campaign.same_image(run, tmp_path)
 
 
 class TestRoom:

@@ -12,17 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from builders import make_record
+from builders import make_executable, make_image, make_record
 
-from bpfbench import campaign, cli, plan, store, study
+from bpfbench import campaign, catalogue, cli, plan, store, study
 from bpfbench.codec import to_json
-from bpfbench.model import Trial
+from bpfbench.conformance.cases import CASES
+from bpfbench.conformance.model import CheckSpec, Subject, Verdict
+from bpfbench.conformance.model import Outcome as Ended
+from bpfbench.errors import ImageError
+from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
+from bpfbench.testbed import image, machine
+from bpfbench.testbed.host import Headers, HostTestbed
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
 STUDIES = "paper, quick, smoke"
+SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 
 
 @dataclass(frozen=True)
@@ -146,8 +153,8 @@ class TestStudies:
     @pytest.mark.parametrize(
         ("option", "value", "fault"),
         [
-            ("--setups", "libpbf", "'libpbf' is not one of: bpftrace, bcc, libbpf, vanilla (did you mean 'libbpf'?)"),
-            ("--setups", "bcc,bbc", "'bbc' is not one of: bpftrace, bcc, libbpf, vanilla (did you mean 'bcc'?)"),
+            ("--setups", "libpbf", f"'libpbf' is not one of: {SETUPS} (did you mean 'libbpf'?)"),
+            ("--setups", "bcc,bbc", f"'bbc' is not one of: {SETUPS} (did you mean 'bcc'?)"),
             ("--setups", "", "the list is empty; give at least one value"),
             ("--tools", "rw-trace", "'rw-trace' is not one of: syscount, rw-tracer, rw-tracer-all"),
             ("--workloads", "raed", "'raed' is not one of: read, write, mixed (did you mean 'read'?)"),
@@ -241,6 +248,282 @@ class TestMachine:
         assert complaint(bpfbench("plan", "quick"), status=1) == "bpfbench: /x/y: No space left on device"
 
 
+OWN = """\
+name = "x"
+[factors]
+setups = "own"
+workloads = "read"
+[setups.own]
+command = "./tracer"
+tools = "syscount"
+"""
+ALL = tuple(catalogue.SETUPS)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A study that brings a setup."""
+    make_executable(tmp_path / "tracer")
+    (tmp_path / "own.toml").write_text(OWN)
+    return tmp_path / "own.toml"
+
+
+class TestCheckOptions:
+    """What is wrong with a command line is told before anybody asks for root."""
+
+    @pytest.mark.parametrize("user", [0, 1000])
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (
+                ("--setups", "libpbf"),
+                f"option --setups: 'libpbf' is not one of: {', '.join(ALL)} (did you mean 'libbpf'?)",
+            ),
+            (
+                ("--setups", "bcc,bbc"),
+                f"option --setups: 'bbc' is not one of: {', '.join(ALL)} (did you mean 'bcc'?)",
+            ),
+            (("--setups", "vanilla"), f"option --setups: 'vanilla' is not one of: {', '.join(ALL)}"),
+            (("--setups", "own"), f"option --setups: 'own' is not one of: {', '.join(ALL)}"),
+            (("--setups="), f"option --setups: give at least one of: {', '.join(ALL)}"),
+            (("--setups", " , "), f"option --setups: give at least one of: {', '.join(ALL)}"),
+            (
+                ("--cases", "evnts"),
+                f"option --cases: 'evnts' is not one of: {', '.join(CASES)} (did you mean 'events'?)",
+            ),
+            (("--cases="), f"option --cases: give at least one of: {', '.join(CASES)}"),
+            (("--image", "trixi"), "image 'trixi' is not one of: trixie"),
+            (("--study", "none.toml"), "study file 'none.toml' does not exist"),
+            (("--study", "quikc"), f"study 'quikc' is not one of: {STUDIES} (did you mean 'quick'?)"),
+        ],
+    )
+    def test_a_bad_value_is_blamed_on_its_option_with_the_choices(
+        self,
+        bpfbench: Invoke,
+        monkeypatch: pytest.MonkeyPatch,
+        words: str | tuple[str, ...],
+        message: str,
+        user: int,
+    ) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: user)
+        given = (words,) if isinstance(words, str) else words
+        assert complaint(bpfbench("check", *given)) == f"bpfbench: {message}"
+
+    def test_what_a_study_brings_is_among_the_choices(self, bpfbench: Invoke, own: Path) -> None:
+        message = complaint(bpfbench("check", "--study", str(own), "--setups", "onw"))
+        assert message == f"bpfbench: option --setups: 'onw' is not one of: {', '.join(ALL)}, own (did you mean 'own'?)"
+
+    def test_a_study_that_is_wrong_is_told_as_ever(self, bpfbench: Invoke, own: Path, tmp_path: Path) -> None:
+        (tmp_path / "tracer").chmod(0o644)
+        message = complaint(bpfbench("check", "--study", own.name))
+        assert message.startswith("bpfbench: own.toml: setups.own.command: ")
+        assert message.endswith(f"is not executable; run: chmod +x {(tmp_path / 'tracer').resolve()}")
+
+    def test_without_root_it_is_told_what_to_do(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        outcome = bpfbench("check", "--setups", "bcc")
+        assert complaint(outcome, status=1) == "bpfbench: measuring on this machine's kernel needs root"
+        assert outcome.err.splitlines()[1] == "  run the same command with sudo"
+
+
+def verdict_of(subject: Subject, case: str, ended: Ended = Ended.PASSED) -> Verdict:
+    return Verdict(case, subject.setup, "", ended, "" if ended is Ended.PASSED else "as it should not be")
+
+
+class TestCheck:
+    """A suite of which every case passes, but those of a test's choice, in place of one in an image."""
+
+    @pytest.fixture
+    def specs(self) -> list[CheckSpec]:
+        """What the suite was told."""
+        return []
+
+    @pytest.fixture
+    def failing(self) -> set[str]:
+        """The cases that fail."""
+        return set()
+
+    @pytest.fixture(autouse=True)
+    def suite(self, monkeypatch: pytest.MonkeyPatch, specs: list[CheckSpec], failing: set[str]) -> None:
+        def run(_: HostTestbed, spec: CheckSpec, on_verdict: Callable[[Verdict], None]) -> None:
+            specs.append(spec)
+            for case in spec.cases:
+                for subject in spec.subjects:
+                    on_verdict(verdict_of(subject, case, Ended.FAILED if case in failing else Ended.PASSED))
+
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setattr(machine, "missing", lambda: iter(()))
+        monkeypatch.setattr(image, "build", lambda *_: make_image())
+        monkeypatch.setattr(cli.check, "headers_here", lambda *_: Headers("none"))
+        monkeypatch.setattr(HostTestbed, "check", run)
+
+    def test_by_default_everything_of_ours_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
+        assert bpfbench("check").status == 0
+        (spec,) = specs
+        assert spec.cases == tuple(CASES)
+        assert [(subject.setup, subject.tools, subject.formats) for subject in spec.subjects] == [
+            (setup.name, setup.tools, setup.formats) for setup in catalogue.SETUPS.values()
+        ]
+
+    def test_what_is_chosen_is_checked_once_in_the_order_there_is(
+        self, bpfbench: Invoke, specs: list[CheckSpec]
+    ) -> None:
+        bpfbench("check", "--setups", "libbpf, bcc,libbpf", "--cases", "counts,events,")
+        (spec,) = specs
+        assert [subject.setup for subject in spec.subjects] == ["bcc", "libbpf"]
+        assert spec.cases == ("events", "counts")
+
+    def test_a_setup_that_a_study_brings_is_checked_by_what_it_has(
+        self, bpfbench: Invoke, specs: list[CheckSpec], own: Path
+    ) -> None:
+        bpfbench("check", "--study", str(own), "--setups", "own")
+        (subject,) = specs[0].subjects
+        assert (subject.setup, subject.tools) == ("own", (Tool.SYSCOUNT,))
+
+    def test_a_setup_is_checked_with_a_hook_that_it_has(
+        self, bpfbench: Invoke, specs: list[CheckSpec], own: Path
+    ) -> None:
+        own.write_text(f'{OWN}attaches = "kprobe"\n')
+        bpfbench("check", "--study", str(own), "--setups", "own")
+        assert specs[0].subjects[0].attach is Attach.KPROBE
+
+    def test_the_status_tells_whether_all_is_well(self, bpfbench: Invoke, failing: set[str]) -> None:
+        assert bpfbench("check", "--cases", "events,counts").status == 0
+        failing.add("counts")
+        outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc")
+        assert outcome.status == 1
+        assert "bcc counts: failed: as it should not be" in outcome.out.splitlines()
+        assert outcome.out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+
+    def test_json_has_every_verdict_and_what_it_was_found_with(self, bpfbench: Invoke, failing: set[str]) -> None:
+        failing.add("counts")
+        outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc", "--json")
+        found = json.loads(outcome.out)
+        assert outcome.status == 1
+        assert found["image"] == make_image().key
+        assert found["machine"] == machine.facts()
+        assert [(v["case"], v["setup"], v["outcome"]) for v in found["verdicts"]] == [
+            ("events", "bcc", "passed"),
+            ("counts", "bcc", "failed"),
+        ]
+        assert found["verdicts"][1]["detail"] == "as it should not be"
+
+    def test_the_cases_are_told_on_stderr_as_they_come(self, bpfbench: Invoke) -> None:
+        outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc,libbpf")
+        said = [line.split(" ", 2)[2] for line in outcome.err.splitlines()]
+        assert said == ["1/2 events", "2/2 counts"]
+
+    def test_while_another_measures_nothing_is_checked(
+        self, bpfbench: Invoke, tmp_path: Path, specs: list[CheckSpec]
+    ) -> None:
+        with campaign.alone(tmp_path / "cache"):
+            message = complaint(bpfbench("check"), status=1)
+        assert message == "bpfbench: another bpfbench is measuring on this machine"
+        assert specs == []
+
+    def test_certificates_that_are_not_there_are_blamed_on_the_option(self, bpfbench: Invoke) -> None:
+        message = complaint(bpfbench("check", "--ca-bundle", "/no/ca.pem"))
+        assert message == "bpfbench: option --ca-bundle: '/no/ca.pem' is not a file"
+
+
+class TestImage:
+    @pytest.fixture(autouse=True)
+    def root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine that has everything, and root, unless a test says otherwise."""
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setattr(machine, "missing", lambda: iter(()))
+
+    @pytest.mark.parametrize("verb", ["check", "enter"])
+    def test_an_image_that_is_not_built_is_told_with_how_to_build_it(self, bpfbench: Invoke, verb: str) -> None:
+        for words in ((), ("trixie",)):
+            outcome = bpfbench("image", verb, *words)
+            assert complaint(outcome) == "bpfbench: image 'trixie' is not built"
+            assert outcome.err.splitlines()[1] == "  bpfbench image build trixie"
+
+    @pytest.mark.parametrize("verb", ["check", "enter", "build"])
+    def test_an_image_that_does_not_exist_is_told_with_those_that_do(self, bpfbench: Invoke, verb: str) -> None:
+        assert complaint(bpfbench("image", verb, "sidd")) == "bpfbench: image 'sidd' is not one of: trixie"
+
+    @pytest.mark.parametrize(
+        ("words", "message", "status"),
+        [
+            (("check",), "entering an image needs root", 2),
+            (("build",), "building an image needs root", 2),
+            (("remove", "trixie"), "removing an image needs root", 2),
+            (("enter",), "measuring on this machine's kernel needs root", 1),
+        ],
+    )
+    def test_without_root_it_is_told_what_to_do(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str, status: int
+    ) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        outcome = bpfbench("image", *words)
+        assert complaint(outcome, status=status) == f"bpfbench: {message}"
+        assert outcome.err.splitlines()[1] == "  run the same command with sudo"
+
+    def test_what_the_machine_lacks_keeps_out_of_an_image(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(machine, "missing", lambda: iter(("bwrap: not installed",)))
+        assert complaint(bpfbench("image", "enter"), status=1) == "bpfbench: bwrap: not installed"
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ((), ("bash",)),
+            (("trixie",), ("bash",)),
+            (("trixie", "ls", "/"), ("ls", "/")),
+            (("trixie", "--", "ls", "-l", "--help"), ("ls", "-l", "--help")),
+        ],
+    )
+    def test_a_shell_or_a_command_takes_bpfbenchs_place(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], words: tuple[str, ...]
+    ) -> None:
+        told: list[tuple[str, ...]] = []
+
+        def execvp(name: str, argv: tuple[str, ...]) -> None:
+            assert name == argv[0]
+            told.append(argv)
+            raise SystemExit(0)
+
+        monkeypatch.setattr(image, "find", lambda *_: make_image())
+        monkeypatch.setattr(cli.cache, "headers_here", lambda *_: Headers("none"))
+        monkeypatch.setattr("os.execvp", execvp)
+        assert bpfbench("image", "enter", *given).status == 0
+        (argv,) = told
+        assert argv[-len(words) - 1 :] == ("--", *words)
+
+    def test_the_sources_of_every_library_are_checked(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(image, "find", lambda *_: make_image())
+        monkeypatch.setattr(image, "checked_libraries", lambda: ("aya", "ebpf-go"))
+        monkeypatch.setattr(image, "check_sources", lambda *_: None)
+        outcome = bpfbench("image", "check")
+        assert (outcome.status, outcome.out, outcome.err) == (0, "aya: ok\nebpf-go: ok\n", "")
+
+    def test_what_a_linter_found_ends_the_check(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+        def check_sources(_: object, library: str, __: object) -> None:
+            if library == "ebpf-go":
+                raise ImageError("ebpf-go: check failed (exit status 2):\n  rw.go:1: [unused]")
+
+        monkeypatch.setattr(image, "find", lambda *_: make_image())
+        monkeypatch.setattr(image, "checked_libraries", lambda: ("aya", "ebpf-go"))
+        monkeypatch.setattr(image, "check_sources", check_sources)
+        outcome = bpfbench("image", "check")
+        assert (outcome.status, outcome.out) == (1, "aya: ok\n")
+        assert outcome.err == "bpfbench: ebpf-go: check failed (exit status 2):\n  rw.go:1: [unused]\n"
+
+    def test_an_image_that_is_not_there_is_not_removed(self, bpfbench: Invoke) -> None:
+        message = complaint(bpfbench("image", "remove", "trixie"))
+        assert message == "bpfbench: no image 'trixie' is built (there are: none)"
+
+    def test_no_name_is_not_every_name(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+        removed: list[object] = []
+        monkeypatch.setattr(image, "built", lambda _: (make_image(),))
+        monkeypatch.setattr(image, "remove", lambda _, item: removed.append(item))
+        bpfbench("image", "remove", "")
+        assert removed == []
+
+
 class TestAnswers:
     def test_the_plan_of_every_shipped_study_is_shown(self, bpfbench: Invoke) -> None:
         for name in STUDIES.split(", "):
@@ -281,7 +564,7 @@ class TestAnswers:
     def test_everything_that_can_be_chosen_is_listed(self, bpfbench: Invoke) -> None:
         found = json.loads(bpfbench("list", "--json").out)
         assert set(found["studies"]) == set(STUDIES.split(", "))
-        assert set(found["setups"]) == {"vanilla", "bpftrace", "bcc", "libbpf"}
+        assert set(found["setups"]) == {VANILLA, *catalogue.SETUPS}
         assert set(found["tools"]) == {"syscount", "rw-tracer", "rw-tracer-all"}
         assert set(found["workloads"]) == {"read", "write", "mixed"}
         assert all(line for section in found.values() for line in section.values())

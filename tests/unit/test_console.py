@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from dataclasses import replace
 
 import pytest
 from builders import make_failure, make_fio, make_record, make_summary, make_trial
+from rich.console import Console
 
-from bpfbench.console import describe, duration, name
+from bpfbench.console import ProgressReporter, describe, duration, name
 from bpfbench.model import Status, Trial
 
 
@@ -57,3 +60,23 @@ def test_a_trial_is_named_without_its_number() -> None:
 )
 def test_a_duration_is_written_as_people_say_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+class TestChecking:
+    def cases(self, console: Console) -> None:
+        """What two setups make of two cases, of three."""
+        with ProgressReporter(console) as reporter:
+            for case, done in (("events", 1), ("events", 1), ("counts", 2), ("counts", 2)):
+                reporter.checking(case, done, 3)
+
+    def test_where_there_is_no_terminal_each_case_is_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "bpfbench")
+        self.cases(Console(file=(out := io.StringIO())))
+        assert caplog.messages == ["1/3 events", "2/3 counts"]
+        assert out.getvalue() == ""
+
+    def test_on_a_terminal_the_bar_says_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "bpfbench")
+        self.cases(Console(file=(out := io.StringIO()), force_terminal=True, width=80))
+        assert "2/3 counts" in out.getvalue()
+        assert caplog.messages == []

@@ -10,10 +10,12 @@ from dataclasses import replace
 from itertools import groupby
 
 import pytest
+from builders import make_brought
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bpfbench import catalogue, plan, study
+from bpfbench.errors import StudyError
 from bpfbench.model import (
     VANILLA,
     Attach,
@@ -53,6 +55,8 @@ MINIMAL = Study(
     paths=Paths(),
     output_limit_bytes=None,
 )
+OWN = make_brought("own", tools=(Tool.SYSCOUNT, Tool.RW_TRACER), formats=(Format.BINARY,))
+"""Lacks a tool and a format."""
 
 
 def with_factors(base: Study = MINIMAL, **values: tuple[object, ...]) -> Study:
@@ -65,7 +69,7 @@ def some(choices: Iterable[object], least: int = 1, most: int = 3) -> st.SearchS
 
 
 FACTORS: dict[str, st.SearchStrategy[tuple[object, ...]]] = {
-    "setups": some(catalogue.SETUPS, least=0),
+    "setups": some((*catalogue.SETUPS, OWN.name), least=0),
     "tools": some(Tool),
     "workloads": some(catalogue.WORKLOADS),
     "processes": some((1, 2, 4), most=2),
@@ -81,7 +85,7 @@ FACTORS: dict[str, st.SearchStrategy[tuple[object, ...]]] = {
 @st.composite
 def studies(draw: st.DrawFn) -> Study:
     factors = {name: draw(values) for name, values in FACTORS.items()}
-    base = replace(MINIMAL, seed=draw(st.integers(0, 2**40)), repetitions=draw(st.integers(1, 3)))
+    base = replace(MINIMAL, seed=draw(st.integers(0, 2**40)), repetitions=draw(st.integers(1, 3)), setups=(OWN,))
     return with_factors(base, **factors)
 
 
@@ -262,7 +266,7 @@ class TestNames:
     def test_ids_are_unique_and_fit_for_file_names(self, declared: Study) -> None:
         ids = [trial.id for trial in unroll(declared).trials]
         assert len({name.casefold() for name in ids}) == len(ids)
-        assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name) for name in ids)
+        assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,199}", name) for name in ids)
 
     @given(studies())
     def test_ids_sort_in_the_order_of_the_plan(self, declared: Study) -> None:
@@ -309,10 +313,10 @@ class TestLeftOut:
 
     @given(studies())
     def test_each_reason_is_said_once_and_nothing_impossible_is_planned(self, declared: Study) -> None:
-        found = unroll(declared)
+        found, setups = unroll(declared), catalogue.setups(declared)
         assert len(set(found.left_out)) == len(found.left_out)
         for trial in found.trials:
-            assert trial.config is None or catalogue.SETUPS[trial.setup].refusal(trial.tool, trial.config) is None
+            assert trial.config is None or setups[trial.setup].refusal(trial.tool, trial.config) is None
 
     @given(studies())
     def test_nothing_is_left_out_without_a_reason(self, declared: Study) -> None:
@@ -320,8 +324,56 @@ class TestLeftOut:
         setups = {(trial.tool, trial.setup) for trial in found.trials}
         for tool in declared.factors.tools:
             for setup in declared.factors.setups:
-                told = any(reason.startswith(f"{tool}: {setup} cannot") for reason in found.left_out)
+                told = any(
+                    reason.startswith((f"{tool}: {setup} cannot ", f"{tool}: {setup} has no "))
+                    for reason in found.left_out
+                )
                 assert told or (tool, setup) in setups
+
+
+class TestBrought:
+    """Setups that the study brings."""
+
+    def brought(self, *names: str, **factors: tuple[object, ...]) -> Study:
+        return with_factors(replace(MINIMAL, setups=(OWN,)), setups=names, **factors)
+
+    def test_a_setup_of_ones_own_is_crossed_as_all_others_are(self) -> None:
+        declared = self.brought("own", "libbpf", format=(Format.BINARY,), ringbuf_bytes=(4096, 8192))
+        found = unroll(declared)
+        configs = [TracerConfig(Attach.TRACEPOINT, Format.BINARY, ring, 100) for ring in (4096, 8192)]
+        wanted = {(VANILLA, None), *((setup, config) for setup in ("own", "libbpf") for config in configs)}
+        assert set(cells(found.trials)) == wanted
+        assert found.left_out == ()
+
+    def test_a_tool_that_a_setup_lacks_is_left_out_with_the_reason(self) -> None:
+        found = unroll(self.brought("own", "libbpf", tools=tuple(Tool), format=(Format.BINARY,)))
+        tools = {(trial.setup, trial.tool) for trial in found.trials}
+        assert ("own", Tool.RW_TRACER_ALL) not in tools
+        assert {("own", Tool.SYSCOUNT), ("own", Tool.RW_TRACER), (VANILLA, Tool.RW_TRACER_ALL)} <= tools
+        assert found.left_out == ("rw-tracer-all: own has no rw-tracer-all",)
+
+    def test_a_format_that_a_setup_does_not_write_is_left_out_with_the_reason(self) -> None:
+        found = unroll(self.brought("own", format=(Format.TEXT, Format.BINARY)))
+        assert [trial.config.format for trial in found.trials if trial.config] == [Format.BINARY]
+        assert found.left_out == ("rw-tracer: own cannot write text",)
+
+    def test_what_is_brought_and_not_chosen_is_not_run(self) -> None:
+        assert unroll(self.brought("libbpf")) == unroll(MINIMAL)
+
+    def test_where_it_lies_on_this_machine_does_not_change_the_order(self) -> None:
+        declared = self.brought("own", "libbpf", format=(Format.BINARY,))
+        moved = replace(declared, setups=(replace(OWN, command=("/elsewhere/tracer", "-x"), description="moved"),))
+        assert unroll(moved) == unroll(declared)
+
+    def test_a_plan_of_nothing_but_what_cannot_run_is_refused_with_the_reasons(self) -> None:
+        declared = self.brought("own", tools=(Tool.RW_TRACER_ALL,), format=tuple(Format))
+        with pytest.raises(StudyError) as caught:
+            plan.require_tracers(declared, unroll(declared))
+        assert caught.value.message == ("study x: no tracer can run like this: rw-tracer-all: own has no rw-tracer-all")
+
+    def test_vanilla_alone_is_a_plan_where_that_is_what_was_asked_for(self) -> None:
+        declared = self.brought()
+        plan.require_tracers(declared, unroll(declared))
 
 
 class TestGrowing:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import make_trial
+from builders import make_image, make_trial
 
 from bpfbench.codec import from_json
 from bpfbench.errors import MachineError
@@ -17,21 +17,10 @@ from bpfbench.model import Record, Settings, Status, TrialSpec, Workload
 from bpfbench.testbed import command
 from bpfbench.testbed.command import KILLED_WITH_US, Finished
 from bpfbench.testbed.host import Headers, HostTestbed, data_path, kernel_headers, require
-from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv
 
 PLAIN = Sandbox(root="/cache/roots/trixie-1/root")
-IMAGE = Image(
-    name="trixie",
-    key="0123456789abcdef",
-    suite="trixie",
-    built_at="2026-01-02T03:04:05Z",
-    versions={},
-    packages={},
-    kernel_headers="6.12.43+deb13-amd64",
-    root="/cache/root",
-    tracers="/cache/tracers",
-)
+IMAGE = make_image()
 
 
 def options(words: tuple[str, ...], name: str, values: int) -> list[tuple[str, ...]]:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from builders import make_executable
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench import catalogue, plan, study
 from bpfbench.errors import StudyError
-from bpfbench.model import Attach, Factors, Format, Paths, Placement, Settings, Study, Tool
+from bpfbench.model import VANILLA, Attach, Factors, Format, Paths, Placement, Settings, Setup, Study, Tool
 from bpfbench.study import Override
 
 REQUIRED = {
@@ -22,13 +23,17 @@ REQUIRED = {
     "factors.setups": '["libbpf"]',
     "factors.workloads": '["read"]',
 }
-TOP_KEYS = "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, settings, paths"
+TOP_KEYS = "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, settings, paths, setups"
 FACTOR_KEYS = "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes"
+SETUP_KEYS = "command, description, formats, attaches, tools"
 SETTING_KEYS = "placement, idle_s, sample_interval_s, keep_output"
+SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 NO_SIZE = 'a size in bytes, or a text such as "256KiB", is wanted'
 NO_NAME = "is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "ring-sizes.toml"
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLE = REPOSITORY / "examples" / "ring-sizes.toml"
+OWN_EXAMPLE = REPOSITORY / "examples" / "own-tracer" / "study.toml"
 
 FOREIGN_WORDS = ("validation error", "Input should", "pydantic", "http", "type=", "input_value", "For further")
 
@@ -257,8 +262,8 @@ class TestUnknownChoices:
     @pytest.mark.parametrize(
         ("key", "value", "valid", "guess"),
         [
-            ("factors.setups", "libpbf", "bpftrace, bcc, libbpf, vanilla", "libbpf"),
-            ("factors.setups", "ebpf_exporter", "bpftrace, bcc, libbpf, vanilla", None),
+            ("factors.setups", "libpbf", SETUPS, "libbpf"),
+            ("factors.setups", "ebpf_exporter", SETUPS, None),
             ("factors.tools", "rw-trace", "syscount, rw-tracer, rw-tracer-all", "rw-tracer"),
             ("factors.workloads", "raed", "read, write, mixed", "read"),
             ("factors.attach", "kprobes", "tracepoint, kprobe, fentry", "kprobe"),
@@ -266,7 +271,7 @@ class TestUnknownChoices:
             ("settings.placement", "papr", "paper, shared, auto", "paper"),
             ("image", "trixi", "trixie", "trixie"),
             ("testbed", "hots", "host", "host"),
-            ("factors.setups", "", "bpftrace, bcc, libbpf, vanilla", None),
+            ("factors.setups", "", SETUPS, None),
         ],
     )
     def test_an_unknown_choice_is_named_with_the_valid_ones(
@@ -408,7 +413,7 @@ class TestTypes:
 
     def test_a_table_where_a_value_is_due_is_refused(self) -> None:
         message = refusal(without("factors.setups") + "\n[factors.setups]\nlibbpf = true\n").message
-        assert message == "my.toml: factors.setups: a table is not one of: bpftrace, bcc, libbpf, vanilla"
+        assert message == f"my.toml: factors.setups: a table is not one of: {SETUPS}"
 
     @pytest.mark.parametrize("value", ["", "a b", "../up", "-x", ".hidden", "x" * 65, "a/b", "é"])
     def test_a_name_must_do_as_the_name_of_a_directory(self, value: str) -> None:
@@ -427,9 +432,7 @@ class TestMissing:
         assert error.message == "my.toml: factors: this key is required"
         assert error.hint == "a [factors] table has at least setups and workloads"
 
-    @pytest.mark.parametrize(
-        ("key", "choices"), [("setups", "bpftrace, bcc, libbpf, vanilla"), ("workloads", "read, write, mixed")]
-    )
+    @pytest.mark.parametrize(("key", "choices"), [("setups", SETUPS), ("workloads", "read, write, mixed")])
     def test_a_required_factor_comes_with_its_choices(self, key: str, choices: str) -> None:
         error = refusal(without(f"factors.{key}"))
         assert error.message == f"my.toml: factors.{key}: this key is required"
@@ -539,7 +542,7 @@ class TestOverrides:
     @pytest.mark.parametrize(
         ("key", "option", "value", "fault"),
         [
-            ("factors.setups", "--setups", ["libpbf"], "'libpbf' is not one of: bpftrace, bcc, libbpf, vanilla"),
+            ("factors.setups", "--setups", ["libpbf"], f"'libpbf' is not one of: {SETUPS}"),
             ("factors.setups", "--setups", [], "the list is empty; give at least one value"),
             ("factors.processes", "--processes", ["4x"], "a whole number is wanted, not '4x'"),
             ("factors.ringbuf_bytes", "--ringbuf-bytes", [5000], "a BPF ring buffer is a power of two: 4096 or 8192"),
@@ -566,6 +569,201 @@ class TestOverrides:
         assert message == "my.toml: settings: a table is wanted, as in [settings]"
 
 
+class TestBrought:
+    """[setups.NAME]: a tracer of the user's own."""
+
+    @pytest.fixture(autouse=True)
+    def tracer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """An executable beside the study, which is in the current directory."""
+        monkeypatch.chdir(tmp_path)
+        return make_executable(tmp_path.resolve() / "tracer")
+
+    def brought(self, text: str = 'command = "./tracer"', name: str = "own") -> Setup:
+        """The one setup of a study that brings it."""
+        (setup,) = study.parse(f"{toml(REQUIRED)}\n[setups.{name}]\n{text}\n", "my.toml").setups
+        return setup
+
+    def refused(self, text: str = 'command = "./tracer"', name: str = "own") -> str:
+        return refusal(f"{toml(REQUIRED)}\n[setups.{name}]\n{text}\n").message
+
+    def test_a_setup_that_says_only_what_it_must_has_every_tool_and_format(self, tracer: Path) -> None:
+        assert self.brought() == Setup(
+            name="own",
+            description="brought by the study",
+            formats=(Format.TEXT, Format.BINARY),
+            attaches=(Attach.TRACEPOINT,),
+            poll_ms=None,
+            tools=(Tool.SYSCOUNT, Tool.RW_TRACER, Tool.RW_TRACER_ALL),
+            command=(str(tracer),),
+        )
+
+    def test_every_key_is_taken_over(self, tracer: Path) -> None:
+        found = self.brought(
+            'command = ["tracer", "--fast", ""]\ndescription = "mine"\nformats = "binary"\n'
+            'attaches = ["kprobe", "fentry"]\ntools = ["rw-tracer", "syscount"]'
+        )
+        assert found == Setup(
+            name="own",
+            description="mine",
+            formats=(Format.BINARY,),
+            attaches=(Attach.KPROBE, Attach.FENTRY),
+            tools=(Tool.RW_TRACER, Tool.SYSCOUNT),
+            command=(str(tracer), "--fast", ""),
+        )
+
+    def test_a_path_is_relative_to_the_study_file_wherever_bpfbench_is_called(self, tmp_path: Path) -> None:
+        mine = make_executable(tmp_path.resolve() / "deep" / "bin" / "tracer")
+        (tmp_path / "deep" / "my.toml").write_text(f'{toml(REQUIRED)}\n[setups.own]\ncommand = "bin/tracer"\n')
+        (setup,) = study.load(Path("deep/my.toml")).setups
+        assert setup.command == (str(mine),)
+
+    def test_a_path_may_be_absolute_or_begin_at_home(self, tracer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tracer.parent))
+        assert self.brought(f'command = "{tracer}"') == self.brought('command = "~/tracer"') == self.brought()
+
+    def test_a_link_is_followed_because_only_the_folder_it_is_in_is_seen_inside(self, tmp_path: Path) -> None:
+        real = make_executable(tmp_path.resolve() / "target" / "release" / "mine")
+        Path("link").symlink_to(real)
+        assert self.brought('command = "./link"').command == (str(real),)
+
+    @pytest.mark.parametrize("value", ['"own"', '["own", "bcc"]', '["vanilla", "own"]'])
+    def test_a_setup_that_is_brought_can_be_chosen(self, value: str) -> None:
+        text = toml({**REQUIRED, "factors.setups": value, "setups.own.command": '"tracer"'})
+        assert "own" in study.parse(text, "my.toml").factors.setups
+
+    def test_the_command_line_can_choose_it_too(self) -> None:
+        text = toml({**REQUIRED, "setups.own.command": '"tracer"'})
+        found = study.parse(text, "my.toml", {"factors.setups": Override("--setups", ["own", "bcc"])})
+        assert found.factors.setups == ("own", "bcc")
+
+    def test_a_misspelt_one_is_told_with_those_brought_among_the_choices(self) -> None:
+        text = toml({**REQUIRED, "setups.own.command": '"tracer"'})
+        message = refusal(text, {"factors.setups": Override("--setups", ["onw"])}).message
+        assert message.startswith("option --setups: 'onw' is not one of: ")
+        assert message.endswith("own, vanilla (did you mean 'own'?)")
+
+    def test_several_can_be_brought(self) -> None:
+        text = toml({**REQUIRED, "setups.a.command": '"tracer"', "setups.b.command": '["tracer", "-b"]'})
+        assert [setup.name for setup in study.parse(text, "my.toml").setups] == ["a", "b"]
+
+    def test_a_study_without_any_brings_none(self) -> None:
+        assert parse_with({}).setups == study.parse(toml(REQUIRED) + "\n[setups]\n", "my.toml").setups == ()
+
+    @pytest.mark.parametrize("value", ['"./none"', '"."', '""', '"./folder"', '"tracer/x"'])
+    def test_a_command_that_is_no_file_is_refused_with_the_path_that_was_tried(
+        self, tmp_path: Path, value: str
+    ) -> None:
+        Path("folder").mkdir()
+        tried = (tmp_path / value.strip('"')).resolve()
+        assert self.refused(f"command = {value}") == (
+            f"my.toml: setups.own.command: '{tried}' is not a file; "
+            "give the path of an executable, relative to the study file"
+        )
+
+    def test_a_file_that_is_not_executable_is_refused_with_what_to_do(self, tracer: Path) -> None:
+        tracer.chmod(0o644)
+        assert self.refused() == (f"my.toml: setups.own.command: '{tracer}' is not executable; run: chmod +x {tracer}")
+
+    def test_an_empty_command_is_refused_with_an_example(self) -> None:
+        assert self.refused("command = []") == (
+            'my.toml: setups.own.command: the list is empty; give the path of an executable, as in ["./tracer"]'
+        )
+
+    @pytest.mark.parametrize("value", ["~nobody-of-that-name/x", "x" * 5000])
+    def test_a_path_that_cannot_even_be_looked_up_is_refused(self, value: str) -> None:
+        assert self.refused(f'command = "{value}"').startswith("my.toml: setups.own.command: ")
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("command = 1", "command: a text is wanted, not 1"),
+            ('command = ["tracer", 1]', "command: a text is wanted, not 1"),
+            ("command = {a = 1}", "command: a text is wanted, not a table"),
+            ('command = "tracer"\ndescription = 1', "description: a text is wanted, not 1"),
+            (
+                'command = "tracer"\nformats = "txt"',
+                "formats: 'txt' is not one of: text, binary (did you mean 'text'?)",
+            ),
+            (
+                'command = "tracer"\nattaches = ["kprobes"]',
+                "attaches: 'kprobes' is not one of: tracepoint, kprobe, fentry (did you mean 'kprobe'?)",
+            ),
+            (
+                'command = "tracer"\ntools = "rw-trace"',
+                "tools: 'rw-trace' is not one of: syscount, rw-tracer, rw-tracer-all (did you mean 'rw-tracer'?)",
+            ),
+            ('command = "tracer"\ntools = []', "tools: the list is empty; give at least one value"),
+            ('command = "tracer"\nformats = []', "formats: the list is empty; give at least one value"),
+            ('command = "tracer"\nattaches = []', "attaches: the list is empty; give at least one value"),
+            ('description = "x"', "command: this key is required"),
+            ("", "command: this key is required"),
+            (
+                'comand = "tracer"',
+                f"comand: unknown key; 'comand' is not one of: {SETUP_KEYS} (did you mean 'command'?)",
+            ),
+            ('command = "tracer"\npoll_ms = 100', f"poll_ms: unknown key; 'poll_ms' is not one of: {SETUP_KEYS}"),
+        ],
+    )
+    def test_a_fault_is_told_with_the_file_the_setup_and_the_key(self, text: str, fault: str) -> None:
+        assert self.refused(text) == f"my.toml: setups.own.{fault}"
+
+    @pytest.mark.parametrize("name", ["factors", "command", "settings"])
+    def test_a_setup_may_be_named_as_a_table_or_a_key_is(self, name: str) -> None:
+        assert self.brought(name=name).name == name
+        message = self.refused('comand = "tracer"', name)
+        assert message.startswith(f"my.toml: setups.{name}.comand: unknown key; 'comand' is not one of: {SETUP_KEYS} ")
+
+    @pytest.mark.parametrize("value", ["1", '"./tracer"', "[]"])
+    def test_a_value_where_the_table_of_a_setup_is_due_is_told_how_it_is_written(self, value: str) -> None:
+        message = refusal(f"setups = {{own = {value}}}\n{toml(REQUIRED)}").message
+        assert message == "my.toml: setups.own: a table is wanted, as in [setups.own]"
+
+    @pytest.mark.parametrize("value", ["1", '"./tracer"', "[]"])
+    def test_a_value_where_the_table_of_all_setups_is_due_is_told_how_it_is_written(self, value: str) -> None:
+        assert "a table is wanted" in refusal(f"setups = {value}\n{toml(REQUIRED)}").message
+
+    @pytest.mark.parametrize("name", [name for name in (*catalogue.SETUPS, VANILLA) if "@" not in name])
+    def test_a_name_of_ours_cannot_be_taken(self, name: str) -> None:
+        message = self.refused(name=name)
+        assert message.startswith(f"my.toml: setups.{name}")
+        assert message.endswith(f": {name!r} is a setup of bpfbench's; choose another name")
+
+    @pytest.mark.parametrize("name", ["", "a b", "../up", "-x", ".hidden", "x" * 65, "a/b", "é", "own@2"])
+    def test_a_name_must_do_as_part_of_a_file_name(self, name: str) -> None:
+        message = self.refused(name=f'"{name}"')
+        assert message.startswith(f"my.toml: setups.{name}")
+        assert message.endswith(f": {name!r} {NO_NAME}")
+
+    @pytest.mark.parametrize("name", ["bcc", "-x"])
+    def test_the_place_of_a_bad_name_is_told_as_the_user_wrote_it(self, name: str) -> None:
+        assert self.refused(name=name).startswith(f"my.toml: setups.{name}: ")
+
+    @pytest.mark.parametrize(
+        ("key", "value", "once"),
+        [
+            ("formats", '["text", "text"]', (Format.TEXT,)),
+            ("tools", '["syscount", "rw-tracer", "syscount"]', (Tool.SYSCOUNT, Tool.RW_TRACER)),
+            ("attaches", '["kprobe", "kprobe"]', (Attach.KPROBE,)),
+        ],
+    )
+    def test_a_value_given_twice_counts_once(self, key: str, value: str, once: tuple[object, ...]) -> None:
+        assert getattr(self.brought(f'command = "tracer"\n{key} = {value}'), key) == once
+
+    def test_the_example_is_valid_and_leaves_nothing_out(self) -> None:
+        example = study.load(OWN_EXAMPLE)
+        (own,) = example.setups
+        assert own.command == (str(OWN_EXAMPLE.parent / "tracer"),)
+        unrolled = plan.unroll(example)
+        assert {trial.setup for trial in unrolled.trials} == {VANILLA, *example.factors.setups}
+        assert own.name in example.factors.setups
+        assert unrolled.left_out == ()
+
+    def test_the_document_explains_every_key(self) -> None:
+        text = (REPOSITORY / "docs" / "adding-a-tracer.md").read_text()
+        table = text.partition("## The table `[setups.NAME]`")[2].partition("##")[0]
+        assert sorted(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)) == sorted(SETUP_KEYS.split(", "))
+
+
 VALUES = st.recursive(
     st.sampled_from(["true", "-1", "0", "7", "1.5", "nan", "-inf", '"x"', '""', '"4KiB"', '"read"', "07:32:00"]),
     lambda inner: (
@@ -575,9 +773,10 @@ VALUES = st.recursive(
     max_leaves=4,
 )
 KEYS = (
-    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "paths")),
+    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "paths", "setups")),
     *(f"factors.{key}" for key in FACTOR_KEYS.split(", ")),
     *(f"settings.{key}" for key in SETTING_KEYS.split(", ")),
+    *(f"setups.own.{key}" for key in SETUP_KEYS.split(", ")),
     "paths.data",
     "paths.output",
 )
@@ -585,7 +784,7 @@ KEYS = (
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3))
 def test_whatever_values_a_file_has_it_is_a_study_or_gets_one_message_in_our_words(changes: dict[str, str]) -> None:
-    text = toml({**REQUIRED, **changes})
+    text = toml({**REQUIRED, "setups.own.command": '"/bin/sh"', **changes})
     try:
         study.parse(text, "my.toml")
     except StudyError:

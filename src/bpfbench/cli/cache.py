@@ -70,7 +70,7 @@ def image_remove(name: str, /, *, verbose: Verbose = False) -> int:
     set_up_logging(stderr, verbose=verbose)
     require_root("removing an image")
     known = image.built(cache_dir())
-    chosen = [item for item in known if item.name == name or item.key.startswith(name)]
+    chosen = [item for item in known if item.name == name or (name and item.key.startswith(name))]
     if not chosen:
         names = ", ".join(f"{item.name} {item.key}" for item in known) or "none"
         raise UsageError(f"no image {name!r} is built (there are: {names})")

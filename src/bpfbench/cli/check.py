@@ -77,4 +77,5 @@ def _chosen(option: str, given: str | None, valid: tuple[str, ...]) -> tuple[str
 
 
 def _subject(setup: Setup) -> Subject:
-    return Subject(setup.name, (), Attach.TRACEPOINT, setup.tools, setup.formats)
+    attach = Attach.TRACEPOINT if Attach.TRACEPOINT in setup.attaches else setup.attaches[0]
+    return Subject(setup.name, (), attach, setup.tools, setup.formats)

@@ -84,6 +84,12 @@ def _together(
     return run
 
 
+def _tell_to_stop(tracers: Iterable[Tracer], sign: signal.Signals = signal.SIGINT) -> None:
+    """Let all detach at the same time, which takes longest."""
+    for tracer in tracers:
+        tracer.send(sign)
+
+
 def _judge_each(tracers: Iterable[Tracer], judge_one: Callable[[Tracer], object]) -> dict[Tracer, str]:
     """Return the failures that judging raises, by tracer."""
     failures = {}
@@ -124,7 +130,7 @@ def _judge_events(
     ids: dict[Tracer, dict[int, int]] = {}
 
     def judge_one(tracer: Tracer) -> None:
-        left = tracer.stop(sign)
+        left = tracer.stop()
         summary = tracer.account(left)
         reads, writes = did.of_kind("read", "pread64"), did.of_kind("write", "pwrite64")
         said = {kind: summary.intercepted.get(kind, 0) for kind in ("read", "write")}
@@ -139,6 +145,7 @@ def _judge_events(
         )
         expect(not complete or summary.lost_total == 0, f"lost {summary.lost}, with room for all")
 
+    _tell_to_stop(tracers, sign)
     failures = _judge_each(tracers, judge_one)
     return judge.outliers(ids, "tids") | failures if complete else failures
 
@@ -155,6 +162,7 @@ def _watch_counts(tracers: list[Tracer], _: Tool, work: Path) -> dict[Tracer, st
         summary = tracer.account(left)
         expect(summary.lost_total == 0, f"lost {summary.lost}, with room for all")
 
+    _tell_to_stop(tracers)
     failures = _judge_each(tracers, judge_one)
     return judge.outliers(counts, "system calls") | failures
 
@@ -186,6 +194,7 @@ def _watch_many(tracers: list[Tracer], tool: Tool, work: Path) -> dict[Tracer, s
             f"{len(events)} events of {len(by_pid)} processes, where {PROCESSES} did {READS_EACH} reads each",
         )
 
+    _tell_to_stop(tracers)
     return _judge_each(tracers, judge_one)
 
 
@@ -202,6 +211,7 @@ def _watch_full_join(tracers: list[Tracer], _: Tool, __: Path) -> dict[Tracer, s
         expect(reads == JOIN_ENTRIES + beyond, f"intercepted {said} of {JOIN_ENTRIES + beyond} reads")
         expect(full == beyond, f"{full} lost by map_full, with {beyond} more calls in flight than entries")
 
+    _tell_to_stop(tracers)
     return _judge_each(tracers, judge_one)
 
 
@@ -220,6 +230,7 @@ def _watch_full_counts(tracers: list[Tracer], _: Tool, __: Path) -> dict[Tracer,
             full >= len(numbers) - of_range, f"{full} lost by map_full; {len(numbers) - of_range} numbers are missing"
         )
 
+    _tell_to_stop(tracers)
     return _judge_each(tracers, judge_one)
 
 

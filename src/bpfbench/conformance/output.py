@@ -116,7 +116,7 @@ def _from_record(record: bytes, number: int) -> Event:
     strings = [string.partition(b"\0") for string in (comm, name)]
     if any(rest) or any(padding.strip(b"\0") for _, _, padding in strings):
         raise MalformedError(f"record {number} is not padded with zeros: {record[:EVENT_BYTES]!r}")
-    if len(payload) != min(length, max(0, len(record) - EVENT_BYTES)) or (length and not payload):
+    if len(payload) != length:
         raise MalformedError(f"record {number} has payload_len {length}, and {len(payload)} bytes of payload")
     (comm_text, _, _), (name_text, _, _) = strings
     return _event(integers, comm_text.decode("latin-1"), name_text.decode("latin-1"), length, payload.hex(" "))

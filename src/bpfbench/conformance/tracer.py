@@ -189,14 +189,14 @@ class Tracer:
             files=tuple(sorted(path.name for path in self.work.iterdir())),
         )
 
-    def stop(self, sign: signal.Signals = signal.SIGINT) -> Left:
+    def stop(self) -> Left:
         """Stop it as a trial does, unless it was told to, and make sure that its account is that of its output.
 
         Raises:
             FailedError: something is not as the contract says.
         """
         if not self.stopped_ns:
-            self.send(sign)
+            self.send(signal.SIGINT)
         left = self.finish()
         expect(left.status == 0, f"did not end with 0: {left.described}")
         expect(left.stderr == "", f"wrote to stderr: {left.stderr[-400:]!r}")

@@ -101,6 +101,10 @@ def _row(key: tuple[str, int, str, int], results: Sequence[DrainResult]) -> Row:
     )
 
 
+def _times(n: int) -> str:
+    return "1 repetition" if n == 1 else f"{n} repetitions"
+
+
 def _spread(values: Sequence[float]) -> Spread | None:
     return Spread(statistics.median(values), min(values), max(values), len(values)) if values else None
 
@@ -136,7 +140,7 @@ def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], conso
     _say(
         console,
         f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']}), kernel {facts['kernel']}, image "
-        f"{image['name']} {image['key'][:8]}, {wanted['repetitions']} repetitions, method {circumstances['method']}",
+        f"{image['name']} {image['key'][:8]}, {_times(wanted['repetitions'])}, method {circumstances['method']}",
     )
     for size, form in dict.fromkeys((row.event_bytes, row.format) for row in found):
         these = [row for row in found if (row.event_bytes, row.format) == (size, form)]

@@ -242,7 +242,16 @@ class HostTestbed:
         subjects = tuple(replace(subject, command=self.tracer_command(subject.setup)) for subject in spec.subjects)
         argv = sandbox.argv(self.sandbox(()), ("python3", "-m", "bpfbench.conformance"))
         text = to_json(replace(spec, subjects=subjects), indent=None)
-        finished = command.run(argv, stdin=text, on_line=lambda line: on_verdict(from_json(Verdict, line)))
+
+        def on_line(line: str) -> None:
+            try:
+                verdict = from_json(Verdict, line)
+            except ValueError:
+                LOG.warning("the conformance suite said: %s", line)
+                return
+            on_verdict(verdict)
+
+        finished = command.run(argv, stdin=text, on_line=on_line)
         if finished.status != 0:
             raise StepError(f"the conformance suite failed: {finished.last_words}")
 

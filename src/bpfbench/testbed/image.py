@@ -275,7 +275,7 @@ def remove(cache: Path, image: Image) -> None:
         used |= {cache / "libraries" / layer for other in others for layer in other.libraries}
         ours = [*(cache / "roots").glob(f"{image.name}-*"), *(cache / "libraries" / layer for layer in image.libraries)]
         for layer in ours:
-            if layer not in used:
+            if layer not in used and layer.exists():
                 _delete_tree(layer) if layer.suffix == ".partial" else _remove(layer)
 
 
@@ -484,8 +484,8 @@ def _versions(recipe: Recipe, root: Path) -> dict[str, str]:
 
 def _library_versions(layers: tuple[Path, ...]) -> dict[str, str]:
     """Read what builds installed as OUT/SETUP/versions: a line `component version` for each library linked in."""
-    lines = (line for layer in layers for path in sorted((layer / "out").glob("*/versions")) for line in path.open())
-    return dict(line.split() for line in lines)
+    files = (path for layer in layers for path in sorted((layer / "out").glob("*/versions")))
+    return dict(line.split() for path in files for line in path.read_text().splitlines())
 
 
 def _packages(root: Path) -> dict[str, str]:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a setup can run, it runs; what it cannot, it refuses with the reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from builders import make_brought, make_config
+
+from bpfbench import catalogue, study
+from bpfbench.model import VANILLA, Attach, Format, Setup, Tool, TracerConfig
+
+ANY = Setup("any", "for tests", attaches=tuple(Attach))
+SMOKE = study.load(study.find("smoke"))
+
+
+def config(**factors: Any) -> TracerConfig:
+    return make_config(**{"attach": Attach.TRACEPOINT, **factors})
+
+
+class TestRefusal:
+    @pytest.mark.parametrize("tool", Tool)
+    @pytest.mark.parametrize("attach", Attach)
+    @pytest.mark.parametrize("form", Format)
+    def test_a_setup_that_can_do_everything_refuses_nothing(self, tool: Tool, attach: Attach, form: Format) -> None:
+        assert ANY.refusal(tool, config(attach=attach, format=form, poll_ms=7)) is None
+
+    @pytest.mark.parametrize(
+        ("lacking", "reason"),
+        [
+            ({"tools": (Tool.SYSCOUNT, Tool.RW_TRACER_ALL)}, "any has no rw-tracer"),
+            ({"formats": (Format.TEXT,)}, "any cannot write binary"),
+            ({"attaches": (Attach.KPROBE, Attach.FENTRY)}, "any cannot attach by tracepoint"),
+            ({"poll_ms": (50, 200)}, "any cannot poll every 100 ms"),
+        ],
+    )
+    def test_what_a_setup_lacks_is_the_reason(self, lacking: dict[str, Any], reason: str) -> None:
+        assert replace(ANY, **lacking).refusal(Tool.RW_TRACER, config()) == reason
+
+    def test_where_nothing_is_polled_the_poll_time_out_is_no_obstacle(self) -> None:
+        assert replace(ANY, poll_ms=(50,)).refusal(Tool.SYSCOUNT, config(poll_ms=None)) is None
+
+    def test_a_setup_that_says_no_more_has_every_tool_both_formats_and_tracepoints(self) -> None:
+        setup = Setup("x", "y")
+        assert (setup.tools, setup.formats, setup.attaches) == (tuple(Tool), tuple(Format), (Attach.TRACEPOINT,))
+        assert (setup.poll_ms, setup.command) == (None, ())
+
+
+class TestCatalogue:
+    def test_the_setups_are_those_promised(self) -> None:
+        assert list(catalogue.SETUPS) == [
+            "bpftrace",
+            "bcc",
+            "libbpf",
+            "ebpf-go",
+            "ebpf-go@0.22",
+            "aya-sync",
+            "aya-async",
+        ]
+
+    @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
+    def test_each_is_found_by_its_name_described_and_of_the_image(self, setup: Setup) -> None:
+        assert catalogue.SETUPS[setup.name] is setup
+        assert setup.description
+        assert setup.command == ()
+        assert setup.name != VANILLA
+
+    @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
+    def test_each_has_every_tool_and_writes_text(self, setup: Setup) -> None:
+        for tool in Tool:
+            assert setup.refusal(tool, config(format=Format.TEXT)) is None
+
+    @pytest.mark.parametrize("name", catalogue.SETUPS)
+    def test_a_name_does_as_part_of_a_file_name_and_of_a_list_of_options(self, name: str) -> None:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9@.-]*", name)
+
+    @pytest.mark.parametrize("name", [name for name in catalogue.SETUPS if "@" in name])
+    def test_a_version_of_a_library_is_a_lock_file_of_it(self, name: str) -> None:
+        library, version = name.split("@")
+        assert (catalogue.PACKAGE / "tracers" / library / "versions" / f"{version}.mod").is_file()
+        assert library in catalogue.SETUPS
+
+    def test_a_study_can_name_ours_and_those_it_brings(self) -> None:
+        own = make_brought("own")
+        found = catalogue.setups(replace(SMOKE, setups=(own,)))
+        assert found == {**catalogue.SETUPS, "own": own}
+        assert list(found)[-1] == "own"
+        assert catalogue.setups(SMOKE) == catalogue.SETUPS
