@@ -24,7 +24,7 @@ from bpfbench.trial import leftovers
 
 STUDY = """
 name = "interrupted"
-repetitions = 2
+repetitions = 1
 
 [factors]
 setups = ["bpftrace", "bcc", "libbpf", "aya-async"]
