@@ -205,8 +205,6 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
     return made
 
 
-# A build does not close the files of versions that it reads: the test below that is expected to fail says so.
-@pytest.mark.filterwarnings("ignore:unclosed file .*versions:ResourceWarning")
 @pytest.mark.usefixtures("tracers")
 class TestBuild:
     @pytest.fixture

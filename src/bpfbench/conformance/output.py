@@ -11,7 +11,8 @@ from bpfbench.model import EVENT_BYTES, Format, Tool
 
 _EVENT = struct.Struct("<QQQQqQIIIIII16s64sI")
 _COUNT = struct.Struct("<QQ")
-_INTEGERS = 12
+_INTEGERS, _RET = 12, 4
+"""How many of an event's first columns are integers, and which of them is signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,10 @@ def _from_line(line: str, tool: Tool, number: int) -> Event:
     wanted = _INTEGERS + (4 if tool is Tool.RW_TRACER_ALL else 3)
     if len(columns) != wanted:
         raise MalformedError(f"line {number} has {len(columns)} columns, not {wanted}: {line[:200]!r}")
-    integers = _integers([*columns[:_INTEGERS], columns[_INTEGERS + 2]], _INTEGERS + 1, f"line {number}")
+    integers = _integers([*columns[:_INTEGERS], columns[_INTEGERS + 2]], _INTEGERS + 1, f"line {number}", _RET)
     payload = columns[-1] if tool is Tool.RW_TRACER_ALL else ""
+    if tool is Tool.RW_TRACER_ALL and not _is_hex(payload, integers[-1]):
+        raise MalformedError(f"line {number} has payload_len {integers[-1]}, and the payload {payload[:100]!r}")
     return _event(integers[:-1], columns[_INTEGERS], columns[_INTEGERS + 1], integers[-1], payload)
 
 
@@ -98,13 +101,23 @@ def _event(integers: Sequence[int], comm: str, name: str, payload_len: int, payl
     )
 
 
-def _integers(words: list[str], wanted: int, where: str) -> list[int]:
-    """Read integers as the contract spells them: no sign but '-', no leading zeros, no spaces."""
+def _is_hex(text: str, length: int) -> bool:
+    """Tell whether a text is so many bytes in hexadecimal, as the contract spells them."""
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        return False
+    return len(data) == length and data.hex(" ") == text
+
+
+def _integers(words: list[str], wanted: int, where: str, signed: int | None = None) -> list[int]:
+    """Read integers as the contract spells them: no leading zeros, no spaces, and '-' only before a return value."""
     try:
         values = [int(word) for word in words]
     except ValueError:
         raise MalformedError(f"{where}: an integer is wanted in {words}") from None
-    if len(values) != wanted or [str(value) for value in values] != words:
+    unsigned = [value for position, value in enumerate(values) if position != signed]
+    if len(values) != wanted or [str(value) for value in values] != words or min(unsigned) < 0:
         raise MalformedError(f"{where}: {wanted} plain integers are wanted in {words}")
     return values
 

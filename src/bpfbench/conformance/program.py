@@ -225,7 +225,8 @@ class _Load:
         def write_late() -> None:
             nonlocal wrote_ns
             rename("late-writer")
-            while not is_reading(reader):
+            until_s = time.monotonic() + 10
+            while not is_reading(reader) and time.monotonic() < until_s:
                 time.sleep(0.001)
             wrote_ns = time.monotonic_ns()
             os.write(self.inlet, b"late")

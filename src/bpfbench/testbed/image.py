@@ -177,7 +177,11 @@ def _sources_of(folder: str) -> Iterator[Path]:
 
 def _needs(folder: str) -> tuple[str, ...]:
     path = TRACERS / folder / "needs"
-    return tuple(path.read_text().split()) if path.exists() else ()
+    needed = tuple(path.read_text().split()) if path.exists() else ()
+    for name in needed:
+        if not (TRACERS / name).is_dir():
+            raise ImageError(f"{path}: there is no folder {name!r} beside it")
+    return needed
 
 
 def with_key(cache: Path, key: str) -> Image | None:
@@ -221,7 +225,7 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
     if image := find(cache, name, sources):
         return image
     place = _place(cache, name, sources)
-    with _lock(cache, name, progress):
+    with _lock(cache, progress):
         if image := find(cache, name, sources):
             return image
         root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
@@ -268,14 +272,13 @@ def checked_libraries() -> tuple[str, ...]:
 def remove(cache: Path, image: Image) -> None:
     """Delete an image, and those of its layers that no other image uses."""
     place = Path(image.tracers).parent
-    with _lock(cache, image.name, lambda *_: None):
+    with _lock(cache, lambda *_: None):
         _remove(place)
         others = built(cache)
         used = {Path(other.root).parent for other in others}
         used |= {cache / "libraries" / layer for other in others for layer in other.libraries}
-        ours = [*(cache / "roots").glob(f"{image.name}-*"), *(cache / "libraries" / layer for layer in image.libraries)]
-        for layer in ours:
-            if layer not in used and layer.exists():
+        for layer in (*(cache / "roots").iterdir(), *(cache / "libraries").glob("*")):
+            if layer not in used:
                 _delete_tree(layer) if layer.suffix == ".partial" else _remove(layer)
 
 
@@ -299,14 +302,14 @@ def _digest(*parts: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _lock(cache: Path, name: str, progress: Progress) -> Iterator[None]:
-    """Let one build of an image run at a time; the kernel drops the lock when its holder dies."""
+def _lock(cache: Path, progress: Progress) -> Iterator[None]:
+    """Let one build run at a time, as images share layers; the kernel drops the lock when its holder dies."""
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{name}.lock").open("w") as file:
+    with (cache / "images.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("waiting for another build of this image", 0.0)
+            progress("waiting for another build of an image", 0.0)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
