@@ -569,6 +569,10 @@ class TestAnswers:
         assert set(found["workloads"]) == {"read", "write", "mixed"}
         assert all(line for section in found.values() for line in section.values())
 
+    def test_doctor_tells_which_setups_are_built(self, bpfbench: Invoke) -> None:
+        assert json.loads(bpfbench("doctor", "--json").out)["setups"] == dict.fromkeys(catalogue.SETUPS, False)
+        assert "none built" in bpfbench("doctor").out
+
     def test_an_empty_cache_holds_nothing(self, bpfbench: Invoke) -> None:
         assert json.loads(bpfbench("image", "list", "--json").out) == []
         assert json.loads(bpfbench("data", "list", "--json").out) == {}

@@ -26,6 +26,7 @@ def doctor(*, as_json: Json = False) -> int:
             "machine": machine.facts(),
             "storage": machine.storage_facts(places),
             "images": [asdict(item) for item in images],
+            "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
         }
         print_json(data)
         return 0 if usable else 1
@@ -37,6 +38,12 @@ def doctor(*, as_json: Json = False) -> int:
     table.add_row("ok", "disk", f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})", "")
     names = f"{len(images)} built, newest {images[0].name} {images[0].key}" if images else "none built"
     table.add_row("ok" if images else "note", "images", names, "" if images else "bpfbench image build trixie")
+    built = images[0].setups if images else ()
+    absent = [name for name in catalogue.SETUPS if name not in built]
+    present = ", ".join(name for name in catalogue.SETUPS if name in built) or "none built"
+    lacking = f"; not built: {', '.join(absent)}" if absent and built else ""
+    advice = "bpfbench image build trixie" if absent else ""
+    table.add_row("note" if absent else "ok", "setups", present + lacking, advice)
     stdout.print(table)
     stdout.print(
         f"\n{'This machine can measure.' if usable else 'Nothing can be measured before what is MISSING is mended.'}"

@@ -151,9 +151,10 @@ def _show_images(images: Sequence[Image], as_json: bool) -> None:
     paper = catalogue.paper()["setup"]["versions"]
     for item in images:
         stdout.print(f"{item.name} {item.key}, {item.suite}, built {item.built_at}", highlight=False)
+        width = max(map(len, ("headers", *item.versions)))
         for component, version in item.versions.items():
             note = f"  (paper: {paper[component]})" if component in paper else ""
-            stdout.print(f"  {component:<9} {version}{note}", highlight=False)
-        stdout.print(f"  {'headers':<9} {item.kernel_headers}", highlight=False)
+            stdout.print(f"  {component:<{width}} {version}{note}", highlight=False)
+        stdout.print(f"  {'headers':<{width}} {item.kernel_headers}", highlight=False)
     if not images:
         stderr.print("no image is built; bpfbench image build trixie", highlight=False)
