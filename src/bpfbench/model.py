@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-RECORD_FORMAT = 1
-"""Version of record.json. History: 1 (first)."""
+RECORD_FORMAT = 2
+"""Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs).
+
+What a newer version added has a default here, so that records of older ones are read as they are.
+"""
 
 BLOCK_BYTES = 4096
 """fio's block size, as in the paper."""
@@ -21,6 +24,9 @@ EVENT_BYTES = 156
 
 VANILLA = "vanilla"
 """The setup without a tracer, that everything is compared with."""
+
+LOCAL = "local"
+"""The host of a study that names none."""
 
 
 class Tool(StrEnum):
@@ -37,6 +43,8 @@ class Attach(StrEnum):
     TRACEPOINT = "tracepoint"
     KPROBE = "kprobe"
     FENTRY = "fentry"
+    AUTO = "auto"
+    """In a study only: kprobe where the kernel has it, as in the paper, else tracepoint. Resolved before planning."""
 
 
 class Format(StrEnum):
@@ -44,6 +52,45 @@ class Format(StrEnum):
 
     TEXT = "text"
     BINARY = "binary"
+
+
+class Variant(StrEnum):
+    """How much of a tracer's work is done, so that what hook, ring and user space cost can be told apart."""
+
+    FULL = "full"
+    """Everything: the only variant that is a measurement of the setup as such."""
+    NO_OUTPUT = "no-output"
+    """Events are drained and formatted, and written to /dev/null."""
+    NO_CONSUMER = "no-consumer"
+    """The probes are attached and nothing drains the ring: the tracer is stopped while fio runs."""
+    RUN_TIME = "run-time"
+    """Everything, with the kernel's run-time counters of BPF programs on, which costs time itself."""
+
+
+class Assignment(StrEnum):
+    """Which host runs which trials."""
+
+    CROSSED = "crossed"
+    """Whole blocks in turn: every setup runs on every host."""
+    BY_SETUP = "by-setup"
+    """As in the paper: each setup has one host, and vanilla runs on every host."""
+
+
+class Accelerator(StrEnum):
+    """How a virtual machine's CPU is had."""
+
+    AUTO = "auto"
+    """In a study only: KVM where it really works, else TCG."""
+    KVM = "kvm"
+    TCG = "tcg"
+    """Emulated: counts are valid, timings are not comparable."""
+
+
+class Boot(StrEnum):
+    """How long one boot of a virtual machine serves."""
+
+    BLOCK = "block"
+    TRIAL = "trial"
 
 
 class Placement(StrEnum):
@@ -73,6 +120,7 @@ class TracerConfig:
     ringbuf_bytes: int | None = None
     poll_ms: int | None = None
     payload_bytes: int | None = None
+    variant: Variant = Variant.FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +183,10 @@ class Trial:
     tool: Tool
     workload: Workload
     config: TracerConfig | None
+    host: str = LOCAL
+    """Which of the study's hosts runs it. All trials that are compared with each other share it."""
+    kernel: str | None = None
+    """Which of the image's kernels it runs on; None: the one that is running."""
 
     @property
     def is_vanilla(self) -> bool:
@@ -298,6 +350,86 @@ class SystemLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergyDomain:
+    """What one RAPL domain counted."""
+
+    name: str
+    """The domain, with its package where there are several: package-0, dram-0, psys."""
+    joules: float
+    """From fio's start to its end by its own account, interpolated between samples."""
+    mean_w: float
+    """The same over that time."""
+    idle_w: float | None
+    """Mean power between READY and fio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What the machine's energy counters say of a trial."""
+
+    source: str
+    """perf or powercap."""
+    seconds: float
+    domains: tuple[EnergyDomain, ...]
+
+    @property
+    def packages_joules(self) -> float | None:
+        """Of all CPU packages together, the paper's; None where no package is counted."""
+        found = [domain.joules for domain in self.domains if domain.name.startswith("package")]
+        return sum(found) if found else None
+
+    @property
+    def packages_w(self) -> float | None:
+        """Mean power of all CPU packages together, the paper's; None where no package is counted."""
+        found = [domain.mean_w for domain in self.domains if domain.name.startswith("package")]
+        return sum(found) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUsage:
+    """What a control group (cgroup v2) of fio's or the tracer's used, from its making to the end of the workload.
+
+    What the kernel's hierarchy has no controller for is None.
+    """
+
+    user_s: float | None
+    system_s: float | None
+    memory_peak_bytes: int | None
+    """memory.peak: anonymous memory, page cache and kernel memory charged to the group."""
+    page_cache_bytes: int | None
+    """`file` of memory.stat at the end of the workload."""
+    read_bytes: int | None
+    """From block devices (io.stat, rbytes)."""
+    written_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramTime:
+    """Run time of one BPF program of the tracer's while fio ran, by the kernel's own counters."""
+
+    name: str
+    run_ns: int
+    runs: int
+    """Of any task, the target or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """On what a trial ran; environment.json beside the record has all that is known of it."""
+
+    kernel: str
+    """Its release, as uname -r has it."""
+    boot_id: str
+    accelerator: Accelerator | None = None
+    """Of the virtual machine bpfbench booted for it; None where it ran on the host's own kernel."""
+
+    @property
+    def emulated(self) -> bool:
+        """True where counts are valid and timings are not comparable."""
+        return self.accelerator is Accelerator.TCG
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a trial leaves, in record.json; fio.json, summary.json, samples.csv and the stderr files lie beside it."""
 
@@ -326,6 +458,16 @@ class Record:
     """CPU numbers by role: monitor, workload, tracer."""
     notes: dict[str, str]
     """Facts a reader needs to judge the numbers, e.g. how many tracing programs of others were loaded already."""
+    environment: Environment | None = None
+    """None where the trial failed before it could look, and in records of format 1."""
+    energy: Energy | None = None
+    """None where it could not be measured; `notes["energy"]` then says why."""
+    accounting: str = "proc"
+    """Where the tracer's and fio's resources are from: `cgroup-v2`, or `proc` where the kernel has no hierarchy for it."""
+    groups: dict[str, GroupUsage] = field(default_factory=dict)
+    """By role (tracer, workload); empty with `proc`."""
+    programs: tuple[ProgramTime, ...] = ()
+    """Of trials of the variant run-time; empty in all others."""
 
     @property
     def seconds(self) -> float:
@@ -347,6 +489,19 @@ class Factors:
     ringbuf_bytes: tuple[int, ...]
     poll_ms: tuple[int, ...]
     payload_bytes: tuple[int, ...]
+    variants: tuple[Variant, ...] = (Variant.FULL,)
+    kernels: tuple[str, ...] = ()
+    """Names of the image's kernels; empty: the one that is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A virtual machine of the `vm` testbed."""
+
+    cpus: int = 2
+    memory_bytes: int = 4 * 2**30
+    accelerator: Accelerator = Accelerator.AUTO
+    boot: Boot = Boot.BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,3 +531,8 @@ class Study:
     """Room to demand for one trial's tracer output; None: enough for every event."""
     setups: tuple[Setup, ...] = ()
     """Those the study brings."""
+    hosts: tuple[str, ...] = (LOCAL,)
+    """The servers: virtual machines of these names with the testbed `vm`."""
+    assignment: Assignment = Assignment.CROSSED
+    machine: Machine = field(default_factory=Machine)
+    """What each virtual machine is; the testbed `host` does not use it."""

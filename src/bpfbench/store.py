@@ -27,8 +27,8 @@ from bpfbench.codec import decode, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
 
-RUN_FORMAT = 1
-"""Version of the run directory. History: 1 (first)."""
+RUN_FORMAT = 2
+"""Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +191,9 @@ def _read(cls: type[T], path: Path, version: int) -> T:
     """Read one of our JSON files."""
     try:
         data = json.loads(path.read_bytes())
-        if isinstance(data, dict) and data.get("format", version) != version:
+        if isinstance(data, dict) and data.get("format", version) not in range(1, version + 1):
             raise StoreError(
-                f"{path}: has format {data['format']}; this bpfbench reads format {version}",
+                f"{path}: has format {data['format']}; this bpfbench reads formats 1 to {version}",
                 "use the bpfbench version that run.json names",
             )
         return cast("T", decode(cls, data, cls.__name__))
