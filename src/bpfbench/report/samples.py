@@ -59,14 +59,19 @@ def _samples(system: Rows, rows: Rows) -> Samples:
         return Samples(None, None, None)
     begin_s = float(system[0]["monotonic_s"])
     return Samples(
-        cpu_percent=_rate(system, begin_s, lambda row: float(row["busy_ticks"]), lambda row: float(row["total_ticks"]), 100),
+        cpu_percent=_rate(
+            system, begin_s, lambda row: float(row["busy_ticks"]), lambda row: float(row["total_ticks"]), 100
+        ),
         memory_bytes=_thinned([(float(row["monotonic_s"]) - begin_s, float(row["memory_bytes"])) for row in system]),
         power_w=None,
     )
 
 
 def _rate(
-    rows: Rows, begin_s: float, counter: Callable[[dict[str, str]], float], clock: Callable[[dict[str, str]], float],
+    rows: Rows,
+    begin_s: float,
+    counter: Callable[[dict[str, str]], float],
+    clock: Callable[[dict[str, str]], float],
     scale: float,
 ) -> Series | None:
     """What a counter gained between samples, per unit of a clock, at the middle of the interval."""

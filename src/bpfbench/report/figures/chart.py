@@ -125,6 +125,7 @@ class PanelRow:
     title: str
     unit: str
     panels: tuple[Panel, ...]
+    log: bool = False
 
     @property
     def y_title(self) -> str:

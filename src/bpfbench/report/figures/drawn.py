@@ -17,10 +17,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from bpfbench.report.figures.chart import Absent, Band, Chart, Dots, Lines, Mark, Panel, Scatter, Stacks, labels
-from bpfbench.report.figures.palette import BAND, DASHES, GRID, INK, LOST, QUIET, Look
+from bpfbench.report import columns
+from bpfbench.report.figures.chart import (
+    Absent,
+    Band,
+    Chart,
+    Dots,
+    Lines,
+    Mark,
+    Panel,
+    PanelRow,
+    Part,
+    Scatter,
+    Stacks,
+    labels,
+)
+from bpfbench.report.figures.palette import BAND, BAND_MEAN, DASHES, GRID, INK, LOST, QUIET, Look
 
 MM = 1 / 25.4
 """Of an inch, matplotlib's unit."""
@@ -29,7 +43,7 @@ COLUMN_MM = 85.0
 """One column of a two-column paper (ACM's is 84.7 mm)."""
 
 ROW_MM = 25.0
-ABSENT_ROW_MM = 9.0
+ABSENT_ROW_MM = 6.0
 LETTER_MM = 1.5
 """What a letter of a label takes along its line at 7 points."""
 
@@ -111,7 +125,7 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
     longest = max((len(label) for panel in chart.panels() for label in labels(panel)), default=4)
     legend = _legend(chart, looks)
     heights = [ABSENT_ROW_MM if row.absent is not None else ROW_MM for row in chart.rows]
-    height_mm = sum(heights) + longest * LETTER_MM + 8 + (4.0 * -(-len(legend) // 3)) + (5 if chart.stamp else 0)
+    height_mm = sum(heights) + longest * LETTER_MM + 6 + (4.0 * -(-len(legend) // 3)) + (5 if chart.stamp else 0)
     figure = Figure(figsize=(COLUMN_MM * MM, height_mm * MM))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(chart.rows), len(chart.columns), height_ratios=heights)
@@ -123,13 +137,13 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
         for position, panel in enumerate(row.panels):
             axes = figure.add_subplot(grid[number, position], sharey=first)
             _panel(axes, panel, looks)
-            _edges(axes, panel, is_last=_is_last(chart, number, position))
+            _x_axis(axes, panel, is_last=_is_last(chart, number, position))
             if first is None:
                 first = axes
                 axes.set_ylabel(row.y_title)
             else:
                 axes.tick_params(labelleft=False)
-        _limits(first, row.panels)
+        _limits(first, row)
     _headings(figure, chart)
     if legend:
         figure.legend(handles=legend, loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.0)
@@ -181,13 +195,27 @@ def _say(axes: Axes, reason: str, width: int) -> None:
     axes.xaxis.set_major_locator(NullLocator())
 
 
-def _edges(axes: Axes, panel: Panel, *, is_last: bool) -> None:
-    """The x axis: categories upright below the last panel of a column, or a scale below each."""
-    if names := labels(panel):
-        axes.set_xlim(-0.6, len(names) - 0.4)
-        axes.xaxis.set_major_locator(FixedLocator(list(range(len(names)))))
-        axes.xaxis.set_major_formatter(FixedFormatter(list(names)))
-        axes.tick_params(axis="x", labelrotation=90, length=0, labelbottom=is_last)
+def _x_axis(axes: Axes, panel: Panel, *, is_last: bool) -> None:
+    """Its ticks and titles; those that the panel below has too are left to it."""
+    match panel:
+        case Dots() | Stacks():
+            names = labels(panel)
+            axes.set_xlim(-0.6, len(names) - 0.4)
+            _ticks(axes, [(float(position), name) for position, name in enumerate(names)])
+            axes.tick_params(axis="x", length=0)
+        case Lines(ticks=ticks) if ticks:
+            _ticks(axes, ticks)
+        case Lines() | Scatter():
+            axes.xaxis.set_major_locator(MaxNLocator(3))
+    if isinstance(panel, Lines | Scatter) and is_last:
+        axes.set_xlabel(panel.x_title)
+    axes.tick_params(axis="x", labelbottom=is_last)
+
+
+def _ticks(axes: Axes, ticks: Sequence[tuple[float, str]]) -> None:
+    axes.xaxis.set_major_locator(FixedLocator([place for place, _ in ticks]))
+    axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in ticks]))
+    axes.tick_params(axis="x", labelrotation=90)
 
 
 def _dots(axes: Axes, panel: Dots, looks: dict[str, Look]) -> None:
@@ -196,12 +224,12 @@ def _dots(axes: Axes, panel: Dots, looks: dict[str, Look]) -> None:
         look = looks[mark.setup]
         if len(mark.trials) > 1:
             axes.plot(
-                [position + 0.3] * len(mark.trials), mark.trials, ".", ms=1.8, mew=0, color=look.colour, alpha=0.75
+                [position + 0.3] * len(mark.trials), mark.trials, ".", ms=2.4, mew=0, color=look.colour, alpha=0.8
             )
         _mark(axes, mark, float(position), look)
     names = labels(panel)
     for label, value in panel.paper:
-        axes.plot(names.index(label) - 0.32, value, "d", ms=3.6, mfc="none", mec=INK, mew=0.6)
+        axes.plot(names.index(label) - 0.32, value, "d", ms=3.6, mfc="none", mec=INK, mew=0.6, clip_on=False)
 
 
 def _band(axes: Axes, band: Band | None) -> None:
@@ -209,12 +237,7 @@ def _band(axes: Axes, band: Band | None) -> None:
         return
     if band.sd is not None:
         axes.axhspan(band.mean - band.sd, band.mean + band.sd, color=BAND, lw=0, zorder=0.5)
-    axes.axhline(band.mean, color=looks_like_vanilla(), lw=0.6, zorder=0.6)
-
-
-def looks_like_vanilla() -> str:
-    """The colour of vanilla's mean."""
-    return "#6e98ba"
+    axes.axhline(band.mean, color=BAND_MEAN, lw=0.6, zorder=0.6)
 
 
 def _mark(axes: Axes, mark: Mark, x: float, look: Look) -> None:
@@ -251,22 +274,33 @@ def _stacks(axes: Axes, panel: Stacks, looks: dict[str, Look]) -> None:
                 linewidth=0.4,
             )
             bottom += part.value
+        if panel.top is not None:
+            _value(axes, position, bar.parts[0].value, panel.top)
     names = labels(panel)
     for label, value in panel.paper:
-        axes.plot(names.index(label), value, "d", ms=3.6, mfc="white", mec=INK, mew=0.6)
+        axes.plot(names.index(label) - 0.24, value, "d", ms=3.6, mfc="white", mec=INK, mew=0.6, clip_on=False, zorder=5)
+
+
+def _value(axes: Axes, position: float, value: float, top: float) -> None:
+    """Write a share into its bar: at the top of what it says, or above it where that is too low."""
+    inside = value > 0.4 * top
+    paper = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.9}
+    axes.annotate(
+        columns.share(value),
+        (position, value),
+        xytext=(0, -3 if inside else 3),
+        textcoords="offset points",
+        rotation=90,
+        ha="center",
+        va="top" if inside else "bottom",
+        bbox=paper if inside else None,
+    )
 
 
 def _lines(axes: Axes, panel: Lines, looks: dict[str, Look]) -> None:
     for line in panel.lines:
         look = looks[line.setup]
         axes.plot(line.x, line.y, color=look.colour, ls=DASHES[look.dash], lw=1.1, label=line.label)
-    axes.set_xlabel(panel.x_title)
-    if panel.ticks:
-        axes.xaxis.set_major_locator(FixedLocator([at for at, _ in panel.ticks]))
-        axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in panel.ticks]))
-        axes.tick_params(axis="x", labelrotation=90)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def _scatter(axes: Axes, panel: Scatter, looks: dict[str, Look]) -> None:
@@ -274,21 +308,24 @@ def _scatter(axes: Axes, panel: Scatter, looks: dict[str, Look]) -> None:
         axes.plot(*zip(*panel.front, strict=True), color=QUIET, lw=0.8, ls=DASHES["dash"], zorder=1)
     for mark in panel.marks:
         _mark(axes, mark, mark.x or 0.0, looks[mark.setup])
-    axes.set_xlabel(panel.x_title)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.margins(0.12)
 
 
-def _limits(axes: Axes | None, panels: Sequence[Panel]) -> None:
+def _limits(axes: Axes | None, row: PanelRow) -> None:
     """The y axis of a row: from zero, unless that would press what differs into a corner."""
     if axes is None:
         return
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    tops = {panel.top for panel in panels if isinstance(panel, Stacks)} - {None}
-    if tops:
-        axes.set_ylim(0, max(top for top in tops if top is not None))
+    if row.log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         return
-    if any(isinstance(panel, Scatter) for panel in panels):
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    tops = [panel.top for panel in row.panels if isinstance(panel, Stacks) and panel.top is not None]
+    if tops:
+        axes.set_ylim(0, max(tops))
+        return
+    if any(isinstance(panel, Scatter) for panel in row.panels):
         return
     low, high = axes.get_ylim()
     if low > 0.5 * high:
@@ -315,7 +352,7 @@ def _legend(chart: Chart, looks: dict[str, Look]) -> list[Line2D | Patch]:
     return list(found.values())
 
 
-def _parts(parts: Sequence[Any]) -> dict[str, Line2D | Patch]:
+def _parts(parts: Sequence[Part]) -> dict[str, Line2D | Patch]:
     """The parts of stacked bars, in greys, as each setup has its own colour."""
     shades = ("#57606a", "#9aa2ab", "#c4cad0")
     return {

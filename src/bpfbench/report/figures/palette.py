@@ -20,6 +20,7 @@ QUIET = "#57606a"
 GRID = "#d8dee4"
 BAND = "#cfe3f3"
 """Vanilla's mean and SD, light blue as in the paper."""
+BAND_MEAN = "#6e98ba"
 LOST = "#e8eaed"
 """What was lost: the same for every setup, so that what was saved stands out."""
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fidelity against overhead, with the Pareto front: the setups that nothing beats in both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.summary import Group, Row
+from bpfbench.model import Tool
+from bpfbench.report import wording
+from bpfbench.report.figures.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter
+from bpfbench.report.figures.sections import Section
+
+TITLE = "Fidelity against overhead"
+
+
+def tradeoff(section: Section) -> Chart | None:
+    """Make the figure; None where no tool has a ring that could lose events."""
+    groups = [group for group in section.groups if group.tool is not Tool.SYSCOUNT]
+    if not groups:
+        return None
+    what = (
+        f"{TITLE}: up and to the left is better. Bars: ± SD. Dashed: the Pareto front, the setups that no other beats"
+        " in both; what is apart by less than its bars is not told apart."
+    )
+    columns = tuple(group.tool.value for group in groups)
+    row = PanelRow("events saved", "%", tuple(_panel(group) for group in groups))
+    return Chart(f"tradeoff-{section.key}", TITLE, section.caption(what), columns, (row,), section.stamp)
+
+
+def _panel(group: Group) -> Panel:
+    marks = tuple(mark for row in group.rows if (mark := _mark(group, row)))
+    if not marks:
+        return Absent("no pair with vanilla")
+    return Scatter(marks, "runtime over vanilla (%)", front((mark.x or 0.0, mark.y) for mark in marks))
+
+
+def _mark(group: Group, row: Row) -> Mark | None:
+    saved, compared = row.estimates.get(metrics.SAVED_PERCENT), row.comparisons.get(metrics.RUNTIME)
+    if saved is None or compared is None or compared.difference_percent is None:
+        return None
+    over = compared.difference_percent
+    return Mark(
+        label=wording.row_name(row, group),
+        setup=row.setup,
+        y=saved.mean,
+        spread=None if saved.sd is None else (saved.mean - saved.sd, saved.mean + saved.sd),
+        x=over.mean,
+        x_spread=None if over.sd is None else (over.mean - over.sd, over.mean + over.sd),
+        hover=f"n = {over.n}",
+    )
+
+
+def front(points: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """The points that no other beats: none has less x and as much y, or as little x and more y. In the order of x."""
+    found: list[tuple[float, float]] = []
+    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not found or y > found[-1][1]:
+            found.append((x, y))
+    return tuple(found)
