@@ -1,40 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records -> the tidy table: one row per trial and metric, in long form, as a polars frame, Parquet or CSV.
 
-Every trial has a row for every metric of metrics.py; `value` is null where the trial does not have it. Trials that failed
-or are invalid keep their rows, told by `status`: whoever averages takes `counted(table)`.
+Every trial has a row for every metric of metrics.py; `value` is null where the trial does not have it. Trials that
+failed or are invalid keep their rows, told by `status`: whoever averages takes `counted(table)`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from bpfbench.analysis.metrics import METRICS
-from bpfbench.model import Environment, Record, Status
+from bpfbench.model import VANILLA, Environment, Record, Status, Variant
 from bpfbench.store import Run
 
-CELL = (
-    "kernel",
-    "emulated",
-    "workload",
-    "processes",
-    "bytes_per_process",
-    "tool",
-    "setup",
-    "attach",
-    "format",
-    "ringbuf_bytes",
-    "poll_ms",
-    "payload_bytes",
-    "variant",
-)
-"""What trials share that repeat each other. The host is not in it: pairs are made within a host, and pooled."""
 
-GROUP = CELL[:6]
-"""What cells share that are compared with the same vanilla."""
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What trials share that repeat each other: one setup in one configuration under one workload.
+
+    The fields are columns of the table. The host is not among them: pairs are made within a host, and pooled.
+    """
+
+    kernel: str | None
+    emulated: bool
+    workload: str
+    processes: int
+    bytes_per_process: int
+    tool: str
+    setup: str
+    attach: str | None = None
+    format: str | None = None
+    ringbuf_bytes: int | None = None
+    poll_ms: int | None = None
+    payload_bytes: int | None = None
+    variant: str | None = None
+
+    @property
+    def is_vanilla(self) -> bool:
+        """True for the cell that the others are compared with."""
+        return self.setup == VANILLA
+
+    @property
+    def vanilla(self) -> Cell:
+        """The cell it is compared with."""
+        return Cell(
+            self.kernel, self.emulated, self.workload, self.processes, self.bytes_per_process, self.tool, VANILLA
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """True for vanilla and for tracers that do all of their work."""
+        return self.variant in (None, Variant.FULL)
+
+
+CELL = tuple(field.name for field in dataclasses.fields(Cell))
+"""The columns of a cell."""
+
+GROUP = CELL[: CELL.index("setup")]
+"""The columns that cells share which are compared with the same vanilla."""
 
 SCHEMA: dict[str, pl.DataType] = {
     "run": pl.String(),
@@ -85,7 +113,7 @@ def tidy(run_id: str, records: Iterable[Record]) -> pl.DataFrame:
     )
     units = pl.DataFrame({"metric": [metric.key for metric in METRICS], "unit": [metric.unit for metric in METRICS]})
     long = (
-        pl.concat([trials, values], how="horizontal")
+        trials.hstack(values)
         .with_row_index("row")
         .unpivot(index=["row", *SCHEMA], variable_name="metric", value_name="value")
         .sort("row", maintain_order=True)
