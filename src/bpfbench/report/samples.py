@@ -49,12 +49,12 @@ def read(path: Path) -> Samples | None:
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: {error}") from error
     try:
-        return _samples([row for row in rows if row["what"] == "system"], rows)
+        return _samples([row for row in rows if row["what"] == "system"])
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: not samples of a trial: {error}", "the file was edited or cut short") from error
 
 
-def _samples(system: Rows, rows: Rows) -> Samples:
+def _samples(system: Rows) -> Samples:
     if len(system) < 2:
         return Samples(None, None, None)
     begin_s = float(system[0]["monotonic_s"])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a figure shows, apart from how it is drawn: a grid of panels, one column per tool and one row per quantity.
 
-Builders make charts out of records and statistics; drawn.py (matplotlib) and interactive.py (Plotly) draw the same chart,
-so that print and screen cannot disagree.
+Builders make charts out of records and statistics; drawn.py (matplotlib) and interactive.py (Plotly) draw the same
+chart, so that print and screen cannot disagree.
 """
 
 from __future__ import annotations

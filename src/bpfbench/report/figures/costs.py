@@ -34,8 +34,8 @@ def split(section: Section) -> Chart:
     """The tracer's CPU time while fio ran, by where it was spent."""
     panels = tuple(_split_panel(group) for group in section.groups)
     what = (
-        f"{SPLIT} while fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task they"
-        " trace and are not in it."
+        f"{SPLIT} while fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
+        " they trace and are not in it."
     )
     columns = tuple(group.tool.value for group in section.groups)
     row = PanelRow("tracer CPU", "% of one", panels)
@@ -66,8 +66,8 @@ def layers(section: Section) -> Chart | None:
         PanelRow("BPF programs", "ns/event", tuple(_run_time(section.variants, tool) for tool in tools)),
     )
     what = (
-        f"{LAYERS}. Top: fio's runtime over vanilla's of the same block; the ring is attached and nobody drains it (hook"
-        " only), it is drained to /dev/null, and it is drained to a file; bars: ± SD. Bottom: run time of the BPF"
+        f"{LAYERS}. Top: fio's runtime over vanilla's of the same block; the ring is attached and nobody drains it"
+        " (hook only), it is drained to /dev/null, and it is drained to a file; bars: ± SD. Bottom: run time of the BPF"
         " programs per event, by the kernel's counters, in trials of their own."
     )
     return Chart(f"layers-{section.key}", LAYERS, section.caption(what), tuple(tools), rows, section.stamp)

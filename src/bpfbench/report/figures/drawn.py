@@ -47,7 +47,7 @@ ABSENT_ROW_MM = 6.0
 LETTER_MM = 1.5
 """What a letter of a label takes along its line at 7 points."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {  # typed by matplotlib as a Literal of all its keys
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
     "font.size": 7.0,
@@ -66,6 +66,7 @@ STYLE: dict[str, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.4,
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 7.0,
@@ -241,7 +242,7 @@ def _band(axes: Axes, band: Band | None) -> None:
 
 
 def _mark(axes: Axes, mark: Mark, x: float, look: Look) -> None:
-    style = {"ecolor": INK, "elinewidth": 0.7, "capsize": 1.4, "capthick": 0.7}
+    style: dict[str, Any] = {"ecolor": INK, "elinewidth": 0.7, "capsize": 1.4, "capthick": 0.7}
     y_error = None if mark.spread is None else [[mark.y - mark.spread[0]], [mark.spread[1] - mark.y]]
     x_error = None if mark.x_spread is None else [[x - mark.x_spread[0]], [mark.x_spread[1] - x]]
     axes.errorbar(
@@ -286,7 +287,7 @@ def _value(axes: Axes, position: float, value: float, top: float) -> None:
     inside = value > 0.4 * top
     paper = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.9}
     axes.annotate(
-        columns.share(value),
+        f"{value:.1f}" if 1 <= value < 99.95 else columns.share(value).removesuffix(".00"),
         (position, value),
         xytext=(0, -3 if inside else 3),
         textcoords="offset points",
@@ -345,7 +346,13 @@ def _legend(chart: Chart, looks: dict[str, Look]) -> list[Line2D | Patch]:
             case Scatter(marks=marks):
                 for mark in marks:
                     look = looks[mark.setup]
-                    style = {"marker": look.marker, "mfc": look.colour, "mec": INK, "mew": 0.5, "ms": 4.0}
+                    style: dict[str, Any] = {
+                        "marker": look.marker,
+                        "mfc": look.colour,
+                        "mec": INK,
+                        "mew": 0.5,
+                        "ms": 4.0,
+                    }
                     found[mark.label] = Line2D([], [], ls="", label=mark.label, **style)
             case Stacks(bars=bars):
                 found |= _parts(bars[0].parts if bars else ())

@@ -15,6 +15,7 @@ from bpfbench.report.figures.chart import (
     Absent,
     Chart,
     Dots,
+    Line,
     Lines,
     Mark,
     Panel,
@@ -198,37 +199,38 @@ def _traces(panel: Panel, looks: dict[str, Look]) -> Iterator[Trace]:
         case Dots(marks=marks, paper=paper):
             for mark in marks:
                 yield from _dot(mark, looks[mark.setup])
-            if paper:
-                yield _paper(paper)
+            yield from _paper(paper)
         case Stacks(bars=bars, paper=paper):
             for bar in bars:
                 yield from _stack(bar, looks[bar.setup])
-            if paper:
-                yield _paper(paper)
+            yield from _paper(paper)
         case Lines(lines=lines):
             for line in lines:
-                look = looks[line.setup]
-                style = {"color": look.colour, "dash": look.dash, "width": 2}
-                places = {"x": [_round(x) for x in line.x], "y": [_round(y) for y in line.y]}
-                yield {**_named(line.label), **places, "mode": "lines", "line": style, "hoverinfo": "y+name"}
-        case Scatter(marks=marks, front=front):
-            if len(front) > 1:
-                x, y = zip(*front, strict=True)
-                style = {"color": QUIET, "dash": "dash", "width": 1.2}
-                yield {
-                    **_named("Pareto front"),
-                    "x": [*x],
-                    "y": [*y],
-                    "mode": "lines",
-                    "line": style,
-                    "hoverinfo": "skip",
-                }
-            for mark in marks:
-                yield {
-                    **_point(mark, looks[mark.setup]),
-                    "x": [_round(mark.x or 0.0)],
-                    "error_x": _error(mark.x, mark.x_spread),
-                }
+                yield _line(line, looks[line.setup])
+        case Scatter():
+            yield from _scatter(panel, looks)
+
+
+def _line(line: Line, look: Look) -> Trace:
+    return {
+        **_named(line.label),
+        "x": [_round(x) for x in line.x],
+        "y": [_round(y) for y in line.y],
+        "mode": "lines",
+        "line": {"color": look.colour, "dash": look.dash, "width": 2},
+        "hoverinfo": "y+name",
+    }
+
+
+def _scatter(panel: Scatter, looks: dict[str, Look]) -> Iterator[Trace]:
+    if len(panel.front) > 1:
+        x, y = zip(*panel.front, strict=True)
+        style = {"color": QUIET, "dash": "dash", "width": 1.2}
+        front = {**_named("Pareto front"), "mode": "lines", "line": style, "hoverinfo": "skip"}
+        yield {**front, "x": [_round(value) for value in x], "y": [_round(value) for value in y]}
+    for mark in panel.marks:
+        place = {"x": [_round(mark.x or 0.0)], "error_x": _error(mark.x, mark.x_spread)}
+        yield {**_point(mark, looks[mark.setup]), **place}
 
 
 def _dot(mark: Mark, look: Look) -> Iterator[Trace]:
@@ -277,10 +279,12 @@ def _stack(bar: Stack, look: Look) -> Iterator[Trace]:
         }
 
 
-def _paper(values: Sequence[tuple[str, float]]) -> Trace:
-    x, y = zip(*values, strict=True)
-    marker = {"symbol": "diamond-tall-open", "size": 11, "color": INK, "line": {"width": 1.4}}
-    return {**_named("the paper"), "x": [*x], "y": [_round(value) for value in y], "mode": "markers", "marker": marker}
+def _paper(values: Sequence[tuple[str, float]]) -> Iterator[Trace]:
+    if values:
+        x, y = zip(*values, strict=True)
+        marker = {"symbol": "diamond-tall-open", "size": 11, "color": INK, "line": {"width": 1.4}}
+        shown = {"x": [*x], "y": [_round(value) for value in y], "mode": "markers", "marker": marker}
+        yield {**_named("the paper"), **shown}
 
 
 def _named(label: str) -> Trace:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One look per setup, the same in every figure of every run: colour, marker, hatch and dash.
 
-The colours are Okabe and Ito's, which people with any kind of colour blindness tell apart (Color Universal Design, 2008;
-Wong, "Points of view: Color blindness", Nature Methods 8, 441, 2011). Marker, hatch and dash say the same again, for
-print without colour.
+The colours are Okabe and Ito's, which people with any kind of colour blindness tell apart (Color Universal Design,
+2008; Wong, "Points of view: Color blindness", Nature Methods 8, 441, 2011). Marker, hatch and dash say the same again,
+for print without colour.
 """
 
 from __future__ import annotations

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
+from bpfbench.analysis.table import Cell
 from bpfbench.model import Accelerator, Attach, Record, Status, Tool, Trial, Variant, Workload
 from bpfbench.report import wording
 
@@ -25,6 +29,8 @@ class Condition:
     accelerator: Accelerator | None
     machine: str
     """What it ran on, for people; of virtual machines, the host."""
+    known_kernel: str | None
+    """The kernel as the tidy table has it: None where the records do not name it."""
 
     @property
     def emulated(self) -> bool:
@@ -58,7 +64,9 @@ class Section:
     trials: dict[RowKey, tuple[Record, ...]]
     """The ok trials behind each row."""
     variants: tuple[Record, ...]
-    """Ok trials of the other variants, with the full ones of the same setups and vanilla for comparison."""
+    """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
+    statistics: Mapping[tuple[Cell, str], Statistic]
+    """Of the whole run, by cell and metric."""
 
     @property
     def key(self) -> str:
@@ -75,6 +83,21 @@ class Section:
     def of(self, group: Group, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""
         return self.trials.get((group.tool, row.setup, row.config), ())
+
+    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
+        """What can be said of one metric of a row; None where it has no value."""
+        work, config = self.workload, row.config
+        cell = Cell(
+            self.condition.known_kernel,
+            self.condition.emulated,
+            work.name,
+            work.processes,
+            work.bytes_per_process,
+            group.tool,
+            row.setup,
+            **({} if config is None else dataclasses.asdict(config)),
+        )
+        return self.statistics.get((cell, metric.key))
 
     def caption(self, what: str) -> str:
         """Complete a caption: workload, machine, kernel, hook, n, emulated."""
@@ -99,27 +122,34 @@ class Section:
 
 
 def sections(
-    records: Sequence[Record], machine: str, kernel: str, setup_order: Sequence[str], workload_order: Sequence[str]
+    records: Sequence[Record],
+    analysis: Analysis,
+    machine: str,
+    kernel: str,
+    setup_order: Sequence[str],
+    workload_order: Sequence[str],
 ) -> tuple[Section, ...]:
     """Partition a run into what may be drawn side by side.
 
     Args:
         records: of the run.
+        analysis: of the same.
         machine: what it ran on, in words.
         kernel: the run's, for records that do not name theirs.
         setup_order: names in the order wanted; vanilla is first in any case.
         workload_order: the same for workloads.
     """
-    found: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
+    trials: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
     shared: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
     for record in records:
         condition = _condition(record, machine, kernel)
-        place = shared if record.trial.is_vanilla else found
+        place = shared if record.trial.is_vanilla else trials
         place[condition, record.trial.workload].append(record)
+    statistics = {(found.cell, found.metric): found for found in analysis.statistics}
     for (condition, workload), vanilla in shared.items():
-        same = [key for key in found if key[1] == workload and replace(key[0], attach=None) == condition]
+        same = [key for key in trials if key[1] == workload and replace(key[0], attach=None) == condition]
         for key in same or [(condition, workload)]:
-            found[key] += vanilla
+            trials[key] += vanilla
 
     def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
         condition, workload = item
@@ -127,18 +157,20 @@ def sections(
         return (condition.key, rank, workload.name, workload.processes, workload.bytes_per_process)
 
     return tuple(
-        _section(condition, workload, found[condition, workload], setup_order, workload_order)
-        for condition, workload in sorted(found, key=position)
+        _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)
+        for condition, workload in sorted(trials, key=position)
     )
 
 
 def _condition(record: Record, machine: str, kernel: str) -> Condition:
     config, environment = record.trial.config, record.environment
+    known = environment.kernel if environment else record.trial.kernel
     return Condition(
-        kernel=environment.kernel if environment else record.trial.kernel or kernel,
+        kernel=known or kernel,
         attach=config.attach if config else None,
         accelerator=environment.accelerator if environment else None,
         machine=machine,
+        known_kernel=known,
     )
 
 
@@ -146,6 +178,7 @@ def _section(
     condition: Condition,
     workload: Workload,
     records: Sequence[Record],
+    statistics: Mapping[tuple[Cell, str], Statistic],
     setup_order: Sequence[str],
     workload_order: Sequence[str],
 ) -> Section:
@@ -159,6 +192,7 @@ def _section(
         groups=summarise(full, setup_order, workload_order).groups,
         trials={key: tuple(value) for key, value in trials.items()},
         variants=tuple(_ok(records)) if len(full) < len(records) else (),
+        statistics=statistics,
     )
 
 

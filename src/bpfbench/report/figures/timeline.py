@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group
-from bpfbench.model import Record
+from bpfbench.model import Record, Tool
 from bpfbench.report import wording
 from bpfbench.report.columns import MIB
 from bpfbench.report.figures.chart import Absent, Chart, Line, Lines, Panel, PanelRow
@@ -60,7 +60,7 @@ def timeline(section: Section, sampled: Sampled) -> Chart:
 
 
 def _panel(
-    section: Section, group: Group, quantity: _Quantity, samples: dict[tuple[object, str], tuple[str, Samples | None]]
+    section: Section, group: Group, quantity: _Quantity, samples: dict[tuple[Tool, str], tuple[str, Samples | None]]
 ) -> Panel:
     lines = []
     for (tool, label), (setup, found) in samples.items():

@@ -21,35 +21,42 @@ def tradeoff(section: Section) -> Chart | None:
     if not groups:
         return None
     what = (
-        f"{TITLE}: up and to the left is better. Bars: ± SD. Dashed: the Pareto front, the setups that no other beats"
+        f"{TITLE}: up and to the left is better. Bars: 95 % interval of the paired ratio, and ± SD"
+        " of the events saved. Dashed: the Pareto front, the setups that no other beats"
         " in both; what is apart by less than its bars is not told apart."
     )
     columns = tuple(group.tool.value for group in groups)
-    row = PanelRow("events saved", "%", tuple(_panel(group) for group in groups))
+    row = PanelRow("events saved", "%", tuple(_panel(section, group) for group in groups))
     return Chart(f"tradeoff-{section.key}", TITLE, section.caption(what), columns, (row,), section.stamp)
 
 
-def _panel(group: Group) -> Panel:
-    marks = tuple(mark for row in group.rows if (mark := _mark(group, row)))
+def _panel(section: Section, group: Group) -> Panel:
+    marks = tuple(mark for row in group.rows if (mark := _mark(section, group, row)))
     if not marks:
         return Absent("no pair with vanilla")
     return Scatter(marks, "runtime over vanilla (%)", front((mark.x or 0.0, mark.y) for mark in marks))
 
 
-def _mark(group: Group, row: Row) -> Mark | None:
-    saved, compared = row.estimates.get(metrics.SAVED_PERCENT), row.comparisons.get(metrics.RUNTIME)
-    if saved is None or compared is None or compared.difference_percent is None:
+def _mark(section: Section, group: Group, row: Row) -> Mark | None:
+    saved = section.statistic(group, row, metrics.SAVED_PERCENT)
+    runtime = section.statistic(group, row, metrics.RUNTIME)
+    if saved is None or runtime is None or runtime.paired is None:
         return None
-    over = compared.difference_percent
+    interval, sd, mean = runtime.paired.interval, saved.spread.sd, saved.spread.mean
     return Mark(
         label=wording.row_name(row, group),
         setup=row.setup,
-        y=saved.mean,
-        spread=None if saved.sd is None else (saved.mean - saved.sd, saved.mean + saved.sd),
-        x=over.mean,
-        x_spread=None if over.sd is None else (over.mean - over.sd, over.mean + over.sd),
-        hover=f"n = {over.n}",
+        y=mean,
+        spread=None if sd is None else (mean - sd, mean + sd),
+        x=percent(runtime.paired.ratio),
+        x_spread=None if interval is None else (percent(interval.low), percent(interval.high)),
+        hover=f"n = {runtime.paired.n}",
     )
+
+
+def percent(ratio: float) -> float:
+    """A ratio as a change in per cent."""
+    return 100 * (ratio - 1)
 
 
 def front(points: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
