@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -97,20 +98,28 @@ FORMATS = ("svg", "pdf", "png")
 PNG_DPI = 300.0
 
 
-def draw(chart: Chart, looks: dict[str, Look], formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A drawn chart."""
+
+    files: dict[str, bytes]
+    """By format. The same chart gives the same bytes."""
+    width_mm: float
+    height_mm: float
+
+
+def draw(chart: Chart, looks: dict[str, Look], formats: Sequence[str] = FORMATS) -> Drawing:
     """Draw a chart.
 
     Args:
         chart: not empty.
         looks: of every setup it shows.
         formats: of svg, pdf and png.
-
-    Returns:
-        The files' contents by format. The same chart gives the same bytes.
     """
     with matplotlib.rc_context(STYLE):
         figure = _figure(chart, looks)
-        return {form: _saved(figure, form) for form in formats}
+        width, height = figure.get_size_inches()
+        return Drawing({form: _saved(figure, form) for form in formats}, float(width / MM), float(height / MM))
 
 
 def _saved(figure: Figure, form: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.needs import Choice, Contender, Contest
-from bpfbench.analysis.statistics import Analysis, Statistic
+from bpfbench.analysis.statistics import Statistic
 from bpfbench.report.columns import MIB, share
 from bpfbench.report.tables import DASH, Cell, Table, percent
 
@@ -24,10 +24,10 @@ _UNITS: dict[Metric, tuple[str, float, str]] = {
 """How values are written: unit, scale, format."""
 
 
-def answer(found: Sequence[Choice], analysis: Analysis) -> Table:
+def answer(found: Sequence[Choice]) -> Table:
     """The table that the report opens on."""
     rows = tuple(
-        (Cell(choice.need.title), _choose(choice), _gets(choice, analysis), Cell(_sure(choice, analysis)))
+        (Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice)))
         for choice in found
     )
     return Table(
@@ -65,15 +65,15 @@ def _listed(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
-def _gets(choice: Choice, analysis: Analysis) -> Cell:
+def _gets(choice: Choice) -> Cell:
     winners = set(choice.places) if choice.undecided else set(choice.winners)
     own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
     others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
-    beside = f"the others {_span(choice.need.metric, others, analysis)}" if others else ""
-    return Cell(_span(choice.need.metric, own, analysis), beside)
+    beside = f"the others {_span(choice.need.metric, others)}" if others else ""
+    return Cell(_span(choice.need.metric, own), beside)
 
 
-def _span(metric: Metric, contenders: Sequence[Contender], analysis: Analysis) -> str:
+def _span(metric: Metric, contenders: Sequence[Contender]) -> str:
     """From the best to the worst mean over all cases."""
     if metric is metrics.RUNTIME:
         ratios = sorted(c.statistic.paired.ratio for c in contenders if c.statistic.paired)
@@ -91,7 +91,7 @@ def _from_to(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _sure(choice: Choice, analysis: Analysis) -> str:
+def _sure(choice: Choice) -> str:
     pairs = sorted({c.pairs for contest in choice.contests for c in contest.contenders[1:]})
     if not pairs:
         return "one setup: nothing to compare it with"
