@@ -179,14 +179,30 @@ def sum_up(meter: Meter, samples: Sequence[EnergySample], idle: Span, load: Span
         return None, "; ".join(reasons)
     if not any(load[0] <= sample.monotonic_s <= load[1] for sample in samples):
         return None, SHORT
-    domains = []
+    found = series_of(meter, samples, reasons)
+    domains = tuple(_domain(name, consumption, idle, load) for name, consumption in found.items())
+    energy = Energy(meter.source, load[1] - load[0], domains) if domains else None
+    return energy, "; ".join(reasons) or None
+
+
+def series_of(
+    meter: Meter, samples: Sequence[EnergySample], reasons: list[str] | None = None
+) -> dict[str, tuple[Consumed, ...]]:
+    """Return what each domain has consumed since the first sample, of those of which it is known.
+
+    Args:
+        meter: whose samples they are.
+        samples: in the order they were taken.
+        reasons: why it is not known of others is added here.
+    """
+    found = {}
     for index, counter in enumerate(meter.counters):
         try:
-            domains.append(_domain(counter.domain, consumed(samples, index, counter), idle, load))
+            found[counter.domain] = consumed(samples, index, counter)
         except ValueError as error:
-            reasons.append(f"{counter.domain}: {error}")
-    energy = Energy(meter.source, load[1] - load[0], tuple(domains)) if domains else None
-    return energy, "; ".join(reasons) or None
+            if reasons is not None:
+                reasons.append(f"{counter.domain}: {error}")
+    return found
 
 
 def _domain(name: str, consumption: Sequence[Consumed], idle: Span, load: Span) -> EnergyDomain:
