@@ -143,8 +143,9 @@ def remove(group: Path) -> None:
     for path in (*(group / role for role in ROLES), group):
         with contextlib.suppress(OSError):
             path.rmdir()
-    for controller in group.name.split("+")[1:]:
-        _switch(group.parent, f"-{controller}")
+    if not group.exists():
+        for controller in group.name.split("+")[1:]:
+            _switch(group.parent, f"-{controller}")
 
 
 def parse_keyed(text: str) -> dict[str, int]:
