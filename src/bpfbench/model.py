@@ -230,6 +230,8 @@ class TrialSpec:
     data_dir: str
     output_dir: str
     record_dir: str
+    accelerator: Accelerator | None = None
+    """Of the virtual machine that the trial runs in, which cannot tell itself."""
 
 
 @dataclass(frozen=True, slots=True)
