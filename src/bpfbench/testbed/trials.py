@@ -74,7 +74,7 @@ class Job:
 
 
 class Testbed(abc.ABC):
-    """Runs trials in an image. Use as a context manager.
+    """Runs trials in an image. Use as a context manager: on leaving, nothing of it is running.
 
     Args:
         setups: those with a command of their own; all others are the image's.
@@ -93,6 +93,9 @@ class Testbed(abc.ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of what is running."""
 
     @abc.abstractmethod

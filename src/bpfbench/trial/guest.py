@@ -27,7 +27,6 @@ import platform
 import select
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +45,7 @@ STDERR_BYTES = 64 * 1024
 """The most of a command's stderr that is sent: its end."""
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The controller is not there any more, or does not make sense."""
 
 
@@ -65,43 +64,43 @@ class Port:
         """Send one line.
 
         Raises:
-            Gone: nobody listens.
+            GoneError: nobody listens.
         """
         data = memoryview(json.dumps(event).encode() + b"\n")
         try:
             while data:
                 data = data[os.write(self.fd, data) :]
         except OSError as error:
-            raise Gone from error
+            raise GoneError from error
 
     def ask(self) -> dict[str, Any]:
         """Wait for the next line.
 
         Raises:
-            Gone: there is none, or it is no order.
+            GoneError: there is none, or it is no order.
         """
         while b"\n" not in self._rest:
             try:
                 data = os.read(self.fd, 65536)
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
             if not data:
-                raise Gone
+                raise GoneError
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
         try:
             order = json.loads(line)
         except ValueError as error:
-            raise Gone from error
+            raise GoneError from error
         if not isinstance(order, dict):
-            raise Gone
+            raise GoneError
         return order
 
 
 def serve(port: Port) -> None:
     """Do what the controller says until it says power-off, or nothing any more."""
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    with contextlib.suppress(Gone):
+    with contextlib.suppress(GoneError):
         port.tell(event="hello", boot_id=boot_id, kernel=platform.release())
         while (order := port.ask()).get("do") == "run":
             _run(port, order)
@@ -129,7 +128,7 @@ def _stream(port: Port, argv: tuple[str, ...], stdin: IO[bytes], errors: IO[byte
     """Run a command to its end, sending its lines as they come.
 
     Raises:
-        Gone: the controller said something meanwhile, or went away; the command has been killed.
+        GoneError: the controller said something meanwhile, or went away; the command has been killed.
     """
     with subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=errors) as process:
         if process.stdout is None:
@@ -141,14 +140,14 @@ def _stream(port: Port, argv: tuple[str, ...], stdin: IO[bytes], errors: IO[byte
         try:
             while True:
                 if any(ready == port.fd for ready, _ in poll.poll()):
-                    raise Gone
+                    raise GoneError
                 data = os.read(fd, 65536)
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines if data else [rest] * bool(rest):
                     port.tell(event="line", text=line.decode(errors="replace"))
                 if not data:
                     return process.wait()
-        except Gone:
+        except GoneError:
             process.kill()
             raise
 
@@ -200,4 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a virtual machine's disks are files of. All but the data disk have no name, so that nothing can leave them behind."""
+"""What a virtual machine's disks are files of. All but the data disk have no name: nothing can leave them behind."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def code(tracers: Path, brought: Mapping[str, Path], place: Path) -> IO[bytes]:
         if size > MOST_BROUGHT_BYTES:
             raise MachineError(
                 f"setup {setup}: {folder} has {size // 2**20} MiB, and all of it would go into the virtual machine",
-                f"give the executable a folder of its own, with what it needs; {MOST_BROUGHT_BYTES // 2**20} MiB at most",
+                f"give the executable a folder of its own; at most {MOST_BROUGHT_BYTES // 2**20} MiB",
             )
     file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=file, mode="w") as archive:

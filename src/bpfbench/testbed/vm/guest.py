@@ -40,8 +40,17 @@ POWER_OFF_S = 30.0
 PANIC = "Kernel panic - not syncing: "
 
 
-class LostVm(StepError):
-    """A virtual machine ended, or was ended, before its time."""
+class LostVmError(StepError):
+    """A virtual machine ended, or was ended, before its time.
+
+    Args:
+        message: why, with the last lines of its console.
+        console: what is known of it, whole.
+    """
+
+    def __init__(self, message: str, console: str = "") -> None:
+        super().__init__(message)
+        self.console = console
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Guest:
         boot_s: deadline until the agent says hello.
 
     Raises:
-        LostVm: it did not come up.
+        LostVmError: it did not come up.
         FileNotFoundError: there is no QEMU.
     """
 
@@ -86,7 +95,8 @@ class Guest:
         self._running = contextlib.ExitStack()
         self._console: collections.deque[str] = collections.deque(maxlen=CONSOLE_LINES)
         with self._running:
-            self._errors = self._running.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the rest
+            self._running.enter_context(self._errors)
             self._port, theirs = socket.socketpair()
             self._running.enter_context(self._port)
             with theirs:
@@ -118,11 +128,6 @@ class Guest:
             self.power_off()
         self.kill()
 
-    @property
-    def console(self) -> str:
-        """The last of what its kernel said."""
-        return "\n".join(self._console)
-
     def run(self, order: Order, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
         """Run a command to its end.
 
@@ -132,7 +137,7 @@ class Guest:
             timeout_s: the machine is ended after so long.
 
         Raises:
-            LostVm: the machine ended first, or was too late.
+            LostVmError: the machine ended first, or was too late.
         """
         self._tell(order.to_line())
         for event in self._events(None if timeout_s is None else time.monotonic() + timeout_s):
@@ -147,7 +152,7 @@ class Guest:
 
     def power_off(self) -> None:
         """Have it unmount its disks and end; what does not is killed by and by."""
-        with contextlib.suppress(LostVm, subprocess.TimeoutExpired):
+        with contextlib.suppress(LostVmError, subprocess.TimeoutExpired):
             self._tell({"do": "power-off"})
             self._qemu.wait(POWER_OFF_S)
 
@@ -165,7 +170,7 @@ class Guest:
         """Yield what the agent says.
 
         Raises:
-            LostVm: nothing more will come, it makes no sense, or it is late.
+            LostVmError: nothing more will come, it makes no sense, or it is late.
         """
         while True:
             while b"\n" not in self._rest:
@@ -186,7 +191,7 @@ class Guest:
                 raise self._lost(f"its agent said {line[:100]!r}") from None
             yield event
 
-    def _lost(self, reason: str = "") -> LostVm:
+    def _lost(self, reason: str = "") -> LostVmError:
         """End the machine and say why it is lost."""
         if not reason:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -194,7 +199,8 @@ class Guest:
         status = self._qemu.poll()
         self._end()
         self._errors.seek(0)
-        return LostVm(why_lost(reason, status, self._errors.read(), tuple(self._console)))
+        lines = tuple(self._console)
+        return LostVmError(why_lost(reason, status, self._errors.read(), lines), "".join(f"{line}\n" for line in lines))
 
     def _end(self) -> None:
         if self._qemu.poll() is None:
@@ -245,10 +251,10 @@ def _receive(event: dict[str, Any], places: dict[str, Path]) -> None:
     """Write a piece of a file where it belongs, and nowhere else, whatever its name.
 
     Raises:
-        LostVm: the guest names a file that it has no business with.
+        LostVmError: the guest names a file that it has no business with.
     """
     name = event["name"]
     if event["of"] not in places or name != Path(name).name or name in {"", ".", ".."}:
-        raise LostVm(f"the virtual machine sent a file {name!r} that nobody asked for")
+        raise LostVmError(f"the virtual machine sent a file {name!r} that nobody asked for")
     with (places[event["of"]] / name).open("ab") as file:
         file.write(base64.b64decode(event["data"]))

@@ -57,6 +57,7 @@ class Vm:
     memory_bytes: int
     kernel: str
     initrd: str
+    kernel_options: tuple[str, ...] = ("quiet",)
     disks: tuple[Disk, ...] = ()
     port_fd: int | None = None
     """A connected socket, inherited: the other end of the agent's port."""
@@ -65,12 +66,13 @@ class Vm:
 def argv(vm: Vm, architecture: str = platform.machine()) -> tuple[str, ...]:
     """Return the command that runs `vm`, its console on stdout."""
     arch = ARCHITECTURES[architecture]
+    # Whatever goes wrong in the guest ends QEMU: a panic is a reboot, and that an exit.
+    options = (f"console={arch.console}", "panic=-1", f"bpfbench.init={INIT}", f"bpfbench.host={vm.name}")
     # fmt: off
     words = [
         *KILLED_WITH_US,
         f"qemu-system-{architecture}",
         "-nodefaults", "-no-user-config", "-display", "none",
-        # With the kernel's panic=-1, whatever goes wrong in the guest ends QEMU.
         "-no-reboot",
         "-name", vm.name,
         "-machine", arch.machine,
@@ -80,7 +82,7 @@ def argv(vm: Vm, architecture: str = platform.machine()) -> tuple[str, ...]:
         "-m", f"{vm.memory_bytes // 2**20}M",
         "-kernel", vm.kernel,
         "-initrd", vm.initrd,
-        "-append", f"console={arch.console} quiet panic=-1 bpfbench.init={INIT} bpfbench.host={vm.name}",
+        "-append", " ".join((*options, *vm.kernel_options)),
         "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
     ]
     # fmt: on
