@@ -19,18 +19,16 @@ from typing import Any, Self
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.conformance.model import CheckSpec, Verdict
 from bpfbench.drain_model import DrainResult, DrainSpec
-from bpfbench.errors import StepError
+from bpfbench.errors import LostError, StepError
 from bpfbench.model import (
     LOCAL,
     RECORD_FORMAT,
-    VANILLA,
     Accelerator,
     Deadlines,
     Record,
     Settings,
     Setup,
     Status,
-    Tool,
     Trial,
     TrialSpec,
     Workload,
@@ -92,11 +90,11 @@ class Testbed(abc.ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close(at_once=kind is not None)
 
-    def close(self) -> None:  # noqa: B027 - most have nothing to do
-        """Let go of what is running."""
+    def close(self, *, at_once: bool = False) -> None:  # noqa: B027 - nothing to do where nothing goes on running
+        """End what is still running; `at_once`: without asking it to."""
 
     @abc.abstractmethod
     def inside(self, job: Job, on_line: Callable[[str], None]) -> Finished:
@@ -107,33 +105,35 @@ class Testbed(abc.ABC):
             on_line: called with every line of its stdout.
 
         Raises:
-            StepError: where it ran was lost.
+            LostError: the virtual machine it ran on was lost.
         """
 
     @abc.abstractmethod
     def discard_outputs(self) -> None:
         """Delete the output of trials that ended with the machine, an end that nothing of ours survives to see."""
 
-    def lay_out(self, workload: Workload, host: str, settings: Settings, progress: Progress) -> None:
-        """Write the data files of a workload on a host, unless they are there.
+    def lay_out(self, trial: Trial, settings: Settings, progress: Progress) -> None:
+        """Write the data files that a trial works on, where it runs, unless they are there.
 
         Raises:
+            LostError: the virtual machine was lost.
             StepError: they could not be written.
         """
         settings = self._patient(settings)
-        trial = Trial("layout", 0, 0, 1, VANILLA, Tool.SYSCOUNT, workload, None, host)
         job = Job(
             argv=(*RUNNER, "layout"),
             stdin=to_json(self._spec(trial, settings, "layout", None), indent=None),
             timeout_s=settings.deadlines.layout_s + SLACK_S,
-            host=host,
-            data=data_name(workload),
+            host=trial.host,
+            kernel=trial.kernel,
+            block=trial.block,
+            data=data_name(trial.workload),
         )
         reasons: list[str] = []
         finished = self._converse(job, progress, reasons)
         if finished.status != 0:
             reason = reasons[-1] if reasons else finished.last_words
-            raise StepError(f"data files {job.data} of host {host}: {reason}")
+            raise StepError(f"data files {job.data} of host {self.host_name(trial)}: {reason}")
 
     def run(
         self, trial: Trial, settings: Settings, output_limit_bytes: int | None, record_dir: Path, progress: Progress
@@ -158,17 +158,40 @@ class Testbed(abc.ABC):
             keep_output_as=f"{self._session}-{trial.id}" if settings.keep_output else None,
             record_dir=record_dir,
         )
-        started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        started_at = _now()
         reasons: list[str] = []
         try:
             finished = self._converse(job, progress, reasons)
-            (record_dir / "runner.stderr").write_text(finished.stderr, encoding="utf-8")
+        except LostError as error:
+            return self.give_up(trial, error.message, record_dir, started_at)
+        (record_dir / "runner.stderr").write_text(finished.stderr, encoding="utf-8")
+        try:
             return from_json(Record, (record_dir / "record.json").read_bytes())
-        except StepError as error:
-            reason = error.message
         except (OSError, ValueError) as error:
-            reason = f"{reasons[-1] if reasons else _end_of_runner(finished, job)} ({error})"
-        record = _failed(spec, started_at, reason, self.host_name(trial))
+            reason = reasons[-1] if reasons else _end_of_runner(finished, job)
+            return self.give_up(trial, f"{reason} ({error})", record_dir, started_at)
+
+    def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:
+        """Return the record of a trial that failed without one, just now or since `started_at`; it is in `record_dir`."""
+        record = Record(
+            format=RECORD_FORMAT,
+            trial=trial,
+            status=Status.FAILED,
+            reason=reason,
+            started_at=started_at or _now(),
+            session=self._session,
+            host=self.host_name(trial),
+            steps=(),
+            checks=(),
+            fio=None,
+            summary=None,
+            usage=None,
+            idle=None,
+            load=None,
+            monitor_cpu_s=None,
+            cpus={},
+            notes={},
+        )
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
@@ -275,29 +298,11 @@ def data_name(workload: Workload) -> str:
     return f"{workload.processes}x{workload.bytes_per_process}"
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
 def _end_of_runner(finished: Finished, job: Job) -> str:
     if finished.timed_out:
         return f"the trial was not done after {job.timeout_s:g} s"
     return f"trial runner ended with status {finished.status}: {finished.last_words}"
-
-
-def _failed(spec: TrialSpec, started_at: str, reason: str, host: str) -> Record:
-    return Record(
-        format=RECORD_FORMAT,
-        trial=spec.trial,
-        status=Status.FAILED,
-        reason=reason,
-        started_at=started_at,
-        session=spec.session,
-        host=host,
-        steps=(),
-        checks=(),
-        fio=None,
-        summary=None,
-        usage=None,
-        idle=None,
-        load=None,
-        monitor_cpu_s=None,
-        cpus={},
-        notes={},
-    )

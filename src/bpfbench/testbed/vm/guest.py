@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
-from bpfbench.errors import StepError
+from bpfbench.errors import LostError
 from bpfbench.testbed import command
 from bpfbench.testbed.command import Finished
 from bpfbench.testbed.vm import qemu
@@ -38,19 +38,6 @@ LAST_LINES = 6
 POWER_OFF_S = 30.0
 
 PANIC = "Kernel panic - not syncing: "
-
-
-class LostVmError(StepError):
-    """A virtual machine ended, or was ended, before its time.
-
-    Args:
-        message: why, with the last lines of its console.
-        console: what is known of it, whole.
-    """
-
-    def __init__(self, message: str, console: str = "") -> None:
-        super().__init__(message)
-        self.console = console
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +72,7 @@ class Guest:
         boot_s: deadline until the agent says hello.
 
     Raises:
-        LostVmError: it did not come up.
+        LostError: it did not come up.
         FileNotFoundError: there is no QEMU.
     """
 
@@ -137,7 +124,7 @@ class Guest:
             timeout_s: the machine is ended after so long.
 
         Raises:
-            LostVmError: the machine ended first, or was too late.
+            LostError: the machine ended first, or was too late.
         """
         self._tell(order.to_line())
         for event in self._events(None if timeout_s is None else time.monotonic() + timeout_s):
@@ -152,7 +139,7 @@ class Guest:
 
     def power_off(self) -> None:
         """Have it unmount its disks and end; what does not is killed by and by."""
-        with contextlib.suppress(LostVmError, subprocess.TimeoutExpired):
+        with contextlib.suppress(LostError, subprocess.TimeoutExpired):
             self._tell({"do": "power-off"})
             self._qemu.wait(POWER_OFF_S)
 
@@ -170,7 +157,7 @@ class Guest:
         """Yield what the agent says.
 
         Raises:
-            LostVmError: nothing more will come, it makes no sense, or it is late.
+            LostError: nothing more will come, it makes no sense, or it is late.
         """
         while True:
             while b"\n" not in self._rest:
@@ -191,7 +178,7 @@ class Guest:
                 raise self._lost(f"its agent said {line[:100]!r}") from None
             yield event
 
-    def _lost(self, reason: str = "") -> LostVmError:
+    def _lost(self, reason: str = "") -> LostError:
         """End the machine and say why it is lost."""
         if not reason:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -200,7 +187,7 @@ class Guest:
         self._end()
         self._errors.seek(0)
         lines = tuple(self._console)
-        return LostVmError(why_lost(reason, status, self._errors.read(), lines), "".join(f"{line}\n" for line in lines))
+        return LostError(why_lost(reason, status, self._errors.read(), lines), "".join(f"{line}\n" for line in lines))
 
     def _end(self) -> None:
         if self._qemu.poll() is None:
@@ -251,10 +238,10 @@ def _receive(event: dict[str, Any], places: dict[str, Path]) -> None:
     """Write a piece of a file where it belongs, and nowhere else, whatever its name.
 
     Raises:
-        LostVmError: the guest names a file that it has no business with.
+        LostError: the guest names a file that it has no business with.
     """
     name = event["name"]
     if event["of"] not in places or name != Path(name).name or name in {"", ".", ".."}:
-        raise LostVmError(f"the virtual machine sent a file {name!r} that nobody asked for")
+        raise LostError(f"the virtual machine sent a file {name!r} that nobody asked for")
     with (places[event["of"]] / name).open("ab") as file:
         file.write(base64.b64decode(event["data"]))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vm testbed: an image booted on a kernel of its own, in as many virtual machines as the study has hosts.
 
-One is up at a time, as they would take each other's CPU; the plan keeps the trials of a block together, so that one boot
-serves a whole block. What a trial writes is thrown away with the machine, but for the data disk of each host.
+One is up at a time, as they would take each other's CPU. The plan keeps the trials of a block together, so that one
+boot serves a whole block. What a trial writes goes with the machine, but for what is on the data disk of each host.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bpfbench.errors import LostError
 from bpfbench.model import Accelerator, Boot, Machine, Setup
 from bpfbench.testbed.command import Finished
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.trials import LOG, Job, Testbed
 from bpfbench.testbed.vm import disks
-from bpfbench.testbed.vm.guest import Guest, LostVmError, Order
+from bpfbench.testbed.vm.guest import Guest, Order
 from bpfbench.testbed.vm.qemu import Disk, Vm
 
 TCG_SLOWNESS = 12.0
@@ -68,7 +69,7 @@ class VmTestbed(Testbed):
     ) -> None:
         super().__init__(setups)
         self.image = image
-        self.accelerator = accelerator
+        self.accelerator = self._accelerator = accelerator
         self.slowness = TCG_SLOWNESS if accelerator is Accelerator.TCG else 1.0
         self._bootable = bootable
         self._machine = machine
@@ -78,17 +79,13 @@ class VmTestbed(Testbed):
         self._sizes = sizes
         self._up: _Up | None = None
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._kill()
-
-    def close(self) -> None:
-        """Power off what is up."""
-        if self._up:
+    def close(self, *, at_once: bool = False) -> None:
+        """End what is up."""
+        if self._up and not at_once:
             self._up.guest.power_off()
-        self._kill()
+        if self._up:
+            self._up.guest.kill()
+        self._up = None
 
     def inside(self, job: Job, on_line: Callable[[str], None]) -> Finished:
         """Run a command in the virtual machine it belongs to, booted if need be; one that is lost is booted anew."""
@@ -99,13 +96,10 @@ class VmTestbed(Testbed):
         order = Order(job.argv, job.stdin, job.data, job.output, keep)
         try:
             finished = self._guest(job).run(order, on_line, job.timeout_s)
-        except LostVmError as lost:
-            if job.record_dir:
-                (job.record_dir / "console.txt").write_text(lost.console)
-            self._kill()
-            raise
-        except BaseException:  # interrupted: what it says is not listened to any more
-            self._kill()
+        except BaseException as error:  # also where we are interrupted: nobody would listen to what it says
+            self.close(at_once=True)
+            if isinstance(error, LostError) and job.record_dir:
+                (job.record_dir / "console.txt").write_text(error.console)
             raise
         if self._machine.boot is Boot.TRIAL and job.block is not None:
             self.close()
@@ -151,7 +145,7 @@ class VmTestbed(Testbed):
                 attached.append(Disk("output", disks.inherited(output), writable=True, direct=True))
             vm = Vm(
                 name=host,
-                accelerator=self.accelerator,
+                accelerator=self._accelerator,
                 cpus=self._machine.cpus,
                 memory_bytes=self._machine.memory_bytes,
                 kernel=kernel.vmlinuz,
@@ -161,11 +155,6 @@ class VmTestbed(Testbed):
             guest = Guest(vm, files, BOOT_S * self.slowness)
         LOG.debug("%s is up after %.1f s, on kernel %s", host, time.monotonic() - begin_s, guest.kernel)
         return guest
-
-    def _kill(self) -> None:
-        if self._up:
-            self._up.guest.kill()
-        self._up = None
 
 
 @dataclass(slots=True)
