@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bpfbench.errors import MachineError
@@ -16,7 +16,7 @@ from bpfbench.testbed import machine
 from bpfbench.testbed.host import Headers, HostTestbed, headers_here, require
 from bpfbench.testbed.image import Bootable, Image, Progress, Sources
 from bpfbench.testbed.trials import Testbed
-from bpfbench.testbed.vm import accelerator, qemu
+from bpfbench.testbed.vm import accelerator
 from bpfbench.testbed.vm.testbed import Sizes, VmTestbed
 
 

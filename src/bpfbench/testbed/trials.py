@@ -172,7 +172,7 @@ class Testbed(abc.ABC):
             return self.give_up(trial, f"{reason} ({error})", record_dir, started_at)
 
     def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:
-        """Return the record of a trial that failed without one, just now or since `started_at`; it is in `record_dir`."""
+        """Write the record of a trial that failed without one, begun at `started_at` or just now, and return it."""
         record = Record(
             format=RECORD_FORMAT,
             trial=trial,
