@@ -92,7 +92,7 @@ def image_check(
     if ready is None:
         raise UsageError(f"image {name!r} is not built", f"bpfbench image build {name}")
     for library in image.checked_libraries():
-        image.check_sources(ready, library, source_options.sources())
+        image.check_sources(Path(ready.root), library, source_options.sources())
         stdout.print(f"{library}: ok", highlight=False)
     return 0
 
