@@ -59,6 +59,7 @@ KERNELS = {
 
 TESTBEDS = {
     "host": "an image on this machine's kernel",
+    "vm": "an image on a kernel of its own, in a virtual machine",
 }
 
 
