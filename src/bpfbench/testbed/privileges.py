@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bpfbench.errors import MachineError
 from bpfbench.testbed import command
+from bpfbench.testbed.machine import PACKAGES
 
 IDS = 65535
 """How many user and group ids must be lent: those of a Debian root, up to nobody's and nogroup's, but root's."""
@@ -47,23 +48,23 @@ def as_root(euid: int | None = None) -> tuple[str, ...]:
 
 
 def require() -> None:
-    """Refuse to go on where we could be root nowhere.
+    """Refuse to go on where images can neither be built nor entered.
 
     Raises:
-        MachineError: says why, and what to do.
+        MachineError: says what is missing, and what to do.
     """
+    for name, package in PACKAGES.items():
+        if not shutil.which(name):
+            raise MachineError(f"{name} is not installed", f"apt-get install {package}")
     if lack := missing():
         raise MachineError(f"without root, images need user namespaces: {lack.found}", lack.advice)
 
 
 def missing() -> Lack | None:
     """Return why user namespaces cannot be had; None if they can, or if we are root and need none."""
-    prefix = unshare("--mount")
     if os.geteuid() == 0:
         return None
-    if not shutil.which("unshare"):
-        return Lack("unshare is not installed", "apt-get install util-linux")
-    finished = command.run((*prefix, "--", "true"))
+    finished = command.run((*unshare("--mount"), "--", "true"))
     if finished.status == 0:
         return None
     user = pwd.getpwuid(os.getuid()).pw_name

@@ -32,7 +32,6 @@ from bpfbench.testbed.image.disks import build_disk, disk_key
 from bpfbench.testbed.image.kernels import (
     Kernel,
     build_kernel,
-    built_kernels,
     kernel_key,
     load_kernel,
     require_kernels,
@@ -40,9 +39,9 @@ from bpfbench.testbed.image.kernels import (
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.image.libraries import (
     build_libraries,
+    build_order,
     check_sources,
     checked_libraries,
-    libraries,
     library_key,
     versions,
 )
@@ -57,16 +56,17 @@ __all__ = [
     "Progress",
     "Recipe",
     "Sources",
+    "boot_layers",
     "bootable",
     "build",
     "built",
-    "built_kernels",
     "check_sources",
     "checked_libraries",
     "find",
     "image_key",
     "recipe_of",
     "remove",
+    "require_kernels",
     "root_key",
     "with_key",
 ]
@@ -117,7 +117,7 @@ class Bootable:
 def image_key(recipe: Recipe, sources: Sources) -> str:
     """Return the content address of an image."""
     root = root_key(recipe, sources)
-    return layers.digest(root.encode(), *(library_key(root, library).encode() for library in libraries()))
+    return layers.digest(root.encode(), *(library_key(root, library).encode() for library in build_order()))
 
 
 def with_key(cache: Path, key: str) -> Image | None:
@@ -208,6 +208,13 @@ def bootable(cache: Path, image: Image, names: tuple[str, ...], sources: Sources
                     with layers.aside(place) as partial:
                         build_kernel(name, Path(image.root), sources, place, partial)
     return Bootable(disk / "root.ext4", tuple(map(load_kernel, kernels)))
+
+
+def boot_layers(cache: Path, image: Image) -> tuple[Path | None, tuple[Kernel, ...]]:
+    """Return the disk, None if it is not built, and those kernels of an image that are."""
+    disk = _disk_place(cache, image) / "root.ext4"
+    kernels = (_kernel_place(cache, image, name) for name in KERNELS)
+    return disk if disk.exists() else None, tuple(load_kernel(place) for place in kernels if place.exists())
 
 
 def remove(cache: Path, image: Image) -> None:

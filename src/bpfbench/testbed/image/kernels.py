@@ -133,12 +133,6 @@ def load_kernel(place: Path) -> Kernel:
         raise ImageError(f"{path}: {error}", f"another version of bpfbench built it: delete {place}") from error
 
 
-def built_kernels(cache: Path) -> tuple[Kernel, ...]:
-    """Return every kernel in the cache, by name and release."""
-    places = (path.parent for path in (cache / "kernels").glob("*/kernel.json") if path.parent.suffix != ".partial")
-    return tuple(sorted(map(load_kernel, places), key=lambda kernel: (kernel.name, kernel.release)))
-
-
 def read_config(text: str) -> dict[str, str]:
     """Read a kernel's configuration: the options that are set, without quotes."""
     lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))

@@ -30,7 +30,7 @@ SECONDS = {"bpf-linker": 72.0, "aya": 60.0, "ebpf-go": 25.0}
 """How long building a library takes on the 2-CPU development machine, where it is more than 3 s; for progress only."""
 
 
-def libraries() -> tuple[str, ...]:
+def build_order() -> tuple[str, ...]:
     """Return the folders of tracers/ that are built, each after those it needs.
 
     Raises:
@@ -64,8 +64,8 @@ def build_libraries(cache: Path, root: Path, sources: Sources, progress: Progres
         ImageError: a library could not be built.
     """
     key = root.name.rsplit("-", 1)[1]
-    seconds = [SECONDS.get(library, 3.0) for library in libraries()]
-    for number, library in enumerate(libraries()):
+    seconds = [SECONDS.get(library, 3.0) for library in build_order()]
+    for number, library in enumerate(build_order()):
         layer = cache / "libraries" / f"{library}-{library_key(key, library)}"
         if not layer.exists():
             progress(f"building {library}", sum(seconds[:number]) / sum(seconds))
