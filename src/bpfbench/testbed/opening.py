@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bpfbench.errors import MachineError
 from bpfbench.model import Accelerator, Attach, Study
@@ -35,11 +36,16 @@ class Ground:
     """Likewise: KVM or TCG."""
 
     @property
-    def kernels(self) -> dict[str, dict[str, object]]:
-        """What a reader of results wants to know of the kernels of virtual machines, by name."""
-        kernels = self.bootable.kernels if self.bootable else ()
-        told = ("key", "release", "version", "suite", "hooks", "config")
-        return {kernel.name: {key: asdict(kernel)[key] for key in told} for kernel in kernels}
+    def facts(self) -> dict[str, Any]:
+        """What a reader of results needs to know of it, ready for JSON."""
+        facts: dict[str, Any] = {"headers_for_bcc": self.headers.origin}
+        if self.bootable is not None:
+            told = ("key", "release", "version", "suite", "hooks", "config")
+            kernels = {kernel.name: asdict(kernel) for kernel in self.bootable.kernels}
+            facts["accelerator"] = self.accelerator
+            facts["emulated"] = self.accelerator is Accelerator.TCG
+            facts["kernels"] = {name: {key: kernel[key] for key in told} for name, kernel in kernels.items()}
+        return facts
 
 
 def check(study: Study) -> None:

@@ -81,16 +81,36 @@ def overlay(backing: Path, place: Path) -> IO[bytes]:
 
 
 def scratch(size: int, place: Path) -> IO[bytes]:
-    """Make an empty disk of `size` bytes that takes no room before it is written to."""
+    """Make an empty disk that holds `size` bytes and takes no room before it is written to."""
     file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
-    file.truncate(size)
+    file.truncate(with_spare(size))
     return file
 
 
 def data_disk(data_dir: Path, host: str, size: int) -> Path:
-    """Return the disk that keeps the data files of a host, made if it is not there; the guest checks or formats it."""
-    path = data_dir / "vm" / f"{host}-{size // 2**20}MiB.raw"
+    """Return where the disk is that keeps the data files of a host, whether it is there or not."""
+    return data_dir / "vm" / f"{host}-{size // 2**20}MiB.raw"
+
+
+def make_data_disk(data_dir: Path, host: str, size: int) -> Path:
+    """Return the disk that keeps the data files of a host, there now; the guest repairs or formats it if need be.
+
+    Args:
+        data_dir: where data files are.
+        host: whose.
+        size: what it is to hold, in bytes.
+    """
+    path = data_disk(data_dir, host, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        file.truncate(size)
+        file.truncate(with_spare(size))
     return path
+
+
+SPARE_BYTES = 256 * 2**20
+"""Of every disk, for what the file system keeps for itself, besides a twentieth."""
+
+
+def with_spare(size: int) -> int:
+    """Return how large a disk must be that holds `size` bytes, in whole MiB."""
+    return -(-(size * 21 // 20 + SPARE_BYTES) // 2**20) * 2**20

@@ -115,6 +115,11 @@ class Guest:
             self.power_off()
         self.kill()
 
+    @property
+    def alive(self) -> bool:
+        """Whether QEMU is running."""
+        return self._qemu.poll() is None
+
     def run(self, order: Order, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
         """Run a command to its end.
 

@@ -28,9 +28,6 @@ TCG_SLOWNESS = 12.0
 BOOT_S = 60.0
 """Deadline for a boot, with KVM. Usual: 3 s, and 10 s to 20 s emulated."""
 
-SPARE_BYTES = 256 * 2**20
-"""Of every disk, for what the file system keeps for itself, besides a twentieth."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -112,6 +109,8 @@ class VmTestbed(Testbed):
         """Return the virtual machine that a job belongs to."""
         host = job.host or self._hosts[0]
         kernel = self._kernel(job.kernel)
+        if self._up and not self._up.guest.alive:
+            self.close(at_once=True)
         if self._up and not self._up.serves(host, kernel if job.kernel else None, job.block):
             self.close()
         if self._up is None:
@@ -137,10 +136,10 @@ class VmTestbed(Testbed):
                 Disk("code", disks.inherited(code)),
             ]
             if self._sizes.data:
-                data = disks.data_disk(self._data_dir, host, _with_spare(self._sizes.data))
+                data = disks.make_data_disk(self._data_dir, host, self._sizes.data)
                 attached.append(Disk("data", str(data), writable=True, direct=True))
             if self._sizes.output:
-                output = ours.enter_context(disks.scratch(_with_spare(self._sizes.output), self._output_dir))
+                output = ours.enter_context(disks.scratch(self._sizes.output, self._output_dir))
                 files.append(output)
                 attached.append(Disk("output", disks.inherited(output), writable=True, direct=True))
             vm = Vm(
@@ -173,8 +172,3 @@ class _Up:
             and (kernel is None or self.kernel == kernel)
             and (block is None or self.block in (None, block))
         )
-
-
-def _with_spare(size: int) -> int:
-    """Return how large a disk must be that holds `size` bytes, in whole MiB."""
-    return -(-(size * 21 // 20 + SPARE_BYTES) // 2**20) * 2**20
