@@ -232,7 +232,7 @@ class TrialSpec:
     output_dir: str
     record_dir: str
     accelerator: Accelerator | None = None
-    """Of the virtual machine this is, where bpfbench booted it."""
+    """Of the virtual machine that the trial runs in, which cannot tell itself."""
 
 
 @dataclass(frozen=True, slots=True)
