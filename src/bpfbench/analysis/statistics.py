@@ -35,7 +35,7 @@ BOOTSTRAP_LEAST = 5
 """Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
-"""From 14 pairs on, where there are more than these, the sign-flip test draws them at random."""
+"""From 14 pairs on, where there are more than these, the permutation test draws them at random."""
 SEED = 1
 """Of the resampling, so that a run's numbers are the same every time."""
 
@@ -287,7 +287,7 @@ def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
     halves = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * sds / math.sqrt(n)
     correction = 1 - 3 / (4 * (n - 1) - 1)
     flips = iter(sign_flip_p(logs[spreads]))
-    resampled = iter(_bootstrap(logs[spreads]))
+    resampled = bootstrap(logs[spreads])
     return [
         Paired(
             n=n,
@@ -307,40 +307,41 @@ def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
 
 
 def sign_flip_p(logs: Matrix) -> list[float]:
-    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios."""
-    if not len(logs):
-        return []
-    result = stats.permutation_test(
-        (logs,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        axis=1,
-        n_resamples=SIGN_FLIPS,
-        batch=max(1, 2_000_000 // logs.size),
-        rng=SEED,
-    )
-    return [float(p) for p in np.atleast_1d(result.pvalue)]
+    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios.
+
+    Exact where all flips are few enough to be gone through, else by random ones, the row itself counting as one of them
+    (Phipson and Smyth 2010).
+    """
+    n = logs.shape[1]
+    if exact := 2**n <= SIGN_FLIPS:
+        signs = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    else:
+        signs = np.random.default_rng(SEED).choice((-1.0, 1.0), (SIGN_FLIPS, n))
+    found: list[float] = []
+    for rows in _chunks(logs):
+        # Sums that differ by rounding only are equal.
+        extreme = abs(signs @ rows.T) >= abs(rows.sum(axis=1)) * (1 - 1e-12)
+        found += (extreme.mean(axis=0) if exact else (extreme.sum(axis=0) + 1) / (len(signs) + 1)).tolist()
+    return found
 
 
-def _bootstrap(logs: Matrix) -> Iterator[Interval | None]:
-    rows, n = logs.shape
-    if not rows or n < BOOTSTRAP_LEAST:
-        yield from [None] * rows
+def bootstrap(logs: Matrix) -> Iterator[Interval | None]:
+    """Yield the percentile bootstrap interval of each row's geometric mean, the same resamples for all rows."""
+    n = logs.shape[1]
+    if n < BOOTSTRAP_LEAST:
+        yield from [None] * len(logs)
         return
-    found = stats.bootstrap(
-        (logs,),
-        np.mean,
-        axis=1,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, 2_000_000 // logs.size),
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=SEED,
-    ).confidence_interval
-    for low, high in zip(np.atleast_1d(found.low), np.atleast_1d(found.high), strict=True):
-        yield Interval(math.exp(low), math.exp(high))
+    weights = np.random.default_rng(SEED).multinomial(n, [1 / n] * n, RESAMPLES) / n
+    tail = (1 - CONFIDENCE) / 2
+    for rows in _chunks(logs):
+        for low, high in np.exp(np.quantile(weights @ rows.T, (tail, 1 - tail), axis=0)).T.tolist():
+            yield Interval(low, high)
+
+
+def _chunks(logs: Matrix) -> Iterator[Matrix]:
+    """Yield so many rows at a time that what is made of them stays below a few dozen megabytes."""
+    for begin in range(0, len(logs), 500):
+        yield logs[begin : begin + 500]
 
 
 def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
