@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicts fidelity: how much a setup saves at an event rate, an event size and a ring that need not have been measured.
+"""Predicts fidelity: what a setup saves at an event rate, an event size and a ring that need not have been measured.
 
-User space empties the ring at a rate of its own, the drain rate D; what comes faster is lost, but for what the ring holds:
+User space empties the ring at a rate of its own, the drain rate D; what comes faster is lost, but what the ring takes:
 
     fidelity = min(1, D / R + S / N)        R events/s offered, S events fit into the ring, N events in all
 
-D is known from `bench drain`, where the tracer has a CPU to itself, and from trials that lost events because the ring was
-full, where it has what fio leaves it: D = (saved - S) / runtime. A trial that lost nothing says only that D is at least R.
+D is known from `bench drain`, where the tracer has a CPU to itself, and from trials that lost events to a full ring,
+where it has what fio leaves it: D = (saved - S) / runtime. A trial that lost nothing says only that D is at least R.
 Between event sizes, the time per event, 1 / D, is interpolated linearly: a part per event and a part per byte.
 
 docs/statistics.md says how well this predicts what was held out, and where it does not apply.

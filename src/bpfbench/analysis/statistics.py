@@ -33,6 +33,8 @@ WORTH_SEEING = 0.02
 
 BOOTSTRAP_LEAST = 5
 """Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
+OUTLIERS_LEAST = 8
+"""Pairs from which on Tukey's rule is applied: among 5 it calls one outlying in every third sample of normal values."""
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
 """From 14 pairs on, where there are more than these, the permutation test draws them at random."""
@@ -107,7 +109,8 @@ class Paired:
     repetitions_needed: int | None = None
     """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
     outliers: tuple[str, ...] = ()
-    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted."""
+    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted.
+    Not looked for below 8 pairs."""
 
     @property
     def p_sign_flip_least(self) -> float:
@@ -175,10 +178,9 @@ class Analysis:
 def analyse(table: pl.DataFrame) -> Analysis:
     """Analyse a tidy table of one run. Only ok trials count."""
     rows = counted(table)
-    cells = _observations(rows)
-    found = [_statistic(key, observations, cells) for key, observations in cells.items()]
-    paired = _tested([statistic for statistic, _ in found], [logs for _, logs in found])
-    statistics = tuple(sorted(paired, key=lambda statistic: _position(statistic.cell)))
+    found = observed(rows)
+    tested = _tested([_statistic(own) for own in found], [own.log_ratios for own in found])
+    statistics = tuple(sorted(_corrected(tested), key=lambda statistic: position(statistic.cell)))
     return Analysis(_host_differences(rows), statistics, tuple(_warnings(statistics)))
 
 
@@ -212,44 +214,50 @@ def control(table: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class _Observations:
-    """The ok trials of one cell that have one metric."""
+class Observed:
+    """One metric of one cell: the values of its ok trials, and their log ratios to vanilla where they have a pair."""
 
+    cell: Cell
+    metric: str
     unit: str
-    trials: list[str]
-    pairings: list[Pairing]
-    values: list[float]
+    values: tuple[float, ...]
+    log_ratios: Mapping[str, float]
+    """By trial. Empty for vanilla, and for metrics vanilla does not have."""
+    vanilla: tuple[float, ...]
+    """The values of the vanilla it is compared with."""
 
 
-_Key = tuple[Cell, str]
-
-
-def _observations(rows: pl.DataFrame) -> dict[_Key, _Observations]:
+def observed(rows: pl.DataFrame) -> tuple[Observed, ...]:
+    """Return what a table's counted rows hold, cell by cell."""
     grouped = rows.group_by(*CELL, "metric", maintain_order=True).agg(
         pl.col("unit").first(), "trial", pl.struct("host", "block", "session").alias("pairing"), "value"
     )
-    return {
-        (Cell(*row[: len(CELL)]), row[len(CELL)]): _Observations(
-            row[-4], row[-3], [(pair["host"], pair["block"], pair["session"]) for pair in row[-2]], row[-1]
-        )
-        for row in grouped.iter_rows()
-    }
+    found: dict[tuple[Cell, str], tuple[str, list[str], list[Pairing], list[float]]] = {}
+    for row in grouped.iter_rows():
+        unit, trials, pairings, values = row[len(CELL) + 1 :]
+        pairs = [(pair["host"], pair["block"], pair["session"]) for pair in pairings]
+        found[Cell(*row[: len(CELL)]), row[len(CELL)]] = unit, trials, pairs, values
+    none: tuple[str, list[str], list[Pairing], list[float]] = ("", [], [], [])
+    result = []
+    for (cell, metric), (unit, trials, pairs, values) in found.items():
+        _, _, base_pairs, base = none if cell.is_vanilla else found.get((cell.vanilla, metric), none)
+        logs = zip(trials, log_ratios(pairs, values, base_pairs, base), strict=True)
+        ratios = {trial: log for trial, log in logs if log is not None}
+        result.append(Observed(cell, metric, unit, tuple(values), ratios, tuple(base)))
+    return tuple(result)
 
 
-def _statistic(
-    key: _Key, own: _Observations, cells: Mapping[_Key, _Observations]
-) -> tuple[Statistic, dict[str, float]]:
-    """Return what needs no test yet, and the log ratio of every trial that has a pair."""
-    cell, metric = key
-    vanilla = None if cell.is_vanilla else cells.get((cell.vanilla, metric))
-    spread = describe(own.values)
-    ratios: dict[str, float] = {}
-    if vanilla is not None:
-        found = log_ratios(own.pairings, own.values, vanilla.pairings, vanilla.values)
-        ratios = {trial: ratio for trial, ratio in zip(own.trials, found, strict=True) if ratio is not None}
-    rule = None if vanilla is None else judge(spread.estimate, describe(vanilla.values).estimate)
-    paired = Paired(len(ratios), math.exp(float(np.mean(list(ratios.values()))))) if ratios else None
-    return Statistic(cell, metric, own.unit, spread, paired, rule), ratios
+def _statistic(own: Observed) -> Statistic:
+    """Return what needs no test."""
+    spread, logs = describe(own.values), own.log_ratios
+    return Statistic(
+        own.cell,
+        own.metric,
+        own.unit,
+        spread,
+        paired=Paired(len(logs), math.exp(sum(logs.values()) / len(logs))) if logs else None,
+        rule=judge(spread.estimate, describe(own.vanilla).estimate) if own.vanilla else None,
+    )
 
 
 def describe(values: Sequence[float]) -> Spread:
@@ -271,7 +279,7 @@ def _tested(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float
         for place, paired in zip(places, test([list(ratios[p].values()) for p in places]), strict=True):
             outlying = outliers(ratios[place])
             tested[place] = replace(statistics[place], paired=replace(paired, outliers=outlying))
-    return _corrected(tested)
+    return tested
 
 
 def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
@@ -357,7 +365,9 @@ def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
 
 
 def outliers(ratios: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the trials that Tukey's rule calls outlying, by their log ratios."""
+    """Return the trials that Tukey's rule calls outlying, by their log ratios; none of fewer than 8."""
+    if len(ratios) < OUTLIERS_LEAST:
+        return ()
     values = np.fromiter(ratios.values(), dtype=np.float64)
     lower, upper = np.quantile(values, (0.25, 0.75))
     reach = 1.5 * (upper - lower)
@@ -436,7 +446,7 @@ def _warnings(statistics: Iterable[Statistic]) -> Iterator[str]:
         )
 
 
-def _position(cell: Cell) -> tuple[Any, ...]:
+def position(cell: Cell) -> tuple[Any, ...]:
     """A sort key: groups, vanilla first in each, setups in the catalogue's order."""
     tools, setups = [tool.value for tool in Tool], [VANILLA, *catalogue.SETUPS]
     group = (cell.kernel or "", cell.emulated, cell.workload, cell.processes, cell.bytes_per_process)
