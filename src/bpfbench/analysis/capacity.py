@@ -9,7 +9,7 @@ D is known from `bench drain`, where the tracer has a CPU to itself, and from tr
 where it has what fio leaves it: D = (saved - S) / runtime. A trial that lost nothing says only that D is at least R.
 Between event sizes, the time per event, 1 / D, is interpolated linearly: a part per event and a part per byte.
 
-docs/statistics.md says how well this predicts what was held out, and where it does not apply.
+capacity_check.py and docs/statistics.md say how well this predicts what was held out, and where it does not apply.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -84,10 +84,8 @@ class DrainRate:
     source: Source
     events_per_s: float
     """Median of the exact observations; where there is none, the highest rate that was kept up with."""
-    low: float
-    high: float
-    """The least and the greatest of the same."""
-    n: int
+    observed: tuple[float, ...]
+    """Each of the same."""
     exact: bool
     """False: the rate is at least so high, however much higher."""
     cpu_share: float | None
@@ -104,6 +102,7 @@ class Prediction:
     """What a tracer would save, in per cent of the events offered."""
 
     percent: float
+    """Mean over the drain rates observed: where they straddle the event rate, some trials lose events, others none."""
     low: float
     high: float
     """By the least and the greatest drain rate observed."""
@@ -122,7 +121,7 @@ def fidelity_percent(drain_per_s: float, rate_per_s: float, slots: float = 0.0, 
 
 def from_table(table: pl.DataFrame) -> tuple[Observation, ...]:
     """Return what the ok trials of a tidy table say of drain rates; only full tracers with a ring say anything."""
-    found = (_of_trial(row) for row in trials(table))
+    found = (observe(trial) for trial in trials(table))
     return tuple(observation for observation in found if observation is not None)
 
 
@@ -141,7 +140,8 @@ def tracer_of(trial: Mapping[str, Any]) -> Tracer:
     return Tracer(trial["setup"], trial["attach"], trial["format"], event_bytes, trial["ringbuf_bytes"])
 
 
-def _of_trial(trial: Mapping[str, Any]) -> Observation | None:
+def observe(trial: Mapping[str, Any]) -> Observation | None:
+    """Return what one trial, as `trials` gives it, says of the drain rate, if anything."""
     tracer = tracer_of(trial)
     saved, lost, runtime_s = (trial[key] for key in ("saved_events", "lost_percent", "runtime_s"))
     rate = trial["offered_events_per_s"]
@@ -174,6 +174,15 @@ def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
     return tuple(found)
 
 
+def alone(observation: Observation) -> Observation | None:
+    """Return what the rate would be with a CPU to itself: that of its CPU time. None where that was not measured.
+
+    A tracer with the share s of a CPU meets a rate R as one with a CPU to itself meets R / s.
+    """
+    share = observation.cpu_share
+    return replace(observation, events_per_s=observation.events_per_s / share, cpu_share=1.0) if share else None
+
+
 def drain_rates(observations: Iterable[Observation]) -> tuple[DrainRate, ...]:
     """Put the observations of each tracer and source together."""
     groups: defaultdict[tuple[Tracer, Source], list[Observation]] = defaultdict(list)
@@ -191,9 +200,7 @@ def _drain_rate(tracer: Tracer, source: Source, found: Sequence[Observation]) ->
         tracer,
         source,
         statistics.median(rates),
-        min(rates),
-        max(rates),
-        len(used),
+        tuple(sorted(rates)),
         exact=bool(exact),
         cpu_share=statistics.median(shares) if shares else None,
     )
@@ -229,13 +236,12 @@ def predict(
         measured = ", ".join(str(rate.tracer.event_bytes) for rate in sized)
         beyond.append(f"events of {wanted.event_bytes} bytes: measured are {measured}")
 
-    def percent(drain: Callable[[DrainRate], float]) -> float:
-        return fidelity_percent(_interpolated(basis, wanted.event_bytes, drain), rate_per_s, wanted.slots, events)
-
+    drains = _interpolated(basis, wanted.event_bytes)
+    percents = [fidelity_percent(drain, rate_per_s, wanted.slots, events) for drain in drains]
     return Prediction(
-        percent(lambda rate: rate.events_per_s),
-        percent(lambda rate: rate.low),
-        percent(lambda rate: rate.high),
+        statistics.fmean(percents),
+        min(percents),
+        max(percents),
         at_least=not all(rate.exact for rate in basis),
         basis=basis,
         beyond=tuple(beyond),
@@ -249,65 +255,12 @@ def _around(sized: Sequence[DrainRate], event_bytes: int) -> tuple[DrainRate, ..
     return tuple(dict.fromkeys((*below[-1:], *above[:1])))
 
 
-def _interpolated(basis: Sequence[DrainRate], event_bytes: int, drain: Callable[[DrainRate], float]) -> float:
-    """Return the rate at an event size, by the time per event."""
+def _interpolated(basis: Sequence[DrainRate], event_bytes: int) -> list[float]:
+    """Return drain rates at an event size by the time per event, of each combination of what was observed."""
     if len(basis) == 1:
         # A larger event is not drained faster; of a smaller one no more is known than that it is not drained slower.
-        return drain(basis[0]) * min(1.0, basis[0].tracer.event_bytes / event_bytes)
+        factor = min(1.0, basis[0].tracer.event_bytes / event_bytes)
+        return [factor * drain for drain in basis[0].observed]
     low, high = basis
     share = (event_bytes - low.tracer.event_bytes) / (high.tracer.event_bytes - low.tracer.event_bytes)
-    return 1 / ((1 - share) / drain(low) + share / drain(high))
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """A prediction of what was not looked at, beside what was measured: medians over trials, in per cent."""
-
-    tracer: Tracer
-    workload: str
-    processes: int
-    rate_per_s: float
-    predicted: float
-    measured: float
-    n: int
-    at_least: bool
-
-    @property
-    def error(self) -> float:
-        """In percentage points. Where the drain rate is known from below only, too low a prediction is none."""
-        error = self.predicted - self.measured
-        return max(0.0, error) if self.at_least else error
-
-
-def hold_out(table: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
-    """Predict the trials for which `known` is false from those for which it is true, given their event rates alone."""
-    groups: defaultdict[tuple[Tracer, str, int], list[dict[str, Any]]] = defaultdict(list)
-    learnt = []
-    for trial in trials(table):
-        if known(trial):
-            learnt.append(_of_trial(trial))
-        else:
-            groups[tracer_of(trial), trial["workload"], trial["processes"]].append(trial)
-    rates = drain_rates(observation for observation in learnt if observation is not None)
-    found = (_held_out(rates, *key, group) for key, group in groups.items())
-    return tuple(item for item in found if item is not None)
-
-
-def _held_out(
-    rates: Sequence[DrainRate], tracer: Tracer, workload: str, processes: int, group: Sequence[Mapping[str, Any]]
-) -> HeldOut | None:
-    offered = [(trial["offered_events_per_s"], trial["intercepted_events"]) for trial in group]
-    predictions = [predict(rates, tracer, rate, events) for rate, events in offered]
-    percents = [prediction.percent for prediction in predictions if prediction is not None]
-    if not percents:
-        return None
-    return HeldOut(
-        tracer,
-        workload,
-        processes,
-        statistics.median(rate for rate, _ in offered),
-        statistics.median(percents),
-        statistics.median(trial["saved_percent"] for trial in group),
-        len(group),
-        at_least=any(prediction.at_least for prediction in predictions if prediction is not None),
-    )
+    return [1 / ((1 - share) / below + share / above) for below in low.observed for above in high.observed]

@@ -144,7 +144,7 @@ def _drained(rate: DrainRate) -> str:
     tracer, least = rate.tracer, "" if rate.exact else "at least "
     held_up = f", with {100 * (rate.cpu_share or 0):.0f} % of a CPU" if rate.held_up else ""
     what = f"{tracer.setup} {tracer.event_bytes} B {tracer.format} ring {wording.size(tracer.ringbuf_bytes)}"
-    return f"{what}: {least}{rate.events_per_s:,.0f} ({rate.source}, n = {rate.n}{held_up})"
+    return f"{what}: {least}{rate.events_per_s:,.0f} ({rate.source}, n = {len(rate.observed)}{held_up})"
 
 
 def _name(candidate: Candidate) -> str:
