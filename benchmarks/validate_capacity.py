@@ -43,7 +43,8 @@ def main() -> None:
         by_cpu = "-" if held.predicted_by_cpu is None else f"{held.predicted_by_cpu:.1f}"
         print(
             f"| {held.workload}, {held.processes} processes, {held.tracer.setup} | {held.tracer.event_bytes} | "
-            f"{held.rate_per_s:.0f} | {held.predicted:.1f} | {by_cpu} | {held.measured:.1f} | {held.error:+.1f} | {held.n} |"
+            f"{held.rate_per_s:.0f} | {held.predicted:.1f} | {by_cpu} | {held.measured:.1f} | "
+            f"{held.error:+.1f} | {held.n} |"
         )
     print(_errors(held.error for held in known))
     given_cpu = (held.predicted_by_cpu - held.measured for held in known if held.predicted_by_cpu is not None)

@@ -178,11 +178,18 @@ def _sample(own: Observed, versus_vanilla: bool, in_percent: bool) -> list[float
 
 def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[Interval | None, float | None]:
     """Return the interval of the difference of means, and the two-sided p (Welch 1947)."""
-    if min(len(before), len(after)) < 2 or (np.ptp(before) == 0 and np.ptp(after) == 0):
+    if min(len(before), len(after)) < 2:
         return None, None
-    result = stats.ttest_ind(after, before, equal_var=False)
-    interval = result.confidence_interval(CONFIDENCE)
-    return Interval(float(interval.low), float(interval.high)), float(result.pvalue)
+    difference = float(np.mean(after) - np.mean(before))
+    errors = [float(np.var(sample, ddof=1)) / len(sample) for sample in (before, after)]
+    error = math.sqrt(sum(errors))
+    if error <= 1e-12 * max(1.0, abs(difference)):  # equal values have a spread of a rounding error
+        return None, None
+    weights = [e**2 / (len(sample) - 1) for e, sample in zip(errors, (before, after), strict=True)]
+    freedom = sum(errors) ** 2 / sum(weights)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    p = 2 * float(stats.t.sf(abs(difference) / error, freedom))
+    return Interval(difference - half, difference + half), p
 
 
 def _corrected(shifts: Sequence[Shift]) -> list[Shift]:

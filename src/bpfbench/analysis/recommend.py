@@ -227,7 +227,7 @@ def _reasons(prediction: Prediction | None, overhead: Overhead | None, wish: Wis
         excess = overhead.percent - most
         yield f"costs {overhead.percent:.1f} % in {overhead.workload}, {excess:.1f} points too much"
     elif overhead.high is None:
-        yield f"its overhead in {overhead.workload} rests on {overhead.pairs} pair, so its error is not known"
+        yield f"the error of its overhead in {overhead.workload} is not known (pairs: {overhead.pairs})"
     elif overhead.high > most:
         yield f"may cost {overhead.high:.1f} % in {overhead.workload}, the upper end of the 95 % interval"
 

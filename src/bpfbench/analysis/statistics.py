@@ -106,8 +106,6 @@ class Paired:
     effect: float | None = None
     """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
     is 0."""
-    repetitions_needed: int | None = None
-    """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
     outliers: tuple[str, ...] = ()
     """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted.
     Not looked for below 8 pairs."""
@@ -116,6 +114,11 @@ class Paired:
     def p_sign_flip_least(self) -> float:
         """What the permutation test cannot go below with so few pairs."""
         return 2.0 ** (1 - self.n)
+
+    @property
+    def repetitions_needed(self) -> int | None:
+        """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
+        return repetitions_needed(self.log_sd) if self.log_sd else None
 
     @property
     def finding(self) -> Finding:
@@ -179,7 +182,7 @@ def analyse(table: pl.DataFrame) -> Analysis:
     """Analyse a tidy table of one run. Only ok trials count."""
     rows = counted(table)
     found = observed(rows)
-    tested = _tested([_statistic(own) for own in found], [own.log_ratios for own in found])
+    tested = _with_tests([_statistic(own) for own in found], [own.log_ratios for own in found])
     statistics = tuple(sorted(_corrected(tested), key=lambda statistic: position(statistic.cell)))
     return Analysis(_host_differences(rows), statistics, tuple(_warnings(statistics)))
 
@@ -267,7 +270,7 @@ def describe(values: Sequence[float]) -> Spread:
     return Spread(len(array), float(array.mean()), sd, float(np.median(array)), float(array.min()), float(array.max()))
 
 
-def _tested(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float]]) -> list[Statistic]:
+def _with_tests(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float]]) -> list[Statistic]:
     """Test everything that has pairs: those with equally many at once, which takes seconds off a large run."""
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for place, own in enumerate(ratios):
@@ -306,7 +309,6 @@ def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
             p=float(2 * stats.t.sf(abs(mean) * math.sqrt(n) / sd, n - 1)),
             p_sign_flip=next(flips),
             effect=float(correction * mean / sd) if n > 2 else None,
-            repetitions_needed=repetitions_needed(float(sd)),
         )
         if varies
         else Paired(n, math.exp(mean), log_sd=0.0)
