@@ -529,7 +529,7 @@ CLAIMS = (
     Claim(
         "write-differences-grow",
         "3.2",
-        "What costs the most when writing (bpftrace with syscount, BCC with rw-tracer, aya-sync with rw-tracer-all) costs"
+        "What costs most when writing (bpftrace with syscount, BCC with rw-tracer, aya-sync with rw-tracer-all) costs"
         " less when reading",
         Every(
             (

@@ -40,8 +40,8 @@ class Quantity:
     scale: Scale = Scale.RATIO
     counted: bool = False
     """A count, valid also where the CPU was emulated."""
-    lacking: str = "not recorded"
-    """What a machine lacks where no trial has it."""
+    lacking: str = "trials that recorded it"
+    """What it would take where no trial has it."""
 
     @property
     def key(self) -> str:
@@ -78,7 +78,7 @@ LATENCY = Quantity("latency", metrics.LATENCY)
 CPU = Quantity("CPU", metrics.CPU)
 MEMORY = Quantity("memory", metrics.MEMORY)
 IDLE_MEMORY = Quantity("memory before the workload", metrics.IDLE_MEMORY)
-POWER = Quantity("power", metrics.POWER, lacking="no RAPL counters")
+POWER = Quantity("power", metrics.POWER, lacking="RAPL counters")
 SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE, counted=True)
 RUNTIME_SPREAD = Quantity("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
 EVENTS = Quantity(

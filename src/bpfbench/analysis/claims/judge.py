@@ -38,9 +38,12 @@ class Judgement:
 
     @property
     def deciding(self) -> tuple[Statement, ...]:
-        """The statements that made the verdict; none where it could not be tested."""
+        """The statements that made the verdict, the most telling first; none where it could not be tested.
+
+        That is the one nearest to its limits where the claim is reproduced, the one farthest outside where it is not.
+        """
         made = (statement for statement in self.statements if not isinstance(statement.found, Missing))
-        return tuple(statement for statement in made if VERDICTS[statement.holds] is self.verdict)
+        return tuple(sorted((s for s in made if VERDICTS[s.holds] is self.verdict), key=lambda s: s.margin))
 
 
 def judge(claim: Claim, evidence: Evidence) -> Judgement:

@@ -34,6 +34,13 @@ class Statement:
         """True or false where it surely is."""
         return None if isinstance(self.found, Missing) else self.found.interval.within(self.low, self.high)
 
+    @property
+    def margin(self) -> float:
+        """By how much all of the interval is within the limits; negative where it is not. In the unit."""
+        if isinstance(self.found, Missing):
+            return -math.inf
+        return min(self.found.interval.low - self.low, self.high - self.found.interval.high)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
