@@ -102,7 +102,7 @@ class Paired:
     """Two-sided, of the paired permutation test; exact below 14 pairs."""
     p_sign_flip_corrected: float | None = None
     effect: float | None = None
-    """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where that
+    """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
     is 0."""
     repetitions_needed: int | None = None
     """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
