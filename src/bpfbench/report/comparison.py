@@ -24,6 +24,7 @@ from bpfbench.analysis.compare_runs import RunComparison, Shift
 from bpfbench.analysis.statistics import Finding
 from bpfbench.analysis.summary import FACTORS
 from bpfbench.analysis.table import GROUP, Cell
+from bpfbench.model import Variant
 from bpfbench.report import wording
 from bpfbench.report.sections import Section
 
@@ -47,6 +48,9 @@ SHOWN = tuple(
 
 LISTED = 5
 """Cells of one run alone that people are shown."""
+
+MANIFOLD = 10.0
+"""From here on, a change is a factor and no longer per cent."""
 
 WORDS = {
     Finding.HIGHER: "higher",
@@ -139,7 +143,7 @@ def _table(group: list[Shift], before: str, after: str) -> Section:
 
 def _values(group: Iterable[Shift], factor: str) -> list[Any]:
     values = dict.fromkeys(getattr(shift.cell, factor) for shift in group if not shift.cell.is_vanilla)
-    return [value for value in values if value is not None]
+    return [value for value in values if value not in (None, Variant.FULL.value)]
 
 
 def _name(cell: Cell) -> str:
@@ -161,7 +165,9 @@ def _number(value: float, shift: Shift) -> str:
 
 def _change(shift: Shift) -> str:
     def shown(value: float) -> str:
-        return f"{100 * (value - 1):+.1f} %" if shift.is_ratio else f"{value:+.2f} points"
+        if not shift.is_ratio:
+            return f"{value:+.2f} points"
+        return f"{100 * (value - 1):+.1f} %" if value < MANIFOLD else f"x {value:.3g}"
 
     interval = shift.interval
     return shown(shift.change) + (f" [{shown(interval.low)}, {shown(interval.high)}]" if interval else "")
