@@ -3,6 +3,7 @@
 """Validates the statistics on simulated blocks with known effects. Prints the tables of docs/statistics.md.
 
     python benchmarks/validate_statistics.py [--studies 10000] [--seed 1]
+    python benchmarks/validate_statistics.py --run RUN
 
 A simulated study is n blocks of vanilla and six setups in random order. A trial's value is the product of
 
@@ -10,6 +11,9 @@ A simulated study is n blocks of vanilla and six setups in random order. A trial
 - drift within the block: linear in the position, its slope normal, SD 0.5 % a trial;
 - its setup's ratio to vanilla, which is the truth to be found;
 - noise of its own, of one of three kinds (NOISES).
+
+With --run, vanilla is compared with vanilla within a real run instead (statistics.control); best one of nothing else:
+`bpfbench run quick --setups vanilla --repetitions 14`.
 
 The functions under test are those that every report uses: compare.log_ratios' definition, statistics.test and holm.
 """
@@ -19,11 +23,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfbench.analysis.statistics import ALPHA, Interval, Paired, holm, test
+from bpfbench import store
+from bpfbench.analysis import table
+from bpfbench.analysis.statistics import ALPHA, Interval, Paired, analyse, control, holm, test
 
 Array = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -106,12 +113,35 @@ def _share(found: Iterable[bool]) -> float:
     return float(np.mean(list(found)))
 
 
+def against_itself(run: Path) -> None:
+    """Print what comes of vanilla against vanilla in a run."""
+    found = [item for item in analyse(control(table.load(store.Run(run)))).statistics if item.paired is not None]
+    print("| workload | metric | n | ratio | 95 % interval | p | sign-flip | finding |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")
+    for item in found:
+        paired = item.paired
+        if paired is None or paired.interval is None:
+            continue
+        low, high = paired.interval.low, paired.interval.high
+        name = f"{item.cell.workload}, {item.cell.processes} processes"
+        print(
+            f"| {name} | {item.metric} | {paired.n} | {paired.ratio:.3f} | {low:.3f} to {high:.3f} | {paired.p:.3f} | "
+            f"{paired.p_sign_flip:.3f} | {paired.finding} |"
+        )
+    tested = [item.paired for item in found if item.paired is not None and item.paired.p is not None]
+    print(f"\n{sum(_below(paired.p) for paired in tested)} of {len(tested)} have p <= 0.05.")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--run", type=Path)
     given = parser.parse_args()
+    if given.run is not None:
+        against_itself(given.run)
+        return
     rng = np.random.default_rng(given.seed)
     print(f"{given.studies} studies of each kind, seed {given.seed}; shares in per cent\n")
     print(
