@@ -157,10 +157,8 @@ def main() -> None:
         return
     rng = np.random.default_rng(given.seed)
     print(f"{given.studies} studies of each kind, seed {given.seed}; shares in per cent\n")
-    print(
-        "| noise | n | coverage of the interval | of the bootstrap | false positives | sign-flip | family | power 2 % |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| noise | n | interval covers | bootstrap | BCa | false positives | sign flips | family | power 2 % |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, noise in NOISES.items():
         for n in SIZES:
             found = validate(rng, given.studies, n, noise)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich import box
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bpfbench.report.markdown import escaped, table
 from bpfbench.report.wording import printable
 
 
@@ -37,28 +38,20 @@ def render(sections: Iterable[Section], console: Console) -> None:
         if not section.rows:
             continue
         shape = box.ASCII2 if console.options.ascii_only else box.SIMPLE_HEAD
-        table = Table(box=shape, show_edge=False, pad_edge=False)
+        grid = Table(box=shape, show_edge=False, pad_edge=False)
         for place, name in enumerate(section.header):
-            table.add_column(Text(name), justify="left" if place < section.texts else "right")
+            grid.add_column(Text(name), justify="left" if place < section.texts else "right")
         for row in section.rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        console.print(table)
+            grid.add_row(*(Text(printable(cell)) for cell in row))
+        console.print(grid)
 
 
 def to_markdown(sections: Iterable[Section]) -> str:
     """Write sections as GitHub Markdown."""
     parts = []
     for section in sections:
-        parts.append(f"### {_escaped(section.title)}")
-        parts += [_escaped(paragraph) for paragraph in section.paragraphs]
+        parts += [f"### {escaped(section.title)}", *map(escaped, section.paragraphs)]
         if section.rows:
-            rule = ["---" if place < section.texts else "---:" for place in range(len(section.header))]
-            lines: list[Sequence[str]] = [section.header, rule, *section.rows]
-            escaped = [line if line is rule else [_escaped(cell) for cell in line] for line in lines]
-            parts.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
+            rows = ([escaped(cell) for cell in row] for row in section.rows)
+            parts.append(table([escaped(name) for name in section.header], rows, section.texts))
     return "\n\n".join(parts) + "\n"
-
-
-def _escaped(text: str) -> str:
-    shown = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return shown.replace("|", "\\|").replace("*", "\\*")
