@@ -14,7 +14,8 @@ ODD = Section("Of [bold]a|b[/bold]", ("It is 5 * 3.",), ("setup", "n"), (("own|[
 
 def shown(encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
-    render([ODD, ODD], Console(file=io.TextIOWrapper(raw, encoding=encoding, write_through=True), width=80))
+    file = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    render([ODD, ODD], Console(file=file, width=80))
     return raw.getvalue().decode(encoding)
 
 
