@@ -20,7 +20,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
-from bpfbench.report.run_info import RunInfo
+from bpfbench.report.run_info import describe
 from bpfbench.testbed import image, machine, opening
 from bpfbench.testbed.vm.accelerator import EMULATED
 
@@ -198,19 +198,7 @@ def _show_summary(opened: store.Run, form: str | None = None) -> None:
     """Print a run's summary as a table, or as the document asked for."""
     records = opened.records()
     found = summarise(records, tuple(catalogue.setups(opened.info.study)), tuple(catalogue.WORKLOADS))
-    facts, image_facts = opened.info.machine, opened.info.image
-    about = RunInfo(
-        study=opened.info.study.name,
-        run_id=opened.info.id,
-        trials_done=len(records),
-        trials_planned=opened.info.trials_planned,
-        host=f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']})",
-        kernel=facts["kernel"],
-        image=f"{image_facts['name']} {image_facts['key'][:8]}",
-        seed=opened.info.study.seed,
-        started_at=opened.info.created_at,
-        superseded=opened.superseded(),
-    )
+    about = describe(opened, records)
     match form:
         case "json":
             sys.stdout.write(export.to_json(found, about))

@@ -22,7 +22,7 @@ def to_markdown(summary: Summary, info: RunInfo) -> str:
     for group in summary.groups:
         parts += _group(group)
     if summary.groups:
-        parts += ["### Legend", _bullets(wording.legend(wording.verdicts_of(summary)))]
+        parts += ["### Legend", bullets(wording.legend(wording.verdicts_of(summary)))]
     else:
         parts.append("No trial has been recorded yet.")
     if summary.excluded:
@@ -36,7 +36,7 @@ def _group(group: Group) -> Iterator[str]:
         yield escaped(common)
     yield table(_header(group), _rows(group), texts=2 if group.varying else 1)
     if found := list(remarks(group)):
-        yield _bullets(found)
+        yield bullets(found)
 
 
 def _header(group: Group) -> list[str]:
@@ -74,7 +74,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> s
     return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def bullets(lines: Iterable[str]) -> str:
+    """Write a list, one line each."""
     return "\n".join(f"- {escaped(line)}" for line in lines)
 
 

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bpfbench.model import Record
+from bpfbench.store import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,21 @@ class RunInfo:
     """The CPU was emulated: counts are valid, timings are not comparable."""
     superseded: int = 0
     """Records of failed or invalid trials that were set aside, so that their trials are run again."""
+
+
+def describe(run: Run, records: Sequence[Record]) -> RunInfo:
+    """Return what is known of a run; `records` are all it has so far."""
+    info, machine, image = run.info, run.info.machine, run.info.image
+    return RunInfo(
+        study=info.study.name,
+        run_id=info.id,
+        trials_done=len(records),
+        trials_planned=info.trials_planned,
+        host=f"{machine['host']} ({machine['cpus']} CPUs, {machine['cpu_model']})",
+        kernel=machine["kernel"],
+        image=f"{image['name']} {image['key'][:8]}",
+        seed=info.study.seed,
+        started_at=info.created_at,
+        emulated=any(record.environment is not None and record.environment.emulated for record in records),
+        superseded=run.superseded(),
+    )
