@@ -315,7 +315,7 @@ DRAIN = Metric(
 OUTPUT = Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes))
 TRACER_TIME = Metric(
     "tracer_ns_per_event",
-    "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller's is that of polling",
+    "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it, too",
     _tracer_ns_per_event,
 )
 BPF_TIME = Metric(
