@@ -13,11 +13,11 @@ from typing import NoReturn
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from bpfbench.cli import about, bench, cache, check, studies, system, trace
+from bpfbench.cli import about, bench, cache, check, costs, studies, system, trace
 from bpfbench.cli.app import app, cache_dir, stderr
 from bpfbench.errors import BpfbenchError, MachineError, UsageError
 
-__all__ = ["about", "bench", "cache", "cache_dir", "check", "main", "studies", "system", "trace"]
+__all__ = ["about", "bench", "cache", "cache_dir", "check", "costs", "main", "studies", "system", "trace"]
 
 
 def main() -> NoReturn:
