@@ -120,7 +120,8 @@ class TracerConfig:
     ringbuf_bytes: int | None = None
     poll_ms: int | None = None
     payload_bytes: int | None = None
-    variant: Variant = Variant.FULL
+    variant: Variant = field(default=Variant.FULL, repr=False)
+    """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Setup:
             return f"{self.name} has no {tool}"
         if config.format not in self.formats:
             return f"{self.name} cannot write {config.format}"
-        if config.attach not in self.attaches:
+        if config.attach not in (*self.attaches, Attach.AUTO):
             return f"{self.name} cannot attach by {config.attach}"
         if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
             return f"{self.name} cannot poll every {config.poll_ms} ms"
@@ -463,7 +464,7 @@ class Record:
     energy: Energy | None = None
     """None where it could not be measured; `notes["energy"]` then says why."""
     accounting: str = "proc"
-    """Where the tracer's and fio's resources are from: `cgroup-v2`, or `proc` where the kernel has no hierarchy for it."""
+    """Where the tracer's and fio's resources are from: `cgroup-v2`, or `proc` where the kernel has none."""
     groups: dict[str, GroupUsage] = field(default_factory=dict)
     """By role (tracer, workload); empty with `proc`."""
     programs: tuple[ProgramTime, ...] = ()

@@ -162,7 +162,11 @@ class TestStudies:
             ("--processes", "4x", "a whole number is wanted, not '4x'"),
             ("--scale", "-1", "-1.0 is out of range; valid is 1.1920928955078125e-07 to 1024"),
             ("--scale", "big", "a number is wanted, not 'big'"),
-            ("--attach", "kprobes", "'kprobes' is not one of: tracepoint, kprobe, fentry (did you mean 'kprobe'?)"),
+            (
+                "--attach",
+                "kprobes",
+                "'kprobes' is not one of: tracepoint, kprobe, fentry, auto (did you mean 'kprobe'?)",
+            ),
             ("--format", "txt", "'txt' is not one of: text, binary (did you mean 'text'?)"),
             ("--ringbuf-bytes", "300000", "a BPF ring buffer is a power of two: 262144 or 524288, not 300000"),
             ("--ringbuf-bytes", "4KiB,5KiB", "a BPF ring buffer is a power of two: 4096 or 8192, not 5120"),

@@ -89,7 +89,7 @@ def run(
             opened = store.find(runs_dir, resume)
             ready = campaign.same_image(opened, cache_dir())
         else:
-            chosen = study.load(study.find(str(name)), options.overrides())
+            chosen = plan.resolve(study.load(study.find(str(name)), options.overrides()), machine.hooks())
             plan.require_tracers(chosen, plan.unroll(chosen))  # to be said before minutes go into an image
             ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
             path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
