@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import EVENT_BYTES, Format, Setup, Study, Tool, TracerConfig
+from bpfbench.model import EVENT_BYTES, Attach, Format, Setup, Study, Tool, TracerConfig
 
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
@@ -19,6 +19,9 @@ FULL_BYTES_PER_PROCESS = 32 * 2**30
 TEXT_EVENT_BYTES = 210
 """No text line of an rw event without payload is longer: integers at their longest in practice, comm and name."""
 
+HOOKS = (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY)
+"""The hooks of the tracers of ours."""
+
 
 SETUPS = {
     setup.name: setup
@@ -28,8 +31,8 @@ SETUPS = {
         Setup("libbpf", "libbpf with CO-RE, C user space"),
         Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space"),
         Setup("ebpf-go@0.22", "the same with ebpf-go 0.22"),
-        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause"),
-        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio"),
+        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=HOOKS),
+        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=HOOKS),
     )
 }
 

@@ -14,37 +14,44 @@ use crate::{Ring, offsets};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("BPF_OBJECTS"), "/rw"));
 
-/// Exits come first, because programs are attached in this order and detached in it: at no time is an entry recorded
-/// whose exit would go unseen while other exits are watched.
-fn probes(attach: Attach) -> &'static [Probe] {
-    match attach {
-        Attach::Tracepoint => &[
-            probe("read_exit", Hook::Tracepoint("syscalls", "sys_exit_read")),
-            probe("pread64_exit", Hook::Tracepoint("syscalls", "sys_exit_pread64")),
-            probe("write_exit", Hook::Tracepoint("syscalls", "sys_exit_write")),
-            probe("pwrite64_exit", Hook::Tracepoint("syscalls", "sys_exit_pwrite64")),
-            probe("read_enter", Hook::Tracepoint("syscalls", "sys_enter_read")),
-            probe("pread64_enter", Hook::Tracepoint("syscalls", "sys_enter_pread64")),
-            probe("write_enter", Hook::Tracepoint("syscalls", "sys_enter_write")),
-            probe("pwrite64_enter", Hook::Tracepoint("syscalls", "sys_enter_pwrite64")),
-        ],
-        Attach::Kprobe => &[
-            probe("kprobe_read_exit", Hook::Kprobe("vfs_read")),
-            probe("kprobe_write_exit", Hook::Kprobe("vfs_write")),
-            probe("kprobe_read_enter", Hook::Kprobe("vfs_read")),
-            probe("kprobe_write_enter", Hook::Kprobe("vfs_write")),
-        ],
-        Attach::Fentry => &[
-            probe("fentry_read_exit", Hook::Fexit("vfs_read")),
-            probe("fentry_write_exit", Hook::Fexit("vfs_write")),
-            probe("fentry_read_enter", Hook::Fentry("vfs_read")),
-            probe("fentry_write_enter", Hook::Fentry("vfs_write")),
-        ],
-    }
-}
+// Exits come first, because programs are attached in this order and detached in it: at no time is an entry recorded
+// whose exit would go unseen while other exits are watched.
+
+static TRACEPOINTS: [Probe; 8] = [
+    probe("read_exit", Hook::Tracepoint("syscalls", "sys_exit_read")),
+    probe("pread64_exit", Hook::Tracepoint("syscalls", "sys_exit_pread64")),
+    probe("write_exit", Hook::Tracepoint("syscalls", "sys_exit_write")),
+    probe("pwrite64_exit", Hook::Tracepoint("syscalls", "sys_exit_pwrite64")),
+    probe("read_enter", Hook::Tracepoint("syscalls", "sys_enter_read")),
+    probe("pread64_enter", Hook::Tracepoint("syscalls", "sys_enter_pread64")),
+    probe("write_enter", Hook::Tracepoint("syscalls", "sys_enter_write")),
+    probe("pwrite64_enter", Hook::Tracepoint("syscalls", "sys_enter_pwrite64")),
+];
+
+static KPROBES: [Probe; 4] = [
+    probe("kprobe_read_exit", Hook::Kprobe("vfs_read")),
+    probe("kprobe_write_exit", Hook::Kprobe("vfs_write")),
+    probe("kprobe_read_enter", Hook::Kprobe("vfs_read")),
+    probe("kprobe_write_enter", Hook::Kprobe("vfs_write")),
+];
+
+static FENTRIES: [Probe; 4] = [
+    probe("fentry_read_exit", Hook::Fexit("vfs_read")),
+    probe("fentry_write_exit", Hook::Fexit("vfs_write")),
+    probe("fentry_read_enter", Hook::Fentry("vfs_read")),
+    probe("fentry_write_enter", Hook::Fentry("vfs_write")),
+];
 
 const fn probe(program: &'static str, hook: Hook) -> Probe {
     Probe { program, hook }
+}
+
+fn probes(attach: Attach) -> &'static [Probe] {
+    match attach {
+        Attach::Tracepoint => &TRACEPOINTS,
+        Attach::Kprobe => &KPROBES,
+        Attach::Fentry => &FENTRIES,
+    }
 }
 
 const KINDS: [&str; OPS] = ["read", "write"];
