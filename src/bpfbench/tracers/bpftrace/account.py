@@ -134,7 +134,7 @@ def account_recursion(options: Options, account: Account, objects: BpfObjects) -
     """Only from 6.7 on does the kernel count this for all hooks; it shows 0 before. No feature tells."""
     release = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
     if options.attach != "fentry" and release < [6, 7]:
-        account.unavailable["recursion"] = "kernels before 6.7 do not count skipped programs of this hook"
+        account.unavailable["recursion"] = "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
         return
     account.recursion = objects.recursion_misses()
     if account.recursion is None:
@@ -145,7 +145,9 @@ def account_unknown(options: Options, account: Account) -> None:
     """What bpftrace gives no means to count."""
     if options.attach == "kprobe":
         account.missed = None
-        account.unavailable["missed"] = "the kernel tells it of a bpf_link, and bpftrace attaches kprobes without one"
+        account.unavailable["missed"] = (
+            "the kernel tells how often it missed a kprobe of a bpf_link only, and bpftrace attaches without one"
+        )
     if is_null_device(options.output):
         account.map_full = None
         account.unavailable["map_full"] = "bpftrace tells it in its output alone, which is /dev/null"

@@ -64,7 +64,7 @@ pub type ByProbe = Result<Vec<u64>, String>;
 pub fn recursion(ebpf: &mut Ebpf, probes: &[Probe]) -> ByProbe {
     let of_probe = |probe: &Probe| {
         if !matches!(probe.hook, Hook::Fentry(_) | Hook::Fexit(_)) && !misses_are_counted() {
-            return Err("kernels before 6.7 do not count skipped programs of this hook".to_string());
+            return Err("kernels before 6.7 do not count how often they skip tracepoint and kprobe programs".to_string());
         }
         let info = program_info(program(ebpf, probe));
         info.map(|info| info.recursion_misses).map_err(|error| format!("no recursion_misses: {}", reason(&*error)))
@@ -79,7 +79,7 @@ pub fn missed(ebpf: &mut Ebpf, probes: &[Probe]) -> ByProbe {
             return Ok(0);
         }
         if !misses_are_counted() {
-            return Err("kernels before 6.7 do not tell of missed kprobes".to_string());
+            return Err("kernels before 6.7 do not tell how often they miss a kprobe".to_string());
         }
         let info = program(ebpf, probe).info().map_err(|error| format!("no program info: {}", reason(&error)))?;
         let link = link_info(info.id()).ok_or("the kernel shows no bpf_link of a kprobe")?;
