@@ -134,7 +134,9 @@ def account_recursion(options: Options, account: Account, objects: BpfObjects) -
     """Only from 6.7 on does the kernel count this for all hooks; it shows 0 before. No feature tells."""
     release = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
     if options.attach != "fentry" and release < [6, 7]:
-        account.unavailable["recursion"] = "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
+        account.unavailable["recursion"] = (
+            "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
+        )
         return
     account.recursion = objects.recursion_misses()
     if account.recursion is None:
