@@ -14,6 +14,10 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_prog_info};
 use crate::hook::{Hook, Link, Probe};
 use crate::message::reason;
 
+const NO_RECURSION: &str = "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs";
+const NO_MISSED: &str = "kernels before 6.7 do not tell how often they miss a kprobe";
+const NO_LINK: &str = "the kernel shows no bpf_link of a kprobe";
+
 /// The object's maps and these of its programs, in the kernel.
 pub fn load(loader: &mut EbpfLoader<'_>, object: &[u8], probes: &[Probe]) -> Result<Ebpf, String> {
     // Without its statistics, so that the verifier's last word is its reason.
@@ -64,7 +68,7 @@ pub type ByProbe = Result<Vec<u64>, String>;
 pub fn recursion(ebpf: &mut Ebpf, probes: &[Probe]) -> ByProbe {
     let of_probe = |probe: &Probe| {
         if !matches!(probe.hook, Hook::Fentry(_) | Hook::Fexit(_)) && !misses_are_counted() {
-            return Err("kernels before 6.7 do not count how often they skip tracepoint and kprobe programs".to_string());
+            return Err(NO_RECURSION.to_string());
         }
         let info = program_info(program(ebpf, probe));
         info.map(|info| info.recursion_misses).map_err(|error| format!("no recursion_misses: {}", reason(&*error)))
@@ -79,10 +83,10 @@ pub fn missed(ebpf: &mut Ebpf, probes: &[Probe]) -> ByProbe {
             return Ok(0);
         }
         if !misses_are_counted() {
-            return Err("kernels before 6.7 do not tell how often they miss a kprobe".to_string());
+            return Err(NO_MISSED.to_string());
         }
         let info = program(ebpf, probe).info().map_err(|error| format!("no program info: {}", reason(&error)))?;
-        let link = link_info(info.id()).ok_or("the kernel shows no bpf_link of a kprobe")?;
+        let link = link_info(info.id()).ok_or(NO_LINK)?;
         // SAFETY: all of the union is plain data, and this is what the kernel fills in for a kprobe.
         Ok(unsafe { link.__bindgen_anon_1.perf_event.__bindgen_anon_1.kprobe.missed })
     };
