@@ -327,7 +327,9 @@ class TestCheckOptions:
 
 
 def verdict_of(subject: Subject, case: str, ended: Ended = Ended.PASSED) -> Verdict:
-    return Verdict(case, subject.setup, "", ended, "" if ended is Ended.PASSED else "as it should not be")
+    return Verdict(
+        case, subject.setup, subject.attach, "", ended, "" if ended is Ended.PASSED else "as it should not be"
+    )
 
 
 class TestCheck:
