@@ -53,8 +53,16 @@ IMAGES = {
     "trixie": "Debian 13, the versions nearest to the paper's: bpftrace 0.23, BCC 0.31, libbpf 1.5",
 }
 
+KERNELS = {
+    "trixie": "Debian 13's own, 6.12",
+    "backports": "the newest that Debian 13 takes over from its next release",
+    "sid": "the newest that Debian has",
+}
+"""Those that a virtual machine can boot, whatever the image."""
+
 TESTBEDS = {
     "host": "an image on this machine's kernel",
+    "vm": "an image on a kernel of its own, in a virtual machine",
 }
 
 

@@ -120,7 +120,8 @@ class TracerConfig:
     ringbuf_bytes: int | None = None
     poll_ms: int | None = None
     payload_bytes: int | None = None
-    variant: Variant = Variant.FULL
+    variant: Variant = field(default=Variant.FULL, repr=False)
+    """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Setup:
             return f"{self.name} has no {tool}"
         if config.format not in self.formats:
             return f"{self.name} cannot write {config.format}"
-        if config.attach not in self.attaches:
+        if config.attach not in (*self.attaches, Attach.AUTO):
             return f"{self.name} cannot attach by {config.attach}"
         if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
             return f"{self.name} cannot poll every {config.poll_ms} ms"
@@ -230,6 +231,8 @@ class TrialSpec:
     data_dir: str
     output_dir: str
     record_dir: str
+    accelerator: Accelerator | None = None
+    """Of the virtual machine that the trial runs in, which cannot tell itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +324,8 @@ class TracerSummary:
 class TracerUsage:
     """What the tracer burned, measured from outside by the trial runner.
 
-    CPU times are of the tracing process and its children, from /proc/PID/stat (10 ms ticks).
+    CPU times are of the tracing process and its children, from /proc/PID/stat (10 ms ticks). Those while fio ran are of
+    the tracer's whole control group, to the microsecond, where the record's `accounting` is cgroup-v2.
     """
 
     startup_s: float
@@ -463,7 +467,7 @@ class Record:
     energy: Energy | None = None
     """None where it could not be measured; `notes["energy"]` then says why."""
     accounting: str = "proc"
-    """Where the tracer's and fio's resources are from: `cgroup-v2`, or `proc` where the kernel has no hierarchy for it."""
+    """Where the tracer's and fio's resources are from: `cgroup-v2`, or `proc` where the kernel has none."""
     groups: dict[str, GroupUsage] = field(default_factory=dict)
     """By role (tracer, workload); empty with `proc`."""
     programs: tuple[ProgramTime, ...] = ()

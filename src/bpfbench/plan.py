@@ -5,12 +5,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
 from bpfbench import catalogue
 from bpfbench.errors import StudyError
-from bpfbench.model import BLOCK_BYTES, VANILLA, Study, Tool, TracerConfig, Trial, Workload
+from bpfbench.model import (
+    BLOCK_BYTES,
+    LOCAL,
+    VANILLA,
+    Assignment,
+    Attach,
+    Boot,
+    Study,
+    Tool,
+    TracerConfig,
+    Trial,
+    Variant,
+    Workload,
+)
 
 SECONDS_PER_GIB = {"read": 1.6, "write": 2.6, "mixed": 2.2}
 """fio's time per GiB in vanilla trials on the 2-CPU development machine, the slowest seen; for time estimates only."""
@@ -21,6 +34,13 @@ SLOWDOWN = {None: 1.0, Tool.SYSCOUNT: 1.1, Tool.RW_TRACER: 1.7, Tool.RW_TRACER_A
 SECONDS_AROUND_VANILLA = 0.6
 SECONDS_AROUND_TRACER = 2.0
 """Preparation, start-up, drain and checks of a trial, as above; for time estimates only."""
+
+EMULATED_SLOWDOWN = 12.0
+BOOT_SECONDS = 12.0
+"""Of a virtual machine, as above: how much longer everything takes where its CPU is emulated, and its boot there."""
+
+RINGLESS_VARIANTS = (Variant.FULL, Variant.RUN_TIME)
+"""The others say something of a ring's consumer only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +72,53 @@ class _Cell:
     config: TracerConfig | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the blocks of a kind have in common."""
+
+    kernel: str | None
+    workload: Workload
+    tool: Tool
+
+
+def resolve(study: Study, hooks: Set[Attach]) -> Study:
+    """Put a hook flavour in place of `auto`: kprobe where the kernel has it, as in the paper, else tracepoint.
+
+    Args:
+        study: as declared.
+        hooks: the flavours that every kernel of the study has.
+
+    Raises:
+        StudyError: the study names one that a kernel lacks.
+    """
+    usual = Attach.KPROBE if Attach.KPROBE in hooks else Attach.TRACEPOINT
+    wanted = tuple(dict.fromkeys(usual if attach is Attach.AUTO else attach for attach in study.factors.attach))
+    if lacking := [attach for attach in wanted if attach not in hooks]:
+        has = ", ".join(attach for attach in Attach if attach in hooks) or "none"
+        raise StudyError(
+            f"study {study.name}: attach {', '.join(lacking)}: the kernel lacks it; it has: {has}",
+            "choose --attach auto, or --testbed vm, whose kernels have them all (`bpfbench doctor` tells why)",
+        )
+    return replace(study, factors=replace(study.factors, attach=wanted))
+
+
 def unroll(study: Study) -> Plan:
     """Unroll a study into randomised complete blocks.
 
-    A block is one repetition of one workload under one tool: vanilla and every setup x configuration once, in random
-    order. Blocks of one repetition come in random order before those of the next, so that a run that is cut short has
-    whole repetitions. Random means ordered by SHA-256 of seed and name, which no library version changes.
+    A block is one repetition of one workload under one tool on one kernel of one host: vanilla and every setup x
+    configuration once, in random order (where setups have hosts of their own, those of the host). Blocks of one
+    repetition come in random order before those of the next, so that a run that is cut short has whole repetitions.
+    Random means ordered by SHA-256 of seed and name, which no library version changes.
     """
     left_out: list[str] = []
     blocks: list[list[Trial]] = []
+    kinds = tuple(itertools.starmap(_Kind, itertools.product(_kernels(study), _workloads(study), study.factors.tools)))
     for repetition in range(1, study.repetitions + 1):
         of_repetition = []
-        for workload, tool in itertools.product(_workloads(study), study.factors.tools):
-            cells = [_Cell(VANILLA, None), *_cells(study, tool, left_out)]
-            of_repetition.append([_trial(cell, tool, workload, repetition) for cell in cells])
+        for number, kind in enumerate(kinds):
+            cells = tuple(_cells(study, kind.tool, left_out))
+            for host, share in _shares(study, cells, number + repetition - 1):
+                of_repetition.append([_trial(cell, kind, repetition, host) for cell in (_Cell(VANILLA, None), *share)])
         blocks += sorted(of_repetition, key=lambda block: _rank(study.seed, block[0].id))
     trials = [
         replace(trial, block=number)
@@ -86,21 +139,24 @@ def require_tracers(study: Study, plan: Plan) -> None:
         raise StudyError(f"study {study.name}: no tracer can run like this: {'; '.join(plan.left_out)}")
 
 
-def needs(plan: Plan, study: Study) -> Needs:
+def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
     """Estimate what running `plan` takes.
 
     Args:
         plan: the plan.
         study: what it was made from; `output_limit_bytes` bounds a trial's output, `keep_output` adds them all up.
+        emulated: whether the CPU it runs on is.
     """
     limit = study.output_limit_bytes
     outputs = [size if limit is None else min(size, limit) for size in map(_output_bytes, plan.trials)]
     rings = [trial.config.ringbuf_bytes or 0 for trial in plan.trials if trial.config]
+    virtual = study.testbed == "vm"
+    boots = len(plan.trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in plan.trials})
     return Needs(
-        seconds=sum(map(seconds_of, plan.trials)),
-        data_bytes=sum(workload.total_bytes for workload in data_sets(plan)),
+        seconds=sum(seconds_of(trial, emulated=emulated) for trial in plan.trials) + virtual * boots * BOOT_SECONDS,
+        data_bytes=sum(workload.total_bytes for workload in data_sets(plan)) * len({t.host for t in plan.trials}),
         output_bytes=sum(outputs) if study.settings.keep_output else max(outputs, default=0),
-        memory_bytes=2**30 + max(rings, default=0),
+        memory_bytes=study.machine.memory_bytes if virtual else 2**30 + max(rings, default=0),
     )
 
 
@@ -110,12 +166,30 @@ def data_sets(plan: Plan) -> tuple[Workload, ...]:
     return tuple(sorted(by_size.values(), key=lambda workload: -workload.total_bytes))
 
 
-def seconds_of(trial: Trial) -> float:
+def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
     """Estimate how long a trial takes."""
     around_s = SECONDS_AROUND_VANILLA if trial.is_vanilla else SECONDS_AROUND_TRACER
     gib = trial.workload.total_bytes / 2**30
     slowdown = SLOWDOWN[None if trial.is_vanilla else trial.tool]
-    return around_s + gib * SECONDS_PER_GIB[trial.workload.name] * slowdown
+    return (around_s + gib * SECONDS_PER_GIB[trial.workload.name] * slowdown) * (EMULATED_SLOWDOWN if emulated else 1)
+
+
+def _kernels(study: Study) -> tuple[str | None, ...]:
+    return study.factors.kernels or (None,)
+
+
+def _shares(study: Study, cells: tuple[_Cell, ...], turn: int) -> Iterator[tuple[str, tuple[_Cell, ...]]]:
+    """Yield which hosts run which cells of a kind of block in one repetition.
+
+    Crossed: one host, another in the next repetition. By setup: every host, each with the setups that are its own.
+    """
+    hosts = study.hosts
+    if study.assignment is Assignment.CROSSED:
+        yield hosts[turn % len(hosts)], cells
+        return
+    own = {setup: hosts[number % len(hosts)] for number, setup in enumerate(sorted(study.factors.setups))}
+    for host in hosts:
+        yield host, tuple(cell for cell in cells if own[cell.setup] == host)
 
 
 def _workloads(study: Study) -> Iterable[Workload]:
@@ -131,12 +205,14 @@ def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
     factors = study.factors
     uses_ring = tool is not Tool.SYSCOUNT
     uses_payload = tool is Tool.RW_TRACER_ALL
+    variants = [v for v in factors.variants if uses_ring or v in RINGLESS_VARIANTS]
     configs = itertools.product(
-        factors.attach,
+        factors.attach if uses_ring else (Attach.TRACEPOINT,),  # syscount has one hook, as in the paper
         factors.format,
         factors.ringbuf_bytes if uses_ring else (None,),
         factors.poll_ms if uses_ring else (None,),
         factors.payload_bytes if uses_payload else (None,),
+        variants,
     )
     setups = catalogue.setups(study)
     for setup, values in itertools.product(factors.setups, tuple(configs)):
@@ -147,10 +223,13 @@ def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
             yield _Cell(setup, config)
 
 
-def _trial(cell: _Cell, tool: Tool, workload: Workload, repetition: int) -> Trial:
+def _trial(cell: _Cell, kind: _Kind, repetition: int, host: str) -> Trial:
     """Make a trial that is named, for ranking, by all that distinguishes it; its place in the plan is set later."""
-    name = repr((repetition, workload, tool.value, cell.setup, cell.config))
-    return Trial(name, 0, 0, repetition, cell.setup, tool, workload, cell.config)
+    name = repr((repetition, kind.workload, kind.tool.value, cell.setup, cell.config))
+    variant = cell.config.variant if cell.config else Variant.FULL
+    # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
+    name += "".join(f" {part}" for part in (host, kind.kernel, variant) if part not in (LOCAL, None, Variant.FULL))
+    return Trial(name, 0, 0, repetition, cell.setup, kind.tool, kind.workload, cell.config, host, kind.kernel)
 
 
 def _label(trial: Trial, study: Study) -> str:
@@ -159,6 +238,8 @@ def _label(trial: Trial, study: Study) -> str:
     parts = [trial.workload.name, trial.tool.value, trial.setup]
     if len(factors.processes) * len(factors.scale) > 1:
         parts.append(f"{trial.workload.processes}x{trial.workload.bytes_per_process}")
+    parts += [trial.kernel] if trial.kernel and len(factors.kernels) > 1 else []
+    parts += [trial.host] if len(study.hosts) > 1 else []
     if config:
         values = {
             config.attach.value: factors.attach,
@@ -166,6 +247,7 @@ def _label(trial: Trial, study: Study) -> str:
             f"ring{config.ringbuf_bytes}": factors.ringbuf_bytes if config.ringbuf_bytes else (),
             f"poll{config.poll_ms}": factors.poll_ms if config.poll_ms else (),
             f"payload{config.payload_bytes}": factors.payload_bytes if config.payload_bytes else (),
+            config.variant.value: factors.variants,
         }
         parts += [part for part, choices in values.items() if len(choices) > 1]
     return "-".join([*parts, f"r{trial.repetition}"])

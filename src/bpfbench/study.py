@@ -27,7 +27,25 @@ from pydantic_core import ErrorDetails
 
 from bpfbench import catalogue
 from bpfbench.errors import StudyError
-from bpfbench.model import BLOCK_BYTES, VANILLA, Attach, Factors, Format, Paths, Placement, Settings, Setup, Study, Tool
+from bpfbench.model import (
+    BLOCK_BYTES,
+    LOCAL,
+    VANILLA,
+    Accelerator,
+    Assignment,
+    Attach,
+    Boot,
+    Factors,
+    Format,
+    Machine,
+    Paths,
+    Placement,
+    Settings,
+    Setup,
+    Study,
+    Tool,
+    Variant,
+)
 
 T = TypeVar("T")
 
@@ -164,6 +182,22 @@ def _not_ours(value: str) -> str:
     return value
 
 
+def _host_names(value: object) -> object:
+    """Accept a number of hosts, or their names."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= HOSTS_MAX:
+            raise ValueError(f"{value} is out of range; valid is 1 to {HOSTS_MAX}")
+        return tuple(f"vm{number}" for number in range(1, value + 1))
+    names = _listed(value)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"a number of hosts, or a list of their names, is wanted, not {_shown(value)}")
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
+            raise ValueError(f"{name!r} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
+    return _distinct(tuple(names))
+
+
+HOSTS_MAX = 64
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
 """One block per process."""
@@ -179,6 +213,9 @@ SetupName = Annotated[str, BeforeValidator(_setup_name)]
 ToolName = Annotated[Tool, _one_of(tuple(Tool))]
 WorkloadName = Annotated[str, _one_of(tuple(catalogue.WORKLOADS))]
 AttachName = Annotated[Attach, _one_of(tuple(Attach))]
+HookName = Annotated[Attach, _one_of(tuple(attach for attach in Attach if attach is not Attach.AUTO))]
+VariantName = Annotated[Variant, _one_of(tuple(Variant))]
+KernelName = Annotated[str, _one_of(tuple(catalogue.KERNELS))]
 FormatName = Annotated[Format, _one_of(tuple(Format))]
 RingBytes = Annotated[Bytes, _between(4096, 2**30), AfterValidator(_power_of_two)]
 
@@ -195,13 +232,15 @@ class _Factors(_Table):
     workloads: Annotated[tuple[WorkloadName, ...], Listed, Field(min_length=1)]
     processes: Annotated[tuple[Annotated[Whole, _between(1, 1024)], ...], Listed, Field(min_length=1)] = (4,)
     scale: Annotated[tuple[Annotated[Number, _between(LEAST_SCALE, 1024)], ...], Listed, Field(min_length=1)] = (1.0,)
-    attach: Annotated[tuple[AttachName, ...], Listed, Field(min_length=1)] = (Attach.TRACEPOINT,)
+    attach: Annotated[tuple[AttachName, ...], Listed, Field(min_length=1)] = (Attach.AUTO,)
     format: Annotated[tuple[FormatName, ...], Listed, Field(min_length=1)] = (Format.TEXT,)
     ringbuf_bytes: Annotated[tuple[RingBytes, ...], Listed, Field(min_length=1)] = (ByteSize(262144),)
     poll_ms: Annotated[tuple[Annotated[Whole, _between(1, 60000)], ...], Listed, Field(min_length=1)] = (100,)
     payload_bytes: Annotated[tuple[Annotated[Bytes, _between(1, 16384)], ...], Listed, Field(min_length=1)] = (
         ByteSize(4096),
     )
+    variants: Annotated[tuple[VariantName, ...], Listed, Field(min_length=1)] = (Variant.FULL,)
+    kernels: Annotated[tuple[KernelName, ...], Listed, Field(min_length=1)] = ()
 
 
 class _Settings(_Table):
@@ -209,6 +248,15 @@ class _Settings(_Table):
     idle_s: Annotated[Number, _between(0, 3600)] = Settings().idle_s
     sample_interval_s: Annotated[Number, _between(0.05, 60)] = Settings().sample_interval_s
     keep_output: Flag = False
+
+
+class _Machine(_Table):
+    """[machine]: each virtual machine of the testbed `vm`."""
+
+    cpus: Annotated[Whole, _between(1, 1024)] = Machine().cpus
+    memory_bytes: Annotated[Bytes, _between(2**30)] = ByteSize(Machine().memory_bytes)
+    accelerator: Annotated[Accelerator, _one_of(tuple(Accelerator))] = Machine().accelerator
+    boot: Annotated[Boot, _one_of(tuple(Boot))] = Machine().boot
 
 
 class _Paths(_Table):
@@ -222,7 +270,7 @@ class _Setup(_Table):
     command: Annotated[tuple[Text, ...], Listed, AfterValidator(_executable)]
     description: Text = "brought by the study"
     formats: Annotated[tuple[FormatName, ...], Listed, Field(min_length=1)] = tuple(Format)
-    attaches: Annotated[tuple[AttachName, ...], Listed, Field(min_length=1)] = (Attach.TRACEPOINT,)
+    attaches: Annotated[tuple[HookName, ...], Listed, Field(min_length=1)] = (Attach.TRACEPOINT,)
     tools: Annotated[tuple[ToolName, ...], Listed, Field(min_length=1)] = tuple(Tool)
 
 
@@ -235,8 +283,11 @@ class _Study(_Table):
     repetitions: Annotated[Whole, _between(1, 10000)] = 3
     output_limit_bytes: Annotated[Bytes, _between(1)] | None = None
     factors: _Factors
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_host_names)] = ()
+    assignment: Annotated[Assignment, _one_of(tuple(Assignment))] = Assignment.CROSSED
     settings: _Settings = _Settings()
     paths: _Paths = _Paths()
+    machine: _Machine = _Machine()
     setups: dict[Annotated[str, AfterValidator(_file_name), AfterValidator(_not_ours)], _Setup] = {}
 
 
@@ -300,7 +351,7 @@ def parse(text: str, where: str, overrides: Mapping[str, Override] | None = None
     try:
         brought = raw.get("setups")
         context = _Context(Path(where).parent, tuple(brought) if isinstance(brought, dict) else ())
-        return _resolve(_Study.model_validate(raw, context=context))
+        return _resolve(_Study.model_validate(raw, context=context), where)
     except ValidationError as error:
         # A misspelt key is told before the one that is missing because of it.
         found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
@@ -316,8 +367,14 @@ def _set(raw: dict[str, Any], dotted: str, value: object, where: str) -> None:
     raw[key] = value
 
 
-def _resolve(given: _Study) -> Study:
+def _resolve(given: _Study, where: str) -> Study:
     factors = given.factors
+    virtual = given.testbed == "vm"
+    kernels, hosts = _distinct(factors.kernels), given.hosts
+    if not virtual and kernels:
+        raise StudyError(f"{where}: factors.kernels: {', '.join(kernels)}: only testbed vm boots kernels", USE_VM)
+    if not virtual and hosts not in ((), (LOCAL,)):
+        raise StudyError(f"{where}: hosts: {', '.join(hosts)}: testbed host is this machine alone", USE_VM)
     return Study(
         name=given.name,
         description=given.description,
@@ -336,11 +393,16 @@ def _resolve(given: _Study) -> Study:
             ringbuf_bytes=tuple(int(n) for n in _distinct(factors.ringbuf_bytes)),
             poll_ms=_distinct(factors.poll_ms),
             payload_bytes=tuple(int(n) for n in _distinct(factors.payload_bytes)),
+            variants=_distinct(factors.variants),
+            kernels=(kernels or (next(iter(catalogue.KERNELS)),)) if virtual else (),
         ),
         settings=Settings(**given.settings.model_dump()),
         paths=Paths(**given.paths.model_dump()),
         output_limit_bytes=None if given.output_limit_bytes is None else int(given.output_limit_bytes),
         setups=tuple(_brought(name, setup) for name, setup in given.setups.items()),
+        hosts=(hosts or ("vm1",)) if virtual else (LOCAL,),
+        assignment=given.assignment,
+        machine=Machine(**{**given.machine.model_dump(), "memory_bytes": int(given.machine.memory_bytes)}),
     )
 
 
@@ -353,6 +415,10 @@ def _brought(name: str, given: _Setup) -> Setup:
         tools=_distinct(given.tools),
         command=given.command,
     )
+
+
+USE_VM = 'choose testbed = "vm" (--testbed vm)'
+"""What to do about a key that says something of virtual machines."""
 
 
 def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Override]) -> StudyError:
@@ -381,7 +447,12 @@ def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Over
 
 
 def _table_of(keys: Sequence[str]) -> type[BaseModel]:
-    tables: dict[str, type[BaseModel]] = {"factors": _Factors, "settings": _Settings, "paths": _Paths}
+    tables: dict[str, type[BaseModel]] = {
+        "factors": _Factors,
+        "settings": _Settings,
+        "paths": _Paths,
+        "machine": _Machine,
+    }
     if len(keys) == 2 and keys[0] == "setups":
         return _Setup
     return tables[keys[-1]] if keys else _Study
@@ -393,6 +464,8 @@ _CHOICES: dict[str, Sequence[str]] = {
     "workloads": tuple(catalogue.WORKLOADS),
     "attach": tuple(Attach),
     "format": tuple(Format),
+    "variants": tuple(Variant),
+    "kernels": tuple(catalogue.KERNELS),
 }
 
 

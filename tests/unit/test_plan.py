@@ -18,6 +18,7 @@ from bpfbench import catalogue, plan, study
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     VANILLA,
+    Assignment,
     Attach,
     Factors,
     Format,
@@ -27,6 +28,7 @@ from bpfbench.model import (
     Tool,
     TracerConfig,
     Trial,
+    Variant,
     Workload,
 )
 from bpfbench.plan import Needs, Plan, needs, unroll
@@ -173,6 +175,79 @@ class TestOrder:
         places = Counter([t.setup for t in block].index(VANILLA) for block in blocks(unroll(declared)))
         assert sorted(places) == [0, 1, 2]
         assert min(places.values()) >= 8  # of 50; about 17 are expected
+
+
+class TestHooks:
+    def test_auto_is_kprobe_where_the_kernel_has_it_as_in_the_paper(self) -> None:
+        declared = with_factors(attach=(Attach.AUTO,))
+        assert plan.resolve(declared, frozenset(Attach)).factors.attach == (Attach.KPROBE,)
+        assert plan.resolve(declared, {Attach.TRACEPOINT}).factors.attach == (Attach.TRACEPOINT,)
+
+    def test_auto_beside_what_it_comes_to_is_that_once(self) -> None:
+        declared = with_factors(attach=(Attach.AUTO, Attach.TRACEPOINT))
+        assert plan.resolve(declared, {Attach.TRACEPOINT}).factors.attach == (Attach.TRACEPOINT,)
+
+    def test_a_hook_the_kernel_lacks_is_refused_with_those_it_has(self) -> None:
+        with pytest.raises(StudyError) as caught:
+            plan.resolve(with_factors(attach=(Attach.KPROBE,)), {Attach.TRACEPOINT})
+        assert caught.value.message == "study x: attach kprobe: the kernel lacks it; it has: tracepoint"
+
+    def test_syscount_has_one_hook_whatever_the_others_attach_by(self) -> None:
+        declared = with_factors(tools=(Tool.SYSCOUNT,), attach=(Attach.KPROBE, Attach.FENTRY))
+        assert {t.config.attach for t in unroll(declared).trials if t.config} == {Attach.TRACEPOINT}
+
+    def test_a_plan_can_be_looked_at_before_auto_is_resolved(self) -> None:
+        found = unroll(with_factors(attach=(Attach.AUTO,)))
+        assert {trial.setup for trial in found.trials} == {VANILLA, "libbpf"}
+
+
+class TestVariants:
+    def test_each_is_a_trial_of_its_own_of_the_same_block(self) -> None:
+        (block,) = blocks(unroll(with_factors(variants=tuple(Variant))))
+        assert Counter(t.config.variant for t in block if t.config) == Counter(Variant)
+        assert {t.id.split("-", 1)[1] for t in block if t.config} == {
+            f"read-rw-tracer-libbpf-{variant}-r1" for variant in Variant
+        }
+
+    def test_syscount_which_has_no_ring_has_no_consumer_to_do_without(self) -> None:
+        (block,) = blocks(unroll(with_factors(tools=(Tool.SYSCOUNT,), variants=tuple(Variant))))
+        assert {t.config.variant for t in block if t.config} == {Variant.FULL, Variant.RUN_TIME}
+
+
+class TestServers:
+    FOUR = replace(
+        with_factors(setups=("bcc", "bpftrace", "libbpf"), workloads=("read", "write")),
+        testbed="vm",
+        hosts=("a", "b"),
+        repetitions=2,
+    )
+
+    def test_whole_blocks_take_turns_on_the_hosts(self) -> None:
+        found = blocks(unroll(self.FOUR))
+        assert all(len({trial.host for trial in block}) == 1 for block in found)
+        by_kind = Counter((block[0].workload.name, block[0].host) for block in found)
+        assert by_kind == {(workload, host): 1 for workload in ("read", "write") for host in "ab"}
+
+    def test_by_setup_each_setup_has_one_host_and_vanilla_all(self) -> None:
+        found = unroll(replace(self.FOUR, assignment=Assignment.BY_SETUP))
+        hosts = {setup: {t.host for t in found.trials if t.setup == setup} for setup in ("bcc", "bpftrace", "libbpf")}
+        assert hosts == {"bcc": {"a"}, "bpftrace": {"b"}, "libbpf": {"a"}}
+        for block in blocks(found):
+            assert len({trial.host for trial in block}) == 1
+            assert sum(trial.is_vanilla for trial in block) == 1
+        assert len(blocks(found)) == 2 * 2 * 2
+
+    def test_kernels_are_crossed_with_vanilla_on_each(self) -> None:
+        found = blocks(unroll(with_factors(self.FOUR, kernels=("trixie", "sid"))))
+        assert Counter(block[0].kernel for block in found) == {"trixie": 4, "sid": 4}
+        for block in found:
+            assert len({trial.kernel for trial in block}) == 1
+            assert sum(trial.is_vanilla for trial in block) == 1
+
+    def test_names_tell_host_and_kernel_where_they_vary(self) -> None:
+        ids = [trial.id for trial in unroll(with_factors(self.FOUR, kernels=("trixie", "sid"))).trials]
+        assert len(set(ids)) == len(ids)
+        assert all(re.search(r"-(trixie|sid)-[ab]-", trial_id) for trial_id in ids)
 
 
 class TestBalance:
@@ -492,5 +567,6 @@ class TestNeeds:
         found = needs_of(paper)
         assert found.data_bytes == 128 * GIB
         assert found.output_bytes == 64 * GIB
+        assert needs_of(replace(paper, testbed="vm")).memory_bytes == 16 * GIB
         # every event in text: 33,554,432 x (210 + 3 x 4096) bytes
         assert needs_of(replace(paper, output_limit_bytes=None)).output_bytes == 33_554_432 * 12_498

@@ -15,7 +15,23 @@ from hypothesis import strategies as st
 
 from bpfbench import catalogue, plan, study
 from bpfbench.errors import StudyError
-from bpfbench.model import VANILLA, Attach, Factors, Format, Paths, Placement, Settings, Setup, Study, Tool
+from bpfbench.model import (
+    VANILLA,
+    Accelerator,
+    Assignment,
+    Attach,
+    Boot,
+    Factors,
+    Format,
+    Machine,
+    Paths,
+    Placement,
+    Settings,
+    Setup,
+    Study,
+    Tool,
+    Variant,
+)
 from bpfbench.study import Override
 
 REQUIRED = {
@@ -23,9 +39,16 @@ REQUIRED = {
     "factors.setups": '["libbpf"]',
     "factors.workloads": '["read"]',
 }
-TOP_KEYS = "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, settings, paths, setups"
-FACTOR_KEYS = "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes"
+TOP_KEYS = (
+    "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, hosts, assignment, settings, "
+    "paths, machine, setups"
+)
+FACTOR_KEYS = (
+    "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
+    "kernels"
+)
 SETUP_KEYS = "command, description, formats, attaches, tools"
+MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
 SETTING_KEYS = "placement, idle_s, sample_interval_s, keep_output"
 SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 NO_SIZE = 'a size in bytes, or a text such as "256KiB", is wanted'
@@ -84,7 +107,7 @@ class TestReading:
                 workloads=("read",),
                 processes=(4,),
                 scale=(1.0,),
-                attach=(Attach.TRACEPOINT,),
+                attach=(Attach.AUTO,),
                 format=(Format.TEXT,),
                 ringbuf_bytes=(262144,),
                 poll_ms=(100,),
@@ -147,6 +170,50 @@ class TestReading:
             paths=Paths(data=str(tmp_path / "data"), output=str(tmp_path / "output")),
             output_limit_bytes=2 * 2**30,
         )
+
+    def test_virtual_machines_are_declared(self) -> None:
+        given_study = parse_with(
+            {
+                "testbed": '"vm"',
+                "hosts": '["left", "right-2"]',
+                "assignment": '"by-setup"',
+                "factors.kernels": '["trixie", "sid"]',
+                "factors.variants": '["full", "no-output", "no-consumer", "run-time"]',
+                "machine.cpus": "6",
+                "machine.memory_bytes": '"16GiB"',
+                "machine.accelerator": '"tcg"',
+                "machine.boot": '"trial"',
+            }
+        )
+        assert given_study.testbed == "vm"
+        assert given_study.hosts == ("left", "right-2")
+        assert given_study.assignment is Assignment.BY_SETUP
+        assert given_study.factors.kernels == ("trixie", "sid")
+        assert given_study.factors.variants == tuple(Variant)
+        assert given_study.machine == Machine(6, 16 * 2**30, Accelerator.TCG, Boot.TRIAL)
+
+    def test_hosts_may_be_a_number(self) -> None:
+        assert parse_with({"testbed": '"vm"', "hosts": "3"}).hosts == ("vm1", "vm2", "vm3")
+
+    def test_a_virtual_machine_boots_the_images_own_kernel_unless_told(self) -> None:
+        declared = parse_with({"testbed": '"vm"'})
+        assert (declared.hosts, declared.factors.kernels) == (("vm1",), ("trixie",))
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"hosts": "2"}, "hosts: vm1, vm2: testbed host is this machine alone"),
+            ({"factors.kernels": '"trixie"'}, "factors.kernels: trixie: only testbed vm boots kernels"),
+            ({"testbed": '"vm"', "hosts": "0"}, "0 is out of range; valid is 1 to 64"),
+            ({"testbed": '"vm"', "hosts": "[]"}, "a number of hosts, or a list of their names, is wanted, not []"),
+            ({"testbed": '"vm"', "hosts": '"my host"'}, "'my host' is no host name"),
+            ({"testbed": '"vm"', "factors.kernels": '"6.12"'}, "'6.12' is not one of: trixie, backports, sid"),
+            ({"testbed": '"vm"', "machine.memory_bytes": "1"}, "1 is out of range; valid is 1073741824 or more"),
+            ({"factors.variants": '"none"'}, "'none' is not one of: full, no-output, no-consumer, run-time"),
+        ],
+    )
+    def test_what_no_machine_can_be_is_told(self, given: dict[str, str], told: str) -> None:
+        assert told in refusal(toml({**REQUIRED, **given})).message
 
     @pytest.mark.parametrize(
         ("key", "one", "listed"),
@@ -222,7 +289,9 @@ class TestReading:
     def test_the_example_names_every_key(self) -> None:
         keys = set(re.findall(r"^(?:# )?(\w+) = ", EXAMPLE.read_text(), flags=re.MULTILINE))
         tables = set(re.findall(r"^\[(\w+)\]", EXAMPLE.read_text(), flags=re.MULTILINE))
-        assert keys | tables == {*f"{TOP_KEYS}, {FACTOR_KEYS}, {SETTING_KEYS}, data, output".split(", ")}
+        assert keys | tables == {
+            *f"{TOP_KEYS}, {FACTOR_KEYS}, {SETTING_KEYS}, {MACHINE_KEYS}, data, output".split(", ")
+        }
 
     def test_the_shipped_studies_are_those_promised(self) -> None:
         assert {path.stem for path in catalogue.study_files()} >= {"smoke", "quick", "paper"}
@@ -238,6 +307,7 @@ class TestUnknownKeys:
             ("factors.seed", FACTOR_KEYS, None),
             ("settings.idle", SETTING_KEYS, "idle_s"),
             ("paths.dta", "data, output", "data"),
+            ("machine.cpu", MACHINE_KEYS, "cpus"),
         ],
     )
     def test_an_unknown_key_is_named_with_those_of_its_table(self, key: str, valid: str, guess: str | None) -> None:
@@ -266,11 +336,11 @@ class TestUnknownChoices:
             ("factors.setups", "ebpf_exporter", SETUPS, None),
             ("factors.tools", "rw-trace", "syscount, rw-tracer, rw-tracer-all", "rw-tracer"),
             ("factors.workloads", "raed", "read, write, mixed", "read"),
-            ("factors.attach", "kprobes", "tracepoint, kprobe, fentry", "kprobe"),
+            ("factors.attach", "kprobes", "tracepoint, kprobe, fentry, auto", "kprobe"),
             ("factors.format", "txt", "text, binary", "text"),
             ("settings.placement", "papr", "paper, shared, auto", "paper"),
             ("image", "trixi", "trixie", "trixie"),
-            ("testbed", "hots", "host", "host"),
+            ("testbed", "hots", "host, vm", "host"),
             ("factors.setups", "", SETUPS, None),
         ],
     )
@@ -448,7 +518,7 @@ class TestMissing:
 
     @pytest.mark.parametrize(
         ("key", "choices"),
-        [("tools", "syscount, rw-tracer, rw-tracer-all"), ("attach", "tracepoint, kprobe, fentry")],
+        [("tools", "syscount, rw-tracer, rw-tracer-all"), ("attach", "tracepoint, kprobe, fentry, auto")],
     )
     def test_an_empty_list_of_names_comes_with_the_choices(self, key: str, choices: str) -> None:
         assert refusal(toml({**REQUIRED, f"factors.{key}": "[]"})).hint == f"choose from: {choices}"
@@ -773,9 +843,10 @@ VALUES = st.recursive(
     max_leaves=4,
 )
 KEYS = (
-    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "paths", "setups")),
+    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "paths", "machine", "setups")),
     *(f"factors.{key}" for key in FACTOR_KEYS.split(", ")),
     *(f"settings.{key}" for key in SETTING_KEYS.split(", ")),
+    *(f"machine.{key}" for key in MACHINE_KEYS.split(", ")),
     *(f"setups.own.{key}" for key in SETUP_KEYS.split(", ")),
     "paths.data",
     "paths.output",

@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 from bpfbench.analysis.compare import Comparison, compare, pairing
 from bpfbench.analysis.estimate import Estimate, estimate
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric, loss_percent
-from bpfbench.model import VANILLA, Record, Status, Tool, TracerConfig, Trial, Workload
+from bpfbench.model import VANILLA, Record, Status, Tool, TracerConfig, Trial, Variant, Workload
+
+UNSAID = (None, Variant.FULL)
+"""Values that go without saying."""
 
 FACTORS = tuple(field.name for field in dataclasses.fields(TracerConfig))
 """The names of what a tracer can be configured with."""
@@ -67,7 +70,7 @@ class Group:
     def common(self) -> dict[str, Any]:
         """The factors that all configurations of this group share, where the tool uses them, with their value."""
         found = {name: self._values(name) for name in FACTORS}
-        return {name: values[0] for name, values in found.items() if len(values) == 1 and values[0] is not None}
+        return {name: values[0] for name, values in found.items() if len(values) == 1 and values[0] not in UNSAID}
 
     def _values(self, factor: str) -> list[Any]:
         values = (getattr(row.config, factor) for row in self.rows if row.config is not None)

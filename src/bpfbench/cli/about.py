@@ -53,7 +53,7 @@ def doctor(*, as_json: Json = False) -> int:
 
 @app.command(name="list")
 def list_(*, as_json: Json = False) -> int:
-    """List studies, setups, tools, workloads and images, one line each."""
+    """List studies, setups, tools, workloads, images and kernels, one line each."""
     studies = {path.stem: study.load(path).description for path in catalogue.study_files()}
     sections: dict[str, dict[str, str]] = {
         "studies": studies,
@@ -64,6 +64,7 @@ def list_(*, as_json: Json = False) -> int:
         "tools": {tool.value: text for tool, text in catalogue.TOOLS.items()},
         "workloads": catalogue.WORKLOADS,
         "images": {recipe.name: recipe.description for recipe in image.RECIPES.values()},
+        "kernels": catalogue.KERNELS,
     }
     if as_json:
         print_json(sections)

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from bpfbench.model import Attach
 from bpfbench.trial import bpf
+from bpfbench.trial import hooks as probes
 
 KERNEL_MIN = (5, 8)
 """The first kernel with BPF ring buffers."""
@@ -106,6 +108,11 @@ def examine() -> Iterator[Finding]:
     yield from _noise()
 
 
+def hooks() -> frozenset[Attach]:
+    """Return the hook flavours that the running kernel has; without root, none can be found out."""
+    return frozenset(Attach) - {Attach.AUTO} - probes.refusals().keys()
+
+
 def missing() -> Iterator[str]:
     """Yield what must be mended before anything can be measured, without root, which is asked for apart."""
     for finding in examine():
@@ -151,14 +158,16 @@ def _commands() -> Iterator[Finding]:
 
 
 def _hooks() -> Iterator[Finding]:
-    yield Finding("tracepoints", Verdict.OK, "system call tracepoints are in every kernel this runs on")
-    if Path("/sys/bus/event_source/devices/kprobe").exists():
-        yield Finding("kprobes", Verdict.OK, "in the kernel; the tracers attach by tracepoints only, so far")
-    else:
-        yield Finding("kprobes", Verdict.NOTE, "not in the kernel", "the paper's own hooks cannot be measured here")
-    locked = _read("/sys/kernel/security/lockdown")
-    if locked and "[none]" not in locked:
-        yield Finding("lockdown", Verdict.NOTE, locked, "fentry and reading kernel memory may be refused")
+    refusals = probes.refusals()
+    for attach in (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY):
+        if attach not in refusals:
+            yield Finding(f"hook {attach}", Verdict.OK, "works")
+        elif attach is Attach.TRACEPOINT and os.geteuid() == 0:
+            advice = "boot a kernel with CONFIG_FTRACE_SYSCALLS=y and CONFIG_BPF_EVENTS=y"
+            yield Finding(f"hook {attach}", Verdict.MISSING, refusals[attach], advice)
+        else:
+            advice = "virtual machines have it: --testbed vm"
+            yield Finding(f"hook {attach}", Verdict.NOTE, refusals[attach], advice if os.geteuid() == 0 else None)
 
 
 def _headers() -> Finding:

@@ -75,13 +75,18 @@ def run_time(program: int) -> tuple[int, int]:
     Raises:
         OSError: there is none, or without privileges.
     """
-    fd = _open(_PROG_GET_FD_BY_ID, program)
-    try:
-        info = _info(fd, words=52)
-    finally:
-        os.close(fd)
+    info = _program_info(program)
     # struct bpf_prog_info: run_time_ns at byte 192, run_cnt at byte 200
     return info[48] | info[49] << 32, info[50] | info[51] << 32
+
+
+def program_name(program: int) -> str:
+    """Return the name of the program with that id, as the kernel keeps it: 15 bytes at most.
+
+    Raises:
+        OSError: there is none, or without privileges.
+    """
+    return bytes(_program_info(program))[64:80].split(b"\0")[0].decode()  # struct bpf_prog_info: name
 
 
 @contextlib.contextmanager
@@ -91,9 +96,9 @@ def run_time_counted() -> Iterator[None]:
     Raises:
         OSError: without privileges.
     """
-    fd = _bpf(_ENABLE_STATS, (ctypes.c_uint32 * 4)(_STATS_RUN_TIME))
+    fd = call(_ENABLE_STATS, (ctypes.c_uint32 * 4)(_STATS_RUN_TIME))
     if fd < 0:
-        raise _error()
+        raise last_error()
     try:
         yield
     finally:
@@ -108,26 +113,34 @@ def _fdinfos(pid: int) -> Iterator[dict[str, str]]:
 
 
 def _open(fd_by_id: int, number: int) -> int:
-    fd = _bpf(fd_by_id, (ctypes.c_uint32 * 4)(number))
+    fd = call(fd_by_id, (ctypes.c_uint32 * 4)(number))
     if fd < 0:
-        raise _error()
+        raise last_error()
     return fd
+
+
+def _program_info(program: int) -> ctypes.Array[ctypes.c_uint32]:
+    fd = _open(_PROG_GET_FD_BY_ID, program)
+    try:
+        return _info(fd, words=52)
+    finally:
+        os.close(fd)
 
 
 def _info(fd: int, words: int = 32) -> ctypes.Array[ctypes.c_uint32]:
     info = (ctypes.c_uint32 * words)()
     address = ctypes.addressof(info)
     request = (ctypes.c_uint32 * 4)(fd, ctypes.sizeof(info), address & 0xFFFFFFFF, address >> 32)
-    if _bpf(_OBJ_GET_INFO_BY_FD, request):
-        raise _error()
+    if call(_OBJ_GET_INFO_BY_FD, request):
+        raise last_error()
     return info
 
 
 def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32]]:
     attr = (ctypes.c_uint32 * 4)()
-    while _bpf(next_id, attr) == 0:
+    while call(next_id, attr) == 0:
         attr[0] = attr[1]
-        fd = _bpf(fd_by_id, (ctypes.c_uint32 * 4)(attr[1]))
+        fd = call(fd_by_id, (ctypes.c_uint32 * 4)(attr[1]))
         if fd < 0:
             continue  # it has gone since
         try:
@@ -136,13 +149,15 @@ def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32
             os.close(fd)
         yield info
     if ctypes.get_errno() != errno.ENOENT:
-        raise _error()
+        raise last_error()
 
 
-def _bpf(command: int, attr: ctypes.Array[ctypes.c_uint32]) -> int:
+def call(command: int, attr: ctypes.Array[ctypes.c_uint32]) -> int:
+    """Call bpf(2). Negative: it failed, as `last_error` says."""
     return int(_libc.syscall(_SYS_BPF[platform.machine()], command, attr, ctypes.sizeof(attr)))
 
 
-def _error() -> OSError:
+def last_error() -> OSError:
+    """Return why the last call failed."""
     code = ctypes.get_errno()
     return OSError(code, os.strerror(code), "bpf(2)")
