@@ -107,7 +107,7 @@ def test_hooks_of_the_vfs_see_all_calls_but_those_refused_before_it(load: _Load)
         seen = done.seen_by(attach).threads[0].calls
         refused = [call for call in load.calls if call not in seen]
         assert {-call.ret for call in refused} == {9, 22, 29}  # EBADF, EINVAL, ESPIPE
-        assert {-call.ret for call in seen if call.ret < 0} == {9, 14, 21, 22}  # some of them by the VFS itself
+        assert {-call.ret for call in seen if call.ret < 0} == {9, 14, 21}  # by the VFS itself, or behind it
         assert all(call.inode for call in seen)
 
 

@@ -40,7 +40,7 @@ class TestTable:
         lines = shown(
             verdict("events", "libbpf"), verdict("events", "bcc"), verdict("counts", "libbpf"), verdict("counts", "bcc")
         )
-        assert row(lines, "case") == ["case", "libbpf", "bcc"]
+        assert ["libbpf", "bcc"] in [line.split() for line in lines]
         assert row(lines, "events") == ["events", "ok", "ok"]
         assert lines.index(next(line for line in lines if "events" in line)) < lines.index(
             next(line for line in lines if "counts" in line)
@@ -52,8 +52,8 @@ class TestTable:
             verdict("events", "bcc", Outcome.FAILED, "x", attach=Attach.KPROBE),
             verdict("events", "libbpf", attach=Attach.KPROBE),
         )
-        assert row(lines, "case") == ["case", "bcc", "bcc", "libbpf"]
-        assert ["tracepoint", "kprobe", "kprobe"] in [line.split() for line in lines]
+        assert ["bcc", "bcc", "libbpf"] in [line.split() for line in lines]
+        assert row(lines, "case") == ["case", "tracepoint", "kprobe", "kprobe"]
         assert row(lines, "events") == ["events", "ok", "FAILED", "ok"]
 
     def test_a_setup_that_fails_in_one_variant_has_failed(self) -> None:
