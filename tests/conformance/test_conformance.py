@@ -17,7 +17,8 @@ from mutants import MUTANTS, Mutant
 from bpfbench import catalogue
 from bpfbench.conformance.cases import CASES
 from bpfbench.testbed import command, sandbox
-from bpfbench.testbed.image import TRACERS, Image
+from bpfbench.testbed.image import Image
+from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 Verdicts = list[dict[str, Any]]

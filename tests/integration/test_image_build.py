@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Sources, bootstrap_argv
+from bpfbench.testbed.image import Sources
+from bpfbench.testbed.image.root import bootstrap_argv
 
 PARENT = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True).wait()"
 """What stands for bpfbench; command.run gives a process a session of its own, too."""

@@ -14,7 +14,8 @@ import pytest
 from bpfbench.errors import ImageError, UsageError
 from bpfbench.testbed import command, image
 from bpfbench.testbed.command import Finished
-from bpfbench.testbed.image import Image, Recipe, Sources, bootstrap_argv, image_key, root_key
+from bpfbench.testbed.image import Image, Recipe, Sources, image_key, libraries, root_key
+from bpfbench.testbed.image.root import bootstrap_argv
 
 RECIPE = Recipe("mine", "for tests", "trixie", ("fio", "clang"), {"fio": "fio"})
 DEFAULTS = Sources()
@@ -27,7 +28,7 @@ def tracers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (place / "bcc").mkdir(parents=True)
     (place / "bcc" / "build").write_text("#!/bin/sh\n")
     (place / "bcc" / "kernel.c").write_text("int x;\n")
-    monkeypatch.setattr(image, "TRACERS", place)
+    monkeypatch.setattr(libraries, "TRACERS", place)
     return place
 
 
@@ -131,7 +132,7 @@ class TestImageKey:
     ) -> None:
         before = image_key(RECIPE, DEFAULTS)
         moved = tracers.rename(tmp_path / "elsewhere")
-        monkeypatch.setattr(image, "TRACERS", moved)
+        monkeypatch.setattr(libraries, "TRACERS", moved)
         assert image_key(RECIPE, DEFAULTS) == before
 
 

@@ -17,7 +17,8 @@ from builders import make_executable, make_image
 from bpfbench.errors import ImageError
 from bpfbench.testbed import command, image
 from bpfbench.testbed.command import Finished
-from bpfbench.testbed.image import NEEDS, RECIPES, Image, Sources, image_key, libraries, library_key, root_key
+from bpfbench.testbed.image import RECIPES, Image, Sources, image_key, libraries, root_key
+from bpfbench.testbed.image.libraries import NEEDS, build_order, library_key
 from bpfbench.testbed.sandbox import INSIDE
 
 RECIPE = RECIPES["trixie"]
@@ -43,12 +44,12 @@ def tracers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     add_library(place, "bcc")
     (place / "common").mkdir()
     (place / "common" / "event.h").write_text("event\n")
-    monkeypatch.setattr(image, "TRACERS", place)
+    monkeypatch.setattr(libraries, "TRACERS", place)
     return place
 
 
 def keys() -> dict[str, str]:
-    return {library: library_key(ROOT, library) for library in libraries()}
+    return {library: library_key(ROOT, library) for library in build_order()}
 
 
 def changed(before: dict[str, str]) -> set[str]:
@@ -59,7 +60,7 @@ def changed(before: dict[str, str]) -> set[str]:
 class TestOrder:
     @pytest.mark.usefixtures("tracers")
     def test_a_library_comes_after_what_it_needs_and_what_is_not_built_does_not_come(self) -> None:
-        found = libraries()
+        found = build_order()
         assert sorted(found) == ["aya", "bcc", "libbpf", "linker"]
         assert found.index("linker") < found.index("aya")
 
@@ -67,21 +68,21 @@ class TestOrder:
         add_library(tracers, "a", "b")
         add_library(tracers, "b", "z")
         add_library(tracers, "z")
-        found = libraries()
+        found = build_order()
         assert found.index("z") < found.index("b") < found.index("a")
-        assert libraries() == found
+        assert build_order() == found
 
     def test_libraries_that_need_each_other_are_refused(self, tracers: Path) -> None:
         (tracers / "linker" / "needs").write_text("aya\n")
         with pytest.raises(graphlib.CycleError):
-            libraries()
+            build_order()
 
     def test_those_shipped_need_what_there_is(self) -> None:
-        found = libraries()
+        found = build_order()
         assert {"bpftrace", "bcc", "libbpf", "ebpf-go", "aya"} <= set(found)
-        for path in image.TRACERS.glob("*/needs"):
+        for path in libraries.TRACERS.glob("*/needs"):
             for needed in path.read_text().split():
-                assert (image.TRACERS / needed).is_dir(), f"{path}: {needed}"
+                assert (libraries.TRACERS / needed).is_dir(), f"{path}: {needed}"
                 assert needed not in found or found.index(needed) < found.index(path.parent.name)
 
 
@@ -220,7 +221,7 @@ class TestBuild:
 
     def test_the_root_comes_first_and_then_each_library(self, cache: Path, builder: Builder) -> None:
         self.build(cache)
-        assert builder.built == ["root", *libraries()]
+        assert builder.built == ["root", *build_order()]
 
     def test_an_image_knows_what_is_in_it(self, cache: Path, builder: Builder) -> None:
         made = self.build(cache)
@@ -228,7 +229,7 @@ class TestBuild:
         assert made.key == image_key(RECIPE, DEFAULTS)
         assert made.setups == ("aya", "bcc", "libbpf", "linker")
         assert set(made.libraries) == self.layers(cache)
-        assert len(made.libraries) == len(libraries())
+        assert len(made.libraries) == len(build_order())
         assert made.kernel_headers == "6.12-amd64"
         assert made.packages == dict.fromkeys(RECIPE.packages, "1.2-3")
         assert Path(made.root, "usr/src").is_dir()
@@ -316,7 +317,7 @@ class TestBuild:
         assert shares == sorted(shares)
         assert 0 <= shares[0] <= shares[-1] < 1
         assert [what for what, _ in said if what.startswith("building ")] == [
-            f"building {name}" for name in libraries()
+            f"building {name}" for name in build_order()
         ]
         assert builder.built
 
@@ -344,7 +345,7 @@ class TestBuild:
         builder.again()
         builder.broken = ""
         assert self.build(cache).setups == ("aya", "bcc", "libbpf", "linker")
-        assert builder.built == [library for library in libraries() if library not in done]
+        assert builder.built == [library for library in build_order() if library not in done]
 
     def test_an_interruption_leaves_nothing_that_looks_finished(
         self, cache: Path, builder: Builder, monkeypatch: pytest.MonkeyPatch
@@ -428,7 +429,7 @@ class TestCheck:
             return Finished(0, "")
 
         monkeypatch.setattr(command, "run", run)
-        image.check_sources(self.IMAGE, "libbpf", DEFAULTS)
+        image.check_sources(Path(self.IMAGE.root), "libbpf", DEFAULTS)
         (words,) = told
         assert words[-1] == "./check"
         assert words[words.index("--chdir") + 1] == f"{INSIDE}/build/libbpf"
@@ -445,7 +446,7 @@ class TestCheck:
 
         monkeypatch.setattr(command, "run", run)
         with pytest.raises(ImageError) as caught:
-            image.check_sources(self.IMAGE, "ebpf-go", DEFAULTS)
+            image.check_sources(Path(self.IMAGE.root), "ebpf-go", DEFAULTS)
         first, *rest = caught.value.message.splitlines()
         assert first == "ebpf-go: check failed (exit status 2):"
         assert rest == [f"  rw.go:{number}: unused" for number in range(9)]

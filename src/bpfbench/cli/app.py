@@ -14,7 +14,6 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from bpfbench import __version__
-from bpfbench.errors import UsageError
 
 app = App(
     name="bpfbench",
@@ -44,19 +43,6 @@ def cache_dir() -> Path:
         return Path(given).absolute()
     root = os.geteuid() == 0
     return platformdirs.site_cache_path("bpfbench") if root else platformdirs.user_cache_path("bpfbench")
-
-
-def require_root(what: str) -> None:
-    """Refuse to go on without root.
-
-    Args:
-        what: what needs it, as the beginning of a sentence.
-
-    Raises:
-        UsageError: we are not root.
-    """
-    if os.geteuid() != 0:
-        raise UsageError(f"{what} needs root", "run the same command with sudo")
 
 
 def print_json(data: object) -> None:

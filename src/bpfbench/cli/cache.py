@@ -20,16 +20,16 @@ from bpfbench.cli.app import (
     data_app,
     image_app,
     print_json,
-    require_root,
     stderr,
     stdout,
 )
-from bpfbench.cli.options import SourceOptions
+from bpfbench.cli.options import SourceOptions, split
 from bpfbench.console import ProgressReporter, set_up_logging
 from bpfbench.errors import UsageError
-from bpfbench.testbed import image, machine
+from bpfbench.testbed import image, machine, privileges, sandbox
 from bpfbench.testbed.host import HostTestbed, headers_here, require
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image, Kernel, Sources
+from bpfbench.testbed.image.layers import taken_bytes
 
 
 @image_app.command(name="build")
@@ -37,23 +37,28 @@ def image_build(
     name: str = "trixie",
     /,
     *,
+    kernels: Annotated[str, Parameter(help="For virtual machines: its disk and these kernels, too.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
-    """Build an image, unless it is built."""
+    """Build an image, unless it is built. Without root it is built in a user namespace."""
     set_up_logging(stderr, verbose=verbose)
-    require_root("building an image")
     image.recipe_of(name)
+    names = tuple(str(word) for word in split(kernels))
+    image.require_kernels(names)
+    sources = source_options.sources()
     with ProgressReporter(stderr) as reporter:
-        ready = image.build(cache_dir(), name, source_options.sources(), reporter.building)
+        ready = image.build(cache_dir(), name, sources, reporter.building)
+        if names:
+            image.bootable(cache_dir(), ready, names, sources, reporter.building)
     _show_images((ready,), as_json)
     return 0
 
 
 @image_app.command(name="list")
 def image_list(*, as_json: Json = False) -> int:
-    """List the images that are built, with the versions in them beside the paper's."""
+    """List the images that are built, the versions in them beside the paper's, and what they take."""
     _show_images(image.built(cache_dir()), as_json)
     return 0
 
@@ -68,12 +73,12 @@ def image_remove(name: str, /, *, verbose: Verbose = False) -> int:
         A name (every build of it) or the beginning of a key, as `image list` shows them.
     """
     set_up_logging(stderr, verbose=verbose)
-    require_root("removing an image")
     known = image.built(cache_dir())
     chosen = [item for item in known if item.name == name or (name and item.key.startswith(name))]
     if not chosen:
         names = ", ".join(f"{item.name} {item.key}" for item in known) or "none"
         raise UsageError(f"no image {name!r} is built (there are: {names})")
+    privileges.require()
     for item in chosen:
         with campaign.alone(cache_dir()):
             image.remove(cache_dir(), item)
@@ -87,19 +92,17 @@ def image_check(
 ) -> int:
     """Run the linters of the tracers' sources with an image's toolchains; for those who change them."""
     set_up_logging(stderr, verbose=verbose)
-    require_root("entering an image")
-    ready = image.find(cache_dir(), name, source_options.sources())
-    if ready is None:
-        raise UsageError(f"image {name!r} is not built", f"bpfbench image build {name}")
+    ready = _found(name, source_options.sources())
+    privileges.require()
     for library in image.checked_libraries():
-        image.check_sources(ready, library, source_options.sources())
+        image.check_sources(Path(ready.root), library, source_options.sources())
         stdout.print(f"{library}: ok", highlight=False)
     return 0
 
 
 @image_app.command(name="enter")
 def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> NoReturn:
-    """Open a shell in an image as a trial sees it, or run a command there.
+    """Open a shell in an image as a trial sees it, or run a command there. Without root nothing can be traced there.
 
     Parameters
     ----------
@@ -108,11 +111,14 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
     words
         A command, after `--`.
     """
-    require(os.geteuid(), machine.missing())
-    ready = image.find(cache_dir(), name, Sources())
-    if ready is None:
-        raise UsageError(f"image {name!r} is not built", f"bpfbench image build {name}")
-    argv = HostTestbed(ready, headers_here(ready, cache_dir()), cache_dir(), cache_dir()).shell(words)
+    ready = _found(name, Sources())
+    testbed = HostTestbed(ready, headers_here(ready, cache_dir()), cache_dir(), cache_dir())
+    if os.geteuid() == 0:
+        require(os.geteuid(), machine.missing())
+        argv = testbed.shell(words)
+    else:
+        privileges.require()
+        argv = sandbox.building(testbed.sandbox(()), words or ("bash",))
     os.execvp(argv[0], argv)  # noqa: S606 - replaces bpfbench by the shell
 
 
@@ -140,21 +146,51 @@ def data_remove() -> int:
     return 0
 
 
+def _found(name: str, sources: Sources) -> Image:
+    ready = image.find(cache_dir(), name, sources)
+    if ready is None:
+        raise UsageError(f"image {name!r} is not built", f"bpfbench image build {name}")
+    return ready
+
+
 def _data_sets() -> list[Path]:
     return [path for path in (cache_dir() / "data").glob("*x*") if path.is_dir()]
 
 
 def _show_images(images: Sequence[Image], as_json: bool) -> None:
+    parts = {item.key: image.boot_layers(cache_dir(), item) for item in images}
     if as_json:
-        print_json([asdict(item) for item in images])
+        print_json([{**asdict(item), **_boot_facts(*parts[item.key])} for item in images])
         return
-    paper = catalogue.paper()["setup"]["versions"]
     for item in images:
-        stdout.print(f"{item.name} {item.key}, {item.suite}, built {item.built_at}", highlight=False)
-        width = max(map(len, ("headers", *item.versions)))
-        for component, version in item.versions.items():
-            note = f"  (paper: {paper[component]})" if component in paper else ""
-            stdout.print(f"  {component:<{width}} {version}{note}", highlight=False)
-        stdout.print(f"  {'headers':<{width}} {item.kernel_headers}", highlight=False)
+        _show_image(item, *parts[item.key])
     if not images:
         stderr.print("no image is built; bpfbench image build trixie", highlight=False)
+
+
+def _boot_facts(disk: Path | None, kernels: Sequence[Kernel]) -> dict[str, object]:
+    return {
+        "disk": str(disk) if disk else None,
+        "disk_taken_bytes": taken_bytes(disk) if disk else None,
+        "kernels": [{**asdict(kernel), "taken_bytes": taken_bytes(Path(kernel.disk).parent)} for kernel in kernels],
+    }
+
+
+def _show_image(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> None:
+    paper = catalogue.paper()["setup"]["versions"]
+    rows = {
+        component: f"{version}  (paper: {paper[component]})" if component in paper else version
+        for component, version in item.versions.items()
+    }
+    rows["headers"] = item.kernel_headers
+    rows["root"] = f"{campaign.gib(taken_bytes(Path(item.root)))}, {item.root}"
+    if disk:
+        rows["disk"] = f"{campaign.gib(taken_bytes(disk))}, {disk}"
+    for kernel in kernels:
+        hooks = ", ".join(kernel.hooks)
+        taken = campaign.gib(taken_bytes(Path(kernel.disk).parent))
+        rows[f"kernel {kernel.name}"] = f"{kernel.release} ({kernel.version}; {hooks}), {taken}"
+    stdout.print(f"{item.name} {item.key}, {item.suite}, built {item.built_at}", highlight=False)
+    width = max(map(len, rows))
+    for what, text in rows.items():
+        stdout.print(f"  {what:<{width}} {text}", highlight=False, soft_wrap=True)

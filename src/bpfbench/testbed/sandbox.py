@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bpfbench.catalogue import PACKAGE
 from bpfbench.testbed.command import KILLED_WITH_US
+from bpfbench.testbed.privileges import as_root
 
 INSIDE = "/bpfbench"
 """Where our things are inside an image; install-headers makes the folders to bind over."""
@@ -50,8 +51,18 @@ def argv(sandbox: Sandbox, command: Sequence[str], remove_if_killed: str = "") -
         command: what to run there.
         remove_if_killed: host directory to delete if bpfbench is killed.
     """
+    supervise = ("unshare", "--mount", "--propagation", "private", SUPERVISE, remove_if_killed)
+    return (*KILLED_WITH_US, *supervise, *_bubblewrap(sandbox), "--", *command)
+
+
+def building(sandbox: Sandbox, command: Sequence[str], euid: int | None = None) -> tuple[str, ...]:
+    """Return the command that runs `command` in `sandbox`, as any user: where nothing is traced or measured."""
+    return (*KILLED_WITH_US, *as_root(euid), *_bubblewrap(sandbox), "--", *command)
+
+
+def _bubblewrap(sandbox: Sandbox) -> list[str]:
     # fmt: off
-    bubblewrap = [
+    words = [
         "bwrap",
         "--die-with-parent", "--unshare-pid", "--unshare-ipc",
         "--cap-add", "ALL", # BPF, tracing and dropping caches; bubblewrap would drop them
@@ -66,10 +77,9 @@ def argv(sandbox: Sandbox, command: Sequence[str], remove_if_killed: str = "") -
     ]
     # fmt: on
     for bind in sandbox.binds:
-        bubblewrap += ["--bind" if bind.writable else "--ro-bind", bind.host, bind.inside]
+        words += ["--bind" if bind.writable else "--ro-bind", bind.host, bind.inside]
     for target, path in sandbox.symlinks:
-        bubblewrap += ["--symlink", target, path]
+        words += ["--symlink", target, path]
     for name, value in sandbox.env.items():
-        bubblewrap += ["--setenv", name, value]
-    supervise = ("unshare", "--mount", "--propagation", "private", SUPERVISE, remove_if_killed)
-    return (*KILLED_WITH_US, *supervise, *bubblewrap, "--", *command)
+        words += ["--setenv", name, value]
+    return words

@@ -7,6 +7,9 @@
  * the tracer takes from the BTF of the running kernel and defines on the command line. ATTACH_KPROBE and the like, too,
  * are defined there.
  */
+#ifdef ATTACH_KPROBE
+#include <uapi/linux/ptrace.h>
+#endif
 #include "rw_counters.h"
 #include "rw_event.h"
 #include "target.h"

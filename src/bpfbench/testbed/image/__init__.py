@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: a pinned Debian root with every library, compiler and built tracer, in a content-addressed cache.
+
+An image is made of layers, each a directory that is built aside under a lock and renamed into place when whole:
+
+    CACHE/roots/NAME-KEY/{root,log}             key: recipe, packages, architecture
+    CACHE/libraries/LIBRARY-KEY/{out,log}       key: the root's, every file of LIBRARY, and those of what it needs
+    CACHE/images/NAME-KEY/{tracers,image.json}  key: those of all the others; the tracers are hard links
+
+What a virtual machine boots besides is built when one is wanted:
+
+    CACHE/disks/NAME-KEY/{root.ext4,log}        key: the root's, and how it is made
+    CACHE/kernels/KERNEL-KEY/{vmlinuz,initrd,kernel.ext4,kernel.json,config,log}    key: the root's, suite, scripts
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bpfbench.catalogue import KERNELS
+from bpfbench.codec import from_json
+from bpfbench.errors import ImageError
+from bpfbench.testbed import privileges
+from bpfbench.testbed.image import layers
+from bpfbench.testbed.image.disks import build_disk, disk_key
+from bpfbench.testbed.image.kernels import (
+    Kernel,
+    build_kernel,
+    kernel_key,
+    load_kernel,
+    require_kernels,
+)
+from bpfbench.testbed.image.layers import Progress
+from bpfbench.testbed.image.libraries import (
+    build_libraries,
+    build_order,
+    check_sources,
+    checked_libraries,
+    library_key,
+    versions,
+)
+from bpfbench.testbed.image.recipes import RECIPES, Recipe, Sources, recipe_of
+from bpfbench.testbed.image.root import bootstrap, headers, packages, root_key
+
+__all__ = [
+    "RECIPES",
+    "Bootable",
+    "Image",
+    "Kernel",
+    "Progress",
+    "Recipe",
+    "Sources",
+    "boot_layers",
+    "bootable",
+    "build",
+    "built",
+    "check_sources",
+    "checked_libraries",
+    "find",
+    "image_key",
+    "recipe_of",
+    "remove",
+    "require_kernels",
+    "root_key",
+    "with_key",
+]
+
+ROOT_SHARE = 0.3
+"""How much of a whole build's time the root takes, on the 2-CPU development machine; for progress only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image."""
+
+    name: str
+    key: str
+    suite: str
+    built_at: str
+    versions: dict[str, str]
+    """Of what people ask for."""
+    kernel_headers: str
+    root: str
+    tracers: str
+    libraries: tuple[str, ...] = ()
+    """The layers its tracers are from."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Of everything in it."""
+
+    @property
+    def setups(self) -> tuple[str, ...]:
+        """The setups that have a tracer in it."""
+        return tuple(sorted(path.parent.name for path in Path(self.tracers).glob("*/tracer")))
+
+    @property
+    def root_layer(self) -> str:
+        """The name of the layer of its root: NAME-KEY."""
+        return Path(self.root).parent.name
+
+
+@dataclass(frozen=True, slots=True)
+class Bootable:
+    """What virtual machines boot an image from."""
+
+    disk: Path
+    """ext4, with the image's root."""
+    kernels: tuple[Kernel, ...]
+    """Those asked for, in that order."""
+
+
+def image_key(recipe: Recipe, sources: Sources) -> str:
+    """Return the content address of an image."""
+    root = root_key(recipe, sources)
+    return layers.digest(root.encode(), *(library_key(root, library).encode() for library in build_order()))
+
+
+def with_key(cache: Path, key: str) -> Image | None:
+    """Return the image with that key, also of an older recipe, if it is built."""
+    return next((image for image in built(cache) if image.key == key), None)
+
+
+def find(cache: Path, name: str, sources: Sources) -> Image | None:
+    """Return the image if it is built."""
+    try:
+        return _load(_place(cache, name, sources))
+    except FileNotFoundError:
+        return None
+
+
+def built(cache: Path) -> tuple[Image, ...]:
+    """Return every image in the cache, also of older recipes, newest first."""
+    found = [_load(path.parent) for path in (cache / "images").glob("*/image.json") if path.parent.suffix != ".partial"]
+    return tuple(sorted(found, key=lambda image: image.built_at, reverse=True))
+
+
+def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image:
+    """Return the image, building what is not in the cache.
+
+    Raises:
+        ImageError: a step failed; says which, with the last words of the command and where its log is.
+        MachineError: without root, and user namespaces are not to be had; says what to do.
+    """
+    recipe = recipe_of(name)
+    if image := find(cache, name, sources):
+        return image
+    privileges.require()
+    place = _place(cache, name, sources)
+    with layers.lock(cache, progress):
+        if image := find(cache, name, sources):
+            return image
+        root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
+        if not root.exists():
+            with layers.aside(root) as partial:
+                bootstrap(recipe, sources, partial, _part(progress, 0.0, ROOT_SHARE))
+        library_layers = tuple(build_libraries(cache, root, sources, _part(progress, ROOT_SHARE, 1.0)))
+        with layers.aside(place) as partial:
+            _link_tracers(library_layers, partial / "tracers")
+            in_root = packages(root / "root")
+            image = Image(
+                name=name,
+                key=place.name.rsplit("-", 1)[1],
+                suite=sources.suite or recipe.suite,
+                built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                versions={what: in_root[package] for what, package in recipe.shown.items()} | versions(library_layers),
+                packages=in_root,
+                kernel_headers=headers(root / "root"),
+                root=str(root / "root"),
+                tracers=str(place / "tracers"),
+                libraries=tuple(layer.name for layer in library_layers),
+            )
+            (partial / "image.json").write_text(json.dumps(asdict(image), indent=1) + "\n")
+    return image
+
+
+def bootable(cache: Path, image: Image, names: tuple[str, ...], sources: Sources, progress: Progress) -> Bootable:
+    """Return what virtual machines boot an image from, building what is not in the cache.
+
+    Args:
+        cache: where layers are.
+        image: a built image.
+        names: which kernels, of catalogue.KERNELS.
+        sources: where kernels come from.
+        progress: told what is being done.
+
+    Raises:
+        UsageError: there is no kernel of such a name.
+        ImageError: a step failed; says which, with the last words of the command and where its log is.
+        MachineError: without root, and user namespaces are not to be had; says what to do.
+    """
+    require_kernels(names)
+    disk, *kernels = places = (_disk_place(cache, image), *(_kernel_place(cache, image, name) for name in names))
+    if any(not place.exists() for place in places):
+        privileges.require()
+        with layers.lock(cache, progress):
+            if not disk.exists():
+                progress("making the disk", 0.0)
+                with layers.aside(disk) as partial:
+                    build_disk(Path(image.root), partial)
+            for number, (name, place) in enumerate(zip(names, kernels, strict=True), 1):
+                if not place.exists():
+                    progress(f"making kernel {name}", number / len(places))
+                    with layers.aside(place) as partial:
+                        build_kernel(name, Path(image.root), sources, place, partial)
+    return Bootable(disk / "root.ext4", tuple(map(load_kernel, kernels)))
+
+
+def boot_layers(cache: Path, image: Image) -> tuple[Path | None, tuple[Kernel, ...]]:
+    """Return the disk, None if it is not built, and those kernels of an image that are."""
+    disk = _disk_place(cache, image) / "root.ext4"
+    kernels = (_kernel_place(cache, image, name) for name in KERNELS)
+    return disk if disk.exists() else None, tuple(load_kernel(place) for place in kernels if place.exists())
+
+
+def remove(cache: Path, image: Image) -> None:
+    """Delete an image, and those layers that no other image uses: its root and libraries, disk and kernels."""
+    place = Path(image.tracers).parent
+    with layers.lock(cache, lambda *_: None):
+        layers.remove(place)
+        used = {layer for other in built(cache) for layer in _layers_of(cache, other)}
+        kinds = ("roots", "libraries", "disks", "kernels")
+        for layer in (path for kind in kinds for path in (cache / kind).glob("*") if path.is_dir()):
+            if layer not in used:
+                layers.delete_tree(layer) if layer.suffix == ".partial" else layers.remove(layer)
+
+
+def _layers_of(cache: Path, image: Image) -> Iterator[Path]:
+    """Yield where an image's layers are, those for virtual machines built or not."""
+    yield cache / "roots" / image.root_layer
+    yield from (cache / "libraries" / layer for layer in image.libraries)
+    yield _disk_place(cache, image)
+    yield from (_kernel_place(cache, image, name) for name in KERNELS)
+
+
+def _disk_place(cache: Path, image: Image) -> Path:
+    name, key = image.root_layer.rsplit("-", 1)
+    return cache / "disks" / f"{name}-{disk_key(key)}"
+
+
+def _kernel_place(cache: Path, image: Image, name: str) -> Path:
+    return cache / "kernels" / f"{name}-{kernel_key(image.root_layer.rsplit('-', 1)[1], name)}"
+
+
+def _part(progress: Progress, begin: float, end: float) -> Progress:
+    """Return what is told of a part of a build, which takes the whole from `begin` to `end`."""
+    return lambda what, share: progress(what, begin + (end - begin) * share)
+
+
+def _link_tracers(library_layers: tuple[Path, ...], place: Path) -> None:
+    place.mkdir()
+    for tracer in (path for layer in library_layers for path in (layer / "out").glob("*/tracer")):
+        shutil.copytree(tracer.parent, place / tracer.parent.name, copy_function=os.link, symlinks=True)
+
+
+def _place(cache: Path, name: str, sources: Sources) -> Path:
+    return cache / "images" / f"{name}-{image_key(recipe_of(name), sources)}"
+
+
+def _load(place: Path) -> Image:
+    path = place / "image.json"
+    try:
+        return from_json(Image, path.read_bytes())
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}", f"another version of bpfbench built it: delete {place}") from error

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers: directories named by what they are made of, built aside under a lock and renamed into place when whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bpfbench.errors import ImageError
+from bpfbench.testbed import command
+from bpfbench.testbed.privileges import as_root
+
+Progress = Callable[[str, float], None]
+"""Told what is being done and which share of the whole build is done, 0 to 1."""
+
+
+def digest(*parts: bytes) -> str:
+    """Return a content address: short, fit for a file name, and of these parts in this order only."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little") + part)
+    return found.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def lock(cache: Path, progress: Progress) -> Iterator[None]:
+    """Let one build run at a time, as images share layers; the kernel drops the lock when its holder dies."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "images.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another build of an image", 0.0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def aside(place: Path) -> Iterator[Path]:
+    """Give a directory to build in, renamed to `place` if all went well; one that a killed build left is deleted first.
+
+    A failed build's log is kept beside, as PLACE.failed.log.
+    """
+    partial = place.with_name(f"{place.name}.partial")
+    delete_tree(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            (partial / "log").rename(_failed_log(partial))
+        delete_tree(partial)
+        raise
+
+
+def run(argv: Sequence[str], what: str, partial: Path, on_line: Callable[[str], None] = lambda _: None) -> None:
+    """Run a step of a layer's build, with its words in the layer's log.
+
+    Args:
+        argv: the command.
+        what: what it builds, for the message if it fails.
+        partial: where the layer is built.
+        on_line: told every line, too.
+
+    Raises:
+        ImageError: it failed; has its last words and where the log is.
+    """
+    last: list[str] = []
+    with (partial / "log").open("a") as log:
+
+        def keep(line: str) -> None:
+            log.write(line + "\n")
+            last[:] = [*last[-4:], line]
+            on_line(line)
+
+        finished = command.run(argv, on_line=keep, merge_stderr=True)
+    if finished.status != 0:
+        words = "\n  ".join(last) or "no message"
+        raise ImageError(
+            f"{what} could not be built (exit status {finished.status}):\n  {words}", f"see {_failed_log(partial)}"
+        )
+
+
+def remove(place: Path) -> None:
+    """Delete what is finished, so that an interruption leaves something that does not look finished."""
+    partial = place.with_name(f"{place.name}.partial")
+    delete_tree(partial)
+    place.rename(partial)
+    delete_tree(partial)
+
+
+def delete_tree(path: Path) -> None:
+    """Delete a tree without crossing into another file system, should anything be mounted below it."""
+    if path.exists():
+        finished = command.run((*as_root(), "rm", "-rf", "--one-file-system", "--", str(path)))
+        if finished.status != 0:
+            raise ImageError(f"{path} could not be deleted: {finished.last_words}")
+
+
+def taken_bytes(place: Path) -> int:
+    """Return what a file or a tree takes of its disk, as `du` has it: less than its length where it is sparse."""
+    lines: list[str] = []
+    command.run((*as_root(), "du", "-sx", "--block-size=1", "--", str(place)), on_line=lines.append)
+    return int(lines[0].split()[0]) if lines else 0
+
+
+def _failed_log(partial: Path) -> Path:
+    return partial.with_suffix(".failed.log")
