@@ -41,6 +41,7 @@ def call(thread: int, number: int, **values: object) -> Call:
         name=f"file{thread}",
         payload_len=3,
         payload="61 62 63",
+        vfs=True,
     )
     return replace(usual, **values)  # type: ignore[arg-type]
 

@@ -13,7 +13,21 @@ from typing import NoReturn
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from bpfbench.cli import about, bench, cache, check, claims, compare, recommend, studies, trace, tradeoffs
+from bpfbench.cli import (
+    about,
+    bench,
+    cache,
+    check,
+    claims,
+    compare,
+    costs,
+    recommend,
+    report,
+    studies,
+    system,
+    trace,
+    tradeoffs,
+)
 from bpfbench.cli.app import app, cache_dir, stderr
 from bpfbench.errors import BpfbenchError, MachineError, UsageError
 
@@ -25,9 +39,12 @@ __all__ = [
     "check",
     "claims",
     "compare",
+    "costs",
     "main",
     "recommend",
+    "report",
     "studies",
+    "system",
     "trace",
     "tradeoffs",
 ]

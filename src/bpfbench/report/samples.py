@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bpfbench.errors import StoreError
 
@@ -33,6 +35,7 @@ class Samples:
 
 
 Rows = Sequence[dict[str, str]]
+P = TypeVar("P")
 
 
 def read(path: Path) -> Samples | None:
@@ -49,44 +52,64 @@ def read(path: Path) -> Samples | None:
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: {error}") from error
     try:
-        return _samples([row for row in rows if row["what"] == "system"])
+        return _samples(rows)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: not samples of a trial: {error}", "the file was edited or cut short") from error
 
 
-def _samples(system: Rows) -> Samples:
+def _samples(rows: Rows) -> Samples:
+    system = [row for row in rows if row["what"] == "system"]
     if len(system) < 2:
         return Samples(None, None, None)
     begin_s = float(system[0]["monotonic_s"])
+    times = [float(row["monotonic_s"]) for row in system]
     return Samples(
         cpu_percent=_rate(
-            system, begin_s, lambda row: float(row["busy_ticks"]), lambda row: float(row["total_ticks"]), 100
+            [
+                (at - begin_s, float(row["total_ticks"]), float(row["busy_ticks"]))
+                for at, row in zip(times, system, strict=True)
+            ],
+            scale=100,
         ),
-        memory_bytes=_thinned([(float(row["monotonic_s"]) - begin_s, float(row["memory_bytes"])) for row in system]),
-        power_w=None,
+        memory_bytes=_thinned(
+            [(at - begin_s, float(row["memory_bytes"])) for at, row in zip(times, system, strict=True)]
+        ),
+        power_w=_rate(
+            [(at - begin_s, at, joules) for at, joules in sorted(_packages(rows).items()) if at >= begin_s], scale=1
+        ),
     )
 
 
-def _rate(
-    rows: Rows,
-    begin_s: float,
-    counter: Callable[[dict[str, str]], float],
-    clock: Callable[[dict[str, str]], float],
-    scale: float,
-) -> Series | None:
-    """What a counter gained between samples, per unit of a clock, at the middle of the interval."""
-    step = max(1, len(rows) // MOST_POINTS)
+def _packages(rows: Rows) -> dict[float, float]:
+    """Joules of all CPU packages together, by time; a moment at which one was not read is left out."""
+    found: defaultdict[float, dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        if row["what"].startswith("package"):
+            found[float(row["monotonic_s"])][row["what"]] = float(row["joules"])
+    most = max(map(len, found.values()), default=0)
+    return {at: sum(values.values()) for at, values in found.items() if len(values) == most}
+
+
+def _rate(counters: Sequence[tuple[float, float, float]], *, scale: float) -> Series | None:
+    """What a counter gained between samples, per unit of a clock, at the middle of the interval.
+
+    Args:
+        counters: seconds, the clock, the counter.
+        scale: what to multiply it with.
+    """
     points = []
-    for before, after in itertools.pairwise(rows[::step]):
-        ticks = clock(after) - clock(before)
-        if ticks > 0:
-            middle = (float(before["monotonic_s"]) + float(after["monotonic_s"])) / 2 - begin_s
-            points.append((middle, scale * (counter(after) - counter(before)) / ticks))
+    for (begin, clock, before), (end, later, after) in itertools.pairwise(_spaced(counters)):
+        if later > clock:
+            points.append(((begin + end) / 2, scale * (after - before) / (later - clock)))
     return _series(points)
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> Series | None:
-    return _series(points[:: max(1, len(points) // MOST_POINTS)])
+    return _series(_spaced(points))
+
+
+def _spaced(points: Sequence[P]) -> Sequence[P]:
+    return points[:: max(1, len(points) // MOST_POINTS)]
 
 
 def _series(points: Sequence[tuple[float, float]]) -> Series | None:

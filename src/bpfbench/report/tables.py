@@ -46,6 +46,10 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
+    def named(self, key: str) -> Table:
+        """The same under another name."""
+        return dataclasses.replace(self, key=key)
+
 
 @dataclass(frozen=True, slots=True)
 class _Column:

@@ -8,7 +8,7 @@ chart, so that print and screen cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +153,9 @@ class Chart:
     stamp: str | None = None
     """What must be on the picture itself, for when it gets parted from its caption."""
 
-    @property
-    def setups(self) -> tuple[str, ...]:
-        """Whose looks it needs, in the order they first occur."""
-        return tuple(dict.fromkeys(setup for panel in self.panels() for setup in _setups(panel)))
+    def named(self, key: str) -> Chart:
+        """The same under another name."""
+        return replace(self, key=key)
 
     @property
     def is_empty(self) -> bool:
@@ -176,15 +175,4 @@ def labels(panel: Panel) -> tuple[str, ...]:
             return tuple(mark.label for mark in marks)
         case Stacks(bars=bars):
             return tuple(bar.label for bar in bars)
-    return ()
-
-
-def _setups(panel: Panel) -> tuple[str, ...]:
-    match panel:
-        case Dots(marks=marks) | Scatter(marks=marks):
-            return tuple(mark.setup for mark in marks)
-        case Stacks(bars=bars):
-            return tuple(bar.setup for bar in bars)
-        case Lines(lines=lines):
-            return tuple(line.setup for line in lines)
     return ()

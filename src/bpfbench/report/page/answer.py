@@ -26,10 +26,7 @@ _UNITS: dict[Metric, tuple[str, float, str]] = {
 
 def answer(found: Sequence[Choice]) -> Table:
     """The table that the report opens on."""
-    rows = tuple(
-        (Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice)))
-        for choice in found
-    )
+    rows = tuple((Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice))) for choice in found)
     return Table(
         key="answer",
         title="Which setup for which need",
