@@ -60,6 +60,7 @@ def figure(chart: Chart, looks: dict[str, Look]) -> dict[str, Any]:
     """Return a Plotly figure: `data` and `layout`."""
     data: list[Trace] = []
     layout = _layout(chart)
+    layout["annotations"] += _headings(chart)
     for row, panel, place in _places(chart):
         layout[f"xaxis{place.suffix}"] = _x_axis(panel, place)
         layout[f"yaxis{place.suffix}"] = _y_axis(row, panel, place)
@@ -101,6 +102,16 @@ def _layout(chart: Chart) -> dict[str, Any]:
     if chart.stamp:
         layout["title"] = {"text": chart.stamp, "font": {"size": 13, "color": "#a40e26"}, "y": 0.99, "yanchor": "top"}
     return layout
+
+
+def _headings(chart: Chart) -> list[dict[str, Any]]:
+    """The tools, above their columns."""
+    width = 1 / len(chart.columns)
+    above = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 6, "showarrow": False}
+    return [
+        {**above, "x": (number + 0.5) * width, "text": f"<b>{_escaped(title)}</b>"}
+        for number, title in enumerate(chart.columns)
+    ]
 
 
 def _heights(chart: Chart) -> list[int]:

@@ -66,7 +66,7 @@ def _gets(choice: Choice) -> Cell:
     winners = set(choice.places) if choice.undecided else set(choice.winners)
     own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
     others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
-    beside = f"the others {_span(choice.need.metric, others)}" if others else ""
+    beside = f"the others: {_span(choice.need.metric, others)}" if others else ""
     return Cell(_span(choice.need.metric, own), beside)
 
 
@@ -97,7 +97,7 @@ def _sure(choice: Choice) -> str:
     text = f"told apart in {told} of {len(choice.contests)} cases, {blocks}"
     if choice.undecided and choice.need.metric is metrics.RUNTIME:
         needed = _repetitions(choice.contests)
-        text += f"; to see 2 % would take about {needed} repetitions" if needed else ""
+        text += f"; to see 2 % would take {needed} repetitions" if needed else ""
     return text
 
 
@@ -112,7 +112,7 @@ def _repetitions(contests: Iterable[Contest]) -> str:
     if not found:
         return ""
     middle = found[len(found) // 2]
-    return "1000 or more" if middle >= 1000 else str(middle)
+    return "1000 or more" if middle >= 1000 else f"about {middle}"
 
 
 def cases(found: Sequence[Choice]) -> Table:
