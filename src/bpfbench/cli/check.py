@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -59,7 +59,7 @@ def check(
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
         ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
         hooks = plan.resolve(chosen, ground.hooks).factors.attach
-        spec = CheckSpec(tuple(_subjects([known[name] for name in names], hooks)), chosen_cases)
+        spec = CheckSpec(_subjects([known[name] for name in names], hooks), chosen_cases)
 
         def on_verdict(verdict: Verdict) -> None:
             found.append(verdict)
@@ -92,14 +92,18 @@ def _chosen(option: str, given: str | None, valid: tuple[str, ...]) -> tuple[str
     return tuple(name for name in valid if name in names)
 
 
-def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach]) -> Iterator[Subject]:
-    """Yield each setup with each hook flavour it can attach by.
+def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach]) -> tuple[Subject, ...]:
+    """Return each setup with each of the hooks it can attach by.
 
     Raises:
         UsageError: none can.
     """
-    pairs = [(setup, attach) for setup in setups for attach in hooks if attach in setup.attaches]
-    if not pairs:
+    subjects = tuple(
+        Subject(setup.name, (), attach, setup.tools, setup.formats)
+        for setup in setups
+        for attach in hooks
+        if attach in setup.attaches
+    )
+    if not subjects:
         raise UsageError(f"option --attach: none of these setups can attach by {', '.join(hooks)}")
-    for setup, attach in pairs:
-        yield Subject(setup.name, (), attach, setup.tools, setup.formats)
+    return subjects
