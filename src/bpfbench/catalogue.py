@@ -26,13 +26,13 @@ FLAVOURS = (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY)
 SETUPS = {
     setup.name: setup
     for setup in (
-        Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", formats=(Format.TEXT,), poll_ms=(100,)),
+        Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
         Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
         Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS),
         Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS),
         Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS),
-        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause"),
-        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio"),
+        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
+        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
     )
 }
 
