@@ -333,7 +333,9 @@ class TestCheckOptions:
 
 
 def verdict_of(subject: Subject, case: str, ended: Ended = Ended.PASSED) -> Verdict:
-    return Verdict(case, subject.setup, "", ended, "" if ended is Ended.PASSED else "as it should not be")
+    return Verdict(
+        case, subject.setup, subject.attach, "", ended, "" if ended is Ended.PASSED else "as it should not be"
+    )
 
 
 class TestCheck:
@@ -399,7 +401,7 @@ class TestCheck:
         failing.add("counts")
         outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc")
         assert outcome.status == 1
-        assert "bcc counts: failed: as it should not be" in outcome.out.splitlines()
+        assert "bcc tracepoint counts: failed: as it should not be" in outcome.out.splitlines()
         assert outcome.out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
 
     def test_json_has_every_verdict_and_what_it_was_found_with(self, bpfbench: Invoke, failing: set[str]) -> None:

@@ -91,8 +91,8 @@ SPEC = CheckSpec(
     ),
     cases=("events", "counts"),
 )
-GOOD = Verdict("counts", "own", "syscount text", Outcome.PASSED, "")
-BAD = Verdict("events", "libbpf", "rw-tracer text", Outcome.FAILED, "offset is 1, not 2 – ö")
+GOOD = Verdict("counts", "own", Attach.TRACEPOINT, "syscount text", Outcome.PASSED, "")
+BAD = Verdict("events", "libbpf", Attach.KPROBE, "rw-tracer text", Outcome.FAILED, "offset is 1, not 2 – ö")
 
 
 class TestCheck:

@@ -11,7 +11,7 @@ from bpfbench.model import Attach, Format, Tool
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A setup under test."""
+    """A setup under test, by one hook flavour."""
 
     setup: str
     command: tuple[str, ...]
@@ -19,6 +19,10 @@ class Subject:
     attach: Attach
     tools: tuple[Tool, ...]
     formats: tuple[Format, ...]
+
+    def has(self, tool: Tool) -> bool:
+        """Tell whether it has the tool by this hook. That of syscount is always a tracepoint."""
+        return tool in self.tools and (tool is not Tool.SYSCOUNT or self.attach is Attach.TRACEPOINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Verdict:
 
     case: str
     setup: str
+    attach: Attach
     variant: str
     """Tool and format, where the case is run with several; else empty."""
     outcome: Outcome

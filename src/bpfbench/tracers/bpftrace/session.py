@@ -39,8 +39,8 @@ class SecondSignal(BaseException):
 
 
 def script(options: Options) -> str:
-    """The tool's script with the target comm in the place of fio."""
-    text = Path(__file__).with_name(f"{options.tool}.bt").read_text(encoding="ascii")
+    """The script of tool and hook with the target comm in the place of fio."""
+    text = Path(__file__).with_name(f"{options.tool}.{options.attach}.bt").read_text(encoding="ascii")
     # bpftrace names a variable after the literal: a NUL more, and it cannot be one of its own names, such as ringbuf.
     literal = "".join(f"\\{byte:03o}" for byte in options.target_comm + b"\0")
     predicate = f'comm == "{literal}"'
@@ -103,6 +103,12 @@ def wait_attached(bpftrace: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
     raise AttachError(by_libbpf[0] if by_libbpf else failure(stderr, status))
 
 
+def written_by(pid: int) -> int:
+    """What a process, which may have ended but not been waited for, has passed to write(2) and its like, in bytes."""
+    lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
+
+
 def failure(stderr: IO[bytes], status: int) -> str:
     """Why bpftrace failed, in one line: what it called an error first, else how it ended."""
     errors = lines_with(NO_TRACEPOINT, stderr) or lines_with("ERROR: ", stderr) or lines_with("BUG: ", stderr)
@@ -134,6 +140,8 @@ class Traced:
     objects: BpfObjects
     libbpf: str | None
     error: str | None
+    written_bytes: int
+    """What it wrote to its output since READY: the records, and its notices between them."""
 
 
 class Session:
@@ -163,6 +171,7 @@ class Session:
             running(command(options, until.pid), env=environment(options), stdout=PIPE, stderr=stderr) as bpftrace,
         ):
             wait_attached(bpftrace, stderr)
+            before_bytes = written_by(bpftrace.pid) - os.fstat(stderr.fileno()).st_size
             objects, libbpf = BpfObjects(bpftrace.pid), loaded_libbpf(bpftrace.pid)
             self._until = until
             if times.stop is None:
@@ -171,7 +180,11 @@ class Session:
                 sys.stdout.flush()
             else:
                 until.kill()
-            status = bpftrace.wait()
+            os.waitid(os.P_PID, bpftrace.pid, os.WEXITED | os.WNOWAIT)
             times.drained = time.monotonic_ns()
+            said_bytes = len(bpftrace.stdout.read()) + os.fstat(stderr.fileno()).st_size
+            written_bytes = written_by(bpftrace.pid) - before_bytes - said_bytes
+            status = bpftrace.wait()
             ended_as_told = status == 0 and times.stop is not None
-            return Traced(objects, libbpf, None if ended_as_told else failure(stderr, status))
+            error = None if ended_as_told else failure(stderr, status)
+            return Traced(objects, libbpf, error, written_bytes)
