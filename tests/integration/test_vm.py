@@ -192,52 +192,52 @@ def wait_for_guest(process: subprocess.Popen[str]) -> int:
     pytest.fail(f"no virtual machine: {process.communicate()[1] if process.poll() is not None else 'too late'}")
 
 
-class TestRun:
-    """One run, of which first a guest is killed, then bpfbench itself; and which is finished then."""
+@pytest.fixture(scope="module")
+def killed(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run, of which first a guest was killed, then bpfbench itself."""
+    assert ground.accelerator is Accelerator.TCG
+    place = tmp_path_factory.mktemp("run")
+    (place / "study.toml").write_text(STUDY)
+    words = ("--data-dir", str(place), "--output-dir", str(place))
+    with bpfbench_run(place, "study.toml", "--run-dir", "run", *words) as process:
+        os.kill(wait_for_guest(process), signal.SIGKILL)
+        run = Run(place / "run")
+        while not run.done():
+            time.sleep(0.1)
+        wait_for_guest(process)
+        time.sleep(5)
+        process.kill()
+        process.communicate()
+    time.sleep(0.5)
+    assert qemus(place) == []
+    assert {path.name for path in place.iterdir()} == {"study.toml", "run", "vm"}
+    return run
 
-    @pytest.fixture(scope="class")
-    def run(self, ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Run:
-        assert ground.accelerator is Accelerator.TCG
-        place = tmp_path_factory.mktemp("run")
-        (place / "study.toml").write_text(STUDY)
-        words = ("--data-dir", str(place), "--output-dir", str(place))
-        with bpfbench_run(place, "study.toml", "--run-dir", "run", *words) as process:
-            os.kill(wait_for_guest(process), signal.SIGKILL)
-            run = Run(place / "run")
-            while not run.done():
-                time.sleep(0.1)
-            wait_for_guest(process)
-            time.sleep(5)
-            process.kill()
-            process.communicate()
-        time.sleep(0.5)
-        assert qemus(place) == []
-        assert {path.name for path in place.iterdir()} == {"study.toml", "run", "vm"}
-        return run
 
-    def test_a_killed_guest_is_a_failed_trial(self, run: Run) -> None:
-        first = run.records()[0]
-        assert first.status is Status.FAILED
-        assert first.reason is not None
-        assert first.reason.startswith("the virtual machine was lost: QEMU was killed by SIGKILL")
-        assert first.host == first.trial.host
+def test_a_killed_guest_is_a_failed_trial(killed: Run) -> None:
+    first = killed.records()[0]
+    assert first.status is Status.FAILED
+    assert first.reason is not None
+    assert first.reason.startswith("the virtual machine was lost: QEMU was killed by SIGKILL")
+    assert first.host == first.trial.host
 
-    def test_it_is_finished_on_resume(self, run: Run) -> None:
-        with bpfbench_run(run.path.parent, "--resume", "run", "--retry-failed") as process:
-            _, errors = process.communicate()
-        assert process.returncode == 0, errors
-        assert "emulated" in errors
-        records = run.records()
-        assert [record.trial.id for record in records] == [trial.id for trial in run.plan()]
-        for record in records:
-            assert record.host == record.trial.host
-            assert record.environment is not None
-            assert record.environment.accelerator is Accelerator.TCG
-            if record.trial.config:
-                assert record.trial.config.attach is Attach.KPROBE
-                assert record.summary is not None
-                assert record.summary.attach == "kprobe"
-        assert {record.host for record in records} == {"vm1", "vm2"}
-        assert len({record.environment.boot_id for record in records if record.environment}) == 2
-        assert json.loads((run.path / "run.json").read_text())["machine"]["emulated"] is True
-        assert qemus(run.path.parent) == []
+
+def test_a_run_that_was_killed_is_finished_on_resume(killed: Run) -> None:
+    with bpfbench_run(killed.path.parent, "--resume", "run", "--retry-failed") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "emulated" in errors
+    records = killed.records()
+    assert [record.trial.id for record in records] == [trial.id for trial in killed.plan()]
+    for record in records:
+        assert record.host == record.trial.host
+        assert record.environment is not None
+        assert record.environment.accelerator is Accelerator.TCG
+        if record.trial.config:
+            assert record.trial.config.attach is Attach.KPROBE
+            assert record.summary is not None
+            assert record.summary.attach == "kprobe"
+    assert {record.host for record in records} == {"vm1", "vm2"}
+    assert len({record.environment.boot_id for record in records if record.environment}) == 2
+    assert json.loads((killed.path / "run.json").read_text())["machine"]["emulated"] is True
+    assert qemus(killed.path.parent) == []
