@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bpfbench import __version__, plan, store
-from bpfbench.errors import MachineError, StoreError, StudyError
+from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
 from bpfbench.plan import Needs, Plan
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed import machine
-from bpfbench.testbed.host import Headers, data_path
+from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.opening import Ground
+from bpfbench.testbed.trials import data_name
+from bpfbench.testbed.vm.disks import data_disk
+from bpfbench.testbed.vm.testbed import Sizes
 
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 """File systems that keep their data in memory of their own, whatever is asked of the page cache."""
@@ -30,13 +34,16 @@ MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 class Testbed(Protocol):
     """Where trials run."""
 
-    def lay_out(self, workload: Workload, settings: Settings, progress: Any) -> None:
-        """Write the data files of a workload, unless they are there."""
+    def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:
+        """Write the data files that a trial works on, unless they are there."""
 
     def run(
         self, trial: Trial, settings: Settings, output_limit_bytes: int | None, record_dir: Path, progress: Any
     ) -> Record:
         """Run a trial and return its record."""
+
+    def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
+        """Return the record of a trial that failed before it began."""
 
     def discard_outputs(self) -> None:
         """Delete tracer output of trials whose end nothing survived to see."""
@@ -106,21 +113,36 @@ def _run_all(run: Run, testbed: Testbed, reporter: Reporter) -> None:
     study, trials = run.info.study, run.plan()
     done = run.done()
     left = [trial for trial in trials if trial.id not in done]
-    for workload in plan.data_sets(Plan(tuple(left), ())):
-        reporter.laying_out(workload, 0)
-        report = lambda event, w=workload: reporter.laying_out(w, event.get("bytes", 0))  # noqa: E731
-        testbed.lay_out(workload, study.settings, report)
+    laid_out: set[tuple[str, str]] = set()
     pace = Pace()
     for number, trial in enumerate(left, len(trials) - len(left)):
         reporter.trial_began(trial, number, len(trials), pace.left_s(left[number - len(trials) :]))
         began_s = time.monotonic()
         directory = run.begin(trial)
-        tell = lambda event, t=trial: reporter.trial_event(t, event)  # noqa: E731
-        record = testbed.run(trial, study.settings, study.output_limit_bytes, directory, tell)
+        record = _run(trial, study, testbed, reporter, directory, laid_out)
+        if record.status is Status.FAILED:
+            laid_out.clear()  # whatever it was, they may have suffered
         run.commit(trial)
         seconds = time.monotonic() - began_s
         pace.add(trial, seconds)
         reporter.trial_ended(record, seconds, number + 1, len(trials))
+
+
+def _run(
+    trial: Trial, study: Study, testbed: Testbed, reporter: Reporter, directory: Path, laid_out: set[tuple[str, str]]
+) -> Record:
+    """Run a trial, after writing the data files it works on, unless they are `laid_out`: by host and name."""
+    files = (trial.host, data_name(trial.workload))
+    if files not in laid_out:
+        reporter.laying_out(trial.workload, 0)
+        report = lambda event: reporter.laying_out(trial.workload, event.get("bytes", 0))  # noqa: E731
+        try:
+            testbed.lay_out(trial, study.settings, report)
+        except LostError as error:
+            return testbed.give_up(trial, error.message, directory)
+        laid_out.add(files)
+    tell = lambda event: reporter.trial_event(trial, event)  # noqa: E731
+    return testbed.run(trial, study.settings, study.output_limit_bytes, directory, tell)
 
 
 class Pace:
@@ -177,7 +199,7 @@ def gib(n: int) -> str:
     return f"{n / 2**30:.1f} GiB"
 
 
-def start(study: Study, image: Image, headers: Headers, path: Path, data_dir: Path, output_dir: Path) -> Run:
+def start(study: Study, ground: Ground, path: Path, data_dir: Path, output_dir: Path) -> Run:
     """Make the run directory of a study, after making sure that there is room for it.
 
     Raises:
@@ -185,12 +207,12 @@ def start(study: Study, image: Image, headers: Headers, path: Path, data_dir: Pa
         StoreError: the directory cannot be made.
     """
     unrolled = plan.unroll(study)
+    image = ground.image
     _require_fit(study, data_dir)
     absent = set(study.factors.setups) - set(image.setups) - {setup.name for setup in study.setups}
     if absent:
         raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
-    laid_out = sum(data_bytes(data_dir, workload) for workload in plan.data_sets(unrolled))
-    require_room(plan.needs(unrolled, study), data_dir, output_dir, laid_out)
+    require_room(plan.needs(unrolled, study), data_dir, output_dir, _laid_out_bytes(study, unrolled, data_dir))
     info = RunInfo(
         format=RUN_FORMAT,
         id=path.name,
@@ -203,11 +225,29 @@ def start(study: Study, image: Image, headers: Headers, path: Path, data_dir: Pa
         machine={
             **machine.facts(),
             "storage": machine.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
-            "headers_for_bcc": headers.origin,
+            **ground.facts,
         },
         executables=digests(study),
     )
     return store.create(path, info, unrolled.trials)
+
+
+def disk_sizes(study: Study) -> Sizes:
+    """Return what the disks of each virtual machine of a study must hold."""
+    unrolled = plan.unroll(study)
+    data_bytes = sum(workload.total_bytes for workload in plan.data_sets(unrolled))
+    return Sizes(data_bytes, plan.needs(unrolled, study).output_bytes)
+
+
+def _laid_out_bytes(study: Study, unrolled: Plan, data_dir: Path) -> int:
+    """Return the bytes of a study's data files that are on disk already."""
+    if study.testbed == "vm":
+        size = disk_sizes(study).data
+        files = [data_disk(data_dir, host, size) for host in study.hosts]
+    else:
+        directories = (data_path(data_dir, workload) for workload in plan.data_sets(unrolled))
+        files = [path for directory in directories for path in directory.glob("fio.*")]
+    return sum(path.stat().st_blocks * 512 for path in files if path.exists())
 
 
 def _require_fit(study: Study, data_dir: Path) -> None:
@@ -218,11 +258,11 @@ def _require_fit(study: Study, data_dir: Path) -> None:
             f"{data_dir} is on {filesystem}, whose pages cannot be dropped: reads would never reach a disk",
             "choose a directory on a disk with --data-dir",
         )
-    cpus = machine.facts()["cpus"]
+    virtual = study.testbed == "vm"
+    cpus = study.machine.cpus if virtual else machine.facts()["cpus"]
     if study.settings.placement is Placement.PAPER and cpus == 1:
-        raise MachineError(
-            "placement 'paper' keeps a CPU for the monitors, and this machine has one", "--placement shared"
-        )
+        which = "the virtual machine" if virtual else "this machine"
+        raise MachineError(f"placement 'paper' keeps a CPU for the monitors, and {which} has one", "--placement shared")
 
 
 def digests(study: Study) -> dict[str, str]:
@@ -254,12 +294,23 @@ def same_image(run: Run, cache: Path) -> Image:
         key = run.info.image["key"]
         raise StoreError(f"{run.path}: began with image {key}, which is not in {cache} any more", "start a new run")
     began, here = run.info.machine, machine.facts()
-    for what in ("host", "kernel", "cpus", "cpu_model"):
+    own_kernel = run.info.study.testbed == "vm"
+    for what in ("host", "cpus", "cpu_model") if own_kernel else ("host", "kernel", "cpus", "cpu_model"):
         if began[what] != here[what]:
             raise StoreError(f"{run.path}: began with {what} {began[what]}, here is {here[what]}", "start a new run")
     return image
 
 
-def data_bytes(data_dir: Path, workload: Workload) -> int:
-    """Return the bytes of a workload's data files that are on disk already."""
-    return sum(path.stat().st_blocks * 512 for path in data_path(data_dir, workload).glob("fio.*"))
+def require_same_ground(run: Run, ground: Ground) -> None:
+    """Refuse to go on with other virtual machines than those a run began with.
+
+    Raises:
+        StoreError: kernel or accelerator are not the same: trials would not compare.
+    """
+    began, here = run.info.machine, ground.facts
+    for name, kernel in here.get("kernels", {}).items():
+        if kernel["key"] != began["kernels"][name]["key"]:
+            raise StoreError(f"{run.path}: began with another build of kernel {name}", "start a new run")
+    if here.get("accelerator") != began.get("accelerator"):
+        what = f"began with accelerator {began['accelerator']}, here is {here['accelerator']}"
+        raise StoreError(f"{run.path}: {what}", "start a new run")

@@ -21,6 +21,7 @@ from bpfbench.errors import MachineError, StepError
 from bpfbench.model import Tool, TracerConfig
 from bpfbench.testbed import machine
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.opening import Ground
 
 POLL_MS = 100
 READY_S = 90.0
@@ -74,10 +75,11 @@ def cases(wanted: Wanted) -> tuple[Case, ...]:
 
 def _once(wanted: Wanted, repetition: int) -> Iterator[Case]:
     kernel_ring = min(wanted.ringbuf_bytes, key=lambda n: (abs(n.bit_length() - KERNEL_RING_BYTES.bit_length()), n))
-    for setup, size, form, ring in product(wanted.setups, wanted.event_bytes, wanted.formats, wanted.ringbuf_bytes):
+    factors = (wanted.setups, wanted.attaches, wanted.event_bytes, wanted.formats, wanted.ringbuf_bytes)
+    for setup, attach, size, form, ring in product(*factors):
         tool = TOOLS[size]
         payload = PAYLOAD_BYTES if tool is Tool.RW_TRACER_ALL else None
-        config = TracerConfig(setup.attaches[0], form, ring, POLL_MS, payload)
+        config = TracerConfig(attach, form, ring, POLL_MS, payload)
         if not setup.refusal(tool, config):
             yield Case(repetition, setup.name, size, config, ring == kernel_ring)
 
@@ -92,15 +94,20 @@ def seconds(planned: Sequence[Case]) -> float:
     return sum(SECONDS.get(case.setup, SECONDS_USUAL) for case in planned)
 
 
-def require_fit(image: Image, wanted: Wanted, output_dir: Path) -> None:
+def require_fit(image: Image, wanted: Wanted, cpus: int, output_dir: Path) -> None:
     """Refuse what could not be measured.
+
+    Args:
+        image: has the tracers.
+        wanted: what to measure.
+        cpus: of the machine that it is measured on.
+        output_dir: where tracers write, or the file system that a virtual machine's disk is on.
 
     Raises:
         MachineError: a CPU, a tracer or room is missing.
     """
-    cpus = machine.facts()["cpus"]
     if cpus == 1:
-        raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; this machine lets us have one")
+        raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; there is one")
     absent = {setup.name for setup in wanted.setups if not setup.command} - set(image.setups)
     if absent:
         raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
@@ -167,16 +174,18 @@ def _outcome(measured: Measured) -> str:
     return f"{measured.case.name}: {rate / 1e3:.1f} k events/s, {cpu_ns:.0f} ns of CPU per event"
 
 
-def circumstances(
-    image: Image, wanted: Wanted, headers: str, output_dir: Path, executables: dict[str, str]
-) -> dict[str, Any]:
+def circumstances(ground: Ground, wanted: Wanted, output_dir: Path, executables: dict[str, str]) -> dict[str, Any]:
     """Return what a reader of the results needs to know, ready for JSON."""
     return {
         "method": METHOD,
         "bpfbench_version": __version__,
-        "machine": {**machine.facts(), "storage": machine.storage_facts({"output": output_dir})},
-        "headers_for_bcc": headers,
-        "image": {"name": image.name, "key": image.key, "versions": image.versions},
+        "machine": {
+            **machine.facts(),
+            "storage": machine.storage_facts({"output": output_dir}),
+            **{key: value for key, value in ground.facts.items() if key != "headers_for_bcc"},
+        },
+        "headers_for_bcc": ground.headers.origin,
+        "image": {"name": ground.image.name, "key": ground.image.key, "versions": ground.image.versions},
         "executables": executables,
         "wanted": {**asdict(wanted), "setups": [setup.name for setup in wanted.setups]},
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfbench.model import EVENT_BYTES, Format, Setup, Tool, TracerConfig
+from bpfbench.model import EVENT_BYTES, Attach, Format, Setup, Tool, TracerConfig
 
 METHOD = 1
 """Version of the method; rates by different versions do not compare. History: 1 (first)."""
@@ -107,6 +107,8 @@ class Wanted:
     ringbuf_bytes: tuple[int, ...]
     repetitions: int
     seed: int
+    attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
+    """The hooks, each with every setup that can attach by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,14 @@ class Case:
     @property
     def name(self) -> str:
         """What to call it."""
-        ring = f"{(self.config.ringbuf_bytes or 0) // 1024} KiB"
-        return f"{self.setup}, {self.event_bytes} B, {self.config.format}, ring {ring}, repetition {self.repetition}"
+        config, ring = self.config, f"ring {(self.config.ringbuf_bytes or 0) // 1024} KiB"
+        parts = (self.setup, config.attach, f"{self.event_bytes} B", config.format, ring)
+        return f"{', '.join(parts)}, repetition {self.repetition}"
 
     @property
     def group(self) -> tuple[object, ...]:
         """What it shares with the cases it is compared with."""
-        return self.event_bytes, self.config.format, self.config.ringbuf_bytes
+        return self.config.attach, self.event_bytes, self.config.format, self.config.ringbuf_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ BpfbenchError                 exit status 1
 ├── ImageError                an image could not be built or used
 ├── StoreError                a run directory cannot be read or written
 └── StepError                a step of a trial could not be done; becomes the trial's reason
+    └── LostError            the virtual machine it was done on is gone
 """
 
 from __future__ import annotations
@@ -53,3 +54,16 @@ class StoreError(BpfbenchError):
 
 class StepError(BpfbenchError):
     """A step of a trial could not be done."""
+
+
+class LostError(StepError):
+    """The virtual machine that a step was done on ended, or was ended, before its time.
+
+    Args:
+        message: why, with the last lines of its console.
+        console: what is known of it, whole.
+    """
+
+    def __init__(self, message: str, console: str = "") -> None:
+        super().__init__(message)
+        self.console = console

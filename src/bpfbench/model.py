@@ -231,6 +231,8 @@ class TrialSpec:
     data_dir: str
     output_dir: str
     record_dir: str
+    accelerator: Accelerator | None = None
+    """Of the virtual machine that the trial runs in, which cannot tell itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +324,8 @@ class TracerSummary:
 class TracerUsage:
     """What the tracer burned, measured from outside by the trial runner.
 
-    CPU times are of the tracing process and its children, from /proc/PID/stat (10 ms ticks).
+    CPU times are of the tracing process and its children, from /proc/PID/stat (10 ms ticks). Those while fio ran are of
+    the tracer's whole control group, to the microsecond, where the record's `accounting` is cgroup-v2.
     """
 
     startup_s: float

@@ -71,10 +71,10 @@ def remains(before: leftovers.Inventory) -> list[str]:
     until_s = time.monotonic() + 10
     while True:
         new = leftovers.take(Path("/run")).beyond(before)
-        bpf = {kind: items for kind, items in new.items() if kind.startswith("BPF")}
+        of_machine = {kind: items for kind, items in new.items() if kind.startswith(("BPF", "control groups"))}
         mounts = set(Path("/proc/self/mounts").read_text().splitlines()) - before.items["mounts"]
         outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
-        found = [*our_processes(), *map(str, bpf.items()), *mounts, *outputs]
+        found = [*our_processes(), *map(str, of_machine.items()), *mounts, *outputs]
         if not found or time.monotonic() > until_s:
             return found
         time.sleep(0.1)

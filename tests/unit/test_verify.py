@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from builders import make_config, make_fio, make_summary, make_trial
 
-from bpfbench.model import Attach, Check, Format, Tool, TracerSummary, Workload
+from bpfbench.model import Attach, Check, Format, Tool, TracerSummary, Variant, Workload
 from bpfbench.trial.verify import Evidence, checks
 
 # 4 processes x 1000 blocks of 4 KiB = 16,384,000 bytes; 1 % may be cached: 163,840 bytes.
@@ -117,6 +117,40 @@ class TestTruth:
         assert only_failure(traced({"intercepted": {"read": 2091, "write": 2009}}, trial=trial, fio=both)) == Check(
             "every write seen", ok=False, detail="fio 2010, tracer 2009, at most 1000 of fio's own"
         )
+
+
+class TestVariants:
+    """No-output leaves nothing to count, no-consumer saves what a ring holds; all else holds as ever."""
+
+    def of(self, variant: Variant, summary: Mapping[str, Any] | None = None, **changes: Any) -> Evidence:
+        trial = make_trial("libbpf", workload=READ, config=make_config(variant=variant))
+        return traced(summary, trial=trial, **changes)
+
+    def test_without_output_the_tracers_own_count_is_taken(self) -> None:
+        evidence = self.of(Variant.NO_OUTPUT, output_events=None, output_bytes=None)
+        assert not failed(evidence)
+        assert "output holds what was saved" not in [check.name for check in checks(evidence)]
+        assert only_failure(replace(evidence, tracer_status=1)).name == "tracer ended well"
+
+    def test_where_run_time_is_counted_everything_must_hold(self) -> None:
+        assert not failed(self.of(Variant.RUN_TIME))
+        assert only_failure(self.of(Variant.RUN_TIME, output_events=1)).name == "output holds what was saved"
+
+    # 262144 bytes / (8 of the header + 156) = 1598.4
+    @pytest.mark.parametrize(("saved", "ok"), [(1598, True), (1599, False)])
+    def test_without_consumer_no_more_is_saved_than_the_ring_holds(self, saved: int, ok: bool) -> None:
+        lost = {"ring_full": 4100 - saved}
+        evidence = self.of(Variant.NO_CONSUMER, {"saved": saved, "lost": lost}, output_events=saved)
+        assert [check.name for check in failed(evidence)] == ([] if ok else ["saved is what the ring held"])
+
+    def test_without_consumer_every_io_is_intercepted_all_the_same(self) -> None:
+        summary = {"intercepted": {"read": 3999}, "saved": 1000, "lost": {"ring_full": 2999}}
+        assert only_failure(self.of(Variant.NO_CONSUMER, summary, output_events=1000)).name == "every read seen"
+
+    def test_counting_system_calls_has_no_ring_to_hold_anything(self) -> None:
+        config = make_config(ringbuf_bytes=None, poll_ms=None, variant=Variant.NO_CONSUMER)
+        evidence = counted({"17": 4000})
+        assert not failed(replace(evidence, trial=replace(evidence.trial, config=config)))
 
 
 class TestPageCache:

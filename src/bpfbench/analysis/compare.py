@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,12 +48,12 @@ class Comparison:
 def compare(metric: Metric, trials: Iterable[Record], vanilla: Iterable[Record]) -> Comparison | None:
     """Compare a row's ok trials with the ok vanilla trials of the same group; None where the row lacks the metric."""
     trials, vanilla = tuple(trials), tuple(vanilla)
-    own = estimate(metric.read(record) for record in trials)
+    values, base = [metric.read(record) for record in trials], [metric.read(record) for record in vanilla]
+    own = estimate(values)
     if own is None:
         return None
-    base = _vanilla_logs(metric, vanilla)
-    ratios = estimate(_log_ratio(_log(metric.read(record)), base.get(pairing(record))) for record in trials)
-    return Comparison(_in_percent(ratios), judge(own, estimate(metric.read(record) for record in vanilla)))
+    ratios = estimate(log_ratios(list(map(pairing, trials)), values, list(map(pairing, vanilla)), base))
+    return Comparison(_in_percent(ratios), judge(own, estimate(base)))
 
 
 def judge(own: Estimate, vanilla: Estimate | None) -> Verdict:
@@ -63,21 +63,34 @@ def judge(own: Estimate, vanilla: Estimate | None) -> Verdict:
     return Verdict.INCONCLUSIVE if abs(own.mean - vanilla.mean) <= vanilla.sd else Verdict.BEYOND
 
 
-def pairing(record: Record) -> tuple[int, str]:
-    """What a trial must share with a vanilla trial to be paired with it: the block and the session.
+Pairing = tuple[str, int, str]
+"""Host, block and session."""
+
+
+def pairing(record: Record) -> Pairing:
+    """What a trial must share with a vanilla trial to be paired with it.
 
     A block that an interruption split, or of which trials were run again, may have hours between its trials.
     """
-    return record.trial.block, record.session
+    return record.trial.host, record.trial.block, record.session
 
 
-def _vanilla_logs(metric: Metric, vanilla: Iterable[Record]) -> Mapping[tuple[int, str], float]:
-    """The mean logarithm of the metric by pairing, which normally holds a single vanilla trial."""
-    logs: defaultdict[tuple[int, str], list[float | None]] = defaultdict(list)
-    for record in vanilla:
-        logs[pairing(record)].append(_log(metric.read(record)))
-    estimates = {pair: estimate(found) for pair, found in logs.items()}
-    return {pair: found.mean for pair, found in estimates.items() if found is not None}
+def log_ratios(
+    pairings: Sequence[Pairing],
+    values: Sequence[float | None],
+    vanilla_pairings: Sequence[Pairing],
+    vanilla_values: Sequence[float | None],
+) -> list[float | None]:
+    """Return ln(value / vanilla's value) of each value; None without a pair, or where a side is not positive.
+
+    Where several vanilla trials have the same pairing, their geometric mean is what is compared with.
+    """
+    logs: defaultdict[Pairing, list[float | None]] = defaultdict(list)
+    for pair, value in zip(vanilla_pairings, vanilla_values, strict=True):
+        logs[pair].append(_log(value))
+    found = {pair: estimate(of_pair) for pair, of_pair in logs.items()}
+    base = {pair: of_pair.mean for pair, of_pair in found.items() if of_pair is not None}
+    return [_log_ratio(_log(value), base.get(pair)) for pair, value in zip(pairings, values, strict=True)]
 
 
 def _log(value: float | None) -> float | None:

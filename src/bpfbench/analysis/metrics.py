@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metrics: what is read out of a record, under which name, in which unit.
 
-A new metric is one definition here and its name in METRICS; JSON and CSV then have it, and a line in report/columns.py
-puts it into the tables. The key is public (it names the metric in JSON and CSV) and says the unit; it does not change.
+A new metric is one definition here and its name in METRICS; JSON, CSV and the tidy table then have it, and a line in
+report/columns.py puts it into the tables. The key is public (it names the metric in JSON and CSV) and ends in the unit;
+it does not change.
 """
 
 from __future__ import annotations
@@ -11,7 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bpfbench.model import FioResult, Record, SystemLoad, TracerSummary, TracerUsage
+from bpfbench.model import Energy, FioResult, GroupUsage, Record, SystemLoad, TracerSummary, TracerUsage
+
+UNITS = {
+    "_bytes_per_s": "bytes/s",
+    "_events_per_s": "events/s",
+    "_ns_per_event": "ns/event",
+    "_bytes": "bytes",
+    "_events": "events",
+    "_ios": "I/Os",
+    "_percent": "%",
+    "_joules": "J",
+    "_s": "s",
+    "_us": "us",
+    "_w": "W",
+}
+"""How a key ends -> the unit; the first that fits."""
 
 Reader = Callable[[Record], float | None]
 """Reads a metric; None where this trial does not have it."""
@@ -26,6 +42,11 @@ class Metric:
     read: Reader
     versus_vanilla: bool = False
     """Whether vanilla has it too, so that it can be compared."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of its values."""
+        return next(unit for ending, unit in UNITS.items() if self.key.endswith(ending))
 
 
 T = TypeVar("T")
@@ -61,6 +82,18 @@ def _usage(value: Callable[[TracerUsage], float | None]) -> Reader:
     return _where_present(lambda record: record.usage, value)
 
 
+def _energy(value: Callable[[Energy], float | None]) -> Reader:
+    return _where_present(lambda record: record.energy, value)
+
+
+def _tracer_group(value: Callable[[GroupUsage], float | None]) -> Reader:
+    return _where_present(lambda record: record.groups.get("tracer"), value)
+
+
+def _percentile(key: str) -> Reader:
+    return _fio(lambda fio: fio.latency_percentiles_us.get(key))
+
+
 def _ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator else None
 
@@ -84,6 +117,12 @@ def _tracer_cpu_percent(record: Record) -> float | None:
     return _ratio(100 * (usage.workload_user_s + usage.workload_system_s), record.fio.runtime_s)
 
 
+def _bpf_ns_per_event(record: Record) -> float | None:
+    if record.summary is None or not record.programs:
+        return None
+    return _ratio(sum(program.run_ns for program in record.programs), record.summary.intercepted_total)
+
+
 RUNTIME = Metric("runtime_s", "fio's runtime", _fio(lambda fio: fio.runtime_s), versus_vanilla=True)
 THROUGHPUT = Metric(
     "throughput_bytes_per_s",
@@ -97,11 +136,14 @@ LATENCY = Metric(
     _fio(lambda fio: fio.latency_mean_us),
     versus_vanilla=True,
 )
+LATENCY_P50 = Metric(
+    "latency_p50_us", "median of fio's completion latency", _percentile("50.000000"), versus_vanilla=True
+)
 LATENCY_P99 = Metric(
-    "latency_p99_us",
-    "99th percentile of fio's completion latency",
-    _fio(lambda fio: fio.latency_percentiles_us.get("99.000000")),
-    versus_vanilla=True,
+    "latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000"), versus_vanilla=True
+)
+LATENCY_P999 = Metric(
+    "latency_p999_us", "99.9th percentile of fio's completion latency", _percentile("99.900000"), versus_vanilla=True
 )
 CPU = Metric(
     "cpu_percent",
@@ -125,6 +167,18 @@ IDLE_MEMORY = Metric(
     "idle_memory_bytes",
     "memory_bytes before fio started, with the tracer attached",
     _idle(lambda idle: idle.memory_bytes),
+    versus_vanilla=True,
+)
+ENERGY = Metric(
+    "energy_joules",
+    "energy of all CPU packages while fio ran",
+    _energy(lambda energy: energy.packages_joules),
+    versus_vanilla=True,
+)
+POWER = Metric(
+    "power_w",
+    "mean power of all CPU packages while fio ran",
+    _energy(lambda energy: energy.packages_w),
     versus_vanilla=True,
 )
 FIO_IOS = Metric("fio_ios", "reads and writes fio counts itself", _fio(lambda fio: fio.ios))
@@ -171,22 +225,41 @@ PSS_PEAK = Metric(
     "largest sampled proportional set size of the tracer's processes",
     _usage(lambda usage: usage.pss_peak_bytes),
 )
+GROUP_PEAK = Metric(
+    "tracer_group_peak_bytes",
+    "largest memory of the tracer's control group, page cache and kernel memory included",
+    _tracer_group(lambda group: group.memory_peak_bytes),
+)
+GROUP_CACHE = Metric(
+    "tracer_group_cache_bytes",
+    "page cache charged to the tracer's control group at the end of the workload",
+    _tracer_group(lambda group: group.page_cache_bytes),
+)
 STARTUP = Metric("startup_s", "from the tracer's exec to READY", _usage(lambda usage: usage.startup_s))
 STARTUP_CPU = Metric("startup_cpu_s", "CPU time the tracer took until READY", _usage(lambda usage: usage.startup_cpu_s))
 DRAIN = Metric(
     "drain_s", "from the stopping signal to the tracer's output being flushed", _usage(lambda usage: usage.drain_s)
 )
 OUTPUT = Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes))
+BPF_TIME = Metric(
+    "bpf_ns_per_event",
+    "run time of the tracer's BPF programs, of any task, per event intercepted; in trials of the variant run-time only",
+    _bpf_ns_per_event,
+)
 
 METRICS = (
     RUNTIME,
     THROUGHPUT,
     LATENCY,
+    LATENCY_P50,
     LATENCY_P99,
+    LATENCY_P999,
     CPU,
     MEMORY,
     IDLE_CPU,
     IDLE_MEMORY,
+    ENERGY,
+    POWER,
     FIO_IOS,
     INTERCEPTED,
     SAVED,
@@ -198,12 +271,18 @@ METRICS = (
     TRACER_USER,
     TRACER_SYSTEM,
     PSS_PEAK,
+    GROUP_PEAK,
+    GROUP_CACHE,
     STARTUP,
     STARTUP_CPU,
     DRAIN,
     OUTPUT,
+    BPF_TIME,
 )
 """All of them, in the order of the documents."""
 
 LOSS_CAUSES = ("ring_full", "map_full", "recursion", "missed", "output_error")
 """The causes of the tracer contract, so that every CSV has the same columns. Others a tracer reports follow these."""
+
+BY_KEY = {metric.key: metric for metric in METRICS}
+"""The same by key."""

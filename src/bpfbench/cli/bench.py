@@ -5,24 +5,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from bpfbench import campaign, catalogue, drain, study
+from bpfbench import campaign, catalogue, drain, plan, study
 from bpfbench.cli.app import Json, Verbose, app, cache_dir, stderr, stdout
-from bpfbench.cli.options import SourceOptions, number, split
+from bpfbench.cli.options import SourceOptions, TestbedOptions, number, split
 from bpfbench.cli.studies import places
 from bpfbench.console import ProgressReporter, duration, set_up_logging
 from bpfbench.drain_model import TOOLS, Case, Measured, Wanted
 from bpfbench.errors import UsageError
-from bpfbench.model import Study
+from bpfbench.model import Attach, Study
 from bpfbench.report import drain as report
 from bpfbench.study import Override
-from bpfbench.testbed import image, machine
-from bpfbench.testbed.host import HostTestbed, headers_here, require
+from bpfbench.testbed import image, opening
+from bpfbench.testbed.vm.testbed import Sizes
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)
@@ -35,6 +35,7 @@ STUDY = 'name = "drain"\n[factors]\nworkloads = "read"\n'
 def drain_(
     *,
     setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    attach: Annotated[str, Parameter(help="By which hooks: kprobe, fentry, tracepoint, auto.")] = "auto",
     formats: Annotated[str, Parameter(help="text, binary; bpftrace has text only.")] = "text,binary",
     events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
     ringbuf_bytes: Annotated[str, Parameter(help="Sizes of the ring buffer.")] = "64KiB,256KiB,4MiB,64MiB",
@@ -46,6 +47,7 @@ def drain_(
     image_name: Annotated[
         str | None, Parameter(name="--image", help="Which image (default: the study's, else trixie).")
     ] = None,
+    testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     as_json: Json = False,
     output: Annotated[Path | None, Parameter(help="Save the JSON in this file, too.")] = None,
@@ -60,60 +62,72 @@ def drain_(
     counters. docs/measurement.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
-    given = {"format": formats, "ringbuf_bytes": ringbuf_bytes, "setups": setups}
-    chosen = _study(study_name, given, number(repetitions), number(seed), image_name)
+    given = {"format": formats, "ringbuf_bytes": ringbuf_bytes, "setups": setups, "attach": attach}
+    chosen = _study(study_name, given, number(repetitions), number(seed), image_name, testbed_options.overrides())
     wanted = _wanted(chosen, everything=setups is None, sizes=_sizes(events))
-    planned = drain.cases(wanted)
-    if not planned:
+    if not drain.cases(replace(wanted, attaches=tuple(Attach))):
         raise UsageError("none of these setups writes such a format")
     _require_place(output)
-    require(os.geteuid(), machine.missing())
-    about: dict[str, Any] = {}
-    measured: list[Measured] = []
+    opening.check(chosen)
+    session = _Session()
     try:
-        _measure(chosen, wanted, planned, source_options, about, measured)
+        _measure(chosen, wanted, source_options, session)
     except KeyboardInterrupt:
-        stderr.print(f"bpfbench: interrupted; {len(measured)} of {len(planned)} were measured", highlight=False)
+        done = f"{len(session.measured)} of {len(session.planned)} were measured"
+        stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
     finally:  # nothing that was measured is lost
-        if output is not None and measured:
-            output.write_text(report.to_json(measured, about))
-    if measured and as_json:
-        sys.stdout.write(report.to_json(measured, about))
-    elif measured:
-        report.render(measured, about, stdout)
-    if len(measured) < len(planned):
+        if output is not None and session.measured:
+            output.write_text(report.to_json(session.measured, session.about))
+    if session.measured and as_json:
+        sys.stdout.write(report.to_json(session.measured, session.about))
+    elif session.measured:
+        report.render(session.measured, session.about, stdout)
+    if len(session.measured) < len(session.planned) or not session.planned:
         return 130
-    return 0 if all(item.reason is None for item in measured) else 1
+    return 0 if all(item.reason is None for item in session.measured) else 1
 
 
-def _measure(
-    chosen: Study,
-    wanted: Wanted,
-    planned: Sequence[Case],
-    source_options: SourceOptions,
-    about: dict[str, Any],
-    measured: list[Measured],
-) -> None:
-    """Measure, filling in as it goes under which circumstances and what was found."""
+@dataclass
+class _Session:
+    """What is to be measured, under which circumstances, and what was found so far."""
+
+    planned: tuple[Case, ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
+    measured: list[Measured] = field(default_factory=list)
+
+
+def _measure(chosen: Study, wanted: Wanted, source_options: SourceOptions, session: _Session) -> None:
+    """Measure, filling in the session as it goes."""
+    sources, (data_dir, output_dir) = source_options.sources(), places(chosen)
     with campaign.alone(cache_dir()), ProgressReporter(stderr) as reporter:
-        ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
-        data_dir, output_dir = places(chosen)
-        drain.require_fit(ready, wanted, output_dir)
-        headers = headers_here(ready, cache_dir())
-        testbed = HostTestbed(ready, headers, data_dir, output_dir, chosen.setups)
-        testbed.discard_outputs()
-        about |= drain.circumstances(ready, wanted, headers.origin, output_dir, campaign.digests(chosen))
-        stderr.print(f"{len(planned)} measurements, about {duration(drain.seconds(planned))}", highlight=False)
-        for item in drain.measure(planned, testbed, reporter):
-            measured.append(item)
+        ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
+        ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
+        wanted = replace(wanted, attaches=plan.resolve(chosen, ground.hooks).factors.attach)
+        cpus = chosen.machine.cpus if ground.bootable else len(os.sched_getaffinity(0))
+        drain.require_fit(ready, wanted, cpus, output_dir)
+        session.planned = drain.cases(wanted)
+        if not session.planned:
+            raise UsageError(f"option --attach: none of these setups can attach by {', '.join(wanted.attaches)}")
+        session.about |= drain.circumstances(ground, wanted, output_dir, campaign.digests(chosen))
+        about_s = drain.seconds(session.planned)
+        stderr.print(f"{len(session.planned)} measurements, about {duration(about_s)}", highlight=False)
+        with opening.open_testbed(ground, chosen, data_dir, output_dir, Sizes(output=drain.OUTPUT_BYTES)) as testbed:
+            testbed.discard_outputs()
+            for item in drain.measure(session.planned, testbed, reporter):
+                session.measured.append(item)
 
 
 def _study(
-    name: str | None, given: dict[str, str | None], repetitions: object, seed: object, image_name: str | None
+    name: str | None,
+    given: dict[str, str | None],
+    repetitions: object,
+    seed: object,
+    image_name: str | None,
+    overrides: dict[str, Override],
 ) -> Study:
-    """Return a study of what was asked for; a file gives its own setups, its image and its places, and nothing else."""
-    options = {"format": "--formats", "ringbuf_bytes": "--ringbuf-bytes", "setups": "--setups"}
-    overrides = {
+    """Return a study of what was asked for; a file gives its own setups, its image, where it runs, and nothing else."""
+    options = {"format": "--formats", "ringbuf_bytes": "--ringbuf-bytes", "setups": "--setups", "attach": "--attach"}
+    overrides = overrides | {
         f"factors.{key}": Override(options[key], split(value)) for key, value in given.items() if value is not None
     }
     overrides |= {"repetitions": Override("--repetitions", repetitions), "seed": Override("--seed", seed)}

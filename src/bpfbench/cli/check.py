@@ -3,33 +3,38 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import campaign, catalogue, study
+from bpfbench import campaign, catalogue, plan, study
 from bpfbench.cli.app import Json, Verbose, app, cache_dir, print_json, stderr, stdout
-from bpfbench.cli.options import SourceOptions
+from bpfbench.cli.options import SourceOptions, TestbedOptions, split
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Outcome, Subject, Verdict
 from bpfbench.console import ProgressReporter, set_up_logging
 from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Setup
 from bpfbench.report import verdicts as report
-from bpfbench.study import choice_message
-from bpfbench.testbed import image, machine
-from bpfbench.testbed.host import HostTestbed, headers_here, require
+from bpfbench.study import Override, choice_message
+from bpfbench.testbed import image, machine, opening
+from bpfbench.testbed.vm.testbed import Sizes
+
+STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
+"""A study around what is checked, so that one place judges the options."""
 
 
 @app.command
 def check(
     *,
     setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    attach: Annotated[str, Parameter(help="By which hooks: kprobe, fentry, tracepoint, auto.")] = "auto",
     cases: Annotated[str | None, Parameter(help="Which cases (default: all).")] = None,
     study_file: Annotated[str | None, Parameter(name="--study", help="A study that brings setups of its own.")] = None,
     image_name: Annotated[str, Parameter(name="--image", help="Which image.")] = "trixie",
+    testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
     as_json: Json = False,
@@ -38,22 +43,33 @@ def check(
     set_up_logging(stderr, verbose=verbose)
     brought = study.load(study.find(study_file)).setups if study_file else ()
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
-    subjects = tuple(_subject(known[name]) for name in _chosen("--setups", setups, tuple(known)))
-    spec = CheckSpec(subjects, _chosen("--cases", cases, tuple(CASES)))
-    image.recipe_of(image_name)
-    require(os.geteuid(), machine.missing())
+    names = _chosen("--setups", setups, tuple(known))
+    chosen_cases = _chosen("--cases", cases, tuple(CASES))
+    overrides = {
+        "factors.setups": Override("--setups", list(catalogue.SETUPS)),
+        "factors.attach": Override("--attach", split(attach)),
+        "image": Override("--image", image_name),
+        **testbed_options.overrides(),
+    }
+    chosen = replace(study.parse(STUDY, "check", overrides), setups=brought)
+    opening.check(chosen)
     found: list[Verdict] = []
     with ProgressReporter(stderr) as reporter, campaign.alone(cache_dir()):
-        ready = image.build(cache_dir(), image_name, source_options.sources(), reporter.building)
-        testbed = HostTestbed(ready, headers_here(ready, cache_dir()), cache_dir(), cache_dir(), brought)
+        sources = source_options.sources()
+        ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
+        ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
+        hooks = plan.resolve(chosen, ground.hooks).factors.attach
+        spec = CheckSpec(tuple(_subjects([known[name] for name in names], hooks)), chosen_cases)
 
         def on_verdict(verdict: Verdict) -> None:
             found.append(verdict)
             reporter.checking(verdict.case, len({item.case for item in found}), len(spec.cases))
 
-        testbed.check(spec, on_verdict)
+        with opening.open_testbed(ground, chosen, cache_dir(), cache_dir() / "output", Sizes()) as testbed:
+            testbed.check(spec, on_verdict)
     if as_json:
-        print_json({"image": ready.key, "machine": machine.facts(), "verdicts": [asdict(item) for item in found]})
+        facts = {**machine.facts(), **ground.facts}
+        print_json({"image": ready.key, "machine": facts, "verdicts": [asdict(item) for item in found]})
     else:
         report.render(found, stdout)
     return 1 if any(verdict.outcome is Outcome.FAILED for verdict in found) else 0
@@ -76,6 +92,14 @@ def _chosen(option: str, given: str | None, valid: tuple[str, ...]) -> tuple[str
     return tuple(name for name in valid if name in names)
 
 
-def _subject(setup: Setup) -> Subject:
-    attach = Attach.TRACEPOINT if Attach.TRACEPOINT in setup.attaches else setup.attaches[0]
-    return Subject(setup.name, (), attach, setup.tools, setup.formats)
+def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach]) -> Iterator[Subject]:
+    """Yield each setup with each hook flavour it can attach by.
+
+    Raises:
+        UsageError: none can.
+    """
+    pairs = [(setup, attach) for setup in setups for attach in hooks if attach in setup.attaches]
+    if not pairs:
+        raise UsageError(f"option --attach: none of these setups can attach by {', '.join(hooks)}")
+    for setup, attach in pairs:
+        yield Subject(setup.name, (), attach, setup.tools, setup.formats)

@@ -16,6 +16,7 @@ from bpfbench.testbed.image import Sources
 
 FACTORS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
 HOW = Group("How trials are run", help="In place of the study's.")
+VM = Group("Virtual machines", help="In place of the study's; with --testbed vm only.")
 
 
 def _factor(key: str, text: str) -> Any:
@@ -39,6 +40,11 @@ class StudyOptions:
     ringbuf_bytes: Annotated[str | None, _factor("ringbuf_bytes", "size of the ring buffer, e.g. 256KiB")] = None
     poll_ms: Annotated[str | None, _factor("poll_ms", "poll time-out")] = None
     payload_bytes: Annotated[str | None, _factor("payload_bytes", "payload kept per event by rw-tracer-all")] = None
+    variants: Annotated[str | None, _factor("variants", "full, no-output, no-consumer, run-time")] = None
+    kernels: Annotated[str | None, _factor("kernels", "with --testbed vm: trixie, backports, sid")] = None
+    testbed: Annotated[str | None, Parameter(group=HOW, help="host: this machine's kernel; vm: virtual machines.")] = (
+        None
+    )
     repetitions: Annotated[str | None, Parameter(group=HOW, help="Blocks of each kind.")] = None
     seed: Annotated[str | None, Parameter(group=HOW, help="Decides the order of trials.")] = None
     placement: Annotated[str | None, Parameter(group=HOW, help="CPUs: paper, shared, auto.")] = None
@@ -46,23 +52,62 @@ class StudyOptions:
     data_dir: Annotated[str | None, Parameter(group=HOW, help="Where fio's data files are.")] = None
     output_dir: Annotated[str | None, Parameter(group=HOW, help="Where tracers write.")] = None
     image: Annotated[str | None, Parameter(group=HOW, help="Which image.")] = None
+    hosts: Annotated[str | None, Parameter(group=VM, help="How many, or their names.")] = None
+    assignment: Annotated[str | None, Parameter(group=VM, help="Of trials to hosts: crossed, by-setup.")] = None
+    cpus: Annotated[str | None, Parameter(group=VM, help="CPUs of each.")] = None
+    memory: Annotated[str | None, Parameter(group=VM, help="Memory of each, e.g. 4GiB.")] = None
+    accelerator: Annotated[str | None, Parameter(group=VM, help="kvm, tcg (emulated), auto.")] = None
+    boot: Annotated[str | None, Parameter(group=VM, help="What one boot serves: block, trial.")] = None
 
     def overrides(self) -> dict[str, Override]:
         """Return what was given, by key of the study."""
-        tables = {"keep_output": "settings", "placement": "settings", "data_dir": "paths", "output_dir": "paths"}
-        keys = {"data_dir": "data", "output_dir": "output"}
         found: dict[str, Override] = {}
         for field, value in vars(self).items():
-            if value is None:
-                continue
-            top = field in ("repetitions", "seed", "image")
-            table = "" if top else tables.get(field, "factors") + "."
-            if table == "factors.":
-                value = split(value)
-            elif field in ("repetitions", "seed"):
-                value = number(value)
-            found[f"{table}{keys.get(field, field)}"] = Override(f"--{field.replace('_', '-')}", value)
+            if value is not None:
+                key = KEYS.get(field, f"factors.{field}")
+                found[key] = Override(f"--{field.replace('_', '-')}", _read(key, value))
         return found
+
+
+KEYS = {
+    **{key: key for key in ("testbed", "repetitions", "seed", "image", "hosts", "assignment")},
+    **{key: f"settings.{key}" for key in ("placement", "keep_output")},
+    **{f"{key}_dir": f"paths.{key}" for key in ("data", "output")},
+    **{key: f"machine.{key}" for key in ("cpus", "accelerator", "boot")},
+    "memory": "machine.memory_bytes",
+}
+"""Option -> the key of the study that it replaces; all others are factors."""
+
+
+def _read(key: str, value: Any) -> object:
+    """Read what was given for a key of the study."""
+    if key.startswith("factors."):
+        return split(value)
+    if key == "hosts":
+        names = split(value)
+        return names[0] if len(names) == 1 else names
+    return number(value) if key in {"repetitions", "seed", "machine.cpus", "machine.memory_bytes"} else value
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TestbedOptions:
+    """Where tracers run that are tried apart from any study."""
+
+    testbed: Annotated[str | None, Parameter(group=HOW, help="host: this machine's kernel; vm: a virtual machine.")] = (
+        None
+    )
+    kernel: Annotated[str | None, Parameter(group=VM, help="Which it boots: trixie, backports, sid.")] = None
+    cpus: Annotated[str | None, Parameter(group=VM, help="CPUs it has.")] = None
+    memory: Annotated[str | None, Parameter(group=VM, help="Memory it has, e.g. 4GiB.")] = None
+    accelerator: Annotated[str | None, Parameter(group=VM, help="kvm, tcg (emulated), auto.")] = None
+
+    def overrides(self) -> dict[str, Override]:
+        """Return what was given, by key of a study."""
+        named = {"kernel": "factors.kernels"}
+        given = {field: value for field, value in vars(self).items() if value is not None}
+        keys = {field: named.get(field) or KEYS[field] for field in given}
+        return {keys[field]: Override(f"--{field}", _read(keys[field], value)) for field, value in given.items()}
 
 
 @Parameter(name="*")

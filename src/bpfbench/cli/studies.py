@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,12 +17,12 @@ from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, Verbose, app, cache_di
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.errors import UsageError
-from bpfbench.model import Status, Study
+from bpfbench.model import Accelerator, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.run_info import RunInfo
-from bpfbench.testbed import image, machine
-from bpfbench.testbed.host import HostTestbed, headers_here, require
+from bpfbench.testbed import image, machine, opening
+from bpfbench.testbed.vm.accelerator import EMULATED
 
 
 @app.command(name="plan")
@@ -83,20 +82,32 @@ def run(
         raise UsageError("--resume goes on with the study as it was; it takes no study options")
     if retry_failed and resume is None:
         raise UsageError("--retry-failed goes with --resume")
-    require(os.geteuid(), machine.missing())
+    sources = source_options.sources()
     with ProgressReporter(stderr) as reporter:
         if resume is not None:
             opened = store.find(runs_dir, resume)
+            chosen = opened.info.study
+            opening.check(chosen)
             ready = campaign.same_image(opened, cache_dir())
+            ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
+            campaign.require_same_ground(opened, ground)
         else:
-            chosen = plan.resolve(study.load(study.find(str(name)), options.overrides()), machine.hooks())
+            chosen = study.load(study.find(str(name)), options.overrides())
+            opening.check(chosen)
+            if chosen.testbed == "host":
+                chosen = plan.resolve(chosen, machine.hooks())
             plan.require_tracers(chosen, plan.unroll(chosen))  # to be said before minutes go into an image
-            ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
+            ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
+            ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
+            chosen = plan.resolve(chosen, ground.hooks)
             path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
-            opened = campaign.start(chosen, ready, headers_here(ready, cache_dir()), path, *places(chosen))
-        with logged_to(opened.log_file):
-            brought = opened.info.study.setups
-            testbed = HostTestbed(ready, headers_here(ready, cache_dir()), *places(opened.info.study), brought)
+            opened = campaign.start(chosen, ground, path, *places(chosen))
+        if ground.accelerator is Accelerator.TCG:
+            stderr.print(f"bpfbench: {EMULATED}", highlight=False)
+        with (
+            logged_to(opened.log_file),
+            opening.open_testbed(ground, chosen, *places(chosen), campaign.disk_sizes(chosen)) as testbed,
+        ):
             campaign.execute(opened, testbed, reporter, cache_dir(), retry_failed=retry_failed)
     _show_summary(opened)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)

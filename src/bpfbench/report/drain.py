@@ -5,7 +5,7 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
 
     schema         1
     method, machine, image, ...   the circumstances (bpfbench.drain.circumstances)
-    rows[]         setup, event_bytes, format, ringbuf_bytes,
+    rows[]         setup, event_bytes, format, ringbuf_bytes, attach,
                    events_per_s, bytes_per_s, cpu_ns_per_event: {median, min, max, n} over repetitions, or null,
                    kernel_ns_per_event: waiting, busy, full, other -> the same, or null where it was not taken
     measurements[] every repetition's own: case, started_at, result, reason (why it does not count, else null)
@@ -61,6 +61,7 @@ class Row:
     event_bytes: int
     format: str
     ringbuf_bytes: int
+    attach: str
     events_per_s: Spread | None
     cpu_ns_per_event: Spread | None
     kernel_ns_per_event: dict[str, Spread] | None
@@ -76,19 +77,23 @@ class Row:
         return rate and Spread(rate.median * size, rate.min * size, rate.max * size, rate.n)
 
 
+_Key = tuple[str, int, str, int, str]
+
+
 def rows(measured: Sequence[Measured]) -> tuple[Row, ...]:
-    """Put the repetitions together, in the order of setups, sizes, formats and rings as they were first asked for."""
-    found: dict[tuple[str, int, str, int], list[DrainResult]] = {}
+    """Put the repetitions together, in the order in which sizes, formats, rings and hooks were first asked for."""
+    found: dict[_Key, list[DrainResult]] = {}
     for item in measured:
         case = item.case
-        key = (case.setup, case.event_bytes, case.config.format.value, case.config.ringbuf_bytes or 0)
+        config = case.config
+        key = (case.setup, case.event_bytes, config.format.value, config.ringbuf_bytes or 0, config.attach.value)
         found.setdefault(key, [])
         if item.result is not None and item.reason is None:
             found[key].append(item.result)
     return tuple(_row(key, found[key]) for key in sorted(found, key=lambda key: key[1:]))
 
 
-def _row(key: tuple[str, int, str, int], results: Sequence[DrainResult]) -> Row:
+def _row(key: _Key, results: Sequence[DrainResult]) -> Row:
     kernel = [dataclasses.asdict(result.kernel) for result in results if result.kernel is not None]
     times = {state: _spread([taken[f"{state}_ns"] for taken in kernel]) for state in STATES}
     return Row(
@@ -142,10 +147,12 @@ def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], conso
         f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']}), kernel {facts['kernel']}, image "
         f"{image['name']} {image['key'][:8]}, {_times(wanted['repetitions'])}, method {circumstances['method']}",
     )
-    for size, form in dict.fromkeys((row.event_bytes, row.format) for row in found):
-        these = [row for row in found if (row.event_bytes, row.format) == (size, form)]
+    kinds: dict[tuple[int, str, str], list[Row]] = {}
+    for row in found:
+        kinds.setdefault((row.event_bytes, row.format, row.attach), []).append(row)
+    for (size, form, attach), these in kinds.items():
         console.print()
-        _say(console, f"Events of {size} bytes, {form}", style="bold")
+        _say(console, f"Events of {size} bytes, {form}, by {attach}", style="bold")
         setups = sorted({row.setup for row in these}, key=lambda name: order[name])
         _print(console, _table(these, setups, console))
     console.print()

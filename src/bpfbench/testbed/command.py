@@ -109,6 +109,7 @@ def run(
     timeout_s: float | None = None,
     merge_stderr: bool = False,
     hold: Hold | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Finished:
     """Run a process to its end, line by line.
 
@@ -122,6 +123,7 @@ def run(
         timeout_s: it is ended after so long, with status -SIGTERM or -SIGKILL.
         merge_stderr: give `on_line` what it writes to stderr, too.
         hold: keeps stdin open after the text until it is told to let go; without, stdin ends with the text.
+        pass_fds: file descriptors that it inherits.
 
     Raises:
         FileNotFoundError: there is no such command.
@@ -136,6 +138,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         timed_out = threading.Event()
         timer = threading.Timer(timeout_s, _end_late, [process, timed_out]) if timeout_s is not None else None

@@ -75,13 +75,18 @@ def run_time(program: int) -> tuple[int, int]:
     Raises:
         OSError: there is none, or without privileges.
     """
-    fd = _open(_PROG_GET_FD_BY_ID, program)
-    try:
-        info = _info(fd, words=52)
-    finally:
-        os.close(fd)
+    info = _program_info(program)
     # struct bpf_prog_info: run_time_ns at byte 192, run_cnt at byte 200
     return info[48] | info[49] << 32, info[50] | info[51] << 32
+
+
+def program_name(program: int) -> str:
+    """Return the name of the program with that id, as the kernel keeps it: 15 bytes at most.
+
+    Raises:
+        OSError: there is none, or without privileges.
+    """
+    return bytes(_program_info(program))[64:80].split(b"\0")[0].decode()  # struct bpf_prog_info: name
 
 
 @contextlib.contextmanager
@@ -112,6 +117,14 @@ def _open(fd_by_id: int, number: int) -> int:
     if fd < 0:
         raise last_error()
     return fd
+
+
+def _program_info(program: int) -> ctypes.Array[ctypes.c_uint32]:
+    fd = _open(_PROG_GET_FD_BY_ID, program)
+    try:
+        return _info(fd, words=52)
+    finally:
+        os.close(fd)
 
 
 def _info(fd: int, words: int = 32) -> ctypes.Array[ctypes.c_uint32]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a trial could leave behind: BPF objects, processes, mounts, files. Compared before and after."""
+"""What a trial could leave behind: BPF objects, processes, mounts, control groups, files. Compared before and after."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.trial import bpf
+from bpfbench.trial.monitors import cgroup
 
 TRACING_PROGRAMS = "BPF tracing programs"
 RING_BUFFERS = "BPF ring buffers"
@@ -33,6 +34,7 @@ def take(temporary: Path) -> Inventory:
             RING_BUFFERS: frozenset(map(str, bpf.ring_buffers())),
             "processes": frozenset(p.name for p in Path("/proc").iterdir() if p.name.isdecimal() and _living(p)),
             "mounts": frozenset(Path("/proc/self/mounts").read_text().splitlines()),
+            "control groups": cgroup.ours(cgroup.hierarchy()),
             "files": frozenset(str(p) for p in temporary.iterdir()),
         }
     )

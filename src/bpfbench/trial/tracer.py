@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import IO
 
@@ -50,12 +50,20 @@ class TracerProcess:
         cpus: the CPUs it may run on.
         limit_bytes: the most it may write to a file; more fails like a full disk does.
         stderr: where its messages go.
+        join: what it does first, before it is the tracer: join its control group.
 
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(self, command: tuple[str, ...], cpus: Set[int], limit_bytes: int | None, stderr: Path) -> None:
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        cpus: Set[int],
+        limit_bytes: int | None,
+        stderr: Path,
+        join: Callable[[], None] = lambda: None,
+    ) -> None:
         self.pid_measured: int | None = None
         """The process that does the tracing, once READY."""
         self.started_s = time.monotonic()
@@ -68,7 +76,7 @@ class TracerProcess:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     start_new_session=True,
-                    preexec_fn=lambda: _confine(cpus, limit_bytes),
+                    preexec_fn=lambda: _confine(cpus, limit_bytes, join),
                 )
         except OSError as error:
             raise StepError(f"tracer {command[0]} cannot be started: {error.strerror}") from error
@@ -146,8 +154,9 @@ class TracerProcess:
             os.close(pidfd)
 
 
-def _confine(cpus: Set[int], limit_bytes: int | None) -> None:
+def _confine(cpus: Set[int], limit_bytes: int | None, join: Callable[[], None]) -> None:
     """Set what a tracer inherits; runs in the child, before exec."""
+    join()
     os.sched_setaffinity(0, cpus)
     if limit_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails, instead of the tracer being killed

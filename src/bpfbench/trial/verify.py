@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bpfbench.model import Check, FioResult, Tool, TracerSummary, Trial
+from bpfbench.model import EVENT_BYTES, Check, FioResult, Tool, TracerConfig, TracerSummary, Trial, Variant
 
 FIO_OWN_ACCESSES_MAX = 1000
 """fio reads its job file, /proc and /sys and writes its results: about 110 accesses seen, more with more CPUs."""
@@ -22,6 +22,9 @@ SYNCHRONOUS_SHARE_MAX = 1.05
 
 CACHED_SHARE_MAX = 0.01
 """Largest share of the data that may be in the page cache when fio starts."""
+
+RING_HEADER_BYTES = 8
+"""Of each record in a BPF ring buffer (BPF_RINGBUF_HDR_SZ)."""
 
 RW_CALLS = {
     "x86_64": {"read": ("0", "17"), "write": ("1", "18")},
@@ -106,20 +109,33 @@ def _tracer_checks(evidence: Evidence, summary: TracerSummary) -> Iterator[Check
         summary.intercepted_total == summary.saved + summary.lost_total,
         f"{summary.intercepted_total} = {summary.saved} + {summary.lost_total}",
     )
-    yield Check(
-        "output holds what was saved",
-        evidence.output_events == summary.saved and evidence.output_bytes == summary.bytes,
-        f"{evidence.output_events} events in {evidence.output_bytes} bytes, "
-        f"summary says {summary.saved} in {summary.bytes}",
-    )
+    if config is None or config.variant is not Variant.NO_OUTPUT:
+        yield Check(
+            "output holds what was saved",
+            evidence.output_events == summary.saved and evidence.output_bytes == summary.bytes,
+            f"{evidence.output_events} events in {evidence.output_bytes} bytes, "
+            f"summary says {summary.saved} in {summary.bytes}",
+        )
     for kind, ios in (("read", evidence.fio.read_ios), ("write", evidence.fio.write_ios)):
         yield _coverage(kind, ios, _seen(kind, evidence, summary), evidence.fio.runtime_s)
-    ring_bytes = trial.config.ringbuf_bytes if trial.config else None
-    if ring_bytes is not None:
+    if config is not None and config.ringbuf_bytes is not None:
+        yield from _ring_checks(config, config.ringbuf_bytes, evidence.ring_bytes, summary)
+
+
+def _ring_checks(
+    config: TracerConfig, asked_bytes: int, made_bytes: tuple[int, ...], summary: TracerSummary
+) -> Iterator[Check]:
+    yield Check(
+        "ring is as large as asked",
+        made_bytes == (asked_bytes,),
+        f"asked {asked_bytes} bytes, rings made: {made_bytes}",
+    )
+    if config.variant is Variant.NO_CONSUMER:
+        most = asked_bytes // (RING_HEADER_BYTES + EVENT_BYTES + (config.payload_bytes or 0))
         yield Check(
-            "ring is as large as asked",
-            evidence.ring_bytes == (ring_bytes,),
-            f"asked {ring_bytes} bytes, rings made: {evidence.ring_bytes}",
+            "saved is what the ring held",
+            summary.saved <= most,
+            f"{summary.saved} saved, a ring of {asked_bytes} bytes holds at most {most}",
         )
 
 

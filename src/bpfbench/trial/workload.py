@@ -22,11 +22,25 @@ LAYOUT_MARK = "complete"
 class FioProcess:
     """A running fio. Use as a context manager: on leaving, it is gone (jobs it leaves end with the PID namespace).
 
+    Args:
+        command: fio and its options.
+        env: what the job file refers to.
+        cpus: the CPUs it may run on.
+        stderr: where its messages go.
+        join: what it does first, before it is fio: join its control group.
+
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(self, command: tuple[str, ...], env: Mapping[str, str], cpus: Set[int], stderr: Path) -> None:
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        env: Mapping[str, str],
+        cpus: Set[int],
+        stderr: Path,
+        join: Callable[[], None] = lambda: None,
+    ) -> None:
         self._stderr = stderr
         try:
             with stderr.open("wb") as errors:
@@ -37,7 +51,7 @@ class FioProcess:
                     stdout=errors,
                     stderr=errors,
                     start_new_session=True,
-                    preexec_fn=lambda: os.sched_setaffinity(0, cpus),
+                    preexec_fn=lambda: _confine(cpus, join),
                 )
         except OSError as error:
             raise StepError(f"fio cannot be started: {error.strerror}") from error
@@ -71,6 +85,12 @@ class FioProcess:
         if status := self._process.wait():
             lines = self._stderr.read_text(errors="replace").strip().splitlines()
             raise StepError(f"fio ended with status {status}: {lines[-1] if lines else 'no message'}")
+
+
+def _confine(cpus: Set[int], join: Callable[[], None]) -> None:
+    """Set what fio inherits; runs in the child, before exec."""
+    join()
+    os.sched_setaffinity(0, cpus)
 
 
 def lay_out(

@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tidy table -> what can be said of each setup: spread, paired ratio to vanilla, and how sure that is.
+
+Everything about a ratio is done on its logarithm, over pairs of one block (compare.py). docs/statistics.md has every
+formula with its source, why each was chosen, and what benchmarks/validate_statistics.py found of them in simulation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
+
+from bpfbench import catalogue
+from bpfbench.analysis.compare import Pairing, Verdict, judge, log_ratios
+from bpfbench.analysis.estimate import Estimate
+from bpfbench.analysis.table import CELL, GROUP, Cell, counted
+from bpfbench.model import VANILLA, Tool
+
+CONFIDENCE = 0.95
+ALPHA = 0.05
+POWER = 0.8
+WORTH_SEEING = 0.02
+"""The effect that repetitions are counted for: 2 %."""
+
+BOOTSTRAP_LEAST = 5
+"""Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
+RESAMPLES = 2000
+SIGN_FLIPS = 9999
+"""From 14 pairs on, where there are more than these, the sign-flip test draws them at random."""
+SEED = 1
+"""Of the resampling, so that a run's numbers are the same every time."""
+
+Matrix = NDArray[np.float64]
+
+
+class Finding(StrEnum):
+    """What the paired comparison amounts to, at a family-wise error of 5 %."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    INCONCLUSIVE = "inconclusive"
+    """The corrected p is above 0.05: the interval says how large a difference is still possible."""
+    TOO_FEW = "too-few"
+    """Fewer than 2 pairs, or pairs without any spread: nothing can be tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Both ends, of a ratio unless said otherwise."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The values of a cell's ok trials, in the metric's unit."""
+
+    n: int
+    mean: float
+    sd: float | None
+    """Sample standard deviation; None for a single value."""
+    median: float
+    min: float
+    max: float
+
+    @property
+    def estimate(self) -> Estimate:
+        """Mean and SD alone."""
+        return Estimate(self.mean, self.sd, self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """value / vanilla's value, over pairs of the same host, session and block."""
+
+    n: int
+    ratio: float
+    """Geometric mean; 1: no difference."""
+    interval: Interval | None = None
+    """95 % confidence, by Student's t on the logarithms; the one to report. None as for TOO_FEW."""
+    bootstrap: Interval | None = None
+    """The percentile bootstrap of the same, beside it: it is too narrow for few pairs. None below 5 pairs."""
+    log_sd: float | None = None
+    """SD of the logarithms of the ratios."""
+    p: float | None = None
+    """Two-sided, of the paired t test on the logarithms."""
+    p_corrected: float | None = None
+    """The same after Holm's correction over the family: all that is compared with the same vanilla in this metric."""
+    family: int = 1
+    """How many that is."""
+    p_sign_flip: float | None = None
+    """Two-sided, of the paired permutation test; exact below 14 pairs."""
+    p_sign_flip_corrected: float | None = None
+    effect: float | None = None
+    """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
+    is 0."""
+    repetitions_needed: int | None = None
+    """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
+    outliers: tuple[str, ...] = ()
+    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted."""
+
+    @property
+    def p_sign_flip_least(self) -> float:
+        """What the permutation test cannot go below with so few pairs."""
+        return 2.0 ** (1 - self.n)
+
+    @property
+    def finding(self) -> Finding:
+        """What this amounts to."""
+        if self.p_corrected is None:
+            return Finding.TOO_FEW
+        if self.p_corrected > ALPHA:
+            return Finding.INCONCLUSIVE
+        return Finding.HIGHER if self.ratio > 1 else Finding.LOWER
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """One metric of one cell."""
+
+    cell: Cell
+    metric: str
+    unit: str
+    spread: Spread
+    paired: Paired | None
+    """None for vanilla, for metrics vanilla does not have, and without a pair."""
+    rule: Verdict | None
+    """The paper's: within vanilla's SD or not. None where vanilla does not have the metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostDifference:
+    """Vanilla on several hosts: what the servers differ by before any tracer runs."""
+
+    group: tuple[Any, ...]
+    """The values of GROUP."""
+    metric: str
+    ratios: Mapping[str, float]
+    """By host: geometric mean / the geometric mean of all hosts' geometric means."""
+    n: Mapping[str, int]
+    p: float | None
+    """Of Alexander and Govern's test on the logarithms, which lets hosts scatter differently; None with fewer than 2
+    values on a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A run in statistics."""
+
+    hosts: tuple[HostDifference, ...]
+    """Empty for one host. To be read first."""
+    statistics: tuple[Statistic, ...]
+    """By cell (vanilla first), each with its metrics in the order of the table."""
+    warnings: tuple[str, ...]
+
+    def find(self, metric: str | None = None, **cell: Any) -> tuple[Statistic, ...]:
+        """Return what fits: `find("runtime_s", setup="libbpf", tool="rw-tracer")`."""
+        return tuple(
+            found
+            for found in self.statistics
+            if metric in (None, found.metric) and all(getattr(found.cell, key) == value for key, value in cell.items())
+        )
+
+
+def analyse(table: pl.DataFrame) -> Analysis:
+    """Analyse a tidy table of one run. Only ok trials count."""
+    rows = counted(table)
+    cells = _observations(rows)
+    found = [_statistic(key, observations, cells) for key, observations in cells.items()]
+    paired = _tested([statistic for statistic, _ in found], [logs for _, logs in found])
+    statistics = tuple(sorted(paired, key=lambda statistic: _position(statistic.cell)))
+    return Analysis(_host_differences(rows), statistics, tuple(_warnings(statistics)))
+
+
+def control(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the A/A experiment within a run: vanilla against vanilla, which must come out without a difference.
+
+    A workload has a vanilla trial in the block of each tool. In the order they were run, each two of the same host,
+    session and workload make a pair, of which one is given the setup `control`: the earlier and the later by turns.
+    The pair lies a block apart, so it scatters more than a tracer and its vanilla do.
+    """
+    share = [key for key in (*GROUP, "host", "session") if key != "tool"]
+    trials = (
+        counted(table)
+        .filter(pl.col("setup") == VANILLA)
+        .unique("trial")
+        .sort("index")
+        .select("trial", pl.int_range(pl.len()).over(share).alias("number"), pl.len().over(share).alias("of"))
+        .filter(pl.col("number") < pl.col("of") - pl.col("of") % 2)
+    )
+    pair = pl.col("number") // 2
+    return (
+        table.join(trials, on="trial", maintain_order="left")
+        .with_columns(
+            block=pair.cast(pl.Int64),
+            repetition=(pair + 1).cast(pl.Int64),
+            tool=pl.lit("any"),
+            setup=pl.when((pl.col("number") + pair) % 2 == 0).then(pl.lit(VANILLA)).otherwise(pl.lit("control")),
+        )
+        .select(table.columns)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Observations:
+    """The ok trials of one cell that have one metric."""
+
+    unit: str
+    trials: list[str]
+    pairings: list[Pairing]
+    values: list[float]
+
+
+_Key = tuple[Cell, str]
+
+
+def _observations(rows: pl.DataFrame) -> dict[_Key, _Observations]:
+    grouped = rows.group_by(*CELL, "metric", maintain_order=True).agg(
+        pl.col("unit").first(), "trial", pl.struct("host", "block", "session").alias("pairing"), "value"
+    )
+    return {
+        (Cell(*row[: len(CELL)]), row[len(CELL)]): _Observations(
+            row[-4], row[-3], [(pair["host"], pair["block"], pair["session"]) for pair in row[-2]], row[-1]
+        )
+        for row in grouped.iter_rows()
+    }
+
+
+def _statistic(
+    key: _Key, own: _Observations, cells: Mapping[_Key, _Observations]
+) -> tuple[Statistic, dict[str, float]]:
+    """Return what needs no test yet, and the log ratio of every trial that has a pair."""
+    cell, metric = key
+    vanilla = None if cell.is_vanilla else cells.get((cell.vanilla, metric))
+    spread = describe(own.values)
+    ratios: dict[str, float] = {}
+    if vanilla is not None:
+        found = log_ratios(own.pairings, own.values, vanilla.pairings, vanilla.values)
+        ratios = {trial: ratio for trial, ratio in zip(own.trials, found, strict=True) if ratio is not None}
+    rule = None if vanilla is None else judge(spread.estimate, describe(vanilla.values).estimate)
+    paired = Paired(len(ratios), math.exp(float(np.mean(list(ratios.values()))))) if ratios else None
+    return Statistic(cell, metric, own.unit, spread, paired, rule), ratios
+
+
+def describe(values: Sequence[float]) -> Spread:
+    """Describe values; there is at least one."""
+    array = np.asarray(values)
+    sd = float(array.std(ddof=1)) if len(array) > 1 else None
+    return Spread(len(array), float(array.mean()), sd, float(np.median(array)), float(array.min()), float(array.max()))
+
+
+def _tested(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float]]) -> list[Statistic]:
+    """Test everything that has pairs: those with equally many at once, which takes seconds off a large run."""
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for place, own in enumerate(ratios):
+        by_size[len(own)].append(place)
+    tested = list(statistics)
+    for n, places in by_size.items():
+        if n < 2:
+            continue
+        for place, paired in zip(places, test([list(ratios[p].values()) for p in places]), strict=True):
+            outlying = outliers(ratios[place])
+            tested[place] = replace(statistics[place], paired=replace(paired, outliers=outlying))
+    return _corrected(tested)
+
+
+def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
+    """Say of each row of log ratios, one per pair, what can be said of it alone. All rows are equally long, 2 at least.
+
+    Holm's correction is not done.
+    """
+    logs = np.asarray(log_ratio_rows, dtype=np.float64)
+    n = logs.shape[1]
+    means, sds = logs.mean(axis=1), logs.std(axis=1, ddof=1)
+    # Equal values have a spread of a rounding error.
+    spreads = sds > 1e-12 * np.maximum(1.0, abs(means))
+    halves = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * sds / math.sqrt(n)
+    correction = 1 - 3 / (4 * (n - 1) - 1)
+    flips = iter(sign_flip_p(logs[spreads]))
+    resampled = iter(_bootstrap(logs[spreads]))
+    return [
+        Paired(
+            n=n,
+            ratio=math.exp(mean),
+            interval=Interval(math.exp(mean - half), math.exp(mean + half)),
+            bootstrap=next(resampled),
+            log_sd=float(sd),
+            p=float(2 * stats.t.sf(abs(mean) * math.sqrt(n) / sd, n - 1)),
+            p_sign_flip=next(flips),
+            effect=float(correction * mean / sd) if n > 2 else None,
+            repetitions_needed=repetitions_needed(float(sd)),
+        )
+        if varies
+        else Paired(n, math.exp(mean), log_sd=0.0)
+        for mean, sd, half, varies in zip(means, sds, halves, spreads, strict=True)
+    ]
+
+
+def sign_flip_p(logs: Matrix) -> list[float]:
+    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios."""
+    if not len(logs):
+        return []
+    result = stats.permutation_test(
+        (logs,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        axis=1,
+        n_resamples=SIGN_FLIPS,
+        batch=max(1, 2_000_000 // logs.size),
+        rng=SEED,
+    )
+    return [float(p) for p in np.atleast_1d(result.pvalue)]
+
+
+def _bootstrap(logs: Matrix) -> Iterator[Interval | None]:
+    rows, n = logs.shape
+    if not rows or n < BOOTSTRAP_LEAST:
+        yield from [None] * rows
+        return
+    found = stats.bootstrap(
+        (logs,),
+        np.mean,
+        axis=1,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=max(1, 2_000_000 // logs.size),
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=SEED,
+    ).confidence_interval
+    for low, high in zip(np.atleast_1d(found.low), np.atleast_1d(found.high), strict=True):
+        yield Interval(math.exp(low), math.exp(high))
+
+
+def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
+    """Return how many pairs a paired t test at 5 % needs to show a ratio of 1 + `effect` with a power of 80 %.
+
+    By the noncentral t distribution, starting from what the normal one says, which is too few.
+    """
+    d = math.log1p(effect) / log_sd
+    n = max(2, math.ceil(((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) / d) ** 2))
+    while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER:
+        n += 1
+    return int(n)
+
+
+def outliers(ratios: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the trials that Tukey's rule calls outlying, by their log ratios."""
+    values = np.fromiter(ratios.values(), dtype=np.float64)
+    lower, upper = np.quantile(values, (0.25, 0.75))
+    reach = 1.5 * (upper - lower)
+    return tuple(trial for trial, value in ratios.items() if not lower - reach <= value <= upper + reach)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Correct p values for having tested several (Holm 1979). Returns them in their order."""
+    order = sorted(range(len(ps)), key=lambda place: ps[place])
+    corrected, worst = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(order):
+        worst = max(worst, min(1.0, (len(ps) - rank) * ps[place]))
+        corrected[place] = worst
+    return corrected
+
+
+def _corrected(statistics: Sequence[Statistic]) -> list[Statistic]:
+    families: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for place, statistic in enumerate(statistics):
+        if statistic.paired is not None and statistic.paired.p is not None:
+            families[statistic.cell.vanilla, statistic.cell.variant, statistic.metric].append(place)
+    corrected = list(statistics)
+    for places in families.values():
+        tested = [paired for place in places if (paired := statistics[place].paired) is not None]
+        by_t = holm([paired.p or 0.0 for paired in tested])
+        by_flip = holm([paired.p_sign_flip or 0.0 for paired in tested])
+        for place, paired, p, flip in zip(places, tested, by_t, by_flip, strict=True):
+            whole = replace(paired, p_corrected=p, p_sign_flip_corrected=flip, family=len(places))
+            corrected[place] = replace(statistics[place], paired=whole)
+    return corrected
+
+
+def _host_differences(rows: pl.DataFrame) -> tuple[HostDifference, ...]:
+    vanilla = rows.filter(pl.col("setup") == VANILLA, pl.col("value") > 0)
+    if vanilla["host"].n_unique() < 2:
+        return ()
+    grouped = vanilla.group_by(*GROUP, "metric", "host", maintain_order=True).agg(pl.col("value").log())
+    by_metric: defaultdict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(dict)
+    for row in grouped.iter_rows():
+        by_metric[row[:-2]][row[-2]] = row[-1]
+    return tuple(
+        HostDifference(
+            group=key[:-1],
+            metric=key[-1],
+            ratios=_relative({host: float(np.mean(logs)) for host, logs in by_host.items()}),
+            n={host: len(logs) for host, logs in by_host.items()},
+            p=_hosts_p(list(by_host.values())),
+        )
+        for key, by_host in by_metric.items()
+        if len(by_host) > 1
+    )
+
+
+def _relative(means: Mapping[str, float]) -> dict[str, float]:
+    middle = sum(means.values()) / len(means)
+    return {host: math.exp(mean - middle) for host, mean in means.items()}
+
+
+def _hosts_p(samples: Sequence[Sequence[float]]) -> float | None:
+    if any(len(sample) < 2 or len(set(sample)) < 2 for sample in samples):
+        return None
+    return float(stats.alexandergovern(*samples).pvalue)
+
+
+def _warnings(statistics: Iterable[Statistic]) -> Iterator[str]:
+    """Say what the numbers of pairs do not allow."""
+    sizes = {s.paired.n for s in statistics if s.paired is not None and s.cell.is_full}
+    for n in sorted(size for size in sizes if size < 6):
+        if n < 2:
+            yield "With 1 pair nothing can be tested: a ratio without an interval says nothing of its error."
+            continue
+        yield (
+            f"With {n} pairs the permutation test cannot go below p = {2 / 2**n:.3g}, so it cannot confirm any "
+            "difference (6 pairs can); the interval and its test rest on the logarithms of the ratios being about "
+            "normally distributed."
+        )
+
+
+def _position(cell: Cell) -> tuple[Any, ...]:
+    """A sort key: groups, vanilla first in each, setups in the catalogue's order."""
+    tools, setups = [tool.value for tool in Tool], [VANILLA, *catalogue.SETUPS]
+    group = (cell.kernel or "", cell.emulated, cell.workload, cell.processes, cell.bytes_per_process)
+    config = (cell.attach, cell.format, cell.ringbuf_bytes, cell.poll_ms, cell.payload_bytes, cell.variant)
+    return (
+        *group,
+        _rank(cell.tool, tools),
+        _rank(cell.setup, setups),
+        tuple((value is not None, 0 if value is None else value) for value in config),
+    )
+
+
+def _rank(name: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(name), "") if name in order else (len(order), name)

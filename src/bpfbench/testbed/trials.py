@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every testbed does alike: making up specs, conversing with the programs in the image, and keeping their records.
+
+How a command gets into the image is what they differ in: Testbed.inside.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime
+import json
+import logging
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from bpfbench.codec import decode, from_json, to_json
+from bpfbench.conformance.model import CheckSpec, Verdict
+from bpfbench.drain_model import DrainResult, DrainSpec
+from bpfbench.errors import LostError, StepError
+from bpfbench.model import (
+    LOCAL,
+    RECORD_FORMAT,
+    Accelerator,
+    Deadlines,
+    Record,
+    Settings,
+    Setup,
+    Status,
+    Trial,
+    TrialSpec,
+    Workload,
+)
+from bpfbench.testbed.command import Finished
+from bpfbench.testbed.sandbox import INSIDE
+
+Progress = Callable[[dict[str, Any]], None]
+
+LOG = logging.getLogger("bpfbench.testbed")
+
+BROUGHT = "/run/bpfbench/setups"
+"""Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
+
+RUNNER = ("python3", "-m", "bpfbench.trial")
+
+SLACK_S = 120.0
+"""What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A command to be run in the image, where, and what it sees there besides. Directories are below INSIDE."""
+
+    argv: tuple[str, ...]
+    stdin: str
+    timeout_s: float | None = None
+    host: str | None = None
+    """None: whichever."""
+    kernel: str | None = None
+    block: int | None = None
+    """Of the plan; None: no matter."""
+    data: str | None = None
+    """The name of the directory of data files seen at `data`; kept."""
+    output: str | None = None
+    """The name of a fresh directory seen at `output`."""
+    keep_output_as: str | None = None
+    """What that is to be called afterwards; None: it is deleted."""
+    record_dir: Path | None = None
+    """Ours, which gets what is written to `record`."""
+
+
+class Testbed(abc.ABC):
+    """Runs trials in an image. Use as a context manager: on leaving, nothing of it is running.
+
+    Args:
+        setups: those with a command of their own; all others are the image's.
+    """
+
+    accelerator: Accelerator | None = None
+    """Of the virtual machines; None where there are none."""
+    slowness: float = 1.0
+    """What deadlines are multiplied by."""
+
+    def __init__(self, setups: Sequence[Setup] = ()) -> None:
+        self._brought = {setup.name: setup for setup in setups}
+        self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close(at_once=kind is not None)
+
+    def close(self, *, at_once: bool = False) -> None:  # noqa: B027 - nothing to do where nothing goes on running
+        """End what is still running; `at_once`: without asking it to."""
+
+    @abc.abstractmethod
+    def inside(self, job: Job, on_line: Callable[[str], None]) -> Finished:
+        """Run a command in the image to its end.
+
+        Args:
+            job: what to run.
+            on_line: called with every line of its stdout.
+
+        Raises:
+            LostError: the virtual machine it ran on was lost.
+        """
+
+    @abc.abstractmethod
+    def discard_outputs(self) -> None:
+        """Delete the output of trials that ended with the machine, an end that nothing of ours survives to see."""
+
+    def lay_out(self, trial: Trial, settings: Settings, progress: Progress) -> None:
+        """Write the data files that a trial works on, where it runs, unless they are there.
+
+        Raises:
+            LostError: the virtual machine was lost.
+            StepError: they could not be written.
+        """
+        settings = self._patient(settings)
+        job = Job(
+            argv=(*RUNNER, "layout"),
+            stdin=to_json(self._spec(trial, settings, "layout", None), indent=None),
+            timeout_s=settings.deadlines.layout_s + SLACK_S,
+            host=trial.host,
+            kernel=trial.kernel,
+            block=trial.block,
+            data=data_name(trial.workload),
+        )
+        reasons: list[str] = []
+        finished = self._converse(job, progress, reasons)
+        if finished.status != 0:
+            reason = reasons[-1] if reasons else finished.last_words
+            raise StepError(f"data files {job.data} of host {self.host_name(trial)}: {reason}")
+
+    def run(
+        self, trial: Trial, settings: Settings, output_limit_bytes: int | None, record_dir: Path, progress: Progress
+    ) -> Record:
+        """Run a trial, leave its files in `record_dir` (empty, existing), and return its record.
+
+        A runner that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
+        """
+        settings = self._patient(settings)
+        deadlines = settings.deadlines
+        spec = self._spec(trial, settings, trial.workload.name, output_limit_bytes)
+        (record_dir / "spec.json").write_text(to_json(spec))
+        job = Job(
+            argv=(*RUNNER, "run"),
+            stdin=to_json(spec, indent=None),
+            timeout_s=deadlines.ready_s + deadlines.workload_s + deadlines.drain_s + SLACK_S,
+            host=trial.host,
+            kernel=trial.kernel,
+            block=trial.block,
+            data=data_name(trial.workload),
+            output=trial.id,
+            keep_output_as=f"{self._session}-{trial.id}" if settings.keep_output else None,
+            record_dir=record_dir,
+        )
+        started_at = _now()
+        reasons: list[str] = []
+        try:
+            finished = self._converse(job, progress, reasons)
+        except LostError as error:
+            return self.give_up(trial, error.message, record_dir, started_at)
+        (record_dir / "runner.stderr").write_text(finished.stderr, encoding="utf-8")
+        try:
+            return from_json(Record, (record_dir / "record.json").read_bytes())
+        except (OSError, ValueError) as error:
+            reason = reasons[-1] if reasons else _end_of_runner(finished, job)
+            return self.give_up(trial, f"{reason} ({error})", record_dir, started_at)
+
+    def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:
+        """Write the record of a trial that failed without one, begun at `started_at` or just now, and return it."""
+        record = Record(
+            format=RECORD_FORMAT,
+            trial=trial,
+            status=Status.FAILED,
+            reason=reason,
+            started_at=started_at or _now(),
+            session=self._session,
+            host=self.host_name(trial),
+            steps=(),
+            checks=(),
+            fio=None,
+            summary=None,
+            usage=None,
+            idle=None,
+            load=None,
+            monitor_cpu_s=None,
+            cpus={},
+            notes={},
+        )
+        (record_dir / "record.json").write_text(to_json(record))
+        return record
+
+    def drain(self, spec: DrainSpec) -> DrainResult:
+        """Measure how fast a tracer drains its ring. `spec` needs no command and no place: both are filled in here.
+
+        Raises:
+            StepError: it could not be measured; says why.
+        """
+        spec = replace(
+            spec,
+            tracer_command=self.tracer_command(spec.setup),
+            output_dir=f"{INSIDE}/output",
+            ready_s=spec.ready_s * self.slowness,
+            drain_s=spec.drain_s * self.slowness,
+        )
+        timeout_s = spec.ready_s + spec.drain_s + SLACK_S * self.slowness
+        job = Job((*RUNNER, "drain"), to_json(spec, indent=None), timeout_s, output="drain")
+        reasons: list[str] = []
+        results: list[DrainResult] = []
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "result":
+                results.append(decode(DrainResult, event["result"], "result"))
+
+        finished = self._converse(job, on_event, reasons)
+        if not results:
+            raise StepError(reasons[-1] if reasons else _end_of_runner(finished, job))
+        return results[0]
+
+    def check(self, spec: CheckSpec, on_verdict: Callable[[Verdict], None]) -> None:
+        """Run the conformance suite. The subjects of `spec` need no command: it is filled in here.
+
+        Raises:
+            StepError: the suite itself failed.
+        """
+        subjects = tuple(replace(subject, command=self.tracer_command(subject.setup)) for subject in spec.subjects)
+        text = to_json(replace(spec, subjects=subjects), indent=None)
+
+        def on_line(line: str) -> None:
+            try:
+                verdict = from_json(Verdict, line)
+            except ValueError:
+                LOG.warning("the conformance suite said: %s", line)
+                return
+            on_verdict(verdict)
+
+        finished = self.inside(Job(("python3", "-m", "bpfbench.conformance"), text), on_line)
+        if finished.status != 0:
+            raise StepError(f"the conformance suite failed: {finished.last_words}")
+
+    def tracer_command(self, setup: str) -> tuple[str, ...]:
+        """Return what starts the tracer of a setup inside the image, less the contract's options."""
+        if setup not in self._brought:
+            return (f"{INSIDE}/tracers/{setup}/tracer",)
+        executable, *arguments = self._brought[setup].command
+        return (f"{BROUGHT}/{setup}/{Path(executable).name}", *arguments)
+
+    def host_name(self, trial: Trial) -> str:
+        """Return what the host that runs a trial calls itself."""
+        return platform.node() if trial.host == LOCAL else trial.host
+
+    def brought_folders(self) -> dict[str, Path]:
+        """Return the folders of the tracers that the study brings, by setup."""
+        return {name: Path(setup.command[0]).parent for name, setup in self._brought.items()}
+
+    def _spec(self, trial: Trial, settings: Settings, job: str, output_limit_bytes: int | None) -> TrialSpec:
+        return TrialSpec(
+            trial=trial,
+            settings=settings,
+            job_file=f"{INSIDE}/src/bpfbench/workloads/{job}.fio",
+            tracer_command=None if trial.is_vanilla else self.tracer_command(trial.setup),
+            session=self._session,
+            output_limit_bytes=output_limit_bytes,
+            data_dir=f"{INSIDE}/data",
+            output_dir=f"{INSIDE}/output",
+            record_dir=f"{INSIDE}/record",
+            accelerator=self.accelerator,
+        )
+
+    def _patient(self, settings: Settings) -> Settings:
+        """Return settings with deadlines for where trials run."""
+        scaled = (settings.deadlines.ready_s, settings.deadlines.workload_s, settings.deadlines.drain_s)
+        ready_s, workload_s, drain_s = (seconds * self.slowness for seconds in scaled)
+        layout_s = settings.deadlines.layout_s * self.slowness
+        return replace(settings, deadlines=Deadlines(ready_s, workload_s, drain_s, layout_s))
+
+    def _converse(self, job: Job, progress: Progress, reasons: list[str]) -> Finished:
+        def on_line(line: str) -> None:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                LOG.warning("the trial runner said: %s", line)
+                return
+            if event["event"] == "failed":
+                reasons.append(event["reason"])
+            progress(event)
+
+        return self.inside(job, on_line)
+
+
+def data_name(workload: Workload) -> str:
+    """Return what the directory of a workload's data files is called; workloads of one size share them."""
+    return f"{workload.processes}x{workload.bytes_per_process}"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _end_of_runner(finished: Finished, job: Job) -> str:
+    if finished.timed_out:
+        return f"the trial was not done after {job.timeout_s:g} s"
+    return f"trial runner ended with status {finished.status}: {finished.last_words}"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a virtual machine's disks are files of. All but the data disk have no name: nothing can leave them behind."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from bpfbench.catalogue import PACKAGE
+from bpfbench.errors import MachineError
+from bpfbench.testbed import command
+
+MOST_BROUGHT_BYTES = 256 * 2**20
+"""The largest folder of a tracer that a study brings: it goes into the guest's memory."""
+
+
+def inherited(file: IO[bytes]) -> str:
+    """Return the path under which a process that inherits `file` can open it."""
+    return f"/dev/fd/{file.fileno()}"
+
+
+def code(tracers: Path, brought: Mapping[str, Path], place: Path) -> IO[bytes]:
+    """Pack what is not in the image's root: ourselves, the tracers, and the folders of those that a study brings.
+
+    Args:
+        tracers: of the image.
+        brought: the folder of each setup's executable.
+        place: a directory on the file system to write to.
+
+    Raises:
+        MachineError: a folder is too large for a guest's memory.
+    """
+    for setup, folder in brought.items():
+        size = sum(path.lstat().st_size for path in folder.rglob("*"))
+        if size > MOST_BROUGHT_BYTES:
+            raise MachineError(
+                f"setup {setup}: {folder} has {size // 2**20} MiB, and all of it would go into the virtual machine",
+                f"give the executable a folder of its own; at most {MOST_BROUGHT_BYTES // 2**20} MiB",
+            )
+    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        archive.add(PACKAGE, "src/bpfbench", filter=_ours)
+        archive.add(tracers, "tracers", filter=_owned_by_root)
+        for setup, folder in brought.items():
+            archive.add(folder, f"run/setups/{setup}", filter=_owned_by_root)
+    file.flush()
+    return file
+
+
+def _ours(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if Path(entry.name).name == "__pycache__" else _owned_by_root(entry)
+
+
+def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    return entry
+
+
+def overlay(backing: Path, place: Path) -> IO[bytes]:
+    """Make a disk that begins as `backing`, which is not changed by what is written to it.
+
+    Raises:
+        MachineError: it could not be made.
+    """
+    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    # fmt: off
+    argv = (
+        "qemu-img", "create", "-q", "-f", "qcow2",
+        "-b", str(backing.resolve()), "-F", "raw", inherited(file),
+    )
+    # fmt: on
+    finished = command.run(argv, pass_fds=(file.fileno(),))
+    if finished.status != 0:
+        file.close()
+        raise MachineError(f"an overlay of {backing} cannot be made: {finished.last_words}")
+    return file
+
+
+def scratch(size: int, place: Path) -> IO[bytes]:
+    """Make an empty disk that holds `size` bytes and takes no room before it is written to."""
+    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    file.truncate(with_spare(size))
+    return file
+
+
+def data_disk(data_dir: Path, host: str, size: int) -> Path:
+    """Return where the disk is that keeps the data files of a host, whether it is there or not."""
+    return data_dir / "vm" / f"{host}-{size // 2**20}MiB.raw"
+
+
+def make_data_disk(data_dir: Path, host: str, size: int) -> Path:
+    """Return the disk that keeps the data files of a host, there now; the guest repairs or formats it if need be.
+
+    Args:
+        data_dir: where data files are.
+        host: whose.
+        size: what it is to hold, in bytes.
+    """
+    path = data_disk(data_dir, host, size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.truncate(with_spare(size))
+    return path
+
+
+SPARE_BYTES = 256 * 2**20
+"""Of every disk, for what the file system keeps for itself, besides a twentieth."""
+
+
+def with_spare(size: int) -> int:
+    """Return how large a disk must be that holds `size` bytes, in whole MiB."""
+    return -(-(size * 21 // 20 + SPARE_BYTES) // 2**20) * 2**20

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running virtual machine: QEMU, its console, and the agent in it that runs commands (trial/guest.py)."""
+
+from __future__ import annotations
+
+import base64
+import collections
+import contextlib
+import json
+import logging
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Self
+
+from bpfbench.errors import LostError
+from bpfbench.testbed import command
+from bpfbench.testbed.command import Finished
+from bpfbench.testbed.vm import qemu
+from bpfbench.testbed.vm.qemu import Vm
+
+LOG = logging.getLogger("bpfbench.testbed")
+
+CONSOLE_LINES = 200
+"""What is kept of a console."""
+
+LAST_LINES = 6
+"""What is shown of it when the machine is lost."""
+
+POWER_OFF_S = 30.0
+
+PANIC = "Kernel panic - not syncing: "
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command for the agent, as trial/guest.py explains."""
+
+    argv: tuple[str, ...]
+    stdin: str = ""
+    data: str | None = None
+    output: str | None = None
+    keep: dict[str, Path] | None = None
+    """Where what is sent back goes: of `record` and `output`."""
+
+    def to_line(self) -> dict[str, Any]:
+        """Return it as the agent reads it."""
+        return {
+            "do": "run",
+            "argv": self.argv,
+            "stdin": self.stdin,
+            "data": self.data,
+            "output": self.output,
+            "keep": list(self.keep or ()),
+        }
+
+
+class Guest:
+    """Boots a virtual machine; use as a context manager, on leaving which it is gone.
+
+    Args:
+        vm: what to boot; its port is added here.
+        files: of its disks, to be inherited.
+        boot_s: deadline until the agent says hello.
+
+    Raises:
+        LostError: it did not come up.
+        FileNotFoundError: there is no QEMU.
+    """
+
+    def __init__(self, vm: Vm, files: Sequence[IO[bytes]], boot_s: float) -> None:
+        self.vm = vm
+        self._rest = b""
+        self._running = contextlib.ExitStack()
+        self._console: collections.deque[str] = collections.deque(maxlen=CONSOLE_LINES)
+        with self._running:
+            self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the rest
+            self._running.enter_context(self._errors)
+            self._port, theirs = socket.socketpair()
+            self._running.enter_context(self._port)
+            with theirs:
+                argv = qemu.argv(replace(vm, port_fd=theirs.fileno()))
+                fds = (theirs.fileno(), *(file.fileno() for file in files))
+                command.LOG.debug("%s", shlex.join(argv))
+                self._qemu = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    text=True,
+                    errors="replace",
+                    pass_fds=fds,
+                    start_new_session=True,
+                )
+            self._reader = threading.Thread(target=self._read_console, daemon=True)
+            self._running.callback(self._end)
+            self._reader.start()
+            hello = next(self._events(time.monotonic() + boot_s))
+            self.boot_id, self.kernel = str(hello["boot_id"]), str(hello["kernel"])
+            self._running = self._running.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.power_off()
+        self.kill()
+
+    @property
+    def alive(self) -> bool:
+        """Whether QEMU is running."""
+        return self._qemu.poll() is None
+
+    def run(self, order: Order, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
+        """Run a command to its end.
+
+        Args:
+            order: the command.
+            on_line: called with every line of its stdout.
+            timeout_s: the machine is ended after so long.
+
+        Raises:
+            LostError: the machine ended first, or was too late.
+        """
+        self._tell(order.to_line())
+        for event in self._events(None if timeout_s is None else time.monotonic() + timeout_s):
+            match event["event"]:
+                case "line":
+                    on_line(event["text"])
+                case "file":
+                    _receive(event, order.keep or {})
+                case "exit":
+                    return Finished(event["status"], event["stderr"])
+        raise AssertionError("events end with an error")
+
+    def power_off(self) -> None:
+        """Have it unmount its disks and end; what does not is killed by and by."""
+        with contextlib.suppress(LostError, subprocess.TimeoutExpired):
+            self._tell({"do": "power-off"})
+            self._qemu.wait(POWER_OFF_S)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._running.close()
+
+    def _tell(self, line: dict[str, Any]) -> None:
+        try:
+            self._port.sendall(json.dumps(line).encode() + b"\n")
+        except OSError:
+            raise self._lost() from None
+
+    def _events(self, until_s: float | None) -> Iterator[dict[str, Any]]:
+        """Yield what the agent says.
+
+        Raises:
+            LostError: nothing more will come, it makes no sense, or it is late.
+        """
+        while True:
+            while b"\n" not in self._rest:
+                left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+                if not select.select([self._port], [], [], left_s)[0]:
+                    raise self._lost("it did not answer in time")
+                try:
+                    data = self._port.recv(1 << 20)
+                except OSError:
+                    data = b""
+                if not data:
+                    raise self._lost()
+                self._rest += data
+            line, _, self._rest = self._rest.partition(b"\n")
+            try:
+                event = json.loads(line)
+            except ValueError:
+                raise self._lost(f"its agent said {line[:100]!r}") from None
+            yield event
+
+    def _lost(self, reason: str = "") -> LostError:
+        """End the machine and say why it is lost."""
+        if not reason:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._qemu.wait(2)
+        status = self._qemu.poll()
+        self._end()
+        self._errors.seek(0)
+        lines = tuple(self._console)
+        return LostError(why_lost(reason, status, self._errors.read(), lines), "".join(f"{line}\n" for line in lines))
+
+    def _end(self) -> None:
+        if self._qemu.poll() is None:
+            self._qemu.kill()
+        self._qemu.wait()
+        self._reader.join(2)
+
+    def _read_console(self) -> None:
+        if self._qemu.stdout is None:
+            raise AssertionError("it is a pipe")
+        with self._qemu.stdout as console:
+            for line in console:
+                text = printable(line)
+                if text:
+                    self._console.append(text)
+                    LOG.debug("console of %s: %s", self.vm.name, text)
+
+
+def why_lost(reason: str, status: int | None, errors: str, console: Sequence[str]) -> str:
+    """Say why a virtual machine is lost.
+
+    Args:
+        reason: what is known; empty: to be found out.
+        status: of QEMU, as subprocess has it; None if it was still running.
+        errors: what QEMU itself said.
+        console: its lines.
+    """
+    panic = next((line.split(PANIC, 1)[1] for line in console if PANIC in line), None)
+    if panic is not None:
+        reason = f"its kernel panicked: {panic}"
+    elif not reason and status is not None and status < 0:
+        reason = f"QEMU was killed by {signal.Signals(-status).name}"
+    elif not reason and status == 0:
+        reason = "it powered off"
+    elif not reason:
+        words = errors.strip().splitlines()
+        reason = f"QEMU ended with status {status}: {words[-1] if words else 'no message'}"
+    ended = " | ".join(console[-LAST_LINES:])
+    return f"the virtual machine was lost: {reason}" + (f"; its console ended: {ended}" if ended else "")
+
+
+def printable(line: str) -> str:
+    """Return a line of a console without control characters."""
+    return "".join(char for char in line if char.isprintable()).rstrip()
+
+
+def _receive(event: dict[str, Any], places: dict[str, Path]) -> None:
+    """Write a piece of a file where it belongs, and nowhere else, whatever its name.
+
+    Raises:
+        LostError: the guest names a file that it has no business with.
+    """
+    name = event["name"]
+    if event["of"] not in places or name != Path(name).name or name in {"", ".", ".."}:
+        raise LostError(f"the virtual machine sent a file {name!r} that nobody asked for")
+    with (places[event["of"]] / name).open("ab") as file:
+        file.write(base64.b64decode(event["data"]))

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""On what a trial runs: what of machine and kernel decides how long things take. Reads files only, in milliseconds.
+
+Where a fact cannot be had, `absent` has the reason under its name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bpfbench.model import Accelerator, Environment
+
+FILES = {
+    "kernel_version": "proc/sys/kernel/version",
+    "kernel_command_line": "proc/cmdline",
+    "clocksource": "sys/devices/system/clocksource/clocksource0/current_clocksource",
+    "cpus_online": "sys/devices/system/cpu/online",
+    "cpus_isolated": "sys/devices/system/cpu/isolated",
+    "cpu_idle_driver": "sys/devices/system/cpu/cpuidle/current_driver",
+    "numa_nodes": "sys/devices/system/node/online",
+    "transparent_hugepages": "sys/kernel/mm/transparent_hugepage/enabled",
+    "lockdown": "sys/kernel/security/lockdown",
+}
+"""Facts that are what a file says; of a choice in brackets, the chosen."""
+
+SYSCTLS = (
+    "kernel/bpf_stats_enabled",
+    "kernel/nmi_watchdog",
+    "kernel/perf_event_paranoid",
+    "kernel/randomize_va_space",
+    "kernel/sched_autogroup_enabled",
+    "kernel/unprivileged_bpf_disabled",
+    "net/core/bpf_jit_enable",
+    "net/core/bpf_jit_harden",
+    "net/core/bpf_jit_kallsyms",
+    "vm/dirty_background_ratio",
+    "vm/dirty_ratio",
+    "vm/swappiness",
+)
+
+OPTIONS = (
+    "BPF_EVENTS",
+    "BPF_JIT",
+    "BPF_JIT_ALWAYS_ON",
+    "DEBUG_INFO_BTF",
+    "DEBUG_LOCK_ALLOC",
+    "DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+    "FPROBE",
+    "FTRACE_SYSCALLS",
+    "HZ",
+    "KASAN",
+    "KPROBES",
+    "KPROBES_ON_FTRACE",
+    "KRETPROBES",
+    "MEMCG",
+    "NO_HZ_FULL",
+    "PREEMPT",
+    "PREEMPT_DYNAMIC",
+    "PREEMPT_LAZY",
+    "PREEMPT_NONE",
+    "PREEMPT_RT",
+    "PREEMPT_VOLUNTARY",
+    "VIRT_CPU_ACCOUNTING_GEN",
+)
+"""Of the kernel's configuration: what hooks there are, and what makes them or the kernel faster or slower."""
+
+Absent = (OSError, LookupError, ValueError)
+"""What looking at a fact raises where there is none."""
+
+
+def current(accelerator: Accelerator | None) -> Environment:
+    """Return what every record has of its environment.
+
+    Args:
+        accelerator: of the virtual machine that bpfbench booted to run in, if it did.
+    """
+    return Environment(platform.release(), _text(Path("/proc/sys/kernel/random/boot_id")), accelerator)
+
+
+def facts(places: Mapping[str, str], root: Path = Path("/")) -> dict[str, Any]:
+    """Return all that environment.json has of machine and kernel.
+
+    Args:
+        places: role -> directory, whose storage is described.
+        root: below which /proc, /sys and /boot are.
+    """
+    found: dict[str, Any] = {"kernel": platform.release(), "architecture": platform.machine()}
+    absent: dict[str, str] = {}
+
+    def look(name: str, at: Callable[[], Any]) -> None:
+        try:
+            found[name] = at()
+        except Absent as error:
+            absent[name] = _why(error)
+
+    for name, path in FILES.items():
+        look(name, lambda path=path: _chosen(_text(root / path)))  # type: ignore[misc]
+    for name, function in _FUNCTIONS.items():
+        look(name, lambda function=function: function(root))  # type: ignore[misc]
+    for role, place in places.items():
+        look(f"storage_{role}", lambda place=place: storage(Path(place), root))  # type: ignore[misc]
+    return {**found, "absent": absent}
+
+
+def storage(place: Path, root: Path = Path("/")) -> dict[str, Any]:
+    """Return on what device and file system a directory lies.
+
+    Raises:
+        OSError: there is no such directory.
+        LookupError: nothing is mounted there, as far as the kernel says.
+    """
+    mount = mount_of(_text(root / "proc/self/mountinfo"), place.resolve(strict=True))
+    block = root / "sys/dev/block" / mount["number"]
+    if not block.exists():  # btrfs, overlay, a network's file system
+        return {**mount, "device": None}
+    disk = block.resolve()
+    disk = disk.parent if (disk / "partition").exists() else disk
+    files = {"model": "device/model", "rotational": "queue/rotational", "scheduler": "queue/scheduler"}
+    files |= {
+        "read_ahead_kib": "queue/read_ahead_kb",
+        "requests": "queue/nr_requests",
+        "write_cache": "queue/write_cache",
+    }
+    facts = {name: _chosen(_text(disk / path)) for name, path in files.items() if (disk / path).exists()}
+    below = sorted(path.name for path in (disk / "slaves").glob("*"))
+    return {**mount, "device": {"name": disk.name, **facts, **({"made_of": below} if below else {})}}
+
+
+def mount_of(mountinfo: str, place: Path) -> dict[str, str]:
+    """Return what is mounted at a directory; see proc_pid_mountinfo(5).
+
+    Raises:
+        LookupError: nothing is.
+    """
+    found: dict[str, str] | None = None
+    deepest = -1
+    for line in mountinfo.splitlines():
+        mount, _, kind = line.partition(" - ")
+        _, _, device, _, point, options = mount.split()[:6]
+        filesystem, source, more = kind.split()[:3]
+        point = point.replace("\\040", " ")
+        if place.is_relative_to(point) and len(point) >= deepest:  # a later one lies over an earlier
+            deepest = len(point)
+            found = {
+                "number": device,
+                "source": source,
+                "filesystem": filesystem,
+                "options": ",".join(dict.fromkeys((*options.split(","), *more.split(",")))),
+            }
+    if found is None:
+        raise LookupError(f"nothing is mounted at {place}")
+    return found
+
+
+def kernel_config(root: Path) -> dict[str, str]:
+    """Return how the running kernel is configured, of OPTIONS: y, m, a value, or n.
+
+    Raises:
+        LookupError: its configuration is nowhere to be found.
+    """
+    release = platform.release()
+    packed, build = root / "proc/config.gz", root / "usr/lib/modules" / release / "build"
+    candidates = [root / "boot" / f"config-{release}", root / "usr/lib/modules" / release / "config"]
+    told = build / "include/config/kernel.release"
+    if told.exists() and _text(told) == release:  # they may be another kernel's, put there for BCC
+        candidates.append(build / ".config")
+    if packed.exists():
+        return parse_config(gzip.decompress(packed.read_bytes()).decode())
+    for path in candidates:
+        if path.exists():
+            return parse_config(path.read_text())
+    raise LookupError(f"neither /proc/config.gz nor /boot/config-{release}")
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """Read OPTIONS out of a kernel's .config; what is not in it is n."""
+    wanted = {f"CONFIG_{name}": name for name in OPTIONS}
+    lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
+    return dict.fromkeys(OPTIONS, "n") | {wanted[name]: value for name, _, value in lines if name in wanted}
+
+
+def _cpu_model(root: Path) -> str:
+    return _cpuinfo(root, "model name")
+
+
+def _microcode(root: Path) -> str:
+    return _cpuinfo(root, "microcode")
+
+
+def _hypervisor(root: Path) -> bool:
+    return "hypervisor" in _cpuinfo(root, "flags").split()
+
+
+def _cpuinfo(root: Path, name: str) -> str:
+    for line in _text(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    raise LookupError(f"/proc/cpuinfo has no {name!r}")
+
+
+def governor(root: Path) -> str:
+    """Return the frequency governor, of all CPUs.
+
+    Raises:
+        LookupError: the kernel does not scale frequencies.
+    """
+    return _of_policies(root, "scaling_governor")
+
+
+def _frequency_driver(root: Path) -> str:
+    return _of_policies(root, "scaling_driver")
+
+
+def _frequency_max_khz(root: Path) -> str:
+    return _of_policies(root, "scaling_max_freq")
+
+
+def _of_policies(root: Path, name: str) -> str:
+    policies = sorted((root / "sys/devices/system/cpu/cpufreq").glob(f"policy*/{name}"))
+    if not policies:
+        raise LookupError("the kernel does not scale the CPUs' frequency")
+    return ", ".join(sorted({_text(path) for path in policies}))
+
+
+def turbo(root: Path) -> bool:
+    """Tell whether the CPUs may run above their nominal frequency.
+
+    Raises:
+        LookupError: the kernel does not say.
+    """
+    cpu = root / "sys/devices/system/cpu"
+    for path, on in ((cpu / "intel_pstate/no_turbo", "0"), (cpu / "cpufreq/boost", "1")):
+        if path.exists():
+            return _text(path) == on
+    raise LookupError("neither intel_pstate/no_turbo nor cpufreq/boost")
+
+
+def smt(root: Path) -> bool:
+    """Tell whether CPUs share cores.
+
+    Raises:
+        OSError: the kernel does not say.
+    """
+    return _text(root / "sys/devices/system/cpu/smt/active") == "1"
+
+
+def _mitigations(root: Path) -> dict[str, str]:
+    folder = root / "sys/devices/system/cpu/vulnerabilities"
+    found = {path.name: _text(path) for path in sorted(folder.glob("*"))}
+    if not found:
+        raise LookupError("the kernel does not say")
+    return found
+
+
+def _sysctls(root: Path) -> dict[str, str | None]:
+    values = {name.replace("/", "."): root / "proc/sys" / name for name in SYSCTLS}
+    return {name: _text(path) if path.exists() else None for name, path in values.items()}
+
+
+def _memory_bytes(root: Path) -> int:
+    return _meminfo(root, "MemTotal")
+
+
+def _swap_bytes(root: Path) -> int:
+    return _meminfo(root, "SwapTotal")
+
+
+def _meminfo(root: Path, name: str) -> int:
+    for line in _text(root / "proc/meminfo").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(f"/proc/meminfo has no {name}")
+
+
+_FUNCTIONS: dict[str, Callable[[Path], Any]] = {
+    "cpu_model": _cpu_model,
+    "cpu_microcode": _microcode,
+    "virtual_machine": _hypervisor,
+    "cpu_governor": governor,
+    "cpu_frequency_driver": _frequency_driver,
+    "cpu_frequency_max_khz": _frequency_max_khz,
+    "cpu_turbo": turbo,
+    "cpu_smt": smt,
+    "mitigations": _mitigations,
+    "memory_bytes": _memory_bytes,
+    "swap_bytes": _swap_bytes,
+    "sysctl": _sysctls,
+    "kernel_config": kernel_config,
+}
+
+
+def _chosen(text: str) -> str:
+    """Return what is in brackets of a list of choices, else the text."""
+    before, bracket, rest = text.partition("[")
+    return rest.partition("]")[0] if bracket and (not before or before.endswith(" ")) else text
+
+
+def _text(path: Path) -> str:
+    return path.read_text().strip()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return str(error.args[0]) if error.args else type(error).__name__

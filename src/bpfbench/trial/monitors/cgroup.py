@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tracer and fio use, by control groups (cgroup v2): one group per trial, in it one for each role.
+
+CPU time is counted in every group, to the microsecond, children that have ended included. Memory and I/O take
+controllers, which are switched on for the trial where the hierarchy has them. The `cpu` controller never is: it would
+schedule tracer and fio by groups. See the kernel's Documentation/admin-guide/cgroup-v2.rst.
+
+A group's name ends in the controllers that were switched on for it: whoever finds it left, knows what to switch off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfbench.model import GroupUsage
+
+PREFIX = "bpfbench-"
+"""What the names of our groups begin with; testbed/supervise knows it too."""
+
+CONTROLLERS = ("memory", "io")
+
+ROLES = ("tracer", "workload")
+
+EMPTY_S = 5.0
+"""A killed process may take so long to leave its group."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSample:
+    """The CPU time a group has used, at one moment."""
+
+    monotonic_s: float
+    user_s: float
+    system_s: float
+
+
+class Groups:
+    """The groups of one trial. Use as a context manager: on leaving they are gone, with whatever is in them.
+
+    Args:
+        hierarchy: where cgroup v2 is mounted; None where it is not.
+        name: of the trial's group, after the prefix.
+    """
+
+    def __init__(self, hierarchy: Path | None, name: str) -> None:
+        self.reason: str | None = None
+        """Why there are none."""
+        self._hierarchy = hierarchy
+        self._name = name
+        self._group: Path | None = None
+
+    def __enter__(self) -> Groups:
+        if self._hierarchy is None:
+            self.reason = "no cgroup v2 is mounted"
+            return self
+        try:
+            self._group = _make(self._hierarchy, self._name)
+        except OSError as error:
+            self.reason = f"{error.filename}: {error.strerror}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._group is not None:
+            remove(self._group)
+
+    def joiner(self, role: str) -> Callable[[], None]:
+        """Return what a process calls to join, before it becomes what it is to be. It never raises."""
+
+        def join() -> None:
+            if self._group is not None:
+                with contextlib.suppress(OSError):
+                    (self._group / role / "cgroup.procs").write_text("0")
+
+        return join
+
+    def sample(self, role: str) -> GroupSample | None:
+        """Read the CPU time of a role; None where it has no group, or nobody has joined it."""
+        if self._group is None:
+            return None
+        try:
+            found = parse_keyed((self._group / role / "cpu.stat").read_text())
+        except OSError:
+            return None
+        if not found.get("usage_usec"):
+            return None
+        return GroupSample(time.monotonic(), found["user_usec"] / 1e6, found["system_usec"] / 1e6)
+
+    def usage(self, role: str) -> GroupUsage | None:
+        """Read all that is known of a role; None where it has no group, or nobody has joined it."""
+        sample = self.sample(role)
+        if sample is None or self._group is None:
+            return None
+        texts = {name: _text(self._group / role / name) for name in ("memory.peak", "memory.stat", "io.stat")}
+        moved = None if texts["io.stat"] is None else parse_io(texts["io.stat"])
+        peak, memory = texts["memory.peak"], texts["memory.stat"]
+        return GroupUsage(
+            user_s=sample.user_s,
+            system_s=sample.system_s,
+            memory_peak_bytes=None if peak is None else int(peak),
+            page_cache_bytes=None if memory is None else parse_keyed(memory).get("file"),
+            read_bytes=None if moved is None else moved[0],
+            written_bytes=None if moved is None else moved[1],
+        )
+
+
+def mounted(mounts: str) -> Path | None:
+    """Return where cgroup v2 is mounted, by the text of /proc/self/mounts; None where it is not."""
+    for line in mounts.splitlines():
+        _, place, kind = line.split()[:3]
+        if kind == "cgroup2":
+            return Path(place)
+    return None
+
+
+def hierarchy() -> Path | None:
+    """Return where cgroup v2 is mounted here; None where it is not."""
+    return mounted(Path("/proc/self/mounts").read_text())
+
+
+def ours(hierarchy: Path | None) -> frozenset[str]:
+    """Return the names of all groups of ours, also those of a run that was killed."""
+    return frozenset(path.name for path in hierarchy.glob(f"{PREFIX}*")) if hierarchy else frozenset()
+
+
+def sweep(hierarchy: Path | None) -> None:
+    """Remove the groups that a killed run has left. One with processes in it is somebody's."""
+    for name in ours(hierarchy):
+        if hierarchy and not _populated(hierarchy / name):
+            remove(hierarchy / name)
+
+
+def remove(group: Path) -> None:
+    """Remove a trial's group with whatever is in it, and switch off what was switched on for it. Never raises."""
+    with contextlib.suppress(OSError):
+        (group / "cgroup.kill").write_text("1")  # since 5.14
+    until_s = time.monotonic() + EMPTY_S
+    while _populated(group) and time.monotonic() < until_s:
+        time.sleep(0.005)
+    for path in (*(group / role for role in ROLES), group):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+    if not group.exists():
+        for controller in group.name.split("+")[1:]:
+            _switch(group.parent, f"-{controller}")
+
+
+def parse_keyed(text: str) -> dict[str, int]:
+    """Read lines of a key and a number (cpu.stat, memory.stat, cgroup.events)."""
+    return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
+
+
+def parse_io(text: str) -> tuple[int, int]:
+    """Return the bytes (read, written) of all devices by io.stat."""
+    fields = [dict(word.split("=") for word in line.split()[1:] if "=" in word) for line in text.splitlines()]
+    read, written = (sum(int(device.get(key, 0)) for device in fields) for key in ("rbytes", "wbytes"))
+    return read, written
+
+
+def _make(hierarchy: Path, name: str) -> Path:
+    off = _words(hierarchy / "cgroup.controllers") - _words(hierarchy / "cgroup.subtree_control")
+    wanted = [controller for controller in CONTROLLERS if controller in off]
+    group = hierarchy / "+".join((f"{PREFIX}{name}", *wanted))
+    group.mkdir()
+    try:
+        for controller in wanted:
+            _switch(hierarchy, f"+{controller}")
+        for controller in CONTROLLERS:
+            _switch(group, f"+{controller}")
+        for role in ROLES:
+            (group / role).mkdir()
+    except OSError:
+        remove(group)
+        raise
+    return group
+
+
+def _switch(group: Path, what: str) -> None:
+    """Switch a controller on or off for what is below a group, if that can be done."""
+    with contextlib.suppress(OSError):
+        (group / "cgroup.subtree_control").write_text(what)
+
+
+def _populated(group: Path) -> bool:
+    text = _text(group / "cgroup.events")
+    return text is not None and bool(parse_keyed(text).get("populated"))
+
+
+def _words(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text().split())
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
