@@ -16,7 +16,7 @@ from pathlib import Path
 from bpfbench.conformance import judge, loads, output, program
 from bpfbench.conformance.judge import FailedError, expect
 from bpfbench.conformance.model import Outcome, Subject, Verdict
-from bpfbench.conformance.output import MalformedError
+from bpfbench.conformance.output import Event, MalformedError
 from bpfbench.conformance.tracer import Left, Tracer
 from bpfbench.model import Attach, Tool, TracerSummary
 
@@ -136,6 +136,7 @@ def _judge_events(
     tracers: list[Tracer], tool: Tool, did: program.Did, sign: signal.Signals, payload_bytes: int, *, complete: bool
 ) -> dict[Tracer, str]:
     ids: dict[Tracer, dict[int, int]] = {}
+    by_tracepoints: list[Event] = []
 
     def judge_one(tracer: Tracer) -> None:
         left = tracer.stop()
@@ -153,9 +154,15 @@ def _judge_events(
             f"{full} events lost by ring_full, with a ring of {tracer.options['--ringbuf-bytes']}",
         )
         expect(not complete or summary.lost_total == 0, f"lost {summary.lost}, with room for all")
+        if complete and tracer.subject.attach is Attach.TRACEPOINT:
+            by_tracepoints[:] = events
+        elif complete and by_tracepoints:
+            judge.agree(events, by_tracepoints)
 
     _tell_to_stop(tracers, sign)
-    failures = _judge_each(tracers, judge_one)
+    failures = _judge_each(
+        sorted(tracers, key=lambda tracer: tracer.subject.attach is not Attach.TRACEPOINT), judge_one
+    )
     return judge.outliers(ids, "tids") | failures if complete else failures
 
 
