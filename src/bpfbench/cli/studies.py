@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -20,7 +20,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
-from bpfbench.report.run_info import RunInfo
+from bpfbench.report.run_info import describe
 from bpfbench.testbed import image, machine, opening
 from bpfbench.testbed.vm import accelerator
 
@@ -192,15 +192,6 @@ def places(chosen: Study) -> tuple[Path, Path]:
     return Path(chosen.paths.data or cache_dir() / "data"), Path(chosen.paths.output or cache_dir() / "output")
 
 
-def _host_text(chosen: Study, facts: dict[str, Any]) -> str:
-    """Say on which machines a study was measured."""
-    itself = f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']})"
-    if chosen.testbed != "vm":
-        return itself
-    cpus = "1 CPU" if chosen.machine.cpus == 1 else f"{chosen.machine.cpus} CPUs"
-    return f"{', '.join(chosen.hosts)} ({cpus}, {facts['accelerator']}) on {itself}"
-
-
 def _testbed_text(chosen: Study) -> str:
     """Say where a study is going to be measured."""
     if chosen.testbed != "vm":
@@ -233,21 +224,7 @@ def _show_summary(opened: store.Run, form: str | None = None) -> None:
     """Print a run's summary as a table, or as the document asked for."""
     records = opened.records()
     found = summarise(records, tuple(catalogue.setups(opened.info.study)), tuple(catalogue.WORKLOADS))
-    facts, image_facts = opened.info.machine, opened.info.image
-    kernels = facts.get("kernels", {})
-    about = RunInfo(
-        study=opened.info.study.name,
-        run_id=opened.info.id,
-        trials_done=len(records),
-        trials_planned=opened.info.trials_planned,
-        host=_host_text(opened.info.study, facts),
-        kernel=", ".join(kernel["release"] for kernel in kernels.values()) if kernels else facts["kernel"],
-        image=f"{image_facts['name']} {image_facts['key'][:8]}",
-        seed=opened.info.study.seed,
-        started_at=opened.info.created_at,
-        emulated=facts.get("emulated", False),
-        superseded=opened.superseded(),
-    )
+    about = describe(opened, records)
     match form:
         case "json":
             sys.stdout.write(export.to_json(found, about))
