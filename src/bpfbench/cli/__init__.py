@@ -13,11 +13,11 @@ from typing import NoReturn
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from bpfbench.cli import about, bench, cache, check, studies, trace
+from bpfbench.cli import about, bench, cache, check, costs, studies, system, trace
 from bpfbench.cli.app import app, cache_dir, stderr
 from bpfbench.errors import BpfbenchError, MachineError, UsageError
 
-__all__ = ["LAZY", "about", "bench", "cache", "cache_dir", "check", "main", "studies", "trace"]
+__all__ = ["LAZY", "about", "bench", "cache", "cache_dir", "check", "costs", "main", "studies", "system", "trace"]
 
 LAZY = {
     "claims": "Judge the paper's findings by a run: reproduced, refuted, inconclusive, or not testable here.",
