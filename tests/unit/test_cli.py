@@ -22,8 +22,9 @@ from bpfbench.conformance.model import Outcome as Ended
 from bpfbench.errors import ImageError
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, machine, privileges
+from bpfbench.testbed import image, machine, opening, privileges
 from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.privileges import Lack
 
 # The entry point reads sys.argv, as the command does.
@@ -297,7 +298,7 @@ class TestCheckOptions:
                 f"option --cases: 'evnts' is not one of: {', '.join(CASES)} (did you mean 'events'?)",
             ),
             (("--cases="), f"option --cases: give at least one of: {', '.join(CASES)}"),
-            (("--image", "trixi"), "image 'trixi' is not one of: trixie"),
+            (("--image", "trixi"), "option --image: 'trixi' is not one of: trixie (did you mean 'trixie'?)"),
             (("--study", "none.toml"), "study file 'none.toml' does not exist"),
             (("--study", "quikc"), f"study 'quikc' is not one of: {STUDIES} (did you mean 'quick'?)"),
         ],
@@ -361,7 +362,8 @@ class TestCheck:
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(machine, "missing", lambda: iter(()))
         monkeypatch.setattr(image, "build", lambda *_: make_image())
-        monkeypatch.setattr(cli.check, "headers_here", lambda *_: Headers("none"))
+        hooks = frozenset({Attach.TRACEPOINT})
+        monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
         monkeypatch.setattr(HostTestbed, "check", run)
 
     def test_by_default_everything_of_ours_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
@@ -408,7 +410,7 @@ class TestCheck:
         found = json.loads(outcome.out)
         assert outcome.status == 1
         assert found["image"] == make_image().key
-        assert found["machine"] == machine.facts()
+        assert found["machine"] == {**machine.facts(), "headers_for_bcc": "none"}
         assert [(v["case"], v["setup"], v["outcome"]) for v in found["verdicts"]] == [
             ("events", "bcc", "passed"),
             ("counts", "bcc", "failed"),

@@ -192,7 +192,8 @@ class Guest:
         self._end()
         self._errors.seek(0)
         lines = tuple(self._console)
-        return LostError(why_lost(reason, status, self._errors.read(), lines), "".join(f"{line}\n" for line in lines))
+        whole = "".join(f"{line}\n" for line in lines)
+        return LostError(why_lost(reason, status, self._errors.read(), lines), console=whole)
 
     def _end(self) -> None:
         if self._qemu.poll() is None:
