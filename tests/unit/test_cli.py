@@ -9,7 +9,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from builders import make_executable, make_image, make_record
@@ -22,7 +24,7 @@ from bpfbench.conformance.model import Outcome as Ended
 from bpfbench.errors import ImageError
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, machine, opening, privileges
+from bpfbench.testbed import image, machine, opening, privileges, tune
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.privileges import Lack
@@ -592,3 +594,69 @@ class TestAnswers:
         outcome = bpfbench(*words)
         assert (outcome.status, outcome.err) == (0, "")
         assert outcome.out.strip()
+
+
+class TestDoctor:
+    @pytest.mark.parametrize("testbed", ["host", "vm"])
+    def test_both_testbeds_are_examined(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, testbed: str) -> None:
+        monkeypatch.setattr(privileges, "missing", lambda: None)
+        found = json.loads(bpfbench("doctor", "--testbed", testbed, "--json").out)
+        assert found["testbed"] == testbed
+        assert found["usable"] == all(finding["verdict"] != "missing" for finding in found["findings"])
+        assert {finding["what"] for finding in found["findings"]} >= {"CPUs", "energy"}
+        assert {line["what"] for line in found["against_paper"]} >= {"CPU", "memory", "kernel", "hooks", "disks"}
+        assert found["environment"]["kernel"] == found["machine"]["kernel"]
+
+    def test_a_testbed_that_is_none_is_refused(self, bpfbench: Invoke) -> None:
+        assert complaint(bpfbench("doctor", "--testbed", "moon")) == (
+            "bpfbench: option --testbed: 'moon' is none of host, vm"
+        )
+
+
+class TestSystem:
+    """On a machine whose settings are files of the test's own."""
+
+    @pytest.fixture(autouse=True)
+    def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        watchdog = tmp_path / "proc/sys/kernel/nmi_watchdog"
+        watchdog.parent.mkdir(parents=True)
+        watchdog.write_text("1\n")
+        here = {name: partial(getattr(tune, name), tmp_path) for name in ("show", "tune", "restore")}
+        monkeypatch.setattr(cli.system, "tune", SimpleNamespace(**here))
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        return watchdog
+
+    def test_shown_is_what_is_there_and_what_would_be_better(self, bpfbench: Invoke, root: Path) -> None:
+        outcome = bpfbench("system", "show")
+        assert outcome.status == 0
+        assert "NMI watchdog" in outcome.out
+        assert "not on this machine" in outcome.out
+        assert root.read_text() == "1\n"
+
+    def test_tuned_is_told_and_restored_is_as_before(self, bpfbench: Invoke, root: Path) -> None:
+        assert bpfbench("system", "tune").out == "NMI watchdog (/proc/sys/kernel/nmi_watchdog): 1 -> 0\n"
+        (state,) = [s for s in json.loads(bpfbench("system", "show", "--json").out) if s["current"] is not None]
+        assert (state["current"], state["saved"]) == ("0", "1")
+        (change,) = json.loads(bpfbench("system", "restore", "--json").out)
+        assert (change["outcome"], change["before"], change["after"]) == ("changed", "0", "1")
+        assert root.read_text() == "1\n"
+        assert bpfbench("system", "restore").out == "nothing was tuned\n"
+
+    @pytest.mark.parametrize("verb", ["tune", "restore"])
+    def test_without_root_nothing_is_set(
+        self, bpfbench: Invoke, root: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+    ) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        outcome = bpfbench("system", verb)
+        assert complaint(outcome, status=1) == "bpfbench: changing the settings of this machine needs root"
+        assert root.read_text() == "1\n"
+
+
+class TestCosts:
+    def test_a_run_without_variants_has_none_to_show(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        trials, run = make_run(tmp_path / "runs" / "r")
+        for trial in trials:
+            record_trial(run, trial)
+        outcome = bpfbench("costs", "r")
+        assert complaint(outcome).endswith("has no two variants to compare")
+        assert "--variants" in outcome.err

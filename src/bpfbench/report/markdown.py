@@ -17,12 +17,12 @@ PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 def to_markdown(summary: Summary, info: RunInfo) -> str:
     """Write a summary as a Markdown section."""
-    parts = [f"## {_escaped(wording.title(info, summary))}", _escaped(wording.circumstances(info))]
-    parts += [f"**Note:** {_escaped(warning)}" for warning in wording.warnings(info)]
+    parts = [f"## {escaped(wording.title(info, summary))}", escaped(wording.circumstances(info))]
+    parts += [f"**Note:** {escaped(warning)}" for warning in wording.warnings(info)]
     for group in summary.groups:
         parts += _group(group)
     if summary.groups:
-        parts += ["### Legend", _bullets(wording.legend(wording.verdicts_of(summary)))]
+        parts += ["### Legend", bullets(wording.legend(wording.verdicts_of(summary)))]
     else:
         parts.append("No trial has been recorded yet.")
     if summary.excluded:
@@ -31,12 +31,12 @@ def to_markdown(summary: Summary, info: RunInfo) -> str:
 
 
 def _group(group: Group) -> Iterator[str]:
-    yield f"### {_escaped(wording.heading(group))}"
+    yield f"### {escaped(wording.heading(group))}"
     if common := wording.common_configuration(group):
-        yield _escaped(common)
-    yield _table(_header(group), _rows(group), texts=2 if group.varying else 1)
+        yield escaped(common)
+    yield table(_header(group), _rows(group), texts=2 if group.varying else 1)
     if found := list(remarks(group)):
-        yield _bullets(found)
+        yield bullets(found)
 
 
 def _header(group: Group) -> list[str]:
@@ -50,13 +50,13 @@ def _rows(group: Group) -> Iterator[list[str]]:
         configuration = (
             [", ".join(wording.configuration(row, group.varying)) or wording.ABSENT] if group.varying else []
         )
-        yield [_escaped(row.setup), *configuration, ", ".join(wording.counts(row)), *line]
+        yield [escaped(row.setup), *configuration, ", ".join(wording.counts(row)), *line]
 
 
 def _number(cell: Cell | None) -> str:
     if cell is None:
         return wording.ABSENT
-    number = _escaped(cell.mean) + (f" {PLUS_MINUS} {cell.sd}" if cell.sd else "")
+    number = escaped(cell.mean) + (f" {PLUS_MINUS} {cell.sd}" if cell.sd else "")
     if cell.verdict is None:
         return number
     mark = wording.MARKS.get(cell.verdict)
@@ -65,20 +65,21 @@ def _number(cell: Cell | None) -> str:
 
 def _excluded(excluded: Iterable[Excluded]) -> str:
     rows = ([t.trial.id, t.status.value, wording.reason(t) or wording.ABSENT] for t in excluded)
-    return _table(["trial", "status", "reason"], ([_escaped(cell) for cell in row] for row in rows), texts=3)
+    return table(["trial", "status", "reason"], ([escaped(cell) for cell in row] for row in rows), texts=3)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
     """A table whose first `texts` columns are set to the left and the others, numbers, to the right."""
     rule = ["---" if position < texts else "---:" for position in range(len(header))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))
 
 
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {_escaped(line)}" for line in lines)
+def bullets(lines: Iterable[str]) -> str:
+    """Write a list, one line each."""
+    return "\n".join(f"- {escaped(line)}" for line in lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Have Markdown show a text as it is, in a table too.
 
     An underscore within a word is left alone: it starts no emphasis, and escaped it is hard to read in the source.

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What claims are judged on: quantities, the cells they are known of, and who knows them.
+
+A cell is a setup under a workload and a tool. What is known of it is an interval: of a run, the 95 % confidence
+interval; of the paper, the number where it prints one, and a bound where it prints an extreme only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.claims.interval import Interval
+from bpfbench.analysis.metrics import Metric
+from bpfbench.model import Record, Tool
+
+SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
+"""The paper's."""
+
+
+class Scale(StrEnum):
+    """How two values of a quantity are compared."""
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
+    """For shares of a whole, which may be 0."""
+    SPREAD = "spread"
+    """By the ratio of their standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a claim speaks of."""
+
+    name: str
+    metric: Metric
+    scale: Scale = Scale.RATIO
+    counted: bool = False
+    """A count, valid also where the CPU was emulated."""
+    lacking: str = "trials that recorded it"
+    """What it would take where no trial has it."""
+
+    @property
+    def key(self) -> str:
+        """Its name in paper.toml."""
+        return f"{self.metric.key}_spread" if self.scale is Scale.SPREAD else self.metric.key
+
+    @property
+    def neutral(self) -> float:
+        """What comparing two equal values gives."""
+        return 0.0 if self.scale is Scale.DIFFERENCE else 1.0
+
+
+def _per_io(record: Record) -> float | None:
+    if record.fio is None or record.summary is None or not record.fio.ios:
+        return None
+    return record.summary.intercepted_total / record.fio.ios
+
+
+def _busy(us_per_unit: float) -> Callable[[Record], float | None]:
+    """Little's law: the share of their time processes spend in I/O calls, were latencies in units of so many us."""
+
+    def read(record: Record) -> float | None:
+        if record.fio is None:
+            return None
+        latency_s = record.fio.latency_mean_us * us_per_unit / 1e6
+        return latency_s * record.fio.iops / record.trial.workload.processes
+
+    return read
+
+
+RUNTIME = Quantity("runtime", metrics.RUNTIME)
+THROUGHPUT = Quantity("throughput", metrics.THROUGHPUT)
+LATENCY = Quantity("latency", metrics.LATENCY)
+CPU = Quantity("CPU", metrics.CPU)
+MEMORY = Quantity("memory", metrics.MEMORY)
+IDLE_MEMORY = Quantity("memory before the workload", metrics.IDLE_MEMORY)
+POWER = Quantity("power", metrics.POWER, lacking="RAPL counters")
+SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE, counted=True)
+RUNTIME_SPREAD = Quantity("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
+EVENTS = Quantity(
+    "events per I/O",
+    Metric("events_per_io", "intercepted_events per read and write fio counts itself", _per_io),
+    counted=True,
+)
+BUSY_IF_US = Quantity(
+    "share of time in I/O calls, latencies read as us",
+    Metric("busy_if_us", "mean latency in us x IOPS / processes", _busy(1)),
+)
+BUSY_IF_MS = Quantity(
+    "share of time in I/O calls, latencies read as ms",
+    Metric("busy_if_ms", "the same were the latency in ms", _busy(1000)),
+)
+
+QUANTITIES = (
+    RUNTIME,
+    THROUGHPUT,
+    LATENCY,
+    CPU,
+    MEMORY,
+    IDLE_MEMORY,
+    POWER,
+    SAVED,
+    RUNTIME_SPREAD,
+    EVENTS,
+    BUSY_IF_US,
+    BUSY_IF_MS,
+)
+
+
+class Cell(NamedTuple):
+    """A setup under a workload and a tool."""
+
+    workload: str
+    tool: Tool | None
+    """None: under any tool, for vanilla, which has none."""
+    setup: str
+
+    @property
+    def place(self) -> tuple[str, Tool | None]:
+        """Where setups are comparable with each other."""
+        return self.workload, self.tool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a quantity."""
+
+    interval: Interval
+    estimate: float | None
+    """Within the interval; None where only bounds are known."""
+    n: int | None
+    """Trials or pairs of trials behind it; None: printed in the paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why nothing is known of it: what is missing."""
+
+    what: str
+
+
+class Evidence(Protocol):
+    """Who knows the cells: a run, or the paper."""
+
+    @property
+    def kprobes(self) -> bool:
+        """Whether the hooks are the paper's."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader must know of all of it."""
+
+    def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+        """Return a quantity of a cell, in its metric's unit."""
+
+    def factor(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+        """Return a quantity of a cell over vanilla's in the same place."""
+
+    def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
+        """Compare two cells on the quantity's scale.
+
+        Args:
+            quantity: of which.
+            one: the dividend, or minuend.
+            other: the divisor, or subtrahend.
+            relative: compare what they are over their own vanilla. Within one place it makes no difference.
+        """
+
+    def stricter(self, statements: int) -> Evidence:
+        """Return the same with intervals so wide that all of so many together have the confidence that one has now."""

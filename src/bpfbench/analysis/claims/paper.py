@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the paper knows of the cells: the numbers it prints, and what it says in words, as data/paper.toml has them.
+
+A number printed of a setup is exact; `others_at_most` and `others_at_least` bound those that have none. Words that rank
+setups or places count where numbers leave a comparison open; where the two disagree, the numbers stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from bpfbench.analysis.claims import evidence
+from bpfbench.analysis.claims.evidence import SETUPS, Cell, Known, Missing, Quantity, Scale
+from bpfbench.analysis.claims.interval import Interval
+from bpfbench.analysis.claims.predicate import pairs
+from bpfbench.model import VANILLA, Tool
+
+MIB = 2**20
+
+PRINTED_AS = {
+    "throughput_bytes_per_s": ("throughput_mib_s", MIB),
+    "memory_bytes": ("memory_mib", MIB),
+    "latency_mean_us": ("latency_printed_ms", 1.0),  # the unit is what the claims on Little's law are about
+}
+"""How paper.toml calls what vanilla came to, and its unit in the metric's, where they differ."""
+
+Ranked = tuple[str, Cell, Cell]
+"""Of this quantity the one cell has more than the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperEvidence:
+    """What the paper knows."""
+
+    data: Mapping[str, Any]
+    ranked: frozenset[Ranked]
+    kprobes: bool = True
+    remarks: tuple[str, ...] = ()
+
+    def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+        """Return a quantity itself."""
+        return _known(self._level(quantity, cell))
+
+    def factor(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+        """Return a quantity over vanilla's."""
+        return _known(self._factor(quantity, cell))
+
+    def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
+        """Compare two cells by their numbers, or where these leave it open, by what is said in words."""
+        if quantity.scale is Scale.DIFFERENCE:
+            found = self._level(quantity, one).minus(self._level(quantity, other))
+        elif quantity.scale is Scale.SPREAD:
+            found = Interval(0.0)
+        elif relative or one.place == other.place:
+            found = self._factor(quantity, one).over(self._factor(quantity, other))
+        else:
+            found = self._level(quantity, one).over(self._level(quantity, other))
+        return _known(self._in_words(found, quantity, one, other))
+
+    def stricter(self, statements: int) -> PaperEvidence:
+        """Printed numbers get no wider."""
+        del statements
+        return self
+
+    def _in_words(self, found: Interval, quantity: Quantity, one: Cell, other: Cell) -> Interval:
+        if found.within(quantity.neutral, math.inf) is not None:
+            return found
+        if (quantity.key, one, other) in self.ranked:
+            return Interval(quantity.neutral, found.high)
+        if (quantity.key, other, one) in self.ranked:
+            return Interval(found.low, math.nextafter(quantity.neutral, -math.inf))
+        return found
+
+    def _level(self, quantity: Quantity, cell: Cell) -> Interval:
+        if quantity is evidence.SAVED:
+            return _bounds(self.data[cell.workload].get("saved_percent", {}).get(cell.tool, {}), cell.setup, 0.0, 100.0)
+        if quantity is evidence.EVENTS:
+            return _exactly(self.data["fio"]["events_printed"] / _ios(self.data))
+        vanilla = self.data["vanilla"].get(cell.workload)
+        if vanilla is None:
+            return Interval(0.0)
+        if quantity in (evidence.BUSY_IF_US, evidence.BUSY_IF_MS):
+            return _exactly(_busy(self.data, vanilla) * (1000 if quantity is evidence.BUSY_IF_MS else 1))
+        key, unit = PRINTED_AS.get(quantity.key, (quantity.key, 1.0))
+        base = vanilla[key]["mean"] * unit
+        return _exactly(base) if cell.setup == VANILLA else self._factor(quantity, cell).times(base)
+
+    def _factor(self, quantity: Quantity, cell: Cell) -> Interval:
+        tools = self.data[cell.workload].get("factor_over_vanilla", {})
+        return _bounds(tools.get(cell.tool, {}).get(quantity.key, {}), cell.setup, 0.0, math.inf)
+
+
+def paper_evidence(data: Mapping[str, Any]) -> PaperEvidence:
+    """Take the paper's numbers and words; `data` is paper.toml."""
+    return PaperEvidence(data, frozenset([*_order(data["words"]["order"]), *_across(data["words"]["across"])]))
+
+
+def _order(facts: list[dict[str, Any]]) -> Iterator[Ranked]:
+    for fact in facts:
+        for workload, tool in product(fact["workloads"], fact["tools"]):
+            for one, other in pairs(tuple(map(tuple, fact["tiers"]))):
+                yield fact["quantity"], Cell(workload, Tool(tool), one), Cell(workload, Tool(tool), other)
+
+
+def _across(facts: list[dict[str, Any]]) -> Iterator[Ranked]:
+    for fact in facts:
+        places = [(workload, Tool(tool)) for workload, tool in fact["places"]]
+        for setup in fact.get("setups", SETUPS):
+            for position, place in enumerate(places):
+                for later in places[position + 1 :]:
+                    yield fact["quantity"], Cell(*place, setup), Cell(*later, setup)
+
+
+def _bounds(printed: Mapping[str, Any], setup: str, least: float, most: float) -> Interval:
+    """Read what is printed of a setup."""
+    if setup in printed:
+        own = printed[setup]
+        return Interval(*own) if isinstance(own, list) else _exactly(own)
+    return Interval(printed.get("others_at_least", least), printed.get("others_at_most", most))
+
+
+def _busy(data: Mapping[str, Any], vanilla: Mapping[str, Any]) -> float:
+    """Little's law, with the latency in us."""
+    iops = vanilla["throughput_mib_s"]["mean"] * MIB / data["fio"]["block_bytes"]
+    latency_s = vanilla["latency_printed_ms"]["mean"] / 1e6
+    return float(latency_s * iops / data["fio"]["processes"])
+
+
+def _ios(data: Mapping[str, Any]) -> float:
+    fio = data["fio"]
+    return float(fio["processes"] * fio["size_per_process_gib"] * 2**30 / fio["block_bytes"])
+
+
+def _exactly(value: float) -> Interval:
+    return Interval(value, value)
+
+
+def _known(interval: Interval) -> Known:
+    return Known(interval, interval.low if interval.low == interval.high else None, None)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics of cells -> what is traded for what: correlations between the axes, and Pareto fronts.
+
+Axes are what a tracer costs or yields. Spearman's rank correlation says whether cells with more of the one have more
+of the other (C. Spearman, American Journal of Psychology 15, 1904). Its p is that of the permutation test, its interval
+the percentile bootstrap over cells. Setups are few, and cells of one setup are not independent: a correlation over
+fewer than 10 cells is reported, and said to be too few to lean on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.statistics import Analysis, Interval, Statistic
+from bpfbench.analysis.table import Cell
+from bpfbench.model import Tool
+
+ENOUGH = 10
+"""Cells from which on a correlation is worth leaning on."""
+LEAST = 4
+"""Cells that a correlation needs: 3 can be ranked in 6 ways only, so that none of them is rare."""
+RESAMPLES = 2000
+PERMUTATIONS = 9999
+SEED = 1
+"""Of the resampling, so that a run's numbers are the same every time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What a setup can be good or bad at."""
+
+    key: str
+    title: str
+    unit: str
+    metric: Metric
+    higher_is_better: bool = False
+
+    @property
+    def over_vanilla(self) -> bool:
+        """Whether it is the change against vanilla, in per cent, and not the value itself."""
+        return self.metric.versus_vanilla
+
+
+OVERHEAD = Axis("overhead_percent", "overhead", "% of runtime", metrics.RUNTIME)
+FIDELITY = Axis("saved_percent", "fidelity", "% of events", metrics.SAVED_PERCENT, higher_is_better=True)
+CPU = Axis("cpu_change_percent", "CPU", "% more than vanilla", metrics.CPU)
+MEMORY = Axis("memory_change_percent", "memory", "% more than vanilla", metrics.MEMORY)
+ENERGY = Axis("energy_change_percent", "energy", "% more than vanilla", metrics.ENERGY)
+
+AXES = (OVERHEAD, FIDELITY, CPU, MEMORY, ENERGY)
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """Where a cell stands on an axis."""
+
+    value: float
+    interval: Interval | None
+    """95 % confidence, of a change against vanilla; None with fewer than 2 pairs, and for shares."""
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A cell on every axis that it has."""
+
+    cell: Cell
+    at: Mapping[Axis, Coordinate]
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Whether cells with more of the one have more of the other."""
+
+    axes: tuple[Axis, Axis]
+    n: int
+    rho: float | None
+    """Spearman's; None where it cannot be had, for the reason given."""
+    interval: Interval | None = None
+    """95 %, by the percentile bootstrap over cells."""
+    p: float | None = None
+    """Two-sided, of the permutation test."""
+    reason: str | None = None
+
+    @property
+    def leans(self) -> bool:
+        """Whether there are cells enough to lean on it."""
+        return self.n >= ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One workload under one tool: what can be chosen among."""
+
+    workload: str
+    processes: int
+    bytes_per_process: int
+    kernel: str | None
+    tool: str
+    points: tuple[Point, ...]
+    front: tuple[Point, ...]
+    """Those that no other beats in fidelity and overhead, the cheapest first."""
+    front_of_all: tuple[Point, ...]
+    """Those that no other beats in all axes which every point has."""
+    axes: tuple[Axis, ...]
+    """These axes."""
+    correlations: tuple[Correlation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOffs:
+    """What is traded for what in a run."""
+
+    places: tuple[Place, ...]
+    correlations: tuple[Correlation, ...]
+    """Over the cells of all places."""
+    emulated: bool
+    """Timings are not comparable: all axes but fidelity are left out."""
+
+
+def trade_offs(analysis: Analysis) -> TradeOffs:
+    """Find them in a run. Only tools that can lose events, and tracers that do all of their work, take part."""
+    by_cell: dict[Cell, list[Statistic]] = {}
+    for statistic in analysis.statistics:
+        cell = statistic.cell
+        if cell.tool != Tool.SYSCOUNT and cell.is_full and not cell.is_vanilla:
+            by_cell.setdefault(cell, []).append(statistic)
+    points = [Point(cell, _coordinates(found)) for cell, found in by_cell.items()]
+    grouped: dict[Cell, list[Point]] = {}
+    for point in points:
+        grouped.setdefault(point.cell.vanilla, []).append(point)
+    return TradeOffs(
+        places=tuple(_place(vanilla, members) for vanilla, members in grouped.items()),
+        correlations=correlations(points),
+        emulated=any(point.cell.emulated for point in points),
+    )
+
+
+def front(points: Sequence[Point], axes: Sequence[Axis]) -> tuple[Point, ...]:
+    """Return the points that no other beats: is at least as good on every axis, and better on one.
+
+    Points alike on all axes do not beat each other. A point that lacks an axis takes no part. They are in the order of
+    the first axis, best first.
+    """
+    complete = [point for point in points if all(axis in point.at for axis in axes)]
+    gains = {id(point): tuple(_gain(point, axis) for axis in axes) for point in complete}
+
+    def beaten(point: Point) -> bool:
+        own = gains[id(point)]
+        return any(other != own and all(map(operator.ge, other, own)) for other in gains.values())
+
+    return tuple(sorted((p for p in complete if not beaten(p)), key=lambda point: gains[id(point)], reverse=True))
+
+
+def correlations(points: Sequence[Point]) -> tuple[Correlation, ...]:
+    """Correlate each two axes over the points that have both."""
+    return tuple(_correlation(pair, points) for pair in itertools.combinations(AXES, 2))
+
+
+def _coordinates(statistics: Sequence[Statistic]) -> dict[Axis, Coordinate]:
+    by_metric = {statistic.metric: statistic for statistic in statistics}
+    found = {axis: _coordinate(axis, by_metric.get(axis.metric.key)) for axis in AXES}
+    return {axis: coordinate for axis, coordinate in found.items() if coordinate is not None}
+
+
+def _coordinate(axis: Axis, statistic: Statistic | None) -> Coordinate | None:
+    if statistic is None or (axis.over_vanilla and statistic.cell.emulated):
+        return None
+    if not axis.over_vanilla:
+        return Coordinate(statistic.spread.mean, None, statistic.spread.n)
+    paired = statistic.paired
+    if paired is None:
+        return None
+    ends = paired.interval
+    interval = None if ends is None else Interval(_percent(ends.low), _percent(ends.high))
+    return Coordinate(_percent(paired.ratio), interval, paired.n)
+
+
+def _percent(ratio: float) -> float:
+    return 100 * (ratio - 1)
+
+
+def _place(vanilla: Cell, points: Sequence[Point]) -> Place:
+    axes = tuple(axis for axis in AXES if all(axis in point.at for point in points))
+    return Place(
+        workload=vanilla.workload,
+        processes=vanilla.processes,
+        bytes_per_process=vanilla.bytes_per_process,
+        kernel=vanilla.kernel,
+        tool=vanilla.tool,
+        points=tuple(points),
+        front=front(points, (OVERHEAD, FIDELITY)),
+        front_of_all=front(points, axes),
+        axes=axes,
+        correlations=correlations(points),
+    )
+
+
+def _gain(point: Point, axis: Axis) -> float:
+    value = point.at[axis].value
+    return value if axis.higher_is_better else -value
+
+
+def _correlation(axes: tuple[Axis, Axis], points: Sequence[Point]) -> Correlation:
+    one, other = axes
+    both = [point for point in points if one in point.at and other in point.at]
+    if len(both) < LEAST:
+        return Correlation(axes, len(both), None, reason=f"{len(both)} cells have both; it takes {LEAST}")
+    values = np.array([[point.at[axis].value for point in both] for axis in axes])
+    if any(np.ptp(row) == 0 for row in values):
+        return Correlation(axes, len(both), None, reason="all cells have the same value on one of them")
+    tested = stats.permutation_test(
+        (values[0],),
+        lambda permuted, axis: _spearman(permuted, values[1], axis),
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        rng=SEED,
+    )
+    return Correlation(axes, len(both), float(_spearman(*values)), _bootstrap(values), float(tested.pvalue))
+
+
+def _spearman(xs: NDArray[np.float64], ys: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Correlate the ranks along an axis; not a number where one side does not vary."""
+    ranks = [stats.rankdata(values, axis=axis) for values in (xs, ys)]
+    x, y = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
+    scale = np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((x * y).sum(axis=axis) / scale, dtype=np.float64)
+
+
+def _bootstrap(values: NDArray[np.float64]) -> Interval | None:
+    """Resample the cells; draws in which one side does not vary say nothing and are left out."""
+    n = values.shape[1]
+    drawn = values[:, np.random.default_rng(SEED).integers(n, size=(RESAMPLES, n))]
+    found = _spearman(drawn[0], drawn[1])
+    low, high = np.nanquantile(found, (0.025, 0.975))
+    return Interval(float(low), float(high)) if math.isfinite(low) else None
