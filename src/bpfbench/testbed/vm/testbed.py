@@ -99,7 +99,7 @@ class VmTestbed(Testbed):
             if isinstance(error, LostError) and job.record_dir:
                 (job.record_dir / "console.txt").write_text(error.console)
             raise
-        if self._machine.boot is Boot.TRIAL and job.block is not None:
+        if self._machine.boot is Boot.TRIAL and job.record_dir:
             self.close()
         return finished
 
