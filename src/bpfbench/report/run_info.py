@@ -35,16 +35,18 @@ class RunInfo:
 def describe(run: Run, records: Sequence[Record]) -> RunInfo:
     """Return what is known of a run; `records` are all it has so far."""
     info, machine, image = run.info, run.info.machine, run.info.image
+    environments = [record.environment for record in records if record.environment is not None]
+    kernels = sorted({environment.kernel for environment in environments})
     return RunInfo(
         study=info.study.name,
         run_id=info.id,
         trials_done=len(records),
         trials_planned=info.trials_planned,
         host=f"{machine['host']} ({machine['cpus']} CPUs, {machine['cpu_model']})",
-        kernel=machine["kernel"],
+        kernel=", ".join(kernels) or machine["kernel"],
         image=f"{image['name']} {image['key'][:8]}",
         seed=info.study.seed,
         started_at=info.created_at,
-        emulated=any(record.environment is not None and record.environment.emulated for record in records),
+        emulated=machine.get("emulated", False) or any(environment.emulated for environment in environments),
         superseded=run.superseded(),
     )
