@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import EVENT_BYTES, Format, Setup, Study, Tool, TracerConfig
+from bpfbench.model import EVENT_BYTES, Attach, Format, Setup, Study, Tool, TracerConfig
 
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
@@ -20,16 +20,19 @@ TEXT_EVENT_BYTES = 210
 """No text line of an rw event without payload is longer: integers at their longest in practice, comm and name."""
 
 
+FLAVOURS = (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY)
+"""Every hook flavour."""
+
 SETUPS = {
     setup.name: setup
     for setup in (
-        Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", formats=(Format.TEXT,), poll_ms=(100,)),
-        Setup("bcc", "BCC, Python user space, compiled at start-up"),
-        Setup("libbpf", "libbpf with CO-RE, C user space"),
-        Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space"),
-        Setup("ebpf-go@0.22", "the same with ebpf-go 0.22"),
-        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause"),
-        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio"),
+        Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
+        Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
+        Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS),
+        Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS),
+        Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS),
+        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
+        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
     )
 }
 
@@ -52,8 +55,8 @@ IMAGES = {
 
 KERNELS = {
     "trixie": "Debian 13's own, 6.12",
-    "backports": "the newest that Debian 13 takes over from its next release",
-    "sid": "the newest that Debian has",
+    "backports": "the newest made for Debian 13 (trixie-backports)",
+    "sid": "that of Debian's next release, as it is now (sid)",
 }
 """Those that a virtual machine can boot, whatever the image."""
 

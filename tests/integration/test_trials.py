@@ -80,7 +80,9 @@ def test_a_record_keeps_what_fio_and_the_tracer_said(run: Run) -> None:
         place = run.path / "trials" / trial.id
         assert json.loads((place / "fio.json").read_text())["jobs"]
         rows = list(csv.DictReader((place / "samples.csv").read_text().splitlines()))
-        assert {row["what"] for row in rows} == ({"system"} if trial.is_vanilla else {"system", "tracer"})
+        sampled = {row["what"] for row in rows}
+        assert "system" in sampled
+        assert ("tracer" in sampled) != trial.is_vanilla
         assert (place / "summary.json").exists() != trial.is_vanilla
 
 

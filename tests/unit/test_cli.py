@@ -9,7 +9,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from builders import make_executable, make_image, make_record
@@ -22,8 +24,9 @@ from bpfbench.conformance.model import Outcome as Ended
 from bpfbench.errors import ImageError
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, machine, privileges
+from bpfbench.testbed import image, machine, opening, privileges, tune
 from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.privileges import Lack
 
 # The entry point reads sys.argv, as the command does.
@@ -297,7 +300,7 @@ class TestCheckOptions:
                 f"option --cases: 'evnts' is not one of: {', '.join(CASES)} (did you mean 'events'?)",
             ),
             (("--cases="), f"option --cases: give at least one of: {', '.join(CASES)}"),
-            (("--image", "trixi"), "image 'trixi' is not one of: trixie"),
+            (("--image", "trixi"), "option --image: 'trixi' is not one of: trixie (did you mean 'trixie'?)"),
             (("--study", "none.toml"), "study file 'none.toml' does not exist"),
             (("--study", "quikc"), f"study 'quikc' is not one of: {STUDIES} (did you mean 'quick'?)"),
         ],
@@ -332,7 +335,9 @@ class TestCheckOptions:
 
 
 def verdict_of(subject: Subject, case: str, ended: Ended = Ended.PASSED) -> Verdict:
-    return Verdict(case, subject.setup, "", ended, "" if ended is Ended.PASSED else "as it should not be")
+    return Verdict(
+        case, subject.setup, subject.attach, "", ended, "" if ended is Ended.PASSED else "as it should not be"
+    )
 
 
 class TestCheck:
@@ -359,7 +364,8 @@ class TestCheck:
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(machine, "missing", lambda: iter(()))
         monkeypatch.setattr(image, "build", lambda *_: make_image())
-        monkeypatch.setattr(cli.check, "headers_here", lambda *_: Headers("none"))
+        hooks = frozenset({Attach.TRACEPOINT})
+        monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
         monkeypatch.setattr(HostTestbed, "check", run)
 
     def test_by_default_everything_of_ours_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
@@ -397,7 +403,7 @@ class TestCheck:
         failing.add("counts")
         outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc")
         assert outcome.status == 1
-        assert "bcc counts: failed: as it should not be" in outcome.out.splitlines()
+        assert "bcc tracepoint counts: failed: as it should not be" in outcome.out.splitlines()
         assert outcome.out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
 
     def test_json_has_every_verdict_and_what_it_was_found_with(self, bpfbench: Invoke, failing: set[str]) -> None:
@@ -406,7 +412,7 @@ class TestCheck:
         found = json.loads(outcome.out)
         assert outcome.status == 1
         assert found["image"] == make_image().key
-        assert found["machine"] == machine.facts()
+        assert found["machine"] == {**machine.facts(), "headers_for_bcc": "none"}
         assert [(v["case"], v["setup"], v["outcome"]) for v in found["verdicts"]] == [
             ("events", "bcc", "passed"),
             ("counts", "bcc", "failed"),
@@ -588,3 +594,69 @@ class TestAnswers:
         outcome = bpfbench(*words)
         assert (outcome.status, outcome.err) == (0, "")
         assert outcome.out.strip()
+
+
+class TestDoctor:
+    @pytest.mark.parametrize("testbed", ["host", "vm"])
+    def test_both_testbeds_are_examined(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, testbed: str) -> None:
+        monkeypatch.setattr(privileges, "missing", lambda: None)
+        found = json.loads(bpfbench("doctor", "--testbed", testbed, "--json").out)
+        assert found["testbed"] == testbed
+        assert found["usable"] == all(finding["verdict"] != "missing" for finding in found["findings"])
+        assert {finding["what"] for finding in found["findings"]} >= {"CPUs", "energy"}
+        assert {line["what"] for line in found["against_paper"]} >= {"CPU", "memory", "kernel", "hooks", "disks"}
+        assert found["environment"]["kernel"] == found["machine"]["kernel"]
+
+    def test_a_testbed_that_is_none_is_refused(self, bpfbench: Invoke) -> None:
+        assert complaint(bpfbench("doctor", "--testbed", "moon")) == (
+            "bpfbench: option --testbed: 'moon' is none of host, vm"
+        )
+
+
+class TestSystem:
+    """On a machine whose settings are files of the test's own."""
+
+    @pytest.fixture(autouse=True)
+    def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        watchdog = tmp_path / "proc/sys/kernel/nmi_watchdog"
+        watchdog.parent.mkdir(parents=True)
+        watchdog.write_text("1\n")
+        here = {name: partial(getattr(tune, name), tmp_path) for name in ("show", "tune", "restore")}
+        monkeypatch.setattr(cli.system, "tune", SimpleNamespace(**here))
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        return watchdog
+
+    def test_shown_is_what_is_there_and_what_would_be_better(self, bpfbench: Invoke, root: Path) -> None:
+        outcome = bpfbench("system", "show")
+        assert outcome.status == 0
+        assert "NMI watchdog" in outcome.out
+        assert "not on this machine" in outcome.out
+        assert root.read_text() == "1\n"
+
+    def test_tuned_is_told_and_restored_is_as_before(self, bpfbench: Invoke, root: Path) -> None:
+        assert bpfbench("system", "tune").out == "NMI watchdog (/proc/sys/kernel/nmi_watchdog): 1 -> 0\n"
+        (state,) = [s for s in json.loads(bpfbench("system", "show", "--json").out) if s["current"] is not None]
+        assert (state["current"], state["saved"]) == ("0", "1")
+        (change,) = json.loads(bpfbench("system", "restore", "--json").out)
+        assert (change["outcome"], change["before"], change["after"]) == ("changed", "0", "1")
+        assert root.read_text() == "1\n"
+        assert bpfbench("system", "restore").out == "nothing was tuned\n"
+
+    @pytest.mark.parametrize("verb", ["tune", "restore"])
+    def test_without_root_nothing_is_set(
+        self, bpfbench: Invoke, root: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+    ) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        outcome = bpfbench("system", verb)
+        assert complaint(outcome, status=1) == "bpfbench: changing the settings of this machine needs root"
+        assert root.read_text() == "1\n"
+
+
+class TestCosts:
+    def test_a_run_without_variants_has_none_to_show(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        trials, run = make_run(tmp_path / "runs" / "r")
+        for trial in trials:
+            record_trial(run, trial)
+        outcome = bpfbench("costs", "r")
+        assert complaint(outcome).endswith("has no two variants to compare")
+        assert "--variants" in outcome.err

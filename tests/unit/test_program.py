@@ -22,6 +22,7 @@ from bpfbench.conformance.program import (
     _Load,
     _plan,
 )
+from bpfbench.model import Attach
 
 MADE = 150
 """Calls; more than there are steps, so that each is taken at least twice."""
@@ -86,7 +87,7 @@ def test_a_payload_is_what_was_moved_cut_to_what_is_kept(load: _Load) -> None:
 
 def test_calls_fail_fall_short_and_reach_far(load: _Load) -> None:
     calls = load.calls
-    assert {-call.ret for call in calls if call.ret < 0} >= {9, 14, 21, 22}  # EBADF, EFAULT, EISDIR, EINVAL
+    assert {-call.ret for call in calls if call.ret < 0} >= {9, 14, 21, 22, 29}  # EBADF, EFAULT, EISDIR, EINVAL, ESPIPE
     assert any(0 < call.ret < call.count for call in calls)
     assert any(call.ret == 0 < call.count for call in calls)
     assert any(call.count == 0 for call in calls)
@@ -97,6 +98,17 @@ def test_what_has_no_file_is_noted_without_one(load: _Load) -> None:
     without = [call for call in load.calls if call.inode == 0]
     assert without
     assert {(call.dev, call.flags, call.name, call.ret) for call in without} == {(0, 0, "", -9)}
+
+
+def test_hooks_of_the_vfs_see_all_calls_but_those_refused_before_it(load: _Load) -> None:
+    done = Did((Thread(0, True, tuple(load.calls)),), load.unused_syscalls)
+    assert done.seen_by(Attach.TRACEPOINT) == done
+    for attach in (Attach.KPROBE, Attach.FENTRY):
+        seen = done.seen_by(attach).threads[0].calls
+        refused = [call for call in load.calls if call not in seen]
+        assert {-call.ret for call in refused} == {9, 22, 29}  # EBADF, EINVAL, ESPIPE
+        assert {-call.ret for call in seen if call.ret < 0} == {9, 14, 21}  # by the VFS itself, or behind it
+        assert all(call.inode for call in seen)
 
 
 def test_a_file_is_noted_as_the_kernel_knows_it(load: _Load) -> None:

@@ -8,11 +8,19 @@ import io
 from rich.console import Console
 
 from bpfbench.conformance.model import Outcome, Verdict
+from bpfbench.model import Attach
 from bpfbench.report import verdicts
 
 
-def verdict(case: str, setup: str, outcome: Outcome = Outcome.PASSED, detail: str = "", variant: str = "") -> Verdict:
-    return Verdict(case, setup, variant, outcome, detail)
+def verdict(
+    case: str,
+    setup: str,
+    outcome: Outcome = Outcome.PASSED,
+    detail: str = "",
+    variant: str = "",
+    attach: Attach = Attach.TRACEPOINT,
+) -> Verdict:
+    return Verdict(case, setup, attach, variant, outcome, detail)
 
 
 def shown(*found: Verdict, width: int = 100) -> list[str]:
@@ -32,11 +40,21 @@ class TestTable:
         lines = shown(
             verdict("events", "libbpf"), verdict("events", "bcc"), verdict("counts", "libbpf"), verdict("counts", "bcc")
         )
-        assert row(lines, "case") == ["case", "libbpf", "bcc"]
+        assert ["libbpf", "bcc"] in [line.split() for line in lines]
         assert row(lines, "events") == ["events", "ok", "ok"]
         assert lines.index(next(line for line in lines if "events" in line)) < lines.index(
             next(line for line in lines if "counts" in line)
         )
+
+    def test_each_hook_flavour_of_a_setup_has_a_column_of_its_own(self) -> None:
+        lines = shown(
+            verdict("events", "bcc"),
+            verdict("events", "bcc", Outcome.FAILED, "x", attach=Attach.KPROBE),
+            verdict("events", "libbpf", attach=Attach.KPROBE),
+        )
+        assert ["bcc", "bcc", "libbpf"] in [line.split() for line in lines]
+        assert row(lines, "case") == ["case", "tracepoint", "kprobe", "kprobe"]
+        assert row(lines, "events") == ["events", "ok", "FAILED", "ok"]
 
     def test_a_setup_that_fails_in_one_variant_has_failed(self) -> None:
         lines = shown(
@@ -61,19 +79,21 @@ class TestTable:
 
 
 class TestDetails:
-    def test_each_failure_is_told_with_setup_case_and_variant(self) -> None:
+    def test_each_failure_is_told_with_setup_hook_case_and_variant(self) -> None:
         lines = shown(
             verdict("events", "bcc", Outcome.FAILED, "offset is 1, not 2", "rw-tracer text"),
             verdict("options", "bcc", Outcome.FAILED, "bad ring: status 0"),
         )
-        assert "bcc events rw-tracer text: failed: offset is 1, not 2" in lines
-        assert "bcc options: failed: bad ring: status 0" in lines
+        assert "bcc tracepoint events rw-tracer text: failed: offset is 1, not 2" in lines
+        assert "bcc tracepoint options: failed: bad ring: status 0" in lines
 
     def test_what_was_skipped_is_told_with_the_reason_before_the_failures(self) -> None:
         lines = shown(
             verdict("events", "bcc", Outcome.FAILED, "x"), verdict("drain", "own", Outcome.SKIPPED, "it has no rw tool")
         )
-        assert lines.index("own drain: skipped: it has no rw tool") < lines.index("bcc events: failed: x")
+        assert lines.index("own tracepoint drain: skipped: it has no rw tool") < lines.index(
+            "bcc tracepoint events: failed: x"
+        )
 
     def test_what_passed_needs_no_line(self) -> None:
         assert not [line for line in shown(verdict("events", "bcc", variant="rw-tracer text")) if "rw-tracer" in line]
@@ -81,7 +101,7 @@ class TestDetails:
     def test_an_event_is_shown_in_one_line_and_as_it_is(self) -> None:
         detail = f"name is '[bold]x[/bold]', not '[red]': event({'payload=00, ' * 40})"
         lines = shown(verdict("events", "bcc", Outcome.FAILED, detail), width=80)
-        assert f"bcc events: failed: {detail}" in lines
+        assert f"bcc tracepoint events: failed: {detail}" in lines
 
     def test_the_last_line_counts_them(self) -> None:
         lines = shown(

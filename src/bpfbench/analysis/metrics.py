@@ -86,8 +86,8 @@ def _energy(value: Callable[[Energy], float | None]) -> Reader:
     return _where_present(lambda record: record.energy, value)
 
 
-def _tracer_group(value: Callable[[GroupUsage], float | None]) -> Reader:
-    return _where_present(lambda record: record.groups.get("tracer"), value)
+def _group(role: str, value: Callable[[GroupUsage], float | None]) -> Reader:
+    return _where_present(lambda record: record.groups.get(role), value)
 
 
 def _percentile(key: str) -> Reader:
@@ -115,6 +115,28 @@ def _tracer_cpu_percent(record: Record) -> float | None:
     if usage is None or usage.workload_user_s is None or usage.workload_system_s is None or record.fio is None:
         return None
     return _ratio(100 * (usage.workload_user_s + usage.workload_system_s), record.fio.runtime_s)
+
+
+def _joules(kind: str) -> Reader:
+    """Read the energy of all domains of one kind."""
+
+    def value(energy: Energy) -> float | None:
+        found = [domain.joules for domain in energy.domains if domain.name.startswith(kind)]
+        return sum(found) if found else None
+
+    return _energy(value)
+
+
+def _idle_w(energy: Energy) -> float | None:
+    found = [domain.idle_w for domain in energy.domains if domain.name.startswith("package")]
+    return sum(power for power in found if power is not None) if found and None not in found else None
+
+
+def _tracer_ns_per_event(record: Record) -> float | None:
+    usage, summary = record.usage, record.summary
+    if usage is None or summary is None or usage.workload_user_s is None or usage.workload_system_s is None:
+        return None
+    return _ratio(1e9 * (usage.workload_user_s + usage.workload_system_s), summary.saved)
 
 
 def _bpf_ns_per_event(record: Record) -> float | None:
@@ -181,6 +203,21 @@ POWER = Metric(
     _energy(lambda energy: energy.packages_w),
     versus_vanilla=True,
 )
+IDLE_POWER = Metric(
+    "idle_power_w",
+    "mean power of all CPU packages before fio started, with the tracer attached",
+    _energy(_idle_w),
+    versus_vanilla=True,
+)
+MEMORY_ENERGY = Metric(
+    "dram_joules", "energy of all memory while fio ran, where RAPL counts it", _joules("dram"), versus_vanilla=True
+)
+PLATFORM_ENERGY = Metric(
+    "psys_joules",
+    "energy of the whole machine while fio ran, where RAPL counts it; the packages' is part of it",
+    _joules("psys"),
+    versus_vanilla=True,
+)
 FIO_IOS = Metric("fio_ios", "reads and writes fio counts itself", _fio(lambda fio: fio.ios))
 INTERCEPTED = Metric(
     "intercepted_events",
@@ -228,12 +265,47 @@ PSS_PEAK = Metric(
 GROUP_PEAK = Metric(
     "tracer_group_peak_bytes",
     "largest memory of the tracer's control group, page cache and kernel memory included",
-    _tracer_group(lambda group: group.memory_peak_bytes),
+    _group("tracer", lambda group: group.memory_peak_bytes),
 )
 GROUP_CACHE = Metric(
     "tracer_group_cache_bytes",
     "page cache charged to the tracer's control group at the end of the workload",
-    _tracer_group(lambda group: group.page_cache_bytes),
+    _group("tracer", lambda group: group.page_cache_bytes),
+)
+GROUP_WRITTEN = Metric(
+    "tracer_group_written_bytes",
+    "written to block devices on behalf of the tracer's control group until the end of the workload",
+    _group("tracer", lambda group: group.written_bytes),
+)
+FIO_USER = Metric(
+    "fio_user_s",
+    "user CPU time of fio's control group, its launch included",
+    _group("workload", lambda group: group.user_s),
+    versus_vanilla=True,
+)
+FIO_SYSTEM = Metric(
+    "fio_system_s",
+    "system CPU time of fio's control group, its launch included; BPF programs run on it",
+    _group("workload", lambda group: group.system_s),
+    versus_vanilla=True,
+)
+FIO_PEAK = Metric(
+    "fio_group_peak_bytes",
+    "largest memory of fio's control group, page cache and kernel memory included",
+    _group("workload", lambda group: group.memory_peak_bytes),
+    versus_vanilla=True,
+)
+FIO_READ = Metric(
+    "fio_group_read_bytes",
+    "read from block devices on behalf of fio's control group",
+    _group("workload", lambda group: group.read_bytes),
+    versus_vanilla=True,
+)
+FIO_WRITTEN = Metric(
+    "fio_group_written_bytes",
+    "written to block devices on behalf of fio's control group until the end of the workload",
+    _group("workload", lambda group: group.written_bytes),
+    versus_vanilla=True,
 )
 STARTUP = Metric("startup_s", "from the tracer's exec to READY", _usage(lambda usage: usage.startup_s))
 STARTUP_CPU = Metric("startup_cpu_s", "CPU time the tracer took until READY", _usage(lambda usage: usage.startup_cpu_s))
@@ -241,6 +313,11 @@ DRAIN = Metric(
     "drain_s", "from the stopping signal to the tracer's output being flushed", _usage(lambda usage: usage.drain_s)
 )
 OUTPUT = Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes))
+TRACER_TIME = Metric(
+    "tracer_ns_per_event",
+    "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it, too",
+    _tracer_ns_per_event,
+)
 BPF_TIME = Metric(
     "bpf_ns_per_event",
     "run time of the tracer's BPF programs, of any task, per event intercepted; in trials of the variant run-time only",
@@ -260,6 +337,9 @@ METRICS = (
     IDLE_MEMORY,
     ENERGY,
     POWER,
+    IDLE_POWER,
+    MEMORY_ENERGY,
+    PLATFORM_ENERGY,
     FIO_IOS,
     INTERCEPTED,
     SAVED,
@@ -273,10 +353,17 @@ METRICS = (
     PSS_PEAK,
     GROUP_PEAK,
     GROUP_CACHE,
+    GROUP_WRITTEN,
+    FIO_USER,
+    FIO_SYSTEM,
+    FIO_PEAK,
+    FIO_READ,
+    FIO_WRITTEN,
     STARTUP,
     STARTUP_CPU,
     DRAIN,
     OUTPUT,
+    TRACER_TIME,
     BPF_TIME,
 )
 """All of them, in the order of the documents."""

@@ -33,9 +33,11 @@ WORTH_SEEING = 0.02
 
 BOOTSTRAP_LEAST = 5
 """Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
+OUTLIERS_LEAST = 8
+"""Pairs from which on Tukey's rule is applied: among 5 it calls one outlying in every third sample of normal values."""
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
-"""From 14 pairs on, where there are more than these, the sign-flip test draws them at random."""
+"""From 14 pairs on, where there are more than these, the permutation test draws them at random."""
 SEED = 1
 """Of the resampling, so that a run's numbers are the same every time."""
 
@@ -104,15 +106,19 @@ class Paired:
     effect: float | None = None
     """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
     is 0."""
-    repetitions_needed: int | None = None
-    """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
     outliers: tuple[str, ...] = ()
-    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted."""
+    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted.
+    Not looked for below 8 pairs."""
 
     @property
     def p_sign_flip_least(self) -> float:
         """What the permutation test cannot go below with so few pairs."""
         return 2.0 ** (1 - self.n)
+
+    @property
+    def repetitions_needed(self) -> int | None:
+        """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
+        return repetitions_needed(self.log_sd) if self.log_sd else None
 
     @property
     def finding(self) -> Finding:
@@ -175,10 +181,9 @@ class Analysis:
 def analyse(table: pl.DataFrame) -> Analysis:
     """Analyse a tidy table of one run. Only ok trials count."""
     rows = counted(table)
-    cells = _observations(rows)
-    found = [_statistic(key, observations, cells) for key, observations in cells.items()]
-    paired = _tested([statistic for statistic, _ in found], [logs for _, logs in found])
-    statistics = tuple(sorted(paired, key=lambda statistic: _position(statistic.cell)))
+    found = observed(rows)
+    tested = _with_tests([_statistic(own) for own in found], [own.log_ratios for own in found])
+    statistics = tuple(sorted(_corrected(tested), key=lambda statistic: position(statistic.cell)))
     return Analysis(_host_differences(rows), statistics, tuple(_warnings(statistics)))
 
 
@@ -212,44 +217,50 @@ def control(table: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class _Observations:
-    """The ok trials of one cell that have one metric."""
+class Observed:
+    """One metric of one cell: the values of its ok trials, and their log ratios to vanilla where they have a pair."""
 
+    cell: Cell
+    metric: str
     unit: str
-    trials: list[str]
-    pairings: list[Pairing]
-    values: list[float]
+    values: tuple[float, ...]
+    log_ratios: Mapping[str, float]
+    """By trial. Empty for vanilla, and for metrics vanilla does not have."""
+    vanilla: tuple[float, ...]
+    """The values of the vanilla it is compared with."""
 
 
-_Key = tuple[Cell, str]
-
-
-def _observations(rows: pl.DataFrame) -> dict[_Key, _Observations]:
+def observed(rows: pl.DataFrame) -> tuple[Observed, ...]:
+    """Return what a table's counted rows hold, cell by cell."""
     grouped = rows.group_by(*CELL, "metric", maintain_order=True).agg(
         pl.col("unit").first(), "trial", pl.struct("host", "block", "session").alias("pairing"), "value"
     )
-    return {
-        (Cell(*row[: len(CELL)]), row[len(CELL)]): _Observations(
-            row[-4], row[-3], [(pair["host"], pair["block"], pair["session"]) for pair in row[-2]], row[-1]
-        )
-        for row in grouped.iter_rows()
-    }
+    found: dict[tuple[Cell, str], tuple[str, list[str], list[Pairing], list[float]]] = {}
+    for row in grouped.iter_rows():
+        unit, trials, pairings, values = row[len(CELL) + 1 :]
+        pairs = [(pair["host"], pair["block"], pair["session"]) for pair in pairings]
+        found[Cell(*row[: len(CELL)]), row[len(CELL)]] = unit, trials, pairs, values
+    none: tuple[str, list[str], list[Pairing], list[float]] = ("", [], [], [])
+    result = []
+    for (cell, metric), (unit, trials, pairs, values) in found.items():
+        _, _, base_pairs, base = none if cell.is_vanilla else found.get((cell.vanilla, metric), none)
+        logs = zip(trials, log_ratios(pairs, values, base_pairs, base), strict=True)
+        ratios = {trial: log for trial, log in logs if log is not None}
+        result.append(Observed(cell, metric, unit, tuple(values), ratios, tuple(base)))
+    return tuple(result)
 
 
-def _statistic(
-    key: _Key, own: _Observations, cells: Mapping[_Key, _Observations]
-) -> tuple[Statistic, dict[str, float]]:
-    """Return what needs no test yet, and the log ratio of every trial that has a pair."""
-    cell, metric = key
-    vanilla = None if cell.is_vanilla else cells.get((cell.vanilla, metric))
-    spread = describe(own.values)
-    ratios: dict[str, float] = {}
-    if vanilla is not None:
-        found = log_ratios(own.pairings, own.values, vanilla.pairings, vanilla.values)
-        ratios = {trial: ratio for trial, ratio in zip(own.trials, found, strict=True) if ratio is not None}
-    rule = None if vanilla is None else judge(spread.estimate, describe(vanilla.values).estimate)
-    paired = Paired(len(ratios), math.exp(float(np.mean(list(ratios.values()))))) if ratios else None
-    return Statistic(cell, metric, own.unit, spread, paired, rule), ratios
+def _statistic(own: Observed) -> Statistic:
+    """Return what needs no test."""
+    spread, logs = describe(own.values), own.log_ratios
+    return Statistic(
+        own.cell,
+        own.metric,
+        own.unit,
+        spread,
+        paired=Paired(len(logs), math.exp(sum(logs.values()) / len(logs))) if logs else None,
+        rule=judge(spread.estimate, describe(own.vanilla).estimate) if own.vanilla else None,
+    )
 
 
 def describe(values: Sequence[float]) -> Spread:
@@ -259,7 +270,7 @@ def describe(values: Sequence[float]) -> Spread:
     return Spread(len(array), float(array.mean()), sd, float(np.median(array)), float(array.min()), float(array.max()))
 
 
-def _tested(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float]]) -> list[Statistic]:
+def _with_tests(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float]]) -> list[Statistic]:
     """Test everything that has pairs: those with equally many at once, which takes seconds off a large run."""
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for place, own in enumerate(ratios):
@@ -271,7 +282,7 @@ def _tested(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, float
         for place, paired in zip(places, test([list(ratios[p].values()) for p in places]), strict=True):
             outlying = outliers(ratios[place])
             tested[place] = replace(statistics[place], paired=replace(paired, outliers=outlying))
-    return _corrected(tested)
+    return tested
 
 
 def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
@@ -287,7 +298,7 @@ def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
     halves = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * sds / math.sqrt(n)
     correction = 1 - 3 / (4 * (n - 1) - 1)
     flips = iter(sign_flip_p(logs[spreads]))
-    resampled = iter(_bootstrap(logs[spreads]))
+    resampled = bootstrap(logs[spreads])
     return [
         Paired(
             n=n,
@@ -298,7 +309,6 @@ def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
             p=float(2 * stats.t.sf(abs(mean) * math.sqrt(n) / sd, n - 1)),
             p_sign_flip=next(flips),
             effect=float(correction * mean / sd) if n > 2 else None,
-            repetitions_needed=repetitions_needed(float(sd)),
         )
         if varies
         else Paired(n, math.exp(mean), log_sd=0.0)
@@ -307,40 +317,41 @@ def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
 
 
 def sign_flip_p(logs: Matrix) -> list[float]:
-    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios."""
-    if not len(logs):
-        return []
-    result = stats.permutation_test(
-        (logs,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        axis=1,
-        n_resamples=SIGN_FLIPS,
-        batch=max(1, 2_000_000 // logs.size),
-        rng=SEED,
-    )
-    return [float(p) for p in np.atleast_1d(result.pvalue)]
+    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios.
+
+    Exact where all flips are few enough to be gone through, else by random ones, the row itself counting as one of them
+    (Phipson and Smyth 2010).
+    """
+    n = logs.shape[1]
+    if exact := 2**n <= SIGN_FLIPS:
+        signs = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    else:
+        signs = np.random.default_rng(SEED).choice((-1.0, 1.0), (SIGN_FLIPS, n))
+    found: list[float] = []
+    for rows in _chunks(logs):
+        # Sums that differ by rounding only are equal.
+        extreme = abs(signs @ rows.T) >= abs(rows.sum(axis=1)) * (1 - 1e-12)
+        found += (extreme.mean(axis=0) if exact else (extreme.sum(axis=0) + 1) / (len(signs) + 1)).tolist()
+    return found
 
 
-def _bootstrap(logs: Matrix) -> Iterator[Interval | None]:
-    rows, n = logs.shape
-    if not rows or n < BOOTSTRAP_LEAST:
-        yield from [None] * rows
+def bootstrap(logs: Matrix) -> Iterator[Interval | None]:
+    """Yield the percentile bootstrap interval of each row's geometric mean, the same resamples for all rows."""
+    n = logs.shape[1]
+    if n < BOOTSTRAP_LEAST:
+        yield from [None] * len(logs)
         return
-    found = stats.bootstrap(
-        (logs,),
-        np.mean,
-        axis=1,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, 2_000_000 // logs.size),
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=SEED,
-    ).confidence_interval
-    for low, high in zip(np.atleast_1d(found.low), np.atleast_1d(found.high), strict=True):
-        yield Interval(math.exp(low), math.exp(high))
+    weights = np.random.default_rng(SEED).multinomial(n, [1 / n] * n, RESAMPLES) / n
+    tail = (1 - CONFIDENCE) / 2
+    for rows in _chunks(logs):
+        for low, high in np.exp(np.quantile(weights @ rows.T, (tail, 1 - tail), axis=0)).T.tolist():
+            yield Interval(low, high)
+
+
+def _chunks(logs: Matrix) -> Iterator[Matrix]:
+    """Yield so many rows at a time that what is made of them stays below a few dozen megabytes."""
+    for begin in range(0, len(logs), 500):
+        yield logs[begin : begin + 500]
 
 
 def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
@@ -356,7 +367,9 @@ def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
 
 
 def outliers(ratios: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the trials that Tukey's rule calls outlying, by their log ratios."""
+    """Return the trials that Tukey's rule calls outlying, by their log ratios; none of fewer than 8."""
+    if len(ratios) < OUTLIERS_LEAST:
+        return ()
     values = np.fromiter(ratios.values(), dtype=np.float64)
     lower, upper = np.quantile(values, (0.25, 0.75))
     reach = 1.5 * (upper - lower)
@@ -435,7 +448,7 @@ def _warnings(statistics: Iterable[Statistic]) -> Iterator[str]:
         )
 
 
-def _position(cell: Cell) -> tuple[Any, ...]:
+def position(cell: Cell) -> tuple[Any, ...]:
     """A sort key: groups, vanilla first in each, setups in the catalogue's order."""
     tools, setups = [tool.value for tool in Tool], [VANILLA, *catalogue.SETUPS]
     group = (cell.kernel or "", cell.emulated, cell.workload, cell.processes, cell.bytes_per_process)

@@ -3,52 +3,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.table import Table
 
 from bpfbench import campaign, catalogue, study
 from bpfbench.cli.app import Json, app, cache_dir, print_json, stdout
+from bpfbench.errors import UsageError
+from bpfbench.testbed import doctor as examination
 from bpfbench.testbed import image, machine
+from bpfbench.testbed.image import Image
+from bpfbench.testbed.machine import Finding, Verdict
+from bpfbench.trial import environment
 
 
 @app.command
-def doctor(*, as_json: Json = False) -> int:
+def doctor(
+    *,
+    testbed: Annotated[str, Parameter(help="What is to be measured on: host, vm.")] = "host",
+    as_json: Json = False,
+) -> int:
     """Say what this machine can measure, what it lacks, and how to get it. Changes nothing."""
-    findings = tuple(machine.examine())
+    if testbed not in catalogue.TESTBEDS:
+        raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(catalogue.TESTBEDS)}")
+    findings = tuple(examination.examine(testbed, cache_dir()))
     images = image.built(cache_dir())
-    usable = all(finding.verdict is not machine.Verdict.MISSING for finding in findings)
-    places = {"cache": cache_dir()}
+    usable = all(finding.verdict is not Verdict.MISSING for finding in findings)
+    places = {"data": cache_dir(), "run": Path.cwd()}
+    differences = tuple(examination.against_paper(catalogue.paper()["setup"], testbed, places))
     if as_json:
         data = {
+            "testbed": testbed,
             "usable": usable,
             "findings": [asdict(finding) for finding in findings],
+            "against_paper": [asdict(difference) for difference in differences],
             "machine": machine.facts(),
-            "storage": machine.storage_facts(places),
+            "environment": environment.facts({}),
+            "storage": machine.storage_facts({"cache": cache_dir()}),
             "images": [asdict(item) for item in images],
             "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
         }
         print_json(data)
         return 0 if usable else 1
+    marks = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.MISSING: "MISSING"}
     table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
-    marks = {machine.Verdict.OK: "ok", machine.Verdict.NOTE: "note", machine.Verdict.MISSING: "MISSING"}
-    for finding in findings:
+    for finding in (*findings, *_kept(images)):
         table.add_row(marks[finding.verdict], finding.what, finding.found, finding.advice or "")
-    disk = machine.storage(cache_dir())
-    table.add_row("ok", "disk", f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})", "")
-    names = f"{len(images)} built, newest {images[0].name} {images[0].key}" if images else "none built"
-    table.add_row("ok" if images else "note", "images", names, "" if images else "bpfbench image build trixie")
-    built = images[0].setups if images else ()
-    absent = [name for name in catalogue.SETUPS if name not in built]
-    present = ", ".join(name for name in catalogue.SETUPS if name in built) or "none built"
-    lacking = f"; not built: {', '.join(absent)}" if absent and built else ""
-    advice = "bpfbench image build trixie" if absent else ""
-    table.add_row("note" if absent else "ok", "setups", present + lacking, advice)
     stdout.print(table)
-    stdout.print(
-        f"\n{'This machine can measure.' if usable else 'Nothing can be measured before what is MISSING is mended.'}"
-    )
+    compared = Table("", "against the paper's machine", "paper", "here", box=None, pad_edge=False)
+    for difference in differences:
+        compared.add_row("same" if difference.same else "", difference.what, difference.paper, difference.here)
+    stdout.print("", compared, sep="\n")
+    verdict = "This machine can measure." if usable else "Nothing can be measured before what is MISSING is mended."
+    stdout.print(f"\n{verdict}")
     return 0 if usable else 1
+
+
+def _kept(images: Sequence[Image]) -> Iterator[Finding]:
+    """Say what there is of disk, images and setups."""
+    disk = machine.storage(cache_dir())
+    yield Finding("disk", Verdict.OK, f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
+    build = "bpfbench image build trixie"
+    if not images:
+        yield Finding("images", Verdict.NOTE, "none built", build)
+        yield Finding("setups", Verdict.NOTE, "none built", build)
+        return
+    yield Finding("images", Verdict.OK, f"{len(images)} built, newest {images[0].name} {images[0].key}")
+    built = images[0].setups
+    present = ", ".join(name for name in catalogue.SETUPS if name in built)
+    absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
+    if absent:
+        yield Finding("setups", Verdict.NOTE, f"{present}; not built: {absent}", build)
+    else:
+        yield Finding("setups", Verdict.OK, present)
 
 
 @app.command(name="list")

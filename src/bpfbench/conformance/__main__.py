@@ -32,7 +32,7 @@ def _left_behind(case: str, subjects: Sequence[Subject], before: leftovers.Inven
     if not new:
         return []
     detail = "left behind: " + "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in new.items())
-    return [Verdict(case, subject.setup, "", Outcome.FAILED, detail) for subject in subjects]
+    return [Verdict(case, subject.setup, subject.attach, "", Outcome.FAILED, detail) for subject in subjects]
 
 
 def _tell(verdict: Verdict) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import threading
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bpfbench.conformance.program import LIBC, dying, is_reading, rename
+from bpfbench.conformance.program import LIBC, dying, is_waiting_in, rename
 
 READ_BYTES = 512
 M_ARENA_MAX = -8  # malloc.h
@@ -43,12 +44,30 @@ def reads_of_many(comm: str, work: Path, processes: int, times: int) -> None:
 
 
 def blocked_reads(comm: str, threads: int) -> None:
-    """Let so many threads of one process wait in read(2) at the same time, and then all return."""
+    """Let so many threads of one process wait in read(2) of an empty pipe at the same time, and then all return."""
     outlet, inlet = os.pipe()
+    _block("read", comm, threads, waited_for=outlet, released_by=inlet)
+
+
+def blocked_writes(comm: str, threads: int) -> None:
+    """Let so many threads of one process wait in write(2) to a full pipe at the same time, and then all return."""
+    outlet, inlet = os.pipe()
+    os.set_blocking(inlet, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(inlet, bytes(65536))
+    os.set_blocking(inlet, True)
+    _block("write", comm, threads, waited_for=inlet, released_by=outlet)
+
+
+def _block(kind: str, comm: str, threads: int, *, waited_for: int, released_by: int) -> None:
+    """Let threads wait for one end of a pipe until the other is closed; neither is open afterwards."""
+    buffer = ctypes.create_string_buffer(1)
 
     def wait_together() -> None:
-        os.close(inlet)
-        waiting = [threading.Thread(target=os.read, args=(outlet, 1)) for _ in range(threads)]
+        os.close(released_by)
+        call = getattr(LIBC, kind)
+        waiting = [threading.Thread(target=call, args=(waited_for, buffer, 1)) for _ in range(threads)]
         for thread in waiting:
             thread.start()
         for thread in waiting:
@@ -60,11 +79,11 @@ def blocked_reads(comm: str, threads: int) -> None:
         LIBC.mallopt(M_ARENA_MAX, 1)
 
     child = _start(comm, wait_together, before)
-    os.close(outlet)
+    os.close(waited_for)
     try:
-        _wait_until_reading(child, threads)
+        _wait_until_waiting(kind, child, threads)
     finally:
-        os.close(inlet)
+        os.close(released_by)
         _wait_for(child)
 
 
@@ -109,11 +128,11 @@ def _read(path: Path, times: int) -> None:
         os.pread(fd, READ_BYTES, 0)
 
 
-def _wait_until_reading(child: int, threads: int, timeout_s: float = 60.0) -> None:
-    """Wait until so many threads of a process wait in read(2)."""
+def _wait_until_waiting(kind: str, child: int, threads: int, timeout_s: float = 300.0) -> None:
+    """Wait until so many threads of a process wait in a system call of this kind."""
     until_s = time.monotonic() + timeout_s
     while time.monotonic() < until_s:
-        if sum(is_reading(int(task.name), child) for task in Path(f"/proc/{child}/task").iterdir()) == threads:
+        if sum(is_waiting_in(kind, int(task.name), child) for task in Path(f"/proc/{child}/task").iterdir()) == threads:
             return
         time.sleep(0.2)
     raise RuntimeError(f"{threads} threads did not come to wait in {timeout_s:g} s")

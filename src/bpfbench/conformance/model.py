@@ -11,7 +11,7 @@ from bpfbench.model import Attach, Format, Tool
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A setup under test."""
+    """A setup under test, by one hook flavour."""
 
     setup: str
     command: tuple[str, ...]
@@ -45,6 +45,7 @@ class Verdict:
 
     case: str
     setup: str
+    attach: Attach
     variant: str
     """Tool and format, where the case is run with several; else empty."""
     outcome: Outcome

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench.codec import decode
+from bpfbench.model import Attach
 
 COMM = f"conf-{secrets.token_hex(5)}"
 """15 bytes, the most the kernel keeps; nobody else's on this machine."""
@@ -88,6 +89,12 @@ class Call:
     name: str
     payload_len: int
     payload: str
+    vfs: bool
+    """Whether it comes to vfs_read() or vfs_write(), or is refused before."""
+
+    def is_seen_by(self, attach: Attach) -> bool:
+        """Tell whether a hook of this flavour sees it."""
+        return self.vfs or attach is Attach.TRACEPOINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +119,27 @@ class Did:
         """Return the number of calls of these kinds."""
         return sum(call.kind in kinds for thread in self.threads for call in thread.calls)
 
+    def seen_by(self, attach: Attach) -> Did:
+        """Return what hooks of this flavour see of it."""
+        threads = (
+            replace(thread, calls=tuple(call for call in thread.calls if call.is_seen_by(attach)))
+            for thread in self.threads
+        )
+        return replace(self, threads=tuple(threads))
+
 
 def rename(comm: str) -> None:
     """Give the calling thread a name."""
     LIBC.prctl(PR_SET_NAME, comm.encode(), 0, 0, 0)
 
 
-def is_reading(thread_id: int, process_id: int | None = None) -> bool:
-    """Tell whether a thread waits in read(2)."""
+def is_waiting_in(kind: str, thread_id: int, process_id: int | None = None) -> bool:
+    """Tell whether a thread waits in a system call of this kind."""
     try:
         call = Path(f"/proc/{process_id or 'self'}/task/{thread_id}/syscall").read_text()
     except OSError:  # it has ended
         return False
-    return call.split()[0] == str(NUMBERS["read"])
+    return call.split()[0] == str(NUMBERS[kind])
 
 
 class _Load:
@@ -186,7 +201,9 @@ class _Load:
             "name": os.fsencode(self.names.get(fd, ""))[:63].decode("latin-1"),
         }
 
-    def call(self, kind: str, fd: int, count: int, at: int | None = None, address: int | None = None) -> None:
+    def call(
+        self, kind: str, fd: int, count: int, at: int | None = None, address: int | None = None, *, vfs: bool = True
+    ) -> None:
         """Make a call and note what it is to be reported as."""
         function, writes, _ = _FUNCTIONS[kind]
         if address is None:
@@ -214,6 +231,7 @@ class _Load:
                 comm=COMM,
                 payload_len=len(payload),
                 payload=payload.hex(" "),
+                vfs=vfs,
                 **known,
             )
         )
@@ -225,8 +243,8 @@ class _Load:
         def write_late() -> None:
             nonlocal wrote_ns
             rename("late-writer")
-            until_s = time.monotonic() + 10
-            while not is_reading(reader) and time.monotonic() < until_s:
+            until_s = time.monotonic() + 60
+            while not is_waiting_in("read", reader) and time.monotonic() < until_s:
                 time.sleep(0.001)
             wrote_ns = time.monotonic_ns()
             os.write(self.inlet, b"late")
@@ -269,15 +287,16 @@ class _Load:
             ("pread64", lambda: call("pread64", self.sparse, 4096, FAR_OFFSET - 5)),
             ("write", lambda: call("write", self.inlet, 511)),
             ("read", lambda: call("read", self.outlet, 4096)),
-            ("read", lambda: call("read", self.closed, 4096)),  # EBADF
-            ("pwrite64", lambda: call("pwrite64", self.closed, 4096, 8192)),
-            ("write", lambda: call("write", BEYOND_TABLE, 1)),
-            ("pread64", lambda: call("pread64", -1, 1, 2**40)),
+            ("read", lambda: call("read", self.closed, 4096, vfs=False)),  # EBADF
+            ("pwrite64", lambda: call("pwrite64", self.closed, 4096, 8192, vfs=False)),
+            ("write", lambda: call("write", BEYOND_TABLE, 1, vfs=False)),
+            ("pread64", lambda: call("pread64", -1, 1, 2**40, vfs=False)),
+            ("pread64", lambda: call("pread64", self.outlet, 4096, 5, vfs=False)),  # ESPIPE
             ("write", lambda: call("write", self.input, 511)),  # EBADF, with a file
             ("read", lambda: call("read", self.folder, 4096)),  # EISDIR
             ("pread64", lambda: call("pread64", self.input, 4096, 0, address=8)),  # EFAULT
             ("write", lambda: call("write", self.log, 4096, address=8)),
-            ("pread64", lambda: call("pread64", self.input, 1, -1)),  # EINVAL
+            ("pread64", lambda: call("pread64", self.input, 1, -1, vfs=False)),  # EINVAL
             ("read", lambda: call("read", self.input, 2**64 - 1)),
             ("read", lambda: call("read", self.null, 511)),
             # Of memory that is there: bpftrace cannot tell that a copy of the payload has failed, and would print the

@@ -27,6 +27,19 @@ GIB = 2**30
 INSTALLATION = ("sudo ./scripts/quickstart",)
 KICK_THE_TIRES = ("bpfbench doctor", "bpfbench check", "bpfbench run smoke", "bpfbench summary latest")
 
+_INSTALLATION = (
+    "In the source directory, as root. It installs what bpfbench needs, builds the image with all libraries, compilers and"
+    " tracers once, and runs the quick study."
+)
+_KICK = (
+    "What the machine can measure, whether all tracers record the same, and a study of a few minutes with its summary:"
+)
+_CUSTOMISATION = (
+    "A study is a TOML file in which every factor may be a list: setups, tools, workloads, hooks, formats, sizes of ring"
+    " and payload, kernels. Options of `bpfbench run` replace its keys, `bpfbench plan` shows what would be run. A tracer"
+    " of one's own takes part when a study names it (docs/adding-a-tracer.md)."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -66,7 +79,7 @@ def to_markdown(material: Material) -> str:
 
 
 def to_latex(material: Material) -> str:
-    """Write the appendix in LaTeX, for \\input below \\appendix; base LaTeX only."""
+    """Write the appendix in LaTeX, to be input into a paper; base LaTeX only."""
     return _render("artifact.tex.j2", material, latex.escape)
 
 
@@ -97,3 +110,105 @@ def _render(template: str, material: Material, escape: Any) -> str:
     )
     environment.filters["e"] = escape
     return environment.get_template(template).render(sections=sections(material))
+
+
+def _abstract(material: Material) -> str:
+    study, info = material.run.study, material.info
+    ok = sum(record.status is Status.OK for record in material.records)
+    found = ", ".join(f"{n} {verdict}" for verdict, n in claims.counts(material.judgements).items() if n)
+    return (
+        f"Run {info.run_id} of bpfbench {material.run.bpfbench_version}: study {study.name}, {study.description}."
+        f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel}; {ok} of"
+        " them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every number can"
+        " be computed again. Judged by it, of the claims of the study No Two Snowflakes Are Alike (eBPF '25),"
+        f" {len(material.judgements)} in all: {found}."
+    )
+
+
+def _checklist(material: Material) -> Iterator[tuple[str, str]]:
+    run, study, factors = material.run, material.run.study, material.run.study.factors
+    versions = run.image.get("versions", {})
+    chosen = (f"{name} {version}" for name, version in versions.items())
+    yield "Program", f"bpfbench {run.bpfbench_version}, setups {', '.join(factors.setups)}"
+    yield "Compilation", f"in image {material.info.image}, Debian {run.image.get('suite', 'suite not recorded')}"
+    yield "Versions", ", ".join(chosen) or "not recorded"
+    yield "Data set", "files written by fio, nothing to download"
+    yield "Run-time environment", f"Linux {material.info.kernel} with BPF, testbed {study.testbed}, as root"
+    yield "Hardware", _hardware(material)
+    yield "Metrics", ", ".join(metric.key for metric in METRICS)
+    yield "Output", "a run directory: one record per trial, its plan and log (docs/result-format.md)"
+    yield (
+        "Experiments",
+        (
+            f"tools {', '.join(factors.tools)}; workloads {', '.join(factors.workloads)}; {study.repetitions} repetitions,"
+            f" order by seed {study.seed}"
+        ),
+    )
+    yield "Disk space", f"{_data_bytes(material) / GIB:.1f} GiB of data files, besides image and tracer output"
+    yield "Time to complete", f"{sum(record.seconds for record in material.records) / 60:.0f} minutes, on this machine"
+    yield "Licences", "Apache-2.0; kernel-side sources GPL-2.0-only OR BSD-2-Clause"
+    yield "Workflow framework", "bpfbench itself"
+
+
+def _data_bytes(material: Material) -> int:
+    """Data files are shared by workloads of one size."""
+    sizes = {(w.processes, w.bytes_per_process) for w in (record.trial.workload for record in material.records)}
+    return sum(processes * size for processes, size in sizes)
+
+
+def _access(material: Material) -> str:
+    return (
+        f"The artifact is the source of bpfbench {material.run.bpfbench_version} and the run directory"
+        f" {material.info.run_id}, started {material.info.started_at}. The run does not record where they are archived."
+    )
+
+
+def _hardware(material: Material) -> str:
+    machine = material.run.machine
+    disk = machine.get("storage", {}).get("data", {})
+    kept = f"; data on {disk['device']} ({disk['filesystem']})" if disk else ""
+    memory = machine["memory_bytes"] / GIB
+    return (
+        f"{machine['cpu_model']}, {machine['cpus']} CPUs, {memory:.0f} GiB of memory, {machine['architecture']}{kept}"
+    )
+
+
+def _software(material: Material) -> Iterator[Block]:
+    yield Block(
+        "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its key"
+        f" ({material.run.image.get('key', 'not recorded')}); the machine measured on ran"
+        f" {material.run.machine.get('distribution', 'a distribution not recorded')}."
+    )
+
+
+def _workflow(material: Material) -> Iterator[Block]:
+    study = material.run.study
+    yield Block(
+        "The study as it was run, every key resolved, is `study` of run.json; plan.json has every trial in its order. One"
+        " command runs it, and the next ones show it. An interrupted run goes on with --resume."
+    )
+    command = f"bpfbench run {study.name} --seed {study.seed} --repetitions {study.repetitions}"
+    shown = (f"bpfbench {verb} latest" for verb in ("summary", "claims", "tradeoffs"))
+    yield Block(commands=(command, *shown))
+
+
+def _evaluation(material: Material) -> Iterator[Block]:
+    yield Block(claims.headline(material.judgements, material.info) + ". " + claims.EXPLANATION)
+    tested = [j for j in material.judgements if j.verdict is not Verdict.NOT_TESTABLE]
+    yield Block(
+        header=("verdict", "section", "claim"),
+        rows=tuple((j.verdict.value, j.claim.section, j.claim.text) for j in tested),
+    )
+    missing = dict.fromkeys(what for j in material.judgements for what in j.missing)
+    if missing:
+        yield Block(f"Those that are not testable here take: {'; '.join(missing)}.")
+
+
+def _notes(material: Material) -> Iterator[tuple[str, str]]:
+    for remark in (*wording.warnings(material.info), *material.remarks):
+        yield "Note", remark
+    for reason in material.run.left_out:
+        yield "Left out", reason
+    for excluded in material.summary.excluded:
+        yield excluded.status.value, f"{excluded.trial.id}: {wording.reason(excluded) or 'no reason recorded'}"
+    yield "Method", "docs/measurement.md defines every number; docs/claims.md says how claims are judged"

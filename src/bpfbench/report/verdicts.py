@@ -18,19 +18,20 @@ STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: 
 
 def render(verdicts: Sequence[Verdict], console: Console) -> None:
     """Print all of it."""
-    setups = list(dict.fromkeys(verdict.setup for verdict in verdicts))
+    subjects = list(dict.fromkeys((verdict.setup, verdict.attach) for verdict in verdicts))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("case", no_wrap=True)
-    for setup in setups:
-        table.add_column(Text(setup))
+    for setup, attach in subjects:
+        table.add_column(Text(f"{setup}\n{attach}"))
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         of_case = [verdict for verdict in verdicts if verdict.case == case]
-        table.add_row(case, *(_cell(verdict for verdict in of_case if verdict.setup == setup) for setup in setups))
+        cells = (_cell(verdict for verdict in of_case if (verdict.setup, verdict.attach) == each) for each in subjects)
+        table.add_row(case, *cells)
     console.print(table)
     for outcome in (Outcome.SKIPPED, Outcome.FAILED):
         for verdict in verdicts:
             if verdict.outcome is outcome:
-                what = " ".join(filter(None, (verdict.setup, verdict.case, verdict.variant)))
+                what = " ".join(filter(None, (verdict.setup, verdict.attach, verdict.case, verdict.variant)))
                 console.print(Text(f"{what}: {outcome}: {verdict.detail}", style=STYLES[outcome]), soft_wrap=True)
     counts = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Outcome}
     console.print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()), highlight=False)

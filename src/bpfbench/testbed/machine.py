@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from bpfbench.model import Attach
-from bpfbench.trial import bpf
 from bpfbench.trial import hooks as probes
 
 KERNEL_MIN = (5, 8)
@@ -95,17 +94,17 @@ def memory_available_bytes() -> int:
     return _meminfo("MemAvailable")
 
 
-def examine() -> Iterator[Finding]:
-    """Look at everything that measuring depends on, most important first."""
+def requirements() -> Iterator[Finding]:
+    """Look at everything that measuring on this machine's kernel takes, most important first."""
     yield _root()
     yield _kernel()
     yield _btf()
     yield _tracefs()
-    yield from _commands()
-    yield from _hooks()
-    yield _headers()
-    yield _energy()
-    yield from _noise()
+    for command, package in PACKAGES.items():
+        yield command_finding(command, package)
+    if nohz_full := _read("/sys/devices/system/cpu/nohz_full"):
+        advice = "membarrier(2) refuses there, and the libbpf and BCC tracers need it: boot without nohz_full"
+        yield Finding("nohz_full", Verdict.MISSING, nohz_full, advice)
 
 
 def hooks() -> frozenset[Attach]:
@@ -115,7 +114,7 @@ def hooks() -> frozenset[Attach]:
 
 def missing() -> Iterator[str]:
     """Yield what must be mended before anything can be measured, without root, which is asked for apart."""
-    for finding in examine():
+    for finding in requirements():
         if finding.verdict is Verdict.MISSING and finding.what != "root":
             yield f"{finding.what}: {finding.found}" + (f" ({finding.advice})" if finding.advice else "")
 
@@ -148,72 +147,16 @@ def _tracefs() -> Finding:
     return Finding("tracefs", Verdict.MISSING, "not in this kernel", "boot a kernel with CONFIG_FTRACE=y")
 
 
-def _commands() -> Iterator[Finding]:
-    for command, package in PACKAGES.items():
-        path = shutil.which(command)
-        if path:
-            yield Finding(command, Verdict.OK, path)
-        else:
-            yield Finding(command, Verdict.MISSING, "not installed", f"apt-get install {package}")
+def command_finding(command: str, package: str) -> Finding:
+    """Say whether a command is installed.
 
-
-def _hooks() -> Iterator[Finding]:
-    refusals = probes.refusals()
-    for attach in (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY):
-        if attach not in refusals:
-            yield Finding(f"hook {attach}", Verdict.OK, "works")
-        elif attach is Attach.TRACEPOINT and os.geteuid() == 0:
-            advice = "boot a kernel with CONFIG_FTRACE_SYSCALLS=y and CONFIG_BPF_EVENTS=y"
-            yield Finding(f"hook {attach}", Verdict.MISSING, refusals[attach], advice)
-        else:
-            advice = "virtual machines have it: --testbed vm"
-            yield Finding(f"hook {attach}", Verdict.NOTE, refusals[attach], advice if os.geteuid() == 0 else None)
-
-
-def _headers() -> Finding:
-    release = platform.release()
-    if Path(f"/lib/modules/{release}/build").is_dir():
-        return Finding("kernel headers", Verdict.OK, f"the host's own, for {release}")
-    if Path("/sys/kernel/kheaders.tar.xz").exists():
-        return Finding("kernel headers", Verdict.OK, "the running kernel's kheaders")
-    return Finding(
-        "kernel headers",
-        Verdict.NOTE,
-        f"none for {release}: BCC uses the image's nearest, and takes struct offsets from BTF",
-        f"apt-get install linux-headers-{release}, if your distribution has it",
-    )
-
-
-def _energy() -> Finding:
-    zones = list(Path("/sys/class/powercap").glob("intel-rapl:*"))
-    if zones:
-        return Finding("energy", Verdict.NOTE, f"{len(zones)} RAPL zones, not read by this version")
-    return Finding("energy", Verdict.NOTE, "no RAPL on this machine", "energy will be absent from results")
-
-
-def _noise() -> Iterator[Finding]:
-    cpus = len(os.sched_getaffinity(0))
-    if cpus >= 4:
-        yield Finding("CPUs", Verdict.OK, f"{cpus}: monitors get one of their own, as in the paper")
-    else:
-        advice = "monitors, tracer and fio share all of them; expect wide spreads, use more repetitions"
-        yield Finding("CPUs", Verdict.NOTE, str(cpus), advice)
-    if "hypervisor" in _cpuinfo_field("flags").split():
-        yield Finding("virtual machine", Verdict.NOTE, "yes", "other guests may take CPU and disk at any time")
-    governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if governor and governor != "performance":
-        yield Finding(
-            "frequency governor", Verdict.NOTE, governor, "`cpupower frequency-set -g performance` is steadier"
-        )
-    if os.geteuid() == 0 and (others := bpf.tracing_programs()):
-        advice = "they run beside every trial: stop what loaded them (`bpftool prog` tells)"
-        yield Finding("other tracing programs", Verdict.NOTE, f"{len(others)} loaded", advice)
-    if nohz_full := _read("/sys/devices/system/cpu/nohz_full"):
-        advice = "membarrier(2) refuses there, and the libbpf and BCC tracers need it: boot without nohz_full"
-        yield Finding("nohz_full", Verdict.MISSING, nohz_full, advice)
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        yield Finding("load", Verdict.NOTE, f"{load:.2f} over the last minute", "stop what else is running")
+    Args:
+        command: its name.
+        package: Debian's that has it.
+    """
+    if path := shutil.which(command):
+        return Finding(command, Verdict.OK, path)
+    return Finding(command, Verdict.MISSING, "not installed", f"apt-get install {package}")
 
 
 def _os_name() -> str:

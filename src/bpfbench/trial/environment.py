@@ -68,7 +68,7 @@ OPTIONS = (
 )
 """Of the kernel's configuration: what hooks there are, and what makes them or the kernel faster or slower."""
 
-Absent = (OSError, LookupError, ValueError)
+ABSENT = (OSError, LookupError, ValueError)
 """What looking at a fact raises where there is none."""
 
 
@@ -94,11 +94,11 @@ def facts(places: Mapping[str, str], root: Path = Path("/")) -> dict[str, Any]:
     def look(name: str, at: Callable[[], Any]) -> None:
         try:
             found[name] = at()
-        except Absent as error:
+        except ABSENT as error:
             absent[name] = _why(error)
 
     for name, path in FILES.items():
-        look(name, lambda path=path: _chosen(_text(root / path)))  # type: ignore[misc]
+        look(name, lambda path=path: chosen(_text(root / path)))  # type: ignore[misc]
     for name, function in _FUNCTIONS.items():
         look(name, lambda function=function: function(root))  # type: ignore[misc]
     for role, place in places.items():
@@ -125,7 +125,7 @@ def storage(place: Path, root: Path = Path("/")) -> dict[str, Any]:
         "requests": "queue/nr_requests",
         "write_cache": "queue/write_cache",
     }
-    facts = {name: _chosen(_text(disk / path)) for name, path in files.items() if (disk / path).exists()}
+    facts = {name: chosen(_text(disk / path)) for name, path in files.items() if (disk / path).exists()}
     below = sorted(path.name for path in (disk / "slaves").glob("*"))
     return {**mount, "device": {"name": disk.name, **facts, **({"made_of": below} if below else {})}}
 
@@ -294,7 +294,7 @@ _FUNCTIONS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def _chosen(text: str) -> str:
+def chosen(text: str) -> str:
     """Return what is in brackets of a list of choices, else the text."""
     before, bracket, rest = text.partition("[")
     return rest.partition("]")[0] if bracket and (not before or before.endswith(" ")) else text

@@ -82,7 +82,7 @@ def write(
     notes = {
         "load": SHORT if found.fio and not found.load else None,
         "energy": found.energy_note,
-        "accounting": accounting_note,
+        "accounting": accounting_note if found.fio else None,
         "data and output on one file system": _same_file_system(spec),
         "tracing programs loaded before": str(found.hooked_before),
     }

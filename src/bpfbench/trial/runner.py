@@ -90,10 +90,10 @@ def place(placement: Placement, allowed: Set[int], *, with_tracer: bool) -> dict
 def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify: Notify) -> None:
     files = [Path(spec.data_dir) / name for name in fio.data_files(spec.trial.workload)]
     with _step(found, notify, "prepare"):
-        if not is_laid_out(spec.trial.workload, Path(spec.data_dir)):
-            raise StepError("data files are not laid out")
         found.environment = environment.current(spec.accelerator)
         found.facts = environment.facts({"data": spec.data_dir, "output": spec.output_dir})
+        if not is_laid_out(spec.trial.workload, Path(spec.data_dir)):
+            raise StepError("data files are not laid out")
         found.cached_bytes = pagecache.drop(files)
         cgroup.sweep(cgroup.hierarchy())
         before = leftovers.take(TEMPORARY)

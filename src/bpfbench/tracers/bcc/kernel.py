@@ -77,12 +77,13 @@ def wait_for_programs() -> None:
         raise OSError(ctypes.get_errno(), "membarrier: " + os.strerror(ctypes.get_errno()))
 
 
-def recursion_misses(program_fd: int) -> int | None:
+def recursion_misses(program_fd: int, attach: str) -> int | None:
     """How often the kernel skipped the program; None where the kernel does not say.
 
-    Only from 6.7 on does it count this for tracepoint programs; the field is older, and then 0. No feature tells.
+    Only from 6.7 on does it count this for tracepoint and kprobe programs; the field is older, and then 0. No feature
+    tells.
     """
-    if [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]] < [6, 7]:
+    if attach != "fentry" and [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]] < [6, 7]:
         return None
     info = ctypes.create_string_buffer(PROG_INFO_BYTES)
     filled = ctypes.c_uint32(PROG_INFO_BYTES)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 TOOLS = ("syscount", "rw-tracer", "rw-tracer-all")
-ATTACHES = ("tracepoint",)
+ATTACHES = ("tracepoint", "kprobe", "fentry")
 FORMATS = ("text", "binary")
 
 
@@ -97,7 +97,10 @@ def parse(arguments: list[str]) -> Options:
     for name, rule in RULES.items():
         if name not in given:
             raise OptionError(name, "", "is missing", rule.supported)
-    return Options._make(given[name] for name in RULES)
+    options = Options._make(given[name] for name in RULES)
+    if options.tool == "syscount" and options.attach != "tracepoint":
+        raise OptionError("--attach", options.attach, "is not supported by syscount", "tracepoint")
+    return options
 
 
 def _convert(name: str, value: list[str], given: dict[str, object]) -> object:

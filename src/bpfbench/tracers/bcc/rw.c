@@ -4,8 +4,12 @@
  *
  * BCC has no CO-RE: it compiles p->member to the offset in whatever kernel headers it finds, and those need not be the
  * running kernel's. Kernel objects are therefore plain addresses here, read at offsets (TASK_FILES, FILE_POS, ...) that
- * the tracer takes from the BTF of the running kernel and defines on the command line.
+ * the tracer takes from the BTF of the running kernel and defines on the command line. ATTACH_KPROBE and the like, too,
+ * are defined there.
  */
+#ifdef ATTACH_KPROBE
+#include <uapi/linux/ptrace.h>
+#endif
 #include "rw_counters.h"
 #include "rw_event.h"
 #include "target.h"
@@ -103,6 +107,14 @@ static __always_inline int enter_at(u64 op, u32 fd, u64 buf, u64 count, u64 pos)
 	return rw_enter(op, file_of(fd), buf, count, pos);
 }
 
+/* vfs_read(file, buf, count, pos) and vfs_write(file, buf, count, pos); pos is 0 for streams, such as pipes. */
+static __always_inline int enter_vfs(u64 op, u64 file, u64 buf, u64 count, u64 pos)
+{
+	if (!is_target())
+		return 0;
+	return rw_enter(op, file, buf, count, read_u64(pos ? pos : file + FILE_POS));
+}
+
 static __always_inline void read_identity(rw_slot *event, u64 file)
 {
 	u64 inode, name;
@@ -180,6 +192,8 @@ static __always_inline int rw_exit(u64 op, s64 ret)
 	return 0;
 }
 
+#if defined(ATTACH_TRACEPOINT)
+
 TRACEPOINT_PROBE(syscalls, sys_enter_read)
 {
 	return enter(RW_READ, args->fd, (u64)args->buf, args->count);
@@ -219,3 +233,51 @@ TRACEPOINT_PROBE(syscalls, sys_exit_pwrite64)
 {
 	return rw_exit(RW_WRITE, args->ret);
 }
+
+#elif defined(ATTACH_KPROBE)
+
+int kprobe__vfs_read(struct pt_regs *ctx, u64 file, u64 buf, u64 count, u64 pos)
+{
+	return enter_vfs(RW_READ, file, buf, count, pos);
+}
+
+int kprobe__vfs_write(struct pt_regs *ctx, u64 file, u64 buf, u64 count, u64 pos)
+{
+	return enter_vfs(RW_WRITE, file, buf, count, pos);
+}
+
+int kretprobe__vfs_read(struct pt_regs *ctx)
+{
+	return rw_exit(RW_READ, PT_REGS_RC(ctx));
+}
+
+int kretprobe__vfs_write(struct pt_regs *ctx)
+{
+	return rw_exit(RW_WRITE, PT_REGS_RC(ctx));
+}
+
+#elif defined(ATTACH_FENTRY)
+
+KFUNC_PROBE(vfs_read, u64 file, u64 buf, u64 count, u64 pos)
+{
+	return enter_vfs(RW_READ, file, buf, count, pos);
+}
+
+KFUNC_PROBE(vfs_write, u64 file, u64 buf, u64 count, u64 pos)
+{
+	return enter_vfs(RW_WRITE, file, buf, count, pos);
+}
+
+/* Here too the arguments are there, but not the time of entry: the join map is the same for all flavours. */
+
+KRETFUNC_PROBE(vfs_read, u64 file, u64 buf, u64 count, u64 pos, s64 ret)
+{
+	return rw_exit(RW_READ, ret);
+}
+
+KRETFUNC_PROBE(vfs_write, u64 file, u64 buf, u64 count, u64 pos, s64 ret)
+{
+	return rw_exit(RW_WRITE, ret);
+}
+
+#endif

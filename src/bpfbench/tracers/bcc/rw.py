@@ -23,6 +23,7 @@ class RwTracer(Tool):
         self.bpf = load(
             "rw.c",
             {
+                f"ATTACH_{self.options.attach.upper()}": 1,
                 "PAYLOAD_BYTES": self._payload_bytes,
                 "RING_PAGES": self.options.ringbuf_bytes // os.sysconf("SC_PAGE_SIZE"),
                 **target_macros(self.options.target_comm),
@@ -70,7 +71,7 @@ class RwTracer(Tool):
 
     def counts(self) -> Counts:
         cpus = self.bpf["counters"][0]
-        misses = {name: recursion_misses(program.fd) for name, program in self.bpf.funcs.items()}
+        misses = {name: recursion_misses(program.fd, self.options.attach) for name, program in self.bpf.funcs.items()}
         return Counts(
             intercepted={
                 kind: sum(cpu.intercepted[op] for cpu in cpus)
@@ -80,6 +81,7 @@ class RwTracer(Tool):
             ring_full=sum(cpu.ring_full for cpu in cpus),
             map_full=sum(cpu.map_full for cpu in cpus),
             recursion=None if None in misses.values() else sum(missed or 0 for missed in misses.values()),
+            missed=None if self.options.attach == "kprobe" else 0,
             saved=self.output.saved,
             output_error=self.output.lost,
         )

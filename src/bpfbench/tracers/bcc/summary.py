@@ -9,7 +9,11 @@ from options import Options
 from tool import Counts
 
 RESERVED_BYTES = 32768
-NO_RECURSION = {"recursion": "kernels before 6.7 do not count skipped tracepoint programs"}
+REASONS = {
+    "recursion": "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs",
+    # Nor can one be made afterwards: a perf event takes one program, and BCC has attached that by ioctl(2).
+    "missed": "the kernel tells how often it missed a kprobe of a bpf_link only, and BCC attaches without one",
+}
 
 
 class SummaryFile:
@@ -47,6 +51,13 @@ def describe(
     times_ns: dict[str, int | None],
     error: str | None,
 ) -> dict[str, object]:
+    lost = {
+        "ring_full": counts.ring_full,
+        "map_full": counts.map_full,
+        "recursion": counts.recursion,
+        "missed": counts.missed,
+        "output_error": counts.output_error,
+    }
     return {
         "contract": 1,
         "setup": "bcc",
@@ -55,14 +66,8 @@ def describe(
         "format": options.format,
         "intercepted": counts.intercepted,
         "saved": counts.saved,
-        "lost": {
-            "ring_full": counts.ring_full,
-            "map_full": counts.map_full,
-            "recursion": counts.recursion,
-            "missed": 0,
-            "output_error": counts.output_error,
-        },
-        "unavailable": NO_RECURSION if counts.recursion is None else {},
+        "lost": lost,
+        "unavailable": {cause: REASONS[cause] for cause, count in lost.items() if count is None},
         "syscalls": counts.syscalls,
         "bytes": size,
         "versions": versions,

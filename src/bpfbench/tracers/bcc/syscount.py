@@ -22,7 +22,7 @@ class Syscount(Tool):
 
     def counts(self) -> Counts:
         (program,) = self.bpf.funcs.values()
-        recursion = recursion_misses(program.fd)
+        recursion = recursion_misses(program.fd, self.options.attach)
         map_full = sum(self.bpf["map_full"][0])
         counted = list(self._counts.values())
         return Counts(
@@ -30,6 +30,7 @@ class Syscount(Tool):
             ring_full=0,
             map_full=map_full,
             recursion=recursion,
+            missed=0,
             saved=sum(counted[: self.output.saved]),
             output_error=sum(counted[self.output.saved :]),
             syscalls=self._counts,

@@ -17,6 +17,7 @@ class Counts:
     ring_full: int
     map_full: int
     recursion: int | None  # None where the kernel does not say
+    missed: int | None  # None where BCC cannot ask
     saved: int
     output_error: int
     syscalls: dict[int, int] | None = None
@@ -45,6 +46,12 @@ class Tool(ABC):
         """
         for tracepoint in list(self.bpf.tracepoint_fds):
             self.bpf.detach_tracepoint(tracepoint)
+        for kprobe in list(self.bpf.kprobe_fds):
+            self.bpf.detach_kprobe_event(kprobe)
+        for fentry in list(self.bpf.kfunc_entry_fds):
+            self.bpf.detach_kfunc(fentry)
+        for fexit in list(self.bpf.kfunc_exit_fds):
+            self.bpf.detach_kretfunc(fexit)
         wait_for_programs()
 
     @abstractmethod

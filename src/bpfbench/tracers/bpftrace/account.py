@@ -73,35 +73,40 @@ class Account:
     saved: int
     bytes: int
     ring_full: int = 0
-    map_full: int = 0
+    map_full: int | None = 0
     recursion: int | None = None
+    missed: int | None = 0
     output_error: int = 0
     syscalls: dict[int, int] | None = None
     error: str | None = None
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def account_rw(options: Options, objects: BpfObjects) -> Account:
+def account_rw(options: Options, traced: Traced) -> Account:
     """The account of rw-tracer and rw-tracer-all."""
-    output = tidy(options.output)
+    objects = traced.objects
     intercepted = {"read": objects.total("AT_reads"), "write": objects.total("AT_writes")}
-    account = Account(intercepted, output.records, output.bytes, map_full=output.map_full)
-    account.ring_full = objects.total("event_loss_counter")
-    unwritten = sum(intercepted.values()) - account.ring_full - output.records
+    ring_full = objects.total("event_loss_counter")
+    if traced.null_bytes is not None:  # where nothing fails to be written
+        return Account(intercepted, sum(intercepted.values()) - ring_full, traced.null_bytes, ring_full)
+    output = tidy(options.output)
+    account = Account(intercepted, output.records, output.bytes, ring_full, output.map_full)
+    unwritten = sum(intercepted.values()) - ring_full - output.records
     if unwritten > 0:
         account.output_error = unwritten
         account.error = f"{options.output}: {write_error(options.output)}, {unwritten} events were not written"
     elif unwritten < 0:
         # The ring refuses warnings too, and the counter is the same.
-        account.ring_full += unwritten
-        account.map_full -= unwritten
+        account.ring_full = ring_full + unwritten
+        account.map_full = output.map_full - unwritten
         if not output.map_full:
             account.error = f"{-unwritten} more events are saved or lost than were intercepted"
     return account
 
 
-def account_syscount(options: Options, objects: BpfObjects) -> Account:
+def account_syscount(options: Options, traced: Traced) -> Account:
     """The account of syscount, whose output is written here."""
+    objects = traced.objects
     map_full = tidy(options.output).map_full + objects.total("event_loss_counter")
     syscalls = objects.counts("AT_syscalls")
     total = sum(syscalls.values())
@@ -117,21 +122,37 @@ def account_syscount(options: Options, objects: BpfObjects) -> Account:
     return account
 
 
-def account_recursion(account: Account, objects: BpfObjects) -> None:
-    """Only from 6.7 on does the kernel count this for tracepoint programs; it shows 0 before. No feature tells."""
-    if [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]] < [6, 7]:
-        account.unavailable["recursion"] = "kernels before 6.7 do not count skipped tracepoint programs"
+def account_recursion(options: Options, account: Account, objects: BpfObjects) -> None:
+    """Only from 6.7 on does the kernel count this for all hooks; it shows 0 before. No feature tells."""
+    release = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
+    if options.attach != "fentry" and release < [6, 7]:
+        account.unavailable["recursion"] = (
+            "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
+        )
         return
     account.recursion = objects.recursion_misses()
     if account.recursion is None:
         account.unavailable["recursion"] = "no recursion_misses in the fdinfo of a program"
 
 
+def account_unknown(options: Options, account: Account, traced: Traced) -> None:
+    """What bpftrace gives no means to count."""
+    if options.attach == "kprobe":
+        account.missed = None
+        account.unavailable["missed"] = (
+            "the kernel tells how often it missed a kprobe of a bpf_link only, and bpftrace attaches without one"
+        )
+    if traced.null_bytes is not None:
+        account.map_full = None
+        account.unavailable["map_full"] = "bpftrace tells it in its output alone, which is /dev/null"
+
+
 def account_for(options: Options, traced: Traced) -> Account:
     """Where every event has gone."""
-    account = (account_syscount if options.tool == "syscount" else account_rw)(options, traced.objects)
-    account_recursion(account, traced.objects)
-    unseen = account.map_full + (account.recursion or 0)
+    account = (account_syscount if options.tool == "syscount" else account_rw)(options, traced)
+    account_recursion(options, account, traced.objects)
+    account_unknown(options, account, traced)
+    unseen = (account.map_full or 0) + (account.recursion or 0)
     if unseen:  # neither cause tells reads from writes
         kind = "syscall" if options.tool == "syscount" else "unknown"
         account.intercepted[kind] = account.intercepted.get(kind, 0) + unseen

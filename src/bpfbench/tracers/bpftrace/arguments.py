@@ -70,7 +70,7 @@ def path(value: str) -> str:
 
 CHECKS: dict[str, Callable[[str], Any]] = {
     "--tool": one_of("syscount", "rw-tracer", "rw-tracer-all"),
-    "--attach": one_of("tracepoint"),
+    "--attach": one_of("tracepoint", "kprobe", "fentry"),
     "--target-comm": comm,
     "--ringbuf-bytes": integer(PAGE_BYTES, 1 << 30, "a power of two from 4096 to 1073741824", power_of_two=True),
     "--poll-ms": integer(POLL_MS, POLL_MS, f"{POLL_MS}, which is fixed in bpftrace"),
@@ -100,4 +100,7 @@ def parse(arguments: list[str]) -> Options:
     missing = [option for option in CHECKS if option not in given]
     if missing:
         raise UsageError(f"required but missing: {' '.join(missing)}")
-    return Options(**{option[2:].replace("-", "_"): value for option, value in given.items()})
+    options = Options(**{option[2:].replace("-", "_"): value for option, value in given.items()})
+    if options.tool == "syscount" and options.attach != "tracepoint":
+        raise UsageError(f"--attach {options.attach!r} is not supported by syscount, use tracepoint")
+    return options

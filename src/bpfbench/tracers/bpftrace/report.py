@@ -55,7 +55,7 @@ def describe(options: Options, times: Times, traced: Traced, account: Account) -
             "ring_full": account.ring_full,
             "map_full": account.map_full,
             "recursion": account.recursion,
-            "missed": 0,
+            "missed": account.missed,
             "output_error": account.output_error,
         },
         "unavailable": account.unavailable,

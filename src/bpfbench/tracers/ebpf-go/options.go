@@ -16,8 +16,13 @@ const (
 	toolSyscount    = "syscount"
 	toolRwTracer    = "rw-tracer"
 	toolRwTracerAll = "rw-tracer-all"
-	formatText      = "text"
-	formatBinary    = "binary"
+
+	attachTracepoint = "tracepoint"
+	attachKprobe     = "kprobe"
+	attachFentry     = "fentry"
+
+	formatText   = "text"
+	formatBinary = "binary"
 )
 
 type options struct {
@@ -89,7 +94,7 @@ func rules(o *options) []rule {
 	const unlimited = int(^uint(0) >> 1)
 	return []rule{
 		{"--tool", "syscount, rw-tracer, rw-tracer-all", choice(&o.tool, toolSyscount, toolRwTracer, toolRwTracerAll)},
-		{"--attach", "tracepoint", choice(&o.attach, "tracepoint")},
+		{"--attach", "tracepoint, kprobe, fentry", choice(&o.attach, attachTracepoint, attachKprobe, attachFentry)},
 		{"--target-comm", "1 to 15 bytes", text(&o.targetComm, commBytes-1)},
 		{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", powerOfTwo(&o.ringbufBytes, 4096, 1<<30)},
 		{"--poll-ms", "1 to 60000", number(&o.pollMs, 1, 60000)},
@@ -134,6 +139,9 @@ func parseOptions(args []string) *options {
 		if !given[r.name] {
 			refuse(r.name, "", "is missing", r.supported)
 		}
+	}
+	if o.tool == toolSyscount && o.attach != attachTracepoint {
+		refuse("--attach", o.attach, "is not supported by syscount", attachTracepoint)
 	}
 	return o
 }

@@ -26,13 +26,15 @@ type run struct {
 	options          *options
 	stop             *stop
 	output           *output
-	links            []link.Link
-	loaded           bool // the programs; from then on there will be a summary
-	intercepted      map[string]uint64
+	attached         []attachment
+	loaded           bool              // the programs; from then on there will be a summary
+	intercepted      map[string]uint64 // by kind
 	ringFull         uint64
 	mapFull          uint64
 	recursion        uint64
+	missed           uint64
 	recursionUnknown bool
+	missedUnknown    bool
 	syscalls         []syscallCount // by number
 	startNs          int64
 	readyNs          int64
@@ -59,22 +61,21 @@ func (r *run) noteLoaded() {
 	debug.FreeOSMemory()
 }
 
-// hook is a program and the tracepoint it goes to.
-type hook struct {
-	program     *ebpf.Program
-	kind        string // of event, under which its losses count
-	group, name string
+// attachment is a hook with its program on it.
+type attachment struct {
+	hook
+	link link.Link
 }
 
 // attach attaches in order, and reports whether it has attached all.
 func (r *run) attach(hooks []hook) bool {
 	for _, h := range hooks {
-		attached, err := link.Tracepoint(h.group, h.name, h.program, nil)
+		attached, err := h.attach()
 		if err != nil {
-			r.fail("cannot attach: %s/%s: %w", h.group, h.name, err)
+			r.fail("cannot attach: %s: %w", h.name, err)
 			return false
 		}
-		r.links = append(r.links, attached)
+		r.attached = append(r.attached, attachment{h, attached})
 	}
 	return true
 }
@@ -96,11 +97,13 @@ func (r *run) noteStop() {
 	}
 }
 
-// detach detaches in the order of attaching. A program that is detached may still be running on another CPU. It runs
-// inside an RCU read-side section, and membarrier waits for all of those.
+// detach detaches in the order of attaching. What a probe has missed is known until it is detached. A program that is
+// detached may still be running on another CPU. It runs inside an RCU read-side section, and membarrier waits for all of
+// those.
 func (r *run) detach() {
-	for _, attached := range r.links {
-		if err := attached.Close(); err != nil {
+	for _, a := range r.attached {
+		r.countMissed(a)
+		if err := a.link.Close(); err != nil {
 			r.fail("cannot detach: %w", err)
 		}
 	}
@@ -110,7 +113,7 @@ func (r *run) detach() {
 }
 
 func (r *run) countRecursion(hooks []hook) {
-	r.recursionUnknown = !recursionIsCounted()
+	r.recursionUnknown = r.options.attach != attachFentry && !recursionIsCounted()
 	for _, h := range hooks {
 		misses, err := recursionMisses(h.program)
 		if err != nil {
@@ -136,8 +139,8 @@ func recursionMisses(program *ebpf.Program) (misses uint64, err error) {
 	return 0, unix.ENODATA
 }
 
-// recursionIsCounted: only from 6.7 on does the kernel count the skipped runs of tracepoint programs; the field is
-// older, and then 0. No feature tells.
+// recursionIsCounted: only from 6.7 on does the kernel count the skipped runs of tracepoint and kprobe programs; the
+// field is older, and then 0. No feature tells.
 func recursionIsCounted() bool {
 	var kernel unix.Utsname
 	var major, minor int

@@ -4,9 +4,11 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 )
 
@@ -19,7 +21,15 @@ const (
 // 1 ms nothing would be left.
 const roundingUp = time.Millisecond - time.Nanosecond
 
-func loadRwFor(o *options) (*rwObjects, error) {
+// Each flavour has its type of program.
+var programTypes = map[string]ebpf.ProgramType{
+	attachTracepoint: ebpf.TracePoint,
+	attachKprobe:     ebpf.Kprobe,
+	attachFentry:     ebpf.Tracing,
+}
+
+// loadRwFor loads the programs of one flavour alone: the kernel may not know the others.
+func loadRwFor(o *options) (*ebpf.Collection, error) {
 	spec, err := loadRw()
 	if err != nil {
 		return nil, err
@@ -36,21 +46,39 @@ func loadRwFor(o *options) (*rwObjects, error) {
 	}
 	specs.Events.MaxEntries = o.ringbufBytes
 
-	objects := new(rwObjects)
-	return objects, spec.LoadAndAssign(objects, nil)
+	maps.DeleteFunc(spec.Programs, func(_ string, program *ebpf.ProgramSpec) bool {
+		return program.Type != programTypes[o.attach]
+	})
+	return ebpf.NewCollection(spec)
 }
 
 // The order is that of ../common/rw.bpf.c, which says why.
-func rwHooks(programs *rwPrograms) []hook {
+func rwHooks(attach string, programs map[string]*ebpf.Program) []hook {
+	switch attach {
+	case attachKprobe:
+		return []hook{
+			kretprobe(programs["kretprobe_read"], kindRead, "vfs_read"),
+			kretprobe(programs["kretprobe_write"], kindWrite, "vfs_write"),
+			kprobe(programs["kprobe_read"], kindRead, "vfs_read"),
+			kprobe(programs["kprobe_write"], kindWrite, "vfs_write"),
+		}
+	case attachFentry:
+		return []hook{
+			tracing(programs["fexit_read"], kindRead, "vfs_read"),
+			tracing(programs["fexit_write"], kindWrite, "vfs_write"),
+			tracing(programs["fentry_read"], kindRead, "vfs_read"),
+			tracing(programs["fentry_write"], kindWrite, "vfs_write"),
+		}
+	}
 	return []hook{
-		{programs.ReadExit, kindRead, "syscalls", "sys_exit_read"},
-		{programs.Pread64Exit, kindRead, "syscalls", "sys_exit_pread64"},
-		{programs.WriteExit, kindWrite, "syscalls", "sys_exit_write"},
-		{programs.Pwrite64Exit, kindWrite, "syscalls", "sys_exit_pwrite64"},
-		{programs.ReadEnter, kindRead, "syscalls", "sys_enter_read"},
-		{programs.Pread64Enter, kindRead, "syscalls", "sys_enter_pread64"},
-		{programs.WriteEnter, kindWrite, "syscalls", "sys_enter_write"},
-		{programs.Pwrite64Enter, kindWrite, "syscalls", "sys_enter_pwrite64"},
+		tracepoint(programs["read_exit"], kindRead, "syscalls", "sys_exit_read"),
+		tracepoint(programs["pread64_exit"], kindRead, "syscalls", "sys_exit_pread64"),
+		tracepoint(programs["write_exit"], kindWrite, "syscalls", "sys_exit_write"),
+		tracepoint(programs["pwrite64_exit"], kindWrite, "syscalls", "sys_exit_pwrite64"),
+		tracepoint(programs["read_enter"], kindRead, "syscalls", "sys_enter_read"),
+		tracepoint(programs["pread64_enter"], kindRead, "syscalls", "sys_enter_pread64"),
+		tracepoint(programs["write_enter"], kindWrite, "syscalls", "sys_enter_write"),
+		tracepoint(programs["pwrite64_enter"], kindWrite, "syscalls", "sys_enter_pwrite64"),
 	}
 }
 
@@ -108,13 +136,12 @@ func (r *run) drain(reader *ringbuf.Reader, save func(sample []byte)) {
 	}
 }
 
-func (r *run) countRw(objects *rwObjects) {
+func (r *run) countRw(counters *ebpf.Map) {
 	var perCPU []rwRwCounters
 
-	if err := objects.Counters.Lookup(uint32(0), &perCPU); err != nil {
+	if err := counters.Lookup(uint32(0), &perCPU); err != nil {
 		r.fail("cannot read the counters: %w", err)
 	}
-	r.intercepted = map[string]uint64{kindRead: 0, kindWrite: 0}
 	for _, c := range perCPU {
 		r.intercepted[kindRead] += c.Intercepted[0]
 		r.intercepted[kindWrite] += c.Intercepted[1]
@@ -125,6 +152,7 @@ func (r *run) countRw(objects *rwObjects) {
 
 // rw is rw-tracer and rw-tracer-all: from the ring into the file.
 func (r *run) rw() {
+	r.intercepted = map[string]uint64{kindRead: 0, kindWrite: 0}
 	objects, err := loadRwFor(r.options)
 	if err != nil {
 		r.fail("cannot load: %w", err)
@@ -133,9 +161,9 @@ func (r *run) rw() {
 	defer objects.Close()
 	r.noteLoaded()
 
-	hooks := rwHooks(&objects.rwPrograms)
+	hooks := rwHooks(r.options.attach, objects.Programs)
 	save := r.saver()
-	reader, err := ringbuf.NewReader(objects.Events)
+	reader, err := ringbuf.NewReader(objects.Maps["events"])
 	if err != nil {
 		r.fail("cannot map the ring: %w", err)
 	} else {
@@ -151,6 +179,6 @@ func (r *run) rw() {
 		r.drain(reader, save)
 	}
 	r.finishOutput()
-	r.countRw(objects)
+	r.countRw(objects.Maps["counters"])
 	r.countRecursion(hooks)
 }

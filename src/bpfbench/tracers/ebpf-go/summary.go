@@ -15,7 +15,8 @@ import (
 const (
 	library       = "github.com/cilium/ebpf"
 	reservedBytes = 32768
-	noRecursion   = "kernels before 6.7 do not count skipped tracepoint programs"
+	noRecursion   = "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
+	noMissed      = "kernels before 6.7 do not tell how often they miss a kprobe"
 )
 
 // setup is set by ./build: another version of the library is another setup.
@@ -72,7 +73,7 @@ type lost struct {
 	RingFull    uint64  `json:"ring_full"`
 	MapFull     uint64  `json:"map_full"`
 	Recursion   *uint64 `json:"recursion"`
-	Missed      uint64  `json:"missed"`
+	Missed      *uint64 `json:"missed"`
 	OutputError uint64  `json:"output_error"`
 }
 
@@ -119,6 +120,11 @@ func describe(r *run) *summary {
 		s.Unavailable["recursion"] = noRecursion
 	} else {
 		s.Lost.Recursion = &r.recursion
+	}
+	if r.missedUnknown {
+		s.Unavailable["missed"] = noMissed
+	} else {
+		s.Lost.Missed = &r.missed
 	}
 	if r.options.tool == toolSyscount {
 		s.Syscalls = make(map[string]uint64)

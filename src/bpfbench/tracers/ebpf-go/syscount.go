@@ -79,7 +79,7 @@ func (r *run) syscount() {
 	defer objects.Close()
 	r.noteLoaded()
 
-	hooks := []hook{{objects.Syscount, kindSyscall, "raw_syscalls", "sys_enter"}}
+	hooks := []hook{tracepoint(objects.Syscount, kindSyscall, "raw_syscalls", "sys_enter")}
 	if r.attach(hooks) {
 		r.announceReady()
 		if r.err == nil {

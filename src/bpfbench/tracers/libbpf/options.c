@@ -8,7 +8,7 @@
 #include "options.h"
 
 const char *const tool_names[] = {"syscount", "rw-tracer", "rw-tracer-all", NULL};
-const char *const attach_names[] = {"tracepoint", NULL};
+const char *const attach_names[] = {"tracepoint", "kprobe", "fentry", NULL};
 const char *const format_names[] = {"text", "binary", NULL};
 
 static bool choose(const char *value, const char *const *names, int *chosen)
@@ -99,7 +99,7 @@ static const struct rule {
 	bool (*set)(const char *value, struct options *options);
 } rules[] = {
 	{"--tool", "syscount, rw-tracer, rw-tracer-all", set_tool},
-	{"--attach", "tracepoint", set_attach},
+	{"--attach", "tracepoint, kprobe, fentry", set_attach},
 	{"--target-comm", "1 to 15 bytes", set_target_comm},
 	{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", set_ringbuf_bytes},
 	{"--poll-ms", "1 to 60000", set_poll_ms},
@@ -146,4 +146,6 @@ void parse_options(int argc, char **argv, struct options *options)
 	for (size_t r = 0; r < RULES; r++)
 		if (!given[r])
 			refuse(rules[r].name, "", "is missing", rules[r].supported);
+	if (options->tool == SYSCOUNT && options->attach != TRACEPOINT)
+		refuse("--attach", attach_names[options->attach], "is not supported by syscount", "tracepoint");
 }

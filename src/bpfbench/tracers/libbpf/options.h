@@ -7,11 +7,12 @@
 #include "rw_event.h"
 
 enum tool { SYSCOUNT, RW_TRACER, RW_TRACER_ALL };
+enum attach { TRACEPOINT, KPROBE, FENTRY };
 enum format { TEXT, BINARY };
 
 struct options {
 	int tool; /* enum tool */
-	int attach; /* only one so far */
+	int attach; /* enum attach */
 	int format; /* enum format */
 	char target_comm[RW_COMM_BYTES]; /* NUL-padded */
 	const char *output;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -46,13 +47,15 @@ void wait_for_programs(struct run *run)
 		fail(run, "cannot wait for running programs: membarrier: %s", strerror(errno));
 }
 
-/* Only from 6.7 on does the kernel count the skipped runs of tracepoint programs; the field is older, and then 0. No
- * feature tells. */
-static bool recursion_is_counted(void)
+/* Only from 6.7 on does the kernel count the skipped runs of tracepoint and kprobe programs; the field is older, and
+ * then 0. No feature tells. */
+static bool recursion_is_counted(enum attach attach)
 {
 	struct utsname kernel;
 	unsigned int major, minor;
 
+	if (attach == FENTRY)
+		return true;
 	if (uname(&kernel) || sscanf(kernel.release, "%u.%u", &major, &minor) != 2)
 		return false;
 	return major > 6 || (major == 6 && minor >= 7);
@@ -67,9 +70,27 @@ uint64_t count_recursion(struct run *run, const struct bpf_program *program)
 		fail(run, "cannot read the recursion_misses of %s: %s", bpf_program__name(program), strerror(errno));
 		return 0;
 	}
-	run->recursion_unknown = !recursion_is_counted();
+	run->recursion_unknown = !recursion_is_counted(run->options.attach);
 	run->recursion += info.recursion_misses;
 	return info.recursion_misses;
+}
+
+/* How often the kernel missed the probe, be it for want of a kretprobe instance. It tells only while the probe is
+ * attached. Before 6.7 what it tells ends before that number, and before 5.15 there is no link to ask. */
+uint64_t count_missed(struct run *run, const struct bpf_link *link)
+{
+	const size_t needed = offsetof(struct bpf_link_info, perf_event.kprobe.missed) + sizeof(__u64);
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof(info);
+
+	if (run->options.attach != KPROBE)
+		return 0;
+	if (bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &size) || size < needed) {
+		run->missed_unknown = true;
+		return 0;
+	}
+	run->missed += info.perf_event.kprobe.missed;
+	return info.perf_event.kprobe.missed;
 }
 
 void finish_output(struct run *run)

@@ -30,7 +30,9 @@ struct run {
 	uint64_t ring_full;
 	uint64_t map_full;
 	uint64_t recursion;
+	uint64_t missed;
 	bool recursion_unknown;
+	bool missed_unknown;
 	struct syscall_count syscalls[SYSCOUNT_ENTRIES];
 	size_t syscall_count;
 	uint64_t start_ns;
@@ -50,6 +52,7 @@ void announce_ready(struct run *run);
 void note_stop(struct run *run);
 void wait_for_programs(struct run *run);
 uint64_t count_recursion(struct run *run, const struct bpf_program *program);
+uint64_t count_missed(struct run *run, const struct bpf_link *link);
 void finish_output(struct run *run);
 
 #endif

@@ -18,6 +18,25 @@ static uint32_t kept_payload(const struct run *run)
 	return run->options.tool == RW_TRACER_ALL ? run->options.payload_bytes : 0;
 }
 
+static enum rw_op op_of(const struct bpf_program *program)
+{
+	return strstr(bpf_program__name(program), "write") ? RW_WRITE : RW_READ;
+}
+
+/* The programs of one flavour alone: the kernel may not know the others. */
+static void choose_programs(struct rw_bpf *skel, enum attach attach)
+{
+	static const enum bpf_prog_type types[] = {
+		[TRACEPOINT] = BPF_PROG_TYPE_TRACEPOINT,
+		[KPROBE] = BPF_PROG_TYPE_KPROBE,
+		[FENTRY] = BPF_PROG_TYPE_TRACING,
+	};
+	struct bpf_program *program;
+
+	bpf_object__for_each_program (program, skel->obj)
+		bpf_program__set_autoload(program, bpf_program__type(program) == types[attach]);
+}
+
 static struct rw_bpf *load(struct run *run)
 {
 	struct rw_bpf *skel = rw_bpf__open();
@@ -27,6 +46,7 @@ static struct rw_bpf *load(struct run *run)
 		fail(run, "cannot open the BPF object: %s", libbpf_reason(errno));
 		return NULL;
 	}
+	choose_programs(skel, run->options.attach);
 	memcpy(skel->rodata->target_comm, run->options.target_comm, sizeof(skel->rodata->target_comm));
 	skel->rodata->payload_bytes = kept_payload(run);
 	err = bpf_map__set_max_entries(skel->maps.events, run->options.ringbuf_bytes);
@@ -77,6 +97,21 @@ static void drain(struct run *run, struct ring_buffer *ring)
 		fail(run, "cannot drain the ring: %s", strerror(-err));
 }
 
+/* In the order of attaching. What a probe has missed is known until it is detached. */
+static void detach(struct run *run, struct rw_bpf *skel)
+{
+	for (int i = 0; i < skel->skeleton->prog_cnt; i++) {
+		const struct bpf_prog_skeleton *prog = &skel->skeleton->progs[i];
+
+		if (!*prog->link)
+			continue;
+		run->intercepted[op_of(*prog->prog)].events += count_missed(run, *prog->link);
+		bpf_link__destroy(*prog->link);
+		*prog->link = NULL;
+	}
+	wait_for_programs(run);
+}
+
 static void count(struct run *run, struct rw_bpf *skel)
 {
 	struct rw_counters sum = {0};
@@ -90,13 +125,11 @@ static void count(struct run *run, struct rw_bpf *skel)
 	run->intercepted[RW_READ].kind = "read";
 	run->intercepted[RW_WRITE].kind = "write";
 	for (int op = 0; op < RW_OPS; op++)
-		run->intercepted[op].events = sum.intercepted[op];
+		run->intercepted[op].events += sum.intercepted[op];
 
-	bpf_object__for_each_program (program, skel->obj) {
-		enum rw_op op = strstr(bpf_program__name(program), "write") ? RW_WRITE : RW_READ;
-
-		run->intercepted[op].events += count_recursion(run, program);
-	}
+	bpf_object__for_each_program (program, skel->obj)
+		if (bpf_program__autoload(program))
+			run->intercepted[op_of(program)].events += count_recursion(run, program);
 }
 
 void run_rw(struct run *run)
@@ -117,8 +150,7 @@ void run_rw(struct run *run)
 		follow(run, ring);
 	}
 	note_stop(run);
-	rw_bpf__detach(skel);
-	wait_for_programs(run);
+	detach(run, skel);
 	if (ring)
 		drain(run, ring);
 	finish_output(run);

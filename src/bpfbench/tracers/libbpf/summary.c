@@ -12,7 +12,8 @@
 #include "summary.h"
 
 #define RESERVED_BYTES 32768
-#define NO_RECURSION "\"recursion\": \"kernels before 6.7 do not count skipped tracepoint programs\""
+#define NO_RECURSION "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
+#define NO_MISSED "kernels before 6.7 do not tell how often they miss a kprobe"
 
 static void release(struct summary *summary)
 {
@@ -68,15 +69,28 @@ static void put_intercepted(FILE *file, const struct run *run)
 	fprintf(file, "},\n");
 }
 
+static void put_count_or_null(FILE *file, uint64_t count, bool unknown)
+{
+	if (unknown)
+		fprintf(file, "null");
+	else
+		fprintf(file, "%" PRIu64, count);
+}
+
 static void put_lost(FILE *file, const struct run *run)
 {
 	fprintf(file, "  \"lost\": {\"ring_full\": %" PRIu64 ", \"map_full\": %" PRIu64, run->ring_full, run->map_full);
+	fprintf(file, ", \"recursion\": ");
+	put_count_or_null(file, run->recursion, run->recursion_unknown);
+	fprintf(file, ", \"missed\": ");
+	put_count_or_null(file, run->missed, run->missed_unknown);
+	fprintf(file, ", \"output_error\": %" PRIu64 "},\n", run->output.lost);
+	fprintf(file, "  \"unavailable\": {");
 	if (run->recursion_unknown)
-		fprintf(file, ", \"recursion\": null");
-	else
-		fprintf(file, ", \"recursion\": %" PRIu64, run->recursion);
-	fprintf(file, ", \"missed\": 0, \"output_error\": %" PRIu64 "},\n", run->output.lost);
-	fprintf(file, "  \"unavailable\": {%s},\n", run->recursion_unknown ? NO_RECURSION : "");
+		fprintf(file, "\"recursion\": \"" NO_RECURSION "\"%s", run->missed_unknown ? ", " : "");
+	if (run->missed_unknown)
+		fprintf(file, "\"missed\": \"" NO_MISSED "\"");
+	fprintf(file, "},\n");
 }
 
 static void put_syscalls(FILE *file, const struct run *run)

@@ -7,45 +7,40 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 
 use aya::maps::Map;
-use aya::programs::trace_point::TracePointLink;
-use aya::programs::{ProgramError, TracePoint};
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_info};
+use aya::programs::{Program, loaded_links};
+use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_prog_info};
 
+use crate::hook::{Hook, Link, Probe};
 use crate::message::reason;
-use crate::run::Lost;
 
-/// A program and the tracepoint it belongs to.
-pub struct Probe {
-    pub program: &'static str,
-    pub category: &'static str,
-    pub tracepoint: &'static str,
-}
+const NO_RECURSION: &str = "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs";
+const NO_MISSED: &str = "kernels before 6.7 do not tell how often they miss a kprobe";
+const NO_LINK: &str = "the kernel shows no bpf_link of a kprobe";
 
-/// The object's maps and programs, all of them in the kernel.
+/// The object's maps and these of its programs, in the kernel.
 pub fn load(loader: &mut EbpfLoader<'_>, object: &[u8], probes: &[Probe]) -> Result<Ebpf, String> {
     // Without its statistics, so that the verifier's last word is its reason.
     loader.verifier_log_level(VerifierLogLevel::DEBUG);
     let mut ebpf = loader.load(object).map_err(|error| format!("cannot load: {}", reason(&error)))?;
+    let needs_btf = probes.iter().any(|probe| probe.hook.needs_btf());
+    let btf = needs_btf.then(Btf::from_sys_fs).transpose();
+    let btf = btf.map_err(|error| format!("cannot read the kernel's BTF: {}", reason(&error)))?;
     for probe in probes {
-        program(&mut ebpf, probe)
-            .and_then(TracePoint::load)
-            .map_err(|error| format!("cannot load {}: {}", probe.program, reason(&error)))?;
+        let loaded = probe.hook.load(program(&mut ebpf, probe), btf.as_ref());
+        loaded.map_err(|error| format!("cannot load {}: {}", probe.program, reason(&error)))?;
     }
     Ok(ebpf)
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, probe: &Probe) -> Result<&'a mut TracePoint, ProgramError> {
-    ebpf.program_mut(probe.program).expect("a probe's program is in its object").try_into()
+fn program<'a>(ebpf: &'a mut Ebpf, probe: &Probe) -> &'a mut Program {
+    ebpf.program_mut(probe.program).expect("a probe's program is in its object")
 }
 
 /// In the order given. What is attached is detached when the links are dropped, which happens in the same order.
-pub fn attach(ebpf: &mut Ebpf, probes: &[Probe], links: &mut Vec<TracePointLink>) -> Result<(), String> {
+pub fn attach(ebpf: &mut Ebpf, probes: &[Probe], links: &mut Vec<Link>) -> Result<(), String> {
     for probe in probes {
-        let link = program(ebpf, probe).and_then(|program| {
-            let id = program.attach(probe.category, probe.tracepoint)?;
-            program.take_link(id)
-        });
+        let link = probe.hook.attach(program(ebpf, probe));
         links.push(link.map_err(|error| format!("cannot attach {}: {}", probe.program, reason(&error)))?);
     }
     Ok(())
@@ -66,17 +61,47 @@ pub fn take_map(ebpf: &mut Ebpf, name: &str) -> Map {
     ebpf.take_map(name).expect("a map is in its object, and taken once")
 }
 
-/// Adds how many runs of a program the kernel skipped, and returns it.
-pub fn count_recursion(ebpf: &mut Ebpf, probe: &Probe, lost: &mut Lost) -> Result<u64, String> {
-    let info = program_info(ebpf, probe)
-        .map_err(|error| format!("cannot read the recursion_misses of {}: {}", probe.program, reason(&*error)))?;
-    lost.recursion = recursion_is_counted().then(|| lost.recursion.unwrap_or(0) + info.recursion_misses);
-    Ok(info.recursion_misses)
+/// A number of each probe, or why they are not known.
+pub type ByProbe = Result<Vec<u64>, String>;
+
+/// How often the kernel skipped each program.
+pub fn recursion(ebpf: &mut Ebpf, probes: &[Probe]) -> ByProbe {
+    let of_probe = |probe: &Probe| {
+        if !matches!(probe.hook, Hook::Fentry(_) | Hook::Fexit(_)) && !misses_are_counted() {
+            return Err(NO_RECURSION.to_string());
+        }
+        let info = program_info(program(ebpf, probe));
+        info.map(|info| info.recursion_misses).map_err(|error| format!("no recursion_misses: {}", reason(&*error)))
+    };
+    probes.iter().map(of_probe).collect()
+}
+
+/// How often the kernel missed each kprobe, for as long as they are attached; it misses no other hook.
+pub fn missed(ebpf: &mut Ebpf, probes: &[Probe]) -> ByProbe {
+    let of_probe = |probe: &Probe| {
+        if !matches!(probe.hook, Hook::Kprobe(_)) {
+            return Ok(0);
+        }
+        if !misses_are_counted() {
+            return Err(NO_MISSED.to_string());
+        }
+        let info = program(ebpf, probe).info().map_err(|error| format!("no program info: {}", reason(&error)))?;
+        let link = link_info(info.id()).ok_or(NO_LINK)?;
+        // SAFETY: all of the union is plain data, and this is what the kernel fills in for a kprobe.
+        Ok(unsafe { link.__bindgen_anon_1.perf_event.__bindgen_anon_1.kprobe.missed })
+    };
+    probes.iter().map(of_probe).collect()
+}
+
+/// Aya keeps a link's descriptor to itself, so the link is found by its program.
+fn link_info(program: u32) -> Option<bpf_link_info> {
+    // Errors are of links that others have just closed.
+    loaded_links().filter_map(Result::ok).find(|link| link.prog_id == program)
 }
 
 /// Aya's own ProgramInfo has no recursion_misses.
-fn program_info(ebpf: &mut Ebpf, probe: &Probe) -> Result<bpf_prog_info, Box<dyn Error>> {
-    let fd = program(ebpf, probe)?.fd()?.as_fd().as_raw_fd();
+fn program_info(program: &Program) -> Result<bpf_prog_info, Box<dyn Error>> {
+    let fd = program.fd()?.as_fd().as_raw_fd();
     // SAFETY: both are plain data, of which zeros are valid; the kernel writes no more than info_len bytes.
     unsafe {
         let mut info: bpf_prog_info = MaybeUninit::zeroed().assume_init();
@@ -91,9 +116,9 @@ fn program_info(ebpf: &mut Ebpf, probe: &Probe) -> Result<bpf_prog_info, Box<dyn
     }
 }
 
-/// Only from 6.7 on does the kernel count the skipped runs of tracepoint programs; the field is older, and then 0. No
-/// feature tells.
-fn recursion_is_counted() -> bool {
+/// Only from 6.7 on does the kernel count the skipped runs of tracepoint and kprobe programs, and show how often a kprobe
+/// was missed. The fields may be there and 0 before; no feature tells.
+fn misses_are_counted() -> bool {
     // SAFETY: the kernel fills the structure in.
     let name = unsafe {
         let mut name = MaybeUninit::<libc::utsname>::zeroed();

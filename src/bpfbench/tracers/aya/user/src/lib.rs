@@ -3,6 +3,7 @@
 //! each of the two binaries brings along.
 
 mod btf;
+mod hook;
 mod kernel;
 mod message;
 mod offsets;

@@ -16,6 +16,14 @@ pub enum Tool {
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
+pub enum Attach {
+    #[default]
+    Tracepoint,
+    Kprobe,
+    Fentry,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
 pub enum Format {
     #[default]
     Text,
@@ -24,13 +32,14 @@ pub enum Format {
 
 const TOOLS: [(&str, Tool); 3] =
     [("syscount", Tool::Syscount), ("rw-tracer", Tool::RwTracer), ("rw-tracer-all", Tool::RwTracerAll)];
-const ATTACHES: [(&str, &str); 1] = [("tracepoint", "tracepoint")];
+const ATTACHES: [(&str, Attach); 3] =
+    [("tracepoint", Attach::Tracepoint), ("kprobe", Attach::Kprobe), ("fentry", Attach::Fentry)];
 const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("binary", Format::Binary)];
 
 #[derive(Default)]
 pub struct Options {
     pub tool: Tool,
-    pub attach: &'static str,
+    pub attach: Attach,
     pub format: Format,
     /// NUL-padded
     pub target_comm: [u8; COMM_BYTES],
@@ -54,7 +63,11 @@ const RULES: [Rule; 9] = [
         supported: "syscount, rw-tracer, rw-tracer-all",
         set: |v, o| put(&mut o.tool, one_of(v, &TOOLS)),
     },
-    Rule { name: "--attach", supported: "tracepoint", set: |v, o| put(&mut o.attach, one_of(v, &ATTACHES)) },
+    Rule {
+        name: "--attach",
+        supported: "tracepoint, kprobe, fentry",
+        set: |v, o| put(&mut o.attach, one_of(v, &ATTACHES)),
+    },
     Rule { name: "--target-comm", supported: "1 to 15 bytes", set: |v, o| put(&mut o.target_comm, comm(v)) },
     Rule {
         name: "--ringbuf-bytes",
@@ -101,10 +114,14 @@ impl Options {
             }
             given[i] = true;
         }
-        match given.iter().position(|given| !given) {
-            Some(i) => Err(refusal(OsStr::new(RULES[i].name), None, "is missing", RULES[i].supported)),
-            None => Ok(options),
+        if let Some(i) = given.iter().position(|given| !given) {
+            return Err(refusal(OsStr::new(RULES[i].name), None, "is missing", RULES[i].supported));
         }
+        if options.tool == Tool::Syscount && options.attach != Attach::Tracepoint {
+            let attach = OsStr::new(options.attach_name());
+            return Err(refusal(OsStr::new("--attach"), Some(attach), "is not supported by syscount", "tracepoint"));
+        }
+        Ok(options)
     }
 
     /// The target's comm as the programs compare it.
@@ -118,6 +135,10 @@ impl Options {
 
     pub fn tool_name(&self) -> &'static str {
         name_of(self.tool, &TOOLS)
+    }
+
+    pub fn attach_name(&self) -> &'static str {
+        name_of(self.attach, &ATTACHES)
     }
 
     pub fn format_name(&self) -> &'static str {

@@ -10,12 +10,12 @@ use crate::output::Output;
 use crate::record::{self, Line};
 use crate::{kernel, stop};
 
-#[derive(Default)]
 pub struct Lost {
     pub ring_full: u64,
     pub map_full: u64,
-    /// None if the kernel does not count it.
-    pub recursion: Option<u64>,
+    /// These the kernel counts; or why it does not.
+    pub recursion: Result<u64, String>,
+    pub missed: Result<u64, String>,
 }
 
 #[derive(Default)]
@@ -39,6 +39,10 @@ pub struct Run {
     line: Line,
 }
 
+fn not_counted() -> Result<u64, String> {
+    Err("the run failed before they were counted".to_string())
+}
+
 impl Run {
     pub(crate) fn new(setup: Setup, options: Options, output: Output, start_ns: u64) -> Run {
         Run {
@@ -46,7 +50,7 @@ impl Run {
             options,
             output,
             intercepted: Vec::new(),
-            lost: Lost::default(),
+            lost: Lost { ring_full: 0, map_full: 0, recursion: not_counted(), missed: not_counted() },
             syscalls: None,
             times: Times { start: start_ns, ..Times::default() },
             error: None,

@@ -14,7 +14,6 @@ use crate::run::Run;
 use crate::{stop, version_of};
 
 const RESERVED_BYTES: libc::off_t = 32768;
-const NO_RECURSION: &str = r#""recursion": "kernels before 6.7 do not count skipped tracepoint programs""#;
 
 pub struct Summary {
     path: PathBuf,
@@ -55,10 +54,10 @@ impl Summary {
 fn render(run: &Run) -> String {
     let Run { setup, options, output, lost, times, .. } = run;
     let intercepted = members(run.intercepted.iter().map(|(kind, events)| (kind, events)));
-    let (recursion, unavailable) = match lost.recursion {
-        Some(recursion) => (recursion.to_string(), ""),
-        None => ("null".to_string(), NO_RECURSION),
-    };
+    let not_always = [("recursion", &lost.recursion), ("missed", &lost.missed)];
+    let [recursion, missed] = not_always.map(|(_, count)| count.as_ref().map_or("null".to_string(), u64::to_string));
+    let reasons = not_always.into_iter().filter_map(|(cause, count)| Some((cause, string(count.as_ref().err()?))));
+    let unavailable = members(reasons);
     let syscalls = run.syscalls.as_ref().map_or("null".to_string(), |counts| members(counts.iter()));
     let versions = members(setup.libraries.iter().map(|library| (library, string(version_of(library)))));
     let ready = times.ready.map_or("null".to_string(), |ready| ready.to_string());
@@ -69,8 +68,8 @@ fn render(run: &Run) -> String {
   "setup": "{}", "tool": "{}", "attach": "{}", "format": "{}",
   "intercepted": {intercepted},
   "saved": {},
-  "lost": {{"ring_full": {}, "map_full": {}, "recursion": {recursion}, "missed": 0, "output_error": {}}},
-  "unavailable": {{{unavailable}}},
+  "lost": {{"ring_full": {}, "map_full": {}, "recursion": {recursion}, "missed": {missed}, "output_error": {}}},
+  "unavailable": {unavailable},
   "syscalls": {syscalls},
   "bytes": {},
   "versions": {versions},
@@ -80,7 +79,7 @@ fn render(run: &Run) -> String {
 "#,
         setup.name,
         options.tool_name(),
-        options.attach,
+        options.attach_name(),
         options.format_name(),
         output.saved,
         lost.ring_full,

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use aya::maps::{Map, MapError, PerCpuArray, PerCpuHashMap};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 
-use crate::kernel::{self, Probe, take_map};
+use crate::hook::{Hook, Probe};
+use crate::kernel::{self, take_map};
 use crate::message::reason;
 use crate::run::Run;
 use crate::{offsets, stop};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("BPF_OBJECTS"), "/syscount"));
 
-const PROBES: [Probe; 1] = [Probe { program: "syscount", category: "raw_syscalls", tracepoint: "sys_enter" }];
+const PROBES: [Probe; 1] = [Probe { program: "syscount", hook: Hook::Tracepoint("raw_syscalls", "sys_enter") }];
 
 /// Fails if the program cannot be loaded; whatever fails later is noted in the run.
 pub fn run(run: &mut Run) -> Result<(), String> {
@@ -50,7 +51,9 @@ fn collect(ebpf: &mut Ebpf, run: &mut Run) -> Result<(), String> {
         read_counts(take_map(ebpf, "COUNTS")).map_err(|error| format!("cannot read the counts: {}", reason(&error)))?;
     run.lost.map_full = read_map_full(take_map(ebpf, "MAP_FULL"))
         .map_err(|error| format!("cannot read the counter: {}", reason(&error)))?;
-    let mut events = run.lost.map_full + kernel::count_recursion(ebpf, &PROBES[0], &mut run.lost)?;
+    run.lost.recursion = kernel::recursion(ebpf, &PROBES).map(|skipped| skipped.iter().sum());
+    run.lost.missed = Ok(0);
+    let mut events = run.lost.map_full + run.lost.recursion.as_ref().unwrap_or(&0);
     for (number, count) in &counts {
         events += count;
         run.record_count(*number, *count);

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! rw-tracer and rw-tracer-all. Between entry and exit lies the join map, behind them the ring.
+//! rw-tracer and rw-tracer-all: what does not depend on the hook. A hook calls `rw_enter` for a target task and `rw_exit`
+//! for any task; between them lies the join map, behind them the ring. User space loads the programs of one flavour only.
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
-use core::ptr::null;
+mod tracepoint;
+mod vfs;
 
-use aya_ebpf::helpers::gen::{
-    bpf_get_current_task, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_ringbuf_reserve, bpf_ringbuf_submit,
-};
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::gen::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_ringbuf_reserve, bpf_ringbuf_submit};
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns};
-use aya_ebpf::macros::{map, tracepoint};
+use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
-use aya_ebpf::programs::TracePointContext;
-use kernel::{context, count_one, global, is_target, read, target_comm};
-use shared::context::{ARGS, RET};
-use shared::{CommWords, Offsets, RwCounters, RwEvent, JOIN_ENTRIES, NAME_BYTES, READ, WRITE};
+use kernel::{count_one, global, read, target_comm};
+use shared::{CommWords, Offsets, RwCounters, RwEvent, JOIN_ENTRIES, NAME_BYTES};
 
 /// A call under way.
 #[repr(C)]
@@ -69,45 +68,6 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 #[map]
 static COUNTERS: PerCpuArray<RwCounters> = PerCpuArray::with_max_entries(1, 0);
 
-/// The file behind a descriptor of the current task, or null.
-#[inline(always)]
-unsafe fn file_of(fd: u32) -> *const c_void {
-    let files: *const c_void = read(bpf_get_current_task() as *const c_void, global(&OFFSETS.task_files));
-    let fdt: *const c_void = read(files, global(&OFFSETS.files_fdt));
-    if fd >= read(fdt, global(&OFFSETS.fdt_max_fds)) {
-        return null();
-    }
-    let table: *const *const c_void = read(fdt, global(&OFFSETS.fdt_fd));
-    read(table.wrapping_add(fd as usize).cast(), 0)
-}
-
-/// The arguments of a call: (fd, buf, count) and, of some calls, pos.
-#[inline(always)]
-unsafe fn argument<T>(ctx: &TracePointContext, index: usize) -> T {
-    context(ctx, ARGS + 8 * index)
-}
-
-/// read and write
-#[inline(always)]
-unsafe fn enter(op: u32, ctx: &TracePointContext) -> u32 {
-    if is_target() {
-        let file = file_of(argument::<u64>(ctx, 0) as u32);
-        let offset = if file.is_null() { 0 } else { read(file, global(&OFFSETS.file_pos)) };
-        rw_enter(op, file, argument(ctx, 1), argument(ctx, 2), offset);
-    }
-    0
-}
-
-/// pread64 and pwrite64
-#[inline(always)]
-unsafe fn enter_at(op: u32, ctx: &TracePointContext) -> u32 {
-    if is_target() {
-        let file = file_of(argument::<u64>(ctx, 0) as u32);
-        rw_enter(op, file, argument(ctx, 1), argument(ctx, 2), argument(ctx, 3));
-    }
-    0
-}
-
 #[inline(always)]
 unsafe fn rw_enter(op: u32, file: *const c_void, buf: *const c_void, count: u64, offset: u64) {
     let id = bpf_get_current_pid_tgid();
@@ -122,17 +82,16 @@ unsafe fn rw_enter(op: u32, file: *const c_void, buf: *const c_void, count: u64,
 }
 
 #[inline(always)]
-unsafe fn rw_exit(op: u32, ctx: &TracePointContext) -> u32 {
+unsafe fn rw_exit(op: u32, ret: i64) {
     let id = bpf_get_current_pid_tgid();
     let Some(call) = CALLS.get_ptr(&id) else {
-        return 0;
+        return;
     };
     // Another op is left over from a call whose exit the kernel skipped.
     if (*call).op == op.into() {
-        submit_event(call, op, id, bpf_ktime_get_ns(), context(ctx, RET));
+        submit_event(call, op, id, bpf_ktime_get_ns(), ret);
     }
     let _ = CALLS.remove(&id);
-    0
 }
 
 #[inline(always)]
@@ -199,44 +158,4 @@ unsafe fn read_payload(to: *mut c_void, from: *const c_void, ret: i64) -> u32 {
         return 0;
     }
     bytes as u32
-}
-
-#[tracepoint]
-fn read_exit(ctx: TracePointContext) -> u32 {
-    unsafe { rw_exit(READ, &ctx) }
-}
-
-#[tracepoint]
-fn pread64_exit(ctx: TracePointContext) -> u32 {
-    unsafe { rw_exit(READ, &ctx) }
-}
-
-#[tracepoint]
-fn write_exit(ctx: TracePointContext) -> u32 {
-    unsafe { rw_exit(WRITE, &ctx) }
-}
-
-#[tracepoint]
-fn pwrite64_exit(ctx: TracePointContext) -> u32 {
-    unsafe { rw_exit(WRITE, &ctx) }
-}
-
-#[tracepoint]
-fn read_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter(READ, &ctx) }
-}
-
-#[tracepoint]
-fn pread64_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter_at(READ, &ctx) }
-}
-
-#[tracepoint]
-fn write_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter(WRITE, &ctx) }
-}
-
-#[tracepoint]
-fn pwrite64_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter_at(WRITE, &ctx) }
 }

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predicts fidelity: what a setup saves at an event rate, an event size and a ring that need not have been measured.
+
+User space empties the ring at a rate of its own, the drain rate D; what comes faster is lost, but what the ring takes:
+
+    fidelity = min(1, D / R + S / N)        R events/s offered, S events fit into the ring, N events in all
+
+D is known from `bench drain`, where the tracer has a CPU to itself, and from trials that lost events to a full ring,
+where it has what fio leaves it: D = (saved - S) / runtime. A trial that lost nothing says only that D is at least R.
+Between event sizes, the time per event, 1 / D, is interpolated linearly: a part per event and a part per byte.
+
+capacity_check.py and docs/statistics.md say how well this predicts what was held out, and where it does not apply.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+from bpfbench.analysis.table import counted
+from bpfbench.model import EVENT_BYTES, Tool, Variant
+
+RING_LIMITED_PERCENT = 5.0
+"""A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
+
+SLACK_MOST = 0.5
+"""Of a trial that saved more of its events through the ring's mere size than this share, no drain rate is taken."""
+
+HEADER_BYTES = 8
+"""Of a record in the ring (kernel/bpf/ringbuf.c, BPF_RINGBUF_HDR_SZ); records are rounded up to 8 bytes."""
+
+
+class Source(StrEnum):
+    """Where a drain rate is from."""
+
+    BENCH = "bench drain"
+    """The tracer had a CPU to itself."""
+    RUN = "run"
+    """The tracer had the share of the CPUs that the target left it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracer:
+    """What drains the ring."""
+
+    setup: str
+    attach: str
+    format: str
+    event_bytes: int
+    """As the contract has them, payload included."""
+    ringbuf_bytes: int
+
+    @property
+    def slots(self) -> float:
+        """How many events fit into the ring."""
+        return self.ringbuf_bytes / (HEADER_BYTES + math.ceil(self.event_bytes / 8) * 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one trial, or one repetition of `bench drain`, says of the drain rate."""
+
+    tracer: Tracer
+    source: Source
+    events_per_s: float
+    exact: bool
+    """False: the rate is at least so high."""
+    cpu_share: float | None
+    """How much of one CPU the tracer had meanwhile; None where that was not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRate:
+    """The observations of one tracer from one source, put together."""
+
+    tracer: Tracer
+    source: Source
+    events_per_s: float
+    """Median of the exact observations; where there is none, the highest rate that was kept up with."""
+    observed: tuple[float, ...]
+    """Each of the same."""
+    exact: bool
+    """False: the rate is at least so high, however much higher."""
+    cpu_share: float | None
+    """Median of the same observations."""
+
+    @property
+    def held_up(self) -> bool:
+        """True where the tracer had to wait for a CPU: with one of its own it would drain faster."""
+        return self.exact and self.cpu_share is not None and self.cpu_share < 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a tracer would save, in per cent of the events offered."""
+
+    percent: float
+    """Mean over the drain rates observed: where they straddle the event rate, some trials lose events, others none."""
+    low: float
+    high: float
+    """By the least and the greatest drain rate observed."""
+    at_least: bool
+    """The drain rate is known from below only: fidelity may be higher."""
+    basis: tuple[DrainRate, ...]
+    """One drain rate, or the two that were interpolated between."""
+    beyond: tuple[str, ...]
+    """In what this goes beyond what was measured; empty: in nothing."""
+
+
+def fidelity_percent(drain_per_s: float, rate_per_s: float, slots: float = 0.0, events: float = math.inf) -> float:
+    """Return what is saved, in per cent, of `events` that come at a rate; see the module's formula."""
+    return 100 * min(1.0, drain_per_s / rate_per_s + slots / events)
+
+
+def from_table(table: pl.DataFrame) -> tuple[Observation, ...]:
+    """Return what the ok trials of a tidy table say of drain rates; only full tracers with a ring say anything."""
+    found = (observe(trial) for trial in trials(table))
+    return tuple(observation for observation in found if observation is not None)
+
+
+def trials(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return one mapping per ok trial of a full tracer with a ring: the columns that tell it, and its metrics."""
+    rows = counted(table).filter(
+        pl.col("variant") == Variant.FULL.value, pl.col("tool").is_in([Tool.RW_TRACER, Tool.RW_TRACER_ALL])
+    )
+    index = [name for name in table.columns if name not in ("metric", "value", "unit")]
+    return rows.pivot(on="metric", index=index, values="value").to_dicts() if len(rows) else []
+
+
+def tracer_of(trial: Mapping[str, Any]) -> Tracer:
+    """Return the tracer of a trial as `trials` gives it."""
+    event_bytes = EVENT_BYTES + (trial["payload_bytes"] or 0)
+    return Tracer(trial["setup"], trial["attach"], trial["format"], event_bytes, trial["ringbuf_bytes"])
+
+
+def observe(trial: Mapping[str, Any]) -> Observation | None:
+    """Return what one trial, as `trials` gives it, says of the drain rate, if anything."""
+    tracer = tracer_of(trial)
+    saved, lost, runtime_s = (trial[key] for key in ("saved_events", "lost_percent", "runtime_s"))
+    rate = trial["offered_events_per_s"]
+    if not rate or not runtime_s:
+        return None
+    percent = trial.get("tracer_cpu_percent")
+    share = None if percent is None else percent / 100
+    if lost < RING_LIMITED_PERCENT:
+        return Observation(tracer, Source.RUN, rate * (1 - lost / 100), exact=False, cpu_share=share)
+    if tracer.slots > SLACK_MOST * saved:
+        return None
+    return Observation(tracer, Source.RUN, (saved - tracer.slots) / runtime_s, exact=True, cpu_share=share)
+
+
+def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
+    """Return what the JSON document of `bench drain` says of drain rates.
+
+    Raises:
+        KeyError, TypeError: it is no such document.
+    """
+    found = []
+    for item in document["measurements"]:
+        case, result = item["case"], item["result"]
+        if result is None or item["reason"] is not None:
+            continue
+        config = case["config"]
+        tracer = Tracer(case["setup"], config["attach"], config["format"], case["event_bytes"], config["ringbuf_bytes"])
+        rate = result["events"] / result["seconds"]
+        found.append(Observation(tracer, Source.BENCH, rate, exact=True, cpu_share=1.0))
+    return tuple(found)
+
+
+def alone(observation: Observation) -> Observation | None:
+    """Return what the rate would be with a CPU to itself: that of its CPU time. None where that was not measured.
+
+    A tracer with the share s of a CPU meets a rate R as one with a CPU to itself meets R / s.
+    """
+    share = observation.cpu_share
+    return replace(observation, events_per_s=observation.events_per_s / share, cpu_share=1.0) if share else None
+
+
+def drain_rates(observations: Iterable[Observation]) -> tuple[DrainRate, ...]:
+    """Put the observations of each tracer and source together."""
+    groups: defaultdict[tuple[Tracer, Source], list[Observation]] = defaultdict(list)
+    for observation in observations:
+        groups[observation.tracer, observation.source].append(observation)
+    return tuple(_drain_rate(*key, found) for key, found in groups.items())
+
+
+def _drain_rate(tracer: Tracer, source: Source, found: Sequence[Observation]) -> DrainRate:
+    exact = [observation for observation in found if observation.exact]
+    used = exact or [max(found, key=lambda observation: observation.events_per_s)]
+    rates = [observation.events_per_s for observation in used]
+    shares = [observation.cpu_share for observation in used if observation.cpu_share is not None]
+    return DrainRate(
+        tracer,
+        source,
+        statistics.median(rates),
+        tuple(sorted(rates)),
+        exact=bool(exact),
+        cpu_share=statistics.median(shares) if shares else None,
+    )
+
+
+def predict(
+    rates: Iterable[DrainRate], wanted: Tracer, rate_per_s: float, events: float = math.inf
+) -> Prediction | None:
+    """Predict what a tracer saves; None where nothing is known of its setup, hook and format.
+
+    Args:
+        rates: of one source: those of `bench drain` hold for a tracer with a CPU to itself, those of a run for one
+            that shares the CPUs as it did there.
+        wanted: the tracer.
+        rate_per_s: of the events, for as long as they come.
+        events: how many come in all; a burst that is not much larger than the ring is saved by the ring.
+    """
+    known = [
+        rate
+        for rate in rates
+        if (rate.tracer.setup, rate.tracer.attach, rate.tracer.format) == (wanted.setup, wanted.attach, wanted.format)
+    ]
+    if not known:
+        return None
+    beyond: list[str] = []
+    rings = {rate.tracer.ringbuf_bytes for rate in known}
+    ring = min(rings, key=lambda size: (abs(math.log2(size / wanted.ringbuf_bytes)), size))
+    if not min(rings) <= wanted.ringbuf_bytes <= max(rings):
+        beyond.append(f"a ring of {wanted.ringbuf_bytes} bytes: drained as one of {ring}, the nearest measured")
+    sized = sorted((r for r in known if r.tracer.ringbuf_bytes == ring), key=lambda rate: rate.tracer.event_bytes)
+    basis = _around(sized, wanted.event_bytes)
+    if not sized[0].tracer.event_bytes <= wanted.event_bytes <= sized[-1].tracer.event_bytes:
+        measured = ", ".join(str(rate.tracer.event_bytes) for rate in sized)
+        beyond.append(f"events of {wanted.event_bytes} bytes: measured are {measured}")
+
+    drains = _interpolated(basis, wanted.event_bytes)
+    percents = [fidelity_percent(drain, rate_per_s, wanted.slots, events) for drain in drains]
+    return Prediction(
+        statistics.fmean(percents),
+        min(percents),
+        max(percents),
+        at_least=not all(rate.exact for rate in basis) or wanted.event_bytes < sized[0].tracer.event_bytes,
+        basis=basis,
+        beyond=tuple(beyond),
+    )
+
+
+def _around(sized: Sequence[DrainRate], event_bytes: int) -> tuple[DrainRate, ...]:
+    """Return the rate of this event size, or those of the sizes below and above; outside, the nearest alone."""
+    below = [rate for rate in sized if rate.tracer.event_bytes <= event_bytes]
+    above = [rate for rate in sized if rate.tracer.event_bytes >= event_bytes]
+    return tuple(dict.fromkeys((*below[-1:], *above[:1])))
+
+
+def _interpolated(basis: Sequence[DrainRate], event_bytes: int) -> list[float]:
+    """Return drain rates at an event size by the time per event, of each combination of what was observed."""
+    if len(basis) == 1:
+        # A larger event is not drained faster; of a smaller one no more is known than that it is not drained slower.
+        factor = min(1.0, basis[0].tracer.event_bytes / event_bytes)
+        return [factor * drain for drain in basis[0].observed]
+    low, high = basis
+    share = (event_bytes - low.tracer.event_bytes) / (high.tracer.event_bytes - low.tracer.event_bytes)
+    return [1 / ((1 - share) / below + share / above) for below in low.observed for above in high.observed]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well the capacity model predicts what it has not seen: trials of a run held out, and the paper's own results."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from bpfbench import catalogue
+from bpfbench.analysis.capacity import (
+    DrainRate,
+    Observation,
+    Tracer,
+    alone,
+    drain_rates,
+    fidelity_percent,
+    observe,
+    predict,
+    tracer_of,
+    trials,
+)
+from bpfbench.model import BLOCK_BYTES
+
+LIMITED_BELOW_PERCENT = 95.0
+"""A setup of the paper that saved less was limited by its drain rate; of the others it is known from below only."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A prediction of what was not looked at, beside what was measured: medians over trials, in per cent."""
+
+    tracer: Tracer
+    workload: str
+    processes: int
+    rate_per_s: float
+    predicted: float
+    """From the event rates alone: as if the tracer had what it had of the CPUs where the drain rate was learnt."""
+    predicted_by_cpu: float | None
+    """From the event rates and the CPU time the tracer had: what is left of the error if that is known."""
+    measured: float
+    n: int
+    at_least: bool
+
+    @property
+    def error(self) -> float:
+        """In percentage points. Where the drain rate is known from below only, too low a prediction is none."""
+        error = self.predicted - self.measured
+        return max(0.0, error) if self.at_least else error
+
+
+def hold_out(table: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
+    """Predict the trials for which `known` is false from those for which it is true, given their event rates alone.
+
+    Trials of event sizes and rings that were not learnt from are left out.
+    """
+    held: defaultdict[tuple[Tracer, str, int], list[dict[str, Any]]] = defaultdict(list)
+    learnt: list[Observation] = []
+    for trial in trials(table):
+        if not known(trial):
+            held[tracer_of(trial), trial["workload"], trial["processes"]].append(trial)
+        elif (observation := observe(trial)) is not None:
+            learnt.append(observation)
+    by_cpu = [unhindered for observation in learnt if (unhindered := alone(observation)) is not None]
+    rates, rates_by_cpu = drain_rates(learnt), drain_rates(by_cpu)
+    predictions = (_held_out(rates, rates_by_cpu, *key, group) for key, group in held.items())
+    return tuple(prediction for prediction in predictions if prediction is not None)
+
+
+def _held_out(
+    rates: Sequence[DrainRate],
+    rates_by_cpu: Sequence[DrainRate],
+    tracer: Tracer,
+    workload: str,
+    processes: int,
+    group: Sequence[Mapping[str, Any]],
+) -> HeldOut | None:
+    predictions, by_cpu = [], []
+    for trial in group:
+        rate, events = trial["offered_events_per_s"], trial["intercepted_events"]
+        prediction = predict(rates, tracer, rate, events)
+        if prediction is None or prediction.beyond:
+            continue
+        predictions.append(prediction)
+        share = (trial.get("tracer_cpu_percent") or 0.0) / 100
+        if share and (prediction := predict(rates_by_cpu, tracer, rate / share, events)) is not None:
+            by_cpu.append(prediction.percent)
+    if not predictions:
+        return None
+    return HeldOut(
+        tracer,
+        workload,
+        processes,
+        statistics.median(trial["offered_events_per_s"] for trial in group),
+        statistics.median(prediction.percent for prediction in predictions),
+        statistics.median(by_cpu) if by_cpu else None,
+        statistics.median(trial["saved_percent"] for trial in group),
+        len(group),
+        at_least=any(prediction.at_least for prediction in predictions),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PaperWrite:
+    """What a setup of the paper saves of its writes, predicted from its reads, beside what is printed. In per cent."""
+
+    setup: str
+    tool: str
+    drain_per_s: float
+    """Events saved while reading / runtime of reading."""
+    limited: bool
+    """False: reading did not take all of the drain rate, so that it is at least this."""
+    predicted: float
+    measured: float
+    """Printed; where the paper prints a bound for several setups, the bound."""
+    is_bound: bool
+
+    @property
+    def error(self) -> float:
+        """In percentage points; against a bound, how far beyond it."""
+        error = self.predicted - self.measured
+        return max(0.0, error) if self.is_bound else error
+
+
+def predict_paper_writes() -> tuple[PaperWrite, ...]:
+    """Predict the paper's write results from its read results, with the numbers of data/paper.toml alone.
+
+    The runtime of a setup's writes is vanilla's times the factor the paper prints for it, the lower end of a bound;
+    that of its reads is vanilla's, which no setup exceeded by more than 2.4 %.
+    """
+    paper = catalogue.paper()
+    fio = paper["fio"]
+    events = fio["processes"] * fio["size_per_process_gib"] * 2**30 / BLOCK_BYTES
+    return tuple(_paper_writes(paper, events))
+
+
+def _paper_writes(paper: Mapping[str, Any], events: float) -> Iterator[PaperWrite]:
+    read_s, write_s = (paper["vanilla"][workload]["runtime_s"]["mean"] for workload in ("read", "write"))
+    for tool, percents in paper["read"]["saved_percent"].items():
+        counts, printed = paper["read"]["saved_events"][tool], paper["write"]["saved_percent"][tool]
+        for setup, percent in percents.items():
+            drain = counts.get(setup, percent / 100 * events) / read_s
+            duration_s = write_s * _write_factor(paper, tool, setup)
+            yield PaperWrite(
+                setup=setup,
+                tool=tool,
+                drain_per_s=drain,
+                limited=percent < LIMITED_BELOW_PERCENT,
+                predicted=fidelity_percent(drain, events / duration_s),
+                measured=printed.get(setup, printed.get("others_at_most", math.nan)),
+                is_bound=setup not in printed,
+            )
+
+
+def _write_factor(paper: Mapping[str, Any], tool: str, setup: str) -> float:
+    """Return what the paper prints of a setup's runtime over vanilla's in writes; of a bound, the lower end."""
+    printed = paper["write"]["factor_over_vanilla"][tool]["runtime_s"]
+    found = printed.get(setup, printed.get("others_at_least", 1.0))
+    return max(1.0, float(found[0] if isinstance(found, list) else found))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""compare: what changed between two runs, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bpfbench import store
+from bpfbench.analysis import table
+from bpfbench.analysis.compare_runs import compare_runs, differences
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
+from bpfbench.errors import UsageError
+from bpfbench.report import comparison, sections
+
+
+def compare(
+    before: Annotated[str, Parameter(name="run-a")],
+    after: Annotated[str, Parameter(name="run-b")],
+    /,
+    *,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    as_json: Json = False,
+    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+) -> int:
+    """Compare two runs: two machines, kernels, library versions.
+
+    Says in what the runs differ, then what changed in each cell both have: the
+    ratio to vanilla where vanilla has the metric, else the value.
+
+    Parameters
+    ----------
+    before
+        A run directory, the id of a run, or `latest`.
+    after
+        The same, of the run that is compared with it.
+    """
+    if as_json and markdown:
+        raise UsageError("choose one of --json, --markdown")
+    first, second = store.find(runs_dir, before), store.find(runs_dir, after)
+    known = differences(first.info, second.info)
+    found = compare_runs(table.load(first), table.load(second), known)
+    names = (first.info.id, second.info.id)
+    if not found.shifts:
+        raise UsageError(
+            f"{names[0]} and {names[1]} have nothing in common that could be compared: no setup, configuration, tool "
+            "and workload of the same size has an ok trial in both",
+            "`bpfbench summary` shows what a run has",
+        )
+    if as_json:
+        sys.stdout.write(comparison.to_json(found, *names))
+    elif markdown:
+        sys.stdout.write(sections.to_markdown(comparison.sections(found, *names)))
+    else:
+        sections.render(comparison.sections(found, *names), stdout)
+    return 0

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""recommend: which setup and configuration of a run fit what a tracer has to do."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bpfbench import store
+from bpfbench.analysis import capacity, table
+from bpfbench.analysis.recommend import Preference, Wish
+from bpfbench.analysis.recommend import recommend as judge
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
+from bpfbench.errors import UsageError
+from bpfbench.report import recommendation, sections
+from bpfbench.study import choice_message
+
+DECIMAL = {"": 1, "k": 10**3, "M": 10**6}
+SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20}
+PERCENT = {"": 1, "%": 1}
+
+
+def recommend(
+    name: Annotated[str, Parameter(name="run")] = "latest",
+    /,
+    *,
+    rate: Annotated[str, Parameter(help="Events per second to keep up with, e.g. 200k.")],
+    event_bytes: Annotated[str, Parameter(help="Size of an event, e.g. 512: 156 and the payload.")] = "156",
+    min_fidelity: Annotated[str, Parameter(help="Per cent of the events that must be saved.")] = "99",
+    max_overhead: Annotated[str, Parameter(help="Per cent the target may be slowed down by.")] = "2",
+    prefer: Annotated[
+        str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy.")
+    ] = "overhead",
+    extrapolate: Annotated[
+        bool, Parameter(negative="", help="Let estimates beyond what was measured qualify.")
+    ] = False,
+    drain: Annotated[
+        Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    as_json: Json = False,
+    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+) -> int:
+    """Say which setup and configuration fit a need, by what a run measured.
+
+    That none does is an answer, too: the nearest is shown, and why it does not.
+
+    Parameters
+    ----------
+    name
+        A run directory, the id of a run, or `latest`.
+    """
+    if as_json and markdown:
+        raise UsageError("choose one of --json, --markdown")
+    if prefer not in tuple(Preference):
+        raise UsageError(f"option --prefer: {choice_message(prefer, tuple(Preference))}")
+    wish = Wish(
+        rate_per_s=_quantity("--rate", rate, DECIMAL, least=1e-3),
+        event_bytes=round(_quantity("--event-bytes", event_bytes, SIZES, least=1)),
+        min_fidelity_percent=_quantity("--min-fidelity", min_fidelity, PERCENT, most=100),
+        max_overhead_percent=_quantity("--max-overhead", max_overhead, PERCENT),
+        prefer=Preference(prefer),
+        extrapolate=extrapolate,
+    )
+    bench = _bench(drain) if drain is not None else ()
+    opened = store.find(runs_dir, name)
+    frame = table.load(opened)
+    found = judge(frame, wish, bench)
+    if as_json:
+        sys.stdout.write(recommendation.to_json(found, opened.info.id))
+        return 0
+    described = recommendation.sections(found, opened.info.id, emulated=bool(frame["emulated"].any()))
+    if markdown:
+        sys.stdout.write(sections.to_markdown(described))
+    else:
+        sections.render(described, stdout)
+    return 0
+
+
+def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0.0, most: float = math.inf) -> float:
+    """Read a number with a unit."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(\S*)", text.strip())
+    if found is None or found[2] not in units:
+        allowed = ", ".join(unit for unit in units if unit)
+        raise UsageError(f"option {option}: {text!r} is not a number, alone or with one of: {allowed}")
+    value = float(found[1]) * units[found[2]]
+    if not least <= value <= most:
+        valid = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+        raise UsageError(f"option {option}: {text} is out of range; valid is {valid}")
+    return value
+
+
+def _bench(path: Path) -> tuple[capacity.Observation, ...]:
+    try:
+        return capacity.from_bench(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"option --drain: {path} is no JSON of `bpfbench bench drain`") from error

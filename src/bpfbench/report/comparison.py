@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs side by side, for the eye and for programs.
+
+JSON (`schema` counts incompatible changes; new keys may come without one):
+
+    schema         1
+    before, after  ids of the runs
+    differences[]  what, before, after: facts in which the runs differ
+    shifts[]       the cell, metric, unit, versus_vanilla, before, after, n_before, n_after, is_ratio, change,
+                   interval {low, high} or null, p, p_corrected, finding
+    only_before[], only_after[]   cells that one run alone has
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.compare_runs import RunComparison, Shift
+from bpfbench.analysis.statistics import Finding
+from bpfbench.analysis.summary import FACTORS
+from bpfbench.analysis.table import GROUP, Cell
+from bpfbench.model import Variant
+from bpfbench.report import wording
+from bpfbench.report.sections import Section
+
+SCHEMA = 1
+"""Version of the JSON document. History: 1 (first)."""
+
+SHOWN = tuple(
+    metric.key
+    for metric in (
+        metrics.RUNTIME,
+        metrics.LATENCY_P99,
+        metrics.CPU,
+        metrics.MEMORY,
+        metrics.ENERGY,
+        metrics.SAVED_PERCENT,
+        metrics.TRACER_CPU,
+        metrics.PSS_PEAK,
+    )
+)
+"""What people are shown; JSON has everything."""
+
+LISTED = 5
+"""Cells of one run alone that people are shown."""
+
+MANIFOLD = 10.0
+"""From here on, a change is a factor and no longer per cent."""
+
+WORDS = {
+    Finding.HIGHER: "higher",
+    Finding.LOWER: "lower",
+    Finding.INCONCLUSIVE: "cannot be told",
+    Finding.TOO_FEW: "too few trials",
+}
+
+
+def to_json(found: RunComparison, before: str, after: str) -> str:
+    """Write a comparison as one JSON document."""
+    document = {
+        "schema": SCHEMA,
+        "before": before,
+        "after": after,
+        "differences": [dataclasses.asdict(item) for item in found.differences],
+        "shifts": [_shift_json(shift) for shift in found.shifts],
+        "only_before": [dataclasses.asdict(cell) for cell in found.only_before],
+        "only_after": [dataclasses.asdict(cell) for cell in found.only_after],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _shift_json(shift: Shift) -> dict[str, Any]:
+    flat = dataclasses.asdict(shift)
+    return {**flat.pop("cell"), **flat, "finding": shift.finding.value}
+
+
+def sections(found: RunComparison, before: str, after: str) -> Iterator[Section]:
+    """Describe a comparison: what is different about the runs, then what came of it."""
+    rows = tuple((item.what, item.before or "-", item.after or "-") for item in found.differences)
+    said = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
+    yield Section(f"What is different about {before} and {after}", said, ("", before, after), rows, texts=3)
+    shown = [shift for shift in found.shifts if shift.metric in SHOWN]
+    yield Section("What changed", (*_emulated(shown), _told(shown), *_apart(found)))
+    for _, group in groupby(shown, key=lambda shift: [getattr(shift.cell, name) for name in GROUP]):
+        yield _table(list(group), before, after)
+    yield Section(
+        "How to read this",
+        (
+            "Of what vanilla has too, the ratio to vanilla of the same block is compared, so that a faster machine "
+            "alone is no change; of vanilla itself and of the rest, the values. In brackets: 95 % confidence (Welch). "
+            "A change is told where its p, corrected over all cells of the metric (Holm), is at most 0.05.",
+        ),
+    )
+
+
+def _emulated(shifts: Iterable[Shift]) -> Iterator[str]:
+    if any(shift.cell.emulated for shift in shifts):
+        yield "The CPU was emulated: counts of events are valid, timings are not comparable."
+
+
+def _told(shifts: Iterable[Shift]) -> str:
+    told = [shift for shift in shifts if shift.finding in (Finding.HIGHER, Finding.LOWER)]
+    if not told:
+        return "No change can be told from noise."
+    named = (f"{_name(shift.cell)} {shift.metric} {_change(shift)}" for shift in told)
+    return f"{len(told)} {'change is' if len(told) == 1 else 'changes are'} beyond noise: {'; '.join(named)}."
+
+
+def _apart(found: RunComparison) -> Iterator[str]:
+    for what, cells in (("first", found.only_before), ("second", found.only_after)):
+        if cells:
+            names = list(dict.fromkeys(map(_name, cells)))
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            yield f"In the {what} run only: {'; '.join(names[:LISTED])}{more}."
+
+
+def _table(group: list[Shift], before: str, after: str) -> Section:
+    cell = group[0].cell
+    title = f"{cell.workload}, {cell.processes} x {wording.size(cell.bytes_per_process)}: {cell.tool}"
+    varying = [name for name in FACTORS if len(_values(group, name)) > 1]
+    common = [wording.factor(name, *values) for name in FACTORS if len(values := _values(group, name)) == 1]
+    rows, last = [], None
+    for shift in group:
+        rows.append(
+            (
+                _configured(shift.cell, varying) if shift.cell != last else "",
+                shift.metric + (" / vanilla's" if shift.versus_vanilla else ""),
+                f"{_number(shift.before, shift)} ({shift.n_before})",
+                f"{_number(shift.after, shift)} ({shift.n_after})",
+                _change(shift),
+                WORDS[shift.finding],
+            )
+        )
+        last = shift.cell
+    header = ("setup", "metric", f"{before} (n)", f"{after} (n)", "change", "")
+    return Section(title, (", ".join(common),) if common else (), header, tuple(rows), texts=2)
+
+
+def _values(group: Iterable[Shift], factor: str) -> list[Any]:
+    values = dict.fromkeys(getattr(shift.cell, factor) for shift in group if not shift.cell.is_vanilla)
+    return [value for value in values if value not in (None, Variant.FULL.value)]
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.workload} {cell.tool} {cell.setup}"
+
+
+def _configured(cell: Cell, factors: Iterable[str]) -> str:
+    labels = [wording.factor(name, value) for name in factors if (value := getattr(cell, name)) is not None]
+    return f"{cell.setup} ({', '.join(labels)})" if labels else cell.setup
+
+
+def _number(value: float, shift: Shift) -> str:
+    if shift.versus_vanilla:
+        return f"x {value:.3f}"
+    if shift.unit == "bytes":
+        return wording.size(round(value))
+    return f"{value:.4g} {shift.unit}"
+
+
+def _change(shift: Shift) -> str:
+    def shown(value: float) -> str:
+        if not shift.is_ratio:
+            return f"{value:+.2f} points"
+        return f"{100 * (value - 1):+.1f} %" if value < MANIFOLD else f"x {value:.3g}"
+
+    interval = shift.interval
+    return shown(shift.change) + (f" [{shown(interval.low)}, {shown(interval.high)}]" if interval else "")

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Tracepoints at the entry and exit of read, pread64, write and pwrite64.
+
+use core::ffi::c_void;
+use core::ptr::null;
+
+use aya_ebpf::helpers::gen::bpf_get_current_task;
+use aya_ebpf::macros::tracepoint;
+use aya_ebpf::programs::TracePointContext;
+use kernel::{context, global, is_target, read};
+use shared::context::{ARGS, RET};
+use shared::{READ, WRITE};
+
+use crate::{rw_enter, rw_exit, OFFSETS};
+
+/// The file behind a descriptor of the current task, or null.
+#[inline(always)]
+unsafe fn file_of(fd: u32) -> *const c_void {
+    let files: *const c_void = read(bpf_get_current_task() as *const c_void, global(&OFFSETS.task_files));
+    let fdt: *const c_void = read(files, global(&OFFSETS.files_fdt));
+    if fd >= read(fdt, global(&OFFSETS.fdt_max_fds)) {
+        return null();
+    }
+    let table: *const *const c_void = read(fdt, global(&OFFSETS.fdt_fd));
+    read(table.wrapping_add(fd as usize).cast(), 0)
+}
+
+/// The arguments of a call: (fd, buf, count) and, of some calls, pos.
+#[inline(always)]
+unsafe fn argument<T>(ctx: &TracePointContext, index: usize) -> T {
+    context(ctx, ARGS + 8 * index)
+}
+
+/// read and write
+#[inline(always)]
+unsafe fn enter(op: u32, ctx: &TracePointContext) -> u32 {
+    if is_target() {
+        let file = file_of(argument::<u64>(ctx, 0) as u32);
+        let offset = if file.is_null() { 0 } else { read(file, global(&OFFSETS.file_pos)) };
+        rw_enter(op, file, argument(ctx, 1), argument(ctx, 2), offset);
+    }
+    0
+}
+
+/// pread64 and pwrite64
+#[inline(always)]
+unsafe fn enter_at(op: u32, ctx: &TracePointContext) -> u32 {
+    if is_target() {
+        let file = file_of(argument::<u64>(ctx, 0) as u32);
+        rw_enter(op, file, argument(ctx, 1), argument(ctx, 2), argument(ctx, 3));
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn exit(op: u32, ctx: &TracePointContext) -> u32 {
+    rw_exit(op, context(ctx, RET));
+    0
+}
+
+#[tracepoint]
+fn read_exit(ctx: TracePointContext) -> u32 {
+    unsafe { exit(READ, &ctx) }
+}
+
+#[tracepoint]
+fn pread64_exit(ctx: TracePointContext) -> u32 {
+    unsafe { exit(READ, &ctx) }
+}
+
+#[tracepoint]
+fn write_exit(ctx: TracePointContext) -> u32 {
+    unsafe { exit(WRITE, &ctx) }
+}
+
+#[tracepoint]
+fn pwrite64_exit(ctx: TracePointContext) -> u32 {
+    unsafe { exit(WRITE, &ctx) }
+}
+
+#[tracepoint]
+fn read_enter(ctx: TracePointContext) -> u32 {
+    unsafe { enter(READ, &ctx) }
+}
+
+#[tracepoint]
+fn pread64_enter(ctx: TracePointContext) -> u32 {
+    unsafe { enter_at(READ, &ctx) }
+}
+
+#[tracepoint]
+fn write_enter(ctx: TracePointContext) -> u32 {
+    unsafe { enter(WRITE, &ctx) }
+}
+
+#[tracepoint]
+fn pwrite64_enter(ctx: TracePointContext) -> u32 {
+    unsafe { enter_at(WRITE, &ctx) }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Entry and exit of vfs_read and vfs_write, by kprobe and kretprobe, and by fentry and fexit.
+//!
+//! fexit gets the arguments once more, but the time of the entry is kept in the join map all the same, so that the flavours
+//! differ in their hooks alone.
+
+use core::ffi::c_void;
+
+use aya_ebpf::macros::{fentry, fexit, kprobe, kretprobe};
+use aya_ebpf::programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext};
+use kernel::{global, is_target, read};
+use shared::{READ, WRITE};
+
+use crate::{rw_enter, rw_exit, OFFSETS};
+
+/// (file, buf, count, pos) of vfs_read and vfs_write, and what they return comes after them in fexit's context.
+const RET: usize = 4;
+
+/// Streams have no position of their own to be at: pos is null.
+#[inline(always)]
+unsafe fn enter(op: u32, file: *const c_void, buf: *const c_void, count: u64, pos: *const c_void) {
+    let offset = if pos.is_null() { read(file, global(&OFFSETS.file_pos)) } else { read(pos, 0) };
+    rw_enter(op, file, buf, count, offset);
+}
+
+#[inline(always)]
+unsafe fn kprobe_enter(op: u32, ctx: &ProbeContext) -> u32 {
+    if is_target() {
+        enter(op, pointer(ctx, 0), pointer(ctx, 1), register(ctx, 2), pointer(ctx, 3));
+    }
+    0
+}
+
+/// One load; for a pointer, Aya would call a helper.
+#[inline(always)]
+fn register(ctx: &ProbeContext, argument: usize) -> u64 {
+    ctx.arg(argument).unwrap_or_default()
+}
+
+#[inline(always)]
+fn pointer(ctx: &ProbeContext, argument: usize) -> *const c_void {
+    register(ctx, argument) as *const c_void
+}
+
+#[inline(always)]
+unsafe fn kprobe_exit(op: u32, ctx: &RetProbeContext) -> u32 {
+    rw_exit(op, ctx.ret().unwrap_or_default());
+    0
+}
+
+#[inline(always)]
+unsafe fn fentry_enter(op: u32, ctx: &FEntryContext) -> i32 {
+    if is_target() {
+        enter(op, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn fentry_exit(op: u32, ctx: &FExitContext) -> i32 {
+    rw_exit(op, ctx.arg(RET));
+    0
+}
+
+#[kretprobe]
+fn kprobe_read_exit(ctx: RetProbeContext) -> u32 {
+    unsafe { kprobe_exit(READ, &ctx) }
+}
+
+#[kretprobe]
+fn kprobe_write_exit(ctx: RetProbeContext) -> u32 {
+    unsafe { kprobe_exit(WRITE, &ctx) }
+}
+
+#[kprobe]
+fn kprobe_read_enter(ctx: ProbeContext) -> u32 {
+    unsafe { kprobe_enter(READ, &ctx) }
+}
+
+#[kprobe]
+fn kprobe_write_enter(ctx: ProbeContext) -> u32 {
+    unsafe { kprobe_enter(WRITE, &ctx) }
+}
+
+#[fexit]
+fn fentry_read_exit(ctx: FExitContext) -> i32 {
+    unsafe { fentry_exit(READ, &ctx) }
+}
+
+#[fexit]
+fn fentry_write_exit(ctx: FExitContext) -> i32 {
+    unsafe { fentry_exit(WRITE, &ctx) }
+}
+
+#[fentry]
+fn fentry_read_enter(ctx: FEntryContext) -> i32 {
+    unsafe { fentry_enter(READ, &ctx) }
+}
+
+#[fentry]
+fn fentry_write_enter(ctx: FEntryContext) -> i32 {
+    unsafe { fentry_enter(WRITE, &ctx) }
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs side by side: what is told as a change, what is not, and what cannot be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from builders import make_fio, make_record, make_summary, make_trial
+from scipy import stats
+
+from bpfbench import store
+from bpfbench.analysis.compare_runs import RunComparison, Shift, compare_runs, differences
+from bpfbench.analysis.statistics import Finding
+from bpfbench.analysis.table import tidy
+from bpfbench.model import Environment, Record
+from bpfbench.report import comparison
+
+FORMAT_1 = Path(__file__).parent.parent / "data" / "runs" / "format-1"
+
+
+def records(vanilla: Sequence[float], libbpf: Sequence[float], kernel: str = "6.12", saved: int = 1000) -> list[Record]:
+    found = []
+    for setup, seconds in (("vanilla", vanilla), ("libbpf", libbpf)):
+        for block, runtime_s in enumerate(seconds):
+            trial = make_trial(setup, block)
+            summary = make_summary(trial, saved=saved + block, lost={"ring_full": 1000 - saved})
+            record = make_record(trial, fio=make_fio(runtime_s=runtime_s), summary=summary)
+            found.append(dataclasses.replace(record, environment=Environment(kernel, "boot")))
+    return found
+
+
+def table(*args: Sequence[float], **kwargs: object) -> pl.DataFrame:
+    return tidy("run", records(*args, **kwargs))  # type: ignore[arg-type]
+
+
+def shift(found: RunComparison, setup: str, metric: str = "runtime_s") -> Shift:
+    (only,) = (item for item in found.shifts if (item.cell.setup, item.metric) == (setup, metric))
+    return only
+
+
+def test_a_faster_machine_alone_changes_vanilla_and_not_the_ratio() -> None:
+    before = table((10, 10.2, 9.9, 10.1), (11, 11.3, 10.8, 11.2))
+    after = table((5, 5.1, 4.9, 5.05), (5.5, 5.65, 5.35, 5.6))
+    found = compare_runs(before, after)
+    vanilla, libbpf = shift(found, "vanilla"), shift(found, "libbpf")
+    assert (vanilla.versus_vanilla, vanilla.finding) == (False, Finding.LOWER)
+    assert vanilla.change == pytest.approx(0.5, rel=0.01)
+    assert (libbpf.versus_vanilla, libbpf.finding) == (True, Finding.INCONCLUSIVE)
+    assert libbpf.before == pytest.approx(1.1, rel=0.01)
+
+
+def test_interval_and_p_are_welchs_on_log_ratios() -> None:
+    a, b = (11, 11.3, 10.8, 11.2), (12, 12.5, 12.2)
+    found = shift(compare_runs(table((10,) * 4, a), table((10,) * 3, b)), "libbpf")
+    expected = stats.ttest_ind(np.log(np.divide(b, 10)), np.log(np.divide(a, 10)), equal_var=False)
+    interval = expected.confidence_interval()
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.interval is not None
+    assert (math.log(found.interval.low), math.log(found.interval.high)) == pytest.approx(tuple(interval))
+    assert found.finding is Finding.HIGHER
+
+
+def test_what_is_in_per_cent_is_compared_in_points() -> None:
+    found = shift(compare_runs(table((10, 11), (10, 11), saved=900), table((10, 11), (10, 11), saved=500)), "libbpf")
+    assert found.is_ratio
+    saved = shift(
+        compare_runs(table((10, 11), (10, 11), saved=900), table((10, 11), (10, 11), saved=500)),
+        "libbpf",
+        "saved_percent",
+    )
+    assert not saved.is_ratio
+    assert saved.change == pytest.approx(-40, abs=0.1)
+
+
+def test_two_kernels_are_compared_where_each_run_has_one() -> None:
+    found = compare_runs(table((10, 11), (11, 12), kernel="6.12"), table((10, 11), (11, 12), kernel="6.18"))
+    assert shift(found, "libbpf").cell.kernel == "6.12"
+    assert (found.only_before, found.only_after) == ((), ())
+
+
+def test_where_a_run_has_several_kernels_each_is_compared_with_itself() -> None:
+    after = [*records((10, 11), (11, 12), kernel="6.18"), *records((10, 11), (11, 12), kernel="6.12")]
+    found = compare_runs(table((10, 11), (11, 12), kernel="6.12"), tidy("run", after))
+    assert {cell.kernel for cell in found.only_after} == {"6.18"}
+    assert shift(found, "libbpf").cell.kernel == "6.12"
+
+
+def test_what_one_run_alone_has_is_listed() -> None:
+    vanilla_only = tidy("run", [record for record in records((10, 11), (11, 12)) if record.trial.is_vanilla])
+    found = compare_runs(table((10, 11), (11, 12)), vanilla_only)
+    assert [cell.setup for cell in found.only_before] == ["libbpf"]
+
+
+def test_one_trial_on_a_side_is_too_few() -> None:
+    assert shift(compare_runs(table((10,), (11,)), table((10, 11), (11, 12))), "libbpf").finding is Finding.TOO_FEW
+
+
+def info(change: Callable[[store.RunInfo], store.RunInfo] = lambda info: info) -> store.RunInfo:
+    return change(store.Run(FORMAT_1).info)
+
+
+def test_facts_that_differ_are_named_and_passing_ones_are_not() -> None:
+    def changed(info: store.RunInfo) -> store.RunInfo:
+        machine = {**info.machine, "kernel": "6.99", "storage": {}}
+        versions = {**info.image["versions"], "libbpf": "1:1.7.0"}
+        image = {**info.image, "versions": versions, "built_at": "another day"}
+        return dataclasses.replace(info, id="other", created_at="later", machine=machine, image=image)
+
+    found = {item.what: (item.before, item.after) for item in differences(info(), info(changed))}
+    assert found["machine.kernel"][1] == "6.99"
+    assert found["image.versions.libbpf"] == ("1:1.5.0-3", "1:1.7.0")
+    assert not [what for what in found if "free_bytes" in what or "built_at" in what]
+    assert differences(info(), info()) == ()
+
+
+def test_the_document_is_json_with_cells_flat() -> None:
+    found = compare_runs(table((10, 11), (11, 12)), table((10, 11), (12, 14)))
+    document = json.loads(comparison.to_json(found, "a", "b"))
+    assert (document["schema"], document["before"], document["after"]) == (1, "a", "b")
+    first = next(item for item in document["shifts"] if item["setup"] == "libbpf" and item["metric"] == "runtime_s")
+    assert (first["workload"], first["finding"], first["versus_vanilla"]) == ("read", "inconclusive", True)
+
+
+def test_people_are_told_what_is_different_then_what_changed() -> None:
+    before = table((10, 10.2, 9.9, 10.1), (11, 11.3, 10.8, 11.2))
+    after = table((10, 10.2, 9.9, 10.1), (19, 21, 20, 22))
+    sections = list(comparison.sections(compare_runs(before, after), "a", "b"))
+    assert sections[0].title == "What is different about a and b"
+    assert "2 changes are beyond noise: read rw-tracer libbpf runtime_s +84.9 %" in sections[1].paragraphs[0]

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statistics: numbers worked out by hand or by scipy, and what becomes of simulated studies with known truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from builders import make_failure, make_fio, make_record, make_trial
+from scipy import stats
+from validate_statistics import NOISES, SIZES, simulate, validate
+
+from bpfbench.analysis import statistics
+from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.statistics import (
+    Finding,
+    Interval,
+    Paired,
+    Statistic,
+    analyse,
+    bootstrap,
+    control,
+    holm,
+    outliers,
+    repetitions_needed,
+    sign_flip_p,
+)
+from bpfbench.analysis.summary import summarise
+from bpfbench.analysis.table import tidy
+from bpfbench.model import Record, Tool
+
+
+def runtimes(setup: str, *seconds: float | None, host: str = "local", tool: Tool = Tool.RW_TRACER) -> list[Record]:
+    """One trial per block with these runtimes; None is a failed trial."""
+    trials = [
+        dataclasses.replace(trial, host=host, id=f"{trial.id}-{host}")
+        for trial in (make_trial(setup, block, tool=tool) for block in range(len(seconds)))
+    ]
+    return [
+        make_failure(trial, "fio died") if value is None else make_record(trial, fio=make_fio(runtime_s=value))
+        for trial, value in zip(trials, seconds, strict=True)
+    ]
+
+
+def runtime_of(records: Sequence[Record], setup: str) -> Statistic:
+    (found,) = analyse(tidy("run", records)).find("runtime_s", setup=setup)
+    return found
+
+
+def paired_of(records: Sequence[Record], setup: str) -> Paired:
+    found = runtime_of(records, setup).paired
+    assert found is not None
+    return found
+
+
+class TestOfACell:
+    def test_spread_is_over_ok_trials(self) -> None:
+        spread = runtime_of(runtimes("libbpf", 2, 4, None, 9), "libbpf").spread
+        assert (spread.n, spread.mean, spread.median, spread.min, spread.max) == (3, 5.0, 4.0, 2.0, 9.0)
+        assert spread.sd == pytest.approx(13**0.5)
+
+    def test_ratio_and_interval_are_those_of_the_paired_t_test_on_logarithms(self) -> None:
+        vanilla, libbpf = (10.0, 11.0, 12.0, 9.0), (11.0, 12.1, 14.4, 9.5)
+        paired = paired_of(runtimes("vanilla", *vanilla) + runtimes("libbpf", *libbpf), "libbpf")
+        logs = np.log(np.divide(libbpf, vanilla))
+        expected = stats.ttest_1samp(logs, 0.0)
+        interval = expected.confidence_interval(0.95)
+        assert paired.ratio == pytest.approx(math.exp(logs.mean()))
+        assert paired.p == pytest.approx(expected.pvalue)
+        assert paired.interval is not None
+        assert (paired.interval.low, paired.interval.high) == pytest.approx(tuple(np.exp(interval)))
+        # Hedges' correction for 4 pairs is 1 - 3 / (4 * 3 - 1), which is 8 / 11.
+        assert paired.effect == pytest.approx(8 / 11 * logs.mean() / logs.std(ddof=1))
+
+    def test_drift_between_blocks_does_not_count(self) -> None:
+        paired = paired_of(runtimes("vanilla", 10, 20, 40) + runtimes("libbpf", 11, 22.1, 43.9), "libbpf")
+        assert paired.ratio == pytest.approx(1.1, rel=0.01)
+        assert paired.finding is Finding.HIGHER
+
+    def test_trials_are_paired_within_a_host(self) -> None:
+        # On either host libbpf costs 10 %; across hosts it would be -45 % and +120 %.
+        records = [
+            *runtimes("vanilla", 10, 10.1, host="a"),
+            *runtimes("vanilla", 20, 20.1, host="b"),
+            *runtimes("libbpf", 11, 11.1, host="a"),
+            *runtimes("libbpf", 22, 22.2, host="b"),
+        ]
+        paired = paired_of(records, "libbpf")
+        assert (paired.n, round(paired.ratio, 2)) == (4, 1.1)
+
+    def test_the_papers_rule_stands_beside(self) -> None:
+        records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 11, 12, 13)
+        assert runtime_of(records, "libbpf").rule is Verdict.INCONCLUSIVE
+        assert runtime_of(records, "vanilla").rule is None
+
+    def test_it_says_the_same_as_the_summary(self) -> None:
+        records = runtimes("vanilla", 10, 11, None, 12) + runtimes("libbpf", 12, 14, 13, 11)
+        row = summarise(records).groups[0].rows[1]
+        statistic = runtime_of(records, "libbpf")
+        for metric, comparison in row.comparisons.items():
+            if metric.key == "runtime_s":
+                assert comparison.difference_percent is not None
+                assert statistic.paired is not None
+                assert comparison.difference_percent.mean == pytest.approx(100 * (statistic.paired.ratio - 1))
+                assert (comparison.difference_percent.n, comparison.verdict) == (3, statistic.rule)
+                assert row.estimates[metric] == statistic.spread.estimate
+
+    @pytest.mark.parametrize("seconds", [(11.0,), (11.0, 11.0, 11.0)])
+    def test_without_spread_nothing_is_tested(self, seconds: tuple[float, ...]) -> None:
+        paired = paired_of(runtimes("vanilla", *[10.0] * len(seconds)) + runtimes("libbpf", *seconds), "libbpf")
+        assert paired.ratio == pytest.approx(1.1)
+        assert (paired.interval, paired.p, paired.finding) == (None, None, Finding.TOO_FEW)
+
+    def test_metrics_that_vanilla_lacks_have_no_ratio(self) -> None:
+        (saved,) = analyse(tidy("run", runtimes("vanilla", 10, 11) + runtimes("libbpf", 10, 11))).find("saved_percent")
+        assert (saved.paired, saved.rule, saved.unit) == (None, None, "%")
+
+    def test_few_pairs_are_warned_of_with_what_they_cannot_show(self) -> None:
+        records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 11, 12, 13)
+        (warning,) = analyse(tidy("run", records)).warnings
+        assert "With 3 pairs the permutation test cannot go below p = 0.25" in warning
+        assert paired_of(records, "libbpf").p_sign_flip_least == 0.25
+
+
+class TestOfManyCells:
+    def test_correction_is_over_what_is_compared_with_the_same_vanilla(self) -> None:
+        records = [
+            *runtimes("vanilla", 10, 11, 12, 10),
+            *runtimes("libbpf", 11, 12, 13, 11.2),
+            *runtimes("bcc", 12, 13.5, 14, 12),
+            *runtimes("vanilla", 10, 11, 12, 10, tool=Tool.SYSCOUNT),
+            *runtimes("libbpf", 10.1, 11, 12.2, 10, tool=Tool.SYSCOUNT),
+        ]
+        found = {(s.cell.tool, s.cell.setup): s.paired for s in analyse(tidy("run", records)).find("runtime_s")}
+        libbpf, bcc = found["rw-tracer", "libbpf"], found["rw-tracer", "bcc"]
+        alone = found["syscount", "libbpf"]
+        assert libbpf is not None
+        assert bcc is not None
+        assert alone is not None
+        assert (libbpf.family, bcc.family, alone.family) == (2, 2, 1)
+        assert [libbpf.p_corrected, bcc.p_corrected] == pytest.approx(holm([libbpf.p or 0, bcc.p or 0]))
+        assert alone.p_corrected == alone.p
+
+    def test_vanilla_comes_first_then_setups_as_they_are_listed(self) -> None:
+        records = [record for setup in ("own", "libbpf", "bpftrace", "vanilla") for record in runtimes(setup, 10, 11)]
+        found = analyse(tidy("run", records)).find("runtime_s")
+        assert [statistic.cell.setup for statistic in found] == ["vanilla", "bpftrace", "libbpf", "own"]
+
+    def test_hosts_are_compared_by_vanilla_before_anything_else(self) -> None:
+        records = [
+            *runtimes("vanilla", 10, 10.1, 9.9, host="a"),
+            *runtimes("vanilla", 20, 20.3, 19.8, host="b"),
+            *runtimes("libbpf", 30, 31, 29, host="a"),
+        ]
+        (found,) = (difference for difference in analyse(tidy("r", records)).hosts if difference.metric == "runtime_s")
+        assert found.ratios["b"] / found.ratios["a"] == pytest.approx(2.0, rel=0.01)
+        assert found.n == {"a": 3, "b": 3}
+        assert found.p is not None
+        assert found.p < 0.001
+
+    def test_one_host_is_not_compared(self) -> None:
+        assert analyse(tidy("run", runtimes("vanilla", 10, 11, 12))).hosts == ()
+
+    def test_nothing_is_found_in_nothing(self) -> None:
+        assert analyse(tidy("run", [])).statistics == ()
+
+
+class TestControl:
+    def test_vanilla_of_neighbouring_blocks_is_compared_with_itself(self) -> None:
+        # Four blocks of one workload under two tools, in the order 0 to 3: pairs (0, 1) and (2, 3), sides by turns.
+        trials = [make_trial("vanilla", block, tool=list(Tool)[block % 2]) for block in range(4)]
+        records = [
+            make_record(trial, fio=make_fio(runtime_s=s)) for trial, s in zip(trials, (10, 12, 20, 22), strict=True)
+        ]
+        (found,) = analyse(control(tidy("run", records))).find("runtime_s", setup="control")
+        assert found.paired is not None
+        assert found.paired.n == 2
+        assert found.paired.ratio == pytest.approx((12 / 10 * 20 / 22) ** 0.5)
+
+    def test_a_vanilla_without_a_partner_and_tracers_are_left_out(self) -> None:
+        frame = control(tidy("run", runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 10, 11, 12)))
+        assert frame["trial"].n_unique() == 2
+
+
+class TestMethods:
+    @pytest.mark.parametrize("n", [3, 5, 8, 12])
+    def test_sign_flips_are_scipys_permutation_test(self, n: int) -> None:
+        rows = np.random.default_rng(n).normal(0.3, 1.0, (5, n))
+        expected = stats.permutation_test(
+            (rows,), np.mean, permutation_type="samples", vectorized=True, axis=1, n_resamples=np.inf
+        )
+        assert sign_flip_p(rows) == pytest.approx(expected.pvalue)
+
+    def test_many_pairs_are_flipped_at_random_and_the_same_every_time(self) -> None:
+        rows = np.random.default_rng(1).normal(0.5, 1.0, (3, 20))
+        exact = [stats.ttest_1samp(row, 0).pvalue for row in rows]
+        assert sign_flip_p(rows) == pytest.approx(exact, abs=0.02)
+        assert sign_flip_p(rows) == sign_flip_p(rows)
+
+    def test_the_bootstrap_is_scipys_and_absent_for_few(self) -> None:
+        rows = np.random.default_rng(1).normal(0.1, 0.2, (2, 10))
+        for row, found in zip(rows, bootstrap(rows), strict=True):
+            low, high = stats.bootstrap((row,), np.mean, method="percentile", rng=1).confidence_interval
+            assert found is not None
+            assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)), rel=0.02)
+        assert list(bootstrap(rows[:, :4])) == [None, None]
+
+    def test_holm_by_hand(self) -> None:
+        # Sorted: .01 x 4, .02 x 3 = .06, .03 x 2 = .06, .5 x 1.
+        assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+        assert holm([0.6, 0.9]) == [1.0, 1.0]
+
+    def test_tukeys_rule_names_what_lies_apart_and_needs_eight(self) -> None:
+        ratios = {str(place): value for place, value in enumerate([0.0, 0.1, 0.05, -0.05, 0.02, -0.1, 0.0, 3.0])}
+        assert outliers(ratios) == ("7",)
+        assert outliers({key: ratios[key] for key in "1234567"}) == ()
+
+    @pytest.mark.parametrize(("log_sd", "expected"), [(0.02, 10), (0.0198, 10), (0.04, 34), (0.1, 199)])
+    def test_repetitions_are_those_of_the_noncentral_t(self, log_sd: float, expected: int) -> None:
+        # G*Power's paired t test (two-sided, 5 %, 80 %): dz = 1 needs 10 pairs, 0.5 needs 34, 0.2 needs 199.
+        assert repetitions_needed(log_sd, math.expm1(0.02)) == expected
+
+
+class TestOnSimulatedStudies:
+    """The full validation is benchmarks/validate_statistics.py; docs/statistics.md has its numbers."""
+
+    @pytest.mark.parametrize("n", SIZES)
+    def test_intervals_hold_the_truth_and_no_difference_is_seldom_found_where_there_is_none(self, n: int) -> None:
+        # 600 studies: shares of 95 and 5 % come out 93 to 97 and 3 to 7 % by themselves, and are the same every time.
+        found = validate(np.random.default_rng(20 + n), 600, n, NOISES["normal"])
+        assert 0.93 <= found.coverage <= 0.97
+        assert found.false_positive <= 0.07
+        assert found.false_positive_sign_flip <= 0.07
+        assert found.family_error <= 0.07
+
+    def test_more_blocks_see_more(self) -> None:
+        rng = np.random.default_rng(3)
+        powers = [validate(rng, 200, n, NOISES["normal"]).power for n in SIZES]
+        assert powers == sorted(powers)
+        assert powers[-1] > 0.7
+
+    def test_the_simulation_has_the_truth_it_says(self) -> None:
+        logs = simulate(np.random.default_rng(1), 2000, 5, [1.0, 1.5], NOISES["normal"])
+        assert np.exp(logs.mean(axis=(0, 2))) == pytest.approx([1.0, 1.5], rel=0.01)
+
+    def test_what_is_tested_by_rows_is_what_is_tested_alone(self) -> None:
+        rows = np.random.default_rng(1).normal(0.1, 0.2, (4, 6)).tolist()
+        assert statistics.test(rows) == [statistics.test([row])[0] for row in rows]
+        assert isinstance(statistics.test(rows)[0].interval, Interval)
