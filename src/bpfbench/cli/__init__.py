@@ -24,6 +24,7 @@ LAZY = {
     "compare": "Compare two runs: two machines, kernels, library versions.",
     "export": "Write a run for Bencher, github-action-benchmark, Parquet, CSV, LaTeX, or as artifact appendix.",
     "recommend": "Say which setup and configuration fit a need, by what a run measured.",
+    "report": "Write a report of a run: one page that opens on the answer, figures, tables.",
     "tradeoffs": "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
 }
 """Verbs that are imported when they are called, with what the list of verbs says of them: numpy, scipy and polars take

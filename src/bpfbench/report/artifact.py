@@ -18,7 +18,7 @@ from bpfbench.analysis.claims.judge import Judgement, Verdict
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary
 from bpfbench.model import Record, Status
-from bpfbench.report import claims, latex, markdown, wording
+from bpfbench.report import claims, latex, markdown, study_file, wording
 from bpfbench.report.run_info import RunInfo
 from bpfbench.store import RunInfo as StoredInfo
 
@@ -28,16 +28,16 @@ INSTALLATION = ("sudo ./scripts/quickstart",)
 KICK_THE_TIRES = ("bpfbench doctor", "bpfbench check", "bpfbench run smoke", "bpfbench summary latest")
 
 _INSTALLATION = (
-    "In the source directory, as root. It installs what bpfbench needs, builds the image with all libraries, compilers and"
-    " tracers once, and runs the quick study."
+    "In the source directory, as root. It installs what bpfbench needs, builds the image with all libraries, compilers"
+    " and tracers once, and runs the quick study."
 )
 _KICK = (
     "What the machine can measure, whether all tracers record the same, and a study of a few minutes with its summary:"
 )
 _CUSTOMISATION = (
-    "A study is a TOML file in which every factor may be a list: setups, tools, workloads, hooks, formats, sizes of ring"
-    " and payload, kernels. Options of `bpfbench run` replace its keys, `bpfbench plan` shows what would be run. A tracer"
-    " of one's own takes part when a study names it (docs/adding-a-tracer.md)."
+    "A study is a TOML file in which every factor may be a list: setups, tools, workloads, hooks, formats, sizes of"
+    " ring and payload, kernels. Options of bpfbench run replace its keys, bpfbench plan shows what would be run. A"
+    " tracer of one's own takes part when a study names it (docs/adding-a-tracer.md)."
 )
 
 
@@ -118,9 +118,9 @@ def _abstract(material: Material) -> str:
     found = ", ".join(f"{n} {verdict}" for verdict, n in claims.counts(material.judgements).items() if n)
     return (
         f"Run {info.run_id} of bpfbench {material.run.bpfbench_version}: study {study.name}, {study.description}."
-        f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel}; {ok} of"
-        " them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every number can"
-        " be computed again. Judged by it, of the claims of the study No Two Snowflakes Are Alike (eBPF '25),"
+        f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel};"
+        f" {ok} of them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every"
+        " number can be computed again. Judged by it, of the claims of the study No Two Snowflakes Are Alike (eBPF '25),"
         f" {len(material.judgements)} in all: {found}."
     )
 
@@ -140,8 +140,8 @@ def _checklist(material: Material) -> Iterator[tuple[str, str]]:
     yield (
         "Experiments",
         (
-            f"tools {', '.join(factors.tools)}; workloads {', '.join(factors.workloads)}; {study.repetitions} repetitions,"
-            f" order by seed {study.seed}"
+            f"tools {', '.join(factors.tools)}; workloads {', '.join(factors.workloads)};"
+            f" {study.repetitions} repetitions, order by seed {study.seed}"
         ),
     )
     yield "Disk space", f"{_data_bytes(material) / GIB:.1f} GiB of data files, besides image and tracer output"
@@ -175,21 +175,19 @@ def _hardware(material: Material) -> str:
 
 def _software(material: Material) -> Iterator[Block]:
     yield Block(
-        "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its key"
-        f" ({material.run.image.get('key', 'not recorded')}); the machine measured on ran"
+        "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its"
+        f" key ({material.run.image.get('key', 'not recorded')}); the machine measured on ran"
         f" {material.run.machine.get('distribution', 'a distribution not recorded')}."
     )
 
 
 def _workflow(material: Material) -> Iterator[Block]:
     study = material.run.study
-    yield Block(
-        "The study as it was run, every key resolved, is `study` of run.json; plan.json has every trial in its order. One"
-        " command runs it, and the next ones show it. An interrupted run goes on with --resume."
-    )
-    command = f"bpfbench run {study.name} --seed {study.seed} --repetitions {study.repetitions}"
-    shown = (f"bpfbench {verb} latest" for verb in ("summary", "claims", "tradeoffs"))
-    yield Block(commands=(command, *shown))
+    yield Block("The study as it was run, every key resolved, to be saved as study.toml:")
+    yield Block(commands=tuple(study_file.to_toml(study).splitlines()))
+    yield Block("One command runs it, the others show what it found. An interrupted run goes on with --resume.")
+    shown = (f"bpfbench {verb} latest" for verb in ("summary", "claims", "tradeoffs", "report"))
+    yield Block(commands=("bpfbench run study.toml", *shown))
 
 
 def _evaluation(material: Material) -> Iterator[Block]:
