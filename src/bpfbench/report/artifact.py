@@ -120,7 +120,7 @@ def _abstract(material: Material) -> str:
         f"Run {info.run_id} of bpfbench {material.run.bpfbench_version}: study {study.name}, {study.description}."
         f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel};"
         f" {ok} of them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every"
-        " number can be computed again. Judged by it, of the claims of the study No Two Snowflakes Are Alike (eBPF '25),"
+        " number can be computed again. Judged by it, of the claims of No Two Snowflakes Are Alike (eBPF '25),"
         f" {len(material.judgements)} in all: {found}."
     )
 
