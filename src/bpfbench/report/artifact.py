@@ -8,9 +8,8 @@ description, installation, workflow, evaluation and expected results, customisat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
@@ -75,12 +74,12 @@ class Section:
 
 def to_markdown(material: Material) -> str:
     """Write the appendix in Markdown."""
-    return _render("artifact.md.j2", material, markdown.escaped)
+    return _render("artifact.md.j2", material, markdown.escaped, wording.printable)
 
 
 def to_latex(material: Material) -> str:
     """Write the appendix in LaTeX, to be input into a paper; base LaTeX only."""
-    return _render("artifact.tex.j2", material, latex.escape)
+    return _render("artifact.tex.j2", material, latex.escape, latex.verbatim)
 
 
 def sections(material: Material) -> tuple[Section, ...]:
@@ -100,7 +99,7 @@ def sections(material: Material) -> tuple[Section, ...]:
     )
 
 
-def _render(template: str, material: Material, escape: Any) -> str:
+def _render(template: str, material: Material, escape: Callable[[str], str], code: Callable[[str], str]) -> str:
     environment = Environment(
         loader=PackageLoader("bpfbench.report"),
         autoescape=False,  # noqa: S701 - no HTML; every text goes through the filter
@@ -108,7 +107,7 @@ def _render(template: str, material: Material, escape: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["e"] = escape
+    environment.filters |= {"e": escape, "code": code}
     return environment.get_template(template).render(sections=sections(material))
 
 
