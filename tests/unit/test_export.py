@@ -7,7 +7,9 @@ import dataclasses
 import json
 import re
 import string
+from pathlib import Path
 
+import polars as pl
 import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
 from hypothesis import given
@@ -20,11 +22,17 @@ from bpfbench.analysis.claims.run import evidence_of
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
+from bpfbench.cli.export import FORMATS, export
+from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Environment, Record
 from bpfbench.report import artifact, export_bench, latex
 from bpfbench.report.run_info import RunInfo
-from bpfbench.store import RUN_FORMAT
+from bpfbench.store import RUN_FORMAT, Run
 from bpfbench.store import RunInfo as StoredInfo
+
+Capture = pytest.CaptureFixture[str]
+
+RUN = Path(__file__).parents[1] / "data" / "runs" / "format-2"
 
 INFO = RunInfo(study="quick", run_id="run-1", trials_done=9, trials_planned=9, host="testhost", kernel="6.12.48")
 
@@ -220,3 +228,28 @@ def test_names_of_benchmarks_tell_configurations_apart() -> None:
     names = {export_bench.name(statistic.cell) for statistic in _analysis(records).statistics}
     assert len(names) == 2
     assert all(set(name) <= set(string.printable) for name in names)
+
+
+class TestVerb:
+    @pytest.mark.parametrize("form", FORMATS)
+    def test_every_format_of_a_recorded_run(
+        self, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert export(str(RUN), format_=form) == 0
+        printed = capsys.readouterr().out
+        assert export(str(RUN), format_=form, output=tmp_path / "out") == 0
+        assert (tmp_path / "out").read_text() == printed
+        assert len(printed) > 100
+
+    def test_parquet_is_the_tidy_table(self, tmp_path: Path) -> None:
+        export(str(RUN), format_="parquet", output=tmp_path / "run.parquet")
+        run = Run(RUN)
+        assert pl.read_parquet(tmp_path / "run.parquet").equals(tidy(run.info.id, run.records()))
+
+    def test_what_cannot_be_carried_out_is_told(self) -> None:
+        with pytest.raises(UsageError, match="parquet") as told:
+            export(str(RUN), format_="parket")
+        assert "--format" in told.value.message
+        with pytest.raises(UsageError) as told:
+            export(str(RUN), format_="parquet")
+        assert told.value.hint == "give --output FILE"
