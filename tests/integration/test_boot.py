@@ -44,7 +44,7 @@ def boot(kernel: Kernel, init: str, *disks: str) -> dict[str, str]:
     argv = (
         *("setpriv", "--pdeathsig", "KILL", "--"),
         *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1G"),
-        *("-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"),
         *("-kernel", kernel.vmlinuz, "-initrd", kernel.initrd),
         *("-append", f"console=ttyS0 quiet panic=-1 bpfbench.init={init}"),
         *disks,

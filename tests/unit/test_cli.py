@@ -26,6 +26,7 @@ from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image, machine, opening, privileges, tune
 from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.image import Kernel
 from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.privileges import Lack
 
@@ -46,6 +47,19 @@ class Outcome:
 
 
 Invoke = Callable[..., Outcome]
+
+KERNEL = Kernel(
+    name="trixie",
+    key="0123456789abcdef",
+    suite="trixie",
+    release="6.12.48+deb13-amd64",
+    version="6.12.48-1",
+    hooks=(Attach.KPROBE, Attach.TRACEPOINT),
+    config={},
+    vmlinuz="/cache/kernels/x/vmlinuz",
+    initrd="/cache/kernels/x/initrd",
+    disk="/cache/kernels/x/kernel.ext4",
+)
 
 
 @pytest.fixture
@@ -442,6 +456,7 @@ class TestImage:
     def root(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A machine that has everything, and root, unless a test says otherwise."""
         monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
         monkeypatch.setattr(machine, "missing", lambda: iter(()))
 
     @pytest.mark.parametrize("verb", ["check", "enter"])
@@ -522,6 +537,40 @@ class TestImage:
         outcome = bpfbench("image", "check")
         assert (outcome.status, outcome.out) == (1, "aya: ok\n")
         assert outcome.err == "bpfbench: ebpf-go: check failed (exit status 2):\n  rw.go:1: [unused]\n"
+
+    def test_a_kernel_that_does_not_exist_is_refused_before_anything_is_built(self, bpfbench: Invoke) -> None:
+        message = complaint(bpfbench("image", "build", "--kernels", "trixie,bookworm"))
+        assert message == "bpfbench: kernel 'bookworm' is not one of: trixie, backports, sid"
+
+    def test_the_kernels_asked_for_are_built_with_an_image_and_none_otherwise(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[str, ...]] = []
+        monkeypatch.setattr(image, "build", lambda *_: make_image())
+        monkeypatch.setattr(image, "bootable", lambda _, __, names, *___: asked.append(names))
+        monkeypatch.setattr(image, "boot_layers", lambda *_: (None, ()))
+        monkeypatch.setattr(cli.cache, "taken_bytes", lambda _: 0)
+        assert bpfbench("image", "build").status == 0
+        assert asked == []
+        assert bpfbench("image", "build", "trixie", "--kernels", "sid,trixie").status == 0
+        assert asked == [("sid", "trixie")]
+
+    def test_a_list_has_what_virtual_machines_boot_and_what_it_takes(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(image, "built", lambda *_: (make_image(),))
+        monkeypatch.setattr(image, "boot_layers", lambda *_: (Path("/cache/disks/x/root.ext4"), (KERNEL,)))
+        monkeypatch.setattr(
+            cli.cache, "taken_bytes", lambda path: {"root": 3, "root.ext4": 2}.get(path.name, 1) * 2**30
+        )
+        text = bpfbench("image", "list").out
+        assert "root          3.0 GiB, /cache/root\n" in text
+        assert "disk          2.0 GiB, /cache/disks/x/root.ext4\n" in text
+        assert "kernel trixie 6.12.48+deb13-amd64 (6.12.48-1; kprobe, tracepoint), 1.0 GiB\n" in text
+        (facts,) = json.loads(bpfbench("image", "list", "--json").out)
+        assert (facts["root_taken_bytes"], facts["disk_taken_bytes"]) == (3 * 2**30, 2 * 2**30)
+        assert facts["disk"] == "/cache/disks/x/root.ext4"
+        assert [(kernel["name"], kernel["taken_bytes"]) for kernel in facts["kernels"]] == [("trixie", 2**30)]
 
     def test_an_image_that_is_not_there_is_not_removed(self, bpfbench: Invoke) -> None:
         message = complaint(bpfbench("image", "remove", "trixie"))

@@ -166,7 +166,7 @@ def _data_sets() -> list[Path]:
 def _show_images(images: Sequence[Image], as_json: bool) -> None:
     parts = {item.key: image.boot_layers(cache_dir(), item) for item in images}
     if as_json:
-        print_json([{**asdict(item), **_boot_facts(*parts[item.key])} for item in images])
+        print_json([{**asdict(item), **_facts(item, *parts[item.key])} for item in images])
         return
     for item in images:
         _show_image(item, *parts[item.key])
@@ -174,8 +174,9 @@ def _show_images(images: Sequence[Image], as_json: bool) -> None:
         stderr.print("no image is built; bpfbench image build trixie", highlight=False)
 
 
-def _boot_facts(disk: Path | None, kernels: Sequence[Kernel]) -> dict[str, object]:
+def _facts(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> dict[str, object]:
     return {
+        "root_taken_bytes": taken_bytes(Path(item.root)),
         "disk": str(disk) if disk else None,
         "disk_taken_bytes": taken_bytes(disk) if disk else None,
         "kernels": [{**asdict(kernel), "taken_bytes": taken_bytes(Path(kernel.disk).parent)} for kernel in kernels],

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which setup for which need: the best by a metric, and everything that the data cannot tell from it.
+
+A need is contested once per workload, tool and attach flavour. The contender with the best mean leads; each other is
+compared with it, pair by pair within blocks, as setups are with vanilla (statistics.py), with Holm's correction over
+the contest. What comes out without a significant difference shares first place: with few repetitions that is almost
+everybody, and then that is the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.compare import Pairing, log_ratios
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.statistics import ALPHA, Analysis, Statistic, holm, test
+from bpfbench.analysis.table import CELL, Cell, counted
+from bpfbench.model import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What somebody may want most of a tracer."""
+
+    key: str
+    title: str
+    metric: Metric
+    lower_is_better: bool = True
+    timing: bool = True
+    """Whether an emulated machine says nothing of it."""
+    tools: tuple[Tool, ...] = tuple(Tool)
+
+
+NEEDS = (
+    Need("overhead", "Lowest overhead", metrics.RUNTIME),
+    Need(
+        "fidelity",
+        "Highest fidelity",
+        metrics.SAVED_PERCENT,
+        lower_is_better=False,
+        timing=False,
+        tools=(Tool.RW_TRACER, Tool.RW_TRACER_ALL),
+    ),
+    Need("cpu", "Least CPU", metrics.CPU),
+    Need("memory", "Least memory", metrics.PSS_PEAK, timing=False),
+    Need("power", "Least power", metrics.POWER),
+)
+"""Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One setup in one configuration."""
+
+    statistic: Statistic
+    pairs: int
+    """Blocks that it shares with the leader."""
+    tied: bool
+    """It leads, or cannot be told from the one that does."""
+
+    @property
+    def cell(self) -> Cell:
+        """Who it is."""
+        return self.statistic.cell
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One need under one workload, tool and attach flavour."""
+
+    need: Need
+    contenders: tuple[Contender, ...]
+    """Best mean first."""
+
+    @property
+    def leader(self) -> Contender:
+        """The one with the best mean."""
+        return self.contenders[0]
+
+    @property
+    def first(self) -> tuple[Contender, ...]:
+        """All that share first place."""
+        return tuple(contender for contender in self.contenders if contender.tied)
+
+    @property
+    def undecided(self) -> bool:
+        """True where nobody can be told from anybody that leads."""
+        return len(self.contenders) > 1 and all(contender.tied for contender in self.contenders)
+
+
+def contests(table: pl.DataFrame, analysis: Analysis) -> tuple[Contest, ...]:
+    """Hold every contest that a run has the numbers for, in the order of NEEDS, workloads and tools."""
+    return tuple(contest for need in NEEDS for contest in _contests(need, table, analysis))
+
+
+def _contests(need: Need, table: pl.DataFrame, analysis: Analysis) -> Iterable[Contest]:
+    values = _values(need.metric, table)
+    fields: defaultdict[tuple[object, ...], list[Statistic]] = defaultdict(list)
+    for statistic in analysis.find(need.metric.key):
+        cell = statistic.cell
+        if cell.is_vanilla or not cell.is_full or cell.tool not in need.tools or (need.timing and cell.emulated):
+            continue
+        fields[cell.vanilla, cell.attach].append(statistic)
+    return [_contest(need, field, values) for field in fields.values()]
+
+
+def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, Mapping[Pairing, float]]) -> Contest:
+    ranked = sorted(field, key=lambda s: s.spread.mean if need.lower_is_better else -s.spread.mean)
+    leader, others = ranked[0], ranked[1:]
+    ratios = [_ratios(values[other.cell], values[leader.cell]) for other in others]
+    ps = [_p(own) for own in ratios]
+    known = [p for p in ps if p is not None]
+    corrected = iter(holm(known))
+    found = [Contender(leader, leader.spread.n, tied=True)]
+    for other, own, p in zip(others, ratios, ps, strict=True):
+        apart = p is not None and next(corrected) <= ALPHA
+        found.append(Contender(other, len(own), tied=not apart))
+    return Contest(need, tuple(found))
+
+
+def _values(metric: Metric, table: pl.DataFrame) -> dict[Cell, dict[Pairing, float]]:
+    rows = counted(table).filter(pl.col("metric") == metric.key).select(*CELL, "host", "block", "session", "value")
+    found: defaultdict[Cell, dict[Pairing, float]] = defaultdict(dict)
+    for row in rows.iter_rows():
+        host, block, session, value = row[len(CELL) :]
+        found[Cell(*row[: len(CELL)])][host, block, session] = value
+    return found
+
+
+def _ratios(own: Mapping[Pairing, float], leader: Mapping[Pairing, float]) -> list[float]:
+    found = log_ratios(list(own), list(own.values()), list(leader), list(leader.values()))
+    return [ratio for ratio in found if ratio is not None]
+
+
+def _p(ratios: Sequence[float]) -> float | None:
+    """Of the paired test; None with too few pairs. Ratios without any spread differ for certain, or not at all."""
+    if len(ratios) < 2:
+        return None
+    p = test([ratios])[0].p
+    if p is not None:
+        return p
+    return 1.0 if math.isclose(ratios[0], 0.0, abs_tol=1e-12) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What all contests of a need come to."""
+
+    need: Need
+    contests: tuple[Contest, ...]
+    places: Mapping[str, int]
+    """By setup: in how many contests it shares first place. In falling order."""
+
+    @property
+    def undecided(self) -> bool:
+        """True where no contest tells anybody apart."""
+        return all(contest.undecided for contest in self.contests)
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        """The setups that share first place most often."""
+        most = max(self.places.values(), default=0)
+        return tuple(setup for setup, count in self.places.items() if count == most)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether those share first place in every contest."""
+        return max(self.places.values(), default=0) == len(self.contests)
+
+
+def choices(found: Sequence[Contest]) -> tuple[Choice, ...]:
+    """Sum contests up by need."""
+    by_need: defaultdict[str, list[Contest]] = defaultdict(list)
+    for contest in found:
+        by_need[contest.need.key].append(contest)
+    return tuple(_choice(need, by_need[need.key]) for need in NEEDS if need.key in by_need)
+
+
+def _choice(need: Need, own: Sequence[Contest]) -> Choice:
+    places: defaultdict[str, int] = defaultdict(int)
+    for contest in own:
+        for setup in dict.fromkeys(contender.cell.setup for contender in contest.contenders):
+            places[setup] += any(contender.cell.setup == setup for contender in contest.first)
+    return Choice(need, tuple(own), dict(sorted(places.items(), key=lambda item: -item[1])))

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run -> its report: the page, and every figure and table as files. Pure, but for the samples it asks for.
+
+index.html          the page; needs no other file
+study.toml          repeats the run
+figures/KEY.{svg,pdf,png}, figures/captions.md
+tables/KEY.{csv,md,tex}, tables/statistics.csv
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from bpfbench import catalogue
+from bpfbench.analysis import needs
+from bpfbench.analysis.claims.judge import judge_all
+from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.needs import Contest
+from bpfbench.analysis.statistics import Analysis, analyse, control
+from bpfbench.analysis.summary import summarise
+from bpfbench.analysis.table import tidy
+from bpfbench.analysis.tradeoffs import trade_offs
+from bpfbench.model import Record
+from bpfbench.report import latex, markdown, remarks, study_file, tables, wording
+from bpfbench.report import run_info as described
+from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
+from bpfbench.report.figures.chart import Chart
+from bpfbench.report.figures.drawn import Drawing
+from bpfbench.report.figures.palette import Look, looks
+from bpfbench.report.figures.paper import Printed
+from bpfbench.report.figures.sections import EMULATED, Condition, Section, sections
+from bpfbench.report.figures.timeline import Sampled
+from bpfbench.report.page import answer, chapters
+from bpfbench.report.page.page import Answer, Conditions, Page, Part, Shown, Workload, render
+from bpfbench.report.tables import Table
+from bpfbench.store import RunInfo
+
+Files = Iterator[tuple[str, bytes]]
+"""Path below the report's directory, and content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a report is made of."""
+
+    info: RunInfo
+    about: described.RunInfo
+    records: Sequence[Record]
+    sampled: Sampled
+    printed: Printed | None = None
+    """The paper's numbers, to be drawn beside."""
+
+
+def assemble(material: Material, progress: Callable[[str], None] = lambda _: None) -> Files:
+    """Make a report file by file, the page last.
+
+    Args:
+        material: of one run.
+        progress: told of what is being made.
+    """
+    table = tidy(material.info.id, material.records)
+    progress("statistics")
+    analysis = analyse(table)
+    study = material.info.study
+    machine = material.about.host or "unknown machine"
+    found = sections(
+        material.records,
+        analysis,
+        machine,
+        material.about.kernel or "unknown",
+        tuple(catalogue.setups(study)),
+        tuple(catalogue.WORKLOADS),
+    )
+    style = looks({record.trial.setup for record in material.records})
+    shown: dict[int, tuple[Shown, ...]] = {}
+    captions: list[str] = []
+    for number, section in enumerate(found):
+        progress(f"figures: {section.title}")
+        shown[number] = tuple(_drawn(_charts(section, material), style, _prefix(section, found)))
+        for figure in shown[number]:
+            captions.append(f"- `{figure.chart.key}`: {markdown.escaped(figure.chart.caption)}")
+            yield from _figure_files(figure.chart, figure.drawing)
+    progress("tables and page")
+    views = {number: _tables(section, _prefix(section, found)) for number, section in enumerate(found)}
+    yield "figures/captions.md", ("\n".join(captions) + "\n").encode()
+    for view in (view for views_ in views.values() for view in views_):
+        yield from _table_files(view)
+    yield "tables/statistics.csv", tables.statistics_csv(analysis).encode()
+    yield "study.toml", study_file.to_toml(study).encode()
+    contests = needs.contests(table, analysis)
+    page = Page(
+        title=f"bpfbench report: {study.name}",
+        heading=f"{study.name}: which eBPF library for which need",
+        lead=_lead(material),
+        version=material.info.bpfbench_version,
+        facts=tuple(_facts(material)),
+        warnings=tuple(wording.warnings(material.about)),
+        answers=tuple(_answer(condition, contests, several=len(_by(found)) > 1) for condition, _ in _by(found)),
+        legend=tables.LEGEND,
+        conditions=tuple(
+            Conditions(
+                condition.title, tuple(_workload(found[n], shown[n], views[n], _prefix(found[n], found)) for n in own)
+            )
+            for condition, own in _by(found)
+        ),
+        parts=tuple(_parts(material, analysis, analyse(control(table)))),
+        footer=f"bpfbench {material.info.bpfbench_version}, run {material.info.id}. This page needs no network.",
+    )
+    yield "index.html", render(page, style).encode()
+
+
+def _by(found: Sequence[Section]) -> list[tuple[Condition, list[int]]]:
+    """The sections' numbers by condition."""
+    numbered = groupby(range(len(found)), key=lambda number: found[number].condition)
+    return [(condition, list(own)) for condition, own in numbered]
+
+
+def _prefix(section: Section, found: Sequence[Section]) -> str:
+    """What tells a section's files from those of other conditions."""
+    return f"{section.condition.key}-" if len({other.condition for other in found}) > 1 else ""
+
+
+def _charts(section: Section, material: Material) -> Iterator[Chart]:
+    made = (
+        quantities.performance(section, material.printed),
+        fidelity.fidelity(section, material.printed),
+        quantities.resources(section, material.printed),
+        tradeoff.tradeoff(section),
+        latency.latency(section),
+        timeline.timeline(section, material.sampled),
+        costs.split(section),
+        costs.layers(section),
+    )
+    return (chart for chart in made if chart is not None)
+
+
+def _drawn(charts: Iterable[Chart], style: dict[str, Look], prefix: str) -> Iterator[Shown]:
+    for chart in charts:
+        named = chart.named(f"{prefix}{chart.key}")
+        if named.is_empty:
+            reasons = dict.fromkeys(row.absent for row in named.rows if row.absent)
+            yield Shown(named, None, "; ".join(reasons) or "nothing to draw")
+        else:
+            yield Shown(named, drawn.draw(named, style))
+
+
+def _figure_files(chart: Chart, drawing: Drawing | None) -> Files:
+    if drawing is not None:
+        for form, content in drawing.files.items():
+            yield f"figures/{chart.key}.{form}", content
+
+
+def _tables(section: Section, prefix: str) -> tuple[Table, ...]:
+    found = (view for group in section.groups for view in tables.results(section, group))
+    return tuple(view.named(f"{prefix}{view.key}") for view in found)
+
+
+def _table_files(view: Table) -> Files:
+    rows = ([" ".join(filter(None, (cell.text, cell.detail))) for cell in row] for row in view.rows)
+    label = f"tab:{view.key}"
+    written = latex.table(view.header, rows, texts=1, caption=f"{view.title}. {view.caption}", label=label, star=True)
+    yield f"tables/{view.key}.csv", tables.to_csv(view).encode()
+    yield f"tables/{view.key}.md", tables.to_markdown(view).encode()
+    yield f"tables/{view.key}.tex", (written + "\n").encode()
+
+
+def _workload(section: Section, shown: tuple[Shown, ...], views: tuple[Table, ...], prefix: str) -> Workload:
+    said = [f"{group.tool}: {remark}" for group in section.groups for remark in remarks.remarks(group)]
+    return Workload(
+        anchor=f"workload-{prefix}{section.key}",
+        title=section.title,
+        figures=shown,
+        tables=views,
+        remarks=tuple(said),
+        emulated=f"{EMULATED.capitalize()}." if section.condition.emulated else None,
+    )
+
+
+def _answer(condition: Condition, contests: Sequence[Contest], *, several: bool) -> Answer:
+    def ours(contest: Contest) -> bool:
+        cell = contest.leader.cell
+        return (cell.kernel, cell.attach or None, cell.emulated) == (
+            condition.known_kernel,
+            condition.attach.value if condition.attach else None,
+            condition.emulated,
+        )
+
+    choices = needs.choices([contest for contest in contests if ours(contest)])
+    title = condition.title if several else None
+    if not choices:
+        return Answer(title, None, None, reason="No tracer has a trial that counts: there is nothing to choose from.")
+    notes = [
+        "What loses events is cheap to run: read overhead together with fidelity. Where several setups share first"
+        " place, the data cannot tell them apart."
+    ]
+    if condition.emulated:
+        notes.append(f"{EMULATED.capitalize()}: overhead, CPU and power are not compared.")
+    return Answer(title, answer.answer(choices), answer.cases(choices), tuple(notes))
+
+
+def _parts(material: Material, analysis: Analysis, aa: Analysis) -> Iterator[Part]:
+    info = material.info
+    excluded = summarise(material.records).excluded
+    found = (
+        chapters.servers(analysis),
+        chapters.control(aa),
+        chapters.findings(judge_all(evidence_of(material.records))),
+        chapters.exchanged(trade_offs(analysis)),
+        chapters.not_counted(excluded),
+        chapters.method(info.study, analysis.warnings),
+        chapters.environment(info.machine, info.image),
+        chapters.again(info.study, info.bpfbench_version),
+    )
+    return (part for part in found if part is not None)
+
+
+def _lead(material: Material) -> str:
+    about, excluded = material.about, summarise(material.records).excluded
+    ok = about.trials_done - len(excluded)
+    text = f"{ok} of {about.trials_planned} planned trials count"
+    if excluded:
+        text += f"; {', '.join(f'{count} {status}' for status, count in chapters.grouped(excluded).items())}"
+    description = material.info.study.description
+    return f"{description[:1].upper()}{description[1:]}. {text}." if description else f"{text}."
+
+
+def _facts(material: Material) -> Iterator[tuple[str, str]]:
+    about, study = material.about, material.info.study
+    known = {
+        "Machine": about.host,
+        "Kernel": about.kernel,
+        "Testbed": f"{study.testbed}, image {about.image}",
+        "Repetitions": str(study.repetitions),
+        "Run": about.run_id,
+        "Started": (about.started_at or "")[:16].replace("T", " ") + " UTC" if about.started_at else None,
+    }
+    return ((name, value) for name, value in known.items() if value)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a tracer's cost arises: in user space or the kernel, in hook, ring or output.
+
+The first needs nothing but full trials. The second needs a study with variants, and is analysis/costs.py drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.costs import Cost, costs
+from bpfbench.analysis.estimate import Estimate
+from bpfbench.analysis.summary import Group, Row
+from bpfbench.model import Tool
+from bpfbench.report import wording
+from bpfbench.report.figures.chart import Absent, Chart, Dots, Mark, Panel, PanelRow, Part, Stack, Stacks
+from bpfbench.report.figures.sections import Section
+
+SPLIT = "User and kernel CPU time of the tracer"
+LAYERS = "Cost of hook, ring and user space"
+
+
+def split(section: Section) -> Chart:
+    """The tracer's CPU time while fio ran, by where it was spent."""
+    panels = tuple(_split_panel(group) for group in section.groups)
+    what = (
+        f"{SPLIT} while fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
+        " they trace and are not in it."
+    )
+    columns = tuple(group.tool.value for group in section.groups)
+    row = PanelRow("tracer CPU", "% of one", panels)
+    return Chart(f"split-{section.key}", SPLIT, section.caption(what), columns, (row,), section.stamp)
+
+
+def _split_panel(group: Group) -> Panel:
+    bars = tuple(bar for row in group.rows if (bar := _split_bar(group, row)))
+    return Stacks(bars) if bars else Absent("no trial that counts")
+
+
+def _split_bar(group: Group, row: Row) -> Stack | None:
+    wanted = (metrics.TRACER_USER, metrics.TRACER_SYSTEM, metrics.RUNTIME)
+    user, system, runtime = (row.estimates.get(metric) for metric in wanted)
+    if user is None or system is None or runtime is None or runtime.mean == 0:
+        return None
+    parts = (Part("user", 100 * user.mean / runtime.mean), Part("kernel", 100 * system.mean / runtime.mean))
+    return Stack(wording.row_name(row, group), row.setup, parts, f"n = {row.n}")
+
+
+def layers(section: Section) -> Chart | None:
+    """What each part of the work adds to an I/O; None for a study without variants."""
+    found = costs(section.variants)
+    if not found:
+        return None
+    tools = tuple(tool for tool in Tool if any(cost.tool is tool for cost in found))
+    by_tool = [[cost for cost in found if cost.tool is tool] for tool in tools]
+    rows = (
+        PanelRow("time", "ns per I/O", tuple(_steps(own, lambda cost: cost.time_ns) for own in by_tool)),
+        PanelRow("CPU", "ns per I/O", tuple(_steps(own, lambda cost: cost.cpu_ns) for own in by_tool)),
+        PanelRow("BPF programs", "ns per event", tuple(_programs(own) for own in by_tool)),
+    )
+    what = (
+        f"{LAYERS}: mean differences between two variants of one block, ± SD. kernel: nobody drains the ring, against"
+        " vanilla; consuming: drained to /dev/null, against that; output: written to a file, against that. BPF"
+        " programs: run time by the kernel's counters, in trials of their own."
+    )
+    return Chart(f"layers-{section.key}", LAYERS, section.caption(what), tools, rows, section.stamp)
+
+
+def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Estimate | None]]) -> Panel:
+    marks = [
+        _mark(f"{cost.setup} {step}", cost.setup, value)
+        for cost in found
+        for step, value in of(cost).items()
+        if value is not None and step != "whole"
+    ]
+    return Dots(tuple(marks)) if marks else Absent("not measured: no two variants in one block, or no control group")
+
+
+def _programs(found: Sequence[Cost]) -> Panel:
+    marks = [_mark(cost.setup, cost.setup, cost.bpf_ns) for cost in found if cost.bpf_ns is not None]
+    return Dots(tuple(marks)) if marks else Absent("no trial of the variant run-time")
+
+
+def _mark(label: str, setup: str, found: Estimate) -> Mark:
+    spread = None if found.sd is None else (found.mean - found.sd, found.mean + found.sd)
+    return Mark(label, setup, found.mean, spread, hover=f"n = {found.n}")

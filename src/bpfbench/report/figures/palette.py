@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One look per setup, the same in every figure of every run: colour, marker, hatch and dash.
+
+The colours are Okabe and Ito's, which people with any kind of colour blindness tell apart (Color Universal Design,
+2008; Wong, "Points of view: Color blindness", Nature Methods 8, 441, 2011). Marker, hatch and dash say the same again,
+for print without colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bpfbench.model import VANILLA
+
+INK = "#1b1f24"
+"""Text, axes and the outline of marks."""
+QUIET = "#57606a"
+"""Second-rank text: 6.4 to 1 on white."""
+GRID = "#d8dee4"
+BAND = "#cfe3f3"
+"""Vanilla's mean and SD, light blue as in the paper."""
+BAND_MEAN = "#6e98ba"
+LOST = "#e8eaed"
+"""What was lost: the same for every setup, so that what was saved stands out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the marks of one setup look. Markers are matplotlib's, symbols Plotly's names of the same shapes."""
+
+    colour: str
+    marker: str
+    symbol: str
+    hatch: str
+    dash: str
+
+
+_VANILLA = Look("#6e7781", "o", "circle", "", "solid")
+_KNOWN = {
+    "bpftrace": Look("#e69f00", "s", "square", "//", "solid"),
+    "bcc": Look("#d55e00", "D", "diamond", "\\\\", "dash"),
+    "libbpf": Look("#0072b2", "^", "triangle-up", "", "solid"),
+    "ebpf-go": Look("#009e73", "v", "triangle-down", "..", "dot"),
+    "ebpf-go@0.22": Look("#7ccdb4", "<", "triangle-left", "oo", "dashdot"),
+    "aya-sync": Look("#cc79a7", "P", "cross", "xx", "dash"),
+    "aya-async": Look("#56b4e9", "X", "x", "--", "dot"),
+}
+_OTHERS = tuple(
+    Look(colour, marker, symbol, hatch, dash)
+    for colour, marker, symbol, hatch, dash in (
+        ("#332288", "p", "pentagon", "++", "dashdot"),
+        ("#999933", "h", "hexagon", "||", "dash"),
+        ("#882255", "*", "star", "**", "dot"),
+        ("#661100", ">", "triangle-right", "///", "solid"),
+    )
+)
+"""For setups that a study brings; of Tol's muted scheme (personal.sron.nl/~pault), apart from the colours above."""
+
+DASHES: dict[str, str | tuple[int, tuple[float, ...]]] = {
+    "solid": "-",
+    "dash": (0, (4.0, 1.6)),
+    "dot": (0, (1.2, 1.4)),
+    "dashdot": (0, (4.0, 1.4, 1.2, 1.4)),
+}
+"""Plotly's names of dashes, for matplotlib."""
+
+
+def looks(setups: Iterable[str]) -> dict[str, Look]:
+    """Return the look of each setup. Those we do not know take the spare ones by name, over again if need be."""
+    names = sorted(set(setups))
+    others = [name for name in names if name not in _KNOWN and name != VANILLA]
+    known = {VANILLA: _VANILLA, **_KNOWN}
+    spare = {name: _OTHERS[position % len(_OTHERS)] for position, name in enumerate(others)}
+    return {name: known.get(name) or spare[name] for name in names}

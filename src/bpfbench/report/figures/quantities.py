@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dots with error bars: what each setup makes of a quantity, tool by tool (figures 1, 3, 4 and 6 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.estimate import estimate
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.summary import Group, Row
+from bpfbench.model import Record
+from bpfbench.report import wording
+from bpfbench.report.columns import MIB
+from bpfbench.report.figures.chart import Absent, Band, Chart, Dots, Mark, Panel, PanelRow
+from bpfbench.report.figures.paper import Printed
+from bpfbench.report.figures.sections import Section
+
+MOST_LABELS = 14
+"""More do not fit beside each other; a crossed study has dozens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A metric as figures show it."""
+
+    title: str
+    unit: str
+    metric: Metric
+    scale: float = 1.0
+    """The unit shown, in units of the metric."""
+
+
+RUNTIME = Quantity("runtime", "s", metrics.RUNTIME)
+PERFORMANCE = (
+    RUNTIME,
+    Quantity("throughput", "MiB/s", metrics.THROUGHPUT, MIB),
+    Quantity("latency", "µs", metrics.LATENCY),
+)
+RESOURCES = (
+    Quantity("CPU", "% of all", metrics.CPU),
+    Quantity("memory", "MiB", metrics.MEMORY, MIB),
+    Quantity("power", "W", metrics.POWER),
+)
+
+
+def performance(section: Section, printed: Printed | None = None) -> Chart:
+    """Runtime, throughput and latency: figures 1 and 4 of the paper."""
+    return _chart(section, "performance", "Runtime, throughput and latency", PERFORMANCE, printed)
+
+
+def resources(section: Section, printed: Printed | None = None) -> Chart:
+    """CPU, memory and power of the whole machine: figures 3 and 6 of the paper."""
+    return _chart(section, "resources", "CPU, memory and power of the whole machine", RESOURCES, printed)
+
+
+def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, ...], printed: Printed | None) -> Chart:
+    rows = tuple(
+        PanelRow(
+            quantity.title,
+            quantity.unit,
+            tuple(_panel(section, group, quantity, printed) for group in section.groups),
+        )
+        for quantity in quantities
+    )
+    what = (
+        f"{title}. Marks and bars: mean ± SD over trials; small dots: single trials; band: vanilla's mean ± SD,"
+        " within which the paper calls a difference inconclusive."
+    )
+    if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):
+        what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
+    columns = tuple(group.tool.value for group in section.groups)
+    return Chart(f"{key}-{section.key}", title, section.caption(what), columns, rows, section.stamp)
+
+
+def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed | None) -> Panel:
+    marks = [mark for row in group.rows if (mark := _mark(section, group, row, quantity))]
+    if not marks:
+        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(group, row))))
+    vanilla = next((row.estimates.get(quantity.metric) for row in group.rows if row.is_vanilla), None)
+    band = None if vanilla is None else Band(vanilla.mean / quantity.scale, _scaled(vanilla.sd, quantity.scale))
+    ratios: Mapping[str, float] = (
+        printed.ratios(section.workload.name, group.tool, quantity.metric) if printed and band else {}
+    )
+    paper = [(mark.label, band.mean * ratios[mark.setup]) for mark in marks if band and mark.setup in ratios]
+    return Dots(tuple(marks), band, tuple(paper))
+
+
+def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark | None:
+    found = row.estimates.get(quantity.metric)
+    if found is None:
+        return None
+    values = (quantity.metric.read(record) for record in section.of(group, row))
+    mean, sd = found.mean / quantity.scale, _scaled(found.sd, quantity.scale)
+    return Mark(
+        label=wording.row_name(row, group),
+        setup=row.setup,
+        y=mean,
+        spread=None if sd is None else (mean - sd, mean + sd),
+        trials=tuple(value / quantity.scale for value in values if value is not None),
+        hover=f"n = {found.n}",
+    )
+
+
+def why_absent(metric: Metric, records: Iterable[Record]) -> str:
+    """Say why there is nothing of a metric to draw."""
+    records = list(records)
+    if not records:
+        return "no trial that counts"
+    if metric is metrics.POWER:
+        reasons = dict.fromkeys(record.notes["energy"] for record in records if "energy" in record.notes)
+        return "; ".join(reasons) or "no energy counter was read"
+    return "not measured"
+
+
+def _scaled(value: float | None, scale: float) -> float | None:
+    return None if value is None else value / scale
+
+
+def mean_of(records: Iterable[Record], metric: Metric) -> float | None:
+    """The mean of a metric over some trials."""
+    found = estimate(metric.read(record) for record in records)
+    return None if found is None else found.mean

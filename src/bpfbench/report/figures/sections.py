@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may stand in one figure: trials of one workload under the same conditions, tool by tool."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.statistics import Analysis, Statistic
+from bpfbench.analysis.summary import Group, Row, summarise
+from bpfbench.analysis.table import Cell
+from bpfbench.model import Accelerator, Attach, Record, Status, Tool, Trial, Variant, Workload
+from bpfbench.report import wording
+
+EMULATED = "emulated: counts valid, timings not comparable"
+"""What every table, figure and caption of an emulated machine says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What numbers must share to be drawn side by side."""
+
+    kernel: str
+    attach: Attach | None
+    """None where no tracer ran."""
+    accelerator: Accelerator | None
+    machine: str
+    """What it ran on, for people; of virtual machines, the host."""
+    known_kernel: str | None
+    """The kernel as the tidy table has it: None where the records do not name it."""
+
+    @property
+    def emulated(self) -> bool:
+        """True where timings are not comparable."""
+        return self.accelerator is Accelerator.TCG
+
+    @property
+    def key(self) -> str:
+        """Names files and anchors."""
+        return "-".join(filter(None, (self.kernel, self.attach, self.accelerator)))
+
+    @property
+    def title(self) -> str:
+        """Short, for a heading."""
+        hook = f"{self.attach} hooks" if self.attach else "no tracer"
+        machine = {None: "", Accelerator.TCG: ", emulated", Accelerator.KVM: ", virtual machine"}
+        return f"Linux {self.kernel}, {hook}{machine.get(self.accelerator, '')}"
+
+
+RowKey = tuple[Tool, str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One workload under one condition."""
+
+    condition: Condition
+    workload: Workload
+    groups: tuple[Group, ...]
+    """By tool, in the order of the paper; of full trials only."""
+    trials: dict[RowKey, tuple[Record, ...]]
+    """The ok trials behind each row."""
+    variants: tuple[Record, ...]
+    """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
+    statistics: Mapping[tuple[Cell, str], Statistic]
+    """Of the whole run, by cell and metric."""
+
+    @property
+    def key(self) -> str:
+        """Names files and anchors."""
+        work = self.workload
+        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}"
+
+    @property
+    def title(self) -> str:
+        """The workload and its size."""
+        processes = "1 process" if self.workload.processes == 1 else f"{self.workload.processes} processes"
+        return f"{self.workload.name}, {processes} × {wording.size(self.workload.bytes_per_process)}"
+
+    def of(self, group: Group, row: Row) -> tuple[Record, ...]:
+        """The ok trials behind a row."""
+        return self.trials.get((group.tool, row.setup, row.config), ())
+
+    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
+        """What can be said of one metric of a row; None where it has no value."""
+        work, config = self.workload, row.config
+        cell = Cell(
+            self.condition.known_kernel,
+            self.condition.emulated,
+            work.name,
+            work.processes,
+            work.bytes_per_process,
+            group.tool,
+            row.setup,
+            **({} if config is None else dataclasses.asdict(config)),
+        )
+        return self.statistics.get((cell, metric.key))
+
+    def caption(self, what: str) -> str:
+        """Complete a caption: workload, machine, kernel, hook, n, emulated."""
+        condition = self.condition
+        hook = f", {condition.attach} hooks" if condition.attach else ""
+        parts = [f"Workload {self.title}.", what, f"{condition.machine}, Linux {condition.kernel}{hook}, {self.n}."]
+        if condition.emulated:
+            parts.append(f"{EMULATED.capitalize()}.")
+        return " ".join(parts)
+
+    @property
+    def n(self) -> str:
+        """Trials that count per row."""
+        counts = [row.n for group in self.groups for row in group.rows if row.n]
+        low, high = min(counts, default=0), max(counts, default=0)
+        return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+    @property
+    def stamp(self) -> str | None:
+        """What must be on each picture itself."""
+        return EMULATED if self.condition.emulated else None
+
+
+def sections(
+    records: Sequence[Record],
+    analysis: Analysis,
+    machine: str,
+    kernel: str,
+    setup_order: Sequence[str],
+    workload_order: Sequence[str],
+) -> tuple[Section, ...]:
+    """Partition a run into what may be drawn side by side.
+
+    Args:
+        records: of the run.
+        analysis: of the same.
+        machine: what it ran on, in words.
+        kernel: the run's, for records that do not name theirs.
+        setup_order: names in the order wanted; vanilla is first in any case.
+        workload_order: the same for workloads.
+    """
+    trials: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
+    shared: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
+    for record in records:
+        condition = _condition(record, machine, kernel)
+        place = shared if record.trial.is_vanilla else trials
+        place[condition, record.trial.workload].append(record)
+    statistics = {(found.cell, found.metric): found for found in analysis.statistics}
+    for (condition, workload), vanilla in shared.items():
+        same = [key for key in trials if key[1] == workload and replace(key[0], attach=None) == condition]
+        for key in same or [(condition, workload)]:
+            trials[key] += vanilla
+
+    def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
+        condition, workload = item
+        rank = workload_order.index(workload.name) if workload.name in workload_order else len(workload_order)
+        return (condition.key, rank, workload.name, workload.processes, workload.bytes_per_process)
+
+    return tuple(
+        _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)
+        for condition, workload in sorted(trials, key=position)
+    )
+
+
+def _condition(record: Record, machine: str, kernel: str) -> Condition:
+    config, environment = record.trial.config, record.environment
+    known = environment.kernel if environment else record.trial.kernel
+    return Condition(
+        kernel=known or kernel,
+        attach=config.attach if config else None,
+        accelerator=environment.accelerator if environment else None,
+        machine=machine,
+        known_kernel=known,
+    )
+
+
+def _section(
+    condition: Condition,
+    workload: Workload,
+    records: Sequence[Record],
+    statistics: Mapping[tuple[Cell, str], Statistic],
+    setup_order: Sequence[str],
+    workload_order: Sequence[str],
+) -> Section:
+    full = [record for record in records if is_full(record.trial)]
+    trials: defaultdict[RowKey, list[Record]] = defaultdict(list)
+    for record in _ok(full):
+        trials[record.trial.tool, record.trial.setup, record.trial.config].append(record)
+    return Section(
+        condition=condition,
+        workload=workload,
+        groups=summarise(full, setup_order, workload_order).groups,
+        trials={key: tuple(value) for key, value in trials.items()},
+        variants=tuple(_ok(records)) if len(full) < len(records) else (),
+        statistics=statistics,
+    )
+
+
+def is_full(trial: Trial) -> bool:
+    """Whether a trial measures its setup as such."""
+    return trial.config is None or trial.config.variant is Variant.FULL
+
+
+def _ok(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if record.status is Status.OK]

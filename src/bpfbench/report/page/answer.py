@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer in words: which setup for which need, and how sure that is. Says nothing that needs.py did not find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.needs import Choice, Contender, Contest
+from bpfbench.analysis.statistics import Statistic
+from bpfbench.report.columns import MIB, share
+from bpfbench.report.tables import DASH, Cell, Table, percent
+
+NOISE = "No difference beyond noise"
+LISTED = 3
+"""More names than that are told by who is not among them."""
+
+_UNITS: dict[Metric, tuple[str, float, str]] = {
+    metrics.CPU: ("% of all CPUs", 1.0, ".0f"),
+    metrics.PSS_PEAK: ("MiB (PSS)", MIB, ".1f"),
+    metrics.POWER: ("W", 1.0, ".1f"),
+}
+"""How values are written: unit, scale, format."""
+
+
+def answer(found: Sequence[Choice]) -> Table:
+    """The table that the report opens on."""
+    rows = tuple((Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice))) for choice in found)
+    return Table(
+        key="answer",
+        title="Which setup for which need",
+        caption="",
+        header=("You need", "Choose", "What it gets you", "How sure"),
+        rows=rows,
+    )
+
+
+def _choose(choice: Choice) -> Cell:
+    if choice.undecided:
+        return Cell(NOISE, _among(choice.places))
+    names = _names(choice.winners, choice.places)
+    if choice.everywhere:
+        return Cell(names)
+    most, all_ = max(choice.places.values()), len(choice.contests)
+    return Cell(names, f"first, or not told from it, in {most} of {all_} cases: it depends on workload and tool")
+
+
+def _among(setups: Iterable[str]) -> str:
+    names = list(setups)
+    return f"among {_listed(names)}" if len(names) <= LISTED else f"among all {len(names)} setups"
+
+
+def _names(winners: Sequence[str], all_: Iterable[str]) -> str:
+    losers = [name for name in all_ if name not in winners]
+    if len(winners) > LISTED and losers and len(losers) <= LISTED:
+        return f"Any but {_listed(losers, 'or')}"
+    return _listed(winners, "or")
+
+
+def _listed(names: Sequence[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _gets(choice: Choice) -> Cell:
+    winners = set(choice.places) if choice.undecided else set(choice.winners)
+    own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
+    others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
+    beside = f"the others {_span(choice.need.metric, others)}" if others else ""
+    return Cell(_span(choice.need.metric, own), beside)
+
+
+def _span(metric: Metric, contenders: Sequence[Contender]) -> str:
+    """From the best to the worst mean over all cases."""
+    if metric is metrics.RUNTIME:
+        ratios = sorted(c.statistic.paired.ratio for c in contenders if c.statistic.paired)
+        if not ratios:
+            return "no vanilla to compare with"
+        return f"runtime {_from_to(percent(ratios[0]), percent(ratios[-1]))} % over vanilla"
+    values = sorted(contender.statistic.spread.mean for contender in contenders)
+    if metric is metrics.SAVED_PERCENT:
+        return f"{_from_to(share(values[0]), share(values[-1]))} % of events saved"
+    unit, scale, form = _UNITS[metric]
+    return f"{_from_to(format(values[0] / scale, form), format(values[-1] / scale, form))} {unit}"
+
+
+def _from_to(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _sure(choice: Choice) -> str:
+    pairs = sorted({c.pairs for contest in choice.contests for c in contest.contenders[1:]})
+    if not pairs:
+        return "one setup: nothing to compare it with"
+    told = sum(not contest.undecided for contest in choice.contests)
+    blocks = f"{_from_to(str(pairs[0]), str(pairs[-1]))} block{'s' if pairs[-1] != 1 else ''} each"
+    text = f"told apart in {told} of {len(choice.contests)} cases, {blocks}"
+    if choice.undecided and choice.need.metric is metrics.RUNTIME:
+        needed = _repetitions(choice.contests)
+        text += f"; to see 2 % would take about {needed} repetitions" if needed else ""
+    return text
+
+
+def _repetitions(contests: Iterable[Contest]) -> str:
+    """How many pairs a typical case would need for 2 %, by its spread."""
+    found = sorted(
+        contender.statistic.paired.repetitions_needed
+        for contest in contests
+        for contender in contest.contenders
+        if contender.statistic.paired and contender.statistic.paired.repetitions_needed
+    )
+    if not found:
+        return ""
+    middle = found[len(found) // 2]
+    return "1000 or more" if middle >= 1000 else str(middle)
+
+
+def cases(found: Sequence[Choice]) -> Table:
+    """Need by need in each case: who leads with what, and who cannot be told from it."""
+    needs = [choice.need for choice in found]
+    by_case: dict[tuple[object, ...], dict[str, Contest]] = {}
+    for choice in found:
+        for contest in choice.contests:
+            cell = contest.leader.cell
+            by_case.setdefault((cell.vanilla, cell.attach), {})[choice.need.key] = contest
+    kernels = {(contest.leader.cell.kernel, contest.leader.cell.attach) for c in found for contest in c.contests}
+    rows = tuple(
+        (Cell(_case(next(iter(own.values())), named=len(kernels) > 1)), *(_leader(own.get(need.key)) for need in needs))
+        for own in by_case.values()
+    )
+    return Table(
+        key="cases",
+        title="Case by case",
+        caption="Best mean, then those that a paired test cannot tell from it (p > 0.05 after Holm's correction).",
+        header=("case", *(need.title.lower() for need in needs)),
+        rows=rows,
+    )
+
+
+def _case(contest: Contest, *, named: bool) -> str:
+    cell = contest.leader.cell
+    condition = f", {cell.kernel or 'unknown kernel'}, {cell.attach}" if named else ""
+    return f"{cell.workload}, {cell.tool}{condition}"
+
+
+def _leader(contest: Contest | None) -> Cell:
+    if contest is None:
+        return Cell(DASH)
+    leader = contest.leader
+    value = _value(leader.statistic)
+    if contest.undecided:
+        return Cell(f"{leader.cell.setup} {value}", "nobody told apart from it", "unclear")
+    tied = [contender.cell.setup for contender in contest.first[1:]]
+    return Cell(f"{leader.cell.setup} {value}", f"with {_listed(list(dict.fromkeys(tied)))}" if tied else "alone")
+
+
+def _value(statistic: Statistic) -> str:
+    metric = metrics.BY_KEY[statistic.metric]
+    if metric is metrics.RUNTIME:
+        return "" if statistic.paired is None else f"{percent(statistic.paired.ratio)} %"
+    if metric is metrics.SAVED_PERCENT:
+        return f"{share(statistic.spread.mean)} %"
+    unit, scale, form = _UNITS[metric]
+    return f"{format(statistic.spread.mean / scale, form)} {unit.split()[0]}"

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chapters behind the evidence: servers, noise, the paper's claims, trade-offs, what does not count, method."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.claims.judge import Judgement
+from bpfbench.analysis.statistics import Analysis, Finding, Statistic
+from bpfbench.analysis.summary import Excluded
+from bpfbench.analysis.tradeoffs import TradeOffs
+from bpfbench.model import Study
+from bpfbench.report import claims, study_file, tradeoffs, wording
+from bpfbench.report.page.page import Part
+from bpfbench.report.tables import DASH, Cell, Table, change, p_value, percent
+
+_SHOWN = (metrics.RUNTIME, metrics.THROUGHPUT, metrics.LATENCY, metrics.CPU, metrics.MEMORY, metrics.POWER)
+"""The metrics of the figures."""
+
+
+def servers(analysis: Analysis) -> Part | None:
+    """What the hosts differ by before any tracer runs; None for a single one."""
+    shown = {metric.key for metric in _SHOWN}
+    rows = tuple(
+        (
+            Cell(f"{found.group[2]}, {found.group[5]}"),
+            Cell(found.metric),
+            Cell(", ".join(f"{host} {percent(ratio)} %" for host, ratio in found.ratios.items())),
+            Cell(DASH if found.p is None else f"p {p_value(found.p)}"),
+        )
+        for found in analysis.hosts
+        if found.metric in shown
+    )
+    if not rows:
+        return None
+    table = Table(
+        "hosts", "Vanilla by host", "Against the mean of all hosts.", ("case", "metric", "hosts", "equal?"), rows
+    )
+    text = (
+        "Read this first: by how much the servers differ without any tracer. Setups are compared with the vanilla of"
+        " their own server, so that such differences cancel."
+    )
+    return Part("servers", "Between servers", (text,), (table,))
+
+
+def control(analysis: Analysis) -> Part:
+    """Vanilla against vanilla: how much this machine makes of nothing."""
+    shown = {metric.key for metric in _SHOWN}
+    found = [s for s in analysis.statistics if s.paired is not None and s.metric in shown]
+    false = [s for s in found if s.paired and s.paired.finding in (Finding.HIGHER, Finding.LOWER)]
+    if not found:
+        return Part(
+            "control", "Noise: vanilla against vanilla", ("Too few vanilla trials to compare with each other.",)
+        )
+    text = (
+        f"Two vanilla trials of a workload, one after the other, are compared as a tracer and its vanilla are. Nothing"
+        f" differs, so nothing should be found: {len(false)} of {len(found)} comparisons came out as a difference."
+        " The intervals show what noise alone amounts to on this machine."
+    )
+    table = Table(
+        "control",
+        "Vanilla against vanilla",
+        "Ratio as a change, 95 % interval, p after Holm's correction.",
+        ("workload", "metric", "pairs", "difference"),
+        tuple(_control_row(statistic) for statistic in found),
+    )
+    return Part("control", "Noise: vanilla against vanilla", (text,), (table,))
+
+
+def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
+    paired = statistic.paired
+    workload = f"{statistic.cell.workload}, {wording.size(statistic.cell.bytes_per_process)} per process"
+    cells = (Cell(DASH), Cell(DASH)) if paired is None else (Cell(str(paired.n)), Cell(change(paired)))
+    return (Cell(workload), Cell(statistic.metric), *cells)
+
+
+def findings(judgements: Sequence[Judgement]) -> Part:
+    """The paper's claims with their verdicts."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in claims.counts(judgements).items() if count)
+    table = Table(
+        "claims",
+        "The paper's claims",
+        "",
+        ("claim", "section", "verdict", "evidence"),
+        tuple(
+            (
+                Cell(judgement.claim.text),
+                Cell(judgement.claim.section),
+                Cell(judgement.verdict.value),
+                Cell("; ".join(claims.evidence_lines(judgement))),
+            )
+            for judgement in judgements
+        ),
+    )
+    text = f"Of the {len(judgements)} findings of the paper, on this run: {counts}."
+    return Part("claims", "What of the paper holds here", (text,), (table,))
+
+
+def exchanged(found: TradeOffs) -> Part | None:
+    """Correlations between what setups cost and what they yield."""
+    rows = tuple(
+        (
+            Cell(f"{one.title} and {other.title}"),
+            Cell(DASH if own.rho is None else f"{own.rho:+.2f}".replace("-", "\N{MINUS SIGN}")),
+            Cell(DASH if own.interval is None else f"[{own.interval.low:+.2f}, {own.interval.high:+.2f}]"),
+            Cell(DASH if own.p is None else p_value(own.p)),
+            Cell(str(own.n), own.reason or ""),
+        )
+        for own in found.correlations
+        for one, other in (own.axes,)
+    )
+    if not rows:
+        return None
+    table = Table(
+        "correlations", "Spearman's rank correlations", "Over all cells.", ("axes", "rho", "95 %", "p", "cells"), rows
+    )
+    return Part("tradeoffs", "Trade-offs", tuple(tradeoffs.legend(found)), (table,))
+
+
+def not_counted(excluded: Sequence[Excluded]) -> Part:
+    """Every failed and invalid trial with its reason."""
+    if not excluded:
+        return Part("not-counted", "Not counted", ("Every trial ended well and passed all of its checks.",))
+    rows = tuple(
+        (Cell(found.trial.id), Cell(found.status.value), Cell(wording.reason(found) or DASH)) for found in excluded
+    )
+    text = "These trials are in no number. Failed: a step could not be done. Invalid: all was done, and a check failed."
+    table = Table("not-counted", "Trials that do not count", "", ("trial", "status", "reason"), rows)
+    return Part("not-counted", f"Not counted ({len(excluded)})", (text,), (table,))
+
+
+def method(study: Study, warnings: Sequence[str]) -> Part:
+    """What was done, in brief."""
+    return Part(
+        "method",
+        "Method in brief",
+        (
+            "Each trial runs fio (4 KiB, sequential, synchronous, one file per process) once, beside one tracer or none"
+            " (vanilla), in an image of pinned versions. Trials are run in blocks, one of every setup and one vanilla"
+            f" in random order; this study has {study.repetitions} of each kind. What is compared ran in one block.",
+            "Every trial is checked: fio did all of its I/O, every I/O was intercepted, intercepted = saved + lost, the"
+            " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
+            "Ratios are geometric means over blocks, with a 95 % interval of Student's t on their logarithms; p is of"
+            " the paired t test, corrected by Holm's method for the number of setups. Means within vanilla's SD are"
+            " marked, which is the paper's rule.",
+            *warnings,
+        ),
+    )
+
+
+def environment(machine: Mapping[str, Any], image: Mapping[str, Any]) -> Part:
+    """On what it ran, with which versions."""
+    versions = tuple((Cell(str(name)), Cell(str(value))) for name, value in dict(image.get("versions", {})).items())
+    tables = [_pairs("machine", "Machine", _flat(machine))]
+    if versions:
+        tables.append(Table("versions", "Versions in the image", "", ("what", "version"), versions))
+    text = "environment.json beside each record has all that is known of the machine at that moment."
+    return Part("environment", "Environment", (text,), tuple(tables))
+
+
+def _pairs(key: str, title: str, found: Iterator[tuple[str, str]]) -> Table:
+    return Table(key, title, "", ("what", "value"), tuple((Cell(name), Cell(value)) for name, value in found))
+
+
+def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        path = f"{above}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}: ")
+        elif value is not None:
+            yield path, wording.printable(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+
+
+def again(study: Study, version: str) -> Part:
+    """How to repeat the run by one command."""
+    text = (
+        f"Save the study below as study.toml (it is beside this page, too) and run it with bpfbench {version}:"
+        " bpfbench run study.toml. The seed in it makes the order of trials the same."
+    )
+    return Part("reproduce", "Reproduce this run", (text,), (), study_file.to_toml(study), "study.toml")
+
+
+def grouped(excluded: Sequence[Excluded]) -> dict[str, int]:
+    """How many trials ended in which way."""
+    counts: defaultdict[str, int] = defaultdict(int)
+    for found in excluded:
+        counts[found.status.value] += 1
+    return dict(counts)

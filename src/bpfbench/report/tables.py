@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of a report, apart from how they are written: texts in rows, for HTML, CSV, Markdown and LaTeX alike."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.statistics import Analysis, Finding, Paired, Spread, Statistic
+from bpfbench.analysis.summary import Group
+from bpfbench.analysis.table import CELL
+from bpfbench.report import markdown, wording
+from bpfbench.report.columns import MIB, share
+from bpfbench.report.figures.sections import Section
+
+DASH = "–"
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in one field."""
+
+    text: str
+    detail: str = ""
+    """The second line: what is to be known of the number."""
+    weight: str = ""
+    """`higher` or `lower` where a test found a difference from vanilla, `unclear` where not; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with one header row; the first column names the rows."""
+
+    key: str
+    """Names its files."""
+    title: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def named(self, key: str) -> Table:
+        """The same under another name."""
+        return dataclasses.replace(self, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    title: str
+    metric: Metric
+    decimals: int
+    scale: float = 1.0
+    is_share: bool = False
+
+
+_PERFORMANCE = (
+    _Column("runtime, s", metrics.RUNTIME, 2),
+    _Column("throughput, MiB/s", metrics.THROUGHPUT, 0, MIB),
+    _Column("latency, µs", metrics.LATENCY, 2),
+    _Column("latency p99, µs", metrics.LATENCY_P99, 1),
+    _Column("saved, %", metrics.SAVED_PERCENT, 2, is_share=True),
+)
+_RESOURCES = (
+    _Column("CPU, % of all", metrics.CPU, 1),
+    _Column("memory, MiB", metrics.MEMORY, 0, MIB),
+    _Column("power, W", metrics.POWER, 2),
+    _Column("tracer CPU, % of one", metrics.TRACER_CPU, 1),
+    _Column("tracer PSS, MiB", metrics.PSS_PEAK, 1, MIB),
+    _Column("start, s", metrics.STARTUP, 2),
+    _Column("drain, s", metrics.DRAIN, 2),
+)
+
+LEGEND = (
+    "Mean ± SD over n trials that ended ok. Below it the ratio to vanilla of the same block, as a change in per cent,"
+    " with its 95 % confidence interval, and p of the paired t test after Holm's correction over the setups. Bold:"
+    " p ≤ 0.05. ~: within vanilla's SD, which the paper calls inconclusive."
+)
+
+
+def results(section: Section, group: Group) -> tuple[Table, ...]:
+    """What one workload and tool came to: a row per setup, a column per quantity that was measured."""
+    tables = (
+        _results(section, group, "performance", "performance and fidelity", _PERFORMANCE),
+        _results(section, group, "resources", "resources", _RESOURCES),
+    )
+    return tuple(table for table in tables if table is not None)
+
+
+def _results(section: Section, group: Group, key: str, title: str, wanted: Sequence[_Column]) -> Table | None:
+    found = {column: [section.statistic(group, row, column.metric) for row in group.rows] for column in wanted}
+    columns = [column for column in wanted if any(found[column])]
+    if not columns:
+        return None
+    rows = tuple(
+        (
+            Cell(wording.row_name(row, group)),
+            Cell(", ".join(wording.counts(row))),
+            *(_number(column, found[column][number]) for column in columns),
+        )
+        for number, row in enumerate(group.rows)
+    )
+    return Table(
+        key=f"{key}-{section.key}-{group.tool}",
+        title=f"{section.workload.name}, {group.tool}: {title}",
+        caption=section.caption(f"Tool {group.tool}."),
+        header=("setup", "n", *(column.title for column in columns)),
+        rows=rows,
+    )
+
+
+def _number(column: _Column, statistic: Statistic | None) -> Cell:
+    if statistic is None:
+        return Cell(DASH)
+    spread = statistic.spread
+    mean = share(spread.mean) if column.is_share else f"{spread.mean / column.scale:.{column.decimals}f}"
+    sd = "" if spread.sd is None else f" ± {spread.sd / column.scale:.{column.decimals}f}"
+    if statistic.paired is None:
+        return Cell(mean + sd)
+    within = " ~" if statistic.rule is Verdict.INCONCLUSIVE else ""
+    return Cell(mean + sd, change(statistic.paired) + within, _weight(statistic.paired))
+
+
+def change(paired: Paired) -> str:
+    """A ratio to vanilla as a change, with what is known of its error."""
+    text = f"{percent(paired.ratio)} %"
+    if paired.interval is not None:
+        text += f" [{percent(paired.interval.low)}, {percent(paired.interval.high)}]"
+    return text if paired.p_corrected is None else f"{text} p {p_value(paired.p_corrected)}"
+
+
+def percent(ratio: float) -> str:
+    """A ratio as a change in per cent, with its sign and no more figures than mean something."""
+    value = 100 * (ratio - 1)
+    if value >= 1000:
+        return "> +1000"
+    text = f"{value:+.0f}" if abs(value) >= 100 else f"{round(value, 1) + 0.0:+.1f}"
+    return text.replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    """A p value as it is usually printed."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def _weight(paired: Paired) -> str:
+    return paired.finding.value if paired.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
+
+
+def statistics_csv(analysis: Analysis) -> str:
+    """Everything that is known of every cell and metric, unrounded, as CSV: a row per cell and metric."""
+    rows = [_flat(found) for found in analysis.statistics]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _FLAT, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+_SPREAD = tuple(field.name for field in dataclasses.fields(Spread))
+_PAIRED = ("ratio", "p", "p_corrected", "p_sign_flip", "p_sign_flip_corrected", "effect", "repetitions_needed")
+_ENDS = ("interval_low", "interval_high", "bootstrap_low", "bootstrap_high")
+_FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule")
+
+
+def _flat(found: Statistic) -> dict[str, object]:
+    flat: dict[str, object] = {**dataclasses.asdict(found.cell), "metric": found.metric, "unit": found.unit}
+    flat |= dataclasses.asdict(found.spread)
+    if found.rule is not None:
+        flat["paper_rule"] = found.rule.value
+    if found.paired is None:
+        return flat
+    flat |= {name: getattr(found.paired, name) for name in _PAIRED}
+    flat |= {"pairs": found.paired.n, "finding": found.paired.finding.value}
+    for name, ends in (("interval", found.paired.interval), ("bootstrap", found.paired.bootstrap)):
+        if ends is not None:
+            flat |= {f"{name}_low": ends.low, f"{name}_high": ends.high}
+    return flat
+
+
+def to_csv(table: Table) -> str:
+    """Write a table as it stands in the report; what has a second line has a column more for it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    detailed = {place for row in table.rows for place, cell in enumerate(row) if cell.detail}
+    header = [
+        [title, f"{title}: against vanilla"] if place in detailed else [title]
+        for place, title in enumerate(table.header)
+    ]
+    writer.writerow(itertools.chain.from_iterable(header))
+    for row in table.rows:
+        fields = [[cell.text, cell.detail] if place in detailed else [cell.text] for place, cell in enumerate(row)]
+        writer.writerow(itertools.chain.from_iterable(fields))
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """Write a table as GitHub Markdown, with its title and caption."""
+    rows = ([markdown.escaped(" ".join(filter(None, (cell.text, cell.detail)))) for cell in row] for row in table.rows)
+    parts = [f"### {markdown.escaped(table.title)}", markdown.escaped(table.caption)]
+    return "\n\n".join([*parts, markdown.table(table.header, rows, texts=1)]) + "\n"
