@@ -20,8 +20,8 @@ KILLED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 SINGLE = "tcg,thread=single"
-"""Emulated CPUs take turns in one thread. With a thread each, QEMU 7.2 now and then runs an int3 that the kernel had put
-into its code to change it (static keys, kprobes, ftrace) and taken out again: "Oops: int3", in 2 of some 50 boots."""
+"""Emulated CPUs take turns in one thread. With a thread each, QEMU 7.2 now and then runs an int3 that the kernel put
+into its code to change it (static keys, kprobes, ftrace) and took out again: "Oops: int3", in 2 of some 50 boots."""
 
 
 @dataclass(frozen=True, slots=True)
