@@ -27,7 +27,7 @@ def report(
     paper: Annotated[bool, Parameter(negative="", help="Draw the paper's printed numbers beside.")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
 ) -> int:
-    """Write a run's report: one HTML page that works offline, figures (SVG, PDF, PNG), tables (CSV, Markdown, LaTeX).
+    """Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables.
 
     Parameters
     ----------
