@@ -17,7 +17,7 @@ from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, Verbose, app, cache_di
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.errors import UsageError
-from bpfbench.model import Accelerator, Status, Study
+from bpfbench.model import Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.run_info import describe
@@ -37,6 +37,8 @@ def plan_(
         A shipped study, or the path of a study file.
     """
     chosen = study.load(study.find(name), options.overrides())
+    hooks = opening.expected_hooks(chosen) if Attach.AUTO in chosen.factors.attach else None
+    chosen = plan.resolve(chosen, hooks) if hooks else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
     emulated = chosen.testbed == "vm" and _expected_accelerator(chosen) is Accelerator.TCG
