@@ -21,12 +21,14 @@ STUDY = study.parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "r
 EMULATED = "counts valid, timings not comparable"
 
 
-def records_of(setups: Sequence[str] = (VANILLA, "libbpf", "bcc"), blocks: int = 3) -> list[Record]:
+def records_of(
+    setups: Sequence[str] = (VANILLA, "libbpf", "bcc"), blocks: int = 3, slowness: float = 1.0
+) -> list[Record]:
     """Trials of rw-tracer in which bcc takes longest and saves least, whatever the block."""
     found = []
     for block, (rank, setup) in itertools.product(range(blocks), enumerate(setups)):
         trial = make_trial(setup, block)
-        fio = make_fio(runtime_s=10 + rank + 0.1 * block, latency_us=9 + rank)
+        fio = make_fio(runtime_s=slowness * (10 + rank + 0.1 * block), latency_us=slowness * (9 + rank + 0.1 * block))
         summary = make_summary(trial, saved=1000 - 300 * rank, lost={"ring_full": 300 * rank})
         found.append(make_record(trial, fio=fio, summary=summary))
     return found
@@ -108,8 +110,8 @@ def test_power_that_was_measured_is_a_need_to_choose_by() -> None:
 def test_hosts_are_compared_before_anything_else() -> None:
     records = [
         replace(record, trial=replace(record.trial, host=host, id=f"{host}-{record.trial.id}"))
-        for host in ("left", "right")
-        for record in records_of()
+        for host, slowness in (("left", 1.0), ("right", 1.3))
+        for record in records_of(slowness=slowness)
     ]
     page = page_of(records)
     assert "left" in page
