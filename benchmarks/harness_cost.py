@@ -54,11 +54,15 @@ def bare(root: Path, workload: Workload, data: Path) -> float:
     return result.throughput_bytes_per_s
 
 
+def trial_of(workload: Workload) -> Trial:
+    """Return a vanilla trial."""
+    return Trial("harness-cost", 0, 0, 1, "vanilla", Tool.SYSCOUNT, workload, None)
+
+
 def under_bpfbench(testbed: HostTestbed, workload: Workload) -> float:
     """Return the throughput of a vanilla trial, in bytes per second."""
-    trial = Trial("harness-cost", 0, 0, 1, "vanilla", Tool.SYSCOUNT, workload, None)
     with tempfile.TemporaryDirectory() as record:
-        done = testbed.run(trial, Settings(), None, Path(record), lambda _: None)
+        done = testbed.run(trial_of(workload), Settings(), None, Path(record), lambda _: None)
     if done.fio is None:
         raise SystemExit(f"trial failed: {done.reason}")
     return done.fio.throughput_bytes_per_s
@@ -74,7 +78,7 @@ def main() -> None:
     testbed = HostTestbed(ready, headers_here(ready, cache), data, cache / "output")
     for name in ("read", "write"):
         workload = Workload(name, 4, int(scale * catalogue.FULL_BYTES_PER_PROCESS))
-        testbed.lay_out(workload, Settings(), lambda _: None)
+        testbed.lay_out(trial_of(workload), Settings(), lambda _: None)
         ratios = []
         for number in range(pairs):
             runs = {

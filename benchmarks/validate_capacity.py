@@ -49,6 +49,10 @@ def main() -> None:
     print(_errors(held.error for held in known))
     given_cpu = (held.predicted_by_cpu - held.measured for held in known if held.predicted_by_cpu is not None)
     print("Given the CPU time the tracer had:", _errors(given_cpu).strip())
+    for size in sorted({held.tracer.event_bytes for held in known}):
+        for processes in sorted({held.processes for held in known}):
+            errors = [h.error for h in known if (h.tracer.event_bytes, h.processes) == (size, processes)]
+            print(f"{size} B, {processes} processes:", _errors(errors).strip())
 
 
 def _errors(found: Iterable[float]) -> str:

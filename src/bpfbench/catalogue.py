@@ -55,8 +55,8 @@ IMAGES = {
 
 KERNELS = {
     "trixie": "Debian 13's own, 6.12",
-    "backports": "the newest that Debian 13 takes over from its next release",
-    "sid": "the newest that Debian has",
+    "backports": "the newest made for Debian 13 (trixie-backports)",
+    "sid": "that of Debian's next release, as it is now (sid)",
 }
 """Those that a virtual machine can boot, whatever the image."""
 

@@ -61,9 +61,10 @@ class LostError(StepError):
 
     Args:
         message: why, with the last lines of its console.
+        hint: what to do about it, if that is known.
         console: what is known of it, whole.
     """
 
-    def __init__(self, message: str, console: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, hint: str | None = None, console: str = "") -> None:
+        super().__init__(message, hint)
         self.console = console

@@ -22,10 +22,12 @@ class Mutant:
     old: str
     new: str
     caught_by: frozenset[str]
+    attach: str = "tracepoint"
+    """By which hook it is broken."""
 
 
-def mutant(name: str, file: str, old: str, new: str, *caught_by: str) -> Mutant:
-    return Mutant(name, file, old, new, frozenset(caught_by))
+def mutant(name: str, file: str, old: str, new: str, *caught_by: str, attach: str = "tracepoint") -> Mutant:
+    return Mutant(name, file, old, new, frozenset(caught_by), attach)
 
 
 MUTANTS = (
@@ -146,6 +148,22 @@ MUTANTS = (
         "\tif (length < 1 || length >= sizeof(o->target_comm))",
         "\tif (length >= sizeof(o->target_comm))\n\t\tlength = sizeof(o->target_comm) - 1;\n\tif (length < 1)",
         "options",
+    ),
+    mutant(
+        "misses-no-kretprobe",
+        RUN,
+        "\trun->missed += info.perf_event.kprobe.missed;\n\treturn info.perf_event.kprobe.missed;",
+        "\treturn 0;",
+        "missed",
+        attach="kprobe",
+    ),
+    mutant(
+        "position-of-the-file-alone",
+        PROGRAMS,
+        "\tif (pos)\n",
+        "\tif (!file)\n",
+        "events",
+        attach="fentry",
     ),
     mutant(
         "leaves-a-process",

@@ -56,7 +56,7 @@ def test_a_tracer_that_keeps_no_contract_fails_with_the_reason(bpfbench: Bpfbenc
     )
     done = bpfbench("check", "--study", "study.toml", "--setups", "mine", "--cases", "options")
     assert done.returncode == 1
-    assert "mine options: failed: bad tool" in done.stdout
+    assert "mine tracepoint options: failed: bad tool" in done.stdout
     done = bpfbench("run", "study.toml", "--run-dir", "run", "--repetitions", "1")
     assert done.returncode == 1
     (record,) = (record for record in Run(tmp_path / "run").records() if record.trial.setup == "mine")

@@ -25,6 +25,7 @@ repetitions = 1
 setups = SETUPS
 workloads = ["read", "write", "mixed"]
 scale = 0.00048828125 # 16 MiB per process
+attach = "tracepoint"
 """.replace("SETUPS", json.dumps(list(catalogue.SETUPS)))
 
 

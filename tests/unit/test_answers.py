@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
 @pytest.fixture(name="bpfbench")
 def bpfbench_fixture(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *argv: run(capsys, monkeypatch, *argv)
+
+
+@pytest.mark.parametrize("verb", cli.LAZY)
+def test_a_verb_that_is_imported_late_is_listed_by_its_own_words(verb: str) -> None:
+    function = getattr(importlib.import_module(f"bpfbench.cli.{verb}"), verb)
+    assert (inspect.getdoc(function) or "").splitlines()[0] == cli.LAZY[verb]
 
 
 class TestCompare:

@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 from builders import make_brought, make_executable, make_failure, make_image, make_record
 
-from bpfbench import campaign, study
+from bpfbench import campaign, plan, study
 from bpfbench.codec import to_json
-from bpfbench.errors import MachineError, StoreError, StudyError
-from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
+from bpfbench.errors import LostError, MachineError, StoreError, StudyError
+from bpfbench.model import Accelerator, Attach, Placement, Record, Settings, Status, Study, Trial, Workload
 from bpfbench.plan import Needs
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed import machine
 from bpfbench.testbed.host import Headers
-from bpfbench.testbed.image import Image
+from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.machine import Storage
+from bpfbench.testbed.opening import Ground
 
 GIB = 2**30
 SMALL = replace(
@@ -49,10 +50,14 @@ def image(tmp_path: Path) -> Image:
     return make_image(key="0" * 16, tracers=str(tmp_path / "tracers"))
 
 
-def start(tmp_path: Path, image: Image, declared: Study = SMALL) -> Run:
-    return campaign.start(
-        declared, image, Headers("none", ()), tmp_path / "runs" / "r1", tmp_path / "data", tmp_path / "output"
-    )
+def host_ground(image: Image) -> Ground:
+    """What the trials of a host testbed run on."""
+    return Ground(image, Headers("none", ()), frozenset({Attach.TRACEPOINT}))
+
+
+def start(tmp_path: Path, image: Image, declared: Study = SMALL, ground: Ground | None = None) -> Run:
+    place = tmp_path / "runs" / "r1"
+    return campaign.start(declared, ground or host_ground(image), place, tmp_path / "data", tmp_path / "output")
 
 
 class TestFit:
@@ -80,7 +85,7 @@ class TestFit:
         if f" {shm} tmpfs " not in Path("/proc/self/mounts").read_text():
             pytest.skip("/dev/shm is no tmpfs here")
         with pytest.raises(MachineError, match=r"is on tmpfs"):
-            campaign.start(SMALL, image, Headers("none", ()), tmp_path / "r1", shm / "bpfbench-none", tmp_path)
+            campaign.start(SMALL, host_ground(image), tmp_path / "r1", shm / "bpfbench-none", tmp_path)
 
     @pytest.mark.usefixtures("disk")
     @pytest.mark.parametrize(("placement", "ok"), [(Placement.PAPER, False), (Placement.SHARED, True)])
@@ -200,6 +205,70 @@ class TestSame:
             campaign.same_image(run, tmp_path)
 
 
+KERNEL = Kernel(
+    name="trixie",
+    key="1" * 16,
+    suite="trixie",
+    release="6.12.1-amd64",
+    version="6.12.1-1",
+    hooks=(Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT),
+    config={},
+    vmlinuz="/k/vmlinuz",
+    initrd="/k/initrd",
+    disk="/k/kernel.ext4",
+)
+IN_VMS = replace(SMALL, testbed="vm", hosts=("vm1", "vm2"), factors=replace(SMALL.factors, kernels=("trixie",)))
+
+
+def vm_ground(image: Image, accelerator: Accelerator = Accelerator.TCG, key: str = KERNEL.key) -> Ground:
+    """What the trials of a vm testbed run on."""
+    bootable = Bootable(Path("/d/root.ext4"), (replace(KERNEL, key=key),))
+    return Ground(image, Headers("each kernel's own"), frozenset(KERNEL.hooks), bootable, accelerator)
+
+
+class TestVirtualMachines:
+    @pytest.fixture
+    def run(self, tmp_path: Path, image: Image, disk: dict[str, Storage], monkeypatch: pytest.MonkeyPatch) -> Run:
+        assert not disk
+        monkeypatch.setattr(images, "with_key", lambda *_: image)
+        return start(tmp_path, image, IN_VMS, vm_ground(image))
+
+    def test_a_run_tells_on_what_it_ran(self, run: Run) -> None:
+        facts = run.info.machine
+        assert (facts["accelerator"], facts["emulated"]) == ("tcg", True)
+        assert facts["kernels"]["trixie"]["release"] == "6.12.1-amd64"
+        assert facts["kernels"]["trixie"]["hooks"] == ["kprobe", "fentry", "tracepoint"]
+
+    def test_it_goes_on_whatever_kernel_the_machine_itself_runs(
+        self, run: Run, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = {**machine.facts(), "kernel": "other"}
+        monkeypatch.setattr(machine, "facts", lambda: other)
+        assert campaign.same_image(run, tmp_path) == image
+        campaign.require_same_ground(run, vm_ground(image))
+
+    def test_with_another_kernel_or_accelerator_it_does_not(self, run: Run, image: Image) -> None:
+        with pytest.raises(StoreError, match=r"began with another build of kernel trixie$"):
+            campaign.require_same_ground(run, vm_ground(image, key="2" * 16))
+        with pytest.raises(StoreError, match=r"began with accelerator tcg, here is kvm$"):
+            campaign.require_same_ground(run, vm_ground(image, Accelerator.KVM))
+
+    def test_the_disks_hold_every_data_set_and_the_largest_output(self) -> None:
+        sizes = campaign.disk_sizes(IN_VMS)
+        assert sizes.data == sum(workload.total_bytes for workload in plan.data_sets(plan.unroll(IN_VMS)))
+        assert sizes.output == plan.needs(plan.unroll(IN_VMS), IN_VMS).output_bytes
+
+    @pytest.mark.usefixtures("disk")
+    def test_the_papers_placement_wants_two_cpus_of_the_machine(self, tmp_path: Path, image: Image) -> None:
+        one = replace(
+            IN_VMS,
+            machine=replace(IN_VMS.machine, cpus=1),
+            settings=replace(IN_VMS.settings, placement=Placement.PAPER),
+        )
+        with pytest.raises(MachineError, match="the virtual machine has one"):
+            start(tmp_path, image, one, vm_ground(image))
+
+
 class TestRoom:
     NEEDS = Needs(seconds=1.0, data_bytes=8 * GIB, output_bytes=4 * GIB, memory_bytes=GIB)
     DATA, OUTPUT = Path("/x/data"), Path("/x/output")
@@ -270,14 +339,23 @@ class TestAlone:
 
 @dataclass
 class FakeTestbed:
-    """Notes what it is asked for; `spoilt` trials fail."""
+    """Notes what it is asked for; `spoilt` trials fail, and `lost` ones lose their machine before they begin."""
 
     spoilt: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
     limits: list[int | None] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
-    def lay_out(self, workload: Workload, settings: Settings, progress: Any) -> None:  # noqa: ARG002
+    def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:  # noqa: ARG002
+        if trial.id in self.lost:
+            raise LostError("the virtual machine was lost")
         self.calls.append("lay out")
+
+    def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
+        self.calls.append(f"give up {trial.id}")
+        record = make_failure(trial, reason)
+        (record_dir / "record.json").write_text(to_json(record))
+        return record
 
     def run(
         self,
@@ -331,6 +409,20 @@ class TestExecute:
         assert testbed.calls == ["discard outputs", "lay out", bad]
         assert {record.status for record in run.records()} == {Status.OK}
         assert run.superseded() == 1
+
+    def test_a_machine_that_is_lost_before_a_trial_fails_it_and_nothing_else(self, run: Run, tmp_path: Path) -> None:
+        first, second = (trial.id for trial in run.plan())
+        testbed = FakeTestbed(lost=frozenset({first}))
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.calls == ["discard outputs", f"give up {first}", "lay out", second]
+        assert [record.status for record in run.records()] == [Status.FAILED, Status.OK]
+        assert run.records()[0].reason == "the virtual machine was lost"
+
+    def test_after_a_failed_trial_data_files_are_looked_at_again(self, run: Run, tmp_path: Path) -> None:
+        first, second = (trial.id for trial in run.plan())
+        testbed = FakeTestbed(frozenset({first}))
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.calls == ["discard outputs", "lay out", first, "lay out", second]
 
     def test_while_another_measures_nothing_is_touched(self, run: Run, tmp_path: Path) -> None:
         testbed = FakeTestbed(frozenset(trial.id for trial in run.plan()))

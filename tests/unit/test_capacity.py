@@ -120,6 +120,12 @@ class TestPrediction:
         assert found.percent == pytest.approx(50.0)
         assert [what.split(":")[0] for what in found.beyond] == ["a ring of 67108864 bytes", "events of 8504 bytes"]
 
+    def test_a_smaller_event_is_drained_at_least_as_fast(self) -> None:
+        found = predict(self.rates(b4252=1e4), SMALL, 20_000)
+        assert found is not None
+        assert (found.percent, found.at_least) == (50.0, True)
+        assert found.beyond == ("events of 156 bytes: measured are 4252",)
+
     def test_of_an_unknown_setup_hook_or_format_nothing_is_predicted(self) -> None:
         rates = self.rates(b156=1e5)
         for change in ({"setup": "bcc"}, {"attach": "fentry"}, {"format": "text"}):

@@ -9,7 +9,9 @@ import functools
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -356,3 +358,9 @@ class TestReport:
 
 def test_all_setups_of_the_paper_are_ours() -> None:
     assert set(SETUPS) <= set(catalogue.SETUPS)
+
+
+def test_the_documents_list_is_complete() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "claims.md").read_text()
+    listed = [line.split("`")[1] for line in text.splitlines() if re.match(r"\| `[a-z0-9-]+` \| [34]", line)]
+    assert listed == [claim.id for claim in CLAIMS]

@@ -24,8 +24,10 @@ from bpfbench.conformance.model import Outcome as Ended
 from bpfbench.errors import ImageError
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, machine, privileges, tune
+from bpfbench.testbed import image, machine, opening, privileges, tune
 from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.image import Kernel
+from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.privileges import Lack
 
 # The entry point reads sys.argv, as the command does.
@@ -45,6 +47,19 @@ class Outcome:
 
 
 Invoke = Callable[..., Outcome]
+
+KERNEL = Kernel(
+    name="trixie",
+    key="0123456789abcdef",
+    suite="trixie",
+    release="6.12.48+deb13-amd64",
+    version="6.12.48-1",
+    hooks=(Attach.KPROBE, Attach.TRACEPOINT),
+    config={},
+    vmlinuz="/cache/kernels/x/vmlinuz",
+    initrd="/cache/kernels/x/initrd",
+    disk="/cache/kernels/x/kernel.ext4",
+)
 
 
 @pytest.fixture
@@ -299,7 +314,7 @@ class TestCheckOptions:
                 f"option --cases: 'evnts' is not one of: {', '.join(CASES)} (did you mean 'events'?)",
             ),
             (("--cases="), f"option --cases: give at least one of: {', '.join(CASES)}"),
-            (("--image", "trixi"), "image 'trixi' is not one of: trixie"),
+            (("--image", "trixi"), "option --image: 'trixi' is not one of: trixie (did you mean 'trixie'?)"),
             (("--study", "none.toml"), "study file 'none.toml' does not exist"),
             (("--study", "quikc"), f"study 'quikc' is not one of: {STUDIES} (did you mean 'quick'?)"),
         ],
@@ -363,7 +378,8 @@ class TestCheck:
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(machine, "missing", lambda: iter(()))
         monkeypatch.setattr(image, "build", lambda *_: make_image())
-        monkeypatch.setattr(cli.check, "headers_here", lambda *_: Headers("none"))
+        hooks = frozenset({Attach.TRACEPOINT})
+        monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
         monkeypatch.setattr(HostTestbed, "check", run)
 
     def test_by_default_everything_of_ours_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
@@ -410,7 +426,7 @@ class TestCheck:
         found = json.loads(outcome.out)
         assert outcome.status == 1
         assert found["image"] == make_image().key
-        assert found["machine"] == machine.facts()
+        assert found["machine"] == {**machine.facts(), "headers_for_bcc": "none"}
         assert [(v["case"], v["setup"], v["outcome"]) for v in found["verdicts"]] == [
             ("events", "bcc", "passed"),
             ("counts", "bcc", "failed"),
@@ -440,6 +456,7 @@ class TestImage:
     def root(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A machine that has everything, and root, unless a test says otherwise."""
         monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
         monkeypatch.setattr(machine, "missing", lambda: iter(()))
 
     @pytest.mark.parametrize("verb", ["check", "enter"])
@@ -520,6 +537,40 @@ class TestImage:
         outcome = bpfbench("image", "check")
         assert (outcome.status, outcome.out) == (1, "aya: ok\n")
         assert outcome.err == "bpfbench: ebpf-go: check failed (exit status 2):\n  rw.go:1: [unused]\n"
+
+    def test_a_kernel_that_does_not_exist_is_refused_before_anything_is_built(self, bpfbench: Invoke) -> None:
+        message = complaint(bpfbench("image", "build", "--kernels", "trixie,bookworm"))
+        assert message == "bpfbench: kernel 'bookworm' is not one of: trixie, backports, sid"
+
+    def test_the_kernels_asked_for_are_built_with_an_image_and_none_otherwise(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[str, ...]] = []
+        monkeypatch.setattr(image, "build", lambda *_: make_image())
+        monkeypatch.setattr(image, "bootable", lambda _, __, names, *___: asked.append(names))
+        monkeypatch.setattr(image, "boot_layers", lambda *_: (None, ()))
+        monkeypatch.setattr(cli.cache, "taken_bytes", lambda _: 0)
+        assert bpfbench("image", "build").status == 0
+        assert asked == []
+        assert bpfbench("image", "build", "trixie", "--kernels", "sid,trixie").status == 0
+        assert asked == [("sid", "trixie")]
+
+    def test_a_list_has_what_virtual_machines_boot_and_what_it_takes(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(image, "built", lambda *_: (make_image(),))
+        monkeypatch.setattr(image, "boot_layers", lambda *_: (Path("/cache/disks/x/root.ext4"), (KERNEL,)))
+        monkeypatch.setattr(
+            cli.cache, "taken_bytes", lambda path: {"root": 3, "root.ext4": 2}.get(path.name, 1) * 2**30
+        )
+        text = bpfbench("image", "list").out
+        assert "root          3.0 GiB, /cache/root\n" in text
+        assert "disk          2.0 GiB, /cache/disks/x/root.ext4\n" in text
+        assert "kernel trixie 6.12.48+deb13-amd64 (6.12.48-1; kprobe, tracepoint), 1.0 GiB\n" in text
+        (facts,) = json.loads(bpfbench("image", "list", "--json").out)
+        assert (facts["root_taken_bytes"], facts["disk_taken_bytes"]) == (3 * 2**30, 2 * 2**30)
+        assert facts["disk"] == "/cache/disks/x/root.ext4"
+        assert [(kernel["name"], kernel["taken_bytes"]) for kernel in facts["kernels"]] == [("trixie", 2**30)]
 
     def test_an_image_that_is_not_there_is_not_removed(self, bpfbench: Invoke) -> None:
         message = complaint(bpfbench("image", "remove", "trixie"))

@@ -17,8 +17,9 @@ from bpfbench.errors import StepError
 from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec
 from bpfbench.testbed import command
 from bpfbench.testbed.command import Finished
-from bpfbench.testbed.host import BROUGHT, Headers, HostTestbed
+from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.sandbox import INSIDE, Bind
+from bpfbench.testbed.trials import BROUGHT
 
 HEADERS = Headers("none", (Bind("/usr/src", "/usr/src"),), (("/usr/src/h", "/usr/lib/modules/6/build"),))
 OWN = make_brought("own", ("/srv/me/bin/tracer", "--fast", "a b"))
@@ -105,7 +106,7 @@ class TestCheck:
     @pytest.fixture
     def suite(self, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> Callable[..., None]:
         def says(finished: Finished, *lines: str) -> None:
-            def run(argv: tuple[str, ...], *, stdin: str, on_line: Callable[[str], None]) -> Finished:
+            def run(argv: tuple[str, ...], *, stdin: str, on_line: Callable[[str], None], **_: object) -> Finished:
                 told.update(argv=argv, stdin=stdin)
                 for line in lines:
                     on_line(line)

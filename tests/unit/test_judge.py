@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench.conformance.judge import CLOCK_SLACK_NS, FailedError, expect, match, match_counts, outliers
+from bpfbench.conformance.judge import CLOCK_SLACK_NS, FailedError, agree, expect, match, match_counts, outliers
 from bpfbench.conformance.output import Event
 from bpfbench.conformance.program import Call, Did, Thread
 from bpfbench.model import Tool
@@ -108,6 +108,36 @@ class TestGood:
         assert judged(events, done) == {100: 0}
         assert failure(events[:2], done).startswith("1 calls are not reported, such as read(")
         assert failure([*events, events[1]], done).startswith("reported twice: event(")
+
+
+class TestAgreement:
+    """Hooks of the VFS see the same as tracepoints, a little later and for a little less long."""
+
+    WITHIN = tuple(replace(event, enter_ns=event.enter_ns + 500, exit_ns=event.exit_ns - 500) for event in SEEN)
+
+    @given(st.permutations(WITHIN), st.permutations(SEEN))
+    def test_events_within_their_equals_agree_in_any_order(self, inner: list[Event], outer: list[Event]) -> None:
+        agree(inner, outer)
+
+    def test_calls_that_the_vfs_never_sees_are_no_disagreement(self) -> None:
+        agree(self.WITHIN[::2], SEEN)
+
+    @pytest.mark.parametrize(
+        "values", [{"offset": 1}, {"ret": -9}, {"inode": 1}, {"pid": 1}, {"payload": "61 62 64"}, {"name": "other"}]
+    )
+    def test_a_column_that_differs_is_one(self, values: dict[str, object]) -> None:
+        with pytest.raises(FailedError, match=r"^tracepoints saw event\(.*, and not event\("):
+            agree([replace(self.WITHIN[3], **values)], SEEN)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(("column", "sign"), [("enter_ns", -1), ("exit_ns", 1)])
+    def test_a_time_outside_its_equal_is_one(self, column: str, sign: int) -> None:
+        moved = {column: getattr(SEEN[3], column) + sign * 2 * CLOCK_SLACK_NS}
+        with pytest.raises(FailedError, match=r"^tracepoints saw "):
+            agree([replace(SEEN[3], **moved)], SEEN)
+
+    def test_an_event_of_a_thread_that_tracepoints_never_saw_is_one(self) -> None:
+        with pytest.raises(FailedError, match=r"^before all that tracepoints saw of that thread: event"):
+            agree([replace(self.WITHIN[0], tid=999)], SEEN)
 
 
 class TestMissing:

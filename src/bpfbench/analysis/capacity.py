@@ -242,7 +242,7 @@ def predict(
         statistics.fmean(percents),
         min(percents),
         max(percents),
-        at_least=not all(rate.exact for rate in basis),
+        at_least=not all(rate.exact for rate in basis) or wanted.event_bytes < sized[0].tracer.event_bytes,
         basis=basis,
         beyond=tuple(beyond),
     )

@@ -55,7 +55,10 @@ class HeldOut:
 
 
 def hold_out(table: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
-    """Predict the trials for which `known` is false from those for which it is true, given their event rates alone."""
+    """Predict the trials for which `known` is false from those for which it is true, given their event rates alone.
+
+    Trials of event sizes and rings that were not learnt from are left out.
+    """
     held: defaultdict[tuple[Tracer, str, int], list[dict[str, Any]]] = defaultdict(list)
     learnt: list[Observation] = []
     for trial in trials(table):
@@ -80,8 +83,10 @@ def _held_out(
     predictions, by_cpu = [], []
     for trial in group:
         rate, events = trial["offered_events_per_s"], trial["intercepted_events"]
-        if (prediction := predict(rates, tracer, rate, events)) is not None:
-            predictions.append(prediction)
+        prediction = predict(rates, tracer, rate, events)
+        if prediction is None or prediction.beyond:
+            continue
+        predictions.append(prediction)
         share = (trial.get("tracer_cpu_percent") or 0.0) / 100
         if share and (prediction := predict(rates_by_cpu, tracer, rate / share, events)) is not None:
             by_cpu.append(prediction.percent)

@@ -429,7 +429,8 @@ def _relative(means: Mapping[str, float]) -> dict[str, float]:
 
 
 def _hosts_p(samples: Sequence[Sequence[float]]) -> float | None:
-    if any(len(sample) < 2 or len(set(sample)) < 2 for sample in samples):
+    # Values that differ by rounding alone have no variance to compare.
+    if any(len(sample) < 2 or math.isclose(min(sample), max(sample), abs_tol=1e-9) for sample in samples):
         return None
     return float(stats.alexandergovern(*samples).pvalue)
 

@@ -13,41 +13,25 @@ from typing import NoReturn
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from bpfbench.cli import (
-    about,
-    bench,
-    cache,
-    check,
-    claims,
-    compare,
-    costs,
-    recommend,
-    report,
-    studies,
-    system,
-    trace,
-    tradeoffs,
-)
+from bpfbench.cli import about, bench, cache, check, costs, studies, system, trace
 from bpfbench.cli.app import app, cache_dir, stderr
 from bpfbench.errors import BpfbenchError, MachineError, UsageError
 
-__all__ = [
-    "about",
-    "bench",
-    "cache",
-    "cache_dir",
-    "check",
-    "claims",
-    "compare",
-    "costs",
-    "main",
-    "recommend",
-    "report",
-    "studies",
-    "system",
-    "trace",
-    "tradeoffs",
-]
+__all__ = ["LAZY", "about", "bench", "cache", "cache_dir", "check", "costs", "main", "studies", "system", "trace"]
+
+LAZY = {
+    "claims": "Judge the paper's findings by a run: reproduced, refuted, inconclusive, or not testable here.",
+    "compare": "Compare two runs: two machines, kernels, library versions.",
+    "export": "Write a run in a format of others; docs/claims.md describes them.",
+    "recommend": "Say which setup and configuration fit a need, by what a run measured.",
+    "report": "Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables.",
+    "tradeoffs": "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
+}
+"""Verbs that are imported when they are called, with what the list of verbs says of them: numpy, scipy and polars take
+three times as long to import as all the rest. Module and function have the verb's name."""
+
+for _name, _help in LAZY.items():
+    app.command(f"bpfbench.cli.{_name}:{_name}", help=_help)
 
 
 def main() -> NoReturn:

@@ -124,8 +124,8 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
 
 @data_app.command(name="list")
 def data_list(*, as_json: Json = False) -> int:
-    """List fio's data files in the cache."""
-    sets = {path.name: sum(f.stat().st_blocks * 512 for f in path.iterdir()) for path in sorted(_data_sets())}
+    """List fio's data files, and the disks of virtual machines with theirs, in the cache."""
+    sets = {str(path.relative_to(cache_dir() / "data")): _on_disk_bytes(path) for path in sorted(_data_sets())}
     if as_json:
         print_json(sets)
         return 0
@@ -138,10 +138,10 @@ def data_list(*, as_json: Json = False) -> int:
 
 @data_app.command(name="remove")
 def data_remove() -> int:
-    """Delete fio's data files in the cache; the next run writes them again."""
+    """Delete fio's data files in the cache, and those disks; the next run writes them again."""
     for path in _data_sets():
         with campaign.alone(cache_dir()):
-            shutil.rmtree(path)
+            path.unlink() if path.is_file() else shutil.rmtree(path)
         stdout.print(f"removed {path}", highlight=False, soft_wrap=True)
     return 0
 
@@ -153,14 +153,20 @@ def _found(name: str, sources: Sources) -> Image:
     return ready
 
 
+def _on_disk_bytes(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_blocks * 512 for file in files)
+
+
 def _data_sets() -> list[Path]:
-    return [path for path in (cache_dir() / "data").glob("*x*") if path.is_dir()]
+    data = cache_dir() / "data"
+    return [*(path for path in data.glob("*x*") if path.is_dir()), *data.glob("vm/*.raw")]
 
 
 def _show_images(images: Sequence[Image], as_json: bool) -> None:
     parts = {item.key: image.boot_layers(cache_dir(), item) for item in images}
     if as_json:
-        print_json([{**asdict(item), **_boot_facts(*parts[item.key])} for item in images])
+        print_json([{**asdict(item), **_facts(item, *parts[item.key])} for item in images])
         return
     for item in images:
         _show_image(item, *parts[item.key])
@@ -168,8 +174,9 @@ def _show_images(images: Sequence[Image], as_json: bool) -> None:
         stderr.print("no image is built; bpfbench image build trixie", highlight=False)
 
 
-def _boot_facts(disk: Path | None, kernels: Sequence[Kernel]) -> dict[str, object]:
+def _facts(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> dict[str, object]:
     return {
+        "root_taken_bytes": taken_bytes(Path(item.root)),
         "disk": str(disk) if disk else None,
         "disk_taken_bytes": taken_bytes(disk) if disk else None,
         "kernels": [{**asdict(kernel), "taken_bytes": taken_bytes(Path(kernel.disk).parent)} for kernel in kernels],

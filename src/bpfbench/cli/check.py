@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -30,7 +30,9 @@ STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
 def check(
     *,
     setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
-    attach: Annotated[str, Parameter(help="By which hooks: kprobe, fentry, tracepoint, auto.")] = "auto",
+    attach: Annotated[
+        str | None, Parameter(help="By which hooks: kprobe, fentry, tracepoint (default: one that each can attach by).")
+    ] = None,
     cases: Annotated[str | None, Parameter(help="Which cases (default: all).")] = None,
     study_file: Annotated[str | None, Parameter(name="--study", help="A study that brings setups of its own.")] = None,
     image_name: Annotated[str, Parameter(name="--image", help="Which image.")] = "trixie",
@@ -47,7 +49,7 @@ def check(
     chosen_cases = _chosen("--cases", cases, tuple(CASES))
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),
-        "factors.attach": Override("--attach", split(attach)),
+        "factors.attach": Override("--attach", split("auto" if attach is None else attach)),
         "image": Override("--image", image_name),
         **testbed_options.overrides(),
     }
@@ -59,7 +61,8 @@ def check(
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
         ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
         hooks = plan.resolve(chosen, ground.hooks).factors.attach
-        spec = CheckSpec(tuple(_subjects([known[name] for name in names], hooks)), chosen_cases)
+        subjects = _subjects([known[name] for name in names], hooks, all_of_them=attach is not None)
+        spec = CheckSpec(subjects, chosen_cases)
 
         def on_verdict(verdict: Verdict) -> None:
             found.append(verdict)
@@ -92,14 +95,19 @@ def _chosen(option: str, given: str | None, valid: tuple[str, ...]) -> tuple[str
     return tuple(name for name in valid if name in names)
 
 
-def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach]) -> Iterator[Subject]:
-    """Yield each setup with each hook flavour it can attach by.
+def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach], *, all_of_them: bool) -> tuple[Subject, ...]:
+    """Return each setup with those of the hooks it can attach by; or with one, these first.
 
     Raises:
         UsageError: none can.
     """
-    pairs = [(setup, attach) for setup in setups for attach in hooks if attach in setup.attaches]
-    if not pairs:
+    can = {
+        setup: [attach for attach in hooks if attach in setup.attaches] or ([] if all_of_them else setup.attaches[:1])
+        for setup in setups
+    }
+    subjects = tuple(
+        Subject(setup.name, (), attach, setup.tools, setup.formats) for setup, found in can.items() for attach in found
+    )
+    if not subjects:
         raise UsageError(f"option --attach: none of these setups can attach by {', '.join(hooks)}")
-    for setup, attach in pairs:
-        yield Subject(setup.name, (), attach, setup.tools, setup.formats)
+    return subjects

@@ -13,13 +13,12 @@ from bpfbench.analysis.claims.evidence import Evidence
 from bpfbench.analysis.claims.judge import judge_all
 from bpfbench.analysis.claims.paper import paper_evidence
 from bpfbench.analysis.claims.run import evidence_of
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, app, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import claims as report
 from bpfbench.report.run_info import RunInfo, describe
 
 
-@app.command
 def claims(
     name: Annotated[str | None, Parameter(name="run")] = None,
     /,

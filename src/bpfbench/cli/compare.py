@@ -11,12 +11,11 @@ from cyclopts import Parameter
 from bpfbench import store
 from bpfbench.analysis import table
 from bpfbench.analysis.compare_runs import compare_runs, differences
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, app, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import comparison, sections
 
 
-@app.command
 def compare(
     before: Annotated[str, Parameter(name="run-a")],
     after: Annotated[str, Parameter(name="run-b")],

@@ -16,7 +16,7 @@ from bpfbench import store
 from bpfbench.analysis import capacity, table
 from bpfbench.analysis.recommend import Preference, Wish
 from bpfbench.analysis.recommend import recommend as judge
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, app, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import recommendation, sections
 from bpfbench.study import choice_message
@@ -26,7 +26,6 @@ SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20}
 PERCENT = {"": 1, "%": 1}
 
 
-@app.command
 def recommend(
     name: Annotated[str, Parameter(name="run")] = "latest",
     /,

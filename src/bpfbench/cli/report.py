@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue, store
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, app, stderr, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, stderr, stdout
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, assemble
@@ -19,7 +19,6 @@ from bpfbench.report.figures.paper import Printed
 from bpfbench.report.run_info import describe
 
 
-@app.command
 def report(
     name: Annotated[str, Parameter(name="run")] = "latest",
     /,
@@ -28,7 +27,7 @@ def report(
     paper: Annotated[bool, Parameter(negative="", help="Draw the paper's printed numbers beside.")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
 ) -> int:
-    """Write a run's report: one HTML page that works offline, figures (SVG, PDF, PNG), tables (CSV, Markdown, LaTeX).
+    """Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables.
 
     Parameters
     ----------

@@ -17,12 +17,12 @@ from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, Verbose, app, cache_di
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.errors import UsageError
-from bpfbench.model import Accelerator, Status, Study
+from bpfbench.model import Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.run_info import describe
 from bpfbench.testbed import image, machine, opening
-from bpfbench.testbed.vm.accelerator import EMULATED
+from bpfbench.testbed.vm import accelerator
 
 
 @app.command(name="plan")
@@ -37,9 +37,12 @@ def plan_(
         A shipped study, or the path of a study file.
     """
     chosen = study.load(study.find(name), options.overrides())
+    hooks = opening.expected_hooks(chosen) if Attach.AUTO in chosen.factors.attach else None
+    chosen = plan.resolve(chosen, hooks) if hooks else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
-    needs = plan.needs(unrolled, chosen)
+    emulated = chosen.testbed == "vm" and _expected_accelerator(chosen) is Accelerator.TCG
+    needs = plan.needs(unrolled, chosen, emulated=emulated)
     if as_json:
         print_json({"study": asdict(chosen), "needs": asdict(needs), **asdict(unrolled)})
         return 0
@@ -47,6 +50,7 @@ def plan_(
         stdout.print(f"block {trial.block + 1:3d}  {trial.id}", highlight=False, soft_wrap=True)
     for reason in unrolled.left_out:
         stdout.print(f"left out: {reason}", highlight=False)
+    stdout.print(_testbed_text(chosen), highlight=False, soft_wrap=True)
     stdout.print(_needs_text(unrolled, needs), highlight=False)
     return 0
 
@@ -103,7 +107,7 @@ def run(
             path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
             opened = campaign.start(chosen, ground, path, *places(chosen))
         if ground.accelerator is Accelerator.TCG:
-            stderr.print(f"bpfbench: {EMULATED}", highlight=False)
+            stderr.print(f"bpfbench: {accelerator.EMULATED}", highlight=False)
         with (
             logged_to(opened.log_file),
             opening.open_testbed(ground, chosen, *places(chosen), campaign.disk_sizes(chosen)) as testbed,
@@ -135,6 +139,8 @@ def status(
     data: dict[str, object] = {
         "run": str(opened.path),
         "study": opened.info.study.name,
+        "testbed": opened.info.study.testbed,
+        "emulated": opened.info.machine.get("emulated", False),
         "planned": opened.info.trials_planned,
         "done": len(records),
         **counts,
@@ -148,6 +154,8 @@ def status(
         "running" if data["running"] else "complete" if len(records) == opened.info.trials_planned else "interrupted"
     )
     stdout.print(f"{opened.path}: study {opened.info.study.name}, {state}", highlight=False, soft_wrap=True)
+    if opened.info.machine.get("emulated"):
+        stdout.print(accelerator.EMULATED, highlight=False)
     detail = ", ".join(f"{count} {what}" for what, count in counts.items())
     stdout.print(f"{len(records)} of {opened.info.trials_planned} trials done: {detail}", highlight=False)
     for record in records:
@@ -184,6 +192,26 @@ def summary(
 def places(chosen: Study) -> tuple[Path, Path]:
     """Return where data files and tracer output go."""
     return Path(chosen.paths.data or cache_dir() / "data"), Path(chosen.paths.output or cache_dir() / "output")
+
+
+def _testbed_text(chosen: Study) -> str:
+    """Say where a study is going to be measured."""
+    if chosen.testbed != "vm":
+        return "on this machine's kernel"
+    vm = chosen.machine
+    hosts = f"{len(chosen.hosts)} virtual machines, one at a time" if len(chosen.hosts) > 1 else "a virtual machine"
+    expected = _expected_accelerator(chosen)
+    how = accelerator.EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
+    each = f"{vm.cpus} CPUs and {campaign.gib(vm.memory_bytes)} each"
+    return f"in {hosts}, {each}, kernels: {', '.join(chosen.factors.kernels)}; {how}"
+
+
+def _expected_accelerator(chosen: Study) -> Accelerator:
+    """Return what virtual machines will be run with, as far as that is known without trying: `auto` where it is not."""
+    wanted, probe = chosen.machine.accelerator, accelerator.known(cache_dir())
+    if wanted is Accelerator.TCG or accelerator.lack() or (probe and probe.reason):
+        return Accelerator.TCG
+    return Accelerator.KVM if probe else wanted
 
 
 def _needs_text(unrolled: plan.Plan, needs: plan.Needs) -> str:

@@ -96,6 +96,8 @@ def trace(
         "payload_bytes": number(payload_bytes),
     }
     chosen = _study(study_name, factors, number(output_limit_bytes), image_name)
+    if chosen.testbed != "host":
+        raise UsageError("trace runs on this machine alone: the command it traces does not run in a virtual machine")
     config = _config(chosen)
     target = _target(comm, command)
     _require_found(command)

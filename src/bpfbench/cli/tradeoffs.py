@@ -12,12 +12,11 @@ from bpfbench import store
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import tidy
 from bpfbench.analysis.tradeoffs import trade_offs
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, app, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.report import tradeoffs as report
 from bpfbench.report.run_info import describe
 
 
-@app.command
 def tradeoffs(
     name: Annotated[str, Parameter(name="run")] = "latest",
     /,
@@ -25,7 +24,7 @@ def tradeoffs(
     runs_dir: RunsDir = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> int:
-    """Say what setups trade for what: Pareto fronts, and correlations of overhead, fidelity, CPU, memory, energy.
+    """Say what setups trade for what: Pareto fronts, correlations of what they cost and save.
 
     Parameters
     ----------

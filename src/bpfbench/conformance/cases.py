@@ -10,13 +10,13 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bpfbench.conformance import judge, loads, output, program
 from bpfbench.conformance.judge import FailedError, expect
 from bpfbench.conformance.model import Outcome, Subject, Verdict
-from bpfbench.conformance.output import MalformedError
+from bpfbench.conformance.output import Event, MalformedError
 from bpfbench.conformance.tracer import Left, Tracer
 from bpfbench.model import Attach, Tool, TracerSummary
 
@@ -65,10 +65,9 @@ def _together(
 
     def run(name: str, subjects: Sequence[Subject]) -> Iterator[Verdict]:
         for tool in tools:
-            able = [subject for subject in subjects if subject.has(tool)]
             with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
                 tracers = []
-                for subject in able:
+                for subject in _with(tool, subjects):
                     for form in subject.formats if all_formats else subject.formats[:1]:
                         work = Path(folder) / f"{subject.setup}-{subject.attach}-{form}"
                         work.mkdir()
@@ -86,6 +85,13 @@ def _together(
                     yield _verdict(name, tracer.subject, outcome, failures.get(tracer, ""), variant)
 
     return run
+
+
+def _with(tool: Tool, subjects: Iterable[Subject]) -> Iterator[Subject]:
+    """Yield those that have the tool. Syscount has one hook, a tracepoint, whatever the others of its setup are."""
+    if tool is Tool.SYSCOUNT:
+        subjects = dict.fromkeys(replace(subject, attach=Attach.TRACEPOINT) for subject in subjects)
+    return (subject for subject in subjects if tool in subject.tools)
 
 
 def _verdict(case: str, subject: Subject, outcome: Outcome, detail: str, variant: str = "") -> Verdict:
@@ -136,6 +142,7 @@ def _judge_events(
     tracers: list[Tracer], tool: Tool, did: program.Did, sign: signal.Signals, payload_bytes: int, *, complete: bool
 ) -> dict[Tracer, str]:
     ids: dict[Tracer, dict[int, int]] = {}
+    by_tracepoints: list[Event] = []
 
     def judge_one(tracer: Tracer) -> None:
         left = tracer.stop()
@@ -153,9 +160,15 @@ def _judge_events(
             f"{full} events lost by ring_full, with a ring of {tracer.options['--ringbuf-bytes']}",
         )
         expect(not complete or summary.lost_total == 0, f"lost {summary.lost}, with room for all")
+        if complete and tracer.subject.attach is Attach.TRACEPOINT:
+            by_tracepoints[:] = events
+        elif complete and by_tracepoints:
+            judge.agree(events, by_tracepoints)
 
     _tell_to_stop(tracers, sign)
-    failures = _judge_each(tracers, judge_one)
+    failures = _judge_each(
+        sorted(tracers, key=lambda tracer: tracer.subject.attach is not Attach.TRACEPOINT), judge_one
+    )
     return judge.outliers(ids, "tids") | failures if complete else failures
 
 
@@ -193,14 +206,19 @@ def _watch_many(tracers: list[Tracer], tool: Tool, work: Path) -> dict[Tracer, s
 
     def judge_one(tracer: Tracer) -> None:
         left = tracer.stop()
+        summary = tracer.account(left)
         events = output.events(left.output or b"", tool, tracer.form, 4096)
         by_pid: dict[int, int] = {}
         for event in events:
             expect(event.pid == event.tid, f"pid {event.pid} and tid {event.tid} in a process of one thread")
             by_pid[event.pid] = by_pid.get(event.pid, 0) + 1
+        # So many processes may exhaust a kretprobe, where the kernel lets others run in the middle of a read.
+        missed = summary.lost["missed"]
         expect(
-            sorted(by_pid.values()) == [READS_EACH] * PROCESSES,
-            f"{len(events)} events of {len(by_pid)} processes, where {PROCESSES} did {READS_EACH} reads each",
+            max(by_pid.values(), default=0) <= READS_EACH
+            and (missed is None or len(events) + missed >= PROCESSES * READS_EACH),
+            f"{len(events)} events of {len(by_pid)} processes, where {PROCESSES} did {READS_EACH} reads each; "
+            f"{missed} lost by missed",
         )
 
     _tell_to_stop(tracers)

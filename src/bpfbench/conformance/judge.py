@@ -6,7 +6,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 from bpfbench.conformance.output import Event
@@ -137,6 +137,34 @@ def _match_ids(by_tid: Mapping[int, Sequence[Event]], threads: Mapping[int, int]
                 f"pid is {event.pid} in {'the main' if thread.is_main else 'another'} thread {tid}: {_shown(event)}",
             )
     expect(len(set(pids.values())) == len(pids), f"{len(pids)} processes have the pids {sorted(pids.values())}")
+
+
+def agree(inner: Iterable[Event], outer: Iterable[Event]) -> None:
+    """Compare what hooks of the VFS reported with what tracepoints reported of the same calls at the same time.
+
+    Each event of the former must lie within one of the latter, and equal it in every column but the times.
+
+    Args:
+        inner: by kprobe or fentry.
+        outer: by tracepoint, complete.
+
+    Raises:
+        FailedError: shows the first event that has no equal.
+    """
+    calls: dict[int, list[Event]] = {}
+    for event in sorted(outer, key=lambda event: event.enter_ns):
+        calls.setdefault(event.tid, []).append(event)
+    for event in inner:
+        of_thread = calls.get(event.tid, [])
+        middle_ns = (event.enter_ns + event.exit_ns) // 2
+        number = bisect.bisect_right(of_thread, middle_ns, key=lambda call: call.enter_ns) - 1
+        expect(number >= 0, f"before all that tracepoints saw of that thread: {_shown(event)}")
+        call = of_thread[number]
+        within = call.enter_ns - CLOCK_SLACK_NS <= event.enter_ns <= event.exit_ns <= call.exit_ns + CLOCK_SLACK_NS
+        expect(
+            within and replace(event, enter_ns=call.enter_ns, exit_ns=call.exit_ns) == call,
+            f"tracepoints saw {_shown(call)}, and not {_shown(event)}",
+        )
 
 
 T = TypeVar("T")

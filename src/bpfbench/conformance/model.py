@@ -20,10 +20,6 @@ class Subject:
     tools: tuple[Tool, ...]
     formats: tuple[Format, ...]
 
-    def has(self, tool: Tool) -> bool:
-        """Tell whether it has the tool by this hook. That of syscount is always a tracepoint."""
-        return tool in self.tools and (tool is not Tool.SYSCOUNT or self.attach is Attach.TRACEPOINT)
-
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:

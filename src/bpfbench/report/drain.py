@@ -144,9 +144,11 @@ def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], conso
     _say(console, "How fast user space drains the ring, and what an event costs", style="bold")
     _say(
         console,
-        f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']}), kernel {facts['kernel']}, image "
+        f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']}), kernel {_kernel(facts)}, image "
         f"{image['name']} {image['key'][:8]}, {_times(wanted['repetitions'])}, method {circumstances['method']}",
     )
+    if facts.get("emulated"):
+        _say(console, "The CPU was emulated: counts are valid, rates and times are not those of a real machine.")
     kinds: dict[tuple[int, str, str], list[Row]] = {}
     for row in found:
         kinds.setdefault((row.event_bytes, row.format, row.attach), []).append(row)
@@ -164,6 +166,12 @@ def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], conso
         _say(console, f"Not counted ({len(failed)})", style="bold")
         for item in failed:
             _say(console, f"{item.case.name}: {item.reason}")
+
+
+def _kernel(facts: Mapping[str, Any]) -> str:
+    """Name the kernel that was measured on: that of the virtual machine, if it was one."""
+    kernels = facts.get("kernels") or {"": {"release": facts["kernel"]}}
+    return ", ".join(kernel["release"] for kernel in kernels.values())
 
 
 def _table(these: Sequence[Row], setups: Sequence[str], console: Console) -> Table:

@@ -44,8 +44,8 @@ LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')")
 """Where LaTeX would make one character of two."""
 MINUS = re.compile(r"(?<![\w.}-])-(?=\d)")
 
-SHOWN = ("runtime", "throughput", "latency", "saved", "CPU", "memory")
-"""The columns of a table across a page, by title; --format csv and the JSON have all."""
+SHOWN = ("runtime", "latency", "saved", "CPU", "memory")
+"""The columns that fit across a page, by title; throughput says what the runtime does. Other formats have all."""
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
@@ -53,6 +53,12 @@ def escape(text: str) -> str:
     """Have LaTeX set a text as it is: one line, without control characters. A minus before a number is set as one."""
     plain = "".join(_escaped(character) for character in wording.printable(text))
     return MINUS.sub("$-$", LIGATURE.sub("{}", plain))
+
+
+def verbatim(text: str) -> str:
+    """Make a line fit for a verbatim environment: ASCII, which TeX takes as it is, and no end of the environment."""
+    plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+    return plain.replace(r"\end{verbatim}", r"\end {verbatim}")
 
 
 def table(
@@ -72,7 +78,7 @@ def table(
     columns = "l" * texts + "r" * (len(header) - texts)
     lines = [
         rf"\begin{{{environment}}}[htbp]",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        r"\centering\scriptsize\setlength{\tabcolsep}{4pt}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\hline",
         *(_line(part) for part in _header_lines(header)),

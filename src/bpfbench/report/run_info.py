@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bpfbench.model import Record
+from bpfbench.model import Record, Study
 from bpfbench.store import Run
 
 
@@ -35,16 +36,26 @@ class RunInfo:
 def describe(run: Run, records: Sequence[Record]) -> RunInfo:
     """Return what is known of a run; `records` are all it has so far."""
     info, machine, image = run.info, run.info.machine, run.info.image
+    kernels = machine.get("kernels", {})
     return RunInfo(
         study=info.study.name,
         run_id=info.id,
         trials_done=len(records),
         trials_planned=info.trials_planned,
-        host=f"{machine['host']} ({machine['cpus']} CPUs, {machine['cpu_model']})",
-        kernel=machine["kernel"],
+        host=_hosts(info.study, machine),
+        kernel=", ".join(kernel["release"] for kernel in kernels.values()) if kernels else machine["kernel"],
         image=f"{image['name']} {image['key'][:8]}",
         seed=info.study.seed,
         started_at=info.created_at,
-        emulated=any(record.environment is not None and record.environment.emulated for record in records),
+        emulated=machine.get("emulated", False),
         superseded=run.superseded(),
     )
+
+
+def _hosts(study: Study, machine: Mapping[str, Any]) -> str:
+    """Say on which machines a study was measured."""
+    itself = f"{machine['host']} ({machine['cpus']} CPUs, {machine['cpu_model']})"
+    if study.testbed != "vm":
+        return itself
+    cpus = "1 CPU" if study.machine.cpus == 1 else f"{study.machine.cpus} CPUs"
+    return f"{', '.join(study.hosts)} ({cpus}, {machine['accelerator']}) on {itself}"

@@ -73,7 +73,7 @@ def legend(found: TradeOffs) -> Iterator[str]:
         "Front: by the means, no other setup is at least as good in overhead and fidelity and better in one; (all): the"
         " same over all axes. In brackets the 95 % interval; setups whose intervals overlap may well change places."
     )
-    if any(not correlation.leans for correlation in found.correlations):
+    if any(c.rho is not None and not c.leans for c in found.correlations):
         yield f"With fewer than {ENOUGH} cells a correlation is nothing to lean on."
     yield "Cells of one setup are not independent, so that p and intervals say more than they should."
 

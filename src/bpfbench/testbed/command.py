@@ -138,6 +138,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
+            env=_environment(),
             pass_fds=pass_fds,
         )
         timed_out = threading.Event()
@@ -155,6 +156,11 @@ def run(
             _end(process)
         errors.seek(0)
         return Finished(status, errors.read(), timed_out.is_set())
+
+
+def _environment() -> dict[str, str]:
+    """Add where system programs are to the search path: Debian's ordinary users do not find chroot(8)."""
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
 
 
 def _converse(process: subprocess.Popen[str], stdin: str, on_line: Callable[[str], None], hold: Hold | None) -> None:

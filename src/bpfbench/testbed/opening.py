@@ -86,6 +86,16 @@ def prepare(study: Study, image: Image, cache: Path, sources: Sources, progress:
     return Ground(image, Headers("each kernel's own"), hooks, bootable, chosen)
 
 
+def expected_hooks(study: Study) -> frozenset[Attach] | None:
+    """Return the flavours of attaching that a study is going to find; None where only a run can tell.
+
+    Every kernel that virtual machines boot has all of them, which is made sure of when it is built.
+    """
+    if study.testbed == "vm":
+        return frozenset(Attach) - {Attach.AUTO}
+    return machine.hooks() or None
+
+
 def open_testbed(ground: Ground, study: Study, data_dir: Path, output_dir: Path, sizes: Sizes) -> Testbed:
     """Return the testbed of a study. `sizes` are of the disks of virtual machines."""
     if ground.bootable is None or ground.accelerator is None:

@@ -3,7 +3,8 @@
 
 Two layers: `unshare` gives a private mount namespace in which tracefs can be mounted without the host seeing it, and in
 it bubblewrap builds the file system from binds and starts the command in PID and IPC namespaces of its own. Nothing is
-mounted outside, and when the namespace's first process dies, so does everything in it.
+mounted outside, and when the namespace's first process dies, so does everything in it. Builds need no tracefs,
+and so no root.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Within:
 
     quantity: Quantity
     workloads: tuple[str, ...]
-    tools: tuple[Tool, ...]
+    tools: tuple[Tool | None, ...]
     setups: tuple[str, ...] = SETUPS
     low: float = -math.inf
     high: float = math.inf

@@ -140,7 +140,7 @@ def method(study: Study, warnings: Sequence[str]) -> Part:
         (
             "Each trial runs fio (4 KiB, sequential, synchronous, one file per process) once, beside one tracer or none"
             " (vanilla), in an image of pinned versions. Trials are run in blocks, one of every setup and one vanilla"
-            f" in random order; this study has {study.repetitions} of each kind. What is compared was run in one.",
+            f" in random order; this study has {study.repetitions} of each kind. What is compared ran in one block.",
             "Every trial is checked: fio did all of its I/O, every I/O was intercepted, intercepted = saved + lost, the"
             " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
             "Ratios are geometric means over blocks, with a 95 % interval of Student's t on their logarithms; p is of"

@@ -3,28 +3,24 @@
 
 from __future__ import annotations
 
-import base64
 import collections
 import contextlib
-import json
 import logging
-import select
 import shlex
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Any, Self
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import IO, Self
 
 from bpfbench.errors import LostError
 from bpfbench.testbed import command
 from bpfbench.testbed.command import Finished
 from bpfbench.testbed.vm import qemu
+from bpfbench.testbed.vm.agent import Agent, Order, SilentError
 from bpfbench.testbed.vm.qemu import Vm
 
 LOG = logging.getLogger("bpfbench.testbed")
@@ -38,29 +34,6 @@ LAST_LINES = 6
 POWER_OFF_S = 30.0
 
 PANIC = "Kernel panic - not syncing: "
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A command for the agent, as trial/guest.py explains."""
-
-    argv: tuple[str, ...]
-    stdin: str = ""
-    data: str | None = None
-    output: str | None = None
-    keep: dict[str, Path] | None = None
-    """Where what is sent back goes: of `record` and `output`."""
-
-    def to_line(self) -> dict[str, Any]:
-        """Return it as the agent reads it."""
-        return {
-            "do": "run",
-            "argv": self.argv,
-            "stdin": self.stdin,
-            "data": self.data,
-            "output": self.output,
-            "keep": list(self.keep or ()),
-        }
 
 
 class Guest:
@@ -78,14 +51,13 @@ class Guest:
 
     def __init__(self, vm: Vm, files: Sequence[IO[bytes]], boot_s: float) -> None:
         self.vm = vm
-        self._rest = b""
         self._running = contextlib.ExitStack()
         self._console: collections.deque[str] = collections.deque(maxlen=CONSOLE_LINES)
         with self._running:
             self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the rest
             self._running.enter_context(self._errors)
-            self._port, theirs = socket.socketpair()
-            self._running.enter_context(self._port)
+            ours, theirs = socket.socketpair()
+            self._agent = Agent(self._running.enter_context(ours))
             with theirs:
                 argv = qemu.argv(replace(vm, port_fd=theirs.fileno()))
                 fds = (theirs.fileno(), *(file.fileno() for file in files))
@@ -103,8 +75,10 @@ class Guest:
             self._reader = threading.Thread(target=self._read_console, daemon=True)
             self._running.callback(self._end)
             self._reader.start()
-            hello = next(self._events(time.monotonic() + boot_s))
-            self.boot_id, self.kernel = str(hello["boot_id"]), str(hello["kernel"])
+            try:
+                self.hello = self._agent.hello(boot_s)
+            except SilentError as error:
+                raise self._lost(str(error)) from None
             self._running = self._running.pop_all()
 
     def __enter__(self) -> Self:
@@ -131,57 +105,20 @@ class Guest:
         Raises:
             LostError: the machine ended first, or was too late.
         """
-        self._tell(order.to_line())
-        for event in self._events(None if timeout_s is None else time.monotonic() + timeout_s):
-            match event["event"]:
-                case "line":
-                    on_line(event["text"])
-                case "file":
-                    _receive(event, order.keep or {})
-                case "exit":
-                    return Finished(event["status"], event["stderr"])
-        raise AssertionError("events end with an error")
+        try:
+            return self._agent.run(order, on_line, timeout_s)
+        except SilentError as error:
+            raise self._lost(str(error)) from None
 
     def power_off(self) -> None:
         """Have it unmount its disks and end; what does not is killed by and by."""
-        with contextlib.suppress(LostError, subprocess.TimeoutExpired):
-            self._tell({"do": "power-off"})
+        with contextlib.suppress(SilentError, subprocess.TimeoutExpired):
+            self._agent.power_off()
             self._qemu.wait(POWER_OFF_S)
 
     def kill(self) -> None:
         """End it at once."""
         self._running.close()
-
-    def _tell(self, line: dict[str, Any]) -> None:
-        try:
-            self._port.sendall(json.dumps(line).encode() + b"\n")
-        except OSError:
-            raise self._lost() from None
-
-    def _events(self, until_s: float | None) -> Iterator[dict[str, Any]]:
-        """Yield what the agent says.
-
-        Raises:
-            LostError: nothing more will come, it makes no sense, or it is late.
-        """
-        while True:
-            while b"\n" not in self._rest:
-                left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
-                if not select.select([self._port], [], [], left_s)[0]:
-                    raise self._lost("it did not answer in time")
-                try:
-                    data = self._port.recv(1 << 20)
-                except OSError:
-                    data = b""
-                if not data:
-                    raise self._lost()
-                self._rest += data
-            line, _, self._rest = self._rest.partition(b"\n")
-            try:
-                event = json.loads(line)
-            except ValueError:
-                raise self._lost(f"its agent said {line[:100]!r}") from None
-            yield event
 
     def _lost(self, reason: str = "") -> LostError:
         """End the machine and say why it is lost."""
@@ -192,7 +129,8 @@ class Guest:
         self._end()
         self._errors.seek(0)
         lines = tuple(self._console)
-        return LostError(why_lost(reason, status, self._errors.read(), lines), "".join(f"{line}\n" for line in lines))
+        whole = "".join(f"{line}\n" for line in lines)
+        return LostError(why_lost(reason, status, self._errors.read(), lines), console=whole)
 
     def _end(self) -> None:
         if self._qemu.poll() is None:
@@ -237,16 +175,3 @@ def why_lost(reason: str, status: int | None, errors: str, console: Sequence[str
 def printable(line: str) -> str:
     """Return a line of a console without control characters."""
     return "".join(char for char in line if char.isprintable()).rstrip()
-
-
-def _receive(event: dict[str, Any], places: dict[str, Path]) -> None:
-    """Write a piece of a file where it belongs, and nowhere else, whatever its name.
-
-    Raises:
-        LostError: the guest names a file that it has no business with.
-    """
-    name = event["name"]
-    if event["of"] not in places or name != Path(name).name or name in {"", ".", ".."}:
-        raise LostError(f"the virtual machine sent a file {name!r} that nobody asked for")
-    with (places[event["of"]] / name).open("ab") as file:
-        file.write(base64.b64decode(event["data"]))

@@ -19,7 +19,8 @@ from bpfbench.testbed.command import Finished
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.trials import LOG, Job, Testbed
 from bpfbench.testbed.vm import disks
-from bpfbench.testbed.vm.guest import Guest, Order
+from bpfbench.testbed.vm.agent import Order
+from bpfbench.testbed.vm.guest import Guest
 from bpfbench.testbed.vm.qemu import Disk, Vm
 
 TCG_SLOWNESS = 12.0
@@ -98,7 +99,7 @@ class VmTestbed(Testbed):
             if isinstance(error, LostError) and job.record_dir:
                 (job.record_dir / "console.txt").write_text(error.console)
             raise
-        if self._machine.boot is Boot.TRIAL and job.block is not None:
+        if self._machine.boot is Boot.TRIAL and job.record_dir:
             self.close()
         return finished
 
@@ -152,7 +153,7 @@ class VmTestbed(Testbed):
                 disks=tuple(attached),
             )
             guest = Guest(vm, files, BOOT_S * self.slowness)
-        LOG.debug("%s is up after %.1f s, on kernel %s", host, time.monotonic() - begin_s, guest.kernel)
+        LOG.debug("%s is up after %.1f s, on kernel %s", host, time.monotonic() - begin_s, guest.hello.kernel)
         return guest
 
 

@@ -16,7 +16,6 @@ from session import Traced
 NOTICE = re.compile(rb"\n(?:Lost |stdin:|Additional Info| )[^\n]*")
 MAP_FULL = b": WARNING: Map full;"
 CHUNK_BYTES = 1 << 20  # no line is longer
-NULL_DEVICE = os.makedev(1, 3)
 
 
 @dataclasses.dataclass
@@ -83,20 +82,13 @@ class Account:
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def is_null_device(name: str) -> bool:
-    """Whether the output is /dev/null, which takes everything, and keeps nothing to be counted."""
-    status = Path(name).stat()
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE
-
-
 def account_rw(options: Options, traced: Traced) -> Account:
     """The account of rw-tracer and rw-tracer-all."""
     objects = traced.objects
     intercepted = {"read": objects.total("AT_reads"), "write": objects.total("AT_writes")}
     ring_full = objects.total("event_loss_counter")
-    if is_null_device(options.output):
-        # Nothing there fails to be written. The notices of lost events are among the bytes.
-        return Account(intercepted, sum(intercepted.values()) - ring_full, traced.written_bytes, ring_full)
+    if traced.null_bytes is not None:  # where nothing fails to be written
+        return Account(intercepted, sum(intercepted.values()) - ring_full, traced.null_bytes, ring_full)
     output = tidy(options.output)
     account = Account(intercepted, output.records, output.bytes, ring_full, output.map_full)
     unwritten = sum(intercepted.values()) - ring_full - output.records
@@ -143,14 +135,14 @@ def account_recursion(options: Options, account: Account, objects: BpfObjects) -
         account.unavailable["recursion"] = "no recursion_misses in the fdinfo of a program"
 
 
-def account_unknown(options: Options, account: Account) -> None:
+def account_unknown(options: Options, account: Account, traced: Traced) -> None:
     """What bpftrace gives no means to count."""
     if options.attach == "kprobe":
         account.missed = None
         account.unavailable["missed"] = (
             "the kernel tells how often it missed a kprobe of a bpf_link only, and bpftrace attaches without one"
         )
-    if is_null_device(options.output):
+    if traced.null_bytes is not None:
         account.map_full = None
         account.unavailable["map_full"] = "bpftrace tells it in its output alone, which is /dev/null"
 
@@ -159,7 +151,7 @@ def account_for(options: Options, traced: Traced) -> Account:
     """Where every event has gone."""
     account = (account_syscount if options.tool == "syscount" else account_rw)(options, traced)
     account_recursion(options, account, traced.objects)
-    account_unknown(options, account)
+    account_unknown(options, account, traced)
     unseen = (account.map_full or 0) + (account.recursion or 0)
     if unseen:  # neither cause tells reads from writes
         kind = "syscall" if options.tool == "syscount" else "unknown"

@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ BUF_HEADER_BYTES = 4  # buf() holds that much less than max_strlen
 ATTACHED = b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n"
 BY_LIBBPF = b"[WARN] libbpf: "
 NO_TRACEPOINT = "tracepoint not found: "
+NULL_DEVICE = os.makedev(1, 3)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OWN_COMMS = (b"bpftrace", b"sleep", Path("/proc/self/comm").read_bytes().rstrip(b"\n"))
 PR_SET_PDEATHSIG = 1
@@ -103,10 +105,16 @@ def wait_attached(bpftrace: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
     raise AttachError(by_libbpf[0] if by_libbpf else failure(stderr, status))
 
 
-def written_by(pid: int) -> int:
-    """What a process, which may have ended but not been waited for, has passed to write(2) and its like, in bytes."""
+def is_null_device(name: str) -> bool:
+    """Whether an output is /dev/null, which takes everything and keeps nothing to be counted."""
+    status = Path(name).stat()
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE
+
+
+def written_by(pid: int, stderr: IO[bytes]) -> int:
+    """What a process has passed to write(2) and its like, other than on stderr, in bytes. It may be a zombie."""
     lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
-    return int(dict(line.split(": ") for line in lines)["wchar"])
+    return int(dict(line.split(": ") for line in lines)["wchar"]) - os.fstat(stderr.fileno()).st_size
 
 
 def failure(stderr: IO[bytes], status: int) -> str:
@@ -140,8 +148,8 @@ class Traced:
     objects: BpfObjects
     libbpf: str | None
     error: str | None
-    written_bytes: int
-    """What it wrote to its output since READY: the records, and its notices between them."""
+    null_bytes: int | None
+    """What it wrote to /dev/null since READY: the records, and its notices between them. None for another output."""
 
 
 class Session:
@@ -171,7 +179,8 @@ class Session:
             running(command(options, until.pid), env=environment(options), stdout=PIPE, stderr=stderr) as bpftrace,
         ):
             wait_attached(bpftrace, stderr)
-            before_bytes = written_by(bpftrace.pid) - os.fstat(stderr.fileno()).st_size
+            to_null = is_null_device(options.output)
+            before_bytes = written_by(bpftrace.pid, stderr) if to_null else 0
             objects, libbpf = BpfObjects(bpftrace.pid), loaded_libbpf(bpftrace.pid)
             self._until = until
             if times.stop is None:
@@ -182,9 +191,8 @@ class Session:
                 until.kill()
             os.waitid(os.P_PID, bpftrace.pid, os.WEXITED | os.WNOWAIT)
             times.drained = time.monotonic_ns()
-            said_bytes = len(bpftrace.stdout.read()) + os.fstat(stderr.fileno()).st_size
-            written_bytes = written_by(bpftrace.pid) - before_bytes - said_bytes
+            null_bytes = written_by(bpftrace.pid, stderr) - before_bytes if to_null else None
             status = bpftrace.wait()
             ended_as_told = status == 0 and times.stop is not None
             error = None if ended_as_told else failure(stderr, status)
-            return Traced(objects, libbpf, error, written_bytes)
+            return Traced(objects, libbpf, error, null_bytes)

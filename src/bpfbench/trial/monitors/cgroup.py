@@ -127,25 +127,20 @@ def ours(hierarchy: Path | None) -> frozenset[str]:
 
 
 def sweep(hierarchy: Path | None) -> None:
-    """Remove the groups that a killed run has left. One with processes in it is somebody's."""
+    """Remove the groups that a killed run has left. One with processes in it is somebody's, and stays."""
     for name in ours(hierarchy):
         if hierarchy and not _populated(hierarchy / name):
-            remove(hierarchy / name)
+            _discard(hierarchy / name)
 
 
 def remove(group: Path) -> None:
-    """Remove a trial's group with whatever is in it, and switch off what was switched on for it. Never raises."""
+    """Remove a trial's group with whoever is in it, and switch off what was switched on for it. Never raises."""
     with contextlib.suppress(OSError):
         (group / "cgroup.kill").write_text("1")  # since 5.14
     until_s = time.monotonic() + EMPTY_S
     while _populated(group) and time.monotonic() < until_s:
         time.sleep(0.005)
-    for path in (*(group / role for role in ROLES), group):
-        with contextlib.suppress(OSError):
-            path.rmdir()
-    if not group.exists():
-        for controller in group.name.split("+")[1:]:
-            _switch(group.parent, f"-{controller}")
+    _discard(group)
 
 
 def parse_keyed(text: str) -> dict[str, int]:
@@ -176,6 +171,16 @@ def _make(hierarchy: Path, name: str) -> Path:
         remove(group)
         raise
     return group
+
+
+def _discard(group: Path) -> None:
+    """Remove a group that nobody is in, and switch off what was switched on for it."""
+    for path in (*(group / role for role in ROLES), group):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+    if not group.exists():
+        for controller in group.name.split("+")[1:]:
+            _switch(group.parent, f"-{controller}")
 
 
 def _switch(group: Path, what: str) -> None:

@@ -6,6 +6,7 @@ mod btf;
 mod hook;
 mod kernel;
 mod message;
+mod misses;
 mod offsets;
 mod options;
 mod output;

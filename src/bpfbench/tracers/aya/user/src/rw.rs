@@ -6,8 +6,9 @@ use aya::{Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use shared::{OPS, Offsets, READ, RwCounters, WRITE};
 
 use crate::hook::{Hook, Probe};
-use crate::kernel::{self, ByProbe, take_map};
+use crate::kernel::{self, take_map};
 use crate::message::reason;
+use crate::misses::{self, ByProbe};
 use crate::options::Attach;
 use crate::run::Run;
 use crate::{Ring, offsets};
@@ -77,7 +78,7 @@ pub fn run(run: &mut Run) -> Result<(), String> {
         Err(error) => run.fail(error),
     }
     run.note_stop();
-    let missed = kernel::missed(&mut ebpf, probes);
+    let missed = misses::missed(&mut ebpf, probes);
     drop(links);
     run.wait_for_programs();
     while let Some(event) = ring.next() {
@@ -111,7 +112,7 @@ fn count(ebpf: &mut Ebpf, run: &mut Run, probes: &[Probe], missed: ByProbe) -> R
     run.lost.ring_full = counters.ring_full;
     run.lost.map_full = counters.map_full;
     let mut intercepted = counters.intercepted;
-    run.lost.recursion = add(&mut intercepted, probes, kernel::recursion(ebpf, probes));
+    run.lost.recursion = add(&mut intercepted, probes, misses::recursion(ebpf, probes));
     run.lost.missed = add(&mut intercepted, probes, missed);
     run.intercepted = KINDS.into_iter().zip(intercepted).collect();
     Ok(())

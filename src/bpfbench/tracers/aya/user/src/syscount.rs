@@ -10,7 +10,7 @@ use crate::hook::{Hook, Probe};
 use crate::kernel::{self, take_map};
 use crate::message::reason;
 use crate::run::Run;
-use crate::{offsets, stop};
+use crate::{misses, offsets, stop};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("BPF_OBJECTS"), "/syscount"));
 
@@ -51,7 +51,7 @@ fn collect(ebpf: &mut Ebpf, run: &mut Run) -> Result<(), String> {
         read_counts(take_map(ebpf, "COUNTS")).map_err(|error| format!("cannot read the counts: {}", reason(&error)))?;
     run.lost.map_full = read_map_full(take_map(ebpf, "MAP_FULL"))
         .map_err(|error| format!("cannot read the counter: {}", reason(&error)))?;
-    run.lost.recursion = kernel::recursion(ebpf, &PROBES).map(|skipped| skipped.iter().sum());
+    run.lost.recursion = misses::recursion(ebpf, &PROBES).map(|skipped| skipped.iter().sum());
     run.lost.missed = Ok(0);
     let mut events = run.lost.map_full + run.lost.recursion.as_ref().unwrap_or(&0);
     for (number, count) in &counts {

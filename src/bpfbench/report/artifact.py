@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The artifact appendix of a run, as the ACM's reproducibility reviews ask for it, in Markdown and LaTeX.
+
+Its parts are those of the template in common use at ACM conferences (https://ctuning.org/ae): abstract, check-list,
+description, installation, workflow, evaluation and expected results, customisation, notes. Whatever a run does not know
+(where it is archived, under which DOI) is for the authors to add, and is not made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader
+
+from bpfbench.analysis.claims.judge import Judgement, Verdict
+from bpfbench.analysis.metrics import METRICS
+from bpfbench.analysis.summary import Summary
+from bpfbench.model import Record, Status
+from bpfbench.report import claims, latex, markdown, study_file, wording
+from bpfbench.report.run_info import RunInfo
+from bpfbench.store import RunInfo as StoredInfo
+
+GIB = 2**30
+
+INSTALLATION = ("sudo ./scripts/quickstart",)
+KICK_THE_TIRES = ("bpfbench doctor", "bpfbench check", "bpfbench run smoke", "bpfbench summary latest")
+
+_INSTALLATION = (
+    "In the source directory, as root. It installs what bpfbench needs, builds the image with all libraries, compilers"
+    " and tracers once, and runs the quick study."
+)
+_KICK = (
+    "What the machine can measure, whether all tracers record the same, and a study of a few minutes with its summary:"
+)
+_CUSTOMISATION = (
+    "A study is a TOML file in which every factor may be a list: setups, tools, workloads, hooks, formats, sizes of"
+    " ring and payload, kernels. Options of bpfbench run replace its keys, bpfbench plan shows what would be run. A"
+    " tracer of one's own takes part when a study names it (docs/adding-a-tracer.md)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that the appendix is written from."""
+
+    run: StoredInfo
+    info: RunInfo
+    records: Sequence[Record]
+    summary: Summary
+    judgements: Sequence[Judgement]
+    remarks: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, or what stands between paragraphs; one of these is not empty."""
+
+    text: str = ""
+    items: tuple[tuple[str, str], ...] = ()
+    """Label and text of each."""
+    commands: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def to_markdown(material: Material) -> str:
+    """Write the appendix in Markdown."""
+    return _render("artifact.md.j2", material, markdown.escaped, wording.printable)
+
+
+def to_latex(material: Material) -> str:
+    """Write the appendix in LaTeX, to be input into a paper; base LaTeX only."""
+    return _render("artifact.tex.j2", material, latex.escape, latex.verbatim)
+
+
+def sections(material: Material) -> tuple[Section, ...]:
+    """Say everything, whatever it is written in."""
+    return (
+        Section("Abstract", (Block(_abstract(material)),)),
+        Section("Artifact check-list", (Block(items=tuple(_checklist(material))),)),
+        Section("How to access", (Block(_access(material)),)),
+        Section("Hardware dependencies", (Block(_hardware(material)),)),
+        Section("Software dependencies", tuple(_software(material))),
+        Section("Installation", (Block(_INSTALLATION), Block(commands=INSTALLATION))),
+        Section("Kick the tires", (Block(_KICK), Block(commands=KICK_THE_TIRES))),
+        Section("Experiment workflow", tuple(_workflow(material))),
+        Section("Evaluation and expected results", tuple(_evaluation(material))),
+        Section("Experiment customisation", (Block(_CUSTOMISATION),)),
+        Section("Notes", (Block(items=tuple(_notes(material))),)),
+    )
+
+
+def _render(template: str, material: Material, escape: Callable[[str], str], code: Callable[[str], str]) -> str:
+    environment = Environment(
+        loader=PackageLoader("bpfbench.report"),
+        autoescape=False,  # noqa: S701 - no HTML; every text goes through the filter
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"e": escape, "code": code}
+    return environment.get_template(template).render(sections=sections(material))
+
+
+def _abstract(material: Material) -> str:
+    study, info = material.run.study, material.info
+    ok = sum(record.status is Status.OK for record in material.records)
+    found = ", ".join(f"{n} {verdict}" for verdict, n in claims.counts(material.judgements).items() if n)
+    return (
+        f"Run {info.run_id} of bpfbench {material.run.bpfbench_version}: study {study.name}, {study.description}."
+        f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel};"
+        f" {ok} of them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every"
+        " number can be computed again. Judged by it, of the claims of No Two Snowflakes Are Alike (eBPF '25),"
+        f" {len(material.judgements)} in all: {found}."
+    )
+
+
+def _checklist(material: Material) -> Iterator[tuple[str, str]]:
+    run, study, factors = material.run, material.run.study, material.run.study.factors
+    versions = run.image.get("versions", {})
+    chosen = (f"{name} {version}" for name, version in versions.items())
+    yield "Program", f"bpfbench {run.bpfbench_version}, setups {', '.join(factors.setups)}"
+    yield "Compilation", f"in image {material.info.image}, Debian {run.image.get('suite', 'suite not recorded')}"
+    yield "Versions", ", ".join(chosen) or "not recorded"
+    yield "Data set", "files written by fio, nothing to download"
+    yield "Run-time environment", f"Linux {material.info.kernel} with BPF, testbed {study.testbed}, as root"
+    yield "Hardware", _hardware(material)
+    yield "Metrics", ", ".join(metric.key for metric in METRICS)
+    yield "Output", "a run directory: one record per trial, its plan and log (docs/result-format.md)"
+    yield (
+        "Experiments",
+        (
+            f"tools {', '.join(factors.tools)}; workloads {', '.join(factors.workloads)};"
+            f" {study.repetitions} repetitions, order by seed {study.seed}"
+        ),
+    )
+    yield "Disk space", f"{_data_bytes(material) / GIB:.1f} GiB of data files, besides image and tracer output"
+    yield "Time to complete", f"{sum(record.seconds for record in material.records) / 60:.0f} minutes, on this machine"
+    yield "Licences", "Apache-2.0; kernel-side sources GPL-2.0-only OR BSD-2-Clause"
+    yield "Workflow framework", "bpfbench itself"
+
+
+def _data_bytes(material: Material) -> int:
+    """Data files are shared by workloads of one size."""
+    sizes = {(w.processes, w.bytes_per_process) for w in (record.trial.workload for record in material.records)}
+    return sum(processes * size for processes, size in sizes)
+
+
+def _access(material: Material) -> str:
+    return (
+        f"The artifact is the source of bpfbench {material.run.bpfbench_version} and the run directory"
+        f" {material.info.run_id}, started {material.info.started_at}. The run does not record where they are archived."
+    )
+
+
+def _hardware(material: Material) -> str:
+    machine = material.run.machine
+    disk = machine.get("storage", {}).get("data", {})
+    kept = f"; data on {disk['device']} ({disk['filesystem']})" if disk else ""
+    memory = machine["memory_bytes"] / GIB
+    return (
+        f"{machine['cpu_model']}, {machine['cpus']} CPUs, {memory:.0f} GiB of memory, {machine['architecture']}{kept}"
+    )
+
+
+def _software(material: Material) -> Iterator[Block]:
+    yield Block(
+        "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its"
+        f" key ({material.run.image.get('key', 'not recorded')}); the machine measured on ran"
+        f" {material.run.machine.get('distribution', 'a distribution not recorded')}."
+    )
+
+
+def _workflow(material: Material) -> Iterator[Block]:
+    study = material.run.study
+    yield Block("The study as it was run, every key resolved, to be saved as study.toml:")
+    yield Block(commands=tuple(study_file.to_toml(study).splitlines()))
+    yield Block("One command runs it, the others show what it found. An interrupted run goes on with --resume.")
+    shown = (f"bpfbench {verb} latest" for verb in ("summary", "claims", "tradeoffs", "report"))
+    yield Block(commands=("bpfbench run study.toml", *shown))
+
+
+def _evaluation(material: Material) -> Iterator[Block]:
+    yield Block(claims.headline(material.judgements, material.info) + ". " + claims.EXPLANATION)
+    tested = [j for j in material.judgements if j.verdict is not Verdict.NOT_TESTABLE]
+    yield Block(
+        header=("verdict", "section", "claim"),
+        rows=tuple((j.verdict.value, j.claim.section, j.claim.text) for j in tested),
+    )
+    missing = dict.fromkeys(what for j in material.judgements for what in j.missing)
+    if missing:
+        yield Block(f"Those that are not testable here take: {'; '.join(missing)}.")
+
+
+def _notes(material: Material) -> Iterator[tuple[str, str]]:
+    for remark in (*wording.warnings(material.info), *material.remarks):
+        yield "Note", remark
+    for reason in material.run.left_out:
+        yield "Left out", reason
+    for excluded in material.summary.excluded:
+        yield excluded.status.value, f"{excluded.trial.id}: {wording.reason(excluded) or 'no reason recorded'}"
+    yield "Method", "docs/measurement.md defines every number; docs/claims.md says how claims are judged"

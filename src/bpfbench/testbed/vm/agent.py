@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's end of the conversation with the agent of a virtual machine, which trial/guest.py explains."""
+
+from __future__ import annotations
+
+import base64
+import json
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bpfbench.testbed.command import Finished
+
+
+class SilentError(Exception):
+    """The agent says nothing any more, or nothing that makes sense. The message says so; empty: it has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command for the agent."""
+
+    argv: tuple[str, ...]
+    stdin: str = ""
+    data: str | None = None
+    output: str | None = None
+    keep: dict[str, Path] | None = None
+    """Where what is sent back goes: of `record` and `output`."""
+
+    def to_line(self) -> dict[str, Any]:
+        """Return it as the agent reads it."""
+        return {
+            "do": "run",
+            "argv": self.argv,
+            "stdin": self.stdin,
+            "data": self.data,
+            "output": self.output,
+            "keep": list(self.keep or ()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What the agent says of itself when it is there."""
+
+    boot_id: str
+    kernel: str
+
+
+class Agent:
+    """Talks to an agent.
+
+    Args:
+        port: a connected socket, the other end of which is the agent's port.
+    """
+
+    def __init__(self, port: socket.socket) -> None:
+        self._port = port
+        self._rest = b""
+
+    def hello(self, timeout_s: float) -> Hello:
+        """Wait for it to be there.
+
+        Raises:
+            SilentError: it does not come.
+        """
+        event = next(self._events(timeout_s))
+        try:
+            return Hello(str(event["boot_id"]), str(event["kernel"]))
+        except KeyError:
+            raise SilentError(f"its agent began with {str(event)[:SHOWN]}") from None
+
+    def run(self, order: Order, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
+        """Have a command run to its end.
+
+        Args:
+            order: the command.
+            on_line: called with every line of its stdout.
+            timeout_s: deadline for its end.
+
+        Raises:
+            SilentError: the end was not to be heard of.
+        """
+        self._tell(order.to_line())
+        for event in self._events(timeout_s):
+            try:
+                match event["event"]:
+                    case "line":
+                        on_line(event["text"])
+                    case "file":
+                        _receive(event, order.keep or {})
+                    case "exit":
+                        return Finished(int(event["status"]), str(event["stderr"]))
+            except KeyError:
+                raise SilentError(f"its agent said {str(event)[:SHOWN]}") from None
+        raise AssertionError("events end with an error")
+
+    def power_off(self) -> None:
+        """Tell it to unmount its disks and end.
+
+        Raises:
+            SilentError: it is not there.
+        """
+        self._tell({"do": "power-off"})
+
+    def _tell(self, line: dict[str, Any]) -> None:
+        try:
+            self._port.sendall(json.dumps(line).encode() + b"\n")
+        except OSError:
+            raise SilentError from None
+
+    def _events(self, timeout_s: float | None) -> Iterator[dict[str, Any]]:
+        """Yield what it says, until that is nothing any more."""
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            while b"\n" not in self._rest:
+                left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+                if not select.select([self._port], [], [], left_s)[0]:
+                    raise SilentError(f"it was not done after {timeout_s:g} s")
+                self._rest += self._received()
+            line, _, self._rest = self._rest.partition(b"\n")
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            if not isinstance(event, dict):
+                raise SilentError(f"its agent said {line[:SHOWN]!r}")
+            yield event
+
+    def _received(self) -> bytes:
+        try:
+            data = self._port.recv(1 << 20)
+        except OSError:
+            data = b""
+        if not data:
+            raise SilentError
+        return data
+
+
+SHOWN = 100
+"""How much is shown of what makes no sense."""
+
+
+def _receive(event: dict[str, Any], places: dict[str, Path]) -> None:
+    """Write a piece of a file where it belongs, and nowhere else, whatever its name.
+
+    Raises:
+        SilentError: the guest names a file that it has no business with.
+    """
+    name = event["name"]
+    if event["of"] not in places or name != Path(name).name or name in {"", ".", ".."}:
+        raise SilentError(f"its agent sent a file {str(name)[:SHOWN]!r} that nobody asked for")
+    with (places[event["of"]] / name).open("ab") as file:
+        file.write(base64.b64decode(event["data"]))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is exported as LaTeX compiles with base LaTeX alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bpfbench.analysis.claims.judge import judge_all
+from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.summary import summarise
+from bpfbench.report import artifact, latex
+from bpfbench.report.run_info import describe
+from bpfbench.store import Run
+
+RUN = Path(__file__).parent.parent / "data" / "runs" / "format-1"
+HOSTILE = "".join(map(chr, [*range(32, 0x250), 0x2192, 0x1F600])) + " -- ''"
+
+
+def _compiled(body: str, place: Path) -> str:
+    if shutil.which("pdflatex") is None:
+        if "CI" in os.environ:
+            pytest.fail("pdflatex is not installed; scripts/setup installs texlive-latex-base")
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-base)")
+    source = f"\\documentclass[twocolumn]{{article}}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    (place / "paper.tex").write_text(source)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
+    done = subprocess.run(
+        command, cwd=place, capture_output=True, text=True, errors="replace", timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (place / "paper.pdf").stat().st_size > 1000
+    return done.stdout
+
+
+def test_tables(tmp_path: Path) -> None:
+    run = Run(RUN)
+    records = run.records()
+    log = _compiled(latex.to_latex(summarise(records), describe(run, records)), tmp_path)
+    assert "Overfull" not in log
+
+
+def test_any_text(tmp_path: Path) -> None:
+    _compiled(latex.table(["a\nb", HOSTILE[:90]], [["x", HOSTILE]], texts=1, caption=HOSTILE, label="tab:x"), tmp_path)
+
+
+def test_artifact_appendix(tmp_path: Path) -> None:
+    run = Run(RUN)
+    records = run.records()
+    info, evidence = describe(run, records), evidence_of(records)
+    chosen = dataclasses.replace(run.info.study, description=HOSTILE)
+    stored = dataclasses.replace(run.info, study=chosen)
+    judged = judge_all(evidence)
+    _compiled(
+        artifact.to_latex(artifact.Material(stored, info, records, summarise(records), judged, evidence.remarks)),
+        tmp_path,
+    )

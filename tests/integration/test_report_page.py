@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's report in a real browser: read offline, on a phone, without JavaScript, and by who cannot see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+RUN = Path(__file__).parent.parent / "data" / "runs" / "format-2"
+HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
+MOST_BYTES = 8_000_000
+
+# fmt: off
+CHROMIUM_OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]
+# fmt: on
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a run with a failed trial, whose reason is meant to do harm."""
+    place = tmp_path_factory.mktemp("report")
+    shutil.copytree(RUN, place / "run")
+    path = min((place / "run" / "trials").iterdir()) / "record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": "failed", "reason": HOSTILE}))
+    argv = [sys.executable, "-m", "bpfbench", "report", str(place / "run"), "--output", str(place / "out"), "--paper"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(place / "out" / "index.html") in done.stdout
+    return place / "out" / "index.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if "CI" in os.environ:
+            pytest.fail("chromium is not installed; scripts/test installs it")
+        pytest.skip("chromium is not installed (Debian: chromium)")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser, index: Path) -> Iterator[Page]:
+    """Return the page, opened, and make sure in the end that it asked for nothing and complained of nothing."""
+    opened = browser.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(index.as_uri())
+    yield opened
+    opened.close()
+    assert [url for url in asked if not url.startswith(("data:", "blob:")) and url != index.as_uri()] == []
+    assert said == []
+
+
+def test_it_opens_on_the_answer(page: Page) -> None:
+    headings = page.locator("h1, h2").all_inner_texts()
+    assert headings[0].endswith("which eBPF library for which need")
+    assert headings[1:3] == ["Which setup for which need", "Evidence"]
+
+
+def test_it_is_small_enough_to_send(index: Path) -> None:
+    assert index.stat().st_size < MOST_BYTES
+
+
+def test_what_a_record_holds_is_shown_and_never_run(page: Page) -> None:
+    assert HOSTILE in page.locator("body").inner_text()
+    assert "owned" not in page.title()
+
+
+def test_who_cannot_see_it_can_read_it(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_every_picture_says_what_it_shows(page: Page) -> None:
+    pictures = page.locator("img").all()
+    assert pictures
+    for picture in pictures:
+        assert len(picture.get_attribute("alt") or "") > 20
+
+
+def test_it_fits_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_figure_can_be_explored(page: Page) -> None:
+    page.get_by_role("button", name="Explore").first.click()
+    page.locator(".js-plotly-plot .plot-container").first.wait_for(timeout=60_000)
+
+
+def test_it_can_be_read_without_javascript(browser: Browser, index: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(index.as_uri())
+    assert page.locator("table.answer").is_visible()
+    assert page.locator("img").first.is_visible()
+    assert page.get_by_role("button", name="Explore").count() == 0 or not page.get_by_role("button").first.is_visible()
+    context.close()
+
+
+def test_it_prints(page: Page, tmp_path: Path) -> None:
+    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_every_figure_is_there_for_print_and_every_table_for_a_spreadsheet(index: Path) -> None:
+    figures = {path.name for path in (index.parent / "figures").iterdir()} - {"captions.md"}
+    kinds = {name.rsplit(".", 1)[0] for name in figures}
+    assert {kind.split("-")[0] for kind in kinds} >= {"performance", "fidelity", "resources"}
+    assert figures == {f"{kind}.{form}" for kind in kinds for form in ("svg", "pdf", "png")}
+    tables = {path.suffix for path in (index.parent / "tables").iterdir()}
+    assert tables == {".csv", ".md", ".tex"}

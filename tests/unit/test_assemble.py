@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report comes of whatever a run has, and says what it lacks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from builders import make_failure, make_fio, make_record, make_summary, make_trial
+
+from bpfbench import catalogue, study
+from bpfbench.model import VANILLA, Accelerator, Energy, EnergyDomain, Environment, Record, Tool
+from bpfbench.report import run_info
+from bpfbench.report.assemble import Material, assemble
+from bpfbench.report.figures.palette import looks
+from bpfbench.store import RUN_FORMAT, RunInfo
+
+STUDY = study.parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "read"\n', "mine.toml")
+EMULATED = "counts valid, timings not comparable"
+
+
+def records_of(
+    setups: Sequence[str] = (VANILLA, "libbpf", "bcc"), blocks: int = 3, slowness: float = 1.0
+) -> list[Record]:
+    """Trials of rw-tracer in which bcc takes longest and saves least, whatever the block."""
+    found = []
+    for block, (rank, setup) in itertools.product(range(blocks), enumerate(setups)):
+        trial = make_trial(setup, block)
+        fio = make_fio(runtime_s=slowness * (10 + rank + 0.1 * block), latency_us=slowness * (9 + rank + 0.1 * block))
+        summary = make_summary(trial, saved=1000 - 300 * rank, lost={"ring_full": 300 * rank})
+        found.append(make_record(trial, fio=fio, summary=summary))
+    return found
+
+
+def report_of(records: Sequence[Record], *, emulated: bool = False) -> dict[str, bytes]:
+    info = RunInfo(RUN_FORMAT, "r1", "2026-01-02T03:04:05+00:00", "0.1.0", STUDY, len(records), (), {}, {})
+    about = run_info.RunInfo(
+        "mine", "r1", len(records), len(records), host="testhost", kernel="6.12", emulated=emulated
+    )
+    return dict(assemble(Material(info, about, records, lambda _: None)))
+
+
+def page_of(records: Sequence[Record], *, emulated: bool = False) -> str:
+    return report_of(records, emulated=emulated)["index.html"].decode()
+
+
+def test_the_answer_names_who_is_best_and_how_sure_that_is() -> None:
+    page = page_of(records_of(blocks=6))
+    answer = page[page.index('id="answer"') : page.index('id="evidence"')]
+    fidelity = answer[answer.index("Highest fidelity") :]
+    assert fidelity.index("libbpf") < fidelity.index("</tr>")
+    assert "told apart in" in fidelity
+
+
+def test_every_figure_and_table_is_a_file_too() -> None:
+    files = report_of(records_of())
+    assert {name.split("/")[0] for name in files} == {"index.html", "study.toml", "figures", "tables"}
+    for form, magic in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
+        made = [content for name, content in files.items() if name.endswith(form)]
+        assert made
+        assert all(content.startswith(magic) for content in made)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        records_of((VANILLA, "libbpf"), blocks=1),
+        records_of(("libbpf",)),
+        records_of((VANILLA,)),
+        [make_failure(make_trial("libbpf"), "it broke")],
+    ],
+    ids=["one repetition", "no vanilla", "vanilla alone", "nothing that counts"],
+)
+def test_a_run_that_says_little_has_a_report_all_the_same(records: list[Record]) -> None:
+    assert "</html>" in page_of(records)
+
+
+def test_what_does_not_count_is_listed_with_its_reason_as_text() -> None:
+    page = page_of([*records_of(), make_failure(make_trial("bpftrace"), "<b>boom</b> & more")])
+    assert "&lt;b&gt;boom&lt;/b&gt; &amp; more" in page
+    assert "<b>boom</b>" not in page
+
+
+def test_an_emulated_run_says_so_everywhere_and_compares_no_time() -> None:
+    environment = Environment("6.12", "boot", Accelerator.TCG)
+    records = [replace(record, environment=environment) for record in records_of()]
+    files = report_of(records, emulated=True)
+    page = files["index.html"].decode()
+    captions = files["figures/captions.md"].decode().splitlines()
+    assert all(EMULATED in caption.replace("are ", "") for caption in captions)
+    answer = page[page.index('id="answer"') : page.index('id="evidence"')]
+    assert "Highest fidelity" in answer
+    assert "Lowest overhead" not in answer
+
+
+def test_power_that_was_not_measured_says_why() -> None:
+    records = [replace(record, notes={"energy": "no RAPL on this machine"}) for record in records_of()]
+    assert "no RAPL on this machine" in page_of(records)
+
+
+def test_power_that_was_measured_is_a_need_to_choose_by() -> None:
+    domain = EnergyDomain("package-0", joules=120.0, mean_w=12.0, idle_w=3.0)
+    records = [replace(record, energy=Energy("perf", 10.0, (domain,))) for record in records_of()]
+    page = page_of(records)
+    assert "power" in page[page.index('id="answer"') : page.index('id="evidence"')].lower()
+
+
+def test_hosts_are_compared_before_anything_else() -> None:
+    records = [
+        replace(record, trial=replace(record.trial, host=host, id=f"{host}-{record.trial.id}"))
+        for host, slowness in (("left", 1.0), ("right", 1.3))
+        for record in records_of(slowness=slowness)
+    ]
+    page = page_of(records)
+    assert "left" in page
+    assert "right" in page
+
+
+def test_a_setup_looks_the_same_in_every_run_and_like_no_other() -> None:
+    every = looks([VANILLA, *catalogue.SETUPS])
+    assert every["libbpf"] == looks(["libbpf", "mine"])["libbpf"]
+    assert len({look.colour for look in every.values()}) == len(every)
+    assert len({look.marker for look in every.values()}) == len(every)
+
+
+def test_counting_tools_have_no_fidelity_to_draw() -> None:
+    trials = [make_trial(setup, block, tool=Tool.SYSCOUNT) for setup in (VANILLA, "libbpf") for block in range(2)]
+    files = report_of([make_record(trial) for trial in trials])
+    assert not [name for name in files if "fidelity" in name]

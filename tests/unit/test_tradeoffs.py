@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What setups trade for what: fronts, correlations, and what cannot be said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from builders import make_fio, make_record, make_summary, make_trial
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpfbench.analysis.statistics import analyse
+from bpfbench.analysis.table import Cell, tidy
+from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Coordinate, Point, correlations, front, trade_offs
+from bpfbench.model import Record, Tool
+from bpfbench.report import tradeoffs as report
+from bpfbench.report.run_info import RunInfo
+
+INFO = RunInfo(study="quick", run_id="run-1", trials_done=9, trials_planned=9)
+VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)
+
+
+def _point(setup: str, overhead: float, saved: float) -> Point:
+    cell = Cell(None, False, "read", 4, 4096, "rw-tracer", setup)
+    at = {OVERHEAD: Coordinate(overhead, None, 3), FIDELITY: Coordinate(saved, None, 3)}
+    return Point(cell, at)
+
+
+def _names(points: tuple[Point, ...]) -> list[str]:
+    return [point.cell.setup for point in points]
+
+
+class TestFront:
+    def test_keeps_what_nothing_beats_the_cheapest_first(self) -> None:
+        points = [_point("dear", 20, 99), _point("cheap", 1, 40), _point("beaten", 21, 98), _point("middle", 5, 60)]
+        assert _names(front(points, (OVERHEAD, FIDELITY))) == ["cheap", "middle", "dear"]
+
+    def test_points_alike_stay_together(self) -> None:
+        points = [_point("one", 1, 40), _point("other", 1, 40), _point("worse", 1, 39)]
+        assert set(_names(front(points, (OVERHEAD, FIDELITY)))) == {"one", "other"}
+
+    def test_a_point_without_an_axis_takes_no_part(self) -> None:
+        lacking = Point(_point("lacking", 0, 0).cell, {OVERHEAD: Coordinate(0, None, 1)})
+        assert _names(front([lacking, _point("whole", 5, 5)], (OVERHEAD, FIDELITY))) == ["whole"]
+
+    @given(VALUES)
+    def test_every_other_point_is_beaten_by_one_of_the_front(self, values: list[tuple[int, int]]) -> None:
+        points = [_point(str(n), overhead, saved) for n, (overhead, saved) in enumerate(values)]
+        found = front(points, (OVERHEAD, FIDELITY))
+        pairs = {p.cell.setup: (-p.at[OVERHEAD].value, p.at[FIDELITY].value) for p in points}
+        on = set(_names(found))
+
+        def beats(one: str, other: str) -> bool:
+            mine, theirs = pairs[one], pairs[other]
+            return mine != theirs and mine[0] >= theirs[0] and mine[1] >= theirs[1]
+
+        for name in pairs:
+            assert any(beats(other, name) for other in on) is (name not in on)
+
+
+class TestCorrelations:
+    def _of(self, points: list[Point]) -> tuple[float | None, float | None, str | None]:
+        (found,) = (c for c in correlations(points) if c.axes == (OVERHEAD, FIDELITY))
+        return found.rho, found.p, found.reason
+
+    def test_perfect_order(self) -> None:
+        rho, p, _ = self._of([_point(str(n), n, n**2) for n in range(6)])
+        assert rho == pytest.approx(1.0)
+        # Of the 720 orders of six, 1 is as extreme on either side.
+        assert p == pytest.approx(2 / 720)
+
+    def test_ties_share_ranks(self) -> None:
+        # Ranks 1, 2, 3, 4 and 1.5, 1.5, 3.5, 3.5: the deviations give 4 / root of (5 * 4) = 0.8944.
+        rho, _, _ = self._of([_point(str(n), n, (0, 0, 1, 1)[n]) for n in range(4)])
+        assert rho == pytest.approx(0.894427, abs=1e-6)
+
+    def test_too_few_or_all_alike_is_absent_with_the_reason(self) -> None:
+        assert self._of([_point(str(n), n, n) for n in range(3)]) == (None, None, "3 cells have both; it takes 4")
+        rho, _, reason = self._of([_point(str(n), n, 100) for n in range(5)])
+        assert rho is None
+        assert reason is not None
+        assert "same value" in reason
+
+
+def _records() -> list[Record]:
+    records = []
+    for block in range(3):
+        records.append(make_record(make_trial(block=block), fio=make_fio(runtime_s=10.0 + block)))
+        for setup, slower, saved in (("libbpf", 1.2, 990), ("bcc", 1.05, 400), ("ebpf-go", 1.3, 300)):
+            trial = make_trial(setup, block)
+            summary = make_summary(trial, saved=saved, lost={"ring_full": 1000 - saved})
+            runtime_s = slower * (10.0 + block) + 0.01 * block
+            records.append(make_record(trial, fio=make_fio(runtime_s=runtime_s), summary=summary))
+    return records
+
+
+class TestOfARun:
+    def test_places_points_and_fronts(self) -> None:
+        (place,) = trade_offs(analyse(tidy("run-1", _records()))).places
+        assert _names(place.front) == ["bcc", "libbpf"]
+        (libbpf,) = (point for point in place.points if point.cell.setup == "libbpf")
+        assert libbpf.at[OVERHEAD].value == pytest.approx(20.1, abs=0.1)
+        assert libbpf.at[FIDELITY].value == pytest.approx(99.0)
+
+    def test_json_points_at_the_front(self) -> None:
+        document = json.loads(report.to_json(trade_offs(analyse(tidy("run-1", _records()))), INFO))
+        (place,) = document["places"]
+        assert [place["points"][number]["cell"]["setup"] for number in place["front"]] == ["bcc", "libbpf"]
+        assert document["axes"]["saved_percent"]["higher_is_better"]
+
+    def test_counting_tools_have_no_fidelity_to_trade(self) -> None:
+        records = [make_record(make_trial("bcc", tool=Tool.SYSCOUNT))]
+        assert trade_offs(analyse(tidy("run-1", records))).places == ()
