@@ -24,6 +24,7 @@ from bpfbench.report.figures.chart import (
     Stack,
     Stacks,
     labels,
+    x_range,
 )
 from bpfbench.report.figures.palette import BAND, BAND_MEAN, GRID, INK, LOST, QUIET, Look
 
@@ -155,6 +156,7 @@ def _x_axis(panel: Panel, place: _Place) -> dict[str, Any]:
                 axis |= {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks]}
         case Scatter(x_title=title):
             axis |= {"title": {"text": title, "standoff": 8}, "zeroline": True, "zerolinecolor": GRID}
+            axis["range"] = [_round(end) for end in x_range(panel)]
         case Absent():
             axis |= {"showticklabels": False, "showline": False}
     return axis

@@ -12,7 +12,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.analysis.table import Cell
-from bpfbench.model import Accelerator, Attach, Record, Status, Tool, Trial, Variant, Workload
+from bpfbench.model import Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
 from bpfbench.report import wording
 
 EMULATED = "emulated: counts valid, timings not comparable"
@@ -36,6 +36,10 @@ class Condition:
     def emulated(self) -> bool:
         """True where timings are not comparable."""
         return self.accelerator is Accelerator.TCG
+
+    def has(self, cell: Cell) -> bool:
+        """Whether a tracer's cell was measured under it."""
+        return (cell.kernel, cell.emulated, cell.attach) == (self.known_kernel, self.emulated, self.attach)
 
     @property
     def key(self) -> str:
@@ -84,10 +88,10 @@ class Section:
         """The ok trials behind a row."""
         return self.trials.get((group.tool, row.setup, row.config), ())
 
-    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
-        """What can be said of one metric of a row; None where it has no value."""
+    def cell(self, group: Group, row: Row) -> Cell:
+        """A row as the tidy table has it."""
         work, config = self.workload, row.config
-        cell = Cell(
+        return Cell(
             self.condition.known_kernel,
             self.condition.emulated,
             work.name,
@@ -97,7 +101,10 @@ class Section:
             row.setup,
             **({} if config is None else dataclasses.asdict(config)),
         )
-        return self.statistics.get((cell, metric.key))
+
+    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
+        """What can be said of one metric of a row; None where it has no value."""
+        return self.statistics.get((self.cell(group, row), metric.key))
 
     def caption(self, what: str) -> str:
         """Complete a caption: workload, machine, kernel, hook, n, emulated."""
@@ -141,8 +148,11 @@ def sections(
     """
     trials: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
     shared: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
+    seen = {(record.trial.host, record.trial.kernel): record.environment for record in records if record.environment}
     for record in records:
-        condition = _condition(record, machine, kernel)
+        # A trial that failed before it could look gets what others saw on its host and kernel.
+        environment = record.environment or seen.get((record.trial.host, record.trial.kernel))
+        condition = _condition(record, environment, machine, kernel)
         place = shared if record.trial.is_vanilla else trials
         place[condition, record.trial.workload].append(record)
     statistics = {(found.cell, found.metric): found for found in analysis.statistics}
@@ -162,8 +172,8 @@ def sections(
     )
 
 
-def _condition(record: Record, machine: str, kernel: str) -> Condition:
-    config, environment = record.trial.config, record.environment
+def _condition(record: Record, environment: Environment | None, machine: str, kernel: str) -> Condition:
+    config = record.trial.config
     known = environment.kernel if environment else record.trial.kernel
     return Condition(
         kernel=known or kernel,
