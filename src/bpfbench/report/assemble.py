@@ -83,7 +83,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         progress(f"figures: {section.title}")
         shown[number] = tuple(_drawn(_charts(section, material, points), style, _prefix(section, found)))
         for figure in shown[number]:
-            captions.append(f"- `{figure.chart.key}`: {markdown.escaped(figure.chart.caption)}")
+            captions.append(_caption(figure.chart))
             yield from _figure_files(figure.chart, figure.drawing)
     progress("tables and page")
     views = {number: _tables(section, _prefix(section, found)) for number, section in enumerate(found)}
@@ -149,6 +149,10 @@ def _drawn(charts: Iterable[Chart], style: dict[str, Look], prefix: str) -> Iter
             yield Shown(named, None, "; ".join(reasons) or "nothing to draw")
         else:
             yield Shown(named, drawn.draw(named, style))
+
+
+def _caption(chart: Chart) -> str:
+    return f"- `{chart.key}`: **{markdown.escaped(chart.title)}.** {markdown.escaped(chart.caption)}"
 
 
 def _figure_files(chart: Chart, drawing: Drawing | None) -> Files:

@@ -147,7 +147,7 @@ def _x_axis(panel: Panel, place: _Place) -> dict[str, Any]:
     }
     match panel:
         case Dots() | Stacks():
-            names = list(labels(panel))
+            names = [_escaped(label) for label in labels(panel)]
             axis |= {"type": "category", "categoryorder": "array", "categoryarray": names, "tickangle": -90}
             axis |= {"range": [-0.6, len(names) - 0.4], "showticklabels": place.is_last}
         case Lines(ticks=ticks, x_title=title):
@@ -247,11 +247,11 @@ def _scatter(panel: Scatter, looks: dict[str, Look]) -> Iterator[Trace]:
 
 
 def _dot(mark: Mark, look: Look) -> Iterator[Trace]:
-    yield {**_point(mark, look), "x": [mark.label]}
+    yield {**_point(mark, look), "x": [_escaped(mark.label)]}
     if len(mark.trials) > 1:
         yield {
             **_named(mark.label),
-            "x": [mark.label] * len(mark.trials),
+            "x": [_escaped(mark.label)] * len(mark.trials),
             "y": [_round(value) for value in mark.trials],
             "mode": "markers",
             "marker": {"color": look.colour, "size": 5, "opacity": 0.55},
@@ -285,7 +285,7 @@ def _stack(bar: Stack, look: Look) -> Iterator[Trace]:
         yield {
             **_named(bar.label),
             "type": "bar",
-            "x": [bar.label],
+            "x": [_escaped(bar.label)],
             "y": [_round(part.value)],
             "marker": {"color": colour, "opacity": 1.0 if part.is_rest else max(0.35, 1 - 0.4 * number)},
             "hovertemplate": f"{part.name}: %{{y}}<br>{_escaped(bar.hover)}<extra>{_escaped(bar.label)}</extra>",
@@ -296,8 +296,8 @@ def _paper(values: Sequence[tuple[str, float]]) -> Iterator[Trace]:
     if values:
         x, y = zip(*values, strict=True)
         marker = {"symbol": "diamond-tall-open", "size": 11, "color": INK, "line": {"width": 1.4}}
-        shown = {"x": [*x], "y": [_round(value) for value in y], "mode": "markers", "marker": marker}
-        yield {**_named("the paper"), **shown}
+        shown = {"x": [*map(_escaped, x)], "y": [_round(value) for value in y], "mode": "markers", "marker": marker}
+        yield {**_named("the paper"), **shown, "cliponaxis": False}
 
 
 def _named(label: str) -> Trace:

@@ -65,7 +65,7 @@ def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, .
         for quantity in quantities
     )
     what = (
-        f"{title}. Marks and bars: mean ± SD over trials; small dots: single trials; band: vanilla's mean ± SD,"
+        "Marks and bars: mean ± SD over trials; small dots: single trials; band: vanilla's mean ± SD,"
         " within which the paper calls a difference inconclusive."
     )
     if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):

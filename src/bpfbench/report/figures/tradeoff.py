@@ -30,7 +30,7 @@ def tradeoff(section: Section, points: Points) -> Chart | None:
     if not groups:
         return None
     what = (
-        f"{TITLE}: up and to the left is better. Bars: 95 % interval of the paired ratio, as far as it fits, and ± SD"
+        "Up and to the left is better. Bars: 95 % interval of the paired ratio, as far as it fits, and ± SD"
         " of the events saved. Dashed: the Pareto front, the setups that no other beats in both; what is apart by less"
         " than its bars is not told apart."
     )

@@ -167,7 +167,7 @@ def cases(found: Sequence[Choice]) -> Table:
         key="cases",
         title="Case by case",
         caption="Best mean, then those that a paired test cannot tell from it (p > 0.05 after Holm's correction).",
-        header=("case", *(need.title.lower() for need in needs)),
+        header=("case", *(need.title for need in needs)),
         rows=rows,
     )
 
