@@ -43,8 +43,12 @@ class Judgement:
         That is the one nearest to its limits where the claim is reproduced, the one farthest outside where it is not.
         An inconclusive claim may have none that is open, but some that are false, and not false enough for so many.
         """
-        kinds = {Verdict.REPRODUCED: {True}, Verdict.REFUTED: {False}, Verdict.INCONCLUSIVE: {None, False}}
-        telling = kinds.get(self.verdict, set())
+        kinds: dict[Verdict, tuple[bool | None, ...]] = {
+            Verdict.REPRODUCED: (True,),
+            Verdict.REFUTED: (False,),
+            Verdict.INCONCLUSIVE: (None, False),
+        }
+        telling = kinds.get(self.verdict, ())
         made = (statement for statement in self.statements if not isinstance(statement.found, Missing))
         return tuple(sorted((s for s in made if s.holds in telling), key=lambda s: s.margin))
 
