@@ -338,6 +338,15 @@ class TestReport:
         assert "takes mixed runs" in text
         assert "read rw-tracer bcc saved 40.1 % [39.85, 40.35], n 3; wanted 37.45 to 57.45 %" in text
 
+    def test_what_is_false_but_not_false_enough_for_so_many_comparisons_has_its_evidence(self) -> None:
+        judged = judge_all(evidence_of(_run()))
+        refuted = [judgement for judgement in judged if judgement.verdict is Verdict.REFUTED]
+        assert refuted
+        for judgement in refuted:
+            doubted = dataclasses.replace(judgement, verdict=Verdict.INCONCLUSIVE)
+            assert set(judgement.deciding) <= set(doubted.deciding)
+            assert report.evidence_lines(doubted)
+
     def test_what_the_paper_contradicts_itself_is_said(self) -> None:
         evidence = paper_evidence(catalogue.paper())
         text = report.to_markdown(judge_all(evidence), evidence, None)

@@ -41,9 +41,16 @@ class Judgement:
         """The statements that made the verdict, the most telling first; none where it could not be tested.
 
         That is the one nearest to its limits where the claim is reproduced, the one farthest outside where it is not.
+        An inconclusive claim may have none that is open, but some that are false, and not false enough for so many.
         """
+        kinds: dict[Verdict, tuple[bool | None, ...]] = {
+            Verdict.REPRODUCED: (True,),
+            Verdict.REFUTED: (False,),
+            Verdict.INCONCLUSIVE: (None, False),
+        }
+        telling = kinds.get(self.verdict, ())
         made = (statement for statement in self.statements if not isinstance(statement.found, Missing))
-        return tuple(sorted((s for s in made if VERDICTS[s.holds] is self.verdict), key=lambda s: s.margin))
+        return tuple(sorted((s for s in made if s.holds in telling), key=lambda s: s.margin))
 
 
 def judge(claim: Claim, evidence: Evidence) -> Judgement:
