@@ -81,7 +81,8 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
     captions: list[str] = []
     for number, section in enumerate(found):
         progress(f"figures: {section.title}")
-        shown[number] = tuple(_drawn(_charts(section, material, points), style, _prefix(section, found)))
+        charts = (chart for part in section.parts() for chart in _charts(part, material, points))
+        shown[number] = tuple(_drawn(charts, style, _prefix(section, found)))
         for figure in shown[number]:
             captions.append(_caption(figure.chart))
             yield from _figure_files(figure.chart, figure.drawing)

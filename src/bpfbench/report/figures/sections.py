@@ -19,6 +19,10 @@ EMULATED = "emulated: counts valid, timings not comparable"
 """What every table, figure and caption of an emulated machine says."""
 
 
+MOST_ROWS = 14
+"""More do not fit beside each other; a crossed study has dozens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What numbers must share to be drawn side by side."""
@@ -71,12 +75,16 @@ class Section:
     """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
     statistics: Mapping[tuple[Cell, str], Statistic]
     """Of the whole run, by cell and metric."""
+    part: tuple[int, int] = (1, 1)
+    """Which part of how many, where its rows are too many for one figure."""
 
     @property
     def key(self) -> str:
         """Names files and anchors."""
         work = self.workload
-        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}"
+        number, of = self.part
+        part = f"-part{number}" if of > 1 else ""
+        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}{part}"
 
     @property
     def title(self) -> str:
@@ -109,11 +117,31 @@ class Section:
     def caption(self, what: str) -> str:
         """Complete a caption: workload, machine, kernel, hook, n, emulated."""
         condition = self.condition
-        hook = f", {condition.attach} hooks" if condition.attach else ""
-        parts = [f"Workload {self.title}.", what, f"{condition.machine}, Linux {condition.kernel}{hook}, {self.n}."]
+        hook = f"{condition.attach} hooks" if condition.attach else ""
+        kernel = f"Linux {condition.kernel}"
+        where = ", ".join(filter(None, (condition.machine, kernel, hook, *self._common(), self.n)))
+        parts = [f"Workload {self.title}.", what, f"{where}."]
+        if self.part[1] > 1:
+            parts.append(f"Part {self.part[0]} of {self.part[1]}.")
         if condition.emulated:
             parts.append(f"{EMULATED.capitalize()}.")
         return " ".join(parts)
+
+    def _common(self) -> list[str]:
+        """What all tracers are configured with, beside the hook."""
+        found = [{k: v for k, v in group.common.items() if k not in ("attach", "variant")} for group in self.groups]
+        return [wording.factor(name, value) for name, value in max(found, key=len, default={}).items()]
+
+    def parts(self) -> tuple[Section, ...]:
+        """Split it by rows into what fits beside each other, with vanilla in each part."""
+        chunks = [_chunks(group) for group in self.groups]
+        of = max(map(len, chunks), default=1)
+        if of <= 1:
+            return (self,)
+        return tuple(
+            replace(self, groups=tuple(own[number] for own in chunks if number < len(own)), part=(number + 1, of))
+            for number in range(of)
+        )
 
     @property
     def n(self) -> str:
@@ -170,6 +198,14 @@ def sections(
         _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)
         for condition, workload in sorted(trials, key=position)
     )
+
+
+def _chunks(group: Group) -> list[Group]:
+    vanilla = tuple(row for row in group.rows if row.is_vanilla)
+    tracers = tuple(row for row in group.rows if not row.is_vanilla)
+    step = MOST_ROWS - len(vanilla)
+    starts = range(0, max(1, len(tracers)), step)
+    return [replace(group, rows=(*vanilla, *tracers[start : start + step])) for start in starts]
 
 
 def _condition(record: Record, environment: Environment | None, machine: str, kernel: str) -> Condition:
