@@ -178,6 +178,13 @@ def labels(panel: Panel) -> tuple[str, ...]:
     return ()
 
 
+def says_its_x(chart: Chart, number: int, column: int) -> bool:
+    """Whether a panel has to say itself what its x axis is: none below in its column has the same one."""
+    panel = chart.rows[number].panels[column]
+    below = [row.panels[column] for row in chart.rows[number + 1 :] if row.absent is None]
+    return not any(type(other) is type(panel) and labels(other) == labels(panel) for other in below)
+
+
 def x_range(panel: Scatter) -> tuple[float, float]:
     """The part of the x axis that a scatter shows: all marks. Bars of few repetitions may reach out of it by far."""
     places = [mark.x for mark in panel.marks if mark.x is not None]

@@ -34,6 +34,7 @@ from bpfbench.report.figures.chart import (
     Scatter,
     Stacks,
     labels,
+    says_its_x,
     x_range,
 )
 from bpfbench.report.figures.palette import BAND, BAND_MEAN, DASHES, GRID, INK, LOST, QUIET, Look
@@ -136,7 +137,16 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
     longest = max((len(label) for panel in chart.panels() for label in labels(panel)), default=4)
     legend = _legend(chart, looks)
     heights = [ABSENT_ROW_MM if row.absent is not None else ROW_MM for row in chart.rows]
-    height_mm = sum(heights) + longest * LETTER_MM + 6 + (4.0 * -(-len(legend) // 3)) + (5 if chart.stamp else 0)
+    labelled = sum(
+        any(says_its_x(chart, n, c) and labels(p) for c, p in enumerate(r.panels)) for n, r in enumerate(chart.rows)
+    )
+    height_mm = (
+        sum(heights)
+        + max(1, labelled) * longest * LETTER_MM
+        + 6
+        + (4.0 * -(-len(legend) // 3))
+        + (5 if chart.stamp else 0)
+    )
     figure = Figure(figsize=(COLUMN_MM * MM, height_mm * MM))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(chart.rows), len(chart.columns), height_ratios=heights)
@@ -148,7 +158,7 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
         for position, panel in enumerate(row.panels):
             axes = figure.add_subplot(grid[number, position], sharey=first)
             _panel(axes, panel, looks)
-            _x_axis(axes, panel, is_last=_is_last(chart, number, position))
+            _x_axis(axes, panel, titled=says_its_x(chart, number, position))
             if first is None:
                 first = axes
                 axes.set_ylabel(row.y_title)
@@ -161,12 +171,6 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
     if chart.stamp:
         figure.suptitle(chart.stamp, fontsize=7.0, fontstyle="italic", color="#a40e26")
     return figure
-
-
-def _is_last(chart: Chart, number: int, position: int) -> bool:
-    """Whether no panel below shows the same categories."""
-    below = [row.panels[position] for row in chart.rows[number + 1 :] if row.absent is None]
-    return not any(isinstance(panel, type(chart.rows[number].panels[position])) for panel in below)
 
 
 def _headings(figure: Figure, chart: Chart) -> None:
@@ -206,7 +210,7 @@ def _say(axes: Axes, reason: str, width: int) -> None:
     axes.xaxis.set_major_locator(NullLocator())
 
 
-def _x_axis(axes: Axes, panel: Panel, *, is_last: bool) -> None:
+def _x_axis(axes: Axes, panel: Panel, *, titled: bool) -> None:
     """Its ticks and titles; those that the panel below has too are left to it."""
     match panel:
         case Dots() | Stacks():
@@ -218,9 +222,9 @@ def _x_axis(axes: Axes, panel: Panel, *, is_last: bool) -> None:
             _ticks(axes, ticks)
         case Lines() | Scatter():
             axes.xaxis.set_major_locator(MaxNLocator(3))
-    if isinstance(panel, Lines | Scatter) and is_last:
+    if isinstance(panel, Lines | Scatter) and titled:
         axes.set_xlabel(panel.x_title)
-    axes.tick_params(axis="x", labelbottom=is_last)
+    axes.tick_params(axis="x", labelbottom=titled)
 
 
 def _ticks(axes: Axes, ticks: Sequence[tuple[float, str]]) -> None:

@@ -24,6 +24,7 @@ from bpfbench.report.figures.chart import (
     Stack,
     Stacks,
     labels,
+    says_its_x,
     x_range,
 )
 from bpfbench.report.figures.palette import BAND, BAND_MEAN, GRID, INK, LOST, QUIET, Look
@@ -34,8 +35,11 @@ ABSENT_ROW_PX = 70
 LABEL_PX = 8
 """Of a label's letter, along its line."""
 
-COLUMN_GAP, ROW_GAP = 0.025, 0.06
-"""As shares of the figure."""
+GAP_PX = 40
+"""Between rows, where no labels are."""
+
+COLUMN_GAP = 0.025
+"""As a share of the figure."""
 
 Trace = dict[str, Any]
 
@@ -49,7 +53,8 @@ class _Place:
     """The number of the first panel of its row, whose y axis the others follow."""
     x: tuple[float, float]
     y: tuple[float, float]
-    is_last: bool
+    titled: bool
+    """Whether its x axis has ticks and a title."""
 
     @property
     def suffix(self) -> str:
@@ -84,11 +89,10 @@ def _named_once(data: Sequence[Trace]) -> list[Trace]:
 
 
 def _layout(chart: Chart) -> dict[str, Any]:
-    longest = max((len(label) for panel in chart.panels() for label in labels(panel)), default=5)
-    bottom = 40 + LABEL_PX * longest
+    bottom = 40 + LABEL_PX * _longest(chart)
     stamp = 22 if chart.stamp else 0
     layout: dict[str, Any] = {
-        "height": sum(_heights(chart)) + 40 + bottom + stamp,
+        "height": sum(height for height, _ in _heights(chart)) + 40 + bottom + stamp,
         "margin": {"l": 68, "r": 8, "t": 40 + stamp, "b": bottom},
         "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "#ffffff",
@@ -115,25 +119,35 @@ def _headings(chart: Chart) -> list[dict[str, Any]]:
     ]
 
 
-def _heights(chart: Chart) -> list[int]:
-    return [ABSENT_ROW_PX if row.absent is not None else ROW_PX for row in chart.rows]
+def _longest(chart: Chart) -> int:
+    return max((len(label) for panel in chart.panels() for label in labels(panel)), default=5)
+
+
+def _heights(chart: Chart) -> list[tuple[int, int]]:
+    """Of each row, all of it and what is below its panels, in pixels."""
+    found = []
+    for number, row in enumerate(chart.rows):
+        last = all(below.absent is not None for below in chart.rows[number + 1 :])
+        titled = any(says_its_x(chart, number, column) for column in range(len(chart.columns)))
+        below = 0 if last or row.absent is not None else LABEL_PX * _longest(chart) if titled else GAP_PX
+        found.append(((ROW_PX if row.absent is None else ABSENT_ROW_PX) + below, below))
+    return found
 
 
 def _places(chart: Chart) -> Iterator[tuple[PanelRow, Panel, _Place]]:
     heights = _heights(chart)
-    total = sum(heights)
-    tops = [1 - top / total for top in accumulate([0, *heights])]
+    total = sum(height for height, _ in heights)
+    tops = [1 - top / total for top in accumulate([0, *(height for height, _ in heights)])]
     columns = len(chart.columns)
     number = 0
     for index, row in enumerate(chart.rows):
-        last = index == len(chart.rows) - 1 or all(below.absent is not None for below in chart.rows[index + 1 :])
-        y = (tops[index + 1] + (0 if last else ROW_GAP), tops[index])
+        y = (tops[index + 1] + heights[index][1] / total, tops[index])
         row_first = number + 1
         for column, panel in enumerate(row.panels):
             number += 1
             left = column / columns + (COLUMN_GAP / 2 if column else 0)
             right = (column + 1) / columns - (COLUMN_GAP / 2 if column + 1 < columns else 0)
-            yield row, panel, _Place(number, row_first, (left, right), y, last)
+            yield row, panel, _Place(number, row_first, (left, right), y, says_its_x(chart, index, column))
 
 
 def _x_axis(panel: Panel, place: _Place) -> dict[str, Any]:
@@ -149,9 +163,9 @@ def _x_axis(panel: Panel, place: _Place) -> dict[str, Any]:
         case Dots() | Stacks():
             names = [_escaped(label) for label in labels(panel)]
             axis |= {"type": "category", "categoryorder": "array", "categoryarray": names, "tickangle": -90}
-            axis |= {"range": [-0.6, len(names) - 0.4], "showticklabels": place.is_last}
+            axis |= {"range": [-0.6, len(names) - 0.4], "showticklabels": place.titled}
         case Lines(ticks=ticks, x_title=title):
-            axis |= {"title": {"text": title, "standoff": 8}} if place.is_last else {}
+            axis |= {"title": {"text": title, "standoff": 8}} if place.titled else {}
             if ticks:
                 axis |= {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks]}
         case Scatter(x_title=title):
@@ -226,12 +240,12 @@ def _traces(panel: Panel, looks: dict[str, Look]) -> Iterator[Trace]:
 
 def _line(line: Line, look: Look) -> Trace:
     return {
-        **_named(line.label),
+        **_named(line.setup),
         "x": [_round(x) for x in line.x],
         "y": [_round(y) for y in line.y],
         "mode": "lines",
         "line": {"color": look.colour, "dash": look.dash, "width": 2},
-        "hoverinfo": "y+name",
+        "hovertemplate": f"%{{y}}<extra>{_escaped(line.label)}</extra>",
     }
 
 
@@ -250,7 +264,7 @@ def _dot(mark: Mark, look: Look) -> Iterator[Trace]:
     yield {**_point(mark, look), "x": [_escaped(mark.label)]}
     if len(mark.trials) > 1:
         yield {
-            **_named(mark.label),
+            **_named(mark.setup),
             "x": [_escaped(mark.label)] * len(mark.trials),
             "y": [_round(value) for value in mark.trials],
             "mode": "markers",
@@ -263,7 +277,7 @@ def _point(mark: Mark, look: Look) -> Trace:
     hover = f"<br>{_escaped(mark.hover)}" if mark.hover else ""
     marker = {"color": look.colour, "symbol": look.symbol, "size": 10, "line": {"color": INK, "width": 1}}
     return {
-        **_named(mark.label),
+        **_named(mark.setup),
         "y": [_round(mark.y)],
         "error_y": _error(mark.y, mark.spread),
         "mode": "markers",
@@ -283,7 +297,7 @@ def _stack(bar: Stack, look: Look) -> Iterator[Trace]:
     for number, part in enumerate(bar.parts):
         colour = LOST if part.is_rest else look.colour
         yield {
-            **_named(bar.label),
+            **_named(bar.setup),
             "type": "bar",
             "x": [_escaped(bar.label)],
             "y": [_round(part.value)],
@@ -300,8 +314,8 @@ def _paper(values: Sequence[tuple[str, float]]) -> Iterator[Trace]:
         yield {**_named("the paper"), **shown, "cliponaxis": False}
 
 
-def _named(label: str) -> Trace:
-    return {"type": "scatter", "legendgroup": _escaped(label)}
+def _named(group: str) -> Trace:
+    return {"type": "scatter", "legendgroup": _escaped(group)}
 
 
 def _escaped(text: str) -> str:

@@ -192,7 +192,7 @@ def sections(
     def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
         condition, workload = item
         rank = workload_order.index(workload.name) if workload.name in workload_order else len(workload_order)
-        return (condition.key, rank, workload.name, workload.processes, workload.bytes_per_process)
+        return (condition.emulated, condition.key, rank, workload.name, workload.processes, workload.bytes_per_process)
 
     return tuple(
         _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)

@@ -46,7 +46,7 @@
         plot.setAttribute("aria-label", `${figure.querySelector("figcaption b").textContent} Interactive.`);
         picture.after(plot);
         figure.classList.add("wide");
-        await Plotly.newPlot(plot, data, layout, { responsive: true, displaylogo: false });
+        await Plotly.newPlot(plot, data, layout, { responsive: true, displayModeBar: false });
       }
       figure.classList.toggle("wide", on);
       picture.hidden = on;
