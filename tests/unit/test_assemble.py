@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from builders import make_failure, make_fio, make_record, make_summary, make_trial
+from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
 
 from bpfbench import catalogue, study
-from bpfbench.model import VANILLA, Accelerator, Energy, EnergyDomain, Environment, Record, Tool
+from bpfbench.model import VANILLA, Accelerator, Energy, EnergyDomain, Environment, Record, Tool, Trial
 from bpfbench.report import run_info
 from bpfbench.report.assemble import Material, assemble
 from bpfbench.report.figures.palette import looks
@@ -129,3 +129,22 @@ def test_counting_tools_have_no_fidelity_to_draw() -> None:
     trials = [make_trial(setup, block, tool=Tool.SYSCOUNT) for setup in (VANILLA, "libbpf") for block in range(2)]
     files = report_of([make_record(trial) for trial in trials])
     assert not [name for name in files if "fidelity" in name]
+
+
+def test_more_rows_than_fit_are_drawn_in_parts_with_vanilla_in_each() -> None:
+    rings = [4096 * 2**power for power in range(16)]
+    records = [
+        make_record(trial)
+        for block in range(2)
+        for trial in (make_trial(block=block), *(ringed(block, ring) for ring in rings))
+    ]
+    files = report_of(records)
+    first, second = (files[f"figures/performance-read-4x32GiB-part{number}.svg"].decode() for number in (1, 2))
+    assert "vanilla" in first
+    assert "vanilla" in second
+    assert "ring 4 KiB" in first
+    assert "ring 128 MiB" in second
+
+
+def ringed(block: int, ring: int) -> Trial:
+    return make_trial("libbpf", block, config=make_config(ringbuf_bytes=ring))

@@ -21,7 +21,7 @@ from bpfbench.analysis.needs import Contest
 from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
-from bpfbench.analysis.tradeoffs import trade_offs
+from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
 from bpfbench.model import Record
 from bpfbench.report import latex, markdown, remarks, study_file, tables, wording
 from bpfbench.report import run_info as described
@@ -32,6 +32,7 @@ from bpfbench.report.figures.palette import Look, looks
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import EMULATED, Condition, Section, sections
 from bpfbench.report.figures.timeline import Sampled
+from bpfbench.report.figures.tradeoff import Points
 from bpfbench.report.page import answer, chapters
 from bpfbench.report.page.page import Answer, Conditions, Page, Part, Shown, Workload, render
 from bpfbench.report.tables import Table
@@ -73,14 +74,17 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         tuple(catalogue.setups(study)),
         tuple(catalogue.WORKLOADS),
     )
+    exchanged = trade_offs(analysis)
+    points = {point.cell: point for place in exchanged.places for point in place.points}
     style = looks({record.trial.setup for record in material.records})
     shown: dict[int, tuple[Shown, ...]] = {}
     captions: list[str] = []
     for number, section in enumerate(found):
         progress(f"figures: {section.title}")
-        shown[number] = tuple(_drawn(_charts(section, material), style, _prefix(section, found)))
+        charts = (chart for part in section.parts() for chart in _charts(part, material, points))
+        shown[number] = tuple(_drawn(charts, style, _prefix(section, found)))
         for figure in shown[number]:
-            captions.append(f"- `{figure.chart.key}`: {markdown.escaped(figure.chart.caption)}")
+            captions.append(_caption(figure.chart))
             yield from _figure_files(figure.chart, figure.drawing)
     progress("tables and page")
     views = {number: _tables(section, _prefix(section, found)) for number, section in enumerate(found)}
@@ -97,7 +101,9 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         version=material.info.bpfbench_version,
         facts=tuple(_facts(material)),
         warnings=tuple(wording.warnings(material.about)),
-        answers=tuple(_answer(condition, contests, several=len(_by(found)) > 1) for condition, _ in _by(found)),
+        answers=tuple(
+            _answer(condition, contests, exchanged, several=len(_by(found)) > 1) for condition, _ in _by(found)
+        ),
         legend=tables.LEGEND,
         conditions=tuple(
             Conditions(
@@ -105,7 +111,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
             )
             for condition, own in _by(found)
         ),
-        parts=tuple(_parts(material, analysis, analyse(control(table)))),
+        parts=tuple(_parts(material, analysis, exchanged, analyse(control(table)))),
         footer=f"bpfbench {material.info.bpfbench_version}, run {material.info.id}. This page needs no network.",
     )
     yield "index.html", render(page, style).encode()
@@ -122,12 +128,12 @@ def _prefix(section: Section, found: Sequence[Section]) -> str:
     return f"{section.condition.key}-" if len({other.condition for other in found}) > 1 else ""
 
 
-def _charts(section: Section, material: Material) -> Iterator[Chart]:
+def _charts(section: Section, material: Material, points: Points) -> Iterator[Chart]:
     made = (
         quantities.performance(section, material.printed),
         fidelity.fidelity(section, material.printed),
         quantities.resources(section, material.printed),
-        tradeoff.tradeoff(section),
+        tradeoff.tradeoff(section, points),
         latency.latency(section),
         timeline.timeline(section, material.sampled),
         costs.split(section),
@@ -144,6 +150,10 @@ def _drawn(charts: Iterable[Chart], style: dict[str, Look], prefix: str) -> Iter
             yield Shown(named, None, "; ".join(reasons) or "nothing to draw")
         else:
             yield Shown(named, drawn.draw(named, style))
+
+
+def _caption(chart: Chart) -> str:
+    return f"- `{chart.key}`: **{markdown.escaped(chart.title)}.** {markdown.escaped(chart.caption)}"
 
 
 def _figure_files(chart: Chart, drawing: Drawing | None) -> Files:
@@ -178,16 +188,10 @@ def _workload(section: Section, shown: tuple[Shown, ...], views: tuple[Table, ..
     )
 
 
-def _answer(condition: Condition, contests: Sequence[Contest], *, several: bool) -> Answer:
-    def ours(contest: Contest) -> bool:
-        cell = contest.leader.cell
-        return (cell.kernel, cell.attach or None, cell.emulated) == (
-            condition.known_kernel,
-            condition.attach.value if condition.attach else None,
-            condition.emulated,
-        )
-
-    choices = needs.choices([contest for contest in contests if ours(contest)])
+def _answer(condition: Condition, contests: Sequence[Contest], exchanged: TradeOffs, *, several: bool) -> Answer:
+    choices = needs.choices([contest for contest in contests if condition.has(contest.leader.cell)])
+    places = [[point for point in place.points if condition.has(point.cell)] for place in exchanged.places]
+    fronts = [front(points, (OVERHEAD, FIDELITY)) for points in places]
     title = condition.title if several else None
     if not choices:
         return Answer(title, None, None, reason="No tracer has a trial that counts: there is nothing to choose from.")
@@ -197,17 +201,17 @@ def _answer(condition: Condition, contests: Sequence[Contest], *, several: bool)
     ]
     if condition.emulated:
         notes.append(f"{EMULATED.capitalize()}: overhead, CPU and power are not compared.")
-    return Answer(title, answer.answer(choices), answer.cases(choices), tuple(notes))
+    return Answer(title, answer.answer(choices, fronts), answer.cases(choices), tuple(notes))
 
 
-def _parts(material: Material, analysis: Analysis, aa: Analysis) -> Iterator[Part]:
+def _parts(material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Analysis) -> Iterator[Part]:
     info = material.info
     excluded = summarise(material.records).excluded
     found = (
         chapters.servers(analysis),
         chapters.control(aa),
         chapters.findings(judge_all(evidence_of(material.records))),
-        chapters.exchanged(trade_offs(analysis)),
+        chapters.exchanged(exchanged),
         chapters.not_counted(excluded),
         chapters.method(info.study, analysis.warnings),
         chapters.environment(info.machine, info.image),

@@ -22,6 +22,7 @@ from bpfbench.report.figures.sections import Section
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,18 @@ def _number(column: _Column, statistic: Statistic | None) -> Cell:
     sd = "" if spread.sd is None else f" ± {spread.sd / column.scale:.{column.decimals}f}"
     if statistic.paired is None:
         return Cell(mean + sd)
-    within = " ~" if statistic.rule is Verdict.INCONCLUSIVE else ""
+    within = f"{NO_BREAK}~" if statistic.rule is Verdict.INCONCLUSIVE else ""
     return Cell(mean + sd, change(statistic.paired) + within, _weight(statistic.paired))
 
 
 def change(paired: Paired) -> str:
-    """A ratio to vanilla as a change, with what is known of its error."""
-    text = f"{percent(paired.ratio)} %"
+    """A ratio to vanilla as a change, with what is known of its error; it breaks into lines between the three only."""
+    parts = [f"{percent(paired.ratio)} %"]
     if paired.interval is not None:
-        text += f" [{percent(paired.interval.low)}, {percent(paired.interval.high)}]"
-    return text if paired.p_corrected is None else f"{text} p {p_value(paired.p_corrected)}"
+        parts.append(f"[{percent(paired.interval.low)}, {percent(paired.interval.high)}]")
+    if paired.p_corrected is not None:
+        parts.append(f"p {p_value(paired.p_corrected)}")
+    return " ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
 def percent(ratio: float) -> str:

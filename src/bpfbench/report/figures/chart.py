@@ -176,3 +176,12 @@ def labels(panel: Panel) -> tuple[str, ...]:
         case Stacks(bars=bars):
             return tuple(bar.label for bar in bars)
     return ()
+
+
+def x_range(panel: Scatter) -> tuple[float, float]:
+    """The part of the x axis that a scatter shows: all marks. Bars of few repetitions may reach out of it by far."""
+    places = [mark.x for mark in panel.marks if mark.x is not None]
+    low, high = min(places, default=0.0), max(places, default=0.0)
+    room = 0.5 * (high - low) or 1.0
+    ends = [end for mark in panel.marks if mark.x_spread is not None for end in mark.x_spread]
+    return max(low - room, min([low - 0.1 * room, *ends])), min(high + room, max([high + 0.1 * room, *ends]))

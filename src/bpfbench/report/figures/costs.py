@@ -25,7 +25,7 @@ def split(section: Section) -> Chart:
     """The tracer's CPU time while fio ran, by where it was spent."""
     panels = tuple(_split_panel(group) for group in section.groups)
     what = (
-        f"{SPLIT} while fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
+        "While fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
         " they trace and are not in it."
     )
     columns = tuple(group.tool.value for group in section.groups)
@@ -60,7 +60,7 @@ def layers(section: Section) -> Chart | None:
         PanelRow("BPF programs", "ns per event", tuple(_programs(own) for own in by_tool)),
     )
     what = (
-        f"{LAYERS}: mean differences between two variants of one block, ± SD. kernel: nobody drains the ring, against"
+        "Mean differences between two variants of one block, ± SD. kernel: nobody drains the ring, against"
         " vanilla; consuming: drained to /dev/null, against that; output: written to a file, against that. BPF"
         " programs: run time by the kernel's counters, in trials of their own."
     )

@@ -34,6 +34,7 @@ from bpfbench.report.figures.chart import (
     Scatter,
     Stacks,
     labels,
+    x_range,
 )
 from bpfbench.report.figures.palette import BAND, BAND_MEAN, DASHES, GRID, INK, LOST, QUIET, Look
 
@@ -318,7 +319,8 @@ def _scatter(axes: Axes, panel: Scatter, looks: dict[str, Look]) -> None:
         axes.plot(*zip(*panel.front, strict=True), color=QUIET, lw=0.8, ls=DASHES["dash"], zorder=1)
     for mark in panel.marks:
         _mark(axes, mark, mark.x or 0.0, looks[mark.setup])
-    axes.margins(0.12)
+    axes.margins(y=0.12)
+    axes.set_xlim(x_range(panel))
 
 
 def _limits(axes: Axes | None, row: PanelRow) -> None:

@@ -21,7 +21,7 @@ def fidelity(section: Section, printed: Printed | None = None) -> Chart | None:
     if not groups:
         return None
     panels = tuple(_panel(section, group, printed) for group in groups)
-    what = f"{TITLE}, in per cent of those intercepted; means over trials."
+    what = "In per cent of those intercepted; means over trials."
     if any(isinstance(panel, Stacks) and panel.paper for panel in panels):
         what += " Diamonds: saved, as the paper prints it."
     columns = tuple(group.tool.value for group in groups)

@@ -24,6 +24,7 @@ from bpfbench.report.figures.chart import (
     Stack,
     Stacks,
     labels,
+    x_range,
 )
 from bpfbench.report.figures.palette import BAND, BAND_MEAN, GRID, INK, LOST, QUIET, Look
 
@@ -60,6 +61,7 @@ def figure(chart: Chart, looks: dict[str, Look]) -> dict[str, Any]:
     """Return a Plotly figure: `data` and `layout`."""
     data: list[Trace] = []
     layout = _layout(chart)
+    layout["annotations"] += _headings(chart)
     for row, panel, place in _places(chart):
         layout[f"xaxis{place.suffix}"] = _x_axis(panel, place)
         layout[f"yaxis{place.suffix}"] = _y_axis(row, panel, place)
@@ -103,6 +105,16 @@ def _layout(chart: Chart) -> dict[str, Any]:
     return layout
 
 
+def _headings(chart: Chart) -> list[dict[str, Any]]:
+    """The tools, above their columns."""
+    width = 1 / len(chart.columns)
+    above = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 6, "showarrow": False}
+    return [
+        {**above, "x": (number + 0.5) * width, "text": f"<b>{_escaped(title)}</b>"}
+        for number, title in enumerate(chart.columns)
+    ]
+
+
 def _heights(chart: Chart) -> list[int]:
     return [ABSENT_ROW_PX if row.absent is not None else ROW_PX for row in chart.rows]
 
@@ -135,7 +147,7 @@ def _x_axis(panel: Panel, place: _Place) -> dict[str, Any]:
     }
     match panel:
         case Dots() | Stacks():
-            names = list(labels(panel))
+            names = [_escaped(label) for label in labels(panel)]
             axis |= {"type": "category", "categoryorder": "array", "categoryarray": names, "tickangle": -90}
             axis |= {"range": [-0.6, len(names) - 0.4], "showticklabels": place.is_last}
         case Lines(ticks=ticks, x_title=title):
@@ -144,6 +156,7 @@ def _x_axis(panel: Panel, place: _Place) -> dict[str, Any]:
                 axis |= {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks]}
         case Scatter(x_title=title):
             axis |= {"title": {"text": title, "standoff": 8}, "zeroline": True, "zerolinecolor": GRID}
+            axis["range"] = [_round(end) for end in x_range(panel)]
         case Absent():
             axis |= {"showticklabels": False, "showline": False}
     return axis
@@ -234,11 +247,11 @@ def _scatter(panel: Scatter, looks: dict[str, Look]) -> Iterator[Trace]:
 
 
 def _dot(mark: Mark, look: Look) -> Iterator[Trace]:
-    yield {**_point(mark, look), "x": [mark.label]}
+    yield {**_point(mark, look), "x": [_escaped(mark.label)]}
     if len(mark.trials) > 1:
         yield {
             **_named(mark.label),
-            "x": [mark.label] * len(mark.trials),
+            "x": [_escaped(mark.label)] * len(mark.trials),
             "y": [_round(value) for value in mark.trials],
             "mode": "markers",
             "marker": {"color": look.colour, "size": 5, "opacity": 0.55},
@@ -272,7 +285,7 @@ def _stack(bar: Stack, look: Look) -> Iterator[Trace]:
         yield {
             **_named(bar.label),
             "type": "bar",
-            "x": [bar.label],
+            "x": [_escaped(bar.label)],
             "y": [_round(part.value)],
             "marker": {"color": colour, "opacity": 1.0 if part.is_rest else max(0.35, 1 - 0.4 * number)},
             "hovertemplate": f"{part.name}: %{{y}}<br>{_escaped(bar.hover)}<extra>{_escaped(bar.label)}</extra>",
@@ -283,8 +296,8 @@ def _paper(values: Sequence[tuple[str, float]]) -> Iterator[Trace]:
     if values:
         x, y = zip(*values, strict=True)
         marker = {"symbol": "diamond-tall-open", "size": 11, "color": INK, "line": {"width": 1.4}}
-        shown = {"x": [*x], "y": [_round(value) for value in y], "mode": "markers", "marker": marker}
-        yield {**_named("the paper"), **shown}
+        shown = {"x": [*map(_escaped, x)], "y": [_round(value) for value in y], "mode": "markers", "marker": marker}
+        yield {**_named("the paper"), **shown, "cliponaxis": False}
 
 
 def _named(label: str) -> Trace:

@@ -22,7 +22,7 @@ TITLE = "Latency percentiles"
 def latency(section: Section) -> Chart:
     """Make the figure."""
     what = (
-        "Percentiles of completion latency; means over trials, both axes logarithmic (x in what is left above the"
+        "Of completion latency, by fio; means over trials, both axes logarithmic (x in what is left above the"
         " percentile)."
     )
     row = PanelRow("latency", "µs", tuple(_panel(section, group) for group in section.groups), log=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.estimate import estimate
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Record
@@ -17,8 +16,8 @@ from bpfbench.report.figures.chart import Absent, Band, Chart, Dots, Mark, Panel
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
 
-MOST_LABELS = 14
-"""More do not fit beside each other; a crossed study has dozens."""
+MOST_TRIALS = 60
+"""Of a mark that are shown one by one; more are a smear, and their SD says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, .
         for quantity in quantities
     )
     what = (
-        f"{title}. Marks and bars: mean ± SD over trials; small dots: single trials; band: vanilla's mean ± SD,"
+        "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD,"
         " within which the paper calls a difference inconclusive."
     )
     if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):
@@ -91,7 +90,8 @@ def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark 
     found = row.estimates.get(quantity.metric)
     if found is None:
         return None
-    values = (quantity.metric.read(record) for record in section.of(group, row))
+    records = section.of(group, row) if found.n <= MOST_TRIALS else ()
+    values = (quantity.metric.read(record) for record in records)
     mean, sd = found.mean / quantity.scale, _scaled(found.sd, quantity.scale)
     return Mark(
         label=wording.row_name(row, group),
@@ -116,9 +116,3 @@ def why_absent(metric: Metric, records: Iterable[Record]) -> str:
 
 def _scaled(value: float | None, scale: float) -> float | None:
     return None if value is None else value / scale
-
-
-def mean_of(records: Iterable[Record], metric: Metric) -> float | None:
-    """The mean of a metric over some trials."""
-    found = estimate(metric.read(record) for record in records)
-    return None if found is None else found.mean

@@ -12,11 +12,15 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.analysis.table import Cell
-from bpfbench.model import Accelerator, Attach, Record, Status, Tool, Trial, Variant, Workload
+from bpfbench.model import Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
 from bpfbench.report import wording
 
 EMULATED = "emulated: counts valid, timings not comparable"
 """What every table, figure and caption of an emulated machine says."""
+
+
+MOST_ROWS = 14
+"""More do not fit beside each other; a crossed study has dozens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class Condition:
     def emulated(self) -> bool:
         """True where timings are not comparable."""
         return self.accelerator is Accelerator.TCG
+
+    def has(self, cell: Cell) -> bool:
+        """Whether a tracer's cell was measured under it."""
+        return (cell.kernel, cell.emulated, cell.attach) == (self.known_kernel, self.emulated, self.attach)
 
     @property
     def key(self) -> str:
@@ -67,12 +75,16 @@ class Section:
     """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
     statistics: Mapping[tuple[Cell, str], Statistic]
     """Of the whole run, by cell and metric."""
+    part: tuple[int, int] = (1, 1)
+    """Which part of how many, where its rows are too many for one figure."""
 
     @property
     def key(self) -> str:
         """Names files and anchors."""
         work = self.workload
-        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}"
+        number, of = self.part
+        part = f"-part{number}" if of > 1 else ""
+        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}{part}"
 
     @property
     def title(self) -> str:
@@ -84,10 +96,10 @@ class Section:
         """The ok trials behind a row."""
         return self.trials.get((group.tool, row.setup, row.config), ())
 
-    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
-        """What can be said of one metric of a row; None where it has no value."""
+    def cell(self, group: Group, row: Row) -> Cell:
+        """A row as the tidy table has it."""
         work, config = self.workload, row.config
-        cell = Cell(
+        return Cell(
             self.condition.known_kernel,
             self.condition.emulated,
             work.name,
@@ -97,16 +109,39 @@ class Section:
             row.setup,
             **({} if config is None else dataclasses.asdict(config)),
         )
-        return self.statistics.get((cell, metric.key))
+
+    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
+        """What can be said of one metric of a row; None where it has no value."""
+        return self.statistics.get((self.cell(group, row), metric.key))
 
     def caption(self, what: str) -> str:
         """Complete a caption: workload, machine, kernel, hook, n, emulated."""
         condition = self.condition
-        hook = f", {condition.attach} hooks" if condition.attach else ""
-        parts = [f"Workload {self.title}.", what, f"{condition.machine}, Linux {condition.kernel}{hook}, {self.n}."]
+        hook = f"{condition.attach} hooks" if condition.attach else ""
+        kernel = f"Linux {condition.kernel}"
+        where = ", ".join(filter(None, (condition.machine, kernel, hook, *self._common(), self.n)))
+        parts = [f"Workload {self.title}.", what, f"{where}."]
+        if self.part[1] > 1:
+            parts.append(f"Part {self.part[0]} of {self.part[1]}.")
         if condition.emulated:
             parts.append(f"{EMULATED.capitalize()}.")
         return " ".join(parts)
+
+    def _common(self) -> list[str]:
+        """What all tracers are configured with, beside the hook."""
+        found = [{k: v for k, v in group.common.items() if k not in ("attach", "variant")} for group in self.groups]
+        return [wording.factor(name, value) for name, value in max(found, key=len, default={}).items()]
+
+    def parts(self) -> tuple[Section, ...]:
+        """Split it by rows into what fits beside each other, with vanilla in each part."""
+        chunks = [_chunks(group) for group in self.groups]
+        of = max(map(len, chunks), default=1)
+        if of <= 1:
+            return (self,)
+        return tuple(
+            replace(self, groups=tuple(own[number] for own in chunks if number < len(own)), part=(number + 1, of))
+            for number in range(of)
+        )
 
     @property
     def n(self) -> str:
@@ -141,8 +176,11 @@ def sections(
     """
     trials: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
     shared: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
+    seen = {(record.trial.host, record.trial.kernel): record.environment for record in records if record.environment}
     for record in records:
-        condition = _condition(record, machine, kernel)
+        # A trial that failed before it could look gets what others saw on its host and kernel.
+        environment = record.environment or seen.get((record.trial.host, record.trial.kernel))
+        condition = _condition(record, environment, machine, kernel)
         place = shared if record.trial.is_vanilla else trials
         place[condition, record.trial.workload].append(record)
     statistics = {(found.cell, found.metric): found for found in analysis.statistics}
@@ -162,8 +200,16 @@ def sections(
     )
 
 
-def _condition(record: Record, machine: str, kernel: str) -> Condition:
-    config, environment = record.trial.config, record.environment
+def _chunks(group: Group) -> list[Group]:
+    vanilla = tuple(row for row in group.rows if row.is_vanilla)
+    tracers = tuple(row for row in group.rows if not row.is_vanilla)
+    step = MOST_ROWS - len(vanilla)
+    starts = range(0, max(1, len(tracers)), step)
+    return [replace(group, rows=(*vanilla, *tracers[start : start + step])) for start in starts]
+
+
+def _condition(record: Record, environment: Environment | None, machine: str, kernel: str) -> Condition:
+    config = record.trial.config
     known = environment.kernel if environment else record.trial.kernel
     return Condition(
         kernel=known or kernel,

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.needs import Choice, Contender, Contest
 from bpfbench.analysis.statistics import Statistic
+from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Point
 from bpfbench.report.columns import MIB, share
 from bpfbench.report.tables import DASH, Cell, Table, percent
 
@@ -24,16 +26,49 @@ _UNITS: dict[Metric, tuple[str, float, str]] = {
 """How values are written: unit, scale, format."""
 
 
-def answer(found: Sequence[Choice]) -> Table:
-    """The table that the report opens on."""
-    rows = tuple((Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice))) for choice in found)
+def answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table:
+    """The table that the report opens on.
+
+    Args:
+        found: what the contests of each need come to.
+        fronts: of each case in which events can be lost, the setups that no other beats in overhead and fidelity.
+    """
+    rows: list[tuple[Cell, ...]] = [
+        (Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice))) for choice in found
+    ]
+    if any(fronts):
+        rows.append(_all_round([front for front in fronts if front]))
     return Table(
         key="answer",
         title="Which setup for which need",
         caption="",
         header=("You need", "Choose", "What it gets you", "How sure"),
-        rows=rows,
+        rows=tuple(rows),
     )
+
+
+def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Cell, ...]:
+    """Who is on the Pareto front of overhead and fidelity most often."""
+    counts = Counter(setup for front in fronts for setup in {point.cell.setup for point in front})
+    most = max(counts.values())
+    winners = [setup for setup, count in counts.items() if count == most]
+    own = [point for front in fronts for point in front if point.cell.setup in winners]
+    overheads = sorted(point.at[OVERHEAD].value for point in own)
+    saved = sorted(point.at[FIDELITY].value for point in own)
+    return (
+        Cell("Best all-round"),
+        Cell(_listed(winners, "or"), "overhead against fidelity"),
+        Cell(
+            f"runtime {_from_to(_change(overheads[0]), _change(overheads[-1]))} % over vanilla",
+            f"{_from_to(share(saved[0]), share(saved[-1]))} % of events saved",
+        ),
+        Cell(f"by the means alone: on the Pareto front in {most} of {len(fronts)} cases"),
+    )
+
+
+def _change(over: float) -> str:
+    """A change in per cent, as ratios are written."""
+    return percent(1 + over / 100)
 
 
 def _choose(choice: Choice) -> Cell:
@@ -66,7 +101,7 @@ def _gets(choice: Choice) -> Cell:
     winners = set(choice.places) if choice.undecided else set(choice.winners)
     own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
     others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
-    beside = f"the others {_span(choice.need.metric, others)}" if others else ""
+    beside = f"the others: {_span(choice.need.metric, others)}" if others else ""
     return Cell(_span(choice.need.metric, own), beside)
 
 
@@ -97,7 +132,7 @@ def _sure(choice: Choice) -> str:
     text = f"told apart in {told} of {len(choice.contests)} cases, {blocks}"
     if choice.undecided and choice.need.metric is metrics.RUNTIME:
         needed = _repetitions(choice.contests)
-        text += f"; to see 2 % would take about {needed} repetitions" if needed else ""
+        text += f"; to see 2 % would take {needed} repetitions" if needed else ""
     return text
 
 
@@ -112,7 +147,7 @@ def _repetitions(contests: Iterable[Contest]) -> str:
     if not found:
         return ""
     middle = found[len(found) // 2]
-    return "1000 or more" if middle >= 1000 else str(middle)
+    return "1000 or more" if middle >= 1000 else f"about {middle}"
 
 
 def cases(found: Sequence[Choice]) -> Table:
@@ -132,7 +167,7 @@ def cases(found: Sequence[Choice]) -> Table:
         key="cases",
         title="Case by case",
         caption="Best mean, then those that a paired test cannot tell from it (p > 0.05 after Holm's correction).",
-        header=("case", *(need.title.lower() for need in needs)),
+        header=("case", *(need.title for need in needs)),
         rows=rows,
     )
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which setup for which need: nobody is named for what may be noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from builders import make_fio, make_record, make_summary, make_trial
+
+from bpfbench.analysis.needs import Choice, choices, contests
+from bpfbench.analysis.statistics import analyse
+from bpfbench.analysis.table import tidy
+from bpfbench.model import VANILLA, Accelerator, Environment, Record
+
+VANILLA_S = (10.0, 14.0, 11.0, 19.0, 12.0, 15.0)
+"""A machine that drifts from block to block."""
+
+
+def run_of(factors: Mapping[str, Sequence[float]], saved: Mapping[str, int] | None = None) -> list[Record]:
+    """Trials of setups, each by its factors over vanilla, block by block."""
+    records = []
+    for setup, own in {VANILLA: [1.0] * len(VANILLA_S), **factors}.items():
+        for block, (base, factor) in enumerate(zip(VANILLA_S, own, strict=False)):
+            trial = make_trial(setup, block)
+            kept = (saved or {}).get(setup, 1000)
+            summary = make_summary(trial, saved=kept - block, lost={"ring_full": 1000 - kept + block})
+            records.append(make_record(trial, fio=make_fio(runtime_s=base * factor), summary=summary))
+    return records
+
+
+def chosen(records: Sequence[Record]) -> dict[str, Choice]:
+    table = tidy("run", records)
+    return {choice.need.key: choice for choice in choices(contests(table, analyse(table)))}
+
+
+def test_who_is_better_in_every_block_is_named_however_the_machine_drifts() -> None:
+    found = chosen(
+        run_of({"bcc": (1.21, 1.20, 1.22, 1.19, 1.20, 1.21), "libbpf": (1.01, 1.02, 1.01, 1.03, 1.02, 1.01)})
+    )
+    assert found["overhead"].winners == ("libbpf",)
+    assert not found["overhead"].undecided
+
+
+def test_what_noise_can_explain_is_no_difference() -> None:
+    found = chosen(run_of({"bcc": (1.2, 0.9, 1.1, 1.0, 0.8, 1.1), "libbpf": (0.9, 1.1, 1.2, 0.8, 1.1, 1.0)}))
+    assert found["overhead"].undecided
+    assert set(found["overhead"].winners) == {"bcc", "libbpf"}
+
+
+def test_one_repetition_tells_nobody_apart() -> None:
+    found = chosen(run_of({"bcc": (9.0,), "libbpf": (1.0,)}))
+    assert found["overhead"].undecided
+
+
+def test_most_is_best_where_that_is_the_need() -> None:
+    factors = {"bcc": (1.0,) * 6, "libbpf": (1.0,) * 6}
+    found = chosen(run_of(factors, {"bcc": 400, "libbpf": 990}))
+    assert found["fidelity"].winners == ("libbpf",)
+
+
+def test_values_that_never_vary_differ_for_certain_or_not_at_all() -> None:
+    found = chosen(run_of({"bcc": (2.0,) * 6, "libbpf": (1.0,) * 6, "aya-sync": (1.0,) * 6}))
+    assert set(found["overhead"].winners) == {"libbpf", "aya-sync"}
+
+
+def test_an_emulated_machine_says_nothing_of_time() -> None:
+    environment = Environment("6.12", "boot", Accelerator.TCG)
+    records = [replace(r, environment=environment) for r in run_of({"bcc": (2.0,) * 6, "libbpf": (1.0,) * 6})]
+    assert chosen(records).keys() == {"fidelity", "memory"}
+
+
+def test_one_setup_alone_leads_and_decides_nothing() -> None:
+    choice = chosen(run_of({"libbpf": (1.0,) * 6}))["overhead"]
+    assert choice.winners == ("libbpf",)
+    assert [contest.undecided for contest in choice.contests] == [False]
