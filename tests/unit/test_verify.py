@@ -270,6 +270,12 @@ class TestTracerLies:
         assert [check.name for check in found] == ([] if ok else ["every read seen"])
         assert all(f"at most {own - 1} of fio's own" in check.detail for check in found)
 
+    def test_what_the_kernel_skipped_may_have_been_others_and_breaks_nothing(self) -> None:
+        lost = {"ring_full": 100, "map_full": 0, "recursion": 0, "missed": 3000, "output_error": 0}
+        assert not failed(traced({"intercepted": {"read": 7000, "write": 100}, "lost": lost}))
+        check = only_failure(traced({"intercepted": {"read": 3999, "write": 3101}, "lost": lost}))
+        assert check.detail.endswith("at most 1000 of fio's own, 3000 skipped by the kernel, of whomever")
+
     def test_a_kind_that_the_tracer_does_not_mention_was_not_seen(self) -> None:
         check = only_failure(traced({"intercepted": {"other": 4100}}))
         assert check.name == "every read seen"
