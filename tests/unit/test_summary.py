@@ -29,6 +29,7 @@ from bpfbench.analysis.compare import Verdict
 from bpfbench.analysis.estimate import Estimate, estimate
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool, TracerConfig, Workload
+from bpfbench.report import wording
 
 
 def runtimes(setup: str, *seconds: float | None, config: TracerConfig | None = None) -> list[Record]:
@@ -441,3 +442,14 @@ class TestArrangement:
     def test_a_group_with_vanilla_alone_has_no_configuration(self) -> None:
         group = only_group(runtimes("vanilla", 10))
         assert (group.varying, group.common) == ((), {})
+
+    def test_kernels_are_never_averaged_over(self) -> None:
+        records = [
+            make_record(dataclasses.replace(make_trial(setup, block), kernel=kernel))
+            for block, kernel in enumerate(("trixie", "sid"))
+            for setup in ("vanilla", "libbpf")
+        ]
+        groups = summarise(records).groups
+        assert [group.kernel for group in groups] == ["sid", "trixie"]
+        assert {row.n for group in groups for row in group.rows} == {1}
+        assert [wording.heading(group).split(", ")[-1] for group in groups] == ["kernel sid", "kernel trixie"]

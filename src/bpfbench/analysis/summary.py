@@ -54,12 +54,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is comparable: one workload under one tool."""
+    """What is comparable: one workload under one tool on one kernel."""
 
     workload: Workload
     tool: Tool
     rows: tuple[Row, ...]
     """Vanilla first, even where it has no trial."""
+    kernel: str | None = None
+    """Which of the image's kernels; None: the one that was running."""
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -111,12 +113,12 @@ def summarise(
     """
     tools = list(Tool)
 
-    def position(key: tuple[Workload, Tool]) -> tuple[Any, ...]:
-        workload, tool = key
+    def position(key: tuple[Workload, Tool, str | None]) -> tuple[Any, ...]:
+        workload, tool, kernel = key
         size = (workload.processes, workload.bytes_per_process)
-        return (_rank(workload.name, workload_order), *size, tools.index(tool))
+        return (_rank(workload.name, workload_order), *size, tools.index(tool), kernel or "")
 
-    groups = _grouped(records, lambda record: (record.trial.workload, record.trial.tool))
+    groups = _grouped(records, lambda record: (record.trial.workload, record.trial.tool, record.trial.kernel))
     excluded = sorted((r for r in records if r.status is not Status.OK), key=lambda r: r.trial.index)
     return Summary(
         groups=tuple(_group(*key, groups[key], setup_order) for key in sorted(groups, key=position)),
@@ -124,7 +126,9 @@ def summarise(
     )
 
 
-def _group(workload: Workload, tool: Tool, records: Sequence[Record], setup_order: Sequence[str]) -> Group:
+def _group(
+    workload: Workload, tool: Tool, kernel: str | None, records: Sequence[Record], setup_order: Sequence[str]
+) -> Group:
     rows = _grouped(records, lambda record: (record.trial.setup, record.trial.config))
     rows.setdefault((VANILLA, None), [])
 
@@ -133,7 +137,8 @@ def _group(workload: Workload, tool: Tool, records: Sequence[Record], setup_orde
         return (setup != VANILLA, _rank(setup, setup_order), _config_order(config))
 
     vanilla = [record for record in rows[VANILLA, None] if record.status is Status.OK]
-    return Group(workload, tool, tuple(_row(*key, rows[key], vanilla) for key in sorted(rows, key=position)))
+    ordered = tuple(_row(*key, rows[key], vanilla) for key in sorted(rows, key=position))
+    return Group(workload, tool, ordered, kernel)
 
 
 def _row(setup: str, config: TracerConfig | None, records: Sequence[Record], vanilla: Sequence[Record]) -> Row:

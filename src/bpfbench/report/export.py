@@ -58,6 +58,7 @@ def _group(group: Group) -> dict[str, Any]:
     return {
         "workload": dataclasses.asdict(group.workload),
         "tool": group.tool.value,
+        "kernel": group.kernel,
         "rows": [_row(row) for row in group.rows],
     }
 
@@ -118,7 +119,7 @@ def to_csv(summary: Summary) -> str:
 
 def _header(causes: tuple[str, ...]) -> list[str]:
     """The columns; they depend on no result, but for causes of loss that the contract does not know."""
-    header = ["workload", "processes", "bytes_per_process", "tool", "setup", *FACTORS]
+    header = ["workload", "processes", "bytes_per_process", "tool", "kernel", "setup", *FACTORS]
     header += ["n", "n_failed", "n_invalid", "n_paired"]
     for metric in METRICS:
         header += _flat(metric.key, None)
@@ -135,6 +136,7 @@ def _flat_row(group: Group, row: Row, causes: tuple[str, ...]) -> dict[str, Any]
         "processes": group.workload.processes,
         "bytes_per_process": group.workload.bytes_per_process,
         "tool": group.tool.value,
+        "kernel": group.kernel,
         "setup": row.setup,
         **(_asdict(row.config) or {}),
         "n": row.n,

@@ -63,9 +63,10 @@ def _not_counted(failed: int, invalid: int) -> list[str]:
 
 
 def heading(group: Group) -> str:
-    """Name a group: workload, scale, tool."""
+    """Name a group: workload, scale, tool, and the kernel where it is one of the image's."""
     processes = "1 process" if group.workload.processes == 1 else f"{group.workload.processes} processes"
-    return f"{group.workload.name}, {processes} x {size(group.workload.bytes_per_process)}: {group.tool}"
+    kernel = f", kernel {group.kernel}" if group.kernel else ""
+    return f"{group.workload.name}, {processes} x {size(group.workload.bytes_per_process)}: {group.tool}{kernel}"
 
 
 def common_configuration(group: Group) -> str:
