@@ -33,6 +33,7 @@ stderr = Console(stderr=True)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", help="Show the commands that are run.")]
+RunName = Annotated[str, Parameter(name="run", help="A run directory, the id of a run, or `latest`.")]
 RunsDir = Annotated[Path, Parameter(name="--runs-dir", help="Where run directories are.")]
 DEFAULT_RUNS = Path("runs")
 

@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from itertools import groupby
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.table import Table
 
 from bpfbench import store
 from bpfbench.analysis import costs as analysis
 from bpfbench.analysis.costs import STEPS, Cost
 from bpfbench.analysis.estimate import Estimate
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, app, print_json, stderr, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, app, print_json, stderr, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import wording
 from bpfbench.testbed.vm.accelerator import EMULATED
@@ -29,19 +27,13 @@ consuming: no-output against no-consumer. output: full against no-output. whole:
 
 @app.command
 def costs(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> int:
-    """Say what hook and ring, consuming and output cost, of a run with variants.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
-    """
+    """Say what hook and ring, consuming and output cost, of a run with variants."""
     opened = store.find(runs_dir, name)
     records = opened.records()
     if any(record.environment is not None and record.environment.emulated for record in records):

@@ -16,7 +16,7 @@ from bpfbench.analysis.claims.run import evidence_of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.analysis.table import tidy
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
 from bpfbench.errors import UsageError
 from bpfbench.model import Record
 from bpfbench.report import artifact, export_bench, latex, markdown
@@ -57,20 +57,14 @@ CHOICES = (*FORMATS, "parquet")
 
 
 def export(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     format_: Annotated[str, Parameter(name="--format", help=f"One of: {', '.join(CHOICES)}.")],
     output: Annotated[Path | None, Parameter(help="Write to this file (default: print it).")] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
 ) -> int:
-    """Write a run in a format of others; docs/claims.md describes them.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
-    """
+    """Write a run in a format of others; docs/claims.md describes them."""
     if format_ not in CHOICES:
         raise UsageError(f"option --format: {choice_message(format_, CHOICES)}")
     if format_ == "parquet" and output is None:

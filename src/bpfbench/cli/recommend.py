@@ -16,7 +16,7 @@ from bpfbench import store
 from bpfbench.analysis import capacity, table
 from bpfbench.analysis.recommend import Preference, Wish
 from bpfbench.analysis.recommend import recommend as judge
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import recommendation, sections
 from bpfbench.study import choice_message
@@ -27,7 +27,7 @@ PERCENT = {"": 1, "%": 1}
 
 
 def recommend(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     rate: Annotated[str, Parameter(help="Events per second to keep up with, e.g. 200k.")],
@@ -50,11 +50,6 @@ def recommend(
     """Say which setup and configuration fit a need, by what a run measured.
 
     That none does is an answer, too: the nearest is shown, and why it does not.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
     """
     if as_json and markdown:
         raise UsageError("choose one of --json, --markdown")

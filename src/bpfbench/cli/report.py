@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue, store
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, stderr, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, assemble
@@ -20,20 +20,14 @@ from bpfbench.report.run_info import describe
 
 
 def report(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     output: Annotated[Path | None, Parameter(help="Where to put it (default: RUN/report).")] = None,
     paper: Annotated[bool, Parameter(negative="", help="Draw the paper's printed numbers beside.")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
 ) -> int:
-    """Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
-    """
+    """Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables."""
     opened = store.find(runs_dir, name)
     records = opened.records()
     if not records:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from bpfbench import campaign, catalogue, plan, store, study
 from bpfbench.analysis.summary import summarise
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, Verbose, app, cache_dir, print_json, stderr, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, Verbose, app, cache_dir, print_json, stderr, stdout
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.errors import UsageError
@@ -120,19 +120,13 @@ def run(
 
 @app.command
 def status(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> int:
-    """Say how far a run is.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
-    """
+    """Say how far a run is."""
     opened = store.find(runs_dir, name)
     records = opened.records()
     counts = {status.value: sum(record.status is status for record in records) for status in Status}
@@ -168,7 +162,7 @@ def status(
 
 @app.command
 def summary(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
@@ -176,13 +170,7 @@ def summary(
     csv: Annotated[bool, Parameter(negative="", help="Print CSV.")] = False,
     markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
 ) -> int:
-    """Print what a run found: a table per workload and tool.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
-    """
+    """Print what a run found: a table per workload and tool."""
     if as_json + csv + markdown > 1:
         raise UsageError("choose one of --json, --csv, --markdown")
     _show_summary(store.find(runs_dir, name), "json" if as_json else "csv" if csv else "markdown" if markdown else None)

@@ -4,33 +4,24 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from bpfbench import store
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import tidy
 from bpfbench.analysis.tradeoffs import trade_offs
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
 from bpfbench.report import tradeoffs as report
 from bpfbench.report.run_info import describe
 
 
 def tradeoffs(
-    name: Annotated[str, Parameter(name="run")] = "latest",
+    name: RunName = "latest",
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> int:
-    """Say what setups trade for what: Pareto fronts, correlations of what they cost and save.
-
-    Parameters
-    ----------
-    name
-        A run directory, the id of a run, or `latest`.
-    """
+    """Say what setups trade for what: Pareto fronts, correlations of what they cost and save."""
     opened = store.find(runs_dir, name)
     records = opened.records()
     found, info = trade_offs(analyse(tidy(opened.info.id, records))), describe(opened, records)
