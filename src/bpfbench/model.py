@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-RECORD_FORMAT = 2
-"""Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs).
+RECORD_FORMAT = 3
+"""Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
+3 (rate-limited workloads).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -24,6 +25,9 @@ EVENT_BYTES = 156
 
 VANILLA = "vanilla"
 """The setup without a tracer, that everything is compared with."""
+
+UNLIMITED = "unlimited"
+"""How a study writes a rate without a limit, which is None here."""
 
 LOCAL = "local"
 """The host of a study that names none."""
@@ -159,6 +163,10 @@ class Workload:
     name: str
     processes: int
     bytes_per_process: int
+    rate_iops: int | None = field(default=None, repr=False)
+    """The most I/Os per second that each process does, reads and writes together; None: as many as it can.
+
+    Not in repr(), as TracerConfig's variant."""
 
     @property
     def total_bytes(self) -> int:
@@ -494,6 +502,8 @@ class Factors:
     poll_ms: tuple[int, ...]
     payload_bytes: tuple[int, ...]
     variants: tuple[Variant, ...] = (Variant.FULL,)
+    rate_iops: tuple[int | None, ...] = (None,)
+    """Of each process; None: unlimited."""
     kernels: tuple[str, ...] = ()
     """Names of the image's kernels; empty: the one that is running."""
 

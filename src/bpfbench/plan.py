@@ -13,6 +13,7 @@ from bpfbench.errors import StudyError
 from bpfbench.model import (
     BLOCK_BYTES,
     LOCAL,
+    UNLIMITED,
     VANILLA,
     Assignment,
     Attach,
@@ -169,9 +170,11 @@ def data_sets(plan: Plan) -> tuple[Workload, ...]:
 def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
     """Estimate how long a trial takes."""
     around_s = SECONDS_AROUND_VANILLA if trial.is_vanilla else SECONDS_AROUND_TRACER
-    gib = trial.workload.total_bytes / 2**30
-    slowdown = SLOWDOWN[None if trial.is_vanilla else trial.tool]
-    return (around_s + gib * SECONDS_PER_GIB[trial.workload.name] * slowdown) * (EMULATED_SLOWDOWN if emulated else 1)
+    workload = trial.workload
+    slowdown = SLOWDOWN[None if trial.is_vanilla else trial.tool] * (EMULATED_SLOWDOWN if emulated else 1)
+    unlimited_s = workload.total_bytes / 2**30 * SECONDS_PER_GIB[workload.name] * slowdown
+    limited_s = workload.bytes_per_process / BLOCK_BYTES / workload.rate_iops if workload.rate_iops else 0.0
+    return around_s * (EMULATED_SLOWDOWN if emulated else 1) + max(unlimited_s, limited_s)
 
 
 def _kernels(study: Study) -> tuple[str | None, ...]:
@@ -197,7 +200,8 @@ def _workloads(study: Study) -> Iterable[Workload]:
     factors = study.factors
     blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in factors.scale]
     sizes = [max(1, n) * BLOCK_BYTES for n in blocks]
-    return dict.fromkeys(itertools.starmap(Workload, itertools.product(factors.workloads, factors.processes, sizes)))
+    values = itertools.product(factors.workloads, factors.processes, sizes, factors.rate_iops)
+    return dict.fromkeys(itertools.starmap(Workload, values))
 
 
 def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
@@ -228,7 +232,8 @@ def _trial(cell: _Cell, kind: _Kind, repetition: int, host: str) -> Trial:
     name = repr((repetition, kind.workload, kind.tool.value, cell.setup, cell.config))
     variant = cell.config.variant if cell.config else Variant.FULL
     # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
-    name += "".join(f" {part}" for part in (host, kind.kernel, variant) if part not in (LOCAL, None, Variant.FULL))
+    parts = (host, kind.kernel, variant, kind.workload.rate_iops)
+    name += "".join(f" {part}" for part in parts if part not in (LOCAL, None, Variant.FULL))
     return Trial(name, 0, 0, repetition, cell.setup, kind.tool, kind.workload, cell.config, host, kind.kernel)
 
 
@@ -238,6 +243,9 @@ def _label(trial: Trial, study: Study) -> str:
     parts = [trial.workload.name, trial.tool.value, trial.setup]
     if len(factors.processes) * len(factors.scale) > 1:
         parts.append(f"{trial.workload.processes}x{trial.workload.bytes_per_process}")
+    if len(factors.rate_iops) > 1:
+        limit = trial.workload.rate_iops
+        parts.append(f"rate{limit}" if limit else UNLIMITED)
     parts += [trial.kernel] if trial.kernel and len(factors.kernels) > 1 else []
     parts += [trial.host] if len(study.hosts) > 1 else []
     if config:

@@ -27,7 +27,7 @@ from bpfbench.codec import decode, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
 
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 """Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines)."""
 
 

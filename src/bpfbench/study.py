@@ -30,11 +30,13 @@ from bpfbench.errors import StudyError
 from bpfbench.model import (
     BLOCK_BYTES,
     LOCAL,
+    UNLIMITED,
     VANILLA,
     Accelerator,
     Assignment,
     Attach,
     Boot,
+    Deadlines,
     Factors,
     Format,
     Machine,
@@ -197,7 +199,20 @@ def _host_names(value: object) -> object:
     return _distinct(tuple(names))
 
 
+def _rate_iops(value: object) -> object:
+    """Accept a whole number, or the word for no limit."""
+    if value == UNLIMITED:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"a whole number or {UNLIMITED!r} is wanted, not {_shown(value)}")
+    if not 1 <= value <= RATE_IOPS_MAX:
+        raise ValueError(f"{value} is out of range; valid is 1 to {RATE_IOPS_MAX}, or {UNLIMITED!r}")
+    return value
+
+
 HOSTS_MAX = 64
+RATE_IOPS_MAX = 10**9
+"""fio counts in nanoseconds."""
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
 """One block per process."""
@@ -217,6 +232,7 @@ HookName = Annotated[Attach, _one_of(tuple(attach for attach in Attach if attach
 VariantName = Annotated[Variant, _one_of(tuple(Variant))]
 KernelName = Annotated[str, _one_of(tuple(catalogue.KERNELS))]
 FormatName = Annotated[Format, _one_of(tuple(Format))]
+RateIops = Annotated[int | None, BeforeValidator(_rate_iops)]
 RingBytes = Annotated[Bytes, _between(4096, 2**30), AfterValidator(_power_of_two)]
 
 
@@ -240,6 +256,7 @@ class _Factors(_Table):
         ByteSize(4096),
     )
     variants: Annotated[tuple[VariantName, ...], Listed, Field(min_length=1)] = (Variant.FULL,)
+    rate_iops: Annotated[tuple[RateIops, ...], Listed, Field(min_length=1)] = (None,)
     kernels: Annotated[tuple[KernelName, ...], Listed, Field(min_length=1)] = ()
 
 
@@ -375,6 +392,7 @@ def _resolve(given: _Study, where: str) -> Study:
         raise StudyError(f"{where}: factors.kernels: {', '.join(kernels)}: only testbed vm boots kernels", USE_VM)
     if not virtual and hosts not in ((), (LOCAL,)):
         raise StudyError(f"{where}: hosts: {', '.join(hosts)}: testbed host is this machine alone", USE_VM)
+    _require_time(given, where)
     return Study(
         name=given.name,
         description=given.description,
@@ -394,6 +412,7 @@ def _resolve(given: _Study, where: str) -> Study:
             poll_ms=_distinct(factors.poll_ms),
             payload_bytes=tuple(int(n) for n in _distinct(factors.payload_bytes)),
             variants=_distinct(factors.variants),
+            rate_iops=_distinct(factors.rate_iops),
             kernels=(kernels or (next(iter(catalogue.KERNELS)),)) if virtual else (),
         ),
         settings=Settings(**given.settings.model_dump()),
@@ -404,6 +423,18 @@ def _resolve(given: _Study, where: str) -> Study:
         assignment=given.assignment,
         machine=Machine(**{**given.machine.model_dump(), "memory_bytes": int(given.machine.memory_bytes)}),
     )
+
+
+def _require_time(given: _Study, where: str) -> None:
+    """Refuse a rate at which the largest workload cannot end before its deadline."""
+    scale, limits = max(given.factors.scale), [rate for rate in given.factors.rate_iops if rate is not None]
+    ios, deadline_s = scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES, Deadlines().workload_s
+    if limits and ios / min(limits) > deadline_s:
+        raise StudyError(
+            f"{where}: factors.rate_iops: at {min(limits)} I/Os per second, the {ios:.0f} I/Os of a process at scale "
+            f"{scale:g} take {ios / min(limits):.0f} s, more than the {deadline_s:.0f} s that fio is given",
+            f"choose {math.ceil(ios / deadline_s)} or more, or a smaller scale",
+        )
 
 
 def _brought(name: str, given: _Setup) -> Setup:

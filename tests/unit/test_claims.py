@@ -274,6 +274,14 @@ class TestWhatIsJudgedOfARun:
         assert level.n == 3
         assert any("3 trials in other configurations" in remark for remark in evidence.remarks)
 
+    def test_a_limited_rate_is_not_the_papers(self) -> None:
+        slow = dataclasses.replace(READ, rate_iops=1000)
+        others = [_tracer("bcc", block, saved=1000, workload=slow) for block in range(3)]
+        evidence = evidence_of([*others, *_run()])
+        assert len(evidence.trials[Cell("read", Tool.RW_TRACER, "bcc")]) == 3
+        assert any("3 trials in other configurations" in remark for remark in evidence.remarks)
+        assert not evidence_of(others).trials
+
     def test_kprobes_before_tracepoints(self) -> None:
         hooked = make_config(attach=Attach.TRACEPOINT)
         others = [_tracer("bcc", block, saved=1000, config=hooked) for block in range(3)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +156,21 @@ class TestCall:
             "BPFBENCH_DATA": "/data",
             "BPFBENCH_PROCESSES": "2",
             "BPFBENCH_BYTES": "16777216",
+            "BPFBENCH_RATE_IOPS": "0",
+            "BPFBENCH_HALF_RATE_IOPS": "0",
         }
 
+    def test_a_limited_rate_is_that_of_both_directions_together(self) -> None:
+        found = fio.environment(replace(WORKLOAD, rate_iops=5001), "/data")
+        assert (found["BPFBENCH_RATE_IOPS"], found["BPFBENCH_HALF_RATE_IOPS"]) == ("5001", "2501")
+        assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("read").read_text().splitlines()
+        assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("write").read_text().splitlines()
+        assert "rate_iops=${BPFBENCH_HALF_RATE_IOPS}" in catalogue.job_file("mixed").read_text().splitlines()
+
     @pytest.mark.parametrize("name", [*catalogue.WORKLOADS, "layout"])
-    def test_every_workload_has_a_job_file_that_uses_that_environment(self, name: str) -> None:
+    def test_every_job_file_uses_that_environment(self, name: str) -> None:
         text = catalogue.job_file(name).read_text()
-        for variable in fio.environment(WORKLOAD, ""):
+        for variable in ("BPFBENCH_DATA", "BPFBENCH_PROCESSES", "BPFBENCH_BYTES"):
             assert f"${{{variable}}}" in text
         assert "group_reporting=1" in text
 

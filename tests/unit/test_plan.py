@@ -81,6 +81,7 @@ FACTORS: dict[str, st.SearchStrategy[tuple[object, ...]]] = {
     "ringbuf_bytes": some((4096, 262144), most=2),
     "poll_ms": some((50, 100), most=2),
     "payload_bytes": some((16, 4096), most=2),
+    "rate_iops": some((None, 5000), most=2),
 }
 
 
@@ -265,7 +266,7 @@ class TestBalance:
     def test_every_combination_of_workload_size_and_tool_is_one_block_of_each_repetition(self, declared: Study) -> None:
         factors = declared.factors
         found = Counter((b[0].repetition, b[0].workload, b[0].tool) for b in blocks(unroll(declared)))
-        workloads = len(factors.workloads) * len(factors.processes) * len(factors.scale)
+        workloads = len(factors.workloads) * len(factors.processes) * len(factors.scale) * len(factors.rate_iops)
         assert len(found) == declared.repetitions * workloads * len(factors.tools)
         assert set(found.values()) == {1}
 
@@ -361,6 +362,14 @@ class TestNames:
             "read-rw-tracer-libbpf-ring4096-r1",
             "read-rw-tracer-libbpf-ring8192-r1",
         }
+
+    def test_a_rate_is_named_where_it_varies(self) -> None:
+        declared = with_factors(rate_iops=(None, 9000))
+        names = {trial.id.split("-", 1)[1] for trial in unroll(declared).trials}
+        assert names == {
+            f"read-rw-tracer-{setup}-{rate}-r1" for setup in ("vanilla", "libbpf") for rate in ("unlimited", "rate9000")
+        }
+        assert not [trial.id for trial in unroll(with_factors(rate_iops=(9000,))).trials if "rate" in trial.id]
 
 
 class TestLeftOut:
@@ -491,6 +500,9 @@ class TestNeeds:
         )
         assert needs_of(declared).data_bytes == 128 * GIB
 
+    def test_workloads_that_differ_in_their_rate_share_their_files(self) -> None:
+        assert needs_of(with_factors(rate_iops=(None, 1000, 2000))).data_bytes == 128 * GIB
+
     def test_every_size_has_files_of_its_own(self) -> None:
         declared = with_factors(processes=(1, 2), scale=(1.0, 0.5))
         assert needs_of(declared).data_bytes == (32 + 64 + 16 + 32) * GIB
@@ -556,6 +568,11 @@ class TestNeeds:
         once, thrice = (needs_of(replace(MINIMAL, repetitions=n)).seconds for n in (1, 3))
         assert once > 0
         assert thrice == pytest.approx(3 * once)
+
+    def test_at_a_limited_rate_fio_takes_the_time_its_ios_need(self) -> None:
+        # 32 GiB per process at 2048 I/Os of 4 KiB per second: 4096 s, for vanilla and for the tracer
+        seconds = needs_of(with_factors(rate_iops=(2048,))).seconds
+        assert seconds == pytest.approx(2 * 4096 + plan.SECONDS_AROUND_VANILLA + plan.SECONDS_AROUND_TRACER)
 
     @given(studies())
     def test_the_time_of_a_plan_is_that_of_its_trials(self, declared: Study) -> None:

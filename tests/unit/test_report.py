@@ -304,7 +304,12 @@ class TestJson:
         assert found["schema"] == 1
         assert (found["run"]["study"], found["run"]["seed"]) == ("quick", 7)
         (group,) = found["groups"]
-        assert group["workload"] == {"name": "read", "processes": 4, "bytes_per_process": 34359738368}
+        assert group["workload"] == {
+            "name": "read",
+            "processes": 4,
+            "bytes_per_process": 34359738368,
+            "rate_iops": None,
+        }
         assert group["tool"] == "rw-tracer"
         assert [row["setup"] for row in group["rows"]] == ["vanilla", "libbpf", "bcc"]
         libbpf = group["rows"][1]

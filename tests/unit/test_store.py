@@ -279,8 +279,8 @@ class TestDamage:
             ('{"format": 1', "Expecting"),
             ("[1, 2]", "expected dict, got list"),
             ("{}", "field 'format' is missing"),
-            ('{"format": 99}', "has format 99; this bpfbench reads formats 1 to 2"),
-            ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 2"),
+            ('{"format": 99}', "has format 99; this bpfbench reads formats 1 to 3"),
+            ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 3"),
             ('{"format": 1, "colour": "red"}', "unknown field 'colour'"),
         ],
         ids=["empty", "cut", "list", "nothing", "later format", "format as text", "other fields"],
@@ -297,9 +297,9 @@ class TestDamage:
 
     def test_a_run_of_another_format_is_told_which_bpfbench_reads_it(self, run: Run) -> None:
         data = json.loads((run.path / "run.json").read_text())
-        (run.path / "run.json").write_text(json.dumps({**data, "format": 3, "colour": "red"}))
+        (run.path / "run.json").write_text(json.dumps({**data, "format": 4, "colour": "red"}))
         error = complaint(run.path)
-        assert error.message == f"{run.path}/run.json: has format 3; this bpfbench reads formats 1 to 2"
+        assert error.message == f"{run.path}/run.json: has format 4; this bpfbench reads formats 1 to 3"
         assert error.hint == "use the bpfbench version that run.json names"
 
     def test_a_file_that_is_no_text_is_named(self, run: Run) -> None:

@@ -45,7 +45,7 @@ TOP_KEYS = (
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
-    "kernels"
+    "rate_iops, kernels"
 )
 SETUP_KEYS = "command, description, formats, attaches, tools"
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
@@ -139,6 +139,7 @@ class TestReading:
                 "factors.ringbuf_bytes": '[4096, "1MiB", "1GiB"]',
                 "factors.poll_ms": "[1, 60000]",
                 "factors.payload_bytes": '[1, "16KiB"]',
+                "factors.rate_iops": '["unlimited", 5000]',
                 "settings.placement": '"shared"',
                 "settings.idle_s": "0",
                 "settings.sample_interval_s": "0.05",
@@ -165,6 +166,7 @@ class TestReading:
                 ringbuf_bytes=(4096, 2**20, 2**30),
                 poll_ms=(1, 60000),
                 payload_bytes=(1, 16384),
+                rate_iops=(None, 5000),
             ),
             settings=Settings(placement=Placement.SHARED, idle_s=0.0, sample_interval_s=0.05, keep_output=True),
             paths=Paths(data=str(tmp_path / "data"), output=str(tmp_path / "output")),
@@ -380,6 +382,24 @@ class TestNumbers:
         message = refusal(toml({**REQUIRED, key: value})).message
         assert message == f"my.toml: {key}: {value} is out of range; valid is {valid}"
 
+    @pytest.mark.parametrize("value", ["0", "-1", "1000000001"])
+    def test_a_rate_out_of_range_is_refused_with_the_range_and_the_word_for_none(self, value: str) -> None:
+        message = refusal(toml({**REQUIRED, "factors.rate_iops": f"[100, {value}]"})).message
+        assert message == (
+            f"my.toml: factors.rate_iops: {value} is out of range; valid is 1 to 1000000000, or 'unlimited'"
+        )
+
+    def test_a_rate_at_which_fio_would_run_into_its_deadline_is_refused_with_one_that_does(self) -> None:
+        # scale 0.5: 4,194,304 I/Os a process, within an hour at 1165.1 per second
+        slow = {**REQUIRED, "factors.scale": "[0.25, 0.5]", "factors.rate_iops": "[5000, 1165]"}
+        error = refusal(toml(slow))
+        assert error.message == (
+            "my.toml: factors.rate_iops: at 1165 I/Os per second, the 4194304 I/Os of a process at scale 0.5 take "
+            "3600 s, more than the 3600 s that fio is given"
+        )
+        assert error.hint == "choose 1166 or more, or a smaller scale"
+        assert study.parse(toml({**slow, "factors.rate_iops": "[5000, 1166]"}), "my.toml")
+
     @pytest.mark.parametrize("value", ["0", "-1.5", "1e-9", "1025", "nan", "inf"])
     def test_a_scale_must_leave_each_process_a_block(self, value: str) -> None:
         message = refusal(toml({**REQUIRED, "factors.scale": value})).message
@@ -452,6 +472,7 @@ class TestTypes:
             ("factors.ringbuf_bytes", NO_SIZE, ("true", "4096.0", "[[4096]]", "inf", "{a = 1}", "[4096, false]")),
             ("factors.poll_ms", "a whole number is wanted", ("true", "100.0", '"100"', "{}", '[100, "x"]')),
             ("factors.payload_bytes", NO_SIZE, ("false", "1.5", "[[1]]")),
+            ("factors.rate_iops", "a whole number or 'unlimited' is wanted", ("true", "1.5", '"fast"', "{}", "[[1]]")),
             ("settings.idle_s", "a number is wanted", ("true", '"1"', "[1]", "{}")),
             ("settings.sample_interval_s", "a number is wanted", ("false", '"1"')),
             ("settings.keep_output", "true or false is wanted", ("1", "0", '"yes"', '"true"', "[]")),

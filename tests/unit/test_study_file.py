@@ -36,6 +36,7 @@ workloads = ["read", "mixed"]
 scale = [0.5, 1]
 ringbuf_bytes = ["64KiB", "1MiB"]
 variants = ["full", "no-output"]
+rate_iops = ["unlimited", 20000]
 [settings]
 idle_s = 1.5
 keep_output = true

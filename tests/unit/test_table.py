@@ -115,8 +115,8 @@ def test_another_suffix_is_refused_with_those_that_do(tmp_path: Path) -> None:
 
 
 def test_the_cells_of_a_tracer_are_compared_with_the_vanilla_of_their_tool() -> None:
-    cell = Cell("6.12", False, "read", 4, 4096, "rw-tracer", "libbpf", "kprobe", "text", 4096, 100, None, "full")
-    assert cell.vanilla == Cell("6.12", False, "read", 4, 4096, "rw-tracer", "vanilla")
+    cell = Cell("6.12", False, "read", 4, 4096, 9000, "rw-tracer", "libbpf", "kprobe", "text", 4096, 100, None, "full")
+    assert cell.vanilla == Cell("6.12", False, "read", 4, 4096, 9000, "rw-tracer", "vanilla")
     assert cell.vanilla.is_vanilla
     assert cell.vanilla.vanilla == cell.vanilla
 

@@ -22,7 +22,7 @@ VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)
 
 
 def _point(setup: str, overhead: float, saved: float) -> Point:
-    cell = Cell(None, False, "read", 4, 4096, "rw-tracer", setup)
+    cell = Cell(None, False, "read", 4, 4096, None, "rw-tracer", setup)
     at = {OVERHEAD: Coordinate(overhead, None, 3), FIDELITY: Coordinate(saved, None, 3)}
     return Point(cell, at)
 

@@ -193,6 +193,31 @@ class TestLittlesLaw:
         assert check.detail == f"IOPS x mean latency / processes = {share}, 0.2 to 1.05 allowed"
 
 
+class TestLimitedRate:
+    """4000 I/Os in 0.01 s by 4 processes: 100,000 per second and process."""
+
+    @pytest.mark.parametrize("latency_us", [0.1, 9.0])
+    def test_a_process_that_sleeps_between_its_ios_is_no_fault(self, latency_us: float) -> None:
+        trial = make_trial(workload=replace(READ, rate_iops=100_000))
+        assert not failed(vanilla(trial=trial, fio=replace(FIO, latency_mean_us=latency_us)))
+
+    def test_a_latency_longer_than_there_was_time_for_is(self) -> None:
+        trial = make_trial(workload=replace(READ, rate_iops=100_000))
+        check = only_failure(vanilla(trial=trial, fio=replace(FIO, latency_mean_us=11.0)))
+        assert check.name == "Little's law"
+        assert check.detail == "IOPS x mean latency / processes = 1.100, 0 to 1.05 allowed"
+
+    @pytest.mark.parametrize("limit", [95_300, 100_000, 10**9])
+    def test_fio_may_be_slower_than_its_limit(self, limit: int) -> None:
+        found = checks(vanilla(trial=make_trial(workload=replace(READ, rate_iops=limit))))
+        assert [check.ok for check in found if check.name == "rate limit kept"] == [True]
+
+    def test_but_not_faster(self) -> None:
+        check = only_failure(vanilla(trial=make_trial(workload=replace(READ, rate_iops=95_000))))
+        assert check.name == "rate limit kept"
+        assert check.detail == "100000 I/Os per second and process, limit 95000, at most 99750 allowed"
+
+
 class TestLeftovers:
     def test_what_is_left_is_listed_by_kind(self) -> None:
         left = {"mounts": frozenset({"tmpfs /x"}), "BPF maps": frozenset({"12", "11"})}

@@ -456,6 +456,7 @@ def position(cell: Cell) -> tuple[Any, ...]:
     config = (cell.attach, cell.format, cell.ringbuf_bytes, cell.poll_ms, cell.payload_bytes, cell.variant)
     return (
         *group,
+        cell.rate_iops or math.inf,
         _rank(cell.tool, tools),
         _rank(cell.setup, setups),
         tuple((value is not None, 0 if value is None else value) for value in config),

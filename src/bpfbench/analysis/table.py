@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -31,6 +32,7 @@ class Cell:
     workload: str
     processes: int
     bytes_per_process: int
+    rate_iops: int | None
     tool: str
     setup: str
     attach: str | None = None
@@ -48,9 +50,8 @@ class Cell:
     @property
     def vanilla(self) -> Cell:
         """The cell it is compared with."""
-        return Cell(
-            self.kernel, self.emulated, self.workload, self.processes, self.bytes_per_process, self.tool, VANILLA
-        )
+        unconfigured: dict[str, Any] = dict.fromkeys(CELL[len(GROUP) + 1 :])
+        return dataclasses.replace(self, setup=VANILLA, **unconfigured)
 
     @property
     def is_full(self) -> bool:
@@ -79,6 +80,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "workload": pl.String(),
     "processes": pl.Int64(),
     "bytes_per_process": pl.Int64(),
+    "rate_iops": pl.Int64(),
     "attach": pl.String(),
     "format": pl.String(),
     "ringbuf_bytes": pl.Int64(),
@@ -88,7 +90,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "status": pl.String(),
     "reason": pl.String(),
 }
-"""The columns that tell a trial. What vanilla has no value for (attach to variant) is null, as is an unknown kernel."""
+"""The columns that tell a trial. What vanilla has no value for (attach to variant) is null, as is an unknown kernel;
+`rate_iops` is null where fio's rate is not limited."""
 
 MEASURED: dict[str, pl.DataType] = {"metric": pl.String(), "value": pl.Float64(), "unit": pl.String()}
 """The columns of one number; metric and unit are those of metrics.py."""
@@ -164,6 +167,7 @@ def _trial(
         trial.workload.name,
         trial.workload.processes,
         trial.workload.bytes_per_process,
+        trial.workload.rate_iops,
         config.attach.value if config else None,
         config.format.value if config else None,
         config.ringbuf_bytes if config else None,

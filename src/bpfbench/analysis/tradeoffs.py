@@ -105,6 +105,7 @@ class Place:
     workload: str
     processes: int
     bytes_per_process: int
+    rate_iops: int | None
     kernel: str | None
     tool: str
     points: tuple[Point, ...]
@@ -196,6 +197,7 @@ def _place(vanilla: Cell, points: Sequence[Point]) -> Place:
         workload=vanilla.workload,
         processes=vanilla.processes,
         bytes_per_process=vanilla.bytes_per_process,
+        rate_iops=vanilla.rate_iops,
         kernel=vanilla.kernel,
         tool=vanilla.tool,
         points=tuple(points),

@@ -48,8 +48,7 @@ def costs(
         print_json([asdict(cost) for cost in found])
         return 0
     for (kernel, workload, tool), members in groupby(found, lambda cost: (cost.kernel, cost.workload, cost.tool)):
-        processes = f"{workload.processes} processes x {wording.size(workload.bytes_per_process)}"
-        title = f"{workload.name}, {processes}: {tool}{f', kernel {kernel}' if kernel else ''}"
+        title = f"{workload.name}, {wording.extent(workload)}: {tool}{f', kernel {kernel}' if kernel else ''}"
         stdout.print(f"[bold]{title}[/bold]", highlight=False)
         stdout.print(_table(tuple(members)))
         stdout.print()

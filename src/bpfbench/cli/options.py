@@ -41,6 +41,9 @@ class StudyOptions:
     poll_ms: Annotated[str | None, _factor("poll_ms", "poll time-out")] = None
     payload_bytes: Annotated[str | None, _factor("payload_bytes", "payload kept per event by rw-tracer-all")] = None
     variants: Annotated[str | None, _factor("variants", "full, no-output, no-consumer, run-time")] = None
+    rate_iops: Annotated[
+        str | None, _factor("rate_iops", "the most I/Os per second of each fio process: numbers, unlimited")
+    ] = None
     kernels: Annotated[str | None, _factor("kernels", "with --testbed vm: trixie, backports, sid")] = None
     testbed: Annotated[str | None, Parameter(group=HOW, help="host: this machine's kernel; vm: virtual machines.")] = (
         None

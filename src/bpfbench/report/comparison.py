@@ -121,7 +121,7 @@ def _apart(found: RunComparison) -> Iterator[str]:
 
 def _table(group: list[Shift], before: str, after: str) -> Section:
     cell = group[0].cell
-    title = f"{cell.workload}, {cell.processes} x {wording.size(cell.bytes_per_process)}: {cell.tool}"
+    title = f"{cell.workload}, {wording.extent(cell)}: {cell.tool}"
     varying = [name for name in FACTORS if len(_values(group, name)) > 1]
     common = [wording.factor(name, *values) for name in FACTORS if len(values := _values(group, name)) == 1]
     rows, last = [], None
@@ -147,7 +147,7 @@ def _values(group: Iterable[Shift], factor: str) -> list[Any]:
 
 
 def _name(cell: Cell) -> str:
-    return f"{cell.workload} {cell.tool} {cell.setup}"
+    return f"{cell.workload}{wording.limit(cell.rate_iops)} {cell.tool} {cell.setup}"
 
 
 def _configured(cell: Cell, factors: Iterable[str]) -> str:

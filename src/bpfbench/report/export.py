@@ -6,7 +6,7 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
     schema       1
     run          RunInfo, key by key
     metrics      key -> what the metric means
-    groups[]     workload {name, processes, bytes_per_process}, tool, rows[]
+    groups[]     workload {name, processes, bytes_per_process, rate_iops}, tool, rows[]
     rows[]       setup, config {attach, format, ringbuf_bytes, poll_ms, payload_bytes} or null for vanilla,
                  n, n_failed, n_invalid, n_paired,
                  metrics: key -> {mean, sd, n, versus_vanilla} or null,
@@ -119,7 +119,7 @@ def to_csv(summary: Summary) -> str:
 
 def _header(causes: tuple[str, ...]) -> list[str]:
     """The columns; they depend on no result, but for causes of loss that the contract does not know."""
-    header = ["workload", "processes", "bytes_per_process", "tool", "kernel", "setup", *FACTORS]
+    header = ["workload", "processes", "bytes_per_process", "rate_iops", "tool", "kernel", "setup", *FACTORS]
     header += ["n", "n_failed", "n_invalid", "n_paired"]
     for metric in METRICS:
         header += _flat(metric.key, None)
@@ -135,6 +135,7 @@ def _flat_row(group: Group, row: Row, causes: tuple[str, ...]) -> dict[str, Any]
         "workload": group.workload.name,
         "processes": group.workload.processes,
         "bytes_per_process": group.workload.bytes_per_process,
+        "rate_iops": group.workload.rate_iops,
         "tool": group.tool.value,
         "kernel": group.kernel,
         "setup": row.setup,

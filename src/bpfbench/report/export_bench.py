@@ -80,7 +80,8 @@ def name(cell: Cell) -> str:
         "payload_bytes": cell.payload_bytes,
         "variant": None if cell.is_full else cell.variant,
     }
-    workload = f"{cell.workload} {cell.processes}x{size(cell.bytes_per_process)}"
+    limit = "" if cell.rate_iops is None else f" at {cell.rate_iops} IOPS"
+    workload = f"{cell.workload} {cell.processes}x{size(cell.bytes_per_process)}{limit}"
     return ", ".join(
         [
             f"{workload} {cell.tool} {cell.setup}",

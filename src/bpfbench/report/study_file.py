@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bpfbench.model import LOCAL, Settings, Setup, Study
+from bpfbench.model import LOCAL, UNLIMITED, Settings, Setup, Study
 
 _UNSET: tuple[Any, ...] = (None, (), {})
 _INNER = {field.name for field in dataclasses.fields(Settings)} & {"deadlines"}
@@ -51,5 +51,7 @@ def _keys(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """JSON's spelling of texts, numbers, truth and lists is TOML's too."""
+    """JSON's spelling of texts, numbers, truth and lists is TOML's too. In a list, None is a rate without a limit."""
+    if isinstance(value, tuple):
+        value = [UNLIMITED if item is None else item for item in value]
     return json.dumps(value, ensure_ascii=False)

@@ -6,8 +6,8 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
     schema         1
     run            RunInfo, key by key
     axes           key -> {title, unit, higher_is_better}
-    places[]       workload, processes, bytes_per_process, kernel, tool, points[], front[], front_of_all[], axes[] (of
-                   the latter), correlations[]
+    places[]       workload, processes, bytes_per_process, rate_iops, kernel, tool, points[], front[],
+                   front_of_all[], axes[] (of the latter), correlations[]
     points[]       cell {setup, attach, format, ...}, at: axis -> {value, interval {low, high} or null, n}
     front[]        positions in points[], best first: what no other beats in overhead and fidelity
     correlations[] axes[2], n, rho, interval, p, reason, each null where there is none; on the top level over all places
@@ -63,8 +63,7 @@ def render(found: TradeOffs, info: RunInfo, console: Console) -> None:
 def heading(place: Place) -> str:
     """Name a place."""
     kernel = f", kernel {place.kernel}" if place.kernel else ""
-    size = wording.size(place.bytes_per_process)
-    return f"{place.workload}, {place.processes} x {size}: {place.tool}{kernel}"
+    return f"{place.workload}, {wording.extent(place)}: {place.tool}{kernel}"
 
 
 def legend(found: TradeOffs) -> Iterator[str]:
@@ -140,6 +139,7 @@ def _place(place: Place) -> dict[str, Any]:
         "workload": place.workload,
         "processes": place.processes,
         "bytes_per_process": place.bytes_per_process,
+        "rate_iops": place.rate_iops,
         "kernel": place.kernel,
         "tool": place.tool,
         "points": [_point(point) for point in place.points],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from bpfbench.analysis.compare import Verdict
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
@@ -62,11 +62,32 @@ def _not_counted(failed: int, invalid: int) -> list[str]:
     return [f"{count} {word}" for count, word in ((failed, "failed"), (invalid, "invalid")) if count]
 
 
+class Extent(Protocol):
+    """How much a target does: a Workload, or a cell of one."""
+
+    @property
+    def processes(self) -> int: ...  # noqa: D102
+    @property
+    def bytes_per_process(self) -> int: ...  # noqa: D102
+    @property
+    def rate_iops(self) -> int | None: ...  # noqa: D102
+
+
+def extent(work: Extent) -> str:
+    """Say how much a target does, and how fast where that is limited."""
+    processes = "1 process" if work.processes == 1 else f"{work.processes} processes"
+    return f"{processes} x {size(work.bytes_per_process)}{limit(work.rate_iops)}"
+
+
+def limit(rate_iops: int | None) -> str:
+    """Say what the rate of each process is limited to; empty where it is not."""
+    return "" if rate_iops is None else f", each at most {rate_iops} IOPS"
+
+
 def heading(group: Group) -> str:
     """Name a group: workload, scale, tool, and the kernel where it is one of the image's."""
-    processes = "1 process" if group.workload.processes == 1 else f"{group.workload.processes} processes"
     kernel = f", kernel {group.kernel}" if group.kernel else ""
-    return f"{group.workload.name}, {processes} x {size(group.workload.bytes_per_process)}: {group.tool}{kernel}"
+    return f"{group.workload.name}, {extent(group.workload)}: {group.tool}{kernel}"
 
 
 def common_configuration(group: Group) -> str:

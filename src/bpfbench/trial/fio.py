@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +18,17 @@ def command(job_file: str, output_file: str) -> tuple[str, ...]:
 
 
 def environment(workload: Workload, data_dir: str) -> dict[str, str]:
-    """Return the variables that the job files refer to."""
+    """Return the variables that the job files refer to.
+
+    fio limits the rate of each direction by itself: a job that does both refers to the half. To fio, 0 is no limit.
+    """
+    rate_iops = workload.rate_iops or 0
     return {
         "BPFBENCH_DATA": data_dir,
         "BPFBENCH_PROCESSES": str(workload.processes),
         "BPFBENCH_BYTES": str(workload.bytes_per_process),
+        "BPFBENCH_RATE_IOPS": str(rate_iops),
+        "BPFBENCH_HALF_RATE_IOPS": str(math.ceil(rate_iops / 2)),
     }
 
 

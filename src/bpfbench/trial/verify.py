@@ -20,6 +20,9 @@ SYNCHRONOUS_SHARE_MIN = 0.2
 SYNCHRONOUS_SHARE_MAX = 1.05
 """More than the whole of it is impossible; 5 % for rounding and for processes that start and end at different times."""
 
+RATE_TOLERANCE = 1.05
+"""fio lets a process that fell behind catch up, and its clock starts a little later than its first I/O."""
+
 CACHED_SHARE_MAX = 0.01
 """Largest share of the data that may be in the page cache when fio starts."""
 
@@ -55,6 +58,8 @@ class Evidence:
 def checks(evidence: Evidence) -> tuple[Check, ...]:
     """Check every invariant that applies to the trial."""
     found = [_cold(evidence), _all_ios(evidence), _littles_law(evidence), _nothing_left(evidence)]
+    if evidence.trial.workload.rate_iops is not None:
+        found.append(_rate(evidence, evidence.trial.workload.rate_iops))
     if evidence.summary is not None:
         found += _tracer_checks(evidence, evidence.summary)
     return tuple(found)
@@ -78,13 +83,27 @@ def _littles_law(evidence: Evidence) -> Check:
     """Processes x iodepth 1 = IOPS x latency, where processes do nothing but I/O (Little 1961).
 
     A process also spends time outside its I/O calls, so latency may fall short of the law, but never exceed it. A wrong
-    unit (the paper prints ms for us) is off by a factor of 1000.
+    unit (the paper prints ms for us) is off by a factor of 1000. A process whose rate is limited sleeps between its
+    calls, so that only the upper bound says something of it.
     """
-    share = evidence.fio.iops * evidence.fio.latency_mean_us / 1e6 / evidence.trial.workload.processes
+    workload = evidence.trial.workload
+    share = evidence.fio.iops * evidence.fio.latency_mean_us / 1e6 / workload.processes
+    least = SYNCHRONOUS_SHARE_MIN if workload.rate_iops is None else 0.0
     return Check(
         "Little's law",
-        SYNCHRONOUS_SHARE_MIN <= share <= SYNCHRONOUS_SHARE_MAX,
-        f"IOPS x mean latency / processes = {share:.3f}, {SYNCHRONOUS_SHARE_MIN} to {SYNCHRONOUS_SHARE_MAX} allowed",
+        least <= share <= SYNCHRONOUS_SHARE_MAX,
+        f"IOPS x mean latency / processes = {share:.3f}, {least:g} to {SYNCHRONOUS_SHARE_MAX} allowed",
+    )
+
+
+def _rate(evidence: Evidence, limit: int) -> Check:
+    """Under a limit a target may be slower, never faster."""
+    rate = evidence.fio.iops / evidence.trial.workload.processes
+    most = limit * RATE_TOLERANCE
+    return Check(
+        "rate limit kept",
+        rate <= most,
+        f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed",
     )
 
 

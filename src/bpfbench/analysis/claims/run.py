@@ -23,7 +23,7 @@ from scipy import stats
 from bpfbench.analysis.claims.evidence import Cell, Known, Missing, Quantity, Scale
 from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.compare import Pairing, pairing
-from bpfbench.model import VANILLA, Attach, Format, Record, Status, Tool, TracerConfig, Trial, Variant
+from bpfbench.model import VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2
 """Values an interval needs."""
@@ -124,11 +124,11 @@ class RunEvidence:
 def evidence_of(records: Sequence[Record]) -> RunEvidence:
     """Take from a run what is nearest to the paper's configuration.
 
-    Trials with another ring, poll time-out, payload or variant than the paper's are left aside. Of what else a run may
-    vary, one is taken: the kernel with the most trials, each workload at its largest, per tool the hook in the order
-    kprobe, fentry, tracepoint, and text before binary. Remarks name what was taken.
+    Trials with another ring, poll time-out, payload or variant than the paper's, or a limited rate, are left aside. Of
+    what else a run may vary, one is taken: the kernel with the most trials, each workload at its largest, per tool the
+    hook in the order kprobe, fentry, tracepoint, and text before binary. Remarks name what was taken.
     """
-    taken = [record for record in records if _like_paper(record.trial.config)]
+    taken = [record for record in records if _like_paper(record.trial)]
     taken = _only(taken, lambda trial: trial.kernel, lambda found: found.most_common(1)[0][0])
     for workload in {record.trial.workload.name for record in taken}:
         taken = _only(taken, partial(_size, workload), lambda found: max(found))
@@ -169,7 +169,10 @@ def _cells(trial: Trial) -> tuple[Cell, ...]:
     return (cell, cell._replace(tool=None)) if trial.is_vanilla else (cell,)
 
 
-def _like_paper(config: TracerConfig | None) -> bool:
+def _like_paper(trial: Trial) -> bool:
+    if trial.workload.rate_iops is not None:
+        return False
+    config = trial.config
     return config is None or all(getattr(config, key) in (None, value) for key, value in PAPER_CONFIG.items())
 
 

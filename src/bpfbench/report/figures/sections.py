@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -83,14 +84,14 @@ class Section:
         """Names files and anchors."""
         work = self.workload
         number, of = self.part
+        limit = f"-rate{work.rate_iops}" if work.rate_iops else ""
         part = f"-part{number}" if of > 1 else ""
-        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}{part}"
+        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}{limit}{part}"
 
     @property
     def title(self) -> str:
         """The workload and its size."""
-        processes = "1 process" if self.workload.processes == 1 else f"{self.workload.processes} processes"
-        return f"{self.workload.name}, {processes} × {wording.size(self.workload.bytes_per_process)}"
+        return f"{self.workload.name}, {wording.extent(self.workload)}".replace(" x ", " × ")
 
     def of(self, group: Group, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""
@@ -105,6 +106,7 @@ class Section:
             work.name,
             work.processes,
             work.bytes_per_process,
+            work.rate_iops,
             group.tool,
             row.setup,
             **({} if config is None else dataclasses.asdict(config)),
@@ -192,7 +194,8 @@ def sections(
     def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
         condition, workload = item
         rank = workload_order.index(workload.name) if workload.name in workload_order else len(workload_order)
-        return (condition.emulated, condition.key, rank, workload.name, workload.processes, workload.bytes_per_process)
+        size = (workload.processes, workload.bytes_per_process, workload.rate_iops or math.inf)
+        return (condition.emulated, condition.key, rank, workload.name, *size)
 
     return tuple(
         _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)

@@ -11,6 +11,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.needs import Choice, Contender, Contest
 from bpfbench.analysis.statistics import Statistic
 from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Point
+from bpfbench.report import wording
 from bpfbench.report.columns import MIB, share
 from bpfbench.report.tables import DASH, Cell, Table, percent
 
@@ -175,7 +176,7 @@ def cases(found: Sequence[Choice]) -> Table:
 def _case(contest: Contest, *, named: bool) -> str:
     cell = contest.leader.cell
     condition = f", {cell.kernel or 'unknown kernel'}, {cell.attach}" if named else ""
-    return f"{cell.workload}, {cell.tool}{condition}"
+    return f"{cell.workload}{wording.limit(cell.rate_iops)}, {cell.tool}{condition}"
 
 
 def _leader(contest: Contest | None) -> Cell:

@@ -72,7 +72,7 @@ def control(analysis: Analysis) -> Part:
 
 def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
     paired = statistic.paired
-    workload = f"{statistic.cell.workload}, {wording.size(statistic.cell.bytes_per_process)} per process"
+    workload = f"{statistic.cell.workload}, {wording.extent(statistic.cell)}"
     cells = (Cell(DASH), Cell(DASH)) if paired is None else (Cell(str(paired.n)), Cell(change(paired)))
     return (Cell(workload), Cell(statistic.metric), *cells)
 
