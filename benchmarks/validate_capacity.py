@@ -1,22 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Validates the capacity model: the paper's writes from its reads, and a run's held-out trials from its reads.
+"""Validates the capacity model: the paper's writes from its reads, and runs' held-out trials from their reads.
 
     python benchmarks/validate_capacity.py [RUN]
 
-RUN is a run directory with read trials of 4 processes and others (write, mixed, 1 process). Prints Markdown tables.
+RUN is a run directory with read trials of 4 processes without a limit and others: write, mixed, 1 process, --rate-iops.
+Prints Markdown tables.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from bpfbench import store
 from bpfbench.analysis import table
-from bpfbench.analysis.capacity_check import hold_out, predict_paper_writes
+from bpfbench.analysis.capacity_check import HeldOut, hold_out, predict_paper_writes
+from bpfbench.report.wording import limit
 
 
 def main() -> None:
@@ -38,21 +41,30 @@ def main() -> None:
         return
     print("\n| held out | event, B | offered, events/s | predicted % | by CPU % | measured % | error, points | n |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    known = hold_out(table.load(store.Run(given.run)), lambda t: t["workload"] == "read" and t["processes"] == 4)
-    for held in sorted(known, key=lambda item: (item.workload, -item.processes, item.tracer.event_bytes)):
+    known = hold_out(table.load(store.Run(given.run)), _learnt_from)
+    for held in sorted(known, key=lambda item: (*_kind(item), item.tracer.setup)):
         by_cpu = "-" if held.predicted_by_cpu is None else f"{held.predicted_by_cpu:.1f}"
         print(
-            f"| {held.workload}, {held.processes} processes, {held.tracer.setup} | {held.tracer.event_bytes} | "
+            f"| {held.workload}, {held.processes} processes{limit(held.rate_iops)}: {held.tracer.setup} | "
+            f"{held.tracer.event_bytes} | "
             f"{held.rate_per_s:.0f} | {held.predicted:.1f} | {by_cpu} | {held.measured:.1f} | "
             f"{held.error:+.1f} | {held.n} |"
         )
     print(_errors(held.error for held in known))
     given_cpu = (held.predicted_by_cpu - held.measured for held in known if held.predicted_by_cpu is not None)
     print("Given the CPU time the tracer had:", _errors(given_cpu).strip())
-    for size in sorted({held.tracer.event_bytes for held in known}):
-        for processes in sorted({held.processes for held in known}):
-            errors = [h.error for h in known if (h.tracer.event_bytes, h.processes) == (size, processes)]
-            print(f"{size} B, {processes} processes:", _errors(errors).strip())
+    for kind in sorted({_kind(held) for held in known}):
+        workload, processes, steady, size = kind
+        what = f"{workload}, {processes} processes, {size} B{', limited' if steady else ''}"
+        print(f"{what}:", _errors(held.error for held in known if _kind(held) == kind).strip())
+
+
+def _learnt_from(trial: Mapping[str, Any]) -> bool:
+    return trial["workload"] == "read" and trial["processes"] == 4 and trial["rate_iops"] is None
+
+
+def _kind(held: HeldOut) -> tuple[str, int, bool, int]:
+    return held.workload, held.processes, held.rate_iops is not None, held.tracer.event_bytes
 
 
 def _errors(found: Iterable[float]) -> str:

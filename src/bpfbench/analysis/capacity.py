@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predicts fidelity: what a setup saves at an event rate, an event size and a ring that need not have been measured.
 
-User space empties the ring at a rate of its own, the drain rate D; what comes faster is lost, but what the ring takes:
+User space empties the ring at a rate of its own, the drain rate D: so much is saved of what never stops coming.
 
-    fidelity = min(1, D / R + S / N)        R events/s offered, S events fit into the ring, N events in all
+    fidelity = min(1, g(D / R) + S / N)     R events/s offered, S events fit into the ring, N events in all
 
-D is known from `bench drain`, where the tracer has a CPU to itself, and from trials that lost events to a full ring,
-where it has what fio leaves it: D = (saved - S) / runtime. A trial that lost nothing says only that D is at least R.
+At a steady rate, with a CPU for the tracer when it needs one, what comes faster than D is lost: g(x) = min(1, x). A
+target that runs as fast as it can takes every CPU there is, and the tracer has to wait for its turn. While it waits,
+the ring takes S events and no more: of each wait W, min(W, S / R) is saved. Waits scatter; with Erlang's distribution
+of shape 2 (less regular than a clock, more than pure chance) and a mean of S / D, the share that is saved is
+
+    g(x) = 1 - (1 + x) exp(-2 x)            E[min(W, a)] / E[W], the integral of the survival function from 0 to a
+
+D is known from `bench drain`, where the tracer has a CPU to itself, and from trials that lost events to a full ring, by
+solving for D. A trial that lost next to nothing says only what D is at least.
 Between event sizes, the time per event, 1 / D, is interpolated linearly: a part per event and a part per byte.
 
 capacity_check.py and docs/statistics.md say how well this predicts what was held out, and where it does not apply.
@@ -23,6 +30,7 @@ from enum import StrEnum
 from typing import Any
 
 import polars as pl
+from scipy.special import lambertw
 
 from bpfbench.analysis.table import counted
 from bpfbench.model import EVENT_BYTES, Tool, Variant
@@ -35,6 +43,10 @@ SLACK_MOST = 0.5
 
 HEADER_BYTES = 8
 """Of a record in the ring (kernel/bpf/ringbuf.c, BPF_RINGBUF_HDR_SZ); records are rounded up to 8 bytes."""
+
+
+SAVED_MOST = 0.999
+"""What saved more of an unlimited target's events is taken to have saved this: g is 1 at an infinite drain rate only."""
 
 
 class Source(StrEnum):
@@ -114,9 +126,26 @@ class Prediction:
     """In what this goes beyond what was measured; empty: in nothing."""
 
 
-def fidelity_percent(drain_per_s: float, rate_per_s: float, slots: float = 0.0, events: float = math.inf) -> float:
-    """Return what is saved, in per cent, of `events` that come at a rate; see the module's formula."""
-    return 100 * min(1.0, drain_per_s / rate_per_s + slots / events)
+def fidelity_percent(
+    drain_per_s: float, rate_per_s: float, slots: float = 0.0, events: float = math.inf, *, steady: bool
+) -> float:
+    """Return what is saved, in per cent, of `events` that come at a rate; see the module's formulas.
+
+    Args:
+        drain_per_s: the drain rate, events/s.
+        rate_per_s: of the events.
+        slots: how many events fit into the ring.
+        events: how many come in all.
+        steady: whether the rate is the target's own, rather than the fastest that it can.
+    """
+    x = drain_per_s / rate_per_s
+    drained = min(1.0, x) if steady else 1 - (1 + x) * math.exp(-2 * x)
+    return 100 * min(1.0, drained + slots / events)
+
+
+def drain_per_s(share: float, rate_per_s: float, *, steady: bool) -> float:
+    """Return the drain rate at which this share (below 1) of what comes at a rate is drained: g's inverse."""
+    return rate_per_s * (share if steady else -lambertw(-2 * (1 - share) * math.exp(-2), -1).real / 2 - 1)
 
 
 def from_table(table: pl.DataFrame) -> tuple[Observation, ...]:
@@ -148,12 +177,20 @@ def observe(trial: Mapping[str, Any]) -> Observation | None:
     if not rate or not runtime_s:
         return None
     percent = trial.get("tracer_cpu_percent")
-    share = None if percent is None else percent / 100
+    cpu_share = None if percent is None else percent / 100
+    steady = is_steady(trial)
     if lost < RING_LIMITED_PERCENT:
-        return Observation(tracer, Source.RUN, rate * (1 - lost / 100), exact=False, cpu_share=share)
+        least = 1 - lost / 100 if steady else min(SAVED_MOST, 1 - lost / 100)
+        return Observation(tracer, Source.RUN, drain_per_s(least, rate, steady=steady), False, cpu_share)
     if tracer.slots > SLACK_MOST * saved:
         return None
-    return Observation(tracer, Source.RUN, (saved - tracer.slots) / runtime_s, exact=True, cpu_share=share)
+    share = (saved - tracer.slots) / runtime_s / rate
+    return Observation(tracer, Source.RUN, drain_per_s(share, rate, steady=steady), True, cpu_share)
+
+
+def is_steady(trial: Mapping[str, Any]) -> bool:
+    """Tell whether a trial's target had a rate of its own; without a limit it is as fast as it can."""
+    return trial["rate_iops"] is not None
 
 
 def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
@@ -207,7 +244,7 @@ def _drain_rate(tracer: Tracer, source: Source, found: Sequence[Observation]) ->
 
 
 def predict(
-    rates: Iterable[DrainRate], wanted: Tracer, rate_per_s: float, events: float = math.inf
+    rates: Iterable[DrainRate], wanted: Tracer, rate_per_s: float, events: float = math.inf, *, steady: bool
 ) -> Prediction | None:
     """Predict what a tracer saves; None where nothing is known of its setup, hook and format.
 
@@ -217,6 +254,7 @@ def predict(
         wanted: the tracer.
         rate_per_s: of the events, for as long as they come.
         events: how many come in all; a burst that is not much larger than the ring is saved by the ring.
+        steady: whether the rate is the target's own, rather than the fastest that it can.
     """
     known = [
         rate
@@ -237,7 +275,7 @@ def predict(
         beyond.append(f"events of {wanted.event_bytes} bytes: measured are {measured}")
 
     drains = _interpolated(basis, wanted.event_bytes)
-    percents = [fidelity_percent(drain, rate_per_s, wanted.slots, events) for drain in drains]
+    percents = [fidelity_percent(drain, rate_per_s, wanted.slots, events, steady=steady) for drain in drains]
     return Prediction(
         statistics.fmean(percents),
         min(percents),

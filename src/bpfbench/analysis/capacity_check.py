@@ -14,12 +14,15 @@ import polars as pl
 
 from bpfbench import catalogue
 from bpfbench.analysis.capacity import (
+    SAVED_MOST,
     DrainRate,
     Observation,
     Tracer,
     alone,
+    drain_per_s,
     drain_rates,
     fidelity_percent,
+    is_steady,
     observe,
     predict,
     tracer_of,
@@ -38,7 +41,10 @@ class HeldOut:
     tracer: Tracer
     workload: str
     processes: int
+    rate_iops: int | None
+    """What each process of fio was limited to."""
     rate_per_s: float
+    """Of the events."""
     predicted: float
     """From the event rates alone: as if the tracer had what it had of the CPUs where the drain rate was learnt."""
     predicted_by_cpu: float | None
@@ -59,11 +65,11 @@ def hold_out(table: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) ->
 
     Trials of event sizes and rings that were not learnt from are left out.
     """
-    held: defaultdict[tuple[Tracer, str, int], list[dict[str, Any]]] = defaultdict(list)
+    held: defaultdict[tuple[Tracer, str, int, int | None], list[dict[str, Any]]] = defaultdict(list)
     learnt: list[Observation] = []
     for trial in trials(table):
         if not known(trial):
-            held[tracer_of(trial), trial["workload"], trial["processes"]].append(trial)
+            held[tracer_of(trial), trial["workload"], trial["processes"], trial["rate_iops"]].append(trial)
         elif (observation := observe(trial)) is not None:
             learnt.append(observation)
     by_cpu = [unhindered for observation in learnt if (unhindered := alone(observation)) is not None]
@@ -78,17 +84,18 @@ def _held_out(
     tracer: Tracer,
     workload: str,
     processes: int,
+    rate_iops: int | None,
     group: Sequence[Mapping[str, Any]],
 ) -> HeldOut | None:
     predictions, by_cpu = [], []
     for trial in group:
-        rate, events = trial["offered_events_per_s"], trial["intercepted_events"]
-        prediction = predict(rates, tracer, rate, events)
+        rate, events, steady = trial["offered_events_per_s"], trial["intercepted_events"], is_steady(trial)
+        prediction = predict(rates, tracer, rate, events, steady=steady)
         if prediction is None or prediction.beyond:
             continue
         predictions.append(prediction)
         share = (trial.get("tracer_cpu_percent") or 0.0) / 100
-        if share and (prediction := predict(rates_by_cpu, tracer, rate / share, events)) is not None:
+        if share and (prediction := predict(rates_by_cpu, tracer, rate / share, events, steady=steady)) is not None:
             by_cpu.append(prediction.percent)
     if not predictions:
         return None
@@ -96,6 +103,7 @@ def _held_out(
         tracer,
         workload,
         processes,
+        rate_iops,
         statistics.median(trial["offered_events_per_s"] for trial in group),
         statistics.median(prediction.percent for prediction in predictions),
         statistics.median(by_cpu) if by_cpu else None,
@@ -112,7 +120,7 @@ class PaperWrite:
     setup: str
     tool: str
     drain_per_s: float
-    """Events saved while reading / runtime of reading."""
+    """By the share saved while reading, at vanilla's rate."""
     limited: bool
     """False: reading did not take all of the drain rate, so that it is at least this."""
     predicted: float
@@ -144,14 +152,16 @@ def _paper_writes(paper: Mapping[str, Any], events: float) -> Iterator[PaperWrit
     for tool, percents in paper["read"]["saved_percent"].items():
         counts, printed = paper["read"]["saved_events"][tool], paper["write"]["saved_percent"][tool]
         for setup, percent in percents.items():
-            drain = counts.get(setup, percent / 100 * events) / read_s
+            limited = percent < LIMITED_BELOW_PERCENT
+            share = counts.get(setup, percent / 100 * events) / events
+            drain = drain_per_s(min(SAVED_MOST, share), events / read_s, steady=False)
             duration_s = write_s * _write_factor(paper, tool, setup)
             yield PaperWrite(
                 setup=setup,
                 tool=tool,
                 drain_per_s=drain,
-                limited=percent < LIMITED_BELOW_PERCENT,
-                predicted=fidelity_percent(drain, events / duration_s),
+                limited=limited,
+                predicted=fidelity_percent(drain, events / duration_s, steady=False),
                 measured=printed.get(setup, printed.get("others_at_most", math.nan)),
                 is_bound=setup not in printed,
             )

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run and what a user needs -> which setups and configurations fit, ranked, with the evidence for each.
 
-Fidelity at the wanted rate and event size is predicted (capacity.py). Overhead is that of fio's runtime over vanilla,
-in the workload where it is worst, scaled down to the wanted rate: what a tracer costs, it costs per event. Between two
-measured event sizes everything else is interpolated linearly. What would go beyond what was measured is named, and does
-not qualify unless the user wants estimates.
+Fidelity at the wanted rate and event size is predicted (capacity.py): from `bench drain` for a steady rate and a CPU
+for the tracer, from a run for a target that leaves it none, as the run's own did. Overhead is that of fio's runtime
+over vanilla, in the workload where it is worst, scaled down to the wanted rate: what a tracer costs, it costs per
+event. Between two measured event sizes everything else is interpolated linearly. What would go beyond what was measured
+is named, and does not qualify unless the user wants estimates.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
         wish: what is needed.
         bench: of `bench drain`. Where given, fidelity is predicted from it: for a tracer with a CPU of its own.
     """
-    rates = drain_rates(tuple(bench) or from_table(table))
+    measured = tuple(bench)
+    rates = drain_rates(measured or from_table(table))
     analysis = analyse(table)
     configs: defaultdict[_Config, list[Cell]] = defaultdict(list)
     for statistic in analysis.find(metrics.SAVED_PERCENT.key):
@@ -148,7 +150,8 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
             key = (cell.setup, cell.attach or "", cell.format or "", cell.ringbuf_bytes, cell.poll_ms or 0)
             configs[key].append(cell)
     values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
-    found = [_candidate(config, cells, values, rates, wish) for config, cells in configs.items()]
+    drain = _Drain(rates, steady=bool(measured))
+    found = [_candidate(config, cells, values, drain, wish) for config, cells in configs.items()]
     sign = -1 if wish.prefer is Preference.FIDELITY else 1
     found.sort(
         key=lambda c: (
@@ -166,11 +169,18 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
 _Values = Mapping[tuple[Cell, str], Statistic]
 
 
-def _candidate(
-    config: _Config, cells: Sequence[Cell], values: _Values, rates: Sequence[DrainRate], wish: Wish
-) -> Candidate:
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    """What fidelity is predicted from."""
+
+    rates: Sequence[DrainRate]
+    steady: bool
+
+
+def _candidate(config: _Config, cells: Sequence[Cell], values: _Values, drain: _Drain, wish: Wish) -> Candidate:
     setup, attach, form, ring, _ = config
-    prediction = predict(rates, Tracer(setup, attach, form, wish.event_bytes, ring), wish.rate_per_s)
+    tracer = Tracer(setup, attach, form, wish.event_bytes, ring)
+    prediction = predict(drain.rates, tracer, wish.rate_per_s, steady=drain.steady)
     overhead = _overhead(cells, values, wish)
     beyond = [*(prediction.beyond if prediction else ()), *_beyond(cells, values, wish)]
     reasons = tuple(_reasons(prediction, overhead, wish))

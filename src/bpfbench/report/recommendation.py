@@ -134,7 +134,7 @@ def _evidence(found: Recommendation) -> Iterator[str]:
             "`bench drain` measures that, --drain takes it."
         )
     yield (
-        "Saved: min(1, drain rate / event rate), in brackets by the least and the greatest drain rate seen. Overhead: "
+        "Saved: by drain rate over event rate, in brackets by the least and the greatest drain rate seen. Overhead: "
         "of fio's runtime, in the workload where it is worst, scaled down from the rate vanilla had to the wanted one; "
         "in brackets 95 % confidence. docs/statistics.md says how well such predictions come out."
     )
