@@ -28,6 +28,19 @@ scale = 0.00048828125 # 16 MiB per process
 attach = "tracepoint"
 """.replace("SETUPS", json.dumps(list(catalogue.SETUPS)))
 
+LIMITED = """
+name = "limited"
+repetitions = 1
+
+[factors]
+setups = "libbpf"
+tools = "rw-tracer"
+workloads = ["read", "write", "mixed"]
+scale = 0.00024414062 # 8 MiB per process
+rate_iops = [2000, "unlimited"]
+attach = "tracepoint"
+"""
+
 
 @pytest.fixture(scope="module")
 def run(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -135,3 +148,22 @@ def test_resuming_a_complete_run_runs_nothing(
     before = {path: path.stat().st_mtime_ns for path in Path(run.path / "trials").iterdir()}
     assert bpfbench("run", "--resume", run.path).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in Path(run.path / "trials").iterdir()} == before
+
+
+@pytest.mark.usefixtures("trixie")
+def test_a_target_with_a_rate_of_its_own(
+    tmp_path: Path, bpfbench: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    study_file = tmp_path / "study.toml"
+    study_file.write_text(LIMITED)
+    done = bpfbench("run", str(study_file), "--run-dir", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    records = Run(tmp_path / "run").records()
+    assert {record.trial.workload.rate_iops for record in records} == {None, 2000}
+    assert [record.trial.id for record in records if record.status is not Status.OK] == []
+    for record in records:
+        limited = [check for check in record.checks if check.name == "rate limit kept"]
+        assert len(limited) == (record.trial.workload.rate_iops is not None)
+        assert all(check.ok for check in limited)
+        if limited and record.summary is not None:
+            assert record.summary.lost_total == 0  # 8000 events a second are no task for libbpf

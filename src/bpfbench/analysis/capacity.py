@@ -46,7 +46,7 @@ HEADER_BYTES = 8
 
 
 SAVED_MOST = 0.999
-"""What saved more of an unlimited target's events is taken to have saved this: g is 1 at an infinite drain rate only."""
+"""Of an unlimited target, what saved more is taken to have saved this: g is 1 at an infinite drain rate only."""
 
 
 class Source(StrEnum):
