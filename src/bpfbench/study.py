@@ -368,11 +368,18 @@ def parse(text: str, where: str, overrides: Mapping[str, Override] | None = None
     try:
         brought = raw.get("setups")
         context = _Context(Path(where).parent, tuple(brought) if isinstance(brought, dict) else ())
-        return _resolve(_Study.model_validate(raw, context=context), where)
+        given = _Study.model_validate(raw, context=context)
     except ValidationError as error:
         # A misspelt key is told before the one that is missing because of it.
         found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
         raise _study_error(found[0], where, overrides) from None
+    _require_time(given, _place("factors.rate_iops", where, overrides))
+    return _resolve(given, where)
+
+
+def _place(dotted: str, where: str, overrides: Mapping[str, Override]) -> str:
+    """Name a key as the user wrote it."""
+    return f"option {overrides[dotted].option}" if dotted in overrides else f"{where}: {dotted}"
 
 
 def _set(raw: dict[str, Any], dotted: str, value: object, where: str) -> None:
@@ -392,7 +399,6 @@ def _resolve(given: _Study, where: str) -> Study:
         raise StudyError(f"{where}: factors.kernels: {', '.join(kernels)}: only testbed vm boots kernels", USE_VM)
     if not virtual and hosts not in ((), (LOCAL,)):
         raise StudyError(f"{where}: hosts: {', '.join(hosts)}: testbed host is this machine alone", USE_VM)
-    _require_time(given, where)
     return Study(
         name=given.name,
         description=given.description,
@@ -425,14 +431,14 @@ def _resolve(given: _Study, where: str) -> Study:
     )
 
 
-def _require_time(given: _Study, where: str) -> None:
+def _require_time(given: _Study, place: str) -> None:
     """Refuse a rate at which the largest workload cannot end before its deadline."""
     scale, limits = max(given.factors.scale), [rate for rate in given.factors.rate_iops if rate is not None]
     ios, deadline_s = scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES, Deadlines().workload_s
     if limits and ios / min(limits) > deadline_s:
         raise StudyError(
-            f"{where}: factors.rate_iops: at {min(limits)} I/Os per second, the {ios:.0f} I/Os of a process at scale "
-            f"{scale:g} take {ios / min(limits):.0f} s, more than the {deadline_s:.0f} s that fio is given",
+            f"{place}: at {min(limits)} I/Os per second, the {ios:.0f} I/Os of a process at scale {scale:g} take "
+            f"{ios / min(limits):.0f} s, more than the {deadline_s:.0f} s that fio is given",
             f"choose {math.ceil(ios / deadline_s)} or more, or a smaller scale",
         )
 
@@ -457,7 +463,7 @@ def _study_error(details: ErrorDetails, where: str, overrides: Mapping[str, Over
     keys = [str(part) for part in details["loc"] if isinstance(part, str) and part != "[key]"]
     table, key = keys[:-1], keys[-1] if keys else ""
     dotted = ".".join(keys)
-    place = f"option {overrides[dotted].option}" if dotted in overrides else f"{where}: {dotted}"
+    place = _place(dotted, where, overrides)
     match details["type"]:
         case "extra_forbidden":
             valid = tuple(_table_of(table).model_fields)

@@ -398,6 +398,8 @@ class TestNumbers:
             "3600 s, more than the 3600 s that fio is given"
         )
         assert error.hint == "choose 1166 or more, or a smaller scale"
+        given = {"factors.rate_iops": Override("--rate-iops", 1)}
+        assert refusal(toml(slow), given).message.startswith("option --rate-iops: at 1 I/Os per second, ")
         assert study.parse(toml({**slow, "factors.rate_iops": "[5000, 1166]"}), "my.toml")
 
     @pytest.mark.parametrize("value", ["0", "-1.5", "1e-9", "1025", "nan", "inf"])

@@ -17,7 +17,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 
-from bpfbench.analysis.capacity import DrainRate
+from bpfbench.analysis.capacity import DrainRate, Source
 from bpfbench.analysis.recommend import Candidate, Fit, Preference, Recommendation, Wish
 from bpfbench.report import wording
 from bpfbench.report.columns import share
@@ -133,8 +133,12 @@ def _evidence(found: Recommendation) -> Iterator[str]:
             "Where a share of a CPU is given, the tracer had to wait for one: with a CPU of its own it drains faster. "
             "`bench drain` measures that, --drain takes it."
         )
+    if any(rate.source is Source.BENCH for rate in basis):
+        target = "a target with a rate of its own, which leaves the tracer a CPU"
+    else:
+        target = "a target that is as fast as it can be, as fio was; one with a rate of its own loses less"
     yield (
-        "Saved: by drain rate over event rate, in brackets by the least and the greatest drain rate seen. Overhead: "
+        f"Saved: of {target}; in brackets by the least and the greatest drain rate seen. Overhead: "
         "of fio's runtime, in the workload where it is worst, scaled down from the rate vanilla had to the wanted one; "
         "in brackets 95 % confidence. docs/statistics.md says how well such predictions come out."
     )
