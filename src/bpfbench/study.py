@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -374,7 +374,13 @@ def parse(text: str, where: str, overrides: Mapping[str, Override] | None = None
         found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
         raise _study_error(found[0], where, overrides) from None
     _require_time(given, _place("factors.rate_iops", where, overrides))
-    return _resolve(given, where)
+    return replace(_resolve(given, where), description=_description(given.description, overrides))
+
+
+def _description(text: str, overrides: Mapping[str, Override]) -> str:
+    """Say by which options the study is not what its file describes."""
+    options = [own.option for key, own in overrides.items() if key.startswith("factors.") or key == "repetitions"]
+    return f"{text}; changed by {', '.join(options)}" if text and options else text
 
 
 def _place(dotted: str, where: str, overrides: Mapping[str, Override]) -> str:

@@ -74,3 +74,20 @@ def test_one_setup_alone_leads_and_decides_nothing() -> None:
     choice = chosen(run_of({"libbpf": (1.0,) * 6}))["overhead"]
     assert choice.winners == ("libbpf",)
     assert [contest.undecided for contest in choice.contests] == [False]
+
+
+def test_at_a_limited_rate_latency_is_what_a_tracer_costs() -> None:
+    slower = {"bcc": (2.0,) * 6, "libbpf": (1.0,) * 6}
+    limited = [
+        replace(
+            record,
+            trial=replace(record.trial, workload=replace(record.trial.workload, rate_iops=1000)),
+            fio=make_fio(runtime_s=100.0, latency_us=record.fio.runtime_s),
+        )
+        for record in run_of(slower)
+        if record.fio is not None
+    ]
+    found = chosen(limited)
+    assert "overhead" not in found
+    assert found["latency"].winners == ("libbpf",)
+    assert "latency" not in chosen(run_of(slower))

@@ -624,6 +624,14 @@ class TestOverrides:
         assert found.factors.ringbuf_bytes == (2**20, 4096)
         assert found.repetitions == 9
 
+    def test_a_study_that_options_change_is_not_described_as_the_file_does(self) -> None:
+        text = toml({**REQUIRED, "description": '"reads, 3 times"'})
+        changed = {"factors.workloads": Override("--workloads", ["write"]), "repetitions": Override("--repetitions", 9)}
+        assert study.parse(text, "my.toml", changed).description == (
+            "reads, 3 times; changed by --workloads, --repetitions"
+        )
+        assert study.parse(text, "my.toml", {"seed": Override("--seed", 9)}).description == "reads, 3 times"
+
     def test_an_option_may_set_what_the_file_leaves_out(self, tmp_path: Path) -> None:
         found = study.parse(toml(REQUIRED), "my.toml", {"paths.data": Override("--data-dir", str(tmp_path))})
         assert found.paths.data == str(tmp_path.resolve())

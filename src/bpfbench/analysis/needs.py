@@ -35,10 +35,19 @@ class Need:
     timing: bool = True
     """Whether an emulated machine says nothing of it."""
     tools: tuple[Tool, ...] = tuple(Tool)
+    limited: bool | None = None
+    """Of targets with a limited rate only, or of those without one; None: of all."""
+
+    def concerns(self, cell: Cell) -> bool:
+        """Tell whether a tracer has a part in its contests."""
+        if cell.is_vanilla or not cell.is_full or cell.tool not in self.tools or (self.timing and cell.emulated):
+            return False
+        return self.limited is None or self.limited == (cell.rate_iops is not None)
 
 
 NEEDS = (
-    Need("overhead", "Lowest overhead", metrics.RUNTIME),
+    Need("overhead", "Lowest overhead", metrics.RUNTIME, limited=False),
+    Need("latency", "Lowest latency at a limited rate", metrics.LATENCY, limited=True),
     Need(
         "fidelity",
         "Highest fidelity",
@@ -51,7 +60,8 @@ NEEDS = (
     Need("memory", "Least memory", metrics.PSS_PEAK, timing=False),
     Need("power", "Least power", metrics.POWER),
 )
-"""Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it."""
+"""Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it. At a
+limited rate a target takes the time that its rate wants, whatever the tracer costs, as long as it can keep to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +113,8 @@ def _contests(need: Need, table: pl.DataFrame, analysis: Analysis) -> Iterable[C
     values = _values(need.metric, table)
     fields: defaultdict[tuple[object, ...], list[Statistic]] = defaultdict(list)
     for statistic in analysis.find(need.metric.key):
-        cell = statistic.cell
-        if cell.is_vanilla or not cell.is_full or cell.tool not in need.tools or (need.timing and cell.emulated):
-            continue
-        fields[cell.vanilla, cell.attach].append(statistic)
+        if need.concerns(statistic.cell):
+            fields[statistic.cell.vanilla, statistic.cell.attach].append(statistic)
     return [_contest(need, field, values) for field in fields.values()]
 
 

@@ -20,6 +20,7 @@ LISTED = 3
 """More names than that are told by who is not among them."""
 
 _UNITS: dict[Metric, tuple[str, float, str]] = {
+    metrics.LATENCY: ("µs", 1.0, ".1f"),
     metrics.CPU: ("% of all CPUs", 1.0, ".0f"),
     metrics.PSS_PEAK: ("MiB (PSS)", MIB, ".1f"),
     metrics.POWER: ("W", 1.0, ".1f"),
