@@ -164,7 +164,7 @@ class Workload:
     processes: int
     bytes_per_process: int
     rate_iops: int | None = field(default=None, repr=False)
-    """The most I/Os per second that each process does, reads and writes together; None: as many as it can.
+    """The most I/Os per second that each process does, reads and writes together (2 or more); None: as many as it can.
 
     Not in repr(), as TracerConfig's variant."""
 

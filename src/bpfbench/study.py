@@ -205,12 +205,14 @@ def _rate_iops(value: object) -> object:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"a whole number or {UNLIMITED!r} is wanted, not {_shown(value)}")
-    if not 1 <= value <= RATE_IOPS_MAX:
-        raise ValueError(f"{value} is out of range; valid is 1 to {RATE_IOPS_MAX}, or {UNLIMITED!r}")
+    if not RATE_IOPS_MIN <= value <= RATE_IOPS_MAX:
+        raise ValueError(f"{value} is out of range; valid is {RATE_IOPS_MIN} to {RATE_IOPS_MAX}, or {UNLIMITED!r}")
     return value
 
 
 HOSTS_MAX = 64
+RATE_IOPS_MIN = 2
+"""One in each direction."""
 RATE_IOPS_MAX = 10**9
 """fio counts in nanoseconds."""
 SIZE = 'a size in bytes, or a text such as "256KiB",'

@@ -162,7 +162,7 @@ class TestCall:
 
     def test_a_limited_rate_is_that_of_both_directions_together(self) -> None:
         found = fio.environment(replace(WORKLOAD, rate_iops=5001), "/data")
-        assert (found["BPFBENCH_RATE_IOPS"], found["BPFBENCH_HALF_RATE_IOPS"]) == ("5001", "2501")
+        assert (found["BPFBENCH_RATE_IOPS"], found["BPFBENCH_HALF_RATE_IOPS"]) == ("5001", "2500")
         assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("read").read_text().splitlines()
         assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("write").read_text().splitlines()
         assert "rate_iops=${BPFBENCH_HALF_RATE_IOPS}" in catalogue.job_file("mixed").read_text().splitlines()

@@ -154,3 +154,20 @@ def test_a_run_without_tracers_recommends_nothing() -> None:
     assert found.candidates == ()
     (answer, *_) = recommendation.sections(found, "run", emulated=False)
     assert "nothing can be recommended" in answer.title
+
+
+def test_a_run_of_limited_rates_alone_speaks_of_such_targets() -> None:
+    limited = [
+        dataclasses.replace(
+            record,
+            trial=dataclasses.replace(
+                record.trial, workload=dataclasses.replace(record.trial.workload, rate_iops=25_000)
+            ),
+        )
+        for record in RUN
+    ]
+    (bcc,) = (c for c in judged(limited).candidates if c.setup == "bcc")
+    assert bcc.fidelity is not None
+    assert bcc.fidelity.percent > 53.1  # 52.5 of a target as fast as it can be, see above
+    assert recommend(tidy("run", limited), wish()).steady
+    assert not recommend(tidy("run", RUN), wish()).steady

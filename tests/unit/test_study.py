@@ -382,11 +382,11 @@ class TestNumbers:
         message = refusal(toml({**REQUIRED, key: value})).message
         assert message == f"my.toml: {key}: {value} is out of range; valid is {valid}"
 
-    @pytest.mark.parametrize("value", ["0", "-1", "1000000001"])
+    @pytest.mark.parametrize("value", ["1", "-1", "1000000001"])
     def test_a_rate_out_of_range_is_refused_with_the_range_and_the_word_for_none(self, value: str) -> None:
         message = refusal(toml({**REQUIRED, "factors.rate_iops": f"[100, {value}]"})).message
         assert message == (
-            f"my.toml: factors.rate_iops: {value} is out of range; valid is 1 to 1000000000, or 'unlimited'"
+            f"my.toml: factors.rate_iops: {value} is out of range; valid is 2 to 1000000000, or 'unlimited'"
         )
 
     def test_a_rate_at_which_fio_would_run_into_its_deadline_is_refused_with_one_that_does(self) -> None:
@@ -398,8 +398,8 @@ class TestNumbers:
             "3600 s, more than the 3600 s that fio is given"
         )
         assert error.hint == "choose 1166 or more, or a smaller scale"
-        given = {"factors.rate_iops": Override("--rate-iops", 1)}
-        assert refusal(toml(slow), given).message.startswith("option --rate-iops: at 1 I/Os per second, ")
+        given = {"factors.rate_iops": Override("--rate-iops", 2)}
+        assert refusal(toml(slow), given).message.startswith("option --rate-iops: at 2 I/Os per second, ")
         assert study.parse(toml({**slow, "factors.rate_iops": "[5000, 1166]"}), "my.toml")
 
     @pytest.mark.parametrize("value", ["0", "-1.5", "1e-9", "1025", "nan", "inf"])

@@ -215,7 +215,7 @@ class TestLimitedRate:
     def test_but_not_faster(self) -> None:
         check = only_failure(vanilla(trial=make_trial(workload=replace(READ, rate_iops=95_000))))
         assert check.name == "rate limit kept"
-        assert check.detail == "100000 I/Os per second and process, limit 95000, at most 99750 allowed"
+        assert check.detail == "100000 I/Os per second and process, limit 95000, at most 99950 allowed"
 
 
 class TestLeftovers:

@@ -2,10 +2,10 @@
 """A run and what a user needs -> which setups and configurations fit, ranked, with the evidence for each.
 
 Fidelity at the wanted rate and event size is predicted (capacity.py): from `bench drain` for a steady rate and a CPU
-for the tracer, from a run for a target that leaves it none, as the run's own did. Overhead is that of fio's runtime
-over vanilla, in the workload where it is worst, scaled down to the wanted rate: what a tracer costs, it costs per
-event. Between two measured event sizes everything else is interpolated linearly. What would go beyond what was measured
-is named, and does not qualify unless the user wants estimates.
+for the tracer, from a run for a target that leaves it none, as the run's own did (unless all had a limited rate).
+Overhead is that of fio's runtime over vanilla, in the workload where it is worst, scaled down to the wanted rate: what
+a tracer costs, it costs per event. Between two measured event sizes everything else is interpolated linearly. What
+would go beyond what was measured is named, and does not qualify unless the user wants estimates.
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ class Recommendation:
 
     wish: Wish
     candidates: tuple[Candidate, ...]
+    steady: bool
+    """Whether fidelity is that of a target with a rate of its own, rather than of one that is as fast as it can be."""
 
     @property
     def qualified(self) -> tuple[Candidate, ...]:
@@ -150,7 +152,8 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
             key = (cell.setup, cell.attach or "", cell.format or "", cell.ringbuf_bytes, cell.poll_ms or 0)
             configs[key].append(cell)
     values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
-    drain = _Drain(rates, steady=bool(measured))
+    steady = bool(measured) or table["rate_iops"].null_count() == 0
+    drain = _Drain(rates, steady)
     found = [_candidate(config, cells, values, drain, wish) for config, cells in configs.items()]
     sign = -1 if wish.prefer is Preference.FIDELITY else 1
     found.sort(
@@ -163,7 +166,7 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
             c.ringbuf_bytes,
         )
     )
-    return Recommendation(wish, tuple(found))
+    return Recommendation(wish, tuple(found), steady)
 
 
 _Values = Mapping[tuple[Cell, str], Statistic]

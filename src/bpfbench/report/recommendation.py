@@ -17,7 +17,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 
-from bpfbench.analysis.capacity import DrainRate, Source
+from bpfbench.analysis.capacity import DrainRate
 from bpfbench.analysis.recommend import Candidate, Fit, Preference, Recommendation, Wish
 from bpfbench.report import wording
 from bpfbench.report.columns import share
@@ -133,7 +133,7 @@ def _evidence(found: Recommendation) -> Iterator[str]:
             "Where a share of a CPU is given, the tracer had to wait for one: with a CPU of its own it drains faster. "
             "`bench drain` measures that, --drain takes it."
         )
-    if any(rate.source is Source.BENCH for rate in basis):
+    if found.steady:
         target = "a target with a rate of its own, which leaves the tracer a CPU"
     else:
         target = "a target that is as fast as it can be, as fio was; one with a rate of its own loses less"

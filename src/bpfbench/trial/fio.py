@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +27,7 @@ def environment(workload: Workload, data_dir: str) -> dict[str, str]:
         "BPFBENCH_PROCESSES": str(workload.processes),
         "BPFBENCH_BYTES": str(workload.bytes_per_process),
         "BPFBENCH_RATE_IOPS": str(rate_iops),
-        "BPFBENCH_HALF_RATE_IOPS": str(math.ceil(rate_iops / 2)),
+        "BPFBENCH_HALF_RATE_IOPS": str(rate_iops // 2),
     }
 
 
