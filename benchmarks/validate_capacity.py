@@ -18,6 +18,7 @@ from typing import Any
 
 from bpfbench import store
 from bpfbench.analysis import table
+from bpfbench.analysis.capacity import is_steady
 from bpfbench.analysis.capacity_check import HeldOut, hold_out, predict_paper_writes
 from bpfbench.report.wording import limit
 
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def _learnt_from(trial: Mapping[str, Any]) -> bool:
-    return trial["workload"] == "read" and trial["processes"] == 4 and trial["rate_iops"] is None
+    return trial["workload"] == "read" and trial["processes"] == 4 and not is_steady(trial)
 
 
 def _kind(held: HeldOut) -> tuple[str, int, bool, int]:

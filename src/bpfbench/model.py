@@ -7,6 +7,7 @@ trial runner inside the image. Whatever crosses the boundary or is stored is one
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -172,6 +173,11 @@ class Workload:
     def total_bytes(self) -> int:
         """Bytes read and written by all processes together."""
         return self.processes * self.bytes_per_process
+
+    @property
+    def extent(self) -> tuple[int, int, float]:
+        """What workloads of one name are sorted by: processes, size, and rate, the unlimited last."""
+        return self.processes, self.bytes_per_process, self.rate_iops or math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
 
 RUN_FORMAT = 3
-"""Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines)."""
+"""Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines);
+3 (rate-limited workloads)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from bpfbench.analysis.capacity import (
     Observation,
     Source,
     Tracer,
-    drain_per_s,
+    drain_of,
     drain_rates,
     fidelity_percent,
     from_bench,
@@ -119,7 +119,7 @@ class TestPrediction:
     def test_a_share_that_is_saved_and_the_drain_rate_follow_from_each_other(
         self, share: float, rate: float, steady: bool
     ) -> None:
-        drain = drain_per_s(share, rate, steady=steady)
+        drain = drain_of(share, rate, steady=steady)
         assert fidelity_percent(drain, rate, steady=steady) == pytest.approx(100 * share)
 
     def rates(self, **by_size: float) -> tuple[DrainRate, ...]:
@@ -184,7 +184,7 @@ class TestHeldOut:
     def test_reads_of_a_limited_rate_are_predicted_from_those_without(self) -> None:
         records = [traced(500_000, 500_000), traced(500_000, 125_000, workload=STEADY, block=1)]
         (found,) = hold_out(tidy("run", records), lambda trial: trial["rate_iops"] is None)
-        drain = drain_per_s(0.49844, 100_000, steady=False)
+        drain = drain_of(0.49844, 100_000, steady=False)
         assert found.predicted == pytest.approx(min(100, 100 * drain / 62_500 + 100 * 1560 / 625_000), abs=0.01)
         assert found.measured == 80.0
 

@@ -41,12 +41,11 @@ RING_LIMITED_PERCENT = 5.0
 SLACK_MOST = 0.5
 """Of a trial that saved more of its events through the ring's mere size than this share, no drain rate is taken."""
 
-HEADER_BYTES = 8
-"""Of a record in the ring (kernel/bpf/ringbuf.c, BPF_RINGBUF_HDR_SZ); records are rounded up to 8 bytes."""
-
-
 SAVED_MOST = 0.999
 """Of an unlimited target, what saved more is taken to have saved this: g is 1 at an infinite drain rate only."""
+
+HEADER_BYTES = 8
+"""Of a record in the ring (kernel/bpf/ringbuf.c, BPF_RINGBUF_HDR_SZ); records are rounded up to 8 bytes."""
 
 
 class Source(StrEnum):
@@ -143,9 +142,12 @@ def fidelity_percent(
     return 100 * min(1.0, drained + slots / events)
 
 
-def drain_per_s(share: float, rate_per_s: float, *, steady: bool) -> float:
-    """Return the drain rate at which this share (below 1) of what comes at a rate is drained: g's inverse."""
-    return rate_per_s * (share if steady else -lambertw(-2 * (1 - share) * math.exp(-2), -1).real / 2 - 1)
+def drain_of(share: float, rate_per_s: float, *, steady: bool) -> float:
+    """Return the drain rate, events/s, at which this share of what comes at a rate is drained: g's inverse."""
+    if steady:
+        return rate_per_s * share
+    lost = 1 - min(SAVED_MOST, share)
+    return rate_per_s * float(-lambertw(-2 * lost * math.exp(-2), -1).real / 2 - 1)
 
 
 def from_table(table: pl.DataFrame) -> tuple[Observation, ...]:
@@ -178,14 +180,11 @@ def observe(trial: Mapping[str, Any]) -> Observation | None:
         return None
     percent = trial.get("tracer_cpu_percent")
     cpu_share = None if percent is None else percent / 100
-    steady = is_steady(trial)
-    if lost < RING_LIMITED_PERCENT:
-        least = 1 - lost / 100 if steady else min(SAVED_MOST, 1 - lost / 100)
-        return Observation(tracer, Source.RUN, drain_per_s(least, rate, steady=steady), False, cpu_share)
-    if tracer.slots > SLACK_MOST * saved:
+    exact = lost >= RING_LIMITED_PERCENT
+    if exact and tracer.slots > SLACK_MOST * saved:
         return None
-    share = (saved - tracer.slots) / runtime_s / rate
-    return Observation(tracer, Source.RUN, drain_per_s(share, rate, steady=steady), True, cpu_share)
+    share = (saved - tracer.slots) / runtime_s / rate if exact else 1 - lost / 100
+    return Observation(tracer, Source.RUN, drain_of(share, rate, steady=is_steady(trial)), exact, cpu_share)
 
 
 def is_steady(trial: Mapping[str, Any]) -> bool:

@@ -14,12 +14,11 @@ import polars as pl
 
 from bpfbench import catalogue
 from bpfbench.analysis.capacity import (
-    SAVED_MOST,
     DrainRate,
     Observation,
     Tracer,
     alone,
-    drain_per_s,
+    drain_of,
     drain_rates,
     fidelity_percent,
     is_steady,
@@ -154,7 +153,7 @@ def _paper_writes(paper: Mapping[str, Any], events: float) -> Iterator[PaperWrit
         for setup, percent in percents.items():
             limited = percent < LIMITED_BELOW_PERCENT
             share = counts.get(setup, percent / 100 * events) / events
-            drain = drain_per_s(min(SAVED_MOST, share), events / read_s, steady=False)
+            drain = drain_of(share, events / read_s, steady=False)
             duration_s = write_s * _write_factor(paper, tool, setup)
             yield PaperWrite(
                 setup=setup,

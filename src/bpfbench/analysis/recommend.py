@@ -11,16 +11,16 @@ would go beyond what was measured is named, and does not qualify unless the user
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.capacity import (
-    DrainRate,
     Observation,
     Prediction,
     Tracer,
@@ -153,8 +153,8 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
             configs[key].append(cell)
     values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
     steady = bool(measured) or table["rate_iops"].null_count() == 0
-    drain = _Drain(rates, steady)
-    found = [_candidate(config, cells, values, drain, wish) for config, cells in configs.items()]
+    fidelity = partial(predict, rates, steady=steady)
+    found = [_candidate(config, cells, values, fidelity, wish) for config, cells in configs.items()]
     sign = -1 if wish.prefer is Preference.FIDELITY else 1
     found.sort(
         key=lambda c: (
@@ -171,19 +171,13 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
 
 _Values = Mapping[tuple[Cell, str], Statistic]
 
-
-@dataclass(frozen=True, slots=True)
-class _Drain:
-    """What fidelity is predicted from."""
-
-    rates: Sequence[DrainRate]
-    steady: bool
+_Fidelity = Callable[[Tracer, float], Prediction | None]
+"""Of a tracer at a rate."""
 
 
-def _candidate(config: _Config, cells: Sequence[Cell], values: _Values, drain: _Drain, wish: Wish) -> Candidate:
+def _candidate(config: _Config, cells: Sequence[Cell], values: _Values, fidelity: _Fidelity, wish: Wish) -> Candidate:
     setup, attach, form, ring, _ = config
-    tracer = Tracer(setup, attach, form, wish.event_bytes, ring)
-    prediction = predict(drain.rates, tracer, wish.rate_per_s, steady=drain.steady)
+    prediction = fidelity(Tracer(setup, attach, form, wish.event_bytes, ring), wish.rate_per_s)
     overhead = _overhead(cells, values, wish)
     beyond = [*(prediction.beyond if prediction else ()), *_beyond(cells, values, wish)]
     reasons = tuple(_reasons(prediction, overhead, wish))

@@ -7,7 +7,6 @@ Only trials that ended `ok` are counted. The others are kept, with their reason,
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,8 +115,7 @@ def summarise(
 
     def position(key: tuple[Workload, Tool, str | None]) -> tuple[Any, ...]:
         workload, tool, kernel = key
-        size = (workload.processes, workload.bytes_per_process, workload.rate_iops or math.inf)
-        return (_rank(workload.name, workload_order), *size, tools.index(tool), kernel or "")
+        return (_rank(workload.name, workload_order), *workload.extent, tools.index(tool), kernel or "")
 
     groups = _grouped(records, lambda record: (record.trial.workload, record.trial.tool, record.trial.kernel))
     excluded = sorted((r for r in records if r.status is not Status.OK), key=lambda r: r.trial.index)

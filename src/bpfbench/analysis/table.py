@@ -50,7 +50,7 @@ class Cell:
     @property
     def vanilla(self) -> Cell:
         """The cell it is compared with."""
-        unconfigured: dict[str, Any] = dict.fromkeys(CELL[len(GROUP) + 1 :])
+        unconfigured: dict[str, Any] = dict.fromkeys(CONFIGURED)
         return dataclasses.replace(self, setup=VANILLA, **unconfigured)
 
     @property
@@ -64,6 +64,9 @@ CELL = tuple(field.name for field in dataclasses.fields(Cell))
 
 GROUP = CELL[: CELL.index("setup")]
 """The columns that cells share which are compared with the same vanilla."""
+
+CONFIGURED = CELL[CELL.index("setup") + 1 :]
+"""The columns of what a tracer is configured with."""
 
 SCHEMA: dict[str, pl.DataType] = {
     "run": pl.String(),

@@ -25,16 +25,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bpfbench.analysis.table import CELL, GROUP, Cell
+from bpfbench.analysis.table import CONFIGURED, Cell
 from bpfbench.analysis.tradeoffs import AXES, ENOUGH, Axis, Correlation, Place, Point, TradeOffs
 from bpfbench.report import wording
 from bpfbench.report.run_info import RunInfo
 
 SCHEMA = 1
 """Version of the JSON document. History: 1 (first)."""
-
-CONFIGURED = CELL[len(GROUP) + 1 :]
-"""What distinguishes the cells of one setup."""
 
 
 def render(found: TradeOffs, info: RunInfo, console: Console) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -194,8 +193,7 @@ def sections(
     def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
         condition, workload = item
         rank = workload_order.index(workload.name) if workload.name in workload_order else len(workload_order)
-        size = (workload.processes, workload.bytes_per_process, workload.rate_iops or math.inf)
-        return (condition.emulated, condition.key, rank, workload.name, *size)
+        return (condition.emulated, condition.key, rank, workload.name, *workload.extent)
 
     return tuple(
         _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)
