@@ -69,7 +69,7 @@ class TracerProcess:
         """The process that does the tracing, once READY."""
         self.started_s = time.monotonic()
         self.written_bytes: int | None = None
-        """What it and its children passed to write(2) from READY until it ended; None where the kernel does not tell."""
+        """What it and its children passed to write(2) from READY to its end; None where the kernel does not tell."""
         self._written_by_ready: int | None = None
         self._stderr = stderr
         try:
