@@ -20,8 +20,10 @@ from bpfbench.model import (
     VANILLA,
     Assignment,
     Attach,
+    Boot,
     Factors,
     Format,
+    Machine,
     Paths,
     Settings,
     Study,
@@ -31,7 +33,7 @@ from bpfbench.model import (
     Variant,
     Workload,
 )
-from bpfbench.plan import Needs, Plan, needs, unroll
+from bpfbench.plan import TWINS_FROM, Needs, Plan, needs, places, unroll, warm_up, warm_ups
 
 GIB = 2**30
 MINIMAL = Study(
@@ -92,8 +94,12 @@ def studies(draw: st.DrawFn) -> Study:
     return with_factors(base, **factors)
 
 
+def cell(trial: Trial) -> tuple[object, ...]:
+    return trial.setup, trial.config
+
+
 def cells(trials: Iterable[Trial]) -> Counter[tuple[object, ...]]:
-    return Counter((trial.setup, trial.config) for trial in trials)
+    return Counter(map(cell, trials))
 
 
 def blocks(found: Plan) -> list[list[Trial]]:
@@ -102,8 +108,18 @@ def blocks(found: Plan) -> list[list[Trial]]:
 
 
 def identities(found: Plan) -> list[tuple[object, ...]]:
-    """What each trial is, without its place in the plan."""
+    """What each trial is, without its place in the plan. Those of a block's two vanillas are the same."""
     return [(t.repetition, t.workload, t.tool, t.setup, t.config) for t in found.trials]
+
+
+def in_order(some: Iterable[object], among: Iterable[object]) -> bool:
+    """Tell whether all of `some` are found `among` others, in the same order."""
+    left = iter(among)
+    return all(one in left for one in some)
+
+
+def has_twins(block: list[Trial]) -> bool:
+    return sum(not trial.is_vanilla for trial in block) >= TWINS_FROM
 
 
 RELEASED_ORDER = [
@@ -123,6 +139,32 @@ RELEASED_ORDER = [
     "0014-read-rw-tracer-libbpf-r2",
     "0015-read-rw-tracer-vanilla-r2",
     "0016-read-rw-tracer-bpftrace-r2",
+]
+RELEASED_ORDER_OF_TWINS = [
+    "0001-read-rw-tracer-vanilla-r1",
+    "0002-read-rw-tracer-libbpf-r1",
+    "0003-read-rw-tracer-bcc-r1",
+    "0004-read-rw-tracer-vanilla-r1",
+    "0005-read-rw-tracer-bpftrace-r1",
+    "0006-read-rw-tracer-aya-sync-r1",
+    "0007-read-syscount-vanilla-r1",
+    "0008-read-syscount-vanilla-r1",
+    "0009-read-syscount-aya-sync-r1",
+    "0010-read-syscount-libbpf-r1",
+    "0011-read-syscount-bcc-r1",
+    "0012-read-syscount-bpftrace-r1",
+    "0013-read-syscount-bpftrace-r2",
+    "0014-read-syscount-bcc-r2",
+    "0015-read-syscount-libbpf-r2",
+    "0016-read-syscount-vanilla-r2",
+    "0017-read-syscount-vanilla-r2",
+    "0018-read-syscount-aya-sync-r2",
+    "0019-read-rw-tracer-aya-sync-r2",
+    "0020-read-rw-tracer-bcc-r2",
+    "0021-read-rw-tracer-vanilla-r2",
+    "0022-read-rw-tracer-libbpf-r2",
+    "0023-read-rw-tracer-vanilla-r2",
+    "0024-read-rw-tracer-bpftrace-r2",
 ]
 
 
@@ -157,6 +199,8 @@ class TestOrder:
             tools=(Tool.SYSCOUNT, Tool.RW_TRACER),
         )
         assert [trial.id for trial in unroll(declared).trials] == RELEASED_ORDER
+        grown = with_factors(declared, setups=(*declared.factors.setups, "aya-sync"))
+        assert [trial.id for trial in unroll(grown).trials] == RELEASED_ORDER_OF_TWINS
 
     @given(studies())
     def test_every_repetition_is_whole_before_the_next_begins(self, declared: Study) -> None:
@@ -176,6 +220,85 @@ class TestOrder:
         places = Counter([t.setup for t in block].index(VANILLA) for block in blocks(unroll(declared)))
         assert sorted(places) == [0, 1, 2]
         assert min(places.values()) >= 8  # of 50; about 17 are expected
+
+    def test_two_vanillas_are_anywhere_in_their_block(self) -> None:
+        declared = with_factors(replace(MINIMAL, repetitions=300), setups=("bcc", "bpftrace", "ebpf-go", "libbpf"))
+        found = blocks(unroll(declared))
+        pairs = Counter(tuple(place for place, trial in enumerate(block) if trial.is_vanilla) for block in found)
+        assert len(pairs) == 15, "two of six places, whichever"
+        assert max(pairs.values()) <= 40  # of 300; 20 are expected
+
+
+class TestWarmUps:
+    """A trial owes nothing to what was before it: where that was another workload, a discarded trial goes between."""
+
+    TWO = replace(with_factors(workloads=("read", "write")), repetitions=2)
+
+    def test_the_first_trial_of_all_is_warmed_up(self) -> None:
+        first = unroll(MINIMAL).trials[0]
+        assert warm_up(first, None) is not None
+
+    def test_a_trial_like_the_one_before_is_not_whatever_traced_them(self) -> None:
+        first, second = unroll(MINIMAL).trials
+        assert first.setup != second.setup
+        assert warm_up(second, first) is None
+        other_tool = replace(second, tool=Tool.SYSCOUNT, block=7, repetition=9)
+        assert warm_up(other_tool, first) is None
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"workload": Workload("write", 4, 32 * GIB)},
+            {"workload": Workload("mixed", 4, 32 * GIB)},
+            {"workload": Workload("read", 2, 32 * GIB)},
+            {"workload": Workload("read", 4, GIB)},
+            {"workload": Workload("read", 4, 32 * GIB, 1000)},
+            {"host": "vm2"},
+            {"kernel": "sid"},
+        ],
+        ids=["workload", "other workload", "processes", "size", "rate", "host", "kernel"],
+    )
+    def test_a_trial_under_other_circumstances_than_the_one_before_is(self, changed: dict[str, object]) -> None:
+        before, trial = unroll(MINIMAL).trials
+        assert warm_up(replace(trial, **changed), before) is not None  # type: ignore[arg-type]
+        assert warm_up(trial, replace(before, **changed)) is not None  # type: ignore[arg-type]
+
+    @given(studies())
+    def test_it_is_vanilla_under_the_trials_own_circumstances_whole(self, declared: Study) -> None:
+        for trial in unroll(declared).trials:
+            found = warm_up(trial, None)
+            assert found is not None
+            assert (found.is_vanilla, found.config, found.warm_up) == (True, None, True)
+            assert (found.workload, found.host, found.kernel) == (trial.workload, trial.host, trial.kernel)
+            assert (found.block, found.repetition, found.tool) == (trial.block, trial.repetition, trial.tool)
+            assert found.id == f"{trial.id}-warm-up"
+            assert warm_up(trial, found) is None, "one is enough"
+
+    def test_no_trial_of_a_plan_is_one(self) -> None:
+        assert not any(trial.warm_up for trial in unroll(self.TWO).trials)
+
+    @given(studies())
+    def test_a_plan_has_one_wherever_its_workload_changes(self, declared: Study) -> None:
+        found = unroll(declared)
+        stretches = [next(trials) for _, trials in groupby(found.trials, key=lambda trial: trial.workload)]
+        assert [trial.id for trial in warm_ups(found)] == [f"{trial.id}-warm-up" for trial in stretches]
+
+    def test_a_plan_of_one_workload_has_one_in_all(self) -> None:
+        declared = with_factors(replace(MINIMAL, repetitions=9), tools=tuple(Tool), setups=("bcc", "libbpf"))
+        assert len(warm_ups(unroll(declared))) == 1
+        assert warm_ups(Plan((), ())) == ()
+
+
+class TestPlaces:
+    @given(studies())
+    def test_a_trials_place_is_counted_from_1_in_its_block(self, declared: Study) -> None:
+        found = unroll(declared)
+        assert [places(found.trials)[t.id] for block in blocks(found) for t in block] == [
+            place for block in blocks(found) for place in range(1, len(block) + 1)
+        ]
+
+    def test_nothing_has_no_places(self) -> None:
+        assert places(()) == {}
 
 
 class TestHooks:
@@ -271,9 +394,10 @@ class TestBalance:
         assert set(found.values()) == {1}
 
     @given(studies())
-    def test_vanilla_is_in_every_block_once(self, declared: Study) -> None:
+    def test_vanilla_is_in_every_block_once_or_twice_where_it_has_four_tracers_or_more(self, declared: Study) -> None:
+        assert TWINS_FROM == 4
         for block in blocks(unroll(declared)):
-            assert [trial.config for trial in block if trial.is_vanilla] == [None]
+            assert [trial.config for trial in block if trial.is_vanilla] == [None] * (2 if has_twins(block) else 1)
             assert [trial.is_vanilla for trial in block] == [trial.setup == VANILLA for trial in block]
 
     @given(studies())
@@ -282,8 +406,8 @@ class TestBalance:
         for block in blocks(unroll(declared)):
             by_tool.setdefault(block[0].tool, []).append(cells(block))
         for found in by_tool.values():
-            assert set(found[0].values()) == {1}
-            assert all(cell == found[0] for cell in found)
+            assert {number for (setup, _), number in found[0].items() if setup != VANILLA} <= {1}
+            assert all(block == found[0] for block in found)
 
     def test_a_setup_is_crossed_with_every_value_of_every_factor_its_tool_uses(self) -> None:
         declared = with_factors(
@@ -351,7 +475,11 @@ class TestNames:
 
     @given(studies())
     def test_what_is_said_of_a_trial_beyond_its_number_tells_it_from_all_others(self, declared: Study) -> None:
-        names = [trial.id.split("-", 1)[1] for trial in unroll(declared).trials]
+        """Of the two vanillas of a block neither is the first: they are named alike."""
+        for block in blocks(unroll(declared)):
+            vanilla = {trial.id.split("-", 1)[1] for trial in block if trial.is_vanilla}
+            assert len(vanilla) == 1
+        names = [trial.id.split("-", 1)[1] for trial in unroll(declared).trials if not trial.is_vanilla]
         assert len(set(names)) == len(names)
 
     def test_a_name_says_only_what_varies(self) -> None:
@@ -471,9 +599,27 @@ class TestGrowing:
         more = data.draw(FACTORS[factor])
         values = getattr(declared.factors, factor)
         grown = with_factors(declared, **{factor: tuple(dict.fromkeys((*values, *more)))})
-        before = identities(unroll(declared))
+        before, after = identities(unroll(declared)), identities(unroll(grown))
         known = set(before)
-        assert [trial for trial in identities(unroll(grown)) if trial in known] == before
+        kept = [trial for trial in after if trial in known]
+        assert in_order(before, kept)
+        # A block that grows to four tracers has vanilla once more; nothing else is there twice.
+        assert {setup for _, _, _, setup, _ in Counter(kept) - Counter(before)} <= {VANILLA}
+        assert max(Counter(after).values()) <= 2
+
+    @given(studies())
+    def test_a_second_vanilla_in_a_block_leaves_the_other_trials_in_the_order_they_had_without_it(
+        self, declared: Study
+    ) -> None:
+        now = unroll(declared)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plan, "TWINS_FROM", 10**9)  # as of bpfbench before there were twins
+            before = unroll(declared)
+        for new, old in zip(blocks(now), blocks(before), strict=True):
+            assert (new[0].workload, new[0].tool) == (old[0].workload, old[0].tool)
+            assert in_order(map(cell, old), map(cell, new))
+            added = Counter(map(cell, new)) - Counter(map(cell, old))
+            assert list(added.elements()) == ([(VANILLA, None)] if has_twins(new) else [])
 
     @given(studies())
     def test_more_repetitions_come_after_those_there_were(self, declared: Study) -> None:
@@ -566,18 +712,43 @@ class TestNeeds:
 
     def test_time_grows_with_repetitions(self) -> None:
         once, thrice = (needs_of(replace(MINIMAL, repetitions=n)).seconds for n in (1, 3))
-        assert once > 0
-        assert thrice == pytest.approx(3 * once)
+        (discarded,) = warm_ups(unroll(replace(MINIMAL, repetitions=3)))
+        first_s = plan.seconds_of(discarded)
+        assert once > first_s > 0
+        assert thrice - first_s == pytest.approx(3 * (once - first_s))
 
     def test_at_a_limited_rate_fio_takes_the_time_its_ios_need(self) -> None:
-        # 32 GiB per process at 2048 I/Os of 4 KiB per second: 4096 s, for vanilla and for the tracer
+        # 32 GiB per process at 2048 I/Os of 4 KiB per second: 4096 s, for the warm-up, for vanilla and for the tracer
         seconds = needs_of(with_factors(rate_iops=(2048,))).seconds
-        assert seconds == pytest.approx(2 * 4096 + plan.SECONDS_AROUND_VANILLA + plan.SECONDS_AROUND_TRACER)
+        assert seconds == pytest.approx(3 * 4096 + 2 * plan.SECONDS_AROUND_VANILLA + plan.SECONDS_AROUND_TRACER)
 
     @given(studies())
-    def test_the_time_of_a_plan_is_that_of_its_trials(self, declared: Study) -> None:
+    def test_the_time_of_a_plan_is_that_of_its_trials_and_warm_ups(self, declared: Study) -> None:
         found = unroll(declared)
-        assert needs(found, declared).seconds == pytest.approx(sum(plan.seconds_of(trial) for trial in found.trials))
+        run = (*found.trials, *warm_ups(found))
+        assert needs(found, declared).seconds == pytest.approx(sum(plan.seconds_of(trial) for trial in run))
+
+    @given(studies())
+    def test_where_the_cpu_is_emulated_nothing_is_warmed_up(self, declared: Study) -> None:
+        found = unroll(declared)
+        seconds = sum(plan.seconds_of(trial, emulated=True) for trial in found.trials)
+        assert needs(found, declared, emulated=True).seconds == pytest.approx(seconds)
+
+    @given(studies())
+    def test_warm_ups_need_no_room_that_trials_do_not(self, declared: Study) -> None:
+        found = unroll(declared)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plan, "warm_up", lambda *_: None)
+            without = needs(found, declared)
+        assert replace(needs(found, declared), seconds=without.seconds) == without
+
+    def test_a_virtual_machine_boots_for_every_block_or_for_every_trial(self) -> None:
+        declared = replace(MINIMAL, testbed="vm", repetitions=3)
+        found = unroll(declared)
+        trials_s = sum(map(plan.seconds_of, (*found.trials, *warm_ups(found))))
+        for boot, boots in ((Boot.BLOCK, 3), (Boot.TRIAL, 6)):
+            seconds = needs_of(replace(declared, machine=Machine(boot=boot))).seconds
+            assert seconds == pytest.approx(trials_s + boots * plan.BOOT_SECONDS)
 
     def test_the_papers_study_wants_what_its_file_says(self) -> None:
         paper = study.load(study.find("paper"))
