@@ -84,6 +84,9 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     finally:
         if not spec.settings.keep_output:
             _output(spec).unlink(missing_ok=True)
+        with _step(found, notify, "writeback"):
+            # The next trial starts from a quiet disk. What is deleted by now need not be written.
+            os.sync()
     return record.write(spec, started_at, cpus, found, checks, reason)
 
 
@@ -136,9 +139,6 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
     finally:
         with _step(found, notify, "leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
-    with _step(found, notify, "writeback"):
-        # The next trial starts from a quiet disk; data first, so that nothing stays dirty when output is deleted.
-        os.sync()
 
 
 def _start_tracer(
