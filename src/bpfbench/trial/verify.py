@@ -203,18 +203,29 @@ def _attached(evidence: Evidence) -> Check:
 def _counted(calls: CallAccount, evidence: Evidence, summary: TracerSummary) -> Iterator[Check]:
     """Every call that the kernel accounted was intercepted, and nothing else.
 
-    What the kernel skipped of the tracer's programs (recursion, missed) may have been fio's or others', so it explains
-    as many calls at most. Of `missed`, a tracer that cannot tell is given what is missing (`completed`).
+    What the kernel skipped of the tracer's programs (recursion, missed) may have been fio's or others'. A tracer that
+    counts it with its kind may so have more of that kind than fio called; one that counts it as of no kind, less.
     """
-    skipped = _skipped(summary)
-    explained = f", at most {skipped} skipped by the kernel, of whomever" if skipped else ""
+    unplaced = _of_no_kind(evidence.trial.tool, summary)
+    others_max = max(0, _skipped(summary) - unplaced)
     missing = {kind: calls.of(kind) - _seen(kind, evidence, summary) for kind in ("read", "write")}
+    lacking, surplus = sum(max(0, n) for n in missing.values()), sum(max(0, -n) for n in missing.values())
+    explained = (f" and {unplaced} of no kind" if unplaced else "") + (
+        f", at most {others_max} skipped by the kernel, of whomever" if others_max else ""
+    )
     for kind, lack in missing.items():
         yield Check(
             f"every {kind} counted",
-            lack >= 0 and sum(missing.values()) <= skipped,
+            lacking <= unplaced if lack > 0 else lack == 0 or surplus <= others_max,
             f"the kernel accounted {calls.of(kind)}, the tracer intercepted {calls.of(kind) - lack}{explained}",
         )
+
+
+def _of_no_kind(tool: Tool, summary: TracerSummary) -> int:
+    """Return how many events a tracer intercepted of which it cannot tell what they were."""
+    if tool is Tool.SYSCOUNT:
+        return sum(summary.lost.get(cause) or 0 for cause in ("map_full", "recursion"))
+    return summary.intercepted.get("unknown", 0)
 
 
 def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> TracerSummary:
@@ -225,12 +236,17 @@ def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> Tra
     """
     if summary.lost.get("missed", 0) is not None or attach is not Attach.KPROBE:
         return summary
-    missed = {kind: max(0, calls.of(kind) - summary.intercepted.get(kind, 0)) for kind in ("read", "write")}
-    intercepted = {
-        kind: summary.intercepted.get(kind, 0) + missed.get(kind, 0) for kind in {**summary.intercepted, **missed}
-    }
+    surplus = sum(max(0, summary.intercepted.get(kind, 0) - calls.of(kind)) for kind in ("read", "write"))
+    if surplus > (summary.lost.get("recursion") or 0):
+        return summary  # it saw what was not there: what it lacks of the other kind need not have been missed
+    lacking = {kind: max(0, calls.of(kind) - summary.intercepted.get(kind, 0)) for kind in ("read", "write")}
+    unknown, lack = summary.intercepted.get("unknown", 0), sum(lacking.values())  # the unknown are among the lacking
+    intercepted = {kind: n for kind, n in summary.intercepted.items() if kind != "unknown"}
+    intercepted |= {kind: summary.intercepted.get(kind, 0) + n for kind, n in lacking.items()}
+    if unknown > lack:
+        intercepted["unknown"] = unknown - lack
     unavailable = {cause: reason for cause, reason in summary.unavailable.items() if cause != "missed"}
-    lost = {**summary.lost, "missed": sum(missed.values())}
+    lost = {**summary.lost, "missed": max(0, lack - unknown)}
     return replace(summary, intercepted=intercepted, lost=lost, unavailable=unavailable)
 
 
