@@ -136,6 +136,7 @@ def make_record(
     status: Status = Status.OK,
     reason: str | None = None,
     session: str = "1",
+    started_at: str = "2026-01-02T03:04:05Z",
 ) -> Record:
     """A record with every part that its trial has; a part given replaces the default one."""
     tracer = not trial.is_vanilla
@@ -144,7 +145,7 @@ def make_record(
         trial=trial,
         status=status,
         reason=reason,
-        started_at="2026-01-02T03:04:05Z",
+        started_at=started_at,
         session=session,
         host="testhost",
         steps=(),

@@ -15,7 +15,19 @@ from builders import make_brought, make_executable, make_failure, make_image, ma
 from bpfbench import campaign, plan, study
 from bpfbench.codec import to_json
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
-from bpfbench.model import Accelerator, Attach, Placement, Record, Settings, Status, Study, Trial, Workload
+from bpfbench.model import (
+    Accelerator,
+    Attach,
+    Placement,
+    Predecessor,
+    Record,
+    Settings,
+    Status,
+    Study,
+    Tool,
+    Trial,
+    Workload,
+)
 from bpfbench.plan import Needs
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
@@ -24,6 +36,7 @@ from bpfbench.testbed.host import Headers
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.machine import Storage
 from bpfbench.testbed.opening import Ground
+from bpfbench.testbed.trials import Turn
 
 GIB = 2**30
 SMALL = replace(
@@ -343,7 +356,10 @@ class FakeTestbed:
 
     spoilt: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
-    limits: list[int | None] = field(default_factory=list)
+    warms_up: bool = True
+    boots_blocks: bool = False
+    interrupted_at: str | None = None
+    turns: dict[str, Turn] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:  # noqa: ARG002
@@ -353,20 +369,15 @@ class FakeTestbed:
 
     def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
         self.calls.append(f"give up {trial.id}")
-        record = make_failure(trial, reason)
+        record = replace(make_failure(trial, reason), fio=None)
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
-    def run(
-        self,
-        trial: Trial,
-        settings: Settings,  # noqa: ARG002
-        output_limit_bytes: int | None,
-        record_dir: Path,
-        progress: Any,  # noqa: ARG002
-    ) -> Record:
+    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
         self.calls.append(trial.id)
-        self.limits.append(output_limit_bytes)
+        self.turns[trial.id] = turn
+        if trial.id == self.interrupted_at:
+            raise KeyboardInterrupt
         record = make_failure(trial, "spoilt") if trial.id in self.spoilt else make_record(trial)
         (record_dir / "record.json").write_text(to_json(record))
         return record
@@ -374,14 +385,35 @@ class FakeTestbed:
     def discard_outputs(self) -> None:
         self.calls.append("discard outputs")
 
+    @property
+    def ran(self) -> list[str]:
+        """The ids of the trials that were run, warm-ups among them."""
+        return list(self.turns)
 
+
+@dataclass
 class Silent:
-    """A reporter who says nothing."""
+    """A reporter who notes what trials it is told of, and says nothing."""
+
+    began: list[tuple[str, int, int]] = field(default_factory=list)
+    ended: list[tuple[str, int, int]] = field(default_factory=list)
 
     def laying_out(self, workload: Workload, done_bytes: int) -> None: ...
-    def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None: ...
+
+    def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
+        assert left_s >= 0
+        self.began.append((trial.id, done, total))
+
     def trial_event(self, trial: Trial, event: dict[str, Any]) -> None: ...
-    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None: ...
+
+    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
+        assert seconds >= 0
+        self.ended.append((record.trial.id, done, total))
+
+
+def warm(trial_id: str) -> str:
+    """The id of the warm-up for a trial."""
+    return f"{trial_id}-warm-up"
 
 
 class TestExecute:
@@ -390,14 +422,13 @@ class TestExecute:
         assert not disk
         return start(tmp_path, image, replace(SMALL, output_limit_bytes=12345))
 
-    def test_every_trial_is_run_once_under_the_studys_limit(self, run: Run, tmp_path: Path) -> None:
+    def test_every_trial_is_run_once(self, run: Run, tmp_path: Path) -> None:
         testbed = FakeTestbed()
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         ids = [trial.id for trial in run.plan()]
-        assert testbed.calls == ["discard outputs", "lay out", *ids]
-        assert testbed.limits == [12345, 12345]
+        assert testbed.calls == ["discard outputs", "lay out", warm(ids[0]), *ids]
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        assert testbed.calls[4:] == ["discard outputs"]
+        assert testbed.calls[5:] == ["discard outputs"]
 
     def test_failed_trials_are_run_again_only_if_that_is_asked_for(self, run: Run, tmp_path: Path) -> None:
         bad = run.plan()[1].id
@@ -406,23 +437,32 @@ class TestExecute:
         campaign.execute(run, untouched, Silent(), tmp_path / "cache")
         assert untouched.calls == ["discard outputs"]
         campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
-        assert testbed.calls == ["discard outputs", "lay out", bad]
+        assert testbed.calls == ["discard outputs", "lay out", warm(bad), bad]
         assert {record.status for record in run.records()} == {Status.OK}
         assert run.superseded() == 1
 
     def test_a_machine_that_is_lost_before_a_trial_fails_it_and_nothing_else(self, run: Run, tmp_path: Path) -> None:
         first, second = (trial.id for trial in run.plan())
-        testbed = FakeTestbed(lost=frozenset({first}))
+        testbed = FakeTestbed(lost=frozenset({first}), warms_up=False)
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         assert testbed.calls == ["discard outputs", f"give up {first}", "lay out", second]
         assert [record.status for record in run.records()] == [Status.FAILED, Status.OK]
         assert run.records()[0].reason == "the virtual machine was lost"
 
+    def test_one_that_is_lost_before_a_warm_up_fails_that_alone(self, run: Run, tmp_path: Path) -> None:
+        first, second = (trial.id for trial in run.plan())
+        testbed = FakeTestbed(lost=frozenset({warm(first)}))
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.calls[:4] == ["discard outputs", f"give up {warm(first)}", "lay out", first]
+        assert [record.status for record in run.warm_ups()][:1] == [Status.FAILED]
+        assert [record.status for record in run.records()] == [Status.OK, Status.OK]
+        assert testbed.ran[-1] == second
+
     def test_after_a_failed_trial_data_files_are_looked_at_again(self, run: Run, tmp_path: Path) -> None:
         first, second = (trial.id for trial in run.plan())
         testbed = FakeTestbed(frozenset({first}))
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        assert testbed.calls == ["discard outputs", "lay out", first, "lay out", second]
+        assert testbed.calls == ["discard outputs", "lay out", warm(first), first, "lay out", second]
 
     def test_while_another_measures_nothing_is_touched(self, run: Run, tmp_path: Path) -> None:
         testbed = FakeTestbed(frozenset(trial.id for trial in run.plan()))
@@ -433,4 +473,197 @@ class TestExecute:
         with run.locked(), pytest.raises(StoreError, match="another bpfbench is running this"):
             campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
         assert testbed.calls == calls
+        assert run.superseded() == 0
+
+
+class TestOutputDisk:
+    """A trial is told what its output may take of the disk only where it can outgrow that."""
+
+    @pytest.mark.parametrize(("tool", "outgrows"), [(Tool.SYSCOUNT, False), (Tool.RW_TRACER, True)])
+    def test_a_trial_that_can_outgrow_the_studys_limit_is_told(
+        self, tmp_path: Path, image: Image, disk: dict[str, Storage], tool: Tool, outgrows: bool
+    ) -> None:
+        assert not disk
+        declared = replace(SMALL, output_limit_bytes=12345, factors=replace(SMALL.factors, tools=(tool,)))
+        run, testbed = start(tmp_path, image, declared), FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        limits = {trial_id: turn.output_disk_bytes for trial_id, turn in testbed.turns.items()}
+        traced = [trial.id for trial in run.plan() if not trial.is_vanilla]
+        assert {limits[trial_id] for trial_id in traced} == {12345 if outgrows else None}
+        assert {limit for trial_id, limit in limits.items() if trial_id not in traced} == {None}
+
+    @pytest.mark.parametrize(("more", "told"), [(-1, True), (0, False), (1, False)])
+    def test_one_that_just_fits_is_not(self, more: int, told: bool) -> None:
+        declared = replace(SMALL, factors=replace(SMALL.factors, tools=(Tool.RW_TRACER,)))
+        (trial,) = (trial for trial in plan.unroll(declared).trials if not trial.is_vanilla)
+        limit = plan.output_bytes(trial) + more
+        found = campaign.output_disk_bytes(trial, replace(declared, output_limit_bytes=limit))
+        assert found == (limit if told else None)
+
+    def test_a_study_without_a_limit_sets_none(self) -> None:
+        (trial,) = (trial for trial in plan.unroll(SMALL).trials if not trial.is_vanilla)
+        assert campaign.output_disk_bytes(trial, replace(SMALL, output_limit_bytes=None)) is None
+
+
+class TestWarmUps:
+    """A discarded vanilla trial wherever a trial would find what another workload left."""
+
+    MANY = replace(
+        SMALL, repetitions=2, factors=replace(SMALL.factors, tools=SMOKE.factors.tools[:2], workloads=("read", "write"))
+    )
+
+    @pytest.fixture
+    def run(self, tmp_path: Path, image: Image, disk: dict[str, Storage]) -> Run:
+        """Two repetitions of two workloads under two tools."""
+        assert not disk
+        return start(tmp_path, image, self.MANY)
+
+    def warmed_up(self, run: Run) -> list[str]:
+        """The ids of the trials that a warm-up comes before, by the workload alone."""
+        trials = run.plan()
+        pairs = zip(trials, (None, *trials), strict=False)
+        return [trial.id for trial, before in pairs if before is None or before.workload != trial.workload]
+
+    def test_one_comes_before_the_first_trial_and_where_the_workload_changes(self, run: Run, tmp_path: Path) -> None:
+        testbed = FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        wanted: list[str] = []
+        for trial in run.plan():
+            wanted += [warm(trial.id)] if trial.id in self.warmed_up(run) else []
+            wanted.append(trial.id)
+        assert testbed.ran == wanted
+        assert 1 < len(self.warmed_up(run)) < len(run.plan())
+        assert len({trial.block for trial in run.plan()}) > len(self.warmed_up(run)), "not before every block"
+
+    @pytest.mark.parametrize(
+        "factor",
+        [{"processes": (1, 2)}, {"scale": (1 / 2**20, 1 / 2**21)}, {"rate_iops": (None, 2000)}],
+        ids=["processes", "size", "rate"],
+    )
+    def test_size_and_rate_are_part_of_the_workload(
+        self, tmp_path: Path, image: Image, disk: dict[str, Storage], factor: dict[str, Any]
+    ) -> None:
+        assert not disk
+        run, testbed = start(tmp_path, image, replace(SMALL, factors=replace(SMALL.factors, **factor))), FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        first, _, third, _ = (trial.id for trial in run.plan())
+        assert [trial_id for trial_id in testbed.ran if trial_id.endswith("-warm-up")] == [warm(first), warm(third)]
+
+    @pytest.mark.usefixtures("disk")
+    def test_other_hosts_and_kernels_are_warmed_up_too(
+        self, tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(images, "with_key", lambda *_: image)
+        declared = replace(IN_VMS, repetitions=4)
+        run, testbed = start(tmp_path, image, declared, vm_ground(image, Accelerator.KVM)), FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        trials = run.plan()
+        changes = [
+            trial.id
+            for trial, before in zip(trials, (None, *trials), strict=False)
+            if before is None or before.host != trial.host
+        ]
+        assert len(changes) > 1
+        assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, changes))
+
+    def test_where_nothing_is_left_to_the_next_trial_there_are_none(self, run: Run, tmp_path: Path) -> None:
+        testbed = FakeTestbed(warms_up=False)
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.ran == [trial.id for trial in run.plan()]
+        assert run.warm_ups() == ()
+
+    def test_a_machine_that_has_just_booted_is_warmed_up_for_every_block(self, run: Run, tmp_path: Path) -> None:
+        testbed = FakeTestbed(boots_blocks=True)
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        firsts = [
+            trial.id
+            for trial, before in zip(run.plan(), (None, *run.plan()), strict=False)
+            if before is None or before.block != trial.block
+        ]
+        assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, firsts))
+        assert all(testbed.turns[warm(trial_id)].predecessor is None for trial_id in firsts)
+
+    def test_one_counts_nowhere(self, run: Run, tmp_path: Path) -> None:
+        reporter, ids = Silent(), [trial.id for trial in run.plan()]
+        campaign.execute(run, FakeTestbed(), reporter, tmp_path / "cache")
+        total = len(ids)
+        assert reporter.ended == [(trial_id, number + 1, total) for number, trial_id in enumerate(ids)]
+        assert [began for began in reporter.began if began[0] in ids] == [
+            (trial_id, number, total) for number, trial_id in enumerate(ids)
+        ]
+        assert {began for began in reporter.began if began[0] not in ids} == {
+            (warm(trial_id), ids.index(trial_id), total) for trial_id in self.warmed_up(run)
+        }
+        assert [record.trial.id for record in run.records()] == ids
+        assert run.done() == set(ids)
+        assert len(run.plan()) == run.info.trials_planned == total
+
+    def test_its_record_is_kept_apart(self, run: Run, tmp_path: Path) -> None:
+        campaign.execute(run, FakeTestbed(), Silent(), tmp_path / "cache")
+        records = run.warm_ups()
+        assert {record.trial.id for record in records} == set(map(warm, self.warmed_up(run)))
+        assert all(record.trial.is_vanilla and record.trial.warm_up for record in records)
+
+    def test_a_record_says_what_was_before_it_and_its_place_in_the_block(self, run: Run, tmp_path: Path) -> None:
+        testbed = FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        before: list[Trial] = []
+        for trial in run.plan():
+            if warm(trial.id) in testbed.turns:
+                warm_up = testbed.turns[warm(trial.id)]
+                assert warm_up.predecessor == (campaign.predecessor(before[-1]) if before else None)
+                assert warm_up.place is None
+            turn = testbed.turns[trial.id]
+            assert turn.predecessor is not None
+            if trial.id in self.warmed_up(run):
+                expected = Predecessor(warm(trial.id), "vanilla", trial.tool, trial.workload, warm_up=True)
+                assert turn.predecessor == expected
+            else:
+                last = before[-1]
+                assert turn.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
+            before.append(trial)
+        places = [testbed.turns[trial.id].place for trial in run.plan()]
+        assert places == [1, 2] * (len(run.plan()) // 2)
+
+    def test_a_run_that_is_resumed_in_the_middle_of_a_block_is_warmed_up_again(self, run: Run, tmp_path: Path) -> None:
+        first, second, *_ = run.plan()
+        assert first.block == second.block
+        stopped, testbed = FakeTestbed(interrupted_at=second.id), FakeTestbed()
+        with pytest.raises(KeyboardInterrupt):
+            campaign.execute(run, stopped, Silent(), tmp_path / "cache")
+        assert run.done() == {first.id}
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.ran[:2] == [warm(second.id), second.id]
+        assert testbed.turns[warm(second.id)].predecessor is None
+        assert testbed.turns[second.id].place == 2, "in the block as planned"
+        names = {path.name for path in (run.path / "warm-ups").iterdir()}
+        assert {f"{warm(first.id)}.0", f"{warm(second.id)}.0"} <= names
+
+    def test_a_warm_up_that_is_run_again_is_kept_beside_the_one_before(self, run: Run, tmp_path: Path) -> None:
+        first = run.plan()[0].id
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                campaign.execute(run, FakeTestbed(interrupted_at=first), Silent(), tmp_path / "cache")
+        assert sorted(path.name for path in (run.path / "warm-ups").iterdir()) == [
+            f"{warm(first)}.0",
+            f"{warm(first)}.1",
+        ]
+        assert run.done() == frozenset()
+
+    def test_one_that_was_interrupted_is_run_again(self, run: Run, tmp_path: Path) -> None:
+        first = run.plan()[0].id
+        with pytest.raises(KeyboardInterrupt):
+            campaign.execute(run, FakeTestbed(interrupted_at=warm(first)), Silent(), tmp_path / "cache")
+        assert run.warm_ups() == ()
+        assert not (run.path / "partial").exists()
+        testbed = FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.ran[:2] == [warm(first), first]
+
+    def test_failed_ones_are_not_run_again_with_the_failed_trials(self, run: Run, tmp_path: Path) -> None:
+        first = run.plan()[0].id
+        campaign.execute(run, FakeTestbed(frozenset({warm(first)})), Silent(), tmp_path / "cache")
+        testbed = FakeTestbed()
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
+        assert testbed.ran == []
         assert run.superseded() == 0

@@ -17,12 +17,13 @@ from builders import make_record, make_trial
 from bpfbench import store, study
 from bpfbench.codec import to_json
 from bpfbench.errors import StoreError
-from bpfbench.model import Record, Trial
-from bpfbench.plan import unroll
+from bpfbench.model import RECORD_FORMAT, Record, Trial
+from bpfbench.plan import unroll, warm_up
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 
 STUDY = study.load(study.find("smoke"))
 TRIALS = unroll(STUDY).trials[:4]
+RUNS = Path(__file__).parent.parent / "data" / "runs"
 
 
 def make_info(run_id: str = "r1", trials: int = len(TRIALS)) -> RunInfo:
@@ -44,9 +45,9 @@ def run(tmp_path: Path) -> Run:
     return store.create(tmp_path / "runs" / "r1", make_info(), TRIALS)
 
 
-def write(run: Run, trial: Trial) -> Record:
+def write(run: Run, trial: Trial, started_at: str = "2026-01-02T03:04:05Z") -> Record:
     """Do what a campaign does for a trial."""
-    record = make_record(trial)
+    record = make_record(trial, started_at=started_at)
     place = run.begin(trial)
     (place / "record.json").write_text(to_json(record))
     (place / "fio.json").write_text("{}")
@@ -200,6 +201,83 @@ class TestRecords:
         assert Run(run.path).superseded() == 3
 
 
+def warm_up_of(trial: Trial) -> Trial:
+    found = warm_up(trial, None)
+    assert found is not None
+    return found
+
+
+class TestWarmUps:
+    """Records of a kind of their own, which count nowhere."""
+
+    def test_one_is_read_as_it_was_written_and_is_no_record_of_the_runs(self, run: Run) -> None:
+        record = write(run, warm_up_of(TRIALS[0]))
+        again = Run(run.path)
+        assert again.warm_ups() == (record,)
+        assert record.trial.warm_up
+        assert (again.records(), again.done(), again.superseded()) == ((), frozenset(), 0)
+
+    def test_one_never_stands_for_the_trial_it_is_for(self, run: Run) -> None:
+        write(run, warm_up_of(TRIALS[0]))
+        record = write(run, TRIALS[0])
+        assert run.records() == (record,)
+        assert run.done() == {TRIALS[0].id}
+
+    def test_a_trial_that_is_begun_again_is_warmed_up_again_and_every_record_is_kept(self, run: Run) -> None:
+        times = ("2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z", "2026-01-02T03:06:05Z")
+        records = tuple(write(run, warm_up_of(TRIALS[0]), time) for time in times)
+        assert run.warm_ups() == records
+        assert sorted(path.name for path in (run.path / "warm-ups").iterdir()) == [
+            f"{TRIALS[0].id}-warm-up.{number}" for number in range(3)
+        ]
+
+    def test_they_come_in_the_order_they_were_run_in(self, run: Run) -> None:
+        late = write(run, warm_up_of(TRIALS[0]), "2026-01-02T09:00:00Z")
+        early = write(run, warm_up_of(TRIALS[1]), "2026-01-02T08:00:00Z")
+        assert run.warm_ups() == (early, late)
+
+    def test_one_that_was_interrupted_leaves_nothing(self, run: Run) -> None:
+        place = run.begin(warm_up_of(TRIALS[0]))
+        (place / "record.json").write_text(to_json(make_record(warm_up_of(TRIALS[0]))))
+        run.discard_partial()
+        assert run.warm_ups() == ()
+        assert list(run.begin(warm_up_of(TRIALS[0])).iterdir()) == []
+
+    def test_a_run_that_has_none_has_no_directory_for_them(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        assert run.warm_ups() == ()
+        assert not (run.path / "warm-ups").exists()
+
+    def test_a_damaged_one_is_named(self, run: Run) -> None:
+        write(run, warm_up_of(TRIALS[0]))
+        path = run.path / "warm-ups" / f"{TRIALS[0].id}-warm-up.0" / "record.json"
+        path.write_text("{")
+        with pytest.raises(StoreError) as caught:
+            run.warm_ups()
+        assert caught.value.message.startswith(f"{path}: ")
+
+
+class TestFormats:
+    def test_what_is_written_now_is_format_4(self, run: Run) -> None:
+        record = write(run, TRIALS[0])
+        assert RUN_FORMAT == RECORD_FORMAT == run.info.format == record.format == 4
+        assert json.loads((run.path / "plan.json").read_text())["format"] == 4
+
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    def test_older_ones_are_read_and_what_they_lack_is_absent(self, number: int) -> None:
+        old = Run(RUNS / f"format-{number}")
+        records = old.records()
+        assert old.info.format == number
+        assert len(records) == len(old.plan()) == old.info.trials_planned > 0
+        assert old.warm_ups() == ()
+        assert not any(trial.warm_up for trial in old.plan())
+        for record in records:
+            assert record.format == number
+            assert (record.predecessor, record.place, record.drop_gap_s) == (None, None, None)
+            assert (record.at_start, record.at_end, record.calls, record.written_bytes) == (None, None, None, None)
+            assert (record.hooks, record.rings) == ((), ())
+
+
 @contextlib.contextmanager
 def someone_else() -> Iterator[None]:
     """Be a user whom file modes bind, where tests run as root."""
@@ -279,8 +357,8 @@ class TestDamage:
             ('{"format": 1', "Expecting"),
             ("[1, 2]", "expected dict, got list"),
             ("{}", "field 'format' is missing"),
-            ('{"format": 99}', "has format 99; this bpfbench reads formats 1 to 3"),
-            ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 3"),
+            ('{"format": 99}', "has format 99; this bpfbench reads formats 1 to 4"),
+            ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 4"),
             ('{"format": 1, "colour": "red"}', "unknown field 'colour'"),
         ],
         ids=["empty", "cut", "list", "nothing", "later format", "format as text", "other fields"],
@@ -297,9 +375,9 @@ class TestDamage:
 
     def test_a_run_of_another_format_is_told_which_bpfbench_reads_it(self, run: Run) -> None:
         data = json.loads((run.path / "run.json").read_text())
-        (run.path / "run.json").write_text(json.dumps({**data, "format": 4, "colour": "red"}))
+        (run.path / "run.json").write_text(json.dumps({**data, "format": 5, "colour": "red"}))
         error = complaint(run.path)
-        assert error.message == f"{run.path}/run.json: has format 4; this bpfbench reads formats 1 to 3"
+        assert error.message == f"{run.path}/run.json: has format 5; this bpfbench reads formats 1 to 4"
         assert error.hint == "use the bpfbench version that run.json names"
 
     def test_a_file_that_is_no_text_is_named(self, run: Run) -> None:

@@ -654,7 +654,7 @@ class TestRing:
 
 
 class TestWritten:
-    """What was passed to write(2), as the kernel says, is what the tracer says it saved, also if nothing is left of it."""
+    """What was passed to write(2), as the kernel says, has what the tracer saved, also if nothing is left of it."""
 
     @pytest.mark.parametrize(("written", "ok"), [(624_000, True), (624_001, True), (623_999, False), (0, False)])
     def test_what_was_saved_was_written(self, written: int, ok: bool) -> None:
