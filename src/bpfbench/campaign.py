@@ -121,19 +121,25 @@ def _run_all(run: Run, testbed: Testbed, reporter: Reporter) -> None:
     loop = _Loop(run, testbed, reporter, plan.places(trials))
     pace = Pace()
     before: Trial | None = None
+    usual = True  # whether `before` left what trials like it leave
     for number, trial in enumerate(left, len(trials) - len(left)):
         if before is not None and testbed.boots_blocks and before.block != trial.block:
             before = None
         left_s = pace.left_s(left[number - len(trials) :])
-        if testbed.warms_up and (warm_up := plan.warm_up(trial, before)) is not None:
+        if testbed.warms_up and (warm_up := plan.warm_up(trial, before if usual else None)) is not None:
             reporter.trial_began(warm_up, number, len(trials), left_s)
             pace.add(warm_up, loop.run(warm_up, before)[1])
             before = warm_up
         reporter.trial_began(trial, number, len(trials), left_s)
         record, seconds = loop.run(trial, before)
         pace.add(trial, seconds)
-        before = trial
+        before, usual = trial, not _cut_short(record)
         reporter.trial_ended(record, seconds, number + 1, len(trials))
+
+
+def _cut_short(record: Record) -> bool:
+    """Tell whether fio began, or may have begun, and did not end: it, or the machine, was lost on the way."""
+    return record.fio is None and (not record.steps or any(step.name == "workload" for step in record.steps))
 
 
 class _Loop:

@@ -23,6 +23,7 @@ from bpfbench.model import (
     Record,
     Settings,
     Status,
+    Step,
     Study,
     Tool,
     Trial,
@@ -359,6 +360,8 @@ class FakeTestbed:
     warms_up: bool = True
     boots_blocks: bool = False
     interrupted_at: str | None = None
+    steps: tuple[Step, ...] | None = None
+    """Of spoilt trials whose fio has no result; None: those of which only a check failed."""
     turns: dict[str, Turn] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
@@ -379,6 +382,8 @@ class FakeTestbed:
         if trial.id == self.interrupted_at:
             raise KeyboardInterrupt
         record = make_failure(trial, "spoilt") if trial.id in self.spoilt else make_record(trial)
+        if trial.id in self.spoilt and self.steps is not None:
+            record = replace(record, fio=None, steps=self.steps)
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
@@ -456,7 +461,7 @@ class TestExecute:
         assert testbed.calls[:4] == ["discard outputs", f"give up {warm(first)}", "lay out", first]
         assert [record.status for record in run.warm_ups()][:1] == [Status.FAILED]
         assert [record.status for record in run.records()] == [Status.OK, Status.OK]
-        assert testbed.ran[-1] == second
+        assert testbed.ran == [first, second]
 
     def test_after_a_failed_trial_data_files_are_looked_at_again(self, run: Run, tmp_path: Path) -> None:
         first, second = (trial.id for trial in run.plan())
@@ -649,6 +654,19 @@ class TestWarmUps:
             f"{warm(first)}.1",
         ]
         assert run.done() == frozenset()
+
+    @pytest.mark.parametrize(
+        ("steps", "again"),
+        [((), True), (("prepare", "start", "workload", "leftovers"), True), (("prepare", "start"), False)],
+        ids=["the runner or the machine was lost", "fio did not end", "fio never began"],
+    )
+    def test_what_a_fio_left_that_was_cut_short_is_warmed_over(
+        self, run: Run, tmp_path: Path, steps: tuple[str, ...], again: bool
+    ) -> None:
+        first, second, *_ = (trial.id for trial in run.plan())
+        testbed = FakeTestbed(frozenset({first}), steps=tuple(Step(name, 1.0) for name in steps))
+        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        assert testbed.ran[:3] == [warm(first), first, warm(second) if again else second]
 
     def test_one_that_was_interrupted_is_run_again(self, run: Run, tmp_path: Path) -> None:
         first = run.plan()[0].id
