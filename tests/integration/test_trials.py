@@ -7,15 +7,19 @@ import csv
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bpfbench import catalogue, plan, study
-from bpfbench.model import Record, Status
+from bpfbench.campaign import predecessor
+from bpfbench.model import Record, Status, Tool
+from bpfbench.plan import Plan
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
+from bpfbench.trial.runner import DROP_GAP_S
 
 STUDY = """
 name = "all-tracers"
@@ -89,6 +93,73 @@ def test_every_setup_tool_and_workload_was_there(run: Run) -> None:
     assert run.info.left_out == ()
 
 
+def test_the_kernels_word_is_in_the_record(run: Run) -> None:
+    for found in run.records():
+        names = [check.name for check in found.checks]
+        # This kernel accounts calls, so that every one is checked.
+        assert found.calls is not None
+        assert "calls" not in found.notes
+        assert found.fio is not None
+        assert found.calls.reads >= found.fio.read_ios
+        assert found.calls.writes >= found.fio.write_ios
+        if found.trial.is_vanilla:
+            assert (found.hooks, found.rings, found.written_bytes) == ((), (), None)
+            continue
+        assert {"every read counted", "every write counted", "attached as asked", "saved was written"} <= set(names)
+        assert found.hooks
+        assert all(hook.program for hook in found.hooks)
+        assert found.written_bytes
+        if found.trial.tool is Tool.SYSCOUNT:
+            assert found.rings == ()
+            continue
+        (ring,) = found.rings
+        assert ring.consumed_bytes == ring.produced_bytes > 0
+        assert found.summary is not None
+        # Whatever the tracer says of it: every call of fio's processes was intercepted, and no other.
+        assert found.summary.intercepted_total == found.calls.reads + found.calls.writes
+
+
+def test_the_state_of_the_machine_is_in_the_record(run: Run) -> None:
+    for found in (*run.records(), *run.warm_ups()):
+        assert found.drop_gap_s is not None
+        assert found.drop_gap_s >= DROP_GAP_S
+        assert found.at_start is not None
+        assert found.at_end is not None
+        assert found.at_start.monotonic_s < found.at_end.monotonic_s
+        assert found.at_start.free_bytes > 0
+        assert found.at_start.steal_s <= found.at_end.steal_s
+        assert set(found.at_start.pressure_s) == set(found.at_end.pressure_s)
+        assert (found.at_start.cpu_mhz is None) == ("cpu frequency" in found.notes)
+
+
+def test_what_was_before_a_trial_and_its_place_are_in_the_record(run: Run) -> None:
+    ran = sorted((*run.records(), *run.warm_ups()), key=lambda record: record.started_at)
+    places = plan.places(run.plan())
+    before: Record | None = None
+    for found in ran:
+        assert found.place == places.get(found.trial.id)
+        if before is None:
+            assert found.predecessor is None
+        else:
+            assert found.predecessor == predecessor(before.trial)
+        before = found
+
+
+def test_a_trial_finds_what_a_trial_of_its_own_workload_left(run: Run) -> None:
+    for found in run.records():
+        assert found.predecessor is not None
+        assert found.predecessor.workload == found.trial.workload
+    wanted = plan.warm_ups(Plan(run.plan(), ()))
+    assert {record.trial for record in run.warm_ups()} == set(wanted)
+    assert {record.status for record in run.warm_ups()} == {Status.OK}
+    assert all(record.trial.is_vanilla for record in run.warm_ups())
+
+
+def test_every_block_has_vanilla_twice(run: Run) -> None:
+    vanilla = Counter(record.trial.block for record in run.records() if record.trial.is_vanilla)
+    assert vanilla == {trial.block: 2 for trial in run.plan()}
+
+
 def test_a_record_keeps_what_fio_and_the_tracer_said(run: Run) -> None:
     for trial in run.plan():
         place = run.path / "trials" / trial.id
@@ -102,7 +173,14 @@ def test_a_record_keeps_what_fio_and_the_tracer_said(run: Run) -> None:
 
 def test_nothing_but_the_run_and_the_data_files_remains(run: Run) -> None:
     assert not (run.path / "partial").exists()
-    assert sorted(path.name for path in run.path.iterdir()) == ["lock", "log.txt", "plan.json", "run.json", "trials"]
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "lock",
+        "log.txt",
+        "plan.json",
+        "run.json",
+        "trials",
+        "warm-ups",
+    ]
 
 
 def test_the_run_says_what_it_ran_on(run: Run) -> None:
@@ -145,9 +223,14 @@ def test_status_of_a_complete_run(run: Run, bpfbench: Callable[..., subprocess.C
 def test_resuming_a_complete_run_runs_nothing(
     run: Run, bpfbench: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    before = {path: path.stat().st_mtime_ns for path in Path(run.path / "trials").iterdir()}
+    def kept() -> dict[Path, int]:
+        return {
+            path: path.stat().st_mtime_ns for kind in ("trials", "warm-ups") for path in (run.path / kind).iterdir()
+        }
+
+    before = kept()
     assert bpfbench("run", "--resume", run.path).returncode == 0
-    assert {path: path.stat().st_mtime_ns for path in Path(run.path / "trials").iterdir()} == before
+    assert kept() == before
 
 
 @pytest.mark.usefixtures("trixie")
