@@ -347,7 +347,8 @@ class TestReport:
 
     def test_of_an_emulated_machine_only_that_every_event_was_accounted_for(self) -> None:
         found = [measured(), measured("bcc", reason="tracer died")]
-        about = {**ABOUT, "machine": {**ABOUT["machine"], "emulated": True}}
+        machine = {"host": "vm", "cpus": 2, "cpu_model": "CPU", "kernel": "6.12", "emulated": True}
+        about = {**ABOUT, "machine": machine}
         out = io.StringIO()
         report.render(found, about, Console(file=out, width=300))
         text = out.getvalue()

@@ -23,6 +23,9 @@ from bpfbench.analysis.table import counted, measured, tidy
 from bpfbench.console import describe
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Accelerator, Environment, Record, Variant
 
+# The entry point reads sys.argv, as the command does.
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
 FORMAT_3 = Path(__file__).parent.parent / "data" / "runs" / "format-3"
 TCG = Environment("6.12", "boot", Accelerator.TCG)
 
@@ -78,6 +81,7 @@ class TestVerbs:
             ("export", "runs/emulated", "--format", "latex"),
             ("status", "runs/emulated"),
             ("tradeoffs", "runs/emulated"),
+            ("recommend", "runs/emulated", "--rate", "20k"),
         ],
     )
     def test_correctness_is_all_they_speak_of_with_the_reason_once(
@@ -130,6 +134,12 @@ class TestVerbs:
         assert (status, out) == (2, "")
         assert EMULATED in err
         assert EMULATED_BECAUSE in err
+
+    def test_drain_rates_of_one_predict_nothing(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "drain.json").write_text(json.dumps({"machine": {"emulated": True}, "measurements": []}))
+        status, out, err = bpfbench("recommend", str(FORMAT_3), "--rate", "20k", "--drain", "drain.json")
+        assert (status, out) == (2, "")
+        assert EMULATED in err
 
     def test_no_claim_is_judged(self, bpfbench: Invoke) -> None:
         _, out, _ = bpfbench("claims", "runs/emulated", "--json")

@@ -133,7 +133,7 @@ def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, _Valu
     return Contest(need, tuple(found))
 
 
-def _values(metric: Metric, table: pl.DataFrame) -> dict[Cell, _Values]:
+def _values(metric: Metric, table: pl.DataFrame) -> Mapping[Cell, _Values]:
     rows = measured(table).filter(pl.col("metric") == metric.key).select(*CELL, "host", "block", "session", "value")
     found: defaultdict[Cell, list[tuple[Pairing, float]]] = defaultdict(list)
     for row in rows.iter_rows():
