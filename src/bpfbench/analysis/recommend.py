@@ -122,6 +122,8 @@ class Candidate:
     poll_ms: int
     assessments: tuple[Assessment, ...]
     """One per requirement."""
+    basis: tuple[DrainRate, ...]
+    """The drain rates that its fidelity is predicted from; empty where it was measured."""
     preferred: float | None
     """What the user wants least of (most of, for fidelity) near the wanted rate, in the worst workload; see Preference.
     None where no trial was near."""
@@ -150,8 +152,6 @@ class Recommendation:
 
     wish: Wish
     candidates: tuple[Candidate, ...]
-    basis: tuple[DrainRate, ...]
-    """The drain rates that predictions rest on."""
     to_measure: str | None
     """The command that would measure what is not known; None where everything is."""
 
@@ -181,7 +181,8 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
         if cell.ringbuf_bytes is not None and cell.is_full:
             key = (cell.setup, cell.attach or "", cell.format or "", cell.ringbuf_bytes, cell.poll_ms or 0)
             configs[key].append(cell)
-    capacity = _Capacity(table, tuple(bench))
+    learnt = tuple(bench)
+    capacity = _Capacity(drain_rates(learnt or from_table(table)), validate(table, learnt))
     found = [_candidate(config, cells, values, capacity, wish) for config, cells in configs.items()]
     sign = -1 if wish.prefer is Preference.FIDELITY else 1
     order = list(Fit)
@@ -195,33 +196,36 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
             c.ringbuf_bytes,
         )
     )
-    return Recommendation(wish, tuple(found), tuple(capacity.used), _to_measure(found, configs, wish))
+    return Recommendation(wish, tuple(found), _to_measure(found, configs, wish))
 
 
+@dataclass(frozen=True, slots=True)
 class _Capacity:
     """What a run, or `bench drain`, predicts of fidelity, and how far that was off where it could be checked."""
 
-    def __init__(self, table: pl.DataFrame, bench: tuple[Observation, ...]) -> None:
-        self._rates = drain_rates(bench or from_table(table))
-        self._checked = validate(table, bench)
-        self.used: dict[DrainRate, None] = {}
+    rates: tuple[DrainRate, ...]
+    checked: tuple[HeldOut, ...]
 
-    def predict(self, config: _Config, cells: Sequence[Cell], values: Values, wish: Wish) -> Evidence | None:
-        """Predict fidelity at the wanted rate; None beyond what was measured, and where nothing validates it."""
+    def predict(
+        self, config: _Config, cells: Sequence[Cell], values: Values, wish: Wish
+    ) -> tuple[Evidence | None, tuple[DrainRate, ...]]:
+        """Predict fidelity at the wanted rate, and say from which drain rates.
+
+        None beyond what was measured, and where nothing validates it.
+        """
         setup, attach, form, ring, _ = config
         sizes = [event_bytes(cell) for cell in cells]
         # A smaller event than any measured is drained at least as fast.
         tracer = Tracer(setup, attach, form, max(wish.event_bytes, min(sizes)), ring)
         offered = max(values[cell, metrics.OFFERED.key].spread.max for cell in cells)
-        found = predict(self._rates, tracer, wish.rate_per_s, steady=True)
+        found = predict(self.rates, tracer, wish.rate_per_s, steady=True)
         if found is None or found.beyond or wish.rate_per_s > offered:
-            return None
+            return None, ()
         validated = self._error(tracer, found.basis, wish.rate_per_s)
         if validated is None:
-            return None
+            return None, ()
         error, by = validated
-        self.used |= dict.fromkeys(found.basis)
-        return Evidence(
+        evidence = Evidence(
             Basis.PREDICTED,
             found.percent,
             max(0.0, found.low - error),
@@ -231,14 +235,14 @@ class _Capacity:
             error=error,
             validated_by=by,
         )
+        return evidence, found.basis
 
-    def _error(self, tracer: Tracer, basis: Iterable[DrainRate], rate_per_s: float) -> tuple[float, str] | None:
+    def _error(self, tracer: Tracer, basis: Sequence[DrainRate], rate_per_s: float) -> tuple[float, str] | None:
         """Return the worst error found with this tracer at rates on both sides, else the documented one."""
-        basis = tuple(basis)
         own = [
             held
             for rate in basis
-            if (held := [found for found in self._checked if _alike(found, tracer, rate)])
+            if (held := [found for found in self.checked if _alike(found, tracer, rate)])
             and min(h.rate_per_s for h in held) * KEPT <= rate_per_s <= max(h.rate_per_s for h in held) / KEPT
         ]
         if len(own) == len(basis):
@@ -271,7 +275,7 @@ def _candidate(config: _Config, cells: Sequence[Cell], values: Values, capacity:
         Requirement.MEMORY: own_samples(cells, values, metrics.PSS_PEAK),
     }
     measured = {requirement: _by_workload(found, workloads) for requirement, found in samples.items()}
-    predicted = capacity.predict(config, cells, values, wish)
+    predicted, basis = capacity.predict(config, cells, values, wish)
     lost = fidelity_samples((cell for cell in cells if cell not in whole), values)
     lossy = any(target.is_near(sample.evidence) for sample in lost)
     assessments = tuple(
@@ -285,7 +289,9 @@ def _candidate(config: _Config, cells: Sequence[Cell], values: Values, capacity:
         )
         for requirement, limit in wish.limits.items()
     )
-    return Candidate(*config, assessments, _preferred(target, measured, assessments, whole, values, wish))
+    used = predicted is not None and any(assessment.evidence is predicted for assessment in assessments)
+    preferred = _preferred(target, measured, assessments, whole, values, wish)
+    return Candidate(*config, assessments, basis if used else (), preferred)
 
 
 def _preferred(

@@ -9,7 +9,7 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
     qualified      how many candidates do what is wanted
     to_measure     the command that would measure what is not known, or null
     candidates[]   the best first: setup, attach, format, ringbuf_bytes, poll_ms, fit (yes, undecided, not known, no),
-                   preferred, assessments[]
+                   preferred, assessments[], basis[]: the drain rates that fidelity is predicted from
     assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, not met, undecided, not
                    measured), reason, evidence or null: basis (measured, predicted), value, low, high, rate_per_s,
                    event_bytes, workload, n, error, validated_by
@@ -161,9 +161,10 @@ def _preferred(value: float | None, prefer: Preference) -> str:
 
 
 def _evidence(found: Recommendation) -> Iterator[str]:
-    if found.basis:
-        yield f"Drain rates, events/s: {'; '.join(map(_drained, found.basis))}."
-    if any(rate.held_up for rate in found.basis):
+    basis = dict.fromkeys(rate for candidate in found.candidates for rate in candidate.basis)
+    if basis:
+        yield f"Drain rates, events/s: {'; '.join(map(_drained, basis))}."
+    if any(rate.held_up for rate in basis):
         yield (
             "Where a share of a CPU is given, the tracer had to wait for one: with a CPU of its own it drains faster. "
             "`bench drain` measures that, --drain takes it."
