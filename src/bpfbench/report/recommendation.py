@@ -89,8 +89,10 @@ def _answer(found: Recommendation, *, emulated: bool) -> str:
     match best.fit:
         case Fit.YES:
             return f"Take {_name(best)}."
-        case Fit.UNDECIDED | Fit.UNKNOWN:
-            return f"This run does not tell. The nearest is {_name(best)}: {'; '.join(best.reasons)}."
+        case Fit.UNDECIDED:
+            return f"Undecided. The first to look at is {_name(best)}: {'; '.join(best.reasons)}."
+        case Fit.UNKNOWN:
+            return f"This run does not tell: {'; '.join(best.reasons)}."
         case Fit.NO:
             return f"None qualifies. The nearest is {_name(best)}: {'; '.join(_unmet(best))}."
 
@@ -140,12 +142,17 @@ def _number(requirement: Requirement, value: float, *, unit: bool = True, signed
         case Requirement.FIDELITY:
             text, name = (share(value) if signed else f"{value:g}"), " %"
         case Requirement.OVERHEAD:
-            text, name = (f"{round(value, 2) + 0.0:+.2f}" if signed else f"{value:g}"), " %"
+            text, name = (_change(value) if signed else f"{value:g}"), " %"
         case Requirement.CPU:
             text, name = (f"{value:.1f}" if signed else f"{value:g}"), " % of a CPU"
         case Requirement.MEMORY:
             return wording.size(max(0, round(value)))
     return text + (name if unit else "")
+
+
+def _change(percent: float) -> str:
+    """Write a change with its sign, and no figures that mean nothing: two pairs can have intervals of millions."""
+    return "> +1000" if percent >= 1000 else f"{round(percent, 2) + 0.0:+.2f}"
 
 
 def _preferred(value: float | None, prefer: Preference) -> str:
