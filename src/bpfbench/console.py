@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bpfbench.model import Record, Status, Trial, Workload
+from bpfbench.model import Record, Status, TracerSummary, Trial, Workload
 from bpfbench.report.wording import size
 
 LOG = logging.getLogger("bpfbench")
@@ -165,10 +165,19 @@ def describe(record: Record, seconds: float, done: int, total: int) -> str:
     head = f"{done}/{total} {name(record.trial)}:"
     if record.status is not Status.OK or record.fio is None:
         return f"{head} {record.status.upper()}: {record.reason}"
+    if record.emulated:
+        return f"{head} {_accounted(record.summary)} ({seconds:.1f} s)"
     parts = [f"{record.fio.throughput_bytes_per_s / 2**20:.0f} MiB/s", f"{record.fio.latency_mean_us:.2f} us"]
     if record.summary is not None and record.summary.intercepted_total:
         parts.append(f"saved {100 * record.summary.saved / record.summary.intercepted_total:.1f} %")
     return f"{head} {', '.join(parts)} ({seconds:.1f} s)"
+
+
+def _accounted(summary: TracerSummary | None) -> str:
+    """Say of a trial on an emulated machine what it proves."""
+    if summary is None:
+        return "ok"
+    return f"intercepted {summary.intercepted_total} = saved {summary.saved} + lost {summary.lost_total}"
 
 
 def name(trial: Trial) -> str:

@@ -89,7 +89,19 @@ class Accelerator(StrEnum):
     """In a study only: KVM where it really works, else TCG."""
     KVM = "kvm"
     TCG = "tcg"
-    """Emulated: counts are valid, timings are not comparable."""
+    """Emulated: correctness only (EMULATED_BECAUSE)."""
+
+
+EMULATED = "emulated: correctness only"
+"""What is said wherever something is of a machine whose CPU is emulated."""
+
+EMULATED_BECAUSE = (
+    "shares of saved events and timings depend on the relative speed of consumer and producer, which emulation changes"
+)
+"""Why. What is shown of such a machine: interception, reconciliation and content of the output."""
+
+EMULATED_REMARK = f"{EMULATED.capitalize()}; {EMULATED_BECAUSE}."
+"""Both, as a sentence."""
 
 
 class Boot(StrEnum):
@@ -464,7 +476,7 @@ class Environment:
 
     @property
     def emulated(self) -> bool:
-        """True where counts are valid and timings are not comparable."""
+        """True where it proves correctness only (EMULATED_BECAUSE)."""
         return self.accelerator is Accelerator.TCG
 
 
@@ -606,6 +618,11 @@ class Record:
     def seconds(self) -> float:
         """Length of the whole trial."""
         return sum(step.seconds for step in self.steps)
+
+    @property
+    def emulated(self) -> bool:
+        """True where it proves correctness only (EMULATED_BECAUSE)."""
+        return self.environment is not None and self.environment.emulated
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from bpfbench import cli
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
 RUNS = Path(__file__).parent.parent / "data" / "runs"
-OLD, NEW = (str(RUNS / name) for name in ("format-1", "format-2"))
+OLD, NEW, LIMITED = (str(RUNS / name) for name in ("format-1", "format-2", "format-3"))
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *argv: str) -> tuple[int, str, str]:
@@ -74,16 +74,27 @@ class TestCompare:
 
 class TestRecommend:
     def test_that_none_qualifies_is_an_answer(self, bpfbench: Any) -> None:
-        status, out, err = bpfbench("recommend", OLD, "--rate", "1k", "--max-overhead", "0%")
+        status, out, err = bpfbench("recommend", LIMITED, "--rate", "80k", "--max-memory", "1KiB")
         assert (status, err) == (0, "")
-        assert "None qualifies. The nearest is" in out
+        assert "None qualifies. The nearest is libbpf" in out
+        assert "<= 1 KiB wanted" in out
+
+    def test_that_nothing_is_known_is_one_too_with_what_would_tell(self, bpfbench: Any) -> None:
+        status, out, _ = bpfbench("recommend", OLD, "--rate", "1k")
+        assert status == 0
+        assert "This run does not tell: fidelity is undecided" in out
+        (command,) = (line for line in out.splitlines() if line.startswith("  bpfbench run quick "))
+        assert "--setups bpftrace,libbpf " in command
+        assert "--rate-iops 250 " in command
 
     def test_json_has_every_candidate_with_its_evidence(self, bpfbench: Any) -> None:
         status, out, _ = bpfbench("recommend", NEW, "--rate", "10k", "--prefer", "memory", "--json")
         document = json.loads(out)
         assert status == 0
         assert {candidate["setup"] for candidate in document["candidates"]} == {"libbpf", "bpftrace"}
-        assert all(candidate["fidelity"]["basis"] for candidate in document["candidates"])
+        by_setup = {candidate["setup"]: candidate["assessments"] for candidate in document["candidates"]}
+        assert [own["verdict"] for own in by_setup["libbpf"]] == ["undecided", "not measured"]
+        assert by_setup["libbpf"][0]["evidence"]["validated_by"] == "docs/statistics.md"
         assert document["wish"]["rate_per_s"] == 10_000
 
     def test_markdown_and_terminal_say_the_same(self, bpfbench: Any) -> None:

@@ -24,7 +24,7 @@ from bpfbench.analysis.capacity import (
     from_table,
     predict,
 )
-from bpfbench.analysis.capacity_check import hold_out, predict_paper_writes
+from bpfbench.analysis.capacity_check import hold_out, predict_paper_writes, validate
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Variant, Workload
 
@@ -194,6 +194,20 @@ class TestHeldOut:
         (found,) = hold_out(tidy("run", records), lambda trial: trial["workload"] == "read")
         assert found.predicted == pytest.approx(50.0, abs=0.1)
         assert (found.at_least, found.error) == (True, 0.0)
+
+    def test_each_target_with_a_rate_of_its_own_is_predicted_from_all_others(self) -> None:
+        # 100000 a second drain 49844; 125000 a second 39844, as the CPU was another's. Unlimited ones are not.
+        fast = dataclasses.replace(STEADY, rate_iops=31_250)
+        records = [traced(500_000, 500_000, workload=STEADY), traced(400_000, 850_000, workload=fast, block=1)]
+        found = {held.rate_iops: held for held in validate(tidy("run", [*records, traced(1_000_000, 0, block=2)]))}
+        assert set(found) == {25_000, 31_250}
+        assert found[25_000].predicted == pytest.approx(39.844 + 0.156, abs=0.01)
+        assert found[31_250].error == pytest.approx(100 * 49_844 / 125_000 + 0.125 - 32, abs=0.01)
+
+    def test_those_of_bench_drain_are_checked_by_all_of_them(self) -> None:
+        bench = [Observation(SMALL, Source.BENCH, 80_000.0, exact=True, cpu_share=1.0)]
+        (found,) = validate(tidy("run", [traced(500_000, 500_000, workload=STEADY), traced(5, 5)]), bench)
+        assert found.predicted == pytest.approx(80.156, abs=0.01)
 
 
 class TestThePaper:

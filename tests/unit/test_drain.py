@@ -21,7 +21,7 @@ from bpfbench import catalogue, cli, drain
 from bpfbench.codec import from_json, to_json
 from bpfbench.drain_model import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
 from bpfbench.errors import StepError
-from bpfbench.model import Attach, Format, Setup, Tool, TracerConfig
+from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
 from bpfbench.report import drain as report
 from bpfbench.trial.burst import Burst, Look, Producer, measure, stop, stopped
 from bpfbench.trial.drain import Grown, chosen, enough, kernel_time, place
@@ -344,6 +344,19 @@ class TestReport:
         assert set(row.split()[1:]) == {"-"}
         assert "Not counted (1)" in text
         assert "tracer died" in text
+
+    def test_of_an_emulated_machine_only_that_every_event_was_accounted_for(self) -> None:
+        found = [measured(), measured("bcc", reason="tracer died")]
+        machine = {"host": "vm", "cpus": 2, "cpu_model": "CPU", "kernel": "6.12", "emulated": True}
+        about = {**ABOUT, "machine": machine}
+        out = io.StringIO()
+        report.render(found, about, Console(file=out, width=300))
+        text = out.getvalue()
+        assert f"{EMULATED_REMARK} Every event was accounted for in 1 of 2 repetitions." in text
+        assert "events/s" not in text
+        assert "tracer died" in text
+        data = json.loads(report.to_json(found, about))
+        assert (data["rows"], len(data["measurements"])) == ([], 2)
 
     def test_a_rate_that_is_only_a_bound_and_a_tracer_held_up_are_marked(self) -> None:
         assert ">1.00 M" in self.table([measured(coarse=True)])

@@ -64,10 +64,17 @@ def test_values_that_never_vary_differ_for_certain_or_not_at_all() -> None:
     assert set(found["overhead"].winners) == {"libbpf", "aya-sync"}
 
 
-def test_an_emulated_machine_says_nothing_of_time() -> None:
+def test_an_emulated_machine_meets_no_need() -> None:
     environment = Environment("6.12", "boot", Accelerator.TCG)
     records = [replace(r, environment=environment) for r in run_of({"bcc": (2.0,) * 6, "libbpf": (1.0,) * 6})]
-    assert chosen(records).keys() == {"fidelity", "memory"}
+    assert chosen(records) == {}
+
+
+def test_a_setup_run_twice_in_a_block_has_both_trials_counted() -> None:
+    once = run_of({"bcc": (1.2, 1.3, 1.2), "libbpf": (1.0, 1.0, 1.0)})
+    again = [replace(r, trial=replace(r.trial, id=f"{r.trial.id}-again")) for r in once if r.trial.setup == "bcc"]
+    (contest,) = chosen([*once, *again])["overhead"].contests
+    assert [(c.cell.setup, c.pairs) for c in contest.contenders] == [("libbpf", 3), ("bcc", 6)]
 
 
 def test_one_setup_alone_leads_and_decides_nothing() -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is recommended: that which fits, ranked as wished, and never silently beyond what was measured."""
+"""What is recommended: that which was measured, or validly predicted, to fit; what is not known is said to be so."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -11,163 +12,314 @@ from builders import MIB, make_config, make_fio, make_record, make_summary, make
 
 from bpfbench.analysis.capacity import Observation, Source, Tracer
 from bpfbench.analysis.recommend import Fit, Preference, Recommendation, Wish, recommend
+from bpfbench.analysis.requirements import Assessment, Basis, Evidence, Requirement, Verdict, judge
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Workload
 from bpfbench.report import recommendation
 
 IOS = 1_000_000
 FAST = Workload("read", 4, IOS * 1024)
+NOISE = (0.999, 1.0, 1.001)
+"""Of three blocks; its mean is 1."""
 
 
-def trials(setup: str, overhead: float, saved: float, *, payload: int | None = None, mib: int = 5) -> list[Record]:
-    """Three blocks of a setup beside a vanilla of 10 s, 100 000 events a second."""
+def trials(
+    setup: str,
+    per_s: int,
+    saved: float = 1.0,
+    *,
+    slower: float = 0.0,
+    latency_us: float = 10.0,
+    limited: bool = True,
+    payload: int | None = None,
+    mib: float = 5,
+    cpu_s: float = 1.0,
+    noise: tuple[float, ...] = NOISE,
+    name: str = "read",
+) -> list[Record]:
+    """Three blocks of a setup beside a target of 4 processes that does `per_s` I/Os a second, untraced.
+
+    `slower` is what the setup adds to its runtime; a target that is limited keeps its rate where that is nothing.
+    """
     found = []
     tool = Tool.RW_TRACER if payload is None else Tool.RW_TRACER_ALL
-    for block in range(3):
-        # The noise cancels over the blocks: -0.1, 0, 0.1 %. Vanilla has none.
-        runtime_s = 10.0 * (1 + overhead) * (1 + (0.001 * (block - 1) if overhead else 0.0))
-        trial = make_trial(setup, block, tool=tool, workload=FAST)
+    work = dataclasses.replace(FAST, name=name, rate_iops=per_s // 4 if limited else None)
+    for block, factor in enumerate(noise):
+        runtime_s = IOS / per_s * (1 + slower * factor)
+        trial = make_trial(setup, block, tool=tool, workload=work)
         if setup != "vanilla":
             trial = dataclasses.replace(trial, config=make_config(payload_bytes=payload))
         kept = round(saved * IOS)
         found.append(
             make_record(
                 trial,
-                fio=make_fio(runtime_s=runtime_s, ios=IOS),
+                fio=make_fio(
+                    runtime_s=runtime_s, ios=IOS, latency_us=latency_us * (factor if setup != "vanilla" else 1)
+                ),
                 summary=make_summary(trial, saved=kept, lost={"ring_full": IOS - kept}),
-                usage=make_usage(pss_peak_bytes=mib * MIB),
+                usage=make_usage(user_s=cpu_s, system_s=0.0, pss_peak_bytes=round(mib * MIB)),
             )
         )
     return found
 
 
-RUN = [
-    *trials("vanilla", 0.0, 1.0),
-    *trials("libbpf", 0.02, 1.0, mib=2),
-    *trials("ebpf-go", 0.01, 1.0, mib=7),
-    *trials("bcc", 0.04, 0.5, mib=100),
+def wish(per_s: float, **values: Any) -> Wish:
+    usual: dict[str, Any] = {"event_bytes": 156, "min_fidelity_percent": 99, "max_overhead_percent": 3}
+    return Wish(per_s, **{**usual, **values})
+
+
+def judged(records: list[Record], per_s: float = 100_000, **values: Any) -> Recommendation:
+    return recommend(tidy("run", records), wish(per_s, **values))
+
+
+def of(found: Recommendation, setup: str, requirement: Requirement) -> Assessment:
+    (candidate,) = (candidate for candidate in found.candidates if candidate.setup == setup)
+    (assessment,) = (own for own in candidate.assessments if own.requirement is requirement)
+    return assessment
+
+
+def basis(assessment: Assessment) -> tuple[Verdict, Basis | None, float | None]:
+    evidence = assessment.evidence
+    return (
+        (assessment.verdict, None, None) if evidence is None else (assessment.verdict, evidence.basis, evidence.value)
+    )
+
+
+# A process has 40 us per I/O at 100,000 a second, and untraced spends 10 of them in it: 1 us more is 2.5 % of its time.
+LIMITED = [
+    *trials("vanilla", 100_000),
+    *trials("libbpf", 100_000, latency_us=11.0, mib=2),
+    *trials("ebpf-go", 100_000, latency_us=10.4, mib=7, cpu_s=2.0),
+    *trials("bcc", 100_000, 0.5, latency_us=10.1, mib=100),
+]
+UNLIMITED = [
+    *trials("vanilla", 400_000, limited=False),
+    *trials("libbpf", 400_000, 0.8, slower=0.02, limited=False),
 ]
 
 
-def wish(**values: Any) -> Wish:
-    usual: dict[str, Any] = {
-        "rate_per_s": 90_000,
-        "event_bytes": 156,
-        "min_fidelity_percent": 99,
-        "max_overhead_percent": 3,
-    }
-    return Wish(**{**usual, **values})
+class TestWhatFits:
+    @pytest.mark.parametrize(
+        ("prefer", "first"),
+        [
+            (Preference.MEMORY, "libbpf"),
+            (Preference.OVERHEAD, "ebpf-go"),
+            (Preference.CPU, "libbpf"),
+            (Preference.LATENCY, "ebpf-go"),
+        ],
+    )
+    def test_is_ranked_by_what_is_preferred(self, prefer: Preference, first: str) -> None:
+        found = judged(LIMITED, prefer=prefer)
+        assert found.candidates[0].setup == first
+        assert [candidate.fit for candidate in found.candidates] == [Fit.YES, Fit.YES, Fit.NO]
+        assert found.to_measure is None
+
+    def test_every_requirement_has_its_verdict_and_evidence_in_words(self) -> None:
+        found = judged(LIMITED, max_cpu_percent=15, max_memory_bytes=3 * MIB)
+        answer, candidates, *_ = recommendation.sections(found, "run", emulated=False)
+        assert answer.title.startswith("Take libbpf (")
+        lines = [row[1:6] for row in candidates.rows if row[2].startswith(("overhead", "memory"))]
+        assert lines[0][1:3] == ("overhead <= 3 %", "met")
+        assert lines[0][3].startswith("+2.50 % [")
+        assert lines[0][4] == "measured at 100,000/s (read, 156 B, n = 3)"
+        assert ("memory <= 3 MiB", "not met") in [line[1:3] for line in lines]
+
+    def test_the_nearest_is_named_where_none_fits(self) -> None:
+        found = judged(LIMITED[:9], max_overhead_percent=0.5)
+        assert found.qualified == ()
+        (answer, *_) = recommendation.sections(found, "run", emulated=False)
+        assert answer.title.startswith("None qualifies. The nearest is ebpf-go (")
+        assert answer.title.endswith("overhead +1.00 %, <= 0.5 % wanted.")
+
+    def test_programs_get_all_of_it(self) -> None:
+        document = json.loads(recommendation.to_json(judged(LIMITED), "run", emulated=False))
+        assert (document["schema"], document["qualified"], document["to_measure"]) == (2, 2, None)
+        best = document["candidates"][0]
+        assert best["fit"] == "yes"
+        assert [own["verdict"] for own in best["assessments"]] == ["met", "met"]
+        assert best["assessments"][0]["evidence"]["basis"] == "measured"
+
+    def test_a_run_without_tracers_recommends_nothing(self) -> None:
+        found = judged(LIMITED[:3])
+        assert found.candidates == ()
+        (answer,) = recommendation.sections(found, "run", emulated=False)
+        assert "nothing can be recommended" in answer.title
 
 
-def judged(records: list[Record] = RUN, **values: Any) -> Recommendation:
-    return recommend(tidy("run", records), wish(**values))
+class TestOverhead:
+    def test_of_a_target_that_keeps_its_rate_is_what_its_io_takes_longer_of_its_time(self) -> None:
+        # Its runtime does not move: by that everything would pass.
+        verdict, how, value = basis(of(judged(LIMITED), "libbpf", Requirement.OVERHEAD))
+        assert (verdict, how) == (Verdict.MET, Basis.MEASURED)
+        assert value == pytest.approx(2.5, abs=0.01)
+        assert of(judged(LIMITED, max_overhead_percent=2), "libbpf", Requirement.OVERHEAD).verdict is Verdict.NOT_MET
+
+    def test_of_a_target_that_could_not_keep_it_is_its_runtime(self) -> None:
+        records = [*trials("vanilla", 100_000), *trials("libbpf", 100_000, slower=0.3)]
+        verdict, _, value = basis(of(judged(records), "libbpf", Requirement.OVERHEAD))
+        assert verdict is Verdict.NOT_MET
+        assert value == pytest.approx(30, abs=0.1)
+
+    def test_beside_lost_events_is_no_evidence_for_they_were_never_consumed(self) -> None:
+        # bcc lost half of them, and so looks the cheapest.
+        overhead = of(judged(LIMITED), "bcc", Requirement.OVERHEAD)
+        assert (overhead.verdict, overhead.evidence) == (Verdict.NOT_MEASURED, None)
+        assert "trials that lost events do not count for it" in overhead.reason
+
+    @pytest.mark.parametrize("requirement", [Requirement.OVERHEAD, Requirement.CPU])
+    def test_at_another_rate_says_nothing_here(self, requirement: Requirement) -> None:
+        for per_s in (10_000, 66_000, 150_000):
+            found = judged(LIMITED, per_s, max_cpu_percent=50)
+            assert of(found, "ebpf-go", requirement).verdict is Verdict.NOT_MEASURED
+        assert of(judged(LIMITED, 67_000, max_cpu_percent=50), "ebpf-go", requirement).verdict is Verdict.MET
+
+    def test_above_the_rate_what_is_not_met_is_undecided(self) -> None:
+        overhead = of(judged(LIMITED, 80_000, max_overhead_percent=2), "libbpf", Requirement.OVERHEAD)
+        assert overhead.verdict is Verdict.UNDECIDED
+        assert overhead.reason.endswith("it was not met at more than the wanted rate")
+
+    def test_two_vanillas_in_a_block_are_one_reference(self) -> None:
+        twice = [
+            dataclasses.replace(
+                r,
+                trial=dataclasses.replace(r.trial, id=f"{r.trial.id}-b"),
+                fio=make_fio(runtime_s=10.0, ios=IOS, latency_us=40.0),
+            )
+            for r in LIMITED[:3]
+        ]
+        # The geometric mean of 10 and 40 us is 20.
+        _, _, value = basis(of(judged([*LIMITED, *twice]), "libbpf", Requirement.OVERHEAD))
+        assert value == pytest.approx(100 * 0.625 * (11 / 20 - 1), abs=0.1)
 
 
-def fits(found: Recommendation) -> list[tuple[str, str]]:
-    return [(candidate.setup, candidate.fit.value) for candidate in found.candidates]
+class TestFidelity:
+    def test_met_at_a_higher_rate_is_met_and_not_met_at_a_lower_one_is_not(self) -> None:
+        assert of(judged(LIMITED, 5_000), "libbpf", Requirement.FIDELITY).verdict is Verdict.MET
+        assert of(judged(LIMITED, 5_000), "bcc", Requirement.FIDELITY).verdict is not Verdict.NOT_MET
+        assert of(judged(LIMITED, 500_000), "bcc", Requirement.FIDELITY).verdict is Verdict.NOT_MET
+        assert of(judged(LIMITED, 500_000), "libbpf", Requirement.FIDELITY).verdict is Verdict.NOT_MEASURED
 
+    def test_of_larger_events_speaks_for_smaller_ones_likewise(self) -> None:
+        large = [*trials("vanilla", 100_000, payload=4096), *trials("libbpf", 100_000, payload=4096)]
+        for size, verdict in ((156, Verdict.MET), (2048, Verdict.MET), (8192, Verdict.NOT_MEASURED)):
+            assert of(judged(large, event_bytes=size), "libbpf", Requirement.FIDELITY).verdict is verdict
+        assert of(judged(large, event_bytes=156), "libbpf", Requirement.OVERHEAD).verdict is Verdict.NOT_MEASURED
 
-@pytest.mark.parametrize(("prefer", "first"), [(Preference.MEMORY, "libbpf"), (Preference.OVERHEAD, "ebpf-go")])
-def test_what_fits_is_ranked_by_what_is_preferred(prefer: Preference, first: str) -> None:
-    found = judged(prefer=prefer)
-    assert found.candidates[0].setup == first
-    assert {candidate.setup for candidate in found.qualified} == {"libbpf", "ebpf-go"}
-    assert fits(found)[-1] == ("bcc", "no")
+    def test_losing_beside_a_target_as_fast_as_it_can_be_is_no_failure_of_one_with_a_rate(self) -> None:
+        for per_s in (300_000, 390_000):
+            fidelity = of(judged(UNLIMITED, per_s), "libbpf", Requirement.FIDELITY)
+            assert fidelity.verdict is not Verdict.NOT_MET
+            assert fidelity.evidence is None or fidelity.evidence.basis is Basis.PREDICTED
 
-
-def test_overhead_is_scaled_down_to_the_wanted_rate() -> None:
-    (libbpf,) = (c for c in judged(rate_per_s=50_000).candidates if c.setup == "libbpf")
-    assert libbpf.overhead is not None
-    assert libbpf.overhead.measured_percent == pytest.approx(2.0, abs=0.01)
-    assert libbpf.overhead.percent == pytest.approx(1.0, abs=0.01)
-
-
-def test_the_nearest_is_named_with_the_reason_where_none_fits() -> None:
-    found = judged(max_overhead_percent=0.5)
-    assert found.qualified == ()
-    nearest = found.candidates[0]
-    assert (nearest.setup, nearest.fit) == ("ebpf-go", Fit.NO)
-    (answer, *_) = recommendation.sections(found, "run", emulated=False)
-    assert answer.title.startswith("None qualifies. The nearest is ebpf-go (")
-    assert "it costs 0.9 % in read, 0.4 points too much" in answer.title
-
-
-def test_too_little_saved_is_a_reason() -> None:
-    (bcc,) = (c for c in judged(max_overhead_percent=50).candidates if c.setup == "bcc")
-    # It drained 500000 less what the ring holds, in 10.4 s: 47.9 k of 90 k a second.
-    assert bcc.fidelity is not None
-    assert bcc.fidelity.percent == pytest.approx(52.5, abs=0.2)
-    assert [reason.split(",")[0] for reason in bcc.reasons] == [f"saves {bcc.fidelity.percent:.1f} %"]
-
-
-def test_an_interval_that_reaches_over_the_limit_makes_it_likely_only() -> None:
-    noisy = [
-        record if record.trial.setup != "libbpf" else dataclasses.replace(record, fio=make_fio(runtime_s=s, ios=IOS))
-        for record, s in zip(RUN, [0.0] * 3 + [10.0, 10.2, 10.3] + [0.0] * 6, strict=True)
-    ]
-    (libbpf,) = (c for c in judged(noisy).candidates if c.setup == "libbpf")
-    assert libbpf.fit is Fit.LIKELY
-    assert "the upper end of the 95 % interval" in libbpf.reasons[0]
-
-
-@pytest.mark.parametrize(
-    ("values", "what"),
-    [
-        ({"rate_per_s": 200_000}, "200000 events/s: the highest rate measured is"),
-        ({"event_bytes": 512}, "events of 512 bytes: measured are 156"),
-    ],
-)
-def test_beyond_what_was_measured_nothing_qualifies_unless_asked_for(values: dict[str, Any], what: str) -> None:
-    found = judged(max_overhead_percent=50, **values)
-    assert found.qualified == ()
-    assert all(candidate.fit is Fit.UNKNOWN for candidate in found.candidates)
-    assert found.candidates[0].beyond[0].startswith(what)
-    (answer, *_) = recommendation.sections(found, "run", emulated=False)
-    assert "beyond what was measured" in answer.title
-    estimated = judged(max_overhead_percent=50, min_fidelity_percent=10, extrapolate=True, **values)
-    assert estimated.qualified
-    assert estimated.candidates[0].beyond
-
-
-def test_between_event_sizes_everything_is_interpolated() -> None:
-    large = [*trials("vanilla", 0.0, 1.0, payload=4096), *trials("libbpf", 0.10, 1.0, payload=4096, mib=4)]
-    records = [*RUN[:6], *(r for r in large)]
-    wanted = judged(records, event_bytes=156 + 2048, max_overhead_percent=50, prefer=Preference.MEMORY)
-    (libbpf,) = wanted.candidates
-    assert libbpf.overhead is not None
-    assert libbpf.overhead.measured_percent == pytest.approx(6.0, abs=0.05)
-    assert libbpf.preferred == pytest.approx(3 * MIB)
-    assert (libbpf.fit, libbpf.beyond) == (Fit.YES, ())
-
-
-def test_bench_drain_takes_the_place_of_the_runs_drain_rates() -> None:
-    tracer = Tracer("bcc", "kprobe", "binary", 156, 256 * 1024)
-    bench = [Observation(tracer, Source.BENCH, 200_000.0, True, 1.0)]
-    found = recommend(tidy("run", RUN), wish(max_overhead_percent=5), bench)
-    by_setup = {candidate.setup: candidate for candidate in found.candidates}
-    assert by_setup["bcc"].fit is Fit.YES
-    assert by_setup["libbpf"].reasons == ("no trial and no measurement says how fast it drains",)
-
-
-def test_a_run_without_tracers_recommends_nothing() -> None:
-    found = judged(RUN[:3])
-    assert found.candidates == ()
-    (answer, *_) = recommendation.sections(found, "run", emulated=False)
-    assert "nothing can be recommended" in answer.title
-
-
-def test_a_run_of_limited_rates_alone_speaks_of_such_targets() -> None:
-    limited = [
-        dataclasses.replace(
-            record,
-            trial=dataclasses.replace(
-                record.trial, workload=dataclasses.replace(record.trial.workload, rate_iops=25_000)
-            ),
+    def test_a_prediction_without_anything_to_check_it_here_has_the_documented_error(self) -> None:
+        found = judged(UNLIMITED, 50_000)
+        fidelity = of(found, "libbpf", Requirement.FIDELITY)
+        assert fidelity.evidence is not None
+        assert (fidelity.evidence.value, fidelity.evidence.low, fidelity.evidence.error) == (100.0, 96.6, 3.4)
+        assert fidelity.evidence.validated_by == "docs/statistics.md"
+        assert fidelity.verdict is Verdict.UNDECIDED
+        assert found.candidates[0].fit is Fit.UNKNOWN
+        assert (
+            of(judged(UNLIMITED, 50_000, min_fidelity_percent=95), "libbpf", Requirement.FIDELITY).verdict
+            is Verdict.MET
         )
-        for record in RUN
-    ]
-    (bcc,) = (c for c in judged(limited).candidates if c.setup == "bcc")
-    assert bcc.fidelity is not None
-    assert bcc.fidelity.percent > 53.1  # 52.5 of a target as fast as it can be, see above
-    assert recommend(tidy("run", limited), wish()).steady
-    assert not recommend(tidy("run", RUN), wish()).steady
+
+    def test_between_rates_of_this_run_it_has_the_error_found_with_them(self) -> None:
+        # It drains about 99,844 a second whatever comes: 50 % of 200,000, 25 % of 400,000.
+        records = [
+            record
+            for per_s, saved in ((200_000, 0.5), (300_000, 0.333), (400_000, 0.25))
+            for record in (*trials("vanilla", per_s), *trials("bcc", per_s, saved))
+        ]
+        fidelity = of(judged(records, 250_000, min_fidelity_percent=35), "bcc", Requirement.FIDELITY)
+        assert fidelity.evidence is not None
+        assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == (Basis.MEASURED, None)  # 300,000 is near
+        predicted = of(
+            judged(records[:6] + records[12:], 250_000, min_fidelity_percent=35), "bcc", Requirement.FIDELITY
+        )
+        assert predicted.evidence is not None
+        assert (predicted.evidence.basis, predicted.evidence.validated_by) == (Basis.PREDICTED, "this run")
+        assert predicted.evidence.value == pytest.approx(40, abs=0.3)
+        assert predicted.evidence.error is not None
+        assert predicted.evidence.error < 0.5
+        assert predicted.verdict is Verdict.MET
+
+    def test_beyond_all_that_was_measured_nothing_is_predicted(self) -> None:
+        assert of(judged(UNLIMITED, 1_000_000), "libbpf", Requirement.FIDELITY).verdict is Verdict.NOT_MEASURED
+
+    def test_of_bench_drain_is_believed_where_this_run_bears_it_out_alone(self) -> None:
+        tracer = Tracer("libbpf", "kprobe", "binary", 156, 256 * 1024)
+        bench = [Observation(tracer, Source.BENCH, 200_000.0, True, 1.0)]
+        records = [
+            r for n in (150_000, 400_000) for r in (*trials("vanilla", n), *trials("libbpf", n, min(1, 2e5 / n)))
+        ]
+        fidelity = of(recommend(tidy("run", records), wish(190_000), bench), "libbpf", Requirement.FIDELITY)
+        assert fidelity.evidence is not None
+        assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == (Basis.PREDICTED, "this run")
+        alone = of(recommend(tidy("run", UNLIMITED), wish(190_000), bench), "libbpf", Requirement.FIDELITY)
+        assert alone.verdict is Verdict.NOT_MEASURED
+
+
+class TestIntervals:
+    @pytest.mark.parametrize(
+        ("low", "high", "at_least", "at_most"),
+        [
+            (99.5, 99.9, Verdict.MET, Verdict.NOT_MET),
+            (98.0, 99.5, Verdict.UNDECIDED, Verdict.UNDECIDED),
+            (90.0, 98.9, Verdict.NOT_MET, Verdict.MET),
+            (99.0, 99.0, Verdict.MET, Verdict.MET),
+            (None, None, Verdict.UNDECIDED, Verdict.UNDECIDED),
+        ],
+    )
+    def test_decide_by_both_of_their_ends(
+        self, low: float | None, high: float | None, at_least: Verdict, at_most: Verdict
+    ) -> None:
+        found = Evidence(Basis.MEASURED, 99.0, low, high, 1e5, 156)
+        assert judge(Requirement.FIDELITY, 99.0, found) is at_least
+        assert judge(Requirement.CPU, 99.0, found) is at_most
+
+    def test_that_reach_over_the_limit_leave_it_undecided(self) -> None:
+        noisy = [*trials("vanilla", 100_000), *trials("libbpf", 100_000, latency_us=10.5, noise=(0.9, 1.0, 1.1))]
+        found = judged(noisy)
+        assert found.candidates[0].fit is Fit.UNDECIDED
+        assert of(found, "libbpf", Requirement.OVERHEAD).reason.endswith("its interval reaches over the limit")
+
+    def test_of_one_trial_there_is_none(self) -> None:
+        found = judged([*trials("vanilla", 100_000, noise=(1.0,)), *trials("libbpf", 100_000, noise=(1.0,))])
+        assert {own.verdict for own in found.candidates[0].assessments} == {Verdict.UNDECIDED}
+        assert of(found, "libbpf", Requirement.FIDELITY).reason.endswith("one trial says nothing of its error")
+
+    def test_of_the_workload_where_it_is_worst_count(self) -> None:
+        writes = [*trials("vanilla", 100_000, name="write"), *trials("libbpf", 100_000, latency_us=14, name="write")]
+        overhead = of(judged([*LIMITED, *writes]), "libbpf", Requirement.OVERHEAD)
+        assert overhead.verdict is Verdict.NOT_MET
+        assert overhead.evidence is not None
+        assert overhead.evidence.workload == "write"
+
+    def test_of_reads_say_nothing_of_writes(self) -> None:
+        writes = [*trials("vanilla", 9_000, name="write"), *trials("libbpf", 9_000, name="write")]
+        overhead = of(judged([*LIMITED, *writes]), "libbpf", Requirement.OVERHEAD)
+        assert (overhead.verdict, overhead.evidence) == (Verdict.NOT_MEASURED, None)
+
+
+class TestWhatIsNotKnown:
+    def test_comes_with_the_command_that_measures_it(self) -> None:
+        found = judged(UNLIMITED, 50_000, event_bytes=668)
+        assert found.to_measure is not None
+        words = found.to_measure.split()
+        given = dict(zip(words[3::2], words[4::2], strict=True))
+        assert words[:3] == ["bpfbench", "run", "quick"]
+        assert given["--setups"] == "libbpf"
+        assert (given["--rate-iops"], given["--processes"]) == ("12500", "4")
+        assert (given["--tools"], given["--payload-bytes"]) == ("rw-tracer-all", "512")
+        # So many I/Os of each process that a trial takes 10 s or more: 2^17 of 4 KiB.
+        assert float(given["--scale"]) * 32 * 2**30 == 2**17 * 4096
+        shown = list(recommendation.sections(found, "run", emulated=False))
+        assert (found.to_measure,) in [section.commands for section in shown]
+        assert "was not measured" in shown[0].title
+
+    def test_does_not_name_who_fails_for_certain(self) -> None:
+        records = [*LIMITED, *trials("aya-sync", 100_000, noise=(1.0,))]
+        found = judged(records)
+        assert found.to_measure is not None
+        assert "--setups aya-sync " in found.to_measure

@@ -247,7 +247,7 @@ class TestTerminal:
         info = RunInfo(study="smoke", run_id="1", trials_done=3, trials_planned=9, emulated=True)
         text = folded(shown(typical_run()[:3], info=info))
         assert "3 of 9 trials done" in text
-        assert "timings are not comparable" in text
+        assert "Emulated: correctness only; shares of saved events and timings depend on" in text
         assert "not complete" in text
         assert "None" not in text
 

@@ -32,7 +32,7 @@ from typing import Any
 import polars as pl
 from scipy.special import lambertw
 
-from bpfbench.analysis.table import counted
+from bpfbench.analysis.table import measured
 from bpfbench.model import EVENT_BYTES, Tool, Variant
 
 RING_LIMITED_PERCENT = 5.0
@@ -158,7 +158,7 @@ def from_table(table: pl.DataFrame) -> tuple[Observation, ...]:
 
 def trials(table: pl.DataFrame) -> list[dict[str, Any]]:
     """Return one mapping per ok trial of a full tracer with a ring: the columns that tell it, and its metrics."""
-    rows = counted(table).filter(
+    rows = measured(table).filter(
         pl.col("variant") == Variant.FULL.value, pl.col("tool").is_in([Tool.RW_TRACER, Tool.RW_TRACER_ALL])
     )
     index = [name for name in table.columns if name not in ("metric", "value", "unit")]

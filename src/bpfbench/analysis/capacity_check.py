@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -64,16 +66,56 @@ def hold_out(table: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) ->
 
     Trials of event sizes and rings that were not learnt from are left out.
     """
-    held: defaultdict[tuple[Tracer, str, int, int | None], list[dict[str, Any]]] = defaultdict(list)
+    return _hold_out(trials(table), known)
+
+
+def validate(table: pl.DataFrame, bench: Sequence[Observation] = ()) -> tuple[HeldOut, ...]:
+    """Predict what targets with a rate of their own saved, each from what is known without it.
+
+    Args:
+        table: of a run. Each target (workload, processes and rate) is predicted from all others in it.
+        bench: of `bench drain`: where given, what all are predicted from instead.
+    """
+    found = trials(table)
+    limited = [trial for trial in found if is_steady(trial)]
+    if bench:
+        return _predicted(drain_rates(bench), (), limited)
+    targets = dict.fromkeys(map(_target, limited))
+    held = [_hold_out(found, partial(_is_other, target)) for target in targets]
+    return tuple(itertools.chain.from_iterable(held))
+
+
+_Target = tuple[str, int, int | None]
+"""Workload, processes, and what the rate of each is limited to."""
+
+
+def _target(trial: Mapping[str, Any]) -> _Target:
+    return trial["workload"], trial["processes"], trial["rate_iops"]
+
+
+def _is_other(target: _Target, trial: Mapping[str, Any]) -> bool:
+    return _target(trial) != target
+
+
+def _hold_out(found: Iterable[dict[str, Any]], known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
+    held: list[dict[str, Any]] = []
     learnt: list[Observation] = []
-    for trial in trials(table):
+    for trial in found:
         if not known(trial):
-            held[tracer_of(trial), trial["workload"], trial["processes"], trial["rate_iops"]].append(trial)
+            held.append(trial)
         elif (observation := observe(trial)) is not None:
             learnt.append(observation)
     by_cpu = [unhindered for observation in learnt if (unhindered := alone(observation)) is not None]
-    rates, rates_by_cpu = drain_rates(learnt), drain_rates(by_cpu)
-    predictions = (_held_out(rates, rates_by_cpu, *key, group) for key, group in held.items())
+    return _predicted(drain_rates(learnt), drain_rates(by_cpu), held)
+
+
+def _predicted(
+    rates: Sequence[DrainRate], rates_by_cpu: Sequence[DrainRate], held: Iterable[Mapping[str, Any]]
+) -> tuple[HeldOut, ...]:
+    groups: defaultdict[tuple[Tracer, _Target], list[Mapping[str, Any]]] = defaultdict(list)
+    for trial in held:
+        groups[tracer_of(trial), _target(trial)].append(trial)
+    predictions = (_held_out(rates, rates_by_cpu, tracer, *of, group) for (tracer, of), group in groups.items())
     return tuple(prediction for prediction in predictions if prediction is not None)
 
 

@@ -20,7 +20,7 @@ from scipy import stats
 
 from bpfbench.analysis.metrics import BY_KEY
 from bpfbench.analysis.statistics import ALPHA, CONFIDENCE, Finding, Interval, Observed, holm, observed, position
-from bpfbench.analysis.table import Cell, counted
+from bpfbench.analysis.table import Cell, measured
 from bpfbench.store import RunInfo
 
 VOLATILE = ("free_bytes", "device_number", "path", "packages", "built_at", "root", "tracers", "description", "paths")
@@ -135,8 +135,8 @@ def _sorted(cells: Iterator[Cell]) -> tuple[Cell, ...]:
 
 def _by_key(table: pl.DataFrame, single_kernel: bool) -> dict[tuple[Cell, str], Observed]:
     return {
-        (replace(own.cell, emulated=False, kernel=None if single_kernel else own.cell.kernel), own.metric): own
-        for own in observed(counted(table))
+        (replace(own.cell, kernel=None if single_kernel else own.cell.kernel), own.metric): own
+        for own in observed(measured(table))
     }
 
 

@@ -49,7 +49,7 @@ class Cost:
 
 def costs(records: Iterable[Record]) -> tuple[Cost, ...]:
     """Work out what each setup of a run costs; those run in the variant full alone are left out."""
-    counted = [record for record in records if record.status is Status.OK]
+    counted = [record for record in records if record.status is Status.OK and not record.emulated]
     vanilla: defaultdict[Pairing, list[Record]] = defaultdict(list)
     cells: defaultdict[tuple[str | None, Workload, Tool, str, TracerConfig], list[Record]] = defaultdict(list)
     for record in counted:

@@ -368,6 +368,9 @@ METRICS = (
 )
 """All of them, in the order of the documents."""
 
+CORRECTNESS = (FIO_IOS, INTERCEPTED, SAVED, LOST)
+"""What trials of an emulated machine are summarised by: whether what was intercepted is accounted for."""
+
 LOSS_CAUSES = ("ring_full", "map_full", "recursion", "missed", "output_error")
 """The causes of the tracer contract, so that every CSV has the same columns. Others a tracer reports follow these."""
 

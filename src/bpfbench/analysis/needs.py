@@ -20,7 +20,7 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.compare import Pairing, log_ratios
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.statistics import ALPHA, Analysis, Statistic, holm, test
-from bpfbench.analysis.table import CELL, Cell, counted
+from bpfbench.analysis.table import CELL, Cell, measured
 from bpfbench.model import Tool
 
 
@@ -32,15 +32,13 @@ class Need:
     title: str
     metric: Metric
     lower_is_better: bool = True
-    timing: bool = True
-    """Whether an emulated machine says nothing of it."""
     tools: tuple[Tool, ...] = tuple(Tool)
     limited: bool | None = None
     """Of targets with a limited rate only, or of those without one; None: of all."""
 
     def concerns(self, cell: Cell) -> bool:
         """Tell whether a tracer has a part in its contests."""
-        if cell.is_vanilla or not cell.is_full or cell.tool not in self.tools or (self.timing and cell.emulated):
+        if cell.is_vanilla or not cell.is_full or cell.tool not in self.tools:
             return False
         return self.limited is None or self.limited == (cell.rate_iops is not None)
 
@@ -53,11 +51,10 @@ NEEDS = (
         "Highest fidelity",
         metrics.SAVED_PERCENT,
         lower_is_better=False,
-        timing=False,
         tools=(Tool.RW_TRACER, Tool.RW_TRACER_ALL),
     ),
     Need("cpu", "Least CPU", metrics.CPU),
-    Need("memory", "Least memory", metrics.PSS_PEAK, timing=False),
+    Need("memory", "Least memory", metrics.PSS_PEAK),
     Need("power", "Least power", metrics.POWER),
 )
 """Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it. At a
@@ -104,6 +101,10 @@ class Contest:
         return len(self.contenders) > 1 and all(contender.tied for contender in self.contenders)
 
 
+_Values = Sequence[tuple[Pairing, float]]
+"""Of a cell's trials, each with the block it is from; a block may have several."""
+
+
 def contests(table: pl.DataFrame, analysis: Analysis) -> tuple[Contest, ...]:
     """Hold every contest that a run has the numbers for, in the order of NEEDS, workloads and tools."""
     return tuple(contest for need in NEEDS for contest in _contests(need, table, analysis))
@@ -118,7 +119,7 @@ def _contests(need: Need, table: pl.DataFrame, analysis: Analysis) -> Iterable[C
     return [_contest(need, field, values) for field in fields.values()]
 
 
-def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, Mapping[Pairing, float]]) -> Contest:
+def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, _Values]) -> Contest:
     ranked = sorted(field, key=lambda s: s.spread.mean if need.lower_is_better else -s.spread.mean)
     leader, others = ranked[0], ranked[1:]
     ratios = [_ratios(values[other.cell], values[leader.cell]) for other in others]
@@ -132,18 +133,22 @@ def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, Mappi
     return Contest(need, tuple(found))
 
 
-def _values(metric: Metric, table: pl.DataFrame) -> dict[Cell, dict[Pairing, float]]:
-    rows = counted(table).filter(pl.col("metric") == metric.key).select(*CELL, "host", "block", "session", "value")
-    found: defaultdict[Cell, dict[Pairing, float]] = defaultdict(dict)
+def _values(metric: Metric, table: pl.DataFrame) -> Mapping[Cell, _Values]:
+    rows = measured(table).filter(pl.col("metric") == metric.key).select(*CELL, "host", "block", "session", "value")
+    found: defaultdict[Cell, list[tuple[Pairing, float]]] = defaultdict(list)
     for row in rows.iter_rows():
         host, block, session, value = row[len(CELL) :]
-        found[Cell(*row[: len(CELL)])][host, block, session] = value
+        found[Cell(*row[: len(CELL)])].append(((host, block, session), value))
     return found
 
 
-def _ratios(own: Mapping[Pairing, float], leader: Mapping[Pairing, float]) -> list[float]:
-    found = log_ratios(list(own), list(own.values()), list(leader), list(leader.values()))
+def _ratios(own: _Values, leader: _Values) -> list[float]:
+    found = log_ratios(*_apart(own), *_apart(leader))
     return [ratio for ratio in found if ratio is not None]
+
+
+def _apart(values: _Values) -> tuple[list[Pairing], list[float]]:
+    return [pair for pair, _ in values], [value for _, value in values]
 
 
 def _p(ratios: Sequence[float]) -> float | None:

@@ -1,36 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run and what a user needs -> which setups and configurations fit, ranked, with the evidence for each.
 
-Fidelity at the wanted rate and event size is predicted (capacity.py): from `bench drain` for a steady rate and a CPU
-for the tracer, from a run for a target that leaves it none, as the run's own did (unless all had a limited rate).
-Overhead is that of fio's runtime over vanilla, in the workload where it is worst, scaled down to the wanted rate: what
-a tracer costs, it costs per event. Between two measured event sizes everything else is interpolated linearly. What
-would go beyond what was measured is named, and does not qualify unless the user wants estimates.
+What is wanted is for a target that has a rate of its own. Each requirement is judged by itself (requirements.py); a
+candidate fits if all are met. Fidelity alone can be predicted (capacity.py), for its predictions alone were checked
+against trials they had not seen: those of this run, where it has targets with a rate of their own on both sides of the
+wanted one, else those of docs/statistics.md. What is not known, the run of `to_measure` would tell.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 
-import numpy as np
 import polars as pl
 
+from bpfbench import catalogue
 from bpfbench.analysis import metrics
 from bpfbench.analysis.capacity import (
+    DrainRate,
     Observation,
-    Prediction,
+    Source,
     Tracer,
     drain_rates,
     from_table,
     predict,
 )
-from bpfbench.analysis.statistics import Statistic, analyse
+from bpfbench.analysis.capacity_check import HeldOut, validate
+from bpfbench.analysis.requirements import (
+    KEPT,
+    Assessment,
+    Basis,
+    Evidence,
+    Requirement,
+    Sample,
+    Target,
+    Values,
+    Verdict,
+    assess,
+    closest,
+    event_bytes,
+    fidelity_samples,
+    overhead_samples,
+    own_samples,
+    ratio_samples,
+)
+from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import Cell
-from bpfbench.model import EVENT_BYTES
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES
+
+DOCUMENTED_ERROR = {EVENT_BYTES: 3.4, 1 << 30: 51.5}
+"""By the largest event it holds for: the worst error, in points, of predictions for targets with a rate of their own
+from those without. docs/statistics.md, "Held out on a machine of two CPUs"."""
+
+DOCUMENTED = "docs/statistics.md"
+THIS_RUN = "this run"
 
 
 class Preference(StrEnum):
@@ -39,7 +65,7 @@ class Preference(StrEnum):
     MEMORY = "memory"
     """The tracer's own: peak PSS."""
     CPU = "cpu"
-    """CPU time of the tracer per event it saved."""
+    """The tracer's own: CPU time, in per cent of one CPU."""
     OVERHEAD = "overhead"
     FIDELITY = "fidelity"
     LATENCY = "latency"
@@ -49,18 +75,15 @@ class Preference(StrEnum):
 
 
 class Fit(StrEnum):
-    """Whether a candidate qualifies."""
+    """Whether a candidate qualifies. In the order they are shown."""
 
     YES = "yes"
-    """Also at the unfavourable ends of what is known."""
-    LIKELY = "likely"
-    """By the best estimates; the unfavourable ends do not."""
+    """Every requirement is met."""
+    UNDECIDED = "undecided"
+    """None is surely not met, and each was measured or predicted."""
+    UNKNOWN = "not known"
+    """None is surely not met, and one was not measured."""
     NO = "no"
-    UNKNOWN = "unknown"
-    """It would take going beyond what was measured."""
-
-
-RANK = {fit: place for place, fit in enumerate(Fit)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +94,21 @@ class Wish:
     event_bytes: int
     min_fidelity_percent: float
     max_overhead_percent: float
+    max_cpu_percent: float | None = None
+    """Of one CPU; None: whatever it takes."""
+    max_memory_bytes: float | None = None
     prefer: Preference = Preference.OVERHEAD
-    extrapolate: bool = False
-    """Let what goes beyond what was measured qualify, as an estimate."""
 
-
-@dataclass(frozen=True, slots=True)
-class Overhead:
-    """What the tracer adds to the target's runtime, in per cent."""
-
-    percent: float
-    low: float | None
-    high: float | None
-    """95 % confidence; None with fewer than 2 pairs."""
-    workload: str
-    """Where it is worst."""
-    measured_percent: float
-    """At the rate it was measured at."""
-    measured_rate_per_s: float
-    """What vanilla did."""
-    pairs: int
+    @property
+    def limits(self) -> dict[Requirement, float]:
+        """What is required."""
+        wanted = {
+            Requirement.FIDELITY: self.min_fidelity_percent,
+            Requirement.OVERHEAD: self.max_overhead_percent,
+            Requirement.CPU: self.max_cpu_percent,
+            Requirement.MEMORY: self.max_memory_bytes,
+        }
+        return {requirement: limit for requirement, limit in wanted.items() if limit is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +120,30 @@ class Candidate:
     format: str
     ringbuf_bytes: int
     poll_ms: int
-    fit: Fit
-    fidelity: Prediction | None
-    overhead: Overhead | None
+    assessments: tuple[Assessment, ...]
+    """One per requirement."""
+    basis: tuple[DrainRate, ...]
+    """The drain rates that its fidelity is predicted from; empty where it was measured."""
     preferred: float | None
-    """What the user wants least of (most of, for fidelity); see Preference."""
-    reasons: tuple[str, ...]
-    """Why it does not qualify, or not for sure."""
-    beyond: tuple[str, ...]
-    """In what the numbers go beyond what was measured."""
-    shortfall: float
-    """How far it is from qualifying, in percentage points; 0 where it does."""
+    """What the user wants least of (most of, for fidelity) near the wanted rate, in the worst workload; see Preference.
+    None where no trial was near."""
+
+    @property
+    def fit(self) -> Fit:
+        """Whether it qualifies: by the worst of its assessments."""
+        fits = {
+            Verdict.NOT_MET: Fit.NO,
+            Verdict.NOT_MEASURED: Fit.UNKNOWN,
+            Verdict.UNDECIDED: Fit.UNDECIDED,
+            Verdict.MET: Fit.YES,
+        }
+        verdicts = {assessment.verdict for assessment in self.assessments}
+        return next(fit for verdict, fit in fits.items() if verdict in verdicts)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it does not qualify, or not for sure."""
+        return tuple(assessment.reason for assessment in self.assessments if assessment.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +152,13 @@ class Recommendation:
 
     wish: Wish
     candidates: tuple[Candidate, ...]
-    steady: bool
-    """Whether fidelity is that of a target with a rate of its own, rather than of one that is as fast as it can be."""
+    to_measure: str | None
+    """The command that would measure what is not known; None where everything is."""
 
     @property
     def qualified(self) -> tuple[Candidate, ...]:
         """Those that do what is wanted."""
-        return tuple(candidate for candidate in self.candidates if candidate.fit in (Fit.YES, Fit.LIKELY))
+        return tuple(candidate for candidate in self.candidates if candidate.fit is Fit.YES)
 
 
 _Config = tuple[str, str, str, int, int]
@@ -142,197 +173,184 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
         wish: what is needed.
         bench: of `bench drain`. Where given, fidelity is predicted from it: for a tracer with a CPU of its own.
     """
-    measured = tuple(bench)
-    rates = drain_rates(measured or from_table(table))
     analysis = analyse(table)
+    values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
     configs: defaultdict[_Config, list[Cell]] = defaultdict(list)
     for statistic in analysis.find(metrics.SAVED_PERCENT.key):
         cell = statistic.cell
         if cell.ringbuf_bytes is not None and cell.is_full:
             key = (cell.setup, cell.attach or "", cell.format or "", cell.ringbuf_bytes, cell.poll_ms or 0)
             configs[key].append(cell)
-    values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
-    steady = bool(measured) or table["rate_iops"].null_count() == 0
-    fidelity = partial(predict, rates, steady=steady)
-    found = [_candidate(config, cells, values, fidelity, wish) for config, cells in configs.items()]
+    learnt = tuple(bench)
+    capacity = _Capacity(drain_rates(learnt or from_table(table)), validate(table, learnt))
+    found = [_candidate(config, cells, values, capacity, wish) for config, cells in configs.items()]
     sign = -1 if wish.prefer is Preference.FIDELITY else 1
+    order = list(Fit)
     found.sort(
         key=lambda c: (
-            RANK[c.fit],
-            c.shortfall,
+            order.index(c.fit),
+            sum(assessment.excess for assessment in c.assessments),
             c.preferred is None,
             sign * (c.preferred or 0.0),
             c.setup,
             c.ringbuf_bytes,
         )
     )
-    return Recommendation(wish, tuple(found), steady)
+    return Recommendation(wish, tuple(found), _to_measure(found, configs, wish))
 
 
-_Values = Mapping[tuple[Cell, str], Statistic]
+@dataclass(frozen=True, slots=True)
+class _Capacity:
+    """What a run, or `bench drain`, predicts of fidelity, and how far that was off where it could be checked."""
 
-_Fidelity = Callable[[Tracer, float], Prediction | None]
-"""Of a tracer at a rate."""
+    rates: tuple[DrainRate, ...]
+    checked: tuple[HeldOut, ...]
+
+    def predict(
+        self, config: _Config, cells: Sequence[Cell], values: Values, wish: Wish
+    ) -> tuple[Evidence | None, tuple[DrainRate, ...]]:
+        """Predict fidelity at the wanted rate, and say from which drain rates.
+
+        None beyond what was measured, and where nothing validates it.
+        """
+        setup, attach, form, ring, _ = config
+        sizes = [event_bytes(cell) for cell in cells]
+        # A smaller event than any measured is drained at least as fast.
+        tracer = Tracer(setup, attach, form, max(wish.event_bytes, min(sizes)), ring)
+        offered = max(values[cell, metrics.OFFERED.key].spread.max for cell in cells)
+        found = predict(self.rates, tracer, wish.rate_per_s, steady=True)
+        if found is None or found.beyond or wish.rate_per_s > offered:
+            return None, ()
+        validated = self._error(tracer, found.basis, wish.rate_per_s)
+        if validated is None:
+            return None, ()
+        error, by = validated
+        evidence = Evidence(
+            Basis.PREDICTED,
+            found.percent,
+            max(0.0, found.low - error),
+            100.0 if found.at_least else min(100.0, found.high + error),
+            wish.rate_per_s,
+            wish.event_bytes,
+            error=error,
+            validated_by=by,
+        )
+        return evidence, found.basis
+
+    def _error(self, tracer: Tracer, basis: Sequence[DrainRate], rate_per_s: float) -> tuple[float, str] | None:
+        """Return the worst error found with this tracer at rates on both sides, else the documented one."""
+        own = [
+            held
+            for rate in basis
+            if (held := [found for found in self.checked if _alike(found, tracer, rate)])
+            and min(h.rate_per_s for h in held) * KEPT <= rate_per_s <= max(h.rate_per_s for h in held) / KEPT
+        ]
+        if len(own) == len(basis):
+            return max(abs(found.error) for held in own for found in held), THIS_RUN
+        if any(rate.source is Source.BENCH for rate in basis):
+            return None
+        return next(error for size, error in DOCUMENTED_ERROR.items() if tracer.event_bytes <= size), DOCUMENTED
 
 
-def _candidate(config: _Config, cells: Sequence[Cell], values: _Values, fidelity: _Fidelity, wish: Wish) -> Candidate:
-    setup, attach, form, ring, _ = config
-    prediction = fidelity(Tracer(setup, attach, form, wish.event_bytes, ring), wish.rate_per_s)
-    overhead = _overhead(cells, values, wish)
-    beyond = [*(prediction.beyond if prediction else ()), *_beyond(cells, values, wish)]
-    reasons = tuple(_reasons(prediction, overhead, wish))
-    shortfall = _shortfall(prediction, overhead, wish)
-    return Candidate(
-        *config,
-        fit=_fit(reasons, shortfall, unknown=bool(beyond) and not wish.extrapolate),
-        fidelity=prediction,
-        overhead=overhead,
-        preferred=_preferred(cells, values, prediction, overhead, wish),
-        reasons=reasons,
-        beyond=tuple(dict.fromkeys(beyond)),
-        shortfall=shortfall,
+def _alike(found: HeldOut, tracer: Tracer, rate: DrainRate) -> bool:
+    """Whether what was checked is of the tracer that is predicted, at the size that a drain rate is known of."""
+    own = found.tracer
+    return (own.setup, own.attach, own.format, own.ringbuf_bytes, own.event_bytes) == (
+        tracer.setup,
+        tracer.attach,
+        tracer.format,
+        tracer.ringbuf_bytes,
+        rate.tracer.event_bytes,
     )
 
 
-def _fit(reasons: Sequence[str], shortfall: float, *, unknown: bool) -> Fit:
-    if unknown:
-        return Fit.UNKNOWN
-    if shortfall > 0:
-        return Fit.NO
-    return Fit.LIKELY if reasons else Fit.YES
-
-
-def _beyond(cells: Iterable[Cell], values: _Values, wish: Wish) -> Iterator[str]:
-    cells = tuple(cells)
-    sizes = sorted({_event_bytes(cell) for cell in cells})
-    if not sizes[0] <= wish.event_bytes <= sizes[-1]:
-        yield f"events of {wish.event_bytes} bytes: measured are {', '.join(map(str, sizes))}"
-    offered = [values[key].spread.max for cell in cells if (key := (cell, metrics.OFFERED.key)) in values]
-    if offered and wish.rate_per_s > max(offered):
-        yield f"{wish.rate_per_s:.0f} events/s: the highest rate measured is {max(offered):.0f}"
-
-
-def _shortfall(prediction: Prediction | None, overhead: Overhead | None, wish: Wish) -> float:
-    missing = 100.0 if prediction is None else max(0.0, wish.min_fidelity_percent - prediction.percent)
-    if overhead is None:
-        return missing + 100.0
-    return missing + max(0.0, overhead.percent - wish.max_overhead_percent)
-
-
-def _reasons(prediction: Prediction | None, overhead: Overhead | None, wish: Wish) -> Iterator[str]:
-    least, most = wish.min_fidelity_percent, wish.max_overhead_percent
-    if prediction is None:
-        yield "no trial and no measurement says how fast it drains"
-    elif prediction.percent < least:
-        known = "at least " if prediction.at_least else ""
-        yield f"saves {known}{prediction.percent:.1f} %, {least - prediction.percent:.1f} points too few"
-    elif prediction.low < least:
-        yield f"may save {prediction.low:.1f} % only, at the least drain rate seen"
-    if overhead is None:
-        yield "no pair with vanilla says what it costs"
-    elif overhead.percent > most:
-        excess = overhead.percent - most
-        yield f"costs {overhead.percent:.1f} % in {overhead.workload}, {excess:.1f} points too much"
-    elif overhead.high is None:
-        yield f"the error of its overhead in {overhead.workload} is not known (pairs: {overhead.pairs})"
-    elif overhead.high > most:
-        yield f"may cost {overhead.high:.1f} % in {overhead.workload}, the upper end of the 95 % interval"
-
-
-def _overhead(cells: Iterable[Cell], values: _Values, wish: Wish) -> Overhead | None:
-    """Return the overhead of the workload where it is worst."""
-    by_target: defaultdict[Cell, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        by_target[replace(cell.vanilla, tool="")].append(cell)
-    found = [overhead for group in by_target.values() if (overhead := _overhead_of(group, values, wish)) is not None]
-    return max(found, key=lambda overhead: overhead.percent, default=None)
-
-
-def _overhead_of(cells: Iterable[Cell], values: _Values, wish: Wish) -> Overhead | None:
-    known = []
-    for cell in cells:
-        statistic = values.get((cell, metrics.RUNTIME.key))
-        rate = _vanilla_rate(cell, values)
-        if statistic is not None and statistic.paired is not None and rate is not None:
-            known.append((cell, statistic.paired, rate))
-    if not known:
-        return None
-    sizes = [_event_bytes(cell) for cell, _, _ in known]
-    rate = _at(wish.event_bytes, sizes, [rate for _, _, rate in known])
-    scale = min(1.0, wish.rate_per_s / rate)
-
-    def percent(ratios: Sequence[float]) -> float:
-        return 100 * (_at(wish.event_bytes, sizes, ratios) - 1)
-
-    intervals = [paired.interval for _, paired, _ in known if paired.interval is not None]
-    certain = len(intervals) == len(known)
-    measured = percent([paired.ratio for _, paired, _ in known])
-    return Overhead(
-        percent=scale * measured,
-        low=scale * percent([interval.low for interval in intervals]) if certain else None,
-        high=scale * percent([interval.high for interval in intervals]) if certain else None,
-        workload=known[0][0].workload,
-        measured_percent=measured,
-        measured_rate_per_s=rate,
-        pairs=min(paired.n for _, paired, _ in known),
+def _candidate(config: _Config, cells: Sequence[Cell], values: Values, capacity: _Capacity, wish: Wish) -> Candidate:
+    target = Target(wish.rate_per_s, wish.event_bytes)
+    whole = [cell for cell in cells if values[cell, metrics.SAVED_PERCENT.key].spread.mean >= wish.min_fidelity_percent]
+    workloads = tuple(dict.fromkeys(cell.workload for cell in cells))
+    samples = {
+        Requirement.FIDELITY: fidelity_samples(cells, values),
+        Requirement.OVERHEAD: overhead_samples(whole, values),
+        Requirement.CPU: own_samples(whole, values, metrics.TRACER_CPU),
+        Requirement.MEMORY: own_samples(cells, values, metrics.PSS_PEAK),
+    }
+    measured = {requirement: _by_workload(found, workloads) for requirement, found in samples.items()}
+    predicted, basis = capacity.predict(config, cells, values, wish)
+    lost = fidelity_samples((cell for cell in cells if cell not in whole), values)
+    lossy = any(target.is_near(sample.evidence) for sample in lost)
+    assessments = tuple(
+        assess(
+            requirement,
+            limit,
+            target,
+            measured[requirement],
+            predicted if requirement is Requirement.FIDELITY else None,
+            "trials that lost events do not count for it" if lossy and not requirement.monotone else "",
+        )
+        for requirement, limit in wish.limits.items()
     )
-
-
-def _vanilla_rate(cell: Cell, values: _Values) -> float | None:
-    ios, runtime = (values.get((cell.vanilla, metric.key)) for metric in (metrics.FIO_IOS, metrics.RUNTIME))
-    return None if ios is None or runtime is None else ios.spread.mean / runtime.spread.mean
+    used = predicted is not None and any(assessment.evidence is predicted for assessment in assessments)
+    preferred = _preferred(target, measured, assessments, whole, values, wish)
+    return Candidate(*config, assessments, basis if used else (), preferred)
 
 
 def _preferred(
-    cells: Sequence[Cell], values: _Values, prediction: Prediction | None, overhead: Overhead | None, wish: Wish
+    target: Target,
+    measured: dict[Requirement, dict[str, list[Sample]]],
+    assessments: Iterable[Assessment],
+    whole: Sequence[Cell],
+    values: Values,
+    wish: Wish,
 ) -> float | None:
     match wish.prefer:
         case Preference.FIDELITY:
-            return None if prediction is None else prediction.percent
-        case Preference.OVERHEAD:
-            return None if overhead is None else overhead.percent
-        case Preference.MEMORY:
-            return _mean(cells, wish, {cell: _value(values, cell, metrics.PSS_PEAK) for cell in cells})
-        case Preference.CPU:
-            return _mean(cells, wish, {cell: _cpu_us_per_event(values, cell) for cell in cells})
-        case Preference.LATENCY:
-            return _mean(cells, wish, {cell: _ratio(values, cell, metrics.LATENCY_P99) for cell in cells})
-        case Preference.ENERGY:
-            return _mean(cells, wish, {cell: _ratio(values, cell, metrics.ENERGY) for cell in cells})
+            by = {assessment.requirement: assessment.evidence for assessment in assessments}
+            found = by[Requirement.FIDELITY]
+            return None if found is None else found.value
+        case Preference.LATENCY | Preference.ENERGY:
+            metric = metrics.LATENCY_P99 if wish.prefer is Preference.LATENCY else metrics.ENERGY
+            samples = _by_workload(ratio_samples(whole, values, metric), ())
+        case _:
+            samples = measured[Requirement(wish.prefer.value)]
+    near = (closest(target, own) for own in samples.values())
+    return max((found.value for found in near if found is not None), default=None)
 
 
-def _value(values: _Values, cell: Cell, metric: metrics.Metric) -> float | None:
-    statistic = values.get((cell, metric.key))
-    return None if statistic is None else statistic.spread.mean
+def _by_workload(samples: Iterable[Sample], workloads: Iterable[str]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = {workload: [] for workload in workloads}
+    for sample in samples:
+        found.setdefault(str(sample.evidence.workload), []).append(sample)
+    return found
 
 
-def _ratio(values: _Values, cell: Cell, metric: metrics.Metric) -> float | None:
-    statistic = values.get((cell, metric.key))
-    return statistic.paired.ratio if statistic is not None and statistic.paired is not None else None
+TRIAL_S = 10
+"""About what a trial takes that is proposed."""
+REPETITIONS = 5
 
 
-def _cpu_us_per_event(values: _Values, cell: Cell) -> float | None:
-    user, system, saved = (
-        _value(values, cell, metric) for metric in (metrics.TRACER_USER, metrics.TRACER_SYSTEM, metrics.SAVED)
-    )
-    return None if user is None or system is None or not saved else 1e6 * (user + system) / saved
-
-
-def _mean(cells: Iterable[Cell], wish: Wish, found: Mapping[Cell, float | None]) -> float | None:
-    """Return the mean over workloads at the wanted event size."""
-    by_size: defaultdict[int, list[float]] = defaultdict(list)
-    for cell in cells:
-        if (value := found[cell]) is not None:
-            by_size[_event_bytes(cell)].append(value)
-    sizes = sorted(by_size)
-    return _at(wish.event_bytes, sizes, [float(np.mean(by_size[size])) for size in sizes]) if sizes else None
-
-
-def _at(event_bytes: int, sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Interpolate linearly between event sizes; beyond them, the nearest."""
-    order = np.argsort(sizes)
-    return float(np.interp(event_bytes, np.asarray(sizes)[order], np.asarray(values)[order]))
-
-
-def _event_bytes(cell: Cell) -> int:
-    return EVENT_BYTES + (cell.payload_bytes or 0)
+def _to_measure(found: Sequence[Candidate], configs: dict[_Config, list[Cell]], wish: Wish) -> str | None:
+    """Return the command that measures what candidates are not known or not decided for, at the wanted rate."""
+    open_ = [candidate for candidate in found if candidate.fit in (Fit.UNKNOWN, Fit.UNDECIDED)]
+    if not open_:
+        return None
+    cells = [cell for config in configs.values() for cell in config]
+    (processes, _), *_ = Counter(cell.processes for cell in cells).most_common(1)
+    rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
+    payload = wish.event_bytes - EVENT_BYTES
+    ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
+    options = {
+        "setups": dict.fromkeys(candidate.setup for candidate in open_),
+        "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
+        "workloads": dict.fromkeys(cell.workload for cell in cells),
+        "processes": [processes],
+        "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
+        "rate-iops": [rate_iops],
+        "attach": dict.fromkeys(candidate.attach for candidate in open_),
+        "format": dict.fromkeys(candidate.format for candidate in open_),
+        "ringbuf-bytes": dict.fromkeys(candidate.ringbuf_bytes for candidate in open_),
+        "poll-ms": dict.fromkeys(candidate.poll_ms for candidate in open_),
+        **({"payload-bytes": [payload]} if payload > 0 else {}),
+        "repetitions": [REPETITIONS],
+    }
+    words = (f"--{name} {','.join(map(str, given))}" for name, given in options.items())
+    return f"bpfbench run quick {' '.join(words)}"

@@ -22,7 +22,7 @@ from scipy import stats
 from bpfbench import catalogue
 from bpfbench.analysis.compare import Pairing, Verdict, judge, log_ratios
 from bpfbench.analysis.estimate import Estimate
-from bpfbench.analysis.table import CELL, GROUP, Cell, counted
+from bpfbench.analysis.table import CELL, GROUP, Cell, measured
 from bpfbench.model import VANILLA, Tool
 
 CONFIDENCE = 0.95
@@ -179,8 +179,8 @@ class Analysis:
 
 
 def analyse(table: pl.DataFrame) -> Analysis:
-    """Analyse a tidy table of one run. Only ok trials count."""
-    rows = counted(table)
+    """Analyse a tidy table of one run. Only ok trials count, and none of an emulated machine."""
+    rows = measured(table)
     found = observed(rows)
     tested = _with_tests([_statistic(own) for own in found], [own.log_ratios for own in found])
     statistics = tuple(sorted(_corrected(tested), key=lambda statistic: position(statistic.cell)))
@@ -196,7 +196,7 @@ def control(table: pl.DataFrame) -> pl.DataFrame:
     """
     share = [key for key in (*GROUP, "host", "session") if key != "tool"]
     trials = (
-        counted(table)
+        measured(table)
         .filter(pl.col("setup") == VANILLA)
         .unique("trial")
         .sort("index")

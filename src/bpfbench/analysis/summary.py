@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records -> Summary: per workload and tool, one row for vanilla and one for each setup and configuration.
 
-Only trials that ended `ok` are counted. The others are kept, with their reason, in `Summary.excluded`.
+Only trials that ended `ok` are counted. The others are kept, with their reason, in `Summary.excluded`. Of an emulated
+machine there is nothing but whether every call is accounted for: no share, no timing, no comparison.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 from bpfbench.analysis.compare import Comparison, compare, pairing
 from bpfbench.analysis.estimate import Estimate, estimate
-from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric, loss_percent
+from bpfbench.analysis.metrics import CORRECTNESS, LOSS_CAUSES, METRICS, Metric, loss_percent
 from bpfbench.model import VANILLA, Record, Status, Tool, TracerConfig, Trial, Variant, Workload
 
 UNSAID = (None, Variant.FULL)
@@ -62,6 +63,8 @@ class Group:
     """Vanilla first, even where it has no trial."""
     kernel: str | None = None
     """Which of the image's kernels; None: the one that was running."""
+    emulated: bool = False
+    """Of a machine that proves correctness only: rows have the metrics of CORRECTNESS, and are not compared."""
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -136,8 +139,20 @@ def _group(
         return (setup != VANILLA, _rank(setup, setup_order), _config_order(config))
 
     vanilla = [record for record in rows[VANILLA, None] if record.status is Status.OK]
-    ordered = tuple(_row(*key, rows[key], vanilla) for key in sorted(rows, key=position))
-    return Group(workload, tool, ordered, kernel)
+    emulated = any(record.emulated for record in records)
+    ordered = (_row(*key, rows[key], vanilla) for key in sorted(rows, key=position))
+    shown = tuple(_correctness(row) for row in ordered) if emulated else tuple(ordered)
+    return Group(workload, tool, shown, kernel, emulated)
+
+
+def _correctness(row: Row) -> Row:
+    """Leave of a row what proves correctness."""
+    return dataclasses.replace(
+        row,
+        estimates={metric: found for metric, found in row.estimates.items() if metric in CORRECTNESS},
+        comparisons={},
+        lost_percent_by_cause={cause: None for cause, found in row.lost_percent_by_cause.items() if found is None},
+    )
 
 
 def _row(setup: str, config: TracerConfig | None, records: Sequence[Record], vanilla: Sequence[Record]) -> Row:

@@ -2,7 +2,8 @@
 """Records -> the tidy table: one row per trial and metric, in long form, as a polars frame, Parquet or CSV.
 
 Every trial has a row for every metric of metrics.py; `value` is null where the trial does not have it. Trials that
-failed or are invalid keep their rows, told by `status`: whoever averages takes `counted(table)`.
+failed or are invalid keep their rows, told by `status`, and so do those of emulated machines: whoever says something of
+setups takes `measured(table)`.
 """
 
 from __future__ import annotations
@@ -131,6 +132,15 @@ def tidy(run_id: str, records: Iterable[Record]) -> pl.DataFrame:
 def counted(table: pl.DataFrame) -> pl.DataFrame:
     """Return the rows that may be averaged: of trials that ended ok, with a finite value."""
     return table.filter(pl.col("status") == Status.OK.value, pl.col("value").is_finite())
+
+
+def measured(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that say something of setups: counted ones, of machines whose CPU is not emulated.
+
+    An emulated machine proves correctness only (model.EMULATED_BECAUSE). Shares, rankings, comparisons, capacity and
+    recommendations are all made from here. For what is made of records, `Record.emulated` is the same.
+    """
+    return counted(table).filter(~pl.col("emulated"))
 
 
 def write(table: pl.DataFrame, path: Path) -> None:

@@ -125,8 +125,6 @@ class TradeOffs:
     places: tuple[Place, ...]
     correlations: tuple[Correlation, ...]
     """Over the cells of all places."""
-    emulated: bool
-    """Timings are not comparable: all axes but fidelity are left out."""
 
 
 def trade_offs(analysis: Analysis) -> TradeOffs:
@@ -143,7 +141,6 @@ def trade_offs(analysis: Analysis) -> TradeOffs:
     return TradeOffs(
         places=tuple(_place(vanilla, members) for vanilla, members in grouped.items()),
         correlations=correlations(points),
-        emulated=any(point.cell.emulated for point in points),
     )
 
 
@@ -175,7 +172,7 @@ def _coordinates(statistics: Sequence[Statistic]) -> dict[Axis, Coordinate]:
 
 
 def _coordinate(axis: Axis, statistic: Statistic | None) -> Coordinate | None:
-    if statistic is None or (axis.over_vanilla and statistic.cell.emulated):
+    if statistic is None:
         return None
     if not axis.over_vanilla:
         return Coordinate(statistic.spread.mean, None, statistic.spread.n)

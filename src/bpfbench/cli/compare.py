@@ -13,6 +13,7 @@ from bpfbench.analysis import table
 from bpfbench.analysis.compare_runs import compare_runs, differences
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
+from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report import comparison, sections
 
 
@@ -41,8 +42,11 @@ def compare(
         raise UsageError("choose one of --json, --markdown")
     first, second = store.find(runs_dir, before), store.find(runs_dir, after)
     known = differences(first.info, second.info)
-    found = compare_runs(table.load(first), table.load(second), known)
+    tables = table.load(first), table.load(second)
+    found = compare_runs(*tables, known)
     names = (first.info.id, second.info.id)
+    if emulated := [name for name, frame in zip(names, tables, strict=True) if frame["emulated"].all()]:
+        raise UsageError(f"{' and '.join(emulated)} cannot be compared: {EMULATED}", EMULATED_BECAUSE)
     if not found.shifts:
         raise UsageError(
             f"{names[0]} and {names[1]} have nothing in common that could be compared: no setup, configuration, tool "

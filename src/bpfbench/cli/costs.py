@@ -13,10 +13,10 @@ from bpfbench import store
 from bpfbench.analysis import costs as analysis
 from bpfbench.analysis.costs import STEPS, Cost
 from bpfbench.analysis.estimate import Estimate
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, app, print_json, stderr, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, app, print_json, stdout
 from bpfbench.errors import UsageError
+from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report import wording
-from bpfbench.testbed.vm.accelerator import EMULATED
 
 LEGEND = """\
 ns per I/O: mean and SD of the differences between two variants of one block.
@@ -36,9 +36,9 @@ def costs(
     """Say what hook and ring, consuming and output cost, of a run with variants."""
     opened = store.find(runs_dir, name)
     records = opened.records()
-    if any(record.environment is not None and record.environment.emulated for record in records):
-        stderr.print(f"bpfbench: {EMULATED}", highlight=False)
     found = analysis.costs(records)
+    if not found and any(record.emulated for record in records):
+        raise UsageError(f"{opened.path} has no costs: {EMULATED}", EMULATED_BECAUSE)
     if not found:
         raise UsageError(
             f"{opened.path} has no two variants to compare",

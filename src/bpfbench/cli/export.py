@@ -16,9 +16,9 @@ from bpfbench.analysis.claims.run import evidence_of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.analysis.table import tidy
-from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
 from bpfbench.errors import UsageError
-from bpfbench.model import Record
+from bpfbench.model import EMULATED_REMARK, Record
 from bpfbench.report import artifact, export_bench, latex, markdown
 from bpfbench.report.run_info import RunInfo, describe
 from bpfbench.study import choice_message
@@ -54,6 +54,8 @@ FORMATS: dict[str, Callable[[_Exported], str]] = {
 }
 """Format -> its text. Parquet, which is no text, goes straight to its file."""
 CHOICES = (*FORMATS, "parquet")
+STATEMENTS = ("bencher", "github-benchmark")
+"""Formats of nothing but what an emulated machine says nothing of."""
 
 
 def export(
@@ -70,6 +72,8 @@ def export(
     if format_ == "parquet" and output is None:
         raise UsageError("Parquet is no text", "give --output FILE")
     exported = _Exported(store.find(runs_dir, name))
+    if format_ in STATEMENTS and any(record.emulated for record in exported.records):
+        stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False)
     if format_ == "parquet" and output is not None:
         tidy(exported.info.run_id, exported.records).write_parquet(output)
     elif output is not None:

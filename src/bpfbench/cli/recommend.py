@@ -18,6 +18,7 @@ from bpfbench.analysis.recommend import Preference, Wish
 from bpfbench.analysis.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
 from bpfbench.errors import UsageError
+from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report import recommendation, sections
 from bpfbench.study import choice_message
 
@@ -33,13 +34,12 @@ def recommend(
     rate: Annotated[str, Parameter(help="Events per second to keep up with, e.g. 200k.")],
     event_bytes: Annotated[str, Parameter(help="Size of an event, e.g. 512: 156 and the payload.")] = "156",
     min_fidelity: Annotated[str, Parameter(help="Per cent of the events that must be saved.")] = "99",
-    max_overhead: Annotated[str, Parameter(help="Per cent the target may be slowed down by.")] = "2",
+    max_overhead: Annotated[str, Parameter(help="Per cent of the target's time that tracing may take.")] = "2",
+    max_cpu: Annotated[str | None, Parameter(help="Per cent of one CPU that the tracer may take.")] = None,
+    max_memory: Annotated[str | None, Parameter(help="What the tracer may take of memory (PSS), e.g. 20MiB.")] = None,
     prefer: Annotated[
         str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy.")
     ] = "overhead",
-    extrapolate: Annotated[
-        bool, Parameter(negative="", help="Let estimates beyond what was measured qualify.")
-    ] = False,
     drain: Annotated[
         Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")
     ] = None,
@@ -49,7 +49,10 @@ def recommend(
 ) -> int:
     """Say which setup and configuration fit a need, by what a run measured.
 
-    That none does is an answer, too: the nearest is shown, and why it does not.
+    Each requirement is met, not met, undecided or not measured, by a
+    measurement near the rate or a prediction with its error. That none fits
+    is an answer, too: the nearest is shown, and why it does not; and what is
+    not known comes with the command that measures it.
     """
     if as_json and markdown:
         raise UsageError("choose one of --json, --markdown")
@@ -60,17 +63,19 @@ def recommend(
         event_bytes=round(_quantity("--event-bytes", event_bytes, SIZES, least=1)),
         min_fidelity_percent=_quantity("--min-fidelity", min_fidelity, PERCENT, most=100),
         max_overhead_percent=_quantity("--max-overhead", max_overhead, PERCENT),
+        max_cpu_percent=None if max_cpu is None else _quantity("--max-cpu", max_cpu, PERCENT),
+        max_memory_bytes=None if max_memory is None else _quantity("--max-memory", max_memory, SIZES, least=1),
         prefer=Preference(prefer),
-        extrapolate=extrapolate,
     )
     bench = _bench(drain) if drain is not None else ()
     opened = store.find(runs_dir, name)
     frame = table.load(opened)
     found = judge(frame, wish, bench)
+    emulated = bool(frame["emulated"].any())
     if as_json:
-        sys.stdout.write(recommendation.to_json(found, opened.info.id))
+        sys.stdout.write(recommendation.to_json(found, opened.info.id, emulated=emulated))
         return 0
-    described = recommendation.sections(found, opened.info.id, emulated=bool(frame["emulated"].any()))
+    described = recommendation.sections(found, opened.info.id, emulated=emulated)
     if markdown:
         sys.stdout.write(sections.to_markdown(described))
     else:
@@ -93,7 +98,10 @@ def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0
 
 def _bench(path: Path) -> tuple[capacity.Observation, ...]:
     try:
-        return capacity.from_bench(json.loads(path.read_bytes()))
+        document = json.loads(path.read_bytes())
+        if document["machine"].get("emulated"):
+            raise UsageError(f"option --drain: {path} is {EMULATED}", EMULATED_BECAUSE)
+        return capacity.from_bench(document)
     except OSError as error:
         raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

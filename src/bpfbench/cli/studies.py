@@ -17,7 +17,7 @@ from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, Verbose, app,
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.errors import UsageError
-from bpfbench.model import Accelerator, Attach, Status, Study
+from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.run_info import describe
@@ -107,7 +107,7 @@ def run(
             path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
             opened = campaign.start(chosen, ground, path, *places(chosen))
         if ground.accelerator is Accelerator.TCG:
-            stderr.print(f"bpfbench: {accelerator.EMULATED}", highlight=False)
+            stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False)
         with (
             logged_to(opened.log_file),
             opening.open_testbed(ground, chosen, *places(chosen), campaign.disk_sizes(chosen)) as testbed,
@@ -149,7 +149,7 @@ def status(
     )
     stdout.print(f"{opened.path}: study {opened.info.study.name}, {state}", highlight=False, soft_wrap=True)
     if opened.info.machine.get("emulated"):
-        stdout.print(accelerator.EMULATED, highlight=False)
+        stdout.print(EMULATED_REMARK, highlight=False)
     detail = ", ".join(f"{count} {what}" for what, count in counts.items())
     stdout.print(f"{len(records)} of {opened.info.trials_planned} trials done: {detail}", highlight=False)
     for record in records:
@@ -189,7 +189,7 @@ def _testbed_text(chosen: Study) -> str:
     vm = chosen.machine
     hosts = f"{len(chosen.hosts)} virtual machines, one at a time" if len(chosen.hosts) > 1 else "a virtual machine"
     expected = _expected_accelerator(chosen)
-    how = accelerator.EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
+    how = EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
     each = f"{vm.cpus} CPUs and {campaign.gib(vm.memory_bytes)} each"
     return f"in {hosts}, {each}, kernels: {', '.join(chosen.factors.kernels)}; {how}"
 

@@ -202,7 +202,7 @@ def _evaluation(material: Material) -> Iterator[Block]:
 
 
 def _notes(material: Material) -> Iterator[tuple[str, str]]:
-    for remark in (*wording.warnings(material.info), *material.remarks):
+    for remark in dict.fromkeys((*wording.warnings(material.info), *material.remarks)):
         yield "Note", remark
     for reason in material.run.left_out:
         yield "Left out", reason

@@ -22,7 +22,7 @@ from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
-from bpfbench.model import Record
+from bpfbench.model import EMULATED, Record
 from bpfbench.report import latex, markdown, remarks, study_file, tables, wording
 from bpfbench.report import run_info as described
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
@@ -30,7 +30,7 @@ from bpfbench.report.figures.chart import Chart
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import Look, looks
 from bpfbench.report.figures.paper import Printed
-from bpfbench.report.figures.sections import EMULATED, Condition, Section, sections
+from bpfbench.report.figures.sections import Condition, Section, sections
 from bpfbench.report.figures.timeline import Sampled
 from bpfbench.report.figures.tradeoff import Points
 from bpfbench.report.page import answer, chapters
@@ -88,15 +88,16 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
             yield from _figure_files(figure.chart, figure.drawing)
     progress("tables and page")
     views = {number: _tables(section, _prefix(section, found)) for number, section in enumerate(found)}
-    yield "figures/captions.md", ("\n".join(captions) + "\n").encode()
+    yield "figures/captions.md", ("\n".join(captions or ["No figures."]) + "\n").encode()
     for view in (view for views_ in views.values() for view in views_):
         yield from _table_files(view)
     yield "tables/statistics.csv", tables.statistics_csv(analysis).encode()
     yield "study.toml", study_file.to_toml(study).encode()
     contests = needs.contests(table, analysis)
+    emulated = bool(found) and all(section.condition.emulated for section in found)
     page = Page(
         title=f"bpfbench report: {study.name}",
-        heading=f"{study.name}: which eBPF library for which need",
+        heading=f"{study.name}, {EMULATED}" if emulated else f"{study.name}: which eBPF library for which need",
         lead=_lead(material),
         version=material.info.bpfbench_version,
         facts=tuple(_facts(material)),
@@ -104,7 +105,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         answers=tuple(
             _answer(condition, contests, exchanged, several=len(_by(found)) > 1) for condition, _ in _by(found)
         ),
-        legend=tables.LEGEND,
+        legend=wording.ACCOUNT if emulated else tables.LEGEND,
         conditions=tuple(
             Conditions(
                 condition.title, tuple(_workload(found[n], shown[n], views[n], _prefix(found[n], found)) for n in own)
@@ -129,6 +130,8 @@ def _prefix(section: Section, found: Sequence[Section]) -> str:
 
 
 def _charts(section: Section, material: Material, points: Points) -> Iterator[Chart]:
+    if section.condition.emulated:
+        return iter(())
     made = (
         quantities.performance(section, material.printed),
         fidelity.fidelity(section, material.printed),
@@ -184,7 +187,6 @@ def _workload(section: Section, shown: tuple[Shown, ...], views: tuple[Table, ..
         figures=shown,
         tables=views,
         remarks=tuple(said),
-        emulated=f"{EMULATED.capitalize()}." if section.condition.emulated else None,
     )
 
 
@@ -193,14 +195,14 @@ def _answer(condition: Condition, contests: Sequence[Contest], exchanged: TradeO
     places = [[point for point in place.points if condition.has(point.cell)] for place in exchanged.places]
     fronts = [front(points, (OVERHEAD, FIDELITY)) for points in places]
     title = condition.title if several else None
+    if condition.emulated:
+        return Answer(title, None, None, reason="Nothing is chosen by a machine that proves correctness only.")
     if not choices:
         return Answer(title, None, None, reason="No tracer has a trial that counts: there is nothing to choose from.")
     notes = [
         "What loses events is cheap to run: read overhead together with fidelity. Where several setups share first"
         " place, the data cannot tell them apart."
     ]
-    if condition.emulated:
-        notes.append(f"{EMULATED.capitalize()}: overhead, CPU and power are not compared.")
     return Answer(title, answer.answer(choices, fronts), answer.cases(choices), tuple(notes))
 
 
@@ -209,7 +211,7 @@ def _parts(material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Ana
     excluded = summarise(material.records).excluded
     found = (
         chapters.servers(analysis),
-        chapters.control(aa),
+        chapters.control(aa, emulated=material.about.emulated),
         chapters.findings(judge_all(evidence_of(material.records))),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),

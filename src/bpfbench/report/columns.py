@@ -10,7 +10,7 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.compare import Comparison, Verdict
 from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.summary import Row
+from bpfbench.analysis.summary import Group, Row
 
 MIB = 1024 * 1024
 
@@ -28,6 +28,8 @@ class Column:
     with_sd: bool = True
     is_share: bool = False
     """A share of a whole, in per cent: it must not read 0 or 100 unless it is."""
+    is_total: bool = False
+    """The sum over the trials is shown, and not their mean."""
     importance: int = 0
     """A narrow terminal drops the columns of the least importance first, and never those of the greatest."""
 
@@ -50,6 +52,22 @@ COLUMNS = (
     Column("offered", "k events/s", metrics.OFFERED, 1, scale=1000, importance=DOCUMENTS_ONLY),
     Column("output", "MiB", metrics.OUTPUT, 1, scale=MIB, importance=DOCUMENTS_ONLY),
 )
+
+ACCOUNT = tuple(
+    Column(title, unit, metric, 0, with_sd=False, is_total=True, importance=NEVER_DROPPED)
+    for title, unit, metric in (
+        ("fio", "I/Os", metrics.FIO_IOS),
+        ("intercepted", "events", metrics.INTERCEPTED),
+        ("saved", "events", metrics.SAVED),
+        ("lost", "events", metrics.LOST),
+    )
+)
+"""The columns of an emulated machine: what was intercepted, and what became of it."""
+
+
+def columns_of(group: Group) -> tuple[Column, ...]:
+    """Return the columns that a group has numbers for."""
+    return ACCOUNT if group.emulated else COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,8 @@ def cells(column: Column, rows: Iterable[Row]) -> list[Cell | None]:
 
 
 def _cell(column: Column, estimate: Estimate, comparison: Comparison | None, decimals: int) -> Cell:
+    if column.is_total:
+        return Cell(f"{estimate.mean * estimate.n:.0f}", None, None, None)
     sd = estimate.sd if column.with_sd else None
     mean = share(estimate.mean) if column.is_share else f"{estimate.mean / column.scale:.{decimals}f}"
     return Cell(

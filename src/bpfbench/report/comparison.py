@@ -85,7 +85,7 @@ def sections(found: RunComparison, before: str, after: str) -> Iterator[Section]
     said = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
     yield Section(f"What is different about {before} and {after}", said, ("", before, after), rows, texts=3)
     shown = [shift for shift in found.shifts if shift.metric in SHOWN]
-    yield Section("What changed", (*_emulated(shown), _told(shown), *_apart(found)))
+    yield Section("What changed", (_told(shown), *_apart(found)))
     for _, group in groupby(shown, key=lambda shift: [getattr(shift.cell, name) for name in GROUP]):
         yield _table(list(group), before, after)
     yield Section(
@@ -96,11 +96,6 @@ def sections(found: RunComparison, before: str, after: str) -> Iterator[Section]
             "A change is told where its p, corrected over all cells of the metric (Holm), is at most 0.05.",
         ),
     )
-
-
-def _emulated(shifts: Iterable[Shift]) -> Iterator[str]:
-    if any(shift.cell.emulated for shift in shifts):
-        yield "The CPU was emulated: counts of events are valid, timings are not comparable."
 
 
 def _told(shifts: Iterable[Shift]) -> str:

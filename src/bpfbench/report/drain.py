@@ -5,7 +5,7 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
 
     schema         1
     method, machine, image, ...   the circumstances (bpfbench.drain.circumstances)
-    rows[]         setup, event_bytes, format, ringbuf_bytes, attach,
+    rows[]         none of an emulated machine; setup, event_bytes, format, ringbuf_bytes, attach,
                    events_per_s, bytes_per_s, cpu_ns_per_event: {median, min, max, n} over repetitions, or null,
                    kernel_ns_per_event: waiting, busy, full, other -> the same, or null where it was not taken
     measurements[] every repetition's own: case, started_at, result, reason (why it does not count, else null)
@@ -27,6 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bpfbench.drain_model import DrainResult, KernelTime, Measured
+from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.terminal import ASCII, GAP, UNICODE, Glyphs
 
@@ -122,10 +123,11 @@ def _on_cpu(results: Sequence[DrainResult]) -> float | None:
 
 def to_json(measured: Sequence[Measured], circumstances: Mapping[str, Any]) -> str:
     """Write everything as one JSON document."""
+    shown = () if circumstances["machine"].get("emulated") else rows(measured)
     document = {
         "schema": SCHEMA,
         **circumstances,
-        "rows": [_row_json(row) for row in rows(measured)],
+        "rows": [_row_json(row) for row in shown],
         "measurements": [dataclasses.asdict(item) for item in measured],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
@@ -138,7 +140,6 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], console: Console) -> None:
     """Print a table per event size and format."""
-    found = rows(measured)
     order = {name: place for place, name in enumerate(circumstances["wanted"]["setups"])}
     facts, image, wanted = circumstances["machine"], circumstances["image"], circumstances["wanted"]
     _say(console, "How fast user space drains the ring, and what an event costs", style="bold")
@@ -148,7 +149,19 @@ def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], conso
         f"{image['name']} {image['key'][:8]}, {_times(wanted['repetitions'])}, method {circumstances['method']}",
     )
     if facts.get("emulated"):
-        _say(console, "The CPU was emulated: counts are valid, rates and times are not those of a real machine.")
+        whole = sum(item.reason is None for item in measured)
+        _say(console, f"{EMULATED_REMARK} Every event was accounted for in {whole} of {_times(len(measured))}.")
+    else:
+        _print_rates(rows(measured), order, console)
+    failed = [item for item in measured if item.reason is not None]
+    if failed:
+        console.print()
+        _say(console, f"Not counted ({len(failed)})", style="bold")
+        for item in failed:
+            _say(console, f"{item.case.name}: {item.reason}")
+
+
+def _print_rates(found: Sequence[Row], order: Mapping[str, int], console: Console) -> None:
     kinds: dict[tuple[int, str, str], list[Row]] = {}
     for row in found:
         kinds.setdefault((row.event_bytes, row.format, row.attach), []).append(row)
@@ -160,12 +173,6 @@ def render(measured: Sequence[Measured], circumstances: Mapping[str, Any], conso
     console.print()
     for line in _legend(found):
         _say(console, line, style="dim")
-    failed = [item for item in measured if item.reason is not None]
-    if failed:
-        console.print()
-        _say(console, f"Not counted ({len(failed)})", style="bold")
-        for item in failed:
-            _say(console, f"{item.case.name}: {item.reason}")
 
 
 def _kernel(facts: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
     schema       1
     run          RunInfo, key by key
     metrics      key -> what the metric means
-    groups[]     workload {name, processes, bytes_per_process, rate_iops}, tool, rows[]
+    groups[]     workload {name, processes, bytes_per_process, rate_iops}, tool, kernel, emulated, rows[]; of an
+                 emulated machine the metrics that prove correctness only (counts of events), all others null
     rows[]       setup, config {attach, format, ringbuf_bytes, poll_ms, payload_bytes} or null for vanilla,
                  n, n_failed, n_invalid, n_paired,
                  metrics: key -> {mean, sd, n, versus_vanilla} or null,
@@ -59,6 +60,7 @@ def _group(group: Group) -> dict[str, Any]:
         "workload": dataclasses.asdict(group.workload),
         "tool": group.tool.value,
         "kernel": group.kernel,
+        "emulated": group.emulated,
         "rows": [_row(row) for row in group.rows],
     }
 
@@ -119,7 +121,17 @@ def to_csv(summary: Summary) -> str:
 
 def _header(causes: tuple[str, ...]) -> list[str]:
     """The columns; they depend on no result, but for causes of loss that the contract does not know."""
-    header = ["workload", "processes", "bytes_per_process", "rate_iops", "tool", "kernel", "setup", *FACTORS]
+    header = [
+        "workload",
+        "processes",
+        "bytes_per_process",
+        "rate_iops",
+        "tool",
+        "kernel",
+        "emulated",
+        "setup",
+        *FACTORS,
+    ]
     header += ["n", "n_failed", "n_invalid", "n_paired"]
     for metric in METRICS:
         header += _flat(metric.key, None)
@@ -138,6 +150,7 @@ def _flat_row(group: Group, row: Row, causes: tuple[str, ...]) -> dict[str, Any]
         "rate_iops": group.workload.rate_iops,
         "tool": group.tool.value,
         "kernel": group.kernel,
+        "emulated": group.emulated,
         "setup": row.setup,
         **(_asdict(row.config) or {}),
         "n": row.n,

@@ -2,8 +2,8 @@
 """A run for services that watch benchmarks over time: Bencher, and github-action-benchmark.
 
 Machines drift, so what is worth watching is the ratio to vanilla of the same block (`..._over_vanilla`), not the value
-alone. A benchmark is named by all that it was run with, so that its history goes on when a study gains a factor. Of
-emulated machines, only counts are exported.
+alone. A benchmark is named by all that it was run with, so that its history goes on when a study gains a factor.
+Emulated machines are not in the analysis, and so not in here.
 
 Bencher Metric Format, https://bencher.dev/docs/reference/bencher-metric-format: benchmark -> measure -> {value,
 lower_value, upper_value}. The bounds are the 95 % interval of a ratio, and mean - SD and mean + SD of a value.
@@ -16,7 +16,6 @@ could be said both ways, the cost is exported (runtime and not throughput, lost 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from bpfbench.analysis import metrics
@@ -25,10 +24,6 @@ from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.table import Cell
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import factor, size
-
-COUNTED = (metrics.FIO_IOS, metrics.INTERCEPTED, metrics.SAVED, metrics.LOST)
-SHARES = (metrics.SAVED_PERCENT, metrics.LOST_PERCENT)
-VALID_EMULATED = frozenset(metric.key for metric in (*COUNTED, *SHARES))
 
 COSTS: tuple[Metric, ...] = (
     metrics.RUNTIME,
@@ -48,7 +43,7 @@ COSTS: tuple[Metric, ...] = (
 def to_bencher(analysis: Analysis) -> str:
     """Write every metric of every cell in Bencher Metric Format."""
     document: dict[str, dict[str, Any]] = {}
-    for statistic in _exported(analysis):
+    for statistic in analysis.statistics:
         measures = document.setdefault(name(statistic.cell), {})
         spread, paired = statistic.spread, statistic.paired
         measures[statistic.metric] = _metric(
@@ -65,7 +60,7 @@ def to_bencher(analysis: Analysis) -> str:
 def to_github(analysis: Analysis, info: RunInfo) -> str:
     """Write the costs of every tracer for `tool: customSmallerIsBetter`: over vanilla where vanilla has them."""
     costs = {metric.key for metric in COSTS}
-    found = (s for s in _exported(analysis) if s.metric in costs and not s.cell.is_vanilla)
+    found = (s for s in analysis.statistics if s.metric in costs and not s.cell.is_vanilla)
     entries = [entry for statistic in found if (entry := _entry(statistic, info))]
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -88,10 +83,6 @@ def name(cell: Cell) -> str:
             *(factor(key, value) for key, value in config.items() if value is not None),
         ]
     )
-
-
-def _exported(analysis: Analysis) -> Iterator[Statistic]:
-    yield from (s for s in analysis.statistics if not s.cell.emulated or s.metric in VALID_EMULATED)
 
 
 def _metric(value: float, bounds: tuple[float, float] | None) -> dict[str, float]:

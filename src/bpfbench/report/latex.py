@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from bpfbench.analysis.summary import Group, Summary
 from bpfbench.report import wording
-from bpfbench.report.columns import COLUMNS, Cell, cells
+from bpfbench.report.columns import ACCOUNT, Cell, cells, columns_of
 from bpfbench.report.run_info import RunInfo
 
 SPECIAL = {
@@ -100,7 +100,7 @@ def to_latex(summary: Summary, info: RunInfo) -> str:
 
 
 def _group(group: Group, info: RunInfo, number: int) -> str:
-    columns = [column for column in COLUMNS if column.title in SHOWN]
+    columns = [column for column in columns_of(group) if column in ACCOUNT or column.title in SHOWN]
     header = ["setup", "n", *(f"{column.title}\n{column.unit}" for column in columns)]
     numbers = [[_number(cell) for cell in cells(column, group.rows)] for column in columns]
     names = ([wording.row_name(row, group), ", ".join(wording.counts(row))] for row in group.rows)
@@ -110,10 +110,8 @@ def _group(group: Group, info: RunInfo, number: int) -> str:
 
 def _caption(group: Group, info: RunInfo) -> str:
     facts = [wording.heading(group), wording.common_configuration(group), f"{info.host}, kernel {info.kernel}"]
-    warnings = wording.warnings(info)
-    return " ".join(
-        [f"{'. '.join(filter(None, facts))}.", "Mean and SD; in parentheses the change against vanilla.", *warnings]
-    )
+    what = wording.ACCOUNT if group.emulated else "Mean and SD; in parentheses the change against vanilla."
+    return " ".join([f"{'. '.join(filter(None, facts))}.", what, *wording.warnings(info)])
 
 
 def _number(cell: Cell | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bpfbench.analysis.summary import Excluded, Group, Summary
 from bpfbench.report import wording
-from bpfbench.report.columns import COLUMNS, Cell, cells
+from bpfbench.report.columns import Cell, cells, columns_of
 from bpfbench.report.remarks import remarks
 from bpfbench.report.run_info import RunInfo
 
@@ -22,7 +22,7 @@ def to_markdown(summary: Summary, info: RunInfo) -> str:
     for group in summary.groups:
         parts += _group(group)
     if summary.groups:
-        parts += ["### Legend", bullets(wording.legend(wording.verdicts_of(summary)))]
+        parts += ["### Legend", bullets(wording.legend(summary))]
     else:
         parts.append("No trial has been recorded yet.")
     if summary.excluded:
@@ -41,11 +41,11 @@ def _group(group: Group) -> Iterator[str]:
 
 def _header(group: Group) -> list[str]:
     configuration = ["configuration"] if group.varying else []
-    return ["setup", *configuration, "n", *(f"{column.title}, {column.unit}" for column in COLUMNS)]
+    return ["setup", *configuration, "n", *(f"{column.title}, {column.unit}" for column in columns_of(group))]
 
 
 def _rows(group: Group) -> Iterator[list[str]]:
-    numbers = [[_number(cell) for cell in cells(column, group.rows)] for column in COLUMNS]
+    numbers = [[_number(cell) for cell in cells(column, group.rows)] for column in columns_of(group)]
     for row, line in zip(group.rows, zip(*numbers, strict=True), strict=True):
         configuration = (
             [", ".join(wording.configuration(row, group.varying)) or wording.ABSENT] if group.varying else []

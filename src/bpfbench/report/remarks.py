@@ -21,11 +21,22 @@ LONGEST_LIST = 110
 
 def remarks(group: Group) -> Iterator[str]:
     """Read a group's table aloud, one remark each."""
+    if group.emulated:
+        yield from _reconciled(group)
+        yield from _uncounted(group)
+        return
     yield from _fidelity(group)
     yield from _runtime(group)
     yield from _losses(group)
     yield from _uncounted(group)
     yield from _unpaired(group)
+
+
+def _reconciled(group: Group) -> Iterator[str]:
+    proved = sum(row.n for row in group.rows if metrics.INTERCEPTED in row.estimates)
+    if proved:
+        trials = "1 trial" if proved == 1 else f"each of {proved} trials"
+        yield f"Every call accounted for: in {trials}, intercepted = saved + lost, and the output holds what was saved."
 
 
 def _fidelity(group: Group) -> Iterator[str]:

@@ -28,7 +28,7 @@ class RunInfo:
     started_at: str | None = None
     """UTC, ISO 8601."""
     emulated: bool = False
-    """The CPU was emulated: counts are valid, timings are not comparable."""
+    """The CPU was emulated: correctness only."""
     superseded: int = 0
     """Records of failed or invalid trials that were set aside, so that their trials are run again."""
 

@@ -25,6 +25,8 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     texts: int = 1
     """How many columns are text and set to the left; the others are numbers."""
+    commands: tuple[str, ...] = ()
+    """Below the paragraphs, each on one line, to be pasted."""
 
 
 def render(sections: Iterable[Section], console: Console) -> None:
@@ -35,6 +37,8 @@ def render(sections: Iterable[Section], console: Console) -> None:
         console.print(Text(printable(section.title), style="bold"), soft_wrap=True)
         for paragraph in section.paragraphs:
             console.print(Text(printable(paragraph)))
+        for command in section.commands:
+            console.print(Text(f"  {printable(command)}"), soft_wrap=True)
         if not section.rows:
             continue
         shape = box.ASCII2 if console.options.ascii_only else box.SIMPLE_HEAD
@@ -51,6 +55,7 @@ def to_markdown(sections: Iterable[Section]) -> str:
     parts = []
     for section in sections:
         parts += [f"### {escaped(section.title)}", *map(escaped, section.paragraphs)]
+        parts += [f"    {printable(command)}" for command in section.commands]
         if section.rows:
             rows = ([escaped(cell) for cell in row] for row in section.rows)
             parts.append(table([escaped(name) for name in section.header], rows, section.texts))

@@ -17,7 +17,7 @@ from bpfbench.analysis.statistics import Analysis, Finding, Paired, Spread, Stat
 from bpfbench.analysis.summary import Group
 from bpfbench.analysis.table import CELL
 from bpfbench.report import markdown, wording
-from bpfbench.report.columns import MIB, share
+from bpfbench.report.columns import ACCOUNT, MIB, cells, share
 from bpfbench.report.figures.sections import Section
 
 DASH = "–"
@@ -87,11 +87,29 @@ LEGEND = (
 
 def results(section: Section, group: Group) -> tuple[Table, ...]:
     """What one workload and tool came to: a row per setup, a column per quantity that was measured."""
+    if group.emulated:
+        return (_account(section, group),)
     tables = (
         _results(section, group, "performance", "performance and fidelity", _PERFORMANCE),
         _results(section, group, "resources", "resources", _RESOURCES),
     )
     return tuple(table for table in tables if table is not None)
+
+
+def _account(section: Section, group: Group) -> Table:
+    """What was intercepted on an emulated machine, and what became of it."""
+    numbers = [[Cell(cell.mean if cell else DASH) for cell in cells(column, group.rows)] for column in ACCOUNT]
+    rows = (
+        (Cell(wording.row_name(row, group)), Cell(", ".join(wording.counts(row))), *line)
+        for row, line in zip(group.rows, zip(*numbers, strict=True), strict=True)
+    )
+    return Table(
+        key=f"account-{section.key}-{group.tool}",
+        title=f"{section.workload.name}, {group.tool}: every call accounted for",
+        caption=section.caption(f"Tool {group.tool}. {wording.ACCOUNT}"),
+        header=("setup", "n", *(f"{column.title}, {column.unit}" for column in ACCOUNT)),
+        rows=tuple(rows),
+    )
 
 
 def _results(section: Section, group: Group, key: str, title: str, wanted: Sequence[_Column]) -> Table | None:

@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from rich import box
 from rich.cells import cell_len
@@ -21,7 +22,7 @@ from rich.text import Text
 
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
 from bpfbench.report import wording
-from bpfbench.report.columns import COLUMNS, DOCUMENTS_ONLY, NEVER_DROPPED, Cell, Column, cells
+from bpfbench.report.columns import DOCUMENTS_ONLY, NEVER_DROPPED, Cell, Column, cells, columns_of
 from bpfbench.report.remarks import remarks
 from bpfbench.report.run_info import RunInfo
 
@@ -80,12 +81,16 @@ def render(summary: Summary, info: RunInfo, console: Console) -> None:
     """Print the summary of a run."""
     glyphs = ASCII if console.options.ascii_only else UNICODE
     _print_head(summary, info, console)
-    columns = _fitting(summary.groups, console.width, glyphs)
-    shared = _widths(summary.groups, columns, glyphs)
-    for group in summary.groups:
-        _print_group(group, _strips(group, columns, glyphs), shared, console, glyphs)
+    dropped: list[Column] = []
+    for _, alike in groupby(summary.groups, key=lambda group: group.emulated):
+        groups = tuple(alike)
+        columns = _fitting(groups, console.width, glyphs)
+        shared = _widths(groups, columns, glyphs)
+        for group in groups:
+            _print_group(group, _strips(group, columns, glyphs), shared, console, glyphs)
+        dropped += [column for column in _of_terminals(groups) if column not in columns]
     if summary.groups:
-        _print_legend(summary, columns, console)
+        _print_legend(summary, dropped, console)
     else:
         _say(console, "No trial has been recorded yet.")
     if summary.excluded:
@@ -119,12 +124,12 @@ def _print_group(
     console.print()
 
 
-def _print_legend(summary: Summary, columns: Sequence[Column], console: Console) -> None:
-    for line in wording.legend(wording.verdicts_of(summary)):
+def _print_legend(summary: Summary, dropped: Sequence[Column], console: Console) -> None:
+    for line in wording.legend(summary):
         _say(console, line, style="dim")
-    dropped = [column.title for column in COLUMNS if column.importance != DOCUMENTS_ONLY and column not in columns]
     if dropped:
-        text = f"Left out at this width ({console.width}): {', '.join(dropped)}; --markdown and --json have everything."
+        titles = ", ".join(column.title for column in dropped)
+        text = f"Left out at this width ({console.width}): {titles}; --markdown and --json have everything."
         _say(console, text)
 
 
@@ -162,13 +167,18 @@ def _print(console: Console, renderable: RenderableType) -> None:
 
 def _fitting(groups: Sequence[Group], width: int, glyphs: Glyphs) -> list[Column]:
     """The columns there is room for in every table, the least important given up first."""
-    columns = [column for column in COLUMNS if column.importance != DOCUMENTS_ONLY]
+    columns = _of_terminals(groups)
     for least in sorted(columns, key=lambda column: column.importance):
         widths = _widths(groups, columns, glyphs)
         if sum(widths) + GAP * (len(widths) - 1) <= width or least.importance == NEVER_DROPPED:
             break
         columns.remove(least)
     return columns
+
+
+def _of_terminals(groups: Sequence[Group]) -> list[Column]:
+    """The columns that a terminal of any width has; the groups are all emulated, or none is."""
+    return [column for column in columns_of(groups[0]) if column.importance != DOCUMENTS_ONLY]
 
 
 def _widths(groups: Iterable[Group], columns: Sequence[Column], glyphs: Glyphs) -> list[int]:

@@ -27,6 +27,7 @@ from rich.text import Text
 
 from bpfbench.analysis.table import CONFIGURED, Cell
 from bpfbench.analysis.tradeoffs import AXES, ENOUGH, Axis, Correlation, Place, Point, TradeOffs
+from bpfbench.model import EMULATED
 from bpfbench.report import wording
 from bpfbench.report.run_info import RunInfo
 
@@ -40,7 +41,8 @@ def render(found: TradeOffs, info: RunInfo, console: Console) -> None:
         console.print(Text(f"Note: {warning}", style="yellow"), soft_wrap=True)
     style = box.ASCII if console.options.ascii_only else box.SIMPLE_HEAD
     if not found.places:
-        console.print("No trial of a tool that can lose events: there is no fidelity to trade.")
+        why = EMULATED if info.emulated else "no trial of a tool that can lose events"
+        console.print(f"There is no fidelity to trade: {why}.")
         return
     axes = [axis for axis in AXES if any(axis in point.at for place in found.places for point in place.points)]
     for place in found.places:

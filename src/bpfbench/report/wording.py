@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bpfbench.analysis.compare import Verdict
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
-from bpfbench.model import Status
+from bpfbench.model import EMULATED_REMARK, Status
 from bpfbench.report.run_info import RunInfo
 
 MARKS = {Verdict.INCONCLUSIVE: "~", Verdict.NOT_ASSESSABLE: "?"}
@@ -17,6 +17,8 @@ MARKS = {Verdict.INCONCLUSIVE: "~", Verdict.NOT_ASSESSABLE: "?"}
 
 ABSENT = "-"
 """What stands where there is no number."""
+ACCOUNT = "Totals over n trials that ended ok, each of which passed all of its checks."
+"""What the numbers of an emulated machine are."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """What compilers colour their messages with."""
 
@@ -112,7 +114,7 @@ def warnings(info: RunInfo) -> list[str]:
     """Say what a reader must know before reading any number."""
     found = []
     if info.emulated:
-        found.append("The CPU was emulated: counts of events are valid, timings are not comparable.")
+        found.append(EMULATED_REMARK)
     if info.trials_done < info.trials_planned:
         found.append("The run is not complete: what follows is over the trials done so far.")
     if info.superseded:
@@ -122,9 +124,12 @@ def warnings(info: RunInfo) -> list[str]:
     return found
 
 
-def legend(verdicts: Iterable[Verdict]) -> list[str]:
-    """Explain the tables; of the marks, those of these verdicts."""
-    verdicts = set(verdicts)
+def legend(summary: Summary) -> list[str]:
+    """Explain the tables, and the marks that occur in them."""
+    dash = "A dash: not measured, or no trial to take it from."
+    if summary.groups and all(group.emulated for group in summary.groups):
+        return [ACCOUNT, dash]
+    verdicts = _verdicts_of(summary)
     lines = [
         "Mean and SD over n trials that ended ok; with a sign, the difference from vanilla of the same block and"
         " session (geometric mean of the ratios).",
@@ -137,10 +142,10 @@ def legend(verdicts: Iterable[Verdict]) -> list[str]:
         lines.append(f"{MARKS[Verdict.NOT_ASSESSABLE]} not assessable: vanilla has no SD (needs 2 repetitions).")
     if Verdict.BEYOND in verdicts:
         lines.append("No mark: the mean lies beyond vanilla's SD, which is no test of significance.")
-    return [*lines, "A dash: not measured, or no trial to take it from."]
+    return [*lines, dash]
 
 
-def verdicts_of(summary: Summary) -> set[Verdict]:
+def _verdicts_of(summary: Summary) -> set[Verdict]:
     """The verdicts that occur in a summary."""
     return {c.verdict for group in summary.groups for row in group.rows for c in row.comparisons.values()}
 

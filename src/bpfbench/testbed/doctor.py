@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.model import Attach
+from bpfbench.model import EMULATED, EMULATED_BECAUSE, Attach
 from bpfbench.testbed import machine, opening, privileges, tune
 from bpfbench.testbed.machine import Finding, Verdict
 from bpfbench.testbed.vm import accelerator
@@ -152,7 +152,7 @@ def _for_vm(cache: Path) -> Iterator[Finding]:
 
 
 def _kvm(cache: Path) -> Finding:
-    emulated = "virtual machines are emulated: counts are valid, timings are not comparable"
+    emulated = f"virtual machines are {EMULATED}; {EMULATED_BECAUSE}"
     if (lack := accelerator.lack()) is not None:
         return Finding("KVM", Verdict.NOTE, lack, emulated)
     probe = accelerator.known(cache)

@@ -38,8 +38,6 @@ class Quantity:
     name: str
     metric: Metric
     scale: Scale = Scale.RATIO
-    counted: bool = False
-    """A count, valid also where the CPU was emulated."""
     lacking: str = "trials that recorded it"
     """What it would take where no trial has it."""
 
@@ -79,12 +77,11 @@ CPU = Quantity("CPU", metrics.CPU)
 MEMORY = Quantity("memory", metrics.MEMORY)
 IDLE_MEMORY = Quantity("memory before the workload", metrics.IDLE_MEMORY)
 POWER = Quantity("power", metrics.POWER, lacking="RAPL counters")
-SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE, counted=True)
+SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE)
 RUNTIME_SPREAD = Quantity("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
 EVENTS = Quantity(
     "events per I/O",
     Metric("events_per_io", "intercepted_events per read and write fio counts itself", _per_io),
-    counted=True,
 )
 BUSY_IF_US = Quantity(
     "share of time in I/O calls, latencies read as us",

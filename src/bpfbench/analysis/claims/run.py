@@ -23,7 +23,7 @@ from scipy import stats
 from bpfbench.analysis.claims.evidence import Cell, Known, Missing, Quantity, Scale
 from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.compare import Pairing, pairing
-from bpfbench.model import VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
+from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2
 """Values an interval needs."""
@@ -45,8 +45,9 @@ class RunEvidence:
     """Those that ended ok. Vanilla's are under each tool they were run beside, and under None, all together."""
     planned: Collection[Cell]
     """What was tried, whatever came of it."""
+    emulated: Collection[Cell]
+    """What was tried on an emulated machine, which is no evidence: it proves correctness only."""
     kprobes: bool
-    emulated: bool
     remarks: tuple[str, ...]
     confidence: float = 0.95
     """Of each interval."""
@@ -103,8 +104,6 @@ class RunEvidence:
 
     def _values(self, quantity: Quantity, cell: Cell) -> list[tuple[Pairing, float]] | Missing:
         """Return a cell's values, each with the block and session it is from."""
-        if self.emulated and not quantity.counted:
-            return Missing("timings of a CPU that is not emulated")
         trials = self.trials.get(cell, ())
         if not trials:
             return Missing(self._absent(cell))
@@ -117,6 +116,8 @@ class RunEvidence:
             return f"{cell.workload} runs"
         if not any(planned.place == cell.place for planned in self.planned):
             return f"{cell.workload} runs of {cell.tool}"
+        if cell in self.emulated:
+            return "a CPU that is not emulated"
         tried = "trials of {} that ended ok" if cell in self.planned else "trials of {}"
         return tried.format(" ".join(filter(None, (cell.setup, cell.tool))))
 
@@ -137,17 +138,17 @@ def evidence_of(records: Sequence[Record]) -> RunEvidence:
     taken = _only(taken, _format, partial(min, key=PREFERRED_FORMAT.index))
     trials: defaultdict[Cell, list[Record]] = defaultdict(list)
     for record in taken:
-        if record.status is Status.OK:
+        if record.status is Status.OK and not record.emulated:
             for cell in _cells(record.trial):
                 trials[cell].append(record)
     hooks = {r.trial.config.attach for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT}
-    emulated = any(record.environment is not None and record.environment.emulated for record in taken)
+    emulated = frozenset(cell for record in taken if record.emulated for cell in _cells(record.trial))
     return RunEvidence(
         trials=trials,
         planned=frozenset(cell for record in taken for cell in _cells(record.trial)),
-        kprobes=hooks == {Attach.KPROBE},
         emulated=emulated,
-        remarks=tuple(_remarks(len(records) - len(taken), taken, hooks, emulated=emulated)),
+        kprobes=hooks == {Attach.KPROBE},
+        remarks=tuple(_remarks(len(records) - len(taken), taken, hooks, emulated=bool(emulated))),
     )
 
 
@@ -155,7 +156,7 @@ def _remarks(left_aside: int, taken: Sequence[Record], hooks: AbstractSet[Attach
     if others := sorted(hooks - {Attach.KPROBE}):
         yield f"The hook is {', '.join(others)}; the paper's are kprobes on vfs_read and vfs_write."
     if emulated:
-        yield "The CPU was emulated: only counts are judged, timings are not comparable."
+        yield EMULATED_REMARK
     for workload in {r.trial.workload.name: r.trial.workload for r in taken}.values():
         if workload.bytes_per_process != PAPER_BYTES_PER_PROCESS:
             share = 100 * workload.bytes_per_process / PAPER_BYTES_PER_PROCESS

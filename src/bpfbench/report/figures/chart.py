@@ -150,8 +150,6 @@ class Chart:
     """What it shows, of what, where, and of how many trials."""
     columns: tuple[str, ...]
     rows: tuple[PanelRow, ...]
-    stamp: str | None = None
-    """What must be on the picture itself, for when it gets parted from its caption."""
 
     def named(self, key: str) -> Chart:
         """The same under another name."""

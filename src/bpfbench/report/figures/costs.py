@@ -30,7 +30,7 @@ def split(section: Section) -> Chart:
     )
     columns = tuple(group.tool.value for group in section.groups)
     row = PanelRow("tracer CPU", "% of one", panels)
-    return Chart(f"split-{section.key}", SPLIT, section.caption(what), columns, (row,), section.stamp)
+    return Chart(f"split-{section.key}", SPLIT, section.caption(what), columns, (row,))
 
 
 def _split_panel(group: Group) -> Panel:
@@ -64,7 +64,7 @@ def layers(section: Section) -> Chart | None:
         " vanilla; consuming: drained to /dev/null, against that; output: written to a file, against that. BPF"
         " programs: run time by the kernel's counters, in trials of their own."
     )
-    return Chart(f"layers-{section.key}", LAYERS, section.caption(what), tools, rows, section.stamp)
+    return Chart(f"layers-{section.key}", LAYERS, section.caption(what), tools, rows)
 
 
 def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Estimate | None]]) -> Panel:

@@ -140,13 +140,7 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
     labelled = sum(
         any(says_its_x(chart, n, c) and labels(p) for c, p in enumerate(r.panels)) for n, r in enumerate(chart.rows)
     )
-    height_mm = (
-        sum(heights)
-        + max(1, labelled) * longest * LETTER_MM
-        + 6
-        + (4.0 * -(-len(legend) // 3))
-        + (5 if chart.stamp else 0)
-    )
+    height_mm = sum(heights) + max(1, labelled) * longest * LETTER_MM + 6 + 4.0 * -(-len(legend) // 3)
     figure = Figure(figsize=(COLUMN_MM * MM, height_mm * MM))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(chart.rows), len(chart.columns), height_ratios=heights)
@@ -168,8 +162,6 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
     _headings(figure, chart)
     if legend:
         figure.legend(handles=legend, loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.0)
-    if chart.stamp:
-        figure.suptitle(chart.stamp, fontsize=7.0, fontstyle="italic", color="#a40e26")
     return figure
 
 

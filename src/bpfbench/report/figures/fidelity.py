@@ -26,7 +26,7 @@ def fidelity(section: Section, printed: Printed | None = None) -> Chart | None:
         what += " Diamonds: saved, as the paper prints it."
     columns = tuple(group.tool.value for group in groups)
     row = PanelRow("events", "%", panels)
-    return Chart(f"fidelity-{section.key}", TITLE, section.caption(what), columns, (row,), section.stamp)
+    return Chart(f"fidelity-{section.key}", TITLE, section.caption(what), columns, (row,))
 
 
 def _panel(section: Section, group: Group, printed: Printed | None) -> Panel:

@@ -90,10 +90,9 @@ def _named_once(data: Sequence[Trace]) -> list[Trace]:
 
 def _layout(chart: Chart) -> dict[str, Any]:
     bottom = 40 + LABEL_PX * _longest(chart)
-    stamp = 22 if chart.stamp else 0
-    layout: dict[str, Any] = {
-        "height": sum(height for height, _ in _heights(chart)) + 40 + bottom + stamp,
-        "margin": {"l": 68, "r": 8, "t": 40 + stamp, "b": bottom},
+    return {
+        "height": sum(height for height, _ in _heights(chart)) + 40 + bottom,
+        "margin": {"l": 68, "r": 8, "t": 40, "b": bottom},
         "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
@@ -104,9 +103,6 @@ def _layout(chart: Chart) -> dict[str, Any]:
         "shapes": [],
         "annotations": [],
     }
-    if chart.stamp:
-        layout["title"] = {"text": chart.stamp, "font": {"size": 13, "color": "#a40e26"}, "y": 0.99, "yanchor": "top"}
-    return layout
 
 
 def _headings(chart: Chart) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def latency(section: Section) -> Chart:
     )
     row = PanelRow("latency", "µs", tuple(_panel(section, group) for group in section.groups), log=True)
     columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"latency-{section.key}", TITLE, section.caption(what), columns, (row,), section.stamp)
+    return Chart(f"latency-{section.key}", TITLE, section.caption(what), columns, (row,))
 
 
 def _panel(section: Section, group: Group) -> Panel:

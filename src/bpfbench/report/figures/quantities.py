@@ -70,7 +70,7 @@ def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, .
     if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
     columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"{key}-{section.key}", title, section.caption(what), columns, rows, section.stamp)
+    return Chart(f"{key}-{section.key}", title, section.caption(what), columns, rows)
 
 
 def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed | None) -> Panel:

@@ -12,12 +12,8 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.analysis.table import Cell
-from bpfbench.model import Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
+from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
 from bpfbench.report import wording
-
-EMULATED = "emulated: counts valid, timings not comparable"
-"""What every table, figure and caption of an emulated machine says."""
-
 
 MOST_ROWS = 14
 """More do not fit beside each other; a crossed study has dozens."""
@@ -38,7 +34,7 @@ class Condition:
 
     @property
     def emulated(self) -> bool:
-        """True where timings are not comparable."""
+        """True where correctness only is shown: no figure, no answer."""
         return self.accelerator is Accelerator.TCG
 
     def has(self, cell: Cell) -> bool:
@@ -150,11 +146,6 @@ class Section:
         counts = [row.n for group in self.groups for row in group.rows if row.n]
         low, high = min(counts, default=0), max(counts, default=0)
         return f"n = {low}" if low == high else f"n = {low} to {high}"
-
-    @property
-    def stamp(self) -> str | None:
-        """What must be on each picture itself."""
-        return EMULATED if self.condition.emulated else None
 
 
 def sections(

@@ -56,7 +56,7 @@ def timeline(section: Section, sampled: Sampled) -> Chart:
     )
     what = "From fio's start; of each setup the trial with the median runtime."
     columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"timeline-{section.key}", TITLE, section.caption(what), columns, rows, section.stamp)
+    return Chart(f"timeline-{section.key}", TITLE, section.caption(what), columns, rows)
 
 
 def _panel(

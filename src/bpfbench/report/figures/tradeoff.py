@@ -12,7 +12,7 @@ from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Point, front
 from bpfbench.model import Tool
 from bpfbench.report import wording
 from bpfbench.report.figures.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter
-from bpfbench.report.figures.sections import EMULATED, Section
+from bpfbench.report.figures.sections import Section
 
 TITLE = "Fidelity against overhead"
 
@@ -36,14 +36,14 @@ def tradeoff(section: Section, points: Points) -> Chart | None:
     )
     columns = tuple(group.tool.value for group in groups)
     row = PanelRow("events saved", "%", tuple(_panel(section, group, points) for group in groups))
-    return Chart(f"tradeoff-{section.key}", TITLE, section.caption(what), columns, (row,), section.stamp)
+    return Chart(f"tradeoff-{section.key}", TITLE, section.caption(what), columns, (row,))
 
 
 def _panel(section: Section, group: Group, points: Points) -> Panel:
     known = [(row, points.get(section.cell(group, row))) for row in group.rows]
     placed = [(row, point) for row, point in known if point and OVERHEAD in point.at and FIDELITY in point.at]
     if not placed:
-        return Absent(EMULATED if section.condition.emulated else "no pair with vanilla")
+        return Absent("no pair with vanilla")
     best = front([point for _, point in placed], (OVERHEAD, FIDELITY))
     return Scatter(
         tuple(_mark(section, group, row, point) for row, point in placed),

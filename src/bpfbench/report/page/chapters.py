@@ -12,7 +12,7 @@ from bpfbench.analysis.claims.judge import Judgement
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
-from bpfbench.model import Study
+from bpfbench.model import EMULATED, Study
 from bpfbench.report import claims, study_file, tradeoffs, wording
 from bpfbench.report.page.page import Part
 from bpfbench.report.tables import DASH, Cell, Table, change, p_value, percent
@@ -46,15 +46,14 @@ def servers(analysis: Analysis) -> Part | None:
     return Part("servers", "Between servers", (text,), (table,))
 
 
-def control(analysis: Analysis) -> Part:
+def control(analysis: Analysis, *, emulated: bool) -> Part:
     """Vanilla against vanilla: how much this machine makes of nothing."""
     shown = {metric.key for metric in _SHOWN}
     found = [s for s in analysis.statistics if s.paired is not None and s.metric in shown]
     false = [s for s in found if s.paired and s.paired.finding in (Finding.HIGHER, Finding.LOWER)]
     if not found:
-        return Part(
-            "control", "Noise: vanilla against vanilla", ("Too few vanilla trials to compare with each other.",)
-        )
+        why = EMULATED if emulated else "too few vanilla trials to compare with each other"
+        return Part("control", "Noise: vanilla against vanilla", (f"{why.capitalize()}.",))
     text = (
         f"Two vanilla trials of a workload, one after the other, are compared as a tracer and its vanilla are. Nothing"
         f" differs, so nothing should be found: {len(false)} of {len(found)} comparisons came out as a difference."
@@ -100,7 +99,9 @@ def findings(judgements: Sequence[Judgement]) -> Part:
 
 
 def exchanged(found: TradeOffs) -> Part | None:
-    """Correlations between what setups cost and what they yield."""
+    """Correlations between what setups cost and what they yield; None without any tracer to compare."""
+    if not found.places:
+        return None
     rows = tuple(
         (
             Cell(f"{one.title} and {other.title}"),
@@ -112,8 +113,6 @@ def exchanged(found: TradeOffs) -> Part | None:
         for own in found.correlations
         for one, other in (own.axes,)
     )
-    if not rows:
-        return None
     table = Table(
         "correlations", "Spearman's rank correlations", "Over all cells.", ("axes", "rho", "95 %", "p", "cells"), rows
     )

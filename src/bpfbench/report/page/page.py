@@ -62,7 +62,6 @@ class Workload:
     """The most important first."""
     tables: tuple[Table, ...]
     remarks: tuple[str, ...]
-    emulated: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,6 @@ TELLING = "Run /init as init process"
 
 PROBE_S = 20.0
 
-EMULATED = "emulated: counts are valid, timings are not comparable"
-
 
 @dataclass(frozen=True, slots=True)
 class Probe:
