@@ -15,8 +15,7 @@ from itertools import groupby
 
 from bpfbench import catalogue
 from bpfbench.analysis import needs
-from bpfbench.analysis.claims.judge import judge_all
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.needs import Contest
 from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
@@ -210,7 +209,7 @@ def _parts(material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Ana
     found = (
         chapters.servers(analysis),
         chapters.control(aa),
-        chapters.findings(judge_all(evidence_of(material.records))),
+        chapters.findings(by_run(info, material.records)),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),
         chapters.method(info.study, analysis.warnings),

@@ -34,6 +34,8 @@ class Cell:
     """The second line: what is to be known of the number."""
     weight: str = ""
     """`higher` or `lower` where a test found a difference from vanilla, `unclear` where not; else empty."""
+    anchor: str = ""
+    """The place on the page that explains the text: PART-TABLE."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run knows of the cells: 95 % confidence intervals over its trials.
 
-Two setups in one place ran in the same blocks and are compared within them: Student's t on the differences, of the
-logarithms for ratios. Cells of different places share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the
-logarithms likewise. Spreads: Snedecor's F on the variances of the logarithms. All suppose that repetitions scatter
-about normally on that scale; with the few there are, that cannot be checked.
+A block is one observation: where it has several trials of a cell, as of vanilla, they count as their mean. Two setups
+in one place ran in the same blocks and are compared within them: Student's t on the differences, of the logarithms for
+ratios. Cells of different places share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the logarithms
+likewise. Spreads: the interval of Pitman and Morgan for two variances of the same blocks (E. J. G. Pitman, Biometrika
+31, 1939), of the logarithms. All suppose that repetitions scatter about normally on that scale; with the few there are,
+that cannot be checked. What does not scatter at all says nothing of its error, but for shares, which are counts.
 """
 
 from __future__ import annotations
@@ -26,11 +28,20 @@ from bpfbench.analysis.compare import Pairing, pairing
 from bpfbench.model import VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2
-"""Values an interval needs."""
+"""Blocks an interval needs."""
+LEAST_OF_SPREADS = 3
+"""Those that an interval of the ratio of two spreads needs."""
+SCATTERLESS = Missing("repetitions that scatter")
 
-PAPER_CONFIG = {"ringbuf_bytes": 256 * 1024, "poll_ms": 100, "payload_bytes": 4096, "variant": Variant.FULL}
-"""What the paper's tracers were configured with; a tool has None for what it does not use."""
+PAPER_CONFIG = {
+    "ringbuf_bytes": (256 * 1024, "a ring of 256 KiB"),
+    "poll_ms": (100, "a poll time-out of 100 ms"),
+    "payload_bytes": (4096, "payloads of up to 4 KiB"),
+    "variant": (Variant.FULL, "all of the tracer's work"),
+}
+"""What the paper's tracers were configured with, as value and in words; a tool has None for what it does not use."""
 
+PAPER_PROCESSES = 4
 PAPER_BYTES_PER_PROCESS = 32 * 2**30
 
 PREFERRED_ATTACH = (Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT)
@@ -41,10 +52,14 @@ PREFERRED_FORMAT = (Format.TEXT, Format.BINARY)
 class RunEvidence:
     """What the trials of one run know."""
 
+    records: Sequence[Record]
+    """Those that are judged: like the paper's, as far as the run has such, and ended ok."""
     trials: Mapping[Cell, Sequence[Record]]
-    """Those that ended ok. Vanilla's are under each tool they were run beside, and under None, all together."""
+    """The same by cell. Vanilla's are under each tool they were run beside, and under None, all together."""
     planned: Collection[Cell]
     """What was tried, whatever came of it."""
+    aside: Mapping[Cell, str]
+    """What it takes of trials that were left aside to be like the paper's."""
     kprobes: bool
     emulated: bool
     remarks: tuple[str, ...]
@@ -52,11 +67,11 @@ class RunEvidence:
     """Of each interval."""
 
     def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
-        """Return the mean."""
+        """Return the mean over blocks."""
         values = self._values(quantity, cell)
         if isinstance(values, Missing):
             return values
-        found = _student([value for _, value in values], self.confidence)
+        found = _student(list(_by_pair(values).values()), self.confidence, exact=quantity.scale is Scale.DIFFERENCE)
         if isinstance(found, Missing) or quantity.scale is not Scale.DIFFERENCE:
             return found
         shares = Interval(max(0.0, found.interval.low), min(100.0, found.interval.high))
@@ -75,13 +90,15 @@ class RunEvidence:
             return ours
         if isinstance(theirs, Missing):
             return theirs
+        both = [(value, theirs[pair]) for pair, value in ours.items() if pair in theirs]
         if quantity.scale is Scale.SPREAD:
-            return _snedecor(list(ours.values()), list(theirs.values()), self.confidence)
+            return _pitman(both, self.confidence)
+        exact = quantity.scale is Scale.DIFFERENCE
         if paired:
-            found = _student([value - theirs[pair] for pair, value in ours.items() if pair in theirs], self.confidence)
+            found = _student([one - other for one, other in both], self.confidence, exact=exact)
         else:
-            found = _welch(list(ours.values()), list(theirs.values()), self.confidence)
-        return found if isinstance(found, Missing) or quantity.scale is Scale.DIFFERENCE else _mapped(math.exp, found)
+            found = _welch(list(ours.values()), list(theirs.values()), self.confidence, exact=exact)
+        return found if isinstance(found, Missing) or exact else _mapped(math.exp, found)
 
     def stricter(self, statements: int) -> RunEvidence:
         """Return the same with wider intervals, after Bonferroni."""
@@ -113,38 +130,48 @@ class RunEvidence:
         return values or Missing(quantity.lacking)
 
     def _absent(self, cell: Cell) -> str:
-        if not any(planned.workload == cell.workload for planned in self.planned):
-            return f"{cell.workload} runs"
-        if not any(planned.place == cell.place for planned in self.planned):
-            return f"{cell.workload} runs of {cell.tool}"
-        tried = "trials of {} that ended ok" if cell in self.planned else "trials of {}"
-        return tried.format(" ".join(filter(None, (cell.setup, cell.tool))))
+        trials = f"trials of {' '.join(filter(None, (cell.setup, cell.tool)))}"
+        parts: tuple[tuple[Callable[[Cell], object], object, str], ...] = (
+            (lambda other: other.workload, cell.workload, f"{cell.workload} runs"),
+            (lambda other: other.place, cell.place, f"{cell.workload} runs of {cell.tool}"),
+            (lambda other: other, cell, trials),
+        )
+        for part, own, what in parts:
+            if all(part(planned) != own for planned in self.planned):
+                unlike = next((takes for other, takes in self.aside.items() if part(other) == own), None)
+                return f"{what} with {unlike}" if unlike else what
+        return f"{trials} that ended ok"
 
 
 def evidence_of(records: Sequence[Record]) -> RunEvidence:
     """Take from a run what is nearest to the paper's configuration.
 
-    Trials with another ring, poll time-out, payload or variant than the paper's, or a limited rate, are left aside. Of
-    what else a run may vary, one is taken: the kernel with the most trials, each workload at its largest, per tool the
-    hook in the order kprobe, fentry, tracepoint, and text before binary. Remarks name what was taken.
+    Trials with another number of processes, ring, poll time-out, payload or variant than the paper's, or a limited
+    rate, are left aside. Of what else a run may vary, one is taken: the kernel with the most trials, each workload at
+    its largest, per tool the hook in the order kprobe, fentry, tracepoint, and text before binary. Remarks name what
+    was taken; circumstances.py sets beside the paper's what is still different.
     """
-    taken = [record for record in records if _like_paper(record.trial)]
+    taken = [record for record in records if not _unlike_paper(record.trial)]
     taken = _only(taken, lambda trial: trial.kernel, lambda found: found.most_common(1)[0][0])
     for workload in {record.trial.workload.name for record in taken}:
         taken = _only(taken, partial(_size, workload), lambda found: max(found))
     for tool in Tool:
         taken = _only(taken, partial(_attach, tool), partial(min, key=PREFERRED_ATTACH.index))
     taken = _only(taken, _format, partial(min, key=PREFERRED_FORMAT.index))
+    ok = [record for record in taken if record.status is Status.OK]
     trials: defaultdict[Cell, list[Record]] = defaultdict(list)
-    for record in taken:
-        if record.status is Status.OK:
-            for cell in _cells(record.trial):
-                trials[cell].append(record)
+    for record in ok:
+        for cell in _cells(record.trial):
+            trials[cell].append(record)
     hooks = {r.trial.config.attach for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT}
     emulated = any(record.environment is not None and record.environment.emulated for record in taken)
     return RunEvidence(
+        records=ok,
         trials=trials,
         planned=frozenset(cell for record in taken for cell in _cells(record.trial)),
+        aside={
+            cell: ", ".join(takes) for r in records if (takes := _unlike_paper(r.trial)) for cell in _cells(r.trial)
+        },
         kprobes=hooks == {Attach.KPROBE},
         emulated=emulated,
         remarks=tuple(_remarks(len(records) - len(taken), taken, hooks, emulated=emulated)),
@@ -161,7 +188,11 @@ def _remarks(left_aside: int, taken: Sequence[Record], hooks: AbstractSet[Attach
             share = 100 * workload.bytes_per_process / PAPER_BYTES_PER_PROCESS
             yield f"{workload.name} moves {share:.3g} % of the paper's data per process; caches matter more."
     if left_aside:
-        yield f"{left_aside} trials in other configurations than the one judged are left aside."
+        yield (
+            f"{left_aside} trials in other configurations than the one judged are left aside: other than"
+            f" {PAPER_PROCESSES} processes, a limited rate, another ring, poll time-out, payload or variant than the"
+            " paper's, or a smaller size, another hook, format or kernel than what is judged."
+        )
 
 
 def _cells(trial: Trial) -> tuple[Cell, ...]:
@@ -169,11 +200,15 @@ def _cells(trial: Trial) -> tuple[Cell, ...]:
     return (cell, cell._replace(tool=None)) if trial.is_vanilla else (cell,)
 
 
-def _like_paper(trial: Trial) -> bool:
+def _unlike_paper(trial: Trial) -> tuple[str, ...]:
+    """Say what a trial lacks to be like the paper's; empty if nothing."""
+    found = [] if trial.workload.processes == PAPER_PROCESSES else [f"{PAPER_PROCESSES} processes"]
     if trial.workload.rate_iops is not None:
-        return False
-    config = trial.config
-    return config is None or all(getattr(config, key) in (None, value) for key, value in PAPER_CONFIG.items())
+        found.append("no limit to the rate")
+    if trial.config is not None:
+        config = ((getattr(trial.config, key), *paper) for key, paper in PAPER_CONFIG.items())
+        found += [words for here, paper, words in config if here not in (None, paper)]
+    return tuple(found)
 
 
 def _size(workload: str, trial: Trial) -> int | None:
@@ -208,15 +243,17 @@ def _by_pair(values: Iterable[tuple[Pairing, float]]) -> dict[Pairing, float]:
     return {pair: statistics.fmean(values) for pair, values in found.items()}
 
 
-def _student(values: Sequence[float], confidence: float) -> Known | Missing:
+def _student(values: Sequence[float], confidence: float, *, exact: bool) -> Known | Missing:
     if len(values) < LEAST:
         return _too_few(len(values))
-    mean = statistics.fmean(values)
-    half = _quantile(len(values) - 1, confidence) * statistics.stdev(values) / math.sqrt(len(values))
+    mean, sd = statistics.fmean(values), statistics.stdev(values)
+    if not sd and not exact:
+        return SCATTERLESS
+    half = _quantile(len(values) - 1, confidence) * sd / math.sqrt(len(values))
     return Known(Interval(mean - half, mean + half), mean, len(values))
 
 
-def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float) -> Known | Missing:
+def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float, *, exact: bool) -> Known | Missing:
     n = min(len(ours), len(theirs))
     if n < LEAST:
         return _too_few(n)
@@ -224,23 +261,27 @@ def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float) ->
     parts = [(statistics.variance(values) / len(values), len(values) - 1) for values in (ours, theirs)]
     variance = sum(part for part, _ in parts)
     if not variance:
-        return Known(Interval(mean, mean), mean, n)
+        return Known(Interval(mean, mean), mean, n) if exact else SCATTERLESS
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     half = _quantile(freedom, confidence) * math.sqrt(variance)
     return Known(Interval(mean - half, mean + half), mean, n)
 
 
-def _snedecor(ours: Sequence[float], theirs: Sequence[float], confidence: float) -> Known | Missing:
-    """The ratio of two standard deviations."""
-    n = min(len(ours), len(theirs))
-    if n < LEAST:
-        return _too_few(n)
-    spread, base = statistics.variance(ours), statistics.variance(theirs)
-    if not spread or not base:
-        return Missing("repetitions that scatter")
-    tails = stats.f.ppf([(1 + confidence) / 2, (1 - confidence) / 2], len(ours) - 1, len(theirs) - 1)
-    low, high = (math.sqrt(spread / base / float(tail)) for tail in tails)
-    return Known(Interval(low, high), math.sqrt(spread / base), n)
+def _pitman(both: Sequence[tuple[float, float]], confidence: float) -> Known | Missing:
+    """The ratio of two standard deviations of the same blocks, which what the blocks have in common correlates."""
+    n = len(both)
+    if n < LEAST_OF_SPREADS:
+        return Missing(f"{LEAST_OF_SPREADS} repetitions ({n} here)")
+    ours, theirs = zip(*both, strict=True)
+    if not statistics.variance(ours) or not statistics.variance(theirs):
+        return SCATTERLESS
+    ratio = statistics.variance(ours) / statistics.variance(theirs)
+    apart = 1 - min(1.0, statistics.correlation(ours, theirs) ** 2)
+    wide = 1 + 2 * apart * _quantile(n - 2, confidence) ** 2 / (n - 2)
+    tail = math.sqrt(max(0.0, wide**2 - 1))
+    # The two ends are reciprocal to each other: wide - tail = 1 / (wide + tail), without the cancellation.
+    ends = Interval(math.sqrt(ratio / (wide + tail)), math.sqrt(ratio * (wide + tail)))
+    return Known(ends, math.sqrt(ratio), n)
 
 
 def _quantile(freedom: float, confidence: float) -> float:

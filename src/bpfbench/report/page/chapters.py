@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.claims.judge import Judgement
+from bpfbench.analysis.claims.findings import Findings
+from bpfbench.analysis.claims.judge import Verdict
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
@@ -77,10 +78,9 @@ def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
     return (Cell(workload), Cell(statistic.metric), *cells)
 
 
-def findings(judgements: Sequence[Judgement]) -> Part:
-    """The paper's claims with their verdicts."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in claims.counts(judgements).items() if count)
-    table = Table(
+def findings(found: Findings) -> Part:
+    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
+    judged = Table(
         "claims",
         "The paper's claims",
         "",
@@ -89,14 +89,31 @@ def findings(judgements: Sequence[Judgement]) -> Part:
             (
                 Cell(judgement.claim.text),
                 Cell(judgement.claim.section),
-                Cell(judgement.verdict.value),
+                Cell(
+                    claims.wording(judgement),
+                    anchor="claims-circumstances" if judgement.verdict is Verdict.NOT_REPRODUCED else "",
+                ),
                 Cell("; ".join(claims.evidence_lines(judgement))),
             )
-            for judgement in judgements
+            for judgement in found.judgements
         ),
     )
-    text = f"Of the {len(judgements)} findings of the paper, on this run: {counts}."
-    return Part("claims", "What of the paper holds here", (text,), (table,))
+    beside = Table(
+        "circumstances",
+        claims.CIRCUMSTANCES,
+        "Of what is not reproduced, any that differs may be why.",
+        ("what", "the paper", "this run", "same?"),
+        tuple(tuple(map(Cell, claims.circumstance(own))) for own in found.circumstances),
+    )
+    noted = Table(
+        "on-the-paper",
+        claims.ON_THE_PAPER,
+        "Whatever a run measured, they would be the same.",
+        ("the paper says", "section", "remark"),
+        tuple((Cell(own.statement), Cell(own.section), Cell(own.remark)) for own in found.on_the_paper),
+    )
+    text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
+    return Part("claims", "What of the paper holds here", (text, *found.remarks), (judged, beside, noted))
 
 
 def exchanged(found: TradeOffs) -> Part | None:
