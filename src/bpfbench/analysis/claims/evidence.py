@@ -27,7 +27,7 @@ class Scale(StrEnum):
     DIFFERENCE = "difference"
     """For shares of a whole, which may be 0."""
     SPREAD = "spread"
-    """By the ratio of their standard deviations."""
+    """By the difference of how far repetitions lie from their median, in per cent, after vanilla's drift is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Quantity:
     @property
     def neutral(self) -> float:
         """What comparing two equal values gives."""
-        return 0.0 if self.scale is Scale.DIFFERENCE else 1.0
+        return 1.0 if self.scale is Scale.RATIO else 0.0
 
 
 RUNTIME = Quantity("runtime", metrics.RUNTIME, hooked=True)

@@ -59,7 +59,7 @@ class PaperEvidence:
         if quantity.scale is Scale.DIFFERENCE:
             found = self._level(quantity, one).minus(self._level(quantity, other))
         elif quantity.scale is Scale.SPREAD:
-            found = Interval(0.0)
+            found = Interval()
         elif relative or one.place == other.place:
             found = self._factor(quantity, one).over(self._factor(quantity, other))
         else:

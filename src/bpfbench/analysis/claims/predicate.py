@@ -193,7 +193,7 @@ def _more(evidence: Evidence, quantity: Quantity, one: Cell, other: Cell, *, rel
     else:
         left = f"{one.setup} {quantity.name}{' over vanilla' if relative else ''}: {_place(one)}"
         right = _place(other)
-    by_difference = quantity.scale is Scale.DIFFERENCE
+    by_difference = quantity.scale is not Scale.RATIO
     return Statement(
         f"{left} {'-' if by_difference else '/'} {right}",
         "pp" if by_difference else "x",

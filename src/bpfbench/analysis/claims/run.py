@@ -4,9 +4,11 @@
 A block is one observation: where it has several trials of a cell, as of vanilla, they count as their mean. Two setups
 in one place ran in the same blocks and are compared within them: Student's t on the differences, of the logarithms for
 ratios. Cells of different places share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the logarithms
-likewise. Spreads: the interval of Pitman and Morgan for two variances of the same blocks (E. J. G. Pitman, Biometrika
-31, 1939), of the logarithms. All suppose that repetitions scatter about normally on that scale; with the few there are,
-that cannot be checked. What does not scatter at all says nothing of its error, but for shares, which are counts.
+likewise. These suppose that repetitions scatter about normally on that scale; with the few there are, that cannot be
+checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of studies with
+outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median (M. B. Brown,
+A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing of its error,
+but for shares, which are counts.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from bpfbench.model import VANILLA, Attach, Format, Record, Status, Tool, Trial,
 LEAST = 2
 """Blocks an interval needs."""
 LEAST_OF_SPREADS = 3
-"""Those that an interval of the ratio of two spreads needs."""
+"""Those that comparing two spreads needs."""
 SCATTERLESS = Missing("repetitions that scatter")
 
 PAPER_CONFIG = {
@@ -84,15 +86,16 @@ class RunEvidence:
     def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
         """Compare two cells: within blocks where they share them, else as independent samples."""
         paired = one.place == other.place
-        ours = self._scaled(quantity, one, relative=relative and not paired)
-        theirs = self._scaled(quantity, other, relative=relative and not paired)
+        over_vanilla = quantity.scale is Scale.SPREAD or (relative and not paired)
+        ours = self._scaled(quantity, one, relative=over_vanilla)
+        theirs = self._scaled(quantity, other, relative=over_vanilla)
         if isinstance(ours, Missing):
             return ours
         if isinstance(theirs, Missing):
             return theirs
         both = [(value, theirs[pair]) for pair, value in ours.items() if pair in theirs]
         if quantity.scale is Scale.SPREAD:
-            return _pitman(both, self.confidence)
+            return _spread(both, self.confidence)
         exact = quantity.scale is Scale.DIFFERENCE
         if paired:
             found = _student([one - other for one, other in both], self.confidence, exact=exact)
@@ -267,21 +270,13 @@ def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float, *,
     return Known(Interval(mean - half, mean + half), mean, n)
 
 
-def _pitman(both: Sequence[tuple[float, float]], confidence: float) -> Known | Missing:
-    """The ratio of two standard deviations of the same blocks, which what the blocks have in common correlates."""
-    n = len(both)
-    if n < LEAST_OF_SPREADS:
-        return Missing(f"{LEAST_OF_SPREADS} repetitions ({n} here)")
-    ours, theirs = zip(*both, strict=True)
-    if not statistics.variance(ours) or not statistics.variance(theirs):
-        return SCATTERLESS
-    ratio = statistics.variance(ours) / statistics.variance(theirs)
-    apart = 1 - min(1.0, statistics.correlation(ours, theirs) ** 2)
-    wide = 1 + 2 * apart * _quantile(n - 2, confidence) ** 2 / (n - 2)
-    tail = math.sqrt(max(0.0, wide**2 - 1))
-    # The two ends are reciprocal to each other: wide - tail = 1 / (wide + tail), without the cancellation.
-    ends = Interval(math.sqrt(ratio / (wide + tail)), math.sqrt(ratio * (wide + tail)))
-    return Known(ends, math.sqrt(ratio), n)
+def _spread(both: Sequence[tuple[float, float]], confidence: float) -> Known | Missing:
+    """Compare by how much two setups scatter: the difference of their mean absolute deviations from their medians."""
+    if len(both) < LEAST_OF_SPREADS:
+        return Missing(f"{LEAST_OF_SPREADS} repetitions ({len(both)} here)")
+    middles = [statistics.median(values) for values in zip(*both, strict=True)]
+    deviations = ([100 * abs(value - middle) for value, middle in zip(pair, middles, strict=True)] for pair in both)
+    return _student([one - other for one, other in deviations], confidence, exact=False)
 
 
 def _quantile(freedom: float, confidence: float) -> float:
