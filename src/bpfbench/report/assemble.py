@@ -194,9 +194,11 @@ def _answer(condition: Condition, contests: Sequence[Contest], exchanged: TradeO
     title = condition.title if several else None
     if not choices:
         return Answer(title, None, None, reason="No tracer has a trial that counts: there is nothing to choose from.")
+    own = [contest for choice in choices for contest in choice.contests]
     notes = [
+        *answer.swamped(own),
         "What loses events is cheap to run: read overhead together with fidelity. Where several setups share first"
-        " place, the data cannot tell them apart."
+        " place, the data cannot tell them apart.",
     ]
     if condition.emulated:
         notes.append(f"{EMULATED.capitalize()}: overhead, CPU and power are not compared.")

@@ -15,7 +15,8 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
                  null), circumstances (where those are that it is not reproduced in: a JSON pointer, or null),
                  statements[]
     statements[] subject, unit, wanted {low, high, strict: more than low}, holds (true, false, or null: cannot be told),
-                 found {estimate, low, high, n} or null, missing or null
+                 found {estimate, low, high, n, swamped: vanilla against vanilla comes to as much} or null,
+                 missing or null
     Bounds that are infinite are null; n is null for what the paper prints.
 """
 
@@ -207,6 +208,9 @@ def _reservations(judgement: Judgement, *, of_paper: bool) -> Iterator[str]:
         yield f"The paper contradicts itself here: {judgement.claim.contradicted}."
     if of_paper and judgement.claim.unprinted:
         yield f"The paper prints too little to tell: {judgement.claim.unprinted}."
+    swamped = {s.subject for s in judgement.deciding if isinstance(s.found, Known) and s.found.swamped}
+    if judgement.verdict is Verdict.INCONCLUSIVE and swamped:
+        yield f"Noise swamps {len(swamped)} of them: vanilla against vanilla comes to as much."
     if judgement.verdict is Verdict.NOT_REPRODUCED and not of_paper:
         yield "Versions and machine: under Circumstances."
 
@@ -270,7 +274,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
     known = None
     if isinstance(found, Known):
         ends = {"low": _finite(found.interval.low), "high": _finite(found.interval.high)}
-        known = {"estimate": found.estimate, **ends, "n": found.n}
+        known = {"estimate": found.estimate, **ends, "n": found.n, "swamped": found.swamped}
     return {
         "subject": statement.subject,
         "unit": statement.unit,

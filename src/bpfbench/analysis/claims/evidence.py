@@ -89,6 +89,8 @@ class Known:
     """Within the interval; None where only bounds are known."""
     n: int | None
     """Blocks behind it; None: printed in the paper."""
+    swamped: bool = False
+    """Vanilla against vanilla of one block comes to as much, over as many blocks: noise alone is enough for it."""
 
 
 @dataclass(frozen=True, slots=True)

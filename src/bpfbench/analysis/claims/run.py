@@ -8,7 +8,8 @@ likewise. These suppose that repetitions scatter about normally on that scale; w
 checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of studies with
 outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median (M. B. Brown,
 A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing of its error,
-but for shares, which are counts.
+but for shares, which are counts. Where blocks have two vanilla trials, no interval of a ratio within blocks is narrower
+than vanilla against vanilla makes it (noise.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from scipy import stats
 from bpfbench.analysis.claims.evidence import Cell, Known, Missing, Quantity, Scale
 from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.compare import Pairing, pairing
+from bpfbench.analysis.noise import Noise
+from bpfbench.analysis.noise import noise as noise_of
 from bpfbench.model import VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2
@@ -98,10 +101,22 @@ class RunEvidence:
             return _spread(both, self.confidence)
         exact = quantity.scale is Scale.DIFFERENCE
         if paired:
-            found = _student([one - other for one, other in both], self.confidence, exact=exact)
+            noise = self._noise(quantity, one.workload)
+            found = _student([one - other for one, other in both], self.confidence, exact=exact, noise=noise)
         else:
             found = _welch(list(ours.values()), list(theirs.values()), self.confidence, exact=exact)
         return found if isinstance(found, Missing) or exact else _mapped(math.exp, found)
+
+    def _noise(self, quantity: Quantity, workload: str) -> Noise | None:
+        """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
+        values = self._values(quantity, Cell(workload, None, VANILLA))
+        if isinstance(values, Missing) or quantity.scale is not Scale.RATIO:
+            return None
+        blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
+        for pair, value in values:
+            if value > 0:
+                blocks[pair].append(math.log(value))
+        return noise_of(blocks.values())
 
     def stricter(self, statements: int) -> RunEvidence:
         """Return the same with wider intervals, after Bonferroni."""
@@ -246,14 +261,17 @@ def _by_pair(values: Iterable[tuple[Pairing, float]]) -> dict[Pairing, float]:
     return {pair: statistics.fmean(values) for pair, values in found.items()}
 
 
-def _student(values: Sequence[float], confidence: float, *, exact: bool) -> Known | Missing:
+def _student(values: Sequence[float], confidence: float, *, exact: bool, noise: Noise | None = None) -> Known | Missing:
+    """Return the interval of a mean, no narrower than noise makes one: a few values can be alike by luck."""
     if len(values) < LEAST:
         return _too_few(len(values))
     mean, sd = statistics.fmean(values), statistics.stdev(values)
     if not sd and not exact:
         return SCATTERLESS
     half = _quantile(len(values) - 1, confidence) * sd / math.sqrt(len(values))
-    return Known(Interval(mean - half, mean + half), mean, len(values))
+    reach = noise.reach(len(values), confidence) if noise else 0.0
+    half = max(half, reach)
+    return Known(Interval(mean - half, mean + half), mean, len(values), swamped=abs(mean) < reach)
 
 
 def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float, *, exact: bool) -> Known | Missing:
@@ -289,4 +307,4 @@ def _too_few(n: int) -> Missing:
 
 def _mapped(function: Callable[[float], float], known: Known) -> Known:
     interval = Interval(function(known.interval.low), function(known.interval.high))
-    return Known(interval, None if known.estimate is None else function(known.estimate), known.n)
+    return replace(known, interval=interval, estimate=None if known.estimate is None else function(known.estimate))

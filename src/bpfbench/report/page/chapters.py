@@ -15,10 +15,11 @@ from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
 from bpfbench.model import Study
 from bpfbench.report import claims, study_file, tradeoffs, wording
+from bpfbench.report.columns import MIB
 from bpfbench.report.page.page import Part
-from bpfbench.report.tables import DASH, Cell, Table, change, p_value, percent
+from bpfbench.report.tables import DASH, NO_BREAK, Cell, Table, change, difference, p_value, percent
 
-_SHOWN = (metrics.RUNTIME, metrics.THROUGHPUT, metrics.LATENCY, metrics.CPU, metrics.MEMORY, metrics.POWER)
+_SHOWN = (metrics.RUNTIME, metrics.THROUGHPUT, metrics.LATENCY, metrics.CPU, metrics.MEMORY_GROWTH, metrics.POWER)
 """The metrics of the figures."""
 
 
@@ -50,8 +51,9 @@ def servers(analysis: Analysis) -> Part | None:
 def control(analysis: Analysis) -> Part:
     """Vanilla against vanilla: how much this machine makes of nothing."""
     shown = {metric.key for metric in _SHOWN}
-    found = [s for s in analysis.statistics if s.paired is not None and s.metric in shown]
-    false = [s for s in found if s.paired and s.paired.finding in (Finding.HIGHER, Finding.LOWER)]
+    found = [s for s in analysis.statistics if (s.paired or s.difference) and s.metric in shown]
+    tested = (s.paired or s.difference for s in found)
+    false = [own for own in tested if own and own.finding in (Finding.HIGHER, Finding.LOWER)]
     if not found:
         return Part(
             "control", "Noise: vanilla against vanilla", ("Too few vanilla trials to compare with each other.",)
@@ -72,9 +74,13 @@ def control(analysis: Analysis) -> Part:
 
 
 def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
-    paired = statistic.paired
+    paired, other = statistic.paired, statistic.difference
     workload = f"{statistic.cell.workload}, {wording.extent(statistic.cell)}"
-    cells = (Cell(DASH), Cell(DASH)) if paired is None else (Cell(str(paired.n)), Cell(change(paired)))
+    cells = (Cell(DASH), Cell(DASH))
+    if paired is not None:
+        cells = Cell(str(paired.n)), Cell(change(paired))
+    elif other is not None:
+        cells = Cell(str(other.n)), Cell(f"{difference(other, MIB)}{NO_BREAK}(MiB)")
     return (Cell(workload), Cell(statistic.metric), *cells)
 
 
