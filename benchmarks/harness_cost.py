@@ -1,100 +1,204 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bpfbench itself costs the workload: vanilla trials against the same fio job run bare, interleaved.
+"""What bpfbench itself costs: the workload, by vanilla trials against the same fio job run bare; and the user, in time.
 
-    sudo .venv/bin/python benchmarks/harness_cost.py [PAIRS] [SCALE] [DATA_DIRECTORY]
+    sudo .venv/bin/python benchmarks/harness_cost.py [--pairs N] [--scale S] [--json FILE]
 
-A bare run is the image's fio, by chroot, with nothing beside it: no namespaces, no monitor, no idle baseline. Both
-start from dropped page cache. Within a pair the order alternates. Prints throughput of each pair and the mean ratio
-with its 95 % t interval over the logarithms; ratios, because the difference is far smaller than the machine's drift.
-A data directory on tmpfs takes the disk, the noisiest part, out of it.
+A bare run is the image's fio, by chroot, with nothing beside it: no namespaces, control groups, monitor, or idle
+baseline. All else is alike: files written back, dropped, and 0.05 s until fio starts; the same CPUs; a settled disk
+afterwards. Runs follow each other as bare, bpfbench, bpfbench, bare, ...; two of each before them are not counted.
+
+Legs: reads and writes on the data disk, and reads and writes on a file system in memory (where the runner calls a
+trial invalid, as its pages cannot be dropped; its numbers are taken all the same). Of each, bpfbench / bare with its
+95 % interval (Student's t on the logarithms of the pairs' ratios): throughput, and CPU time of fio's own processes per
+I/O, which drifts less. Last, the time that trials take beyond tracer start and fio, by step.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from scipy import stats
+
 from bpfbench import catalogue, cli
-from bpfbench.model import Settings, Tool, Trial, Workload
+from bpfbench.model import Attach, Format, Record, Settings, Tool, TracerConfig, Trial, Workload
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, data_path, headers_here
-from bpfbench.testbed.image import Sources
+from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.trials import Turn
 from bpfbench.trial import fio
+from bpfbench.trial.runner import DROP_GAP_S
 
-T_95 = {10: 2.262, 15: 2.145, 20: 2.093, 30: 2.045, 40: 2.023}
-"""Two-sided 95 % quantiles of Student's t for n - 1 degrees of freedom."""
+UNCOUNTED_PAIRS = 2
+
+CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 262144, 100)
 
 
-def bare(root: Path, workload: Workload, data: Path) -> float:
-    """Return the throughput of a bare run, in bytes per second."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of fio came to."""
+
+    throughput_bytes_per_s: float
+    cpu_us_per_io: float
+    """User and system CPU time of fio's processes, by their own account, per I/O."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """bpfbench / bare over pairs: geometric mean and 95 % interval."""
+
+    leg: str
+    what: str
+    pairs: int
+    ratio: float
+    low: float
+    high: float
+
+
+def of_fio(text: str) -> Run:
+    """Read fio's output."""
+    found, job = fio.parse(text), json.loads(text[f"\n{text}".find("\n{\n") :])["jobs"][0]
+    cpu_s = (job["usr_cpu"] + job["sys_cpu"]) / 100 * job["job_runtime"] / 1000
+    return Run(found.throughput_bytes_per_s, 1e6 * cpu_s / found.ios)
+
+
+def bare(root: Path, workload: Workload, data: Path) -> Run:
+    """Run fio with nothing beside it."""
     os.sync()
     for path in data.glob("fio.*"):
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    inside = root / "bpfbench" / "data"
+    dropped_s = time.monotonic()
     with tempfile.TemporaryDirectory() as results:
-        job = Path(results) / "job.fio"
-        job.write_text(catalogue.job_file(workload.name).read_text())
+        (Path(results) / "job.fio").write_text(catalogue.job_file(workload.name).read_text())
         command = " ".join(fio.command("/bpfbench/record/job.fio", "/bpfbench/record/fio.json"))
         script = (
-            f"mount --bind {data} {inside} && mount --bind {results} {root}/bpfbench/record && "
+            f"mount --bind {data} {root}/bpfbench/data && mount --bind {results} {root}/bpfbench/record && "
             f"exec chroot {root} {command}"
         )
         environment = {**os.environ, **fio.environment(workload, "/bpfbench/data")}
         argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+        time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
         subprocess.run(argv, env=environment, check=True)
-        result = fio.parse((Path(results) / "fio.json").read_text())
+        result = of_fio((Path(results) / "fio.json").read_text())
     os.sync()
-    return result.throughput_bytes_per_s
+    return result
 
 
-def trial_of(workload: Workload) -> Trial:
-    """Return a vanilla trial."""
-    return Trial("harness-cost", 0, 0, 1, "vanilla", Tool.SYSCOUNT, workload, None)
+def trial_of(workload: Workload, setup: str = "vanilla") -> Trial:
+    """Return a trial."""
+    config = None if setup == "vanilla" else CONFIG
+    return Trial("harness-cost", 0, 0, 1, setup, Tool.RW_TRACER, workload, config)
 
 
-def under_bpfbench(testbed: HostTestbed, workload: Workload) -> float:
-    """Return the throughput of a vanilla trial, in bytes per second."""
-    with tempfile.TemporaryDirectory() as record:
-        done = testbed.run(trial_of(workload), Settings(), None, Path(record), lambda _: None)
-    if done.fio is None:
-        raise SystemExit(f"trial failed: {done.reason}")
-    return done.fio.throughput_bytes_per_s
+def under_bpfbench(testbed: HostTestbed, trial: Trial) -> tuple[Run, Record]:
+    """Run a trial."""
+    with tempfile.TemporaryDirectory() as directory:
+        done = testbed.run(trial, Settings(), Turn(), Path(directory), lambda _: None)
+        if done.fio is None:
+            raise SystemExit(f"trial failed: {done.reason}")
+        return of_fio((Path(directory) / "fio.json").read_text()), done
+
+
+def paired(leg: str, pairs: int, of_bare: Callable[[], Run], of_bpfbench: Callable[[], Run]) -> list[Ratio]:
+    """Run pairs in turn and compare them."""
+    found: list[tuple[Run, Run]] = []
+    for number in range(pairs + UNCOUNTED_PAIRS):
+        if number % 2:
+            ours, plain = of_bpfbench(), of_bare()
+        else:
+            plain, ours = of_bare(), of_bpfbench()
+        found.append((ours, plain))
+    counted = found[UNCOUNTED_PAIRS:]
+    return [
+        ratio(leg, "throughput", [a.throughput_bytes_per_s / b.throughput_bytes_per_s for a, b in counted]),
+        ratio(leg, "CPU time per I/O", [a.cpu_us_per_io / b.cpu_us_per_io for a, b in counted]),
+    ]
+
+
+def ratio(leg: str, what: str, ratios: Sequence[float]) -> Ratio:
+    """Return the geometric mean of ratios and its interval."""
+    logs = [math.log(value) for value in ratios]
+    half = stats.t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    mean = statistics.fmean(logs)
+    return Ratio(leg, what, len(logs), math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+
+
+@contextmanager
+def memory_file_system() -> Iterator[Path]:
+    """Give a directory in memory."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        yield Path(place)
+
+
+def workload_cost(ready: Image, cache: Path, scale: float, pairs: int) -> Iterator[Ratio]:
+    """Yield what bpfbench costs the workload."""
+    with memory_file_system() as memory:
+        for where, data in (("disk", cache / "data"), ("memory", memory)):
+            testbed = HostTestbed(ready, headers_here(ready, cache), data, cache / "output")
+            for name in ("read", "write"):
+                workload = Workload(name, 4, int(scale * catalogue.FULL_BYTES_PER_PROCESS))
+                testbed.lay_out(trial_of(workload), Settings(), lambda _: None)
+                yield from paired(
+                    f"{name}s, {where}",
+                    pairs,
+                    lambda w=workload, d=data: bare(Path(ready.root), w, data_path(d, w)),  # type: ignore[misc]
+                    lambda w=workload, t=testbed: under_bpfbench(t, trial_of(w))[0],  # type: ignore[misc]
+                )
+
+
+def time_per_trial(ready: Image, cache: Path, scale: float, repetitions: int) -> Iterator[dict[str, object]]:
+    """Yield how long trials take beyond tracer start and fio: medians in seconds."""
+    testbed = HostTestbed(ready, headers_here(ready, cache), cache / "data", cache / "output")
+    for name in ("read", "write"):
+        workload = Workload(name, 4, int(scale * catalogue.FULL_BYTES_PER_PROCESS))
+        for setup in ("vanilla", "libbpf", "bpftrace", "bcc", "ebpf-go", "aya-sync", "aya-async"):
+            beyond, steps = [], []
+            for _ in range(repetitions):
+                begin_s = time.monotonic()
+                _, done = under_bpfbench(testbed, trial_of(workload, setup))
+                took = {step.name: step.seconds for step in done.steps}
+                beyond.append(time.monotonic() - begin_s - took.get("start", 0.0) - took["workload"])
+                steps.append({**took, "outside": time.monotonic() - begin_s - sum(took.values())})
+            names = [step for step in steps[0] if step not in ("start", "workload")]
+            middle = {step: round(statistics.median(own[step] for own in steps), 3) for step in names}
+            yield {"workload": name, "setup": setup, "beyond_s": round(statistics.median(beyond), 3), **middle}
 
 
 def main() -> None:
-    """Measure, for reads and for writes."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    scale = float(sys.argv[2]) if len(sys.argv) > 2 else 1 / 64
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
+    parser.add_argument("--pairs", type=int, default=20, help="of each leg (default: 20)")
+    parser.add_argument("--scale", type=float, default=1 / 64, help="1 is 32 GiB per process (default: 1/64)")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each setup's time per trial (default: 3)")
+    parser.add_argument("--json", type=Path, help="write the results there, too")
+    options = parser.parse_args()
     cache = cli.cache_dir()
     ready = image.build(cache, "trixie", Sources(), lambda *_: None)
-    data = Path(sys.argv[3]) if len(sys.argv) > 3 else cache / "data"
-    testbed = HostTestbed(ready, headers_here(ready, cache), data, cache / "output")
-    for name in ("read", "write"):
-        workload = Workload(name, 4, int(scale * catalogue.FULL_BYTES_PER_PROCESS))
-        testbed.lay_out(trial_of(workload), Settings(), lambda _: None)
-        ratios = []
-        for number in range(pairs):
-            runs = {
-                "bare": lambda w=workload: bare(Path(ready.root), w, data_path(data, w)),
-                "bpfbench": lambda w=workload: under_bpfbench(testbed, w),
-            }
-            order = list(runs) if number % 2 else list(runs)[::-1]
-            measured = {which: runs[which]() for which in order}
-            ratios.append(measured["bpfbench"] / measured["bare"])
-            print(json.dumps({"workload": name, **{k: round(v / 2**20) for k, v in measured.items()}}), flush=True)
-        logs = [math.log(ratio) for ratio in ratios]
-        half = T_95.get(pairs, 2.0) * statistics.stdev(logs) / math.sqrt(pairs)
-        mean = statistics.fmean(logs)
-        low, middle, high = (100 * (math.exp(x) - 1) for x in (mean - half, mean, mean + half))
-        print(f"{name}: bpfbench/bare {middle:+.2f} % (95 % CI {low:+.2f} to {high:+.2f}), median "
-              f"{100 * (statistics.median(ratios) - 1):+.2f} %, {pairs} pairs")  # fmt: skip
+    ratios = []
+    for own in workload_cost(ready, cache, options.scale, options.pairs):
+        ratios.append(own)
+        print(
+            f"{own.leg:15} {own.what:17} bpfbench / bare {own.ratio:.4f} [{own.low:.4f}, {own.high:.4f}], "
+            f"{own.pairs} pairs",
+            flush=True,
+        )
+    times = []
+    for row in time_per_trial(ready, cache, options.scale, options.repetitions):
+        times.append(row)
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"ratios": [asdict(own) for own in ratios], "times": times}, indent=1))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from bpfbench import __version__, plan, store
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
-from bpfbench.model import Placement, Record, Settings, Status, Study, Trial, Workload
+from bpfbench.model import Placement, Predecessor, Record, Settings, Status, Study, Trial, Workload
 from bpfbench.plan import Needs, Plan
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
@@ -23,7 +23,7 @@ from bpfbench.testbed import machine
 from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import data_name
+from bpfbench.testbed.trials import Turn, data_name
 from bpfbench.testbed.vm.disks import data_disk
 from bpfbench.testbed.vm.testbed import Sizes
 
@@ -34,12 +34,18 @@ MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 class Testbed(Protocol):
     """Where trials run."""
 
+    @property
+    def warms_up(self) -> bool:
+        """Whether what a trial leaves makes the next one faster or slower in a way that counts."""
+
+    @property
+    def boots_blocks(self) -> bool:
+        """Whether each block finds a machine that has just booted."""
+
     def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:
         """Write the data files that a trial works on, unless they are there."""
 
-    def run(
-        self, trial: Trial, settings: Settings, output_limit_bytes: int | None, record_dir: Path, progress: Any
-    ) -> Record:
+    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Any) -> Record:
         """Run a trial and return its record."""
 
     def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
@@ -110,39 +116,71 @@ def execute(run: Run, testbed: Testbed, reporter: Reporter, cache: Path, *, retr
 
 
 def _run_all(run: Run, testbed: Testbed, reporter: Reporter) -> None:
-    study, trials = run.info.study, run.plan()
-    done = run.done()
+    trials, done = run.plan(), run.done()
     left = [trial for trial in trials if trial.id not in done]
-    laid_out: set[tuple[str, str]] = set()
+    loop = _Loop(run, testbed, reporter, plan.places(trials))
     pace = Pace()
+    before: Trial | None = None
     for number, trial in enumerate(left, len(trials) - len(left)):
-        reporter.trial_began(trial, number, len(trials), pace.left_s(left[number - len(trials) :]))
-        began_s = time.monotonic()
-        directory = run.begin(trial)
-        record = _run(trial, study, testbed, reporter, directory, laid_out)
-        if record.status is Status.FAILED:
-            laid_out.clear()  # whatever it was, they may have suffered
-        run.commit(trial)
-        seconds = time.monotonic() - began_s
+        if before is not None and testbed.boots_blocks and before.block != trial.block:
+            before = None
+        left_s = pace.left_s(left[number - len(trials) :])
+        if testbed.warms_up and (warm_up := plan.warm_up(trial, before)) is not None:
+            reporter.trial_began(warm_up, number, len(trials), left_s)
+            pace.add(warm_up, loop.run(warm_up, before)[1])
+            before = warm_up
+        reporter.trial_began(trial, number, len(trials), left_s)
+        record, seconds = loop.run(trial, before)
         pace.add(trial, seconds)
+        before = trial
         reporter.trial_ended(record, seconds, number + 1, len(trials))
 
 
-def _run(
-    trial: Trial, study: Study, testbed: Testbed, reporter: Reporter, directory: Path, laid_out: set[tuple[str, str]]
-) -> Record:
-    """Run a trial, after writing the data files it works on, unless they are `laid_out`: by host and name."""
-    files = (trial.host, data_name(trial.workload))
-    if files not in laid_out:
-        reporter.laying_out(trial.workload, 0)
-        report = lambda event: reporter.laying_out(trial.workload, event.get("bytes", 0))  # noqa: E731
-        try:
-            testbed.lay_out(trial, study.settings, report)
-        except LostError as error:
-            return testbed.give_up(trial, error.message, directory)
-        laid_out.add(files)
-    tell = lambda event: reporter.trial_event(trial, event)  # noqa: E731
-    return testbed.run(trial, study.settings, study.output_limit_bytes, directory, tell)
+class _Loop:
+    """Runs trial after trial of a run, each on data files that are laid out."""
+
+    def __init__(self, run: Run, testbed: Testbed, reporter: Reporter, places: Mapping[str, int]) -> None:
+        self._run, self._testbed, self._reporter, self._places = run, testbed, reporter, places
+        self._laid_out: set[tuple[str, str]] = set()
+        """By host and name."""
+
+    def run(self, trial: Trial, before: Trial | None) -> tuple[Record, float]:
+        """Run a trial, commit its record, and return that with the time it took in seconds."""
+        began_s = time.monotonic()
+        directory = self._run.begin(trial)
+        record = self._record(trial, before, directory)
+        if record.status is Status.FAILED:
+            self._laid_out.clear()  # whatever it was, they may have suffered
+        self._run.commit(trial)
+        return record, time.monotonic() - began_s
+
+    def _record(self, trial: Trial, before: Trial | None, directory: Path) -> Record:
+        study = self._run.info.study
+        files = (trial.host, data_name(trial.workload))
+        if files not in self._laid_out:
+            self._reporter.laying_out(trial.workload, 0)
+            report = lambda event: self._reporter.laying_out(trial.workload, event.get("bytes", 0))  # noqa: E731
+            try:
+                self._testbed.lay_out(trial, study.settings, report)
+            except LostError as error:
+                return self._testbed.give_up(trial, error.message, directory)
+            self._laid_out.add(files)
+        tell = lambda event: self._reporter.trial_event(trial, event)  # noqa: E731
+        turn = Turn(
+            predecessor(before) if before else None, self._places.get(trial.id), output_disk_bytes(trial, study)
+        )
+        return self._testbed.run(trial, study.settings, turn, directory, tell)
+
+
+def predecessor(trial: Trial) -> Predecessor:
+    """Return what the record of the next trial says of this one."""
+    return Predecessor(trial.id, trial.setup, trial.tool, trial.workload, trial.warm_up)
+
+
+def output_disk_bytes(trial: Trial, study: Study) -> int | None:
+    """Return what a trial's output may take of the disk; None where it cannot outgrow what the study allows."""
+    limit = study.output_limit_bytes
+    return limit if limit is not None and plan.output_bytes(trial) > limit else None
 
 
 class Pace:

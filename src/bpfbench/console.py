@@ -117,7 +117,7 @@ class ProgressReporter:
         self._progress.update(
             task, completed=done, total=total, description=f"{done + 1}/{total} {name(trial)}", left=left
         )
-        COMMANDS.debug("trial %s", trial.id)
+        COMMANDS.debug("%s %s", "warm-up" if trial.warm_up else "trial", trial.id)
 
     def trial_event(self, trial: Trial, event: dict[str, Any]) -> None:
         """The trial runner says something."""

@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-RECORD_FORMAT = 3
+RECORD_FORMAT = 4
 """Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
-3 (rate-limited workloads).
+3 (rate-limited workloads); 4 (predecessor and place, conditions, the kernel's account of calls, of hooks and of the
+ring, content).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -202,6 +203,9 @@ class Trial:
     """Which of the study's hosts runs it. All trials that are compared with each other share it."""
     kernel: str | None = None
     """Which of the image's kernels it runs on; None: the one that is running."""
+    warm_up: bool = False
+    """True for a vanilla trial that only brings the machine into the state that the next one repeats: in no plan, and
+    counted nowhere."""
 
     @property
     def is_vanilla(self) -> bool:
@@ -232,6 +236,18 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The trial that ran on the same machine right before, whatever it left behind."""
+
+    trial: str
+    """Its id."""
+    setup: str
+    tool: Tool
+    workload: Workload
+    warm_up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSpec:
     """All that the trial runner is told. Paths are as seen inside the image."""
 
@@ -240,13 +256,18 @@ class TrialSpec:
     job_file: str
     tracer_command: tuple[str, ...] | None
     session: str
-    output_limit_bytes: int | None
-    """The most the tracer may write (RLIMIT_FSIZE)."""
+    output_disk_bytes: int | None
+    """The most of the disk that the tracer's output may take. What outgrows it is checked and given back while the
+    tracer writes; None: it is checked once fio has ended."""
     data_dir: str
     output_dir: str
     record_dir: str
     accelerator: Accelerator | None = None
     """Of the virtual machine that the trial runs in, which cannot tell itself."""
+    predecessor: Predecessor | None = None
+    """None: nothing ran since the session, or the virtual machine, began."""
+    place: int | None = None
+    """In its block, from 1; None for a warm-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +469,83 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskCounters:
+    """What a block device has done since boot. Source: /sys/dev/block/*/stat, the kernel's Documentation/block/stat."""
+
+    read_ios: int
+    read_bytes: int
+    write_ios: int
+    write_bytes: int
+    in_flight: int
+    """Requests issued and not done, now."""
+    busy_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The state of the machine at one moment of a trial. What it cannot tell is None or left out.
+
+    Memory is of /proc/meminfo (Dirty, Writeback, Cached, MemFree).
+    """
+
+    monotonic_s: float
+    dirty_bytes: int
+    writeback_bytes: int
+    cached_bytes: int
+    free_bytes: int
+    steal_s: float
+    """CPU time that the hypervisor gave to others since boot, all CPUs together."""
+    pressure_s: dict[str, float]
+    """Time since boot in which tasks waited, by resource and kind ("io some", "memory full"). Source: /proc/pressure,
+    the kernel's Documentation/accounting/psi.rst."""
+    cpu_mhz: float | None
+    """Mean of what all CPUs run at now; None without a cpufreq driver."""
+    disk: DiskCounters | None
+    """That of the data files; None where they are on no block device."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAccount:
+    """The kernel's own count of what fio called, all its processes together. Source: /proc/PID/io, proc_pid_io(5).
+
+    Counted are calls of read, write and their kin that reached a file, from the moment fio was executed until its first
+    process had ended, which by then had reaped all others and taken over their counts.
+    """
+
+    reads: int
+    """`syscr`."""
+    writes: int
+    """`syscw`."""
+
+    def of(self, kind: str) -> int:
+        """Return the count of a kind of event: read or write."""
+        return self.reads if kind == "read" else self.writes
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where a program of the tracer's is attached, as the kernel tells."""
+
+    kind: str
+    """tracepoint, raw-tracepoint, kprobe, kretprobe, fentry, fexit, or what the kernel calls it."""
+    target: str
+    """The tracepoint or function."""
+    program: str
+    """The program's name, 15 bytes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingAccount:
+    """What went through a tracer's ring buffer, by its own positions, which the kernel and the consumer advance."""
+
+    bytes: int
+    produced_bytes: int
+    """Reserved by the kernel side since it was made, record headers included."""
+    consumed_bytes: int
+    """Given back by user space."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a trial leaves, in record.json; fio.json, summary.json, samples.csv and the stderr files lie beside it."""
 
@@ -486,6 +584,23 @@ class Record:
     """By role (tracer, workload); empty with `proc`."""
     programs: tuple[ProgramTime, ...] = ()
     """Of trials of the variant run-time; empty in all others."""
+    predecessor: Predecessor | None = None
+    place: int | None = None
+    """In its block, from 1."""
+    drop_gap_s: float | None = None
+    """From the data files being dropped from the page cache to fio being executed; alike for vanilla and all setups."""
+    at_start: Conditions | None = None
+    """Within that gap."""
+    at_end: Conditions | None = None
+    """Right after fio ended."""
+    calls: CallAccount | None = None
+    """None where the kernel does not account calls; `notes["calls"]` then says why."""
+    hooks: tuple[Hook, ...] = ()
+    """Of the tracer, once READY."""
+    rings: tuple[RingAccount, ...] = ()
+    """After the tracer had ended."""
+    written_bytes: int | None = None
+    """What the tracer passed to write(2) from READY on, by `wchar` of /proc/PID/io; None for vanilla."""
 
     @property
     def seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,10 @@ EMULATED_SLOWDOWN = 12.0
 BOOT_SECONDS = 12.0
 """Of a virtual machine, as above: how much longer everything takes where its CPU is emulated, and its boot there."""
 
+TWINS_FROM = 4
+"""Blocks with so many tracers or more have vanilla twice: its two trials tell what a run's own noise is, and their mean
+is a better reference. In smaller blocks that would be too much of the time."""
+
 RINGLESS_VARIANTS = (Variant.FULL, Variant.RUN_TIME)
 """The others say something of a ring's consumer only."""
 
@@ -71,6 +76,8 @@ class Needs:
 class _Cell:
     setup: str
     config: TracerConfig | None
+    twin: int = 1
+    """Vanilla's second trial in a block is 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +113,9 @@ def resolve(study: Study, hooks: Set[Attach]) -> Study:
 def unroll(study: Study) -> Plan:
     """Unroll a study into randomised complete blocks.
 
-    A block is one repetition of one workload under one tool on one kernel of one host: vanilla and every setup x
-    configuration once, in random order (where setups have hosts of their own, those of the host). Blocks of one
-    repetition come in random order before those of the next, so that a run that is cut short has whole repetitions.
+    A block is one repetition of one workload under one tool on one kernel of one host: every setup x configuration
+    once and vanilla once or twice, in random order (where setups have hosts of their own, those of the host). Blocks of
+    one repetition come in random order before those of the next, so that a run that is cut short has whole repetitions.
     Random means ordered by SHA-256 of seed and name, which no library version changes.
     """
     left_out: list[str] = []
@@ -119,7 +126,8 @@ def unroll(study: Study) -> Plan:
         for number, kind in enumerate(kinds):
             cells = tuple(_cells(study, kind.tool, left_out))
             for host, share in _shares(study, cells, number + repetition - 1):
-                of_repetition.append([_trial(cell, kind, repetition, host) for cell in (_Cell(VANILLA, None), *share)])
+                vanilla = [_Cell(VANILLA, None, twin) for twin in range(1, 3 if len(share) >= TWINS_FROM else 2)]
+                of_repetition.append([_trial(cell, kind, repetition, host) for cell in (*vanilla, *share)])
         blocks += sorted(of_repetition, key=lambda block: _rank(study.seed, block[0].id))
     trials = [
         replace(trial, block=number)
@@ -128,6 +136,44 @@ def unroll(study: Study) -> Plan:
     ]
     numbered = (replace(trial, index=i, id=f"{i + 1:04d}-{_label(trial, study)}") for i, trial in enumerate(trials))
     return Plan(tuple(numbered), tuple(dict.fromkeys(left_out)))
+
+
+def warm_up(trial: Trial, before: Trial | None) -> Trial | None:
+    """Return the trial that has to be run first, and discarded, so that `trial` owes nothing to what was before it.
+
+    It is vanilla under the same workload, whole: what another workload leaves is in the state of every block of the
+    data files, on their disk and in whatever caches lie below it. benchmarks/validate_order.py shows what that does.
+
+    Args:
+        trial: the one to be run.
+        before: the one that was run right before on the same machine; None where there was none.
+
+    Returns:
+        None where the trial before left what this one's own repetitions find.
+    """
+    if before is not None and (before.host, before.kernel, before.workload) == (
+        trial.host,
+        trial.kernel,
+        trial.workload,
+    ):
+        return None
+    return replace(trial, id=f"{trial.id}-warm-up", setup=VANILLA, config=None, warm_up=True)
+
+
+def warm_ups(plan: Plan) -> tuple[Trial, ...]:
+    """Return the warm-ups of a plan that is run in one go."""
+    pairs = zip(plan.trials, (None, *plan.trials), strict=False)
+    return tuple(found for trial, before in pairs if (found := warm_up(trial, before)) is not None)
+
+
+def places(trials: Iterable[Trial]) -> dict[str, int]:
+    """Return the place of each trial in its block, from 1, by id."""
+    found: dict[str, int] = {}
+    in_block: Counter[int] = Counter()
+    for trial in trials:
+        in_block[trial.block] += 1
+        found[trial.id] = in_block[trial.block]
+    return found
 
 
 def require_tracers(study: Study, plan: Plan) -> None:
@@ -149,12 +195,13 @@ def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
         emulated: whether the CPU it runs on is.
     """
     limit = study.output_limit_bytes
-    outputs = [size if limit is None else min(size, limit) for size in map(_output_bytes, plan.trials)]
+    outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, plan.trials)]
     rings = [trial.config.ringbuf_bytes or 0 for trial in plan.trials if trial.config]
     virtual = study.testbed == "vm"
+    run = plan.trials if emulated else (*plan.trials, *warm_ups(plan))
     boots = len(plan.trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in plan.trials})
     return Needs(
-        seconds=sum(seconds_of(trial, emulated=emulated) for trial in plan.trials) + virtual * boots * BOOT_SECONDS,
+        seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,
         data_bytes=sum(workload.total_bytes for workload in data_sets(plan)) * len({t.host for t in plan.trials}),
         output_bytes=sum(outputs) if study.settings.keep_output else max(outputs, default=0),
         memory_bytes=study.machine.memory_bytes if virtual else 2**30 + max(rings, default=0),
@@ -232,7 +279,7 @@ def _trial(cell: _Cell, kind: _Kind, repetition: int, host: str) -> Trial:
     name = repr((repetition, kind.workload, kind.tool.value, cell.setup, cell.config))
     variant = cell.config.variant if cell.config else Variant.FULL
     # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
-    parts = (host, kind.kernel, variant, kind.workload.rate_iops)
+    parts = (host, kind.kernel, variant, kind.workload.rate_iops, "twin" if cell.twin > 1 else None)
     name += "".join(f" {part}" for part in parts if part not in (LOCAL, None, Variant.FULL))
     return Trial(name, 0, 0, repetition, cell.setup, kind.tool, kind.workload, cell.config, host, kind.kernel)
 
@@ -265,7 +312,8 @@ def _rank(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed} {name}".encode()).digest()
 
 
-def _output_bytes(trial: Trial) -> int:
+def output_bytes(trial: Trial) -> int:
+    """Return the most that a trial's tracer can write."""
     if trial.config is None:
         return 0
     events = trial.workload.total_bytes // BLOCK_BYTES

@@ -6,6 +6,7 @@
     RUN/log.txt             what bpfbench said and ran
     RUN/lock                held while a campaign runs
     RUN/trials/ID/          one record: record.json, fio.json, summary.json, samples.csv, *.stderr
+    RUN/warm-ups/ID.N/      the records of warm-ups: discarded trials, in no plan and counted nowhere
     RUN/partial/ID/         the trial in flight; never read
 
 docs/result-format.md describes every file.
@@ -27,9 +28,9 @@ from bpfbench.codec import decode, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
 
-RUN_FORMAT = 3
+RUN_FORMAT = 4
 """Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines);
-3 (rate-limited workloads)."""
+3 (rate-limited workloads); 4 (warm-ups; vanilla twice in a block)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,17 @@ class Run:
         records = (_read(Record, path / "record.json", RECORD_FORMAT) for path in _entries(self.path / "trials"))
         return tuple(sorted(records, key=lambda record: record.trial.index))
 
+    def warm_ups(self) -> tuple[Record, ...]:
+        """Return the records of warm-ups in the order they were run in; those of formats 1 to 3 had none.
+
+        Raises:
+            StoreError: a record cannot be read.
+        """
+        place = self.path / "warm-ups"
+        paths = _entries(place) if place.is_dir() else []
+        records = (_read(Record, path / "record.json", RECORD_FORMAT) for path in paths)
+        return tuple(sorted(records, key=lambda record: record.started_at))
+
     def done(self) -> frozenset[str]:
         """Return the ids of the trials that have a record."""
         return frozenset(path.name for path in _entries(self.path / "trials"))
@@ -128,8 +140,14 @@ class Run:
         for path in partial.iterdir():
             _sync(path)
         _sync(partial)
-        partial.rename(self.path / "trials" / trial.id)
-        _sync(self.path / "trials")
+        if trial.warm_up:  # an interruption before the trial it is for has it run again
+            place = self.path / "warm-ups"
+            place.mkdir(exist_ok=True)
+            target = place / f"{trial.id}.{len(list(place.glob(f'{trial.id}.*')))}"
+        else:
+            target = self.path / "trials" / trial.id
+        partial.rename(target)
+        _sync(target.parent)
 
     def discard_partial(self) -> None:
         """Delete what an interrupted trial left."""

@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
+
+from bpfbench.testbed import command, sandbox
+from bpfbench.testbed.image import Image
+from bpfbench.testbed.image.libraries import TRACERS
+from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 KERNEL, PROGRAMS, COUNT = "common/rw.bpf.h", "common/rw.bpf.c", "common/syscount.bpf.c"
 FOLLOW, RECORD, SUMMARY, OUTPUT = "libbpf/rw.c", "libbpf/record.c", "libbpf/summary.c", "libbpf/output.c"
@@ -173,3 +180,27 @@ MUTANTS = (
         "counts",
     ),
 )
+
+
+def built(image: Image, mutant: Mutant, place: Path) -> str:
+    """Build a mutant and return its setup as a study has it."""
+    sources = place / mutant.name / "sources"
+    for folder in ("common", "libbpf"):
+        shutil.copytree(TRACERS / folder, sources / folder)
+    for file, old, new in (
+        (mutant.file, mutant.old, mutant.new),
+        ("libbpf/summary.c", '\\"setup\\": \\"libbpf\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
+        ("libbpf/tracer.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n"),
+    ):
+        text = (sources / file).read_text()
+        assert text.count(old) == 1, f"{mutant.name}: not once in {file}: {old}"
+        (sources / file).write_text(text.replace(old, new))
+    out = place / mutant.name / "out"
+    out.mkdir()
+    binds = (Bind(str(sources), f"{INSIDE}/build"), Bind(str(out), f"{INSIDE}/out", writable=True))
+    inside = Sandbox(root=image.root, binds=binds, workdir=f"{INSIDE}/build/libbpf")
+    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out")))
+    assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
+    return (
+        f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nformats = "binary"\nattaches = "{mutant.attach}"\n'
+    )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutants import MUTANTS, Mutant
+from mutants import MUTANTS, Mutant, built
 
 from bpfbench import catalogue
 from bpfbench.conformance.cases import CASES
-from bpfbench.testbed import command, sandbox
 from bpfbench.testbed.image import Image
-from bpfbench.testbed.image.libraries import TRACERS
-from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 Verdicts = list[dict[str, Any]]
 LEFT_BEHIND = "left behind: "
@@ -69,30 +65,6 @@ def test_the_suite_is_whole(verdicts: Verdicts) -> None:
         for tool in ("rw-tracer", "rw-tracer-all")
         for form in setup.formats
     }
-
-
-def built(image: Image, mutant: Mutant, place: Path) -> str:
-    """Build a mutant and return its setup as a study has it."""
-    sources = place / mutant.name / "sources"
-    for folder in ("common", "libbpf"):
-        shutil.copytree(TRACERS / folder, sources / folder)
-    for file, old, new in (
-        (mutant.file, mutant.old, mutant.new),
-        ("libbpf/summary.c", '\\"setup\\": \\"libbpf\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
-        ("libbpf/tracer.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n"),
-    ):
-        text = (sources / file).read_text()
-        assert text.count(old) == 1, f"{mutant.name}: not once in {file}: {old}"
-        (sources / file).write_text(text.replace(old, new))
-    out = place / mutant.name / "out"
-    out.mkdir()
-    binds = (Bind(str(sources), f"{INSIDE}/build"), Bind(str(out), f"{INSIDE}/out", writable=True))
-    inside = Sandbox(root=image.root, binds=binds, workdir=f"{INSIDE}/build/libbpf")
-    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out")))
-    assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
-    return (
-        f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nformats = "binary"\nattaches = "{mutant.attach}"\n'
-    )
 
 
 @pytest.fixture(scope="module")

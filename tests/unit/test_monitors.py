@@ -145,7 +145,10 @@ class TestLoad:
         assert system.load([at(0.0, 0, 0, 1), at(10.0, 500, 1000, 1)], *span) is None
 
     def test_this_machine_can_be_read(self) -> None:
-        one, other = system.sample(), system.sample()
+        with system.Reader() as reader:
+            reader.take()
+            reader.take()
+        one, other = reader.samples()
         assert 0 < one.busy_ticks <= one.total_ticks <= other.total_ticks
         assert one.memory_bytes > 0
         assert one.monotonic_s <= other.monotonic_s

@@ -26,6 +26,9 @@ from bpfbench.trial.trace import TraceSpec
 IN_FLIGHT = ".bpfbench-in-flight-"
 """What the output directory of a running trial begins with; whatever is named so and left is deleted."""
 
+BYTECODE = "/run/bpfbench/bytecode"
+"""Where Python keeps what it compiles inside an image; in memory, and soon gone, where nothing is bound there."""
+
 FAILED = '{"event": "failed"'
 """What a line of a trace begins with that says why there is none."""
 
@@ -52,7 +55,7 @@ class HostTestbed(Testbed):
 
     def inside(self, job: Job, on_line: Callable[[str], None], hold: command.Hold | None = None) -> command.Finished:
         """Run a command in the image to its end; `hold` keeps its stdin open."""
-        binds = []
+        binds = list(self._bytecode())
         if job.data:
             directory = self._data_dir / job.data
             directory.mkdir(parents=True, exist_ok=True)
@@ -66,6 +69,17 @@ class HostTestbed(Testbed):
                 command.LOG.debug("%s", shlex.join(("mkdir", "-p", *made)))
             argv = sandbox.argv(self.sandbox(tuple(binds)), job.argv, remove_if_killed=output_dir)
             return command.run(argv, stdin=job.stdin, on_line=on_line, timeout_s=job.timeout_s, hold=hold)
+
+    def _bytecode(self) -> Iterator[Bind]:
+        """Yield where the image's Python keeps what it has compiled of ours: beside the image's root, and gone with it.
+
+        To compile it again would take longer than all else that a trial does to start.
+        """
+        root = Path(self.image.root)
+        if root.is_dir() and os.access(root.parent, os.W_OK):
+            place = root.parent / "bytecode"
+            place.mkdir(exist_ok=True)
+            yield Bind(str(place), BYTECODE, writable=True)
 
     @contextlib.contextmanager
     def _output(self, job: Job) -> Iterator[str]:
@@ -129,7 +143,7 @@ class HostTestbed(Testbed):
                 *binds,
             ),
             symlinks=self._headers.symlinks,
-            env={"PYTHONPATH": f"{INSIDE}/src", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONPATH": f"{INSIDE}/src", "PYTHONPYCACHEPREFIX": BYTECODE},
         )
 
 

@@ -25,6 +25,7 @@ from bpfbench.model import (
     RECORD_FORMAT,
     Accelerator,
     Deadlines,
+    Predecessor,
     Record,
     Settings,
     Setup,
@@ -71,6 +72,16 @@ class Job:
     """Ours, which gets what is written to `record`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When it is a trial's turn: what its record has to know of the campaign."""
+
+    predecessor: Predecessor | None = None
+    place: int | None = None
+    output_disk_bytes: int | None = None
+    """As TrialSpec has it."""
+
+
 class Testbed(abc.ABC):
     """Runs trials in an image. Use as a context manager: on leaving, nothing of it is running.
 
@@ -82,6 +93,10 @@ class Testbed(abc.ABC):
     """Of the virtual machines; None where there are none."""
     slowness: float = 1.0
     """What deadlines are multiplied by."""
+    warms_up: bool = True
+    """Whether what a trial leaves makes the next one faster or slower in a way that counts."""
+    boots_blocks: bool = False
+    """Whether each block finds a machine that has just booted."""
 
     def __init__(self, setups: Sequence[Setup] = ()) -> None:
         self._brought = {setup.name: setup for setup in setups}
@@ -122,7 +137,7 @@ class Testbed(abc.ABC):
         settings = self._patient(settings)
         job = Job(
             argv=(*RUNNER, "layout"),
-            stdin=to_json(self._spec(trial, settings, "layout", None), indent=None),
+            stdin=to_json(self._spec(trial, settings, "layout", Turn()), indent=None),
             timeout_s=settings.deadlines.layout_s + SLACK_S,
             host=trial.host,
             kernel=trial.kernel,
@@ -135,16 +150,14 @@ class Testbed(abc.ABC):
             reason = reasons[-1] if reasons else finished.last_words
             raise StepError(f"data files {job.data} of host {self.host_name(trial)}: {reason}")
 
-    def run(
-        self, trial: Trial, settings: Settings, output_limit_bytes: int | None, record_dir: Path, progress: Progress
-    ) -> Record:
+    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Progress) -> Record:
         """Run a trial, leave its files in `record_dir` (empty, existing), and return its record.
 
         A runner that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
         """
         settings = self._patient(settings)
         deadlines = settings.deadlines
-        spec = self._spec(trial, settings, trial.workload.name, output_limit_bytes)
+        spec = self._spec(trial, settings, trial.workload.name, turn)
         (record_dir / "spec.json").write_text(to_json(spec))
         job = Job(
             argv=(*RUNNER, "run"),
@@ -258,18 +271,20 @@ class Testbed(abc.ABC):
         """Return the folders of the tracers that the study brings, by setup."""
         return {name: Path(setup.command[0]).parent for name, setup in self._brought.items()}
 
-    def _spec(self, trial: Trial, settings: Settings, job: str, output_limit_bytes: int | None) -> TrialSpec:
+    def _spec(self, trial: Trial, settings: Settings, job: str, turn: Turn) -> TrialSpec:
         return TrialSpec(
             trial=trial,
             settings=settings,
             job_file=f"{INSIDE}/src/bpfbench/workloads/{job}.fio",
             tracer_command=None if trial.is_vanilla else self.tracer_command(trial.setup),
             session=self._session,
-            output_limit_bytes=output_limit_bytes,
+            output_disk_bytes=turn.output_disk_bytes,
             data_dir=f"{INSIDE}/data",
             output_dir=f"{INSIDE}/output",
             record_dir=f"{INSIDE}/record",
             accelerator=self.accelerator,
+            predecessor=turn.predecessor,
+            place=turn.place,
         )
 
     def _patient(self, settings: Settings) -> Settings:

@@ -12,12 +12,15 @@ import errno
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}
 _PROG_GET_NEXT_ID, _MAP_GET_NEXT_ID = 11, 12
 _PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID = 13, 14
 _OBJ_GET_INFO_BY_FD = 15
+_TASK_FD_QUERY = 20
+_LINK_GET_FD_BY_ID, _LINK_GET_NEXT_ID = 30, 31
 _ENABLE_STATS, _STATS_RUN_TIME = 32, 0
 
 _TRACING = (2, 5, 7, 17, 24, 26)  # kprobe, tracepoint, perf_event, raw_tracepoint, its writable kind, fentry
@@ -25,6 +28,16 @@ _TRACING = (2, 5, 7, 17, 24, 26)  # kprobe, tracepoint, perf_event, raw_tracepoi
 
 _RINGBUF = 27
 """enum bpf_map_type."""
+
+_OF_FD = {0: "raw-tracepoint", 1: "tracepoint", 2: "kprobe", 3: "kretprobe", 4: "uprobe", 5: "uretprobe"}
+"""enum bpf_task_fd_type."""
+_LINK_RAW_TRACEPOINT, _LINK_TRACING, _LINK_PERF_EVENT = 1, 2, 7
+"""enum bpf_link_type."""
+_OF_LINK = {1: "uprobe", 2: "uretprobe", 3: "kprobe", 4: "kretprobe", 5: "tracepoint", 6: "perf-event"}
+"""enum bpf_perf_event_type."""
+_OF_TRACING = {23: "raw-tracepoint", 24: "fentry", 25: "fexit", 26: "fmod-ret"}
+"""enum bpf_attach_type."""
+_NAME_BYTES = 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -89,6 +102,75 @@ def program_name(program: int) -> str:
     return bytes(_program_info(program))[64:80].split(b"\0")[0].decode()  # struct bpf_prog_info: name
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Where a program is attached."""
+
+    program: int
+    """Its id."""
+    kind: str
+    target: str
+    """The name of a tracepoint or function; of fentry and fexit the function's number in the kernel's BTF."""
+
+
+def attachments(programs: frozenset[int], pid: int) -> frozenset[Attachment]:
+    """Return where those of `programs` are attached that have a link, or belong to a perf event `pid` holds open.
+
+    A kernel older than 6.6 does not name what a link to a perf event is for; the event itself tells.
+
+    Raises:
+        OSError: without privileges.
+    """
+    found = {*_links(programs), *_perf_events(programs, pid)}
+    return frozenset(own for own in found if own.target)
+
+
+def _links(programs: frozenset[int]) -> Iterator[Attachment]:
+    for number in _ids(_LINK_GET_NEXT_ID):
+        fd = call(_LINK_GET_FD_BY_ID, (ctypes.c_uint32 * 4)(number))
+        if fd < 0:
+            continue  # it has gone since
+        try:
+            name = ctypes.create_string_buffer(_NAME_BYTES)
+            own = _link(fd, _info(fd, words=16), name)
+        finally:
+            os.close(fd)
+        if own is not None and own.program in programs:
+            yield own
+
+
+def _link(fd: int, info: ctypes.Array[ctypes.c_uint32], name: ctypes.Array[ctypes.c_char]) -> Attachment | None:
+    """Read struct bpf_link_info: type, id, prog_id, and from byte 16 on what the type has."""
+    kind, _, program = info[:3]
+    if kind == _LINK_TRACING:
+        return Attachment(program, _OF_TRACING.get(info[4], f"tracing {info[4]}"), str(info[6]))
+    if kind == _LINK_RAW_TRACEPOINT:  # tp_name, tp_name_len
+        return Attachment(program, "raw-tracepoint", _named(fd, name, 4))
+    if kind == _LINK_PERF_EVENT:  # type, then the name's address at byte 24
+        return Attachment(program, _OF_LINK.get(info[4], f"perf {info[4]}"), _named(fd, name, 6))
+    return None
+
+
+def _named(fd: int, name: ctypes.Array[ctypes.c_char], word: int) -> str:
+    """Ask for a link's information again, with room for the name whose address is the word of that number."""
+    info, address = (ctypes.c_uint32 * 16)(), ctypes.addressof(name)
+    info[word], info[word + 1], info[word + 2] = address & 0xFFFFFFFF, address >> 32, _NAME_BYTES
+    return name.value.decode() if _ask(fd, info) else ""
+
+
+def _perf_events(programs: frozenset[int], pid: int) -> Iterator[Attachment]:
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed since
+            if path.readlink().name != "anon_inode:[perf_event]":
+                continue
+            name = ctypes.create_string_buffer(_NAME_BYTES)
+            address = ctypes.addressof(name)
+            # struct bpf_attr, task_fd_query: pid, fd, flags, buf_len, buf, prog_id, fd_type, ...
+            attr = (ctypes.c_uint32 * 12)(pid, int(path.name), 0, _NAME_BYTES, address & 0xFFFFFFFF, address >> 32)
+            if call(_TASK_FD_QUERY, attr) == 0 and attr[6] in programs:
+                yield Attachment(attr[6], _OF_FD.get(attr[7], f"perf {attr[7]}"), name.value.decode())
+
+
 @contextlib.contextmanager
 def run_time_counted() -> Iterator[None]:
     """Have the kernel count the run time of all programs meanwhile. It stops by itself when this process ends.
@@ -129,18 +211,21 @@ def _program_info(program: int) -> ctypes.Array[ctypes.c_uint32]:
 
 def _info(fd: int, words: int = 32) -> ctypes.Array[ctypes.c_uint32]:
     info = (ctypes.c_uint32 * words)()
-    address = ctypes.addressof(info)
-    request = (ctypes.c_uint32 * 4)(fd, ctypes.sizeof(info), address & 0xFFFFFFFF, address >> 32)
-    if call(_OBJ_GET_INFO_BY_FD, request):
+    if not _ask(fd, info):
         raise last_error()
     return info
 
 
+def _ask(fd: int, info: ctypes.Array[ctypes.c_uint32]) -> bool:
+    """Have the kernel fill in `info` about what `fd` refers to; False: it does not."""
+    address = ctypes.addressof(info)
+    request = (ctypes.c_uint32 * 4)(fd, ctypes.sizeof(info), address & 0xFFFFFFFF, address >> 32)
+    return call(_OBJ_GET_INFO_BY_FD, request) == 0
+
+
 def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32]]:
-    attr = (ctypes.c_uint32 * 4)()
-    while call(next_id, attr) == 0:
-        attr[0] = attr[1]
-        fd = call(fd_by_id, (ctypes.c_uint32 * 4)(attr[1]))
+    for number in _ids(next_id):
+        fd = call(fd_by_id, (ctypes.c_uint32 * 4)(number))
         if fd < 0:
             continue  # it has gone since
         try:
@@ -148,6 +233,13 @@ def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32
         finally:
             os.close(fd)
         yield info
+
+
+def _ids(next_id: int) -> Iterator[int]:
+    attr = (ctypes.c_uint32 * 4)()
+    while call(next_id, attr) == 0:
+        attr[0] = attr[1]
+        yield attr[1]
     if ctypes.get_errno() != errno.ENOENT:
         raise last_error()
 

@@ -15,13 +15,17 @@ from pathlib import Path
 from bpfbench.errors import StepError
 
 
+def write_back() -> None:
+    """Write back all dirty pages of the machine: only clean ones can be dropped."""
+    os.sync()
+
+
 def drop(files: Sequence[Path]) -> int:
-    """Write back all dirty pages of the machine, drop the cached pages of `files`, and return the bytes still cached.
+    """Drop the cached pages of `files`, which are written back, and return the bytes still cached.
 
     Raises:
         StepError: a file cannot be opened.
     """
-    os.sync()
     for path in files:
         try:
             fd = os.open(path, os.O_RDONLY)

@@ -14,12 +14,16 @@ from typing import Any
 from bpfbench.codec import to_json
 from bpfbench.model import (
     RECORD_FORMAT,
+    CallAccount,
     Check,
+    Conditions,
     Energy,
     Environment,
     FioResult,
+    Hook,
     ProgramTime,
     Record,
+    RingAccount,
     Status,
     Step,
     SystemLoad,
@@ -29,6 +33,8 @@ from bpfbench.model import (
 )
 from bpfbench.trial.sampler import Sampler
 
+NO_CALLS = "absent: the kernel does not account the calls of processes, or lets nobody trace fio until it is executed"
+NO_FREQUENCY = "absent: no cpufreq driver"
 SHORT = "absent: fio ran for less than the interval between two samples"
 
 
@@ -53,7 +59,13 @@ class Findings:
     monitor_cpu_s: float | None = None
     cached_bytes: int = 0
     hooked_before: int = 0
-    ring_bytes: tuple[int, ...] = ()
+    drop_gap_s: float | None = None
+    at_start: Conditions | None = None
+    at_end: Conditions | None = None
+    calls: CallAccount | None = None
+    hooks: tuple[Hook, ...] = ()
+    rings: tuple[RingAccount, ...] = ()
+    written_bytes: int | None = None
     leftovers: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -83,6 +95,8 @@ def write(
         "load": SHORT if found.fio and not found.load else None,
         "energy": found.energy_note,
         "accounting": accounting_note if found.fio else None,
+        "calls": NO_CALLS if found.fio and not found.calls else None,
+        "cpu frequency": NO_FREQUENCY if found.at_start and found.at_start.cpu_mhz is None else None,
         "data and output on one file system": _same_file_system(spec),
         "tracing programs loaded before": str(found.hooked_before),
     }
@@ -109,6 +123,15 @@ def write(
         accounting=accounting,
         groups=found.sampler.groups,
         programs=found.programs,
+        predecessor=spec.predecessor,
+        place=spec.place,
+        drop_gap_s=found.drop_gap_s,
+        at_start=found.at_start,
+        at_end=found.at_end,
+        calls=found.calls,
+        hooks=found.hooks,
+        rings=found.rings,
+        written_bytes=found.written_bytes,
     )
     directory = Path(spec.record_dir)
     found.sampler.write(directory / "samples.csv")

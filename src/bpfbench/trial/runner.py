@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trial protocol, step by step: prepare, tracer start, READY, idle baseline, fio, SIGINT, drained, verify, record.
+"""The trial protocol, step by step: prepare, tracer start, READY, idle, drop, fio, SIGINT, drained, verify, record.
 
 Single-threaded: this process samples while fio and tracer run in theirs, and does nothing else meanwhile.
 """
@@ -30,7 +30,19 @@ from bpfbench.model import (
     TracerUsage,
     TrialSpec,
 )
-from bpfbench.trial import bpf, environment, fio, leftovers, pagecache, record, tracer, variant, verify
+from bpfbench.trial import (
+    attached,
+    conditions,
+    environment,
+    fio,
+    leftovers,
+    pagecache,
+    record,
+    tracer,
+    variant,
+    verify,
+)
+from bpfbench.trial.attached import Rings
 from bpfbench.trial.monitors import cgroup
 from bpfbench.trial.record import Findings
 from bpfbench.trial.sampler import Sampler
@@ -38,6 +50,9 @@ from bpfbench.trial.tracer import TracerProcess
 from bpfbench.trial.workload import FioProcess, is_laid_out
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - private to the trial: a tmpfs of its own
+
+DROP_GAP_S = 0.05
+"""From the data files being dropped from the page cache to fio's launch: what lies between takes less."""
 
 Notify = Callable[[dict[str, Any]], None]
 
@@ -69,6 +84,9 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     finally:
         if not spec.settings.keep_output:
             _output(spec).unlink(missing_ok=True)
+        with _step(found, notify, "writeback"):
+            # The next trial starts from a quiet disk. What is deleted by now need not be written.
+            os.sync()
     return record.write(spec, started_at, cpus, found, checks, reason)
 
 
@@ -94,28 +112,33 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
         found.facts = environment.facts({"data": spec.data_dir, "output": spec.output_dir})
         if not is_laid_out(spec.trial.workload, Path(spec.data_dir)):
             raise StepError("data files are not laid out")
-        found.cached_bytes = pagecache.drop(files)
+        pagecache.write_back()
         cgroup.sweep(cgroup.hierarchy())
         before = leftovers.take(TEMPORARY)
         found.hooked_before = len(before.items[leftovers.TRACING_PROGRAMS])
     try:
         with found.sampler, contextlib.ExitStack() as running:
             traced = _start_tracer(spec, cpus, found, notify, running)
+            rings = running.enter_context(Rings(before)) if traced else None
             if traced:
-                found.ring_bytes = _ring_bytes(before)
+                found.hooks = attached.hooks(before, traced.pid_measured or traced.pid)
             with _step(found, notify, "idle"):
                 found.idle = found.sampler.idle(spec.settings.idle_s)
+            with _step(found, notify, "drop"):
+                found.cached_bytes = pagecache.drop(files)
+                dropped_s = time.monotonic()
+                found.at_start = conditions.now(Path(spec.data_dir))
+                time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
             with _step(found, notify, "workload"):
-                _run_fio(spec, cpus, found, traced, notify)
-            if traced:
+                started_s = _run_fio(spec, cpus, found, traced, notify)
+                found.drop_gap_s = started_s - dropped_s
+            if traced and rings:
                 with _step(found, notify, "drain"):
                     _stop_tracer(spec, found, traced)
+                found.rings = rings.account()
     finally:
         with _step(found, notify, "leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
-    with _step(found, notify, "writeback"):
-        # The next trial starts from a quiet disk; data first, so that nothing stays dirty when output is deleted.
-        os.sync()
 
 
 def _start_tracer(
@@ -133,7 +156,7 @@ def _start_tracer(
             TracerProcess(
                 command,
                 cpus["tracer"],
-                spec.output_limit_bytes,
+                None,
                 _file(spec, "tracer.stderr"),
                 found.sampler.joiner("tracer"),
             )
@@ -152,15 +175,10 @@ def _start_tracer(
     return traced
 
 
-def _ring_bytes(before: leftovers.Inventory) -> tuple[int, ...]:
-    """Return the sizes of the ring buffers that were made since `before`."""
-    rings = bpf.ring_buffers()
-    return tuple(size for number, size in rings.items() if str(number) not in before.items[leftovers.RING_BUFFERS])
-
-
 def _run_fio(
     spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, traced: TracerProcess | None, notify: Notify
-) -> None:
+) -> float:
+    """Run fio to its end; return when it was executed, by CLOCK_MONOTONIC in seconds."""
     command = fio.command(spec.job_file, str(_file(spec, "fio.json")))
     notify({"event": "command", "argv": command})
     env = fio.environment(spec.trial.workload, spec.data_dir)
@@ -172,6 +190,8 @@ def _run_fio(
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
             found.monitor_cpu_s = _own_cpu_s() - own_before
         sampler.take()
+    found.at_end = conditions.now(Path(spec.data_dir))
+    found.calls = workload.calls
     found.programs = tuple(times)
     sampler.take_groups()
     try:
@@ -179,6 +199,7 @@ def _run_fio(
     except (OSError, ValueError, KeyError) as error:
         raise StepError(f"fio's output cannot be used: {error}") from error
     _sum_up(found, found.fio)
+    return workload.started_s
 
 
 def _variant(spec: TrialSpec, traced: TracerProcess | None) -> contextlib.AbstractContextManager[list[ProgramTime]]:
@@ -201,7 +222,10 @@ def _sum_up(found: Findings, result: FioResult) -> None:
 def _stop_tracer(spec: TrialSpec, found: Findings, traced: TracerProcess) -> None:
     found.sampler.watch(traced)
     found.tracer_status = traced.stop(spec.settings.deadlines.drain_s)
+    found.written_bytes = traced.written_bytes
     found.summary = tracer.read_summary(_file(spec, "summary.json"))
+    if found.calls is not None and spec.trial.config is not None:
+        found.summary = verify.completed(found.summary, spec.trial.config.attach, found.calls)
     times = found.summary.times_ns
     if times.stop is None or times.drained is None:
         raise StepError("tracer's summary says nothing of when it was stopped and when it had drained")
@@ -230,7 +254,10 @@ def _verify(spec: TrialSpec, found: Findings) -> tuple[Check, ...]:
             block_bytes=BLOCK_BYTES,
             cached_bytes=found.cached_bytes,
             fio=found.fio,
-            ring_bytes=found.ring_bytes,
+            calls=found.calls,
+            hooks=found.hooks,
+            rings=found.rings,
+            written_bytes=found.written_bytes,
             leftovers=found.leftovers,
             summary=found.summary,
             tracer_status=found.tracer_status,

@@ -36,7 +36,7 @@ class Sampler:
         self.groups: dict[str, GroupUsage] = {}
         """By role, once fio has ended."""
         self.tracer: list[process.ProcessSample] = []
-        self._system: list[system.SystemSample] = []
+        self._system = system.Reader()
         self._energy: list[energy.EnergySample] = []
         self._tracer_group: list[cgroup.GroupSample] = []
         self._meter = energy.Meter()
@@ -46,6 +46,7 @@ class Sampler:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Sampler:
+        self._open.enter_context(self._system)
         self._open.enter_context(self._meter)
         self._open.enter_context(self._groups)
         return self
@@ -68,12 +69,10 @@ class Sampler:
 
     def idle(self, seconds: float) -> SystemLoad | None:
         """Wait so long, and return what the machine did meanwhile."""
-        self._take_machine()
-        begin_s = self._system[-1].monotonic_s
+        begin_s = self._take_machine()
         time.sleep(seconds)
-        self._take_machine()
-        self.idle_span = begin_s, self._system[-1].monotonic_s
-        return system.load(self._system, *self.idle_span)
+        self.idle_span = begin_s, self._take_machine()
+        return self.load(self.idle_span)
 
     def take(self) -> None:
         """Sample everything; PSS only if it is due.
@@ -93,12 +92,22 @@ class Sampler:
 
     def load(self, span: Span) -> SystemLoad | None:
         """Return what the machine did over a span; None where no sample lies in it."""
-        return system.load(self._system, *span)
+        return system.load(self._system.samples(), *span)
 
     def tracer_cpu_s(self, span: Span) -> tuple[float, float]:
         """Return user and system CPU time of the tracer over a span, by its group if it has one."""
         samples: Sequence[_Used] = self._tracer_group if self.groups else self.tracer
         return series.increase(samples, *span, _user_s), series.increase(samples, *span, _system_s)
+
+    def waited_s(self, span: Span) -> float:
+        """Return how long the tracer was kept from running over a span: by others on its CPUs, and by its disk.
+
+        That a thread of it waits for its disk is known of the moments it was sampled at.
+        """
+        delayed_s = series.increase(self.tracer, *span, lambda sample: sample.delayed_s)
+        samples = [sample for sample in self.tracer if span[0] <= sample.monotonic_s <= span[1]]
+        blocked = sum(sample.blocked for sample in samples) / len(samples) if samples else 0.0
+        return delayed_s + blocked * (span[1] - span[0])
 
     def energy(self, span: Span) -> tuple[Energy | None, str | None]:
         """Return what was consumed over a span, and what is missing of it."""
@@ -118,7 +127,7 @@ class Sampler:
         with path.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            for s in self._system:
+            for s in self._system.samples():
                 writer.writerow((_time(s), "system", s.busy_ticks, s.total_ticks, "", "", s.memory_bytes, ""))
             for t in self.tracer:
                 writer.writerow((_time(t), "tracer", "", "", t.user_s, t.system_s, t.pss_bytes, ""))
@@ -128,9 +137,10 @@ class Sampler:
                 for c in consumption:
                     writer.writerow((_time(c), domain, "", "", "", "", "", f"{c.joules:.6f}"))
 
-    def _take_machine(self) -> None:
-        self._system.append(system.sample())
+    def _take_machine(self) -> float:
+        now_s = self._system.take()
         self._energy.append(self._meter.sample())
+        return now_s
 
     def _take_tracer(self, traced: TracerProcess, *, with_pss: bool) -> process.ProcessSample:
         if with_pss:

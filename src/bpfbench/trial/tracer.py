@@ -16,6 +16,7 @@ from typing import IO
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.model import Tool, TracerConfig, TracerSummary
+from bpfbench.trial import taskio
 
 TARGET_COMM = "fio"
 
@@ -67,6 +68,9 @@ class TracerProcess:
         self.pid_measured: int | None = None
         """The process that does the tracing, once READY."""
         self.started_s = time.monotonic()
+        self.written_bytes: int | None = None
+        """What it and its children passed to write(2) from READY to its end; None where the kernel does not tell."""
+        self._written_by_ready: int | None = None
         self._stderr = stderr
         try:
             with stderr.open("wb") as errors:
@@ -115,6 +119,7 @@ class TracerProcess:
         if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
             raise StepError(f"tracer printed {line!r} where READY was due")
         self.pid_measured = int(words[1]) if words[1:] else self.pid
+        self._written_by_ready = self._written_bytes()
 
     def stop(self, timeout_s: float) -> int:
         """Send SIGINT, wait for the end, and return the exit status.
@@ -127,12 +132,21 @@ class TracerProcess:
         os.kill(self.pid, signal.SIGINT)
         if not self._ended_within(timeout_s):
             raise StepError(f"tracer was still draining {timeout_s:g} s after SIGINT")
+        written = self._written_bytes()  # it has ended, and is not reaped yet
+        if written is not None and self._written_by_ready is not None:
+            self.written_bytes = written - self._written_by_ready
         return self._process.wait()
 
     def last_message(self) -> str:
         """Return the last line it wrote to stderr."""
         lines = self._stderr.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no message"
+
+    def _written_bytes(self) -> int | None:
+        try:
+            return taskio.read(self.pid).written_bytes
+        except OSError:
+            return None
 
     def _first_line(self, until_s: float) -> bytes:
         received = b""

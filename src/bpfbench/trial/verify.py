@@ -4,9 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bpfbench.model import EVENT_BYTES, Check, FioResult, Tool, TracerConfig, TracerSummary, Trial, Variant
+from bpfbench.model import (
+    EVENT_BYTES,
+    Attach,
+    CallAccount,
+    Check,
+    FioResult,
+    Format,
+    Hook,
+    RingAccount,
+    Tool,
+    TracerConfig,
+    TracerSummary,
+    Trial,
+    Variant,
+)
 
 FIO_OWN_ACCESSES_MAX = 1000
 """fio reads its job file, /proc and /sys and writes its results: about 110 accesses seen, more with more CPUs."""
@@ -26,14 +40,35 @@ RATE_TOLERANCE = 1.05
 CACHED_SHARE_MAX = 0.01
 """Largest share of the data that may be in the page cache when fio starts."""
 
+LEAST_TEXT_EVENT_BYTES = 50
+"""No text line of an rw event is shorter: fifteen columns, two of them times in nanoseconds."""
+
 RING_HEADER_BYTES = 8
 """Of each record in a BPF ring buffer (BPF_RINGBUF_HDR_SZ)."""
 
 RW_CALLS = {
-    "x86_64": {"read": ("0", "17"), "write": ("1", "18")},
-    "aarch64": {"read": ("63", "67"), "write": ("64", "68")},
+    "x86_64": {"read": ("0", "17", "19", "295", "327"), "write": ("1", "18", "20", "296", "328")},
+    "aarch64": {"read": ("63", "67", "65", "69", "286"), "write": ("64", "68", "66", "70", "287")},
 }
-"""Numbers of read and pread64, write and pwrite64 by architecture; from the kernel's syscall tables."""
+"""Numbers of read, pread64, readv, preadv, preadv2 and of their counterparts: what the kernel accounts as calls of read
+and of write. By architecture; from the kernel's syscall tables."""
+
+KINDS = {
+    Attach.TRACEPOINT: frozenset({"tracepoint"}),
+    Attach.KPROBE: frozenset({"kprobe", "kretprobe"}),
+    Attach.FENTRY: frozenset({"fentry", "fexit"}),
+}
+"""What the kernel calls the hooks of a flavour."""
+
+CALLS = ("read", "pread64", "write", "pwrite64")
+TARGETS = {
+    Attach.TRACEPOINT: frozenset(f"sys_{way}_{call}" for way in ("enter", "exit") for call in CALLS),
+    Attach.KPROBE: frozenset({"vfs_read", "vfs_write"}),
+    Attach.FENTRY: frozenset({"vfs_read", "vfs_write"}),
+}
+"""What the rw tools are attached to, by the contract."""
+COUNTED_AT = frozenset({"sys_enter"})
+"""What syscount is attached to: raw_syscalls:sys_enter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +86,12 @@ class Evidence:
     tracer_status: int | None
     output_bytes: int | None
     output_events: int | None
-    ring_bytes: tuple[int, ...] = ()
-    """Sizes of the BPF ring buffers that exist while the tracer runs and did not before."""
+    calls: CallAccount | None = None
+    """None: the kernel keeps none."""
+    hooks: tuple[Hook, ...] = ()
+    rings: tuple[RingAccount, ...] = ()
+    """Of the BPF ring buffers that exist while the tracer runs and did not before."""
+    written_bytes: int | None = None
 
 
 def checks(evidence: Evidence) -> tuple[Check, ...]:
@@ -135,22 +174,108 @@ def _tracer_checks(evidence: Evidence, summary: TracerSummary) -> Iterator[Check
             f"{evidence.output_events} events in {evidence.output_bytes} bytes, "
             f"summary says {summary.saved} in {summary.bytes}",
         )
+    yield _attached(evidence)
+    if evidence.calls is not None:
+        yield from _counted(evidence.calls, evidence, summary)
     for kind, ios in (("read", evidence.fio.read_ios), ("write", evidence.fio.write_ios)):
         yield _coverage(kind, ios, _seen(kind, evidence, summary), evidence.fio.runtime_s, _skipped(summary))
     if config is not None and config.ringbuf_bytes is not None:
-        yield from _ring_checks(config, config.ringbuf_bytes, evidence.ring_bytes, summary)
+        yield from _ring_checks(config, config.ringbuf_bytes, evidence.rings, summary)
+    if config is not None and evidence.written_bytes is not None:
+        yield _written(config, evidence.trial.tool, evidence.written_bytes, summary)
+
+
+def _attached(evidence: Evidence) -> Check:
+    """The kernel's word on what the tracer's programs hang on, against what was asked for."""
+    trial, config = evidence.trial, evidence.trial.config
+    attach = config.attach if config else Attach.TRACEPOINT
+    kinds, targets = KINDS[attach], COUNTED_AT if trial.tool is Tool.SYSCOUNT else TARGETS[attach]
+    found = {(hook.kind, hook.target) for hook in evidence.hooks}
+    wanted = {(kind, target) for kind in kinds for target in targets}
+    return Check(
+        "attached as asked",
+        found == wanted,
+        f"asked {attach}; the kernel says: "
+        + (", ".join(f"{kind} {target}" for kind, target in sorted(found)) or "nothing"),
+    )
+
+
+def _counted(calls: CallAccount, evidence: Evidence, summary: TracerSummary) -> Iterator[Check]:
+    """Every call that the kernel accounted was intercepted, and nothing else.
+
+    What the kernel skipped of the tracer's programs (recursion, missed) may have been fio's or others', so it explains
+    as many calls at most. Of `missed`, a tracer that cannot tell is given what is missing (`completed`).
+    """
+    skipped = _skipped(summary)
+    explained = f", at most {skipped} skipped by the kernel, of whomever" if skipped else ""
+    missing = {kind: calls.of(kind) - _seen(kind, evidence, summary) for kind in ("read", "write")}
+    for kind, lack in missing.items():
+        yield Check(
+            f"every {kind} counted",
+            lack >= 0 and sum(missing.values()) <= skipped,
+            f"the kernel accounted {calls.of(kind)}, the tracer intercepted {calls.of(kind) - lack}{explained}",
+        )
+
+
+def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> TracerSummary:
+    """Return a tracer's account with `missed` as the kernel's count has it, where it cannot tell and the hook can miss.
+
+    Only a kprobe can miss a call: the rest of what the kernel accounted, and the tracer did not intercept. By
+    subtraction a miss of the kernel's cannot be told from one of the tracer's own.
+    """
+    if summary.lost.get("missed", 0) is not None or attach is not Attach.KPROBE:
+        return summary
+    missed = {kind: max(0, calls.of(kind) - summary.intercepted.get(kind, 0)) for kind in ("read", "write")}
+    intercepted = {
+        kind: summary.intercepted.get(kind, 0) + missed.get(kind, 0) for kind in {**summary.intercepted, **missed}
+    }
+    unavailable = {cause: reason for cause, reason in summary.unavailable.items() if cause != "missed"}
+    lost = {**summary.lost, "missed": sum(missed.values())}
+    return replace(summary, intercepted=intercepted, lost=lost, unavailable=unavailable)
+
+
+def _written(config: TracerConfig, tool: Tool, written_bytes: int, summary: TracerSummary) -> Check:
+    """The tracer wrote what it says it saved, also where nothing is left of it (no-output)."""
+    event = _least_event_bytes(config, tool)
+    return Check(
+        "saved was written",
+        written_bytes >= summary.bytes >= event * summary.saved,
+        f"{written_bytes} bytes passed to write(2), {summary.bytes} by the summary, "
+        f"at least {event} for each of {summary.saved} events",
+    )
+
+
+def _least_event_bytes(config: TracerConfig, tool: Tool) -> int:
+    """Return what an event takes in the output, at least."""
+    if tool is Tool.SYSCOUNT:
+        return 0
+    if config.format is Format.BINARY:
+        return EVENT_BYTES + (config.payload_bytes or 0)
+    return LEAST_TEXT_EVENT_BYTES
 
 
 def _ring_checks(
-    config: TracerConfig, asked_bytes: int, made_bytes: tuple[int, ...], summary: TracerSummary
+    config: TracerConfig, asked_bytes: int, rings: tuple[RingAccount, ...], summary: TracerSummary
 ) -> Iterator[Check]:
     yield Check(
         "ring is as large as asked",
-        made_bytes == (asked_bytes,),
-        f"asked {asked_bytes} bytes, rings made: {made_bytes}",
+        [ring.bytes for ring in rings] == [asked_bytes],
+        f"asked {asked_bytes} bytes, rings made: {tuple(ring.bytes for ring in rings)}",
+    )
+    produced, consumed = (sum(getattr(ring, way) for ring in rings) for way in ("produced_bytes", "consumed_bytes"))
+    yield Check(
+        "ring was emptied",
+        produced == consumed,
+        f"{consumed} of {produced} bytes were taken out of it",
+    )
+    event = RING_HEADER_BYTES + EVENT_BYTES + (config.payload_bytes or 0)
+    yield Check(
+        "saved went through the ring",
+        event * summary.saved <= consumed,
+        f"{summary.saved} saved, {consumed} bytes taken out of it, at least {event} an event",
     )
     if config.variant is Variant.NO_CONSUMER:
-        most = asked_bytes // (RING_HEADER_BYTES + EVENT_BYTES + (config.payload_bytes or 0))
+        most = asked_bytes // event
         yield Check(
             "saved is what the ring held",
             summary.saved <= most,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -12,15 +14,29 @@ from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.model import Workload
-from bpfbench.trial import fio
+from bpfbench.model import CallAccount, Workload
+from bpfbench.trial import fio, taskio
+from bpfbench.trial.taskio import TaskIo
 
 LAYOUT_MARK = "complete"
 """Present in a data directory whose files were all written: sizes cannot tell written blocks from reserved ones."""
 
 
+_PTRACE_TRACEME, _PTRACE_DETACH = 0, 17
+"""Of ptrace(2)."""
+
+YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+NO_PTRACE = "3"
+"""What Yama says where nobody may trace anything; the kernel's Documentation/admin-guide/LSM/Yama.rst."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
 class FioProcess:
     """A running fio. Use as a context manager: on leaving, it is gone (jobs it leaves end with the PID namespace).
+
+    It is traced (ptrace) until it is executed and no longer, so that the kernel's account of its calls can be read
+    just then: what was called until that moment was not fio's, and had another name.
 
     Args:
         command: fio and its options.
@@ -42,6 +58,9 @@ class FioProcess:
         join: Callable[[], None] = lambda: None,
     ) -> None:
         self._stderr = stderr
+        self._at_exec: TaskIo | None = None
+        self._at_end: TaskIo | None = None
+        stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
         try:
             with stderr.open("wb") as errors:
                 self._process = subprocess.Popen(
@@ -51,13 +70,27 @@ class FioProcess:
                     stdout=errors,
                     stderr=errors,
                     start_new_session=True,
-                    preexec_fn=lambda: _confine(cpus, join),
+                    preexec_fn=lambda: _confine(cpus, join, stops=stops),
                 )
-        except OSError as error:
-            raise StepError(f"fio cannot be started: {error.strerror}") from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise StepError(f"fio cannot be started: {getattr(error, 'strerror', None) or error}") from error
+        if stops:
+            os.waitpid(self._process.pid, os.WUNTRACED)  # it is executed, and has not run yet
+            with contextlib.suppress(OSError):
+                self._at_exec = taskio.read(self._process.pid)
+            _libc.ptrace(_PTRACE_DETACH, self._process.pid, None, None)
+        self.started_s = time.monotonic()
 
     def __enter__(self) -> FioProcess:
         return self
+
+    @property
+    def calls(self) -> CallAccount | None:
+        """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
+        if self._at_exec is None or self._at_end is None:
+            return None
+        begin, end = self._at_exec, self._at_end
+        return CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
 
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
@@ -82,18 +115,26 @@ class FioProcess:
                     raise StepError(f"fio was still running after {timeout_s:g} s")
         finally:
             os.close(pidfd)
+        with contextlib.suppress(OSError):
+            self._at_end = taskio.read(self._process.pid)
         if status := self._process.wait():
             lines = self._stderr.read_text(errors="replace").strip().splitlines()
             raise StepError(f"fio ended with status {status}: {lines[-1] if lines else 'no message'}")
 
 
-def _confine(cpus: Set[int], join: Callable[[], None]) -> None:
-    """Set what fio and its processes inherit; runs in the child, before exec."""
+def _confine(cpus: Set[int], join: Callable[[], None], *, stops: bool) -> None:
+    """Set what fio and its processes inherit, and whether it stops once executed; runs in the child, before exec.
+
+    Raises:
+        OSError: it is to stop and cannot be traced.
+    """
     join()
     os.sched_setaffinity(0, cpus)
     # fio spins for what is shorter than a sleep can be, and a default sleep takes 50 us longer than asked: a process
     # with a limited rate would burn its CPU between two I/Os.
     Path("/proc/self/timerslack_ns").write_text("1")
+    if stops and _libc.ptrace(_PTRACE_TRACEME, 0, None, None):
+        raise OSError(ctypes.get_errno(), "ptrace")
 
 
 def lay_out(

@@ -69,6 +69,8 @@ class VmTestbed(Testbed):
         self.image = image
         self.accelerator = self._accelerator = accelerator
         self.slowness = TCG_SLOWNESS if accelerator is Accelerator.TCG else 1.0
+        self.warms_up = accelerator is not Accelerator.TCG and machine.boot is Boot.BLOCK
+        self.boots_blocks = True
         self._bootable = bootable
         self._machine = machine
         self._hosts = tuple(hosts)

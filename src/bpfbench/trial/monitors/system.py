@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bpfbench.model import SystemLoad
 from bpfbench.trial.monitors import series
+
+STAT_BYTES = 512
+"""The first line of /proc/stat, which is of all CPUs together, fits in."""
+MEMINFO_BYTES = 8192
+"""All of /proc/meminfo fits in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,35 @@ class SystemSample:
     """used + buffers."""
 
 
-def sample() -> SystemSample:
-    """Read the machine's counters now."""
-    stat = Path("/proc/stat").read_text()
-    meminfo = Path("/proc/meminfo").read_text()
-    busy, total = parse_stat(stat)
-    return SystemSample(time.monotonic(), busy, total, parse_meminfo(meminfo))
+class Reader:
+    """Takes samples at the least cost: files stay open, and their text is made sense of when it is asked for.
+
+    Use as a context manager.
+    """
+
+    def __init__(self) -> None:
+        self._stat, self._meminfo = (os.open(path, os.O_RDONLY) for path in ("/proc/stat", "/proc/meminfo"))
+        self._taken: list[tuple[float, bytes, bytes]] = []
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._stat)
+        os.close(self._meminfo)
+
+    def take(self) -> float:
+        """Read the machine's counters now; return when that is, by CLOCK_MONOTONIC in seconds."""
+        now_s = time.monotonic()
+        self._taken.append((now_s, os.pread(self._stat, STAT_BYTES, 0), os.pread(self._meminfo, MEMINFO_BYTES, 0)))
+        return now_s
+
+    def samples(self) -> tuple[SystemSample, ...]:
+        """Return all that was taken."""
+        return tuple(
+            SystemSample(when_s, *parse_stat(stat.decode()), parse_meminfo(meminfo.decode()))
+            for when_s, stat, meminfo in self._taken
+        )
 
 
 def parse_stat(text: str) -> tuple[int, int]:
