@@ -400,6 +400,27 @@ class TestWhatIsToldApart:
         assert level.estimate == pytest.approx((25 * 3 + 25.5) / 4)
         assert level.n == 4
 
+    def test_no_interval_is_narrower_than_vanilla_against_vanilla_makes_it(self) -> None:
+        def twins(*factors: float) -> list[Record]:
+            trials = [dataclasses.replace(make_trial(block=n), id=f"twin-{n}") for n in range(len(factors))]
+            return [
+                make_record(trial, fio=make_fio(runtime_s=(10.0 + trial.block) * factor))
+                for trial, factor in zip(trials, factors, strict=True)
+            ]
+
+        order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
+        alike_by_luck = _two((0.030, 0.031, 0.029, 0.030))
+        assert _judged([*alike_by_luck, *twins(1.001, 0.999, 1.0, 1.002)], order).verdict is Verdict.REPRODUCED
+        judgement = _judged([*alike_by_luck, *twins(1.2, 0.85, 1.1, 0.9)], order)
+        assert judgement.verdict is Verdict.INCONCLUSIVE
+        assert report.evidence_lines(judgement)[-1] == (
+            "Noise swamps 1 of them: vanilla against vanilla comes to as much."
+        )
+        # A difference far beyond it is still told.
+        assert (
+            _judged([*_two((0.9, 0.91, 0.92, 0.9)), *twins(1.2, 0.85, 1.1, 0.9)], order).verdict is Verdict.REPRODUCED
+        )
+
     @given(st.sampled_from(CLAIMS), st.floats(0, 10), st.floats(0, 10))
     def test_to_know_less_never_decides(self, claim: Claim, below: float, above: float) -> None:
         known = paper_evidence(catalogue.paper())

@@ -4,8 +4,8 @@
 A need is contested once per workload, tool and attach flavour. The contender with the best mean leads; each other is
 compared with it, pair by pair within blocks, as setups are with vanilla (statistics.py), with Holm's correction over
 the contest. What comes out without a significant difference shares first place: with few repetitions that is almost
-everybody, and then that is the answer. So it is where noise swamps a contest: where two vanilla trials of a block differ
-by as much as its best and worst contender do.
+everybody, and then that is the answer. So it is where noise swamps a contest: where vanilla against vanilla of the same
+block comes to as much as the best and the worst contender differ by.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Contest:
     contenders: tuple[Contender, ...]
     """Best mean first."""
     swamped: Swamped | None = None
-    """None where noise does not swamp it, or cannot be known: no block has two vanillas, or vanilla lacks the metric."""
+    """None where noise does not swamp it, or is unknown: no block has two vanillas, or vanilla lacks the metric."""
 
     @property
     def leader(self) -> Contender:

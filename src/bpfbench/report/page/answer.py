@@ -184,8 +184,8 @@ def swamped(found: Sequence[Contest]) -> list[str]:
                 f"{_case(contest, named=False)} (noise {noise} %, setups {effect} %)"
             )
     return [
-        f"Noise swamps it here: {title}: {'; '.join(cases)}. Vanilla against vanilla of the same block comes to as much,"
-        " over as many blocks, as the best and the worst setup differ."
+        f"Noise swamps it here: {title}: {'; '.join(cases)}. Vanilla against vanilla of the same block comes to as much"
+        " over as many blocks as the best and the worst setup differ by."
         for title, cases in by_need.items()
     ]
 
