@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench.analysis.claims.judge import judge_all
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.summary import summarise
 from bpfbench.report import artifact, latex
 from bpfbench.report.run_info import describe
@@ -52,11 +51,10 @@ def test_any_text(tmp_path: Path) -> None:
 def test_artifact_appendix(tmp_path: Path) -> None:
     run = Run(RUN)
     records = run.records()
-    info, evidence = describe(run, records), evidence_of(records)
+    info = describe(run, records)
     chosen = dataclasses.replace(run.info.study, description=HOSTILE)
     stored = dataclasses.replace(run.info, study=chosen)
-    judged = judge_all(evidence)
     _compiled(
-        artifact.to_latex(artifact.Material(stored, info, records, summarise(records), judged, evidence.remarks)),
+        artifact.to_latex(artifact.Material(stored, info, records, summarise(records), by_run(stored, records))),
         tmp_path,
     )

@@ -153,7 +153,7 @@ def make_record(
         fio=fio or make_fio(),
         summary=(summary or make_summary(trial)) if tracer else None,
         usage=(usage or make_usage()) if tracer else None,
-        idle=make_load(cpu_percent=1.0),
+        idle=make_load(cpu_percent=1.0, memory_mib=100.0),
         load=load or make_load(),
         monitor_cpu_s=0.1,
         cpus={"monitor": (0,), "workload": (1,), "tracer": (1,)},

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from builders import make_fio, make_record, make_summary, make_trial
+from builders import MIB, make_fio, make_load, make_record, make_summary, make_trial
 from scipy import stats
 
 from bpfbench import store
@@ -134,3 +134,22 @@ def test_people_are_told_what_is_different_then_what_changed() -> None:
     sections = list(comparison.sections(compare_runs(before, after), "a", "b"))
     assert sections[0].title == "What is different about a and b"
     assert "2 changes are beyond noise: read rw-tracer libbpf runtime_s +84.9 %" in sections[1].paragraphs[0]
+
+
+def test_memory_growth_is_compared_by_its_difference_from_vanilla() -> None:
+    def grown(libbpf: Sequence[float]) -> pl.DataFrame:
+        found = []
+        for setup, growth in (("vanilla", (-30.0, -20.0, -25.0)), ("libbpf", libbpf)):
+            for block, mib in enumerate(growth):
+                record = make_record(make_trial(setup, block), load=make_load(memory_mib=500 + mib))
+                found.append(dataclasses.replace(record, idle=make_load(memory_mib=500)))
+        return tidy("run", found)
+
+    found = compare_runs(grown((-30, -19, -26)), grown((10, 22, 14)))
+    own = shift(found, "libbpf", "memory_growth_bytes")
+    assert (own.versus_vanilla, own.is_ratio, own.finding) == (True, False, Finding.HIGHER)
+    assert (own.before / MIB, own.after / MIB) == (pytest.approx(0.0), pytest.approx(121 / 3))
+    (lines,) = (s.rows for s in comparison.sections(found, "a", "b") if "rw-tracer" in s.title)
+    (line,) = (row for row in lines if row[1] == "memory_growth_bytes - vanilla's")
+    assert line[3:5] == ("+40.3 MiB (3)", line[4])
+    assert line[4].startswith("+40.3 MiB [+")

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from bpfbench import study
-from bpfbench.analysis.claims.judge import judge_all
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
@@ -182,9 +181,7 @@ def _material(records: list[Record]) -> artifact.Material:
         image={"name": "trixie", "key": "0123", "suite": "trixie", "versions": {"fio": "3.39"}},
         machine={"cpu_model": "CPU", "cpus": 2, "memory_bytes": 2**34, "architecture": "x86_64"},
     )
-    evidence = evidence_of(records)
-    judged = judge_all(evidence)
-    return artifact.Material(stored, INFO, records, summarise(records), judged, evidence.remarks)
+    return artifact.Material(stored, INFO, records, summarise(records), by_run(stored, records))
 
 
 PARTS = (
@@ -208,7 +205,12 @@ class TestArtifact:
         assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(PARTS)
         assert "fio 3.39" in text
         assert "- **failed:** read-rw-tracer-bcc-1: disk full" in text
-        assert "| refuted | 3.1 | Reading, rw-tracer: libbpf saves all events |" in text
+        missed = (
+            "| not reproduced by these versions on this machine | 3.1 | Reading, rw-tracer: libbpf saves all events |"
+        )
+        assert missed in text
+        assert "| hook | kprobe | kprobe | same |" in text
+        assert "Remarks on the paper, counted in no verdict:" in text
         code = [line[4:] for line in text.splitlines() if line.startswith("    ")]
         toml = "\n".join(code[code.index('name = "own"') : code.index("bpfbench run study.toml")])
         assert study.parse(toml, "study.toml") == _material([]).run.study

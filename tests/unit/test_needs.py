@@ -12,6 +12,7 @@ from bpfbench.analysis.needs import Choice, choices, contests
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import tidy
 from bpfbench.model import VANILLA, Accelerator, Environment, Record
+from bpfbench.report.page import answer
 
 VANILLA_S = (10.0, 14.0, 11.0, 19.0, 12.0, 15.0)
 """A machine that drifts from block to block."""
@@ -98,3 +99,35 @@ def test_at_a_limited_rate_latency_is_what_a_tracer_costs() -> None:
     assert "overhead" not in found
     assert found["latency"].winners == ("libbpf",)
     assert "latency" not in chosen(run_of(slower))
+
+
+def _second_vanilla(*factors: float) -> list[Record]:
+    """Another vanilla trial in each block, by its factor over the first."""
+    trials = [make_trial(block=block) for block in range(len(factors))]
+    seconds = [base * factor for base, factor in zip(VANILLA_S, factors, strict=True)]
+    return [
+        make_record(replace(trial, id=f"{trial.id}-2"), fio=make_fio(runtime_s=runtime_s))
+        for trial, runtime_s in zip(trials, seconds, strict=True)
+    ]
+
+
+ALIKE_BY_LUCK = {"bcc": (1.031, 1.030, 1.032, 1.029, 1.030, 1.031), "libbpf": (1.01, 1.011, 1.01, 1.012, 1.011, 1.01)}
+
+
+def test_what_vanilla_against_vanilla_comes_to_is_no_difference() -> None:
+    assert chosen(run_of(ALIKE_BY_LUCK))["overhead"].winners == ("libbpf",)
+    found = chosen([*run_of(ALIKE_BY_LUCK), *_second_vanilla(1.1, 0.92, 1.06, 0.9, 1.08, 0.95)])
+    assert found["overhead"].undecided
+    (contest,) = found["overhead"].contests
+    assert contest.swamped is not None
+    assert 1 < contest.swamped.effect < contest.swamped.noise
+    (said,) = answer.swamped(found["overhead"].contests)
+    assert said.startswith("Noise swamps it here: Lowest overhead: read, rw-tracer (noise +")
+    # Events saved have no vanilla, and so no such noise.
+    assert not answer.swamped(found["fidelity"].contests)
+
+
+def test_a_quiet_machine_swamps_nothing() -> None:
+    found = chosen([*run_of(ALIKE_BY_LUCK), *_second_vanilla(1.001, 0.999, 1.0, 1.002, 0.998, 1.001)])
+    assert found["overhead"].winners == ("libbpf",)
+    assert not answer.swamped(found["overhead"].contests)

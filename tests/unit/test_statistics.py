@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from builders import make_failure, make_fio, make_record, make_trial
+from builders import MIB, make_failure, make_fio, make_load, make_record, make_trial
 from scipy import stats
 from validate_statistics import NOISES, SIZES, simulate, validate
 
@@ -31,6 +33,7 @@ from bpfbench.analysis.statistics import (
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool
+from bpfbench.report import tables
 
 
 def runtimes(setup: str, *seconds: float | None, host: str = "local", tool: Tool = Tool.RW_TRACER) -> list[Record]:
@@ -250,3 +253,70 @@ class TestOnSimulatedStudies:
         rows = np.random.default_rng(1).normal(0.1, 0.2, (4, 6)).tolist()
         assert statistics.test(rows) == [statistics.test([row])[0] for row in rows]
         assert isinstance(statistics.test(rows)[0].interval, Interval)
+
+
+def grown(setup: str, *growth_mib: float) -> list[Record]:
+    """One trial per block in which memory in use grew by so much from the idle baseline."""
+    found = []
+    for block, growth in enumerate(growth_mib):
+        record = make_record(make_trial(setup, block), load=make_load(memory_mib=500 + growth))
+        found.append(dataclasses.replace(record, idle=make_load(memory_mib=500)))
+    return found
+
+
+class TestMemoryGrowth:
+    VANILLA = (-30.0, 10.0, -50.0, 0.0)
+    LIBBPF = (-10.0, 40.0, -25.0, 20.0)
+
+    def _found(self, records: Sequence[Record], setup: str = "libbpf") -> Statistic:
+        (found,) = analyse(tidy("run", records)).find("memory_growth_bytes", setup=setup)
+        return found
+
+    def test_is_compared_by_the_difference_within_blocks_since_it_may_be_0_or_less(self) -> None:
+        found = self._found([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)])
+        assert found.paired is None
+        assert found.difference is not None
+        expected = stats.ttest_rel(self.LIBBPF, self.VANILLA)
+        ends = expected.confidence_interval()
+        assert found.difference.mean / MIB == pytest.approx(23.75)
+        assert found.difference.p == found.difference.p_corrected == pytest.approx(expected.pvalue)
+        assert found.difference.interval is not None
+        assert found.difference.interval.low / MIB == pytest.approx(ends.low)
+        assert found.difference.interval.high / MIB == pytest.approx(ends.high)
+        assert found.difference.finding is Finding.HIGHER
+
+    def test_two_vanillas_of_a_block_are_compared_with_by_their_mean(self) -> None:
+        twins = [
+            dataclasses.replace(r, trial=dataclasses.replace(r.trial, id=f"{r.trial.id}-2"))
+            for r in grown("vanilla", *(growth + 20 for growth in self.VANILLA))
+        ]
+        found = self._found([*grown("vanilla", *self.VANILLA), *twins, *grown("libbpf", *self.LIBBPF)])
+        assert found.difference is not None
+        assert (found.difference.n, found.difference.mean / MIB) == (4, pytest.approx(13.75))
+
+    def test_without_a_pair_or_without_scatter_nothing_is_tested(self) -> None:
+        assert self._found(grown("libbpf", *self.LIBBPF)).difference is None
+        alike = self._found([*grown("vanilla", 1, 1), *grown("libbpf", 3, 3)]).difference
+        assert alike is not None
+        assert (alike.mean / MIB, alike.interval, alike.finding) == (2.0, None, Finding.TOO_FEW)
+
+    def test_vanilla_itself_is_compared_with_nothing(self) -> None:
+        assert self._found(grown("vanilla", *self.VANILLA), "vanilla").difference is None
+
+    def test_tables_have_the_difference_with_its_sign(self) -> None:
+        found = self._found([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)])
+        assert found.difference is not None
+        written = tables.difference(found.difference, MIB).replace(tables.NO_BREAK, " ")
+        assert written == "+24 [+16, +31] p = 0.002"
+        rows = list(
+            csv.DictReader(
+                io.StringIO(
+                    tables.statistics_csv(
+                        analyse(tidy("run", [*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
+                    )
+                )
+            )
+        )
+        (row,) = (r for r in rows if (r["metric"], r["setup"]) == ("memory_growth_bytes", "libbpf"))
+        assert (row["ratio"], row["pairs"], row["finding"]) == ("", "4", "higher")
+        assert float(row["difference"]) / MIB == pytest.approx(23.75)

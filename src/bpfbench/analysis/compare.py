@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,9 +40,11 @@ class Comparison:
     """100 * (G - 1), where G is the geometric mean of value / vanilla's value over the pairs; None without a pair.
 
     Its SD is that of the logarithms of the ratios, in per cent likewise: 100 * (exp(SD) - 1). A pair with a value that
-    is not positive is left out.
+    is not positive is left out. None for a metric that is compared by its difference.
     """
     verdict: Verdict
+    difference: Estimate | None = None
+    """Mean and SD of value - vanilla's value over the pairs, in the metric's unit, of a metric so compared."""
 
 
 def compare(metric: Metric, trials: Iterable[Record], vanilla: Iterable[Record]) -> Comparison | None:
@@ -52,8 +54,11 @@ def compare(metric: Metric, trials: Iterable[Record], vanilla: Iterable[Record])
     own = estimate(values)
     if own is None:
         return None
-    ratios = estimate(log_ratios(list(map(pairing, trials)), values, list(map(pairing, vanilla)), base))
-    return Comparison(_in_percent(ratios), judge(own, estimate(base)))
+    pairs = list(map(pairing, trials)), values, list(map(pairing, vanilla)), base
+    verdict = judge(own, estimate(base))
+    if metric.by_difference:
+        return Comparison(None, verdict, estimate(differences(*pairs)))
+    return Comparison(_in_percent(estimate(log_ratios(*pairs))), verdict)
 
 
 def judge(own: Estimate, vanilla: Estimate | None) -> Verdict:
@@ -85,19 +90,42 @@ def log_ratios(
 
     Where several vanilla trials have the same pairing, their geometric mean is what is compared with.
     """
-    logs: defaultdict[Pairing, list[float | None]] = defaultdict(list)
+    return _less_vanilla(pairings, values, vanilla_pairings, vanilla_values, _log)
+
+
+def differences(
+    pairings: Sequence[Pairing],
+    values: Sequence[float | None],
+    vanilla_pairings: Sequence[Pairing],
+    vanilla_values: Sequence[float | None],
+) -> list[float | None]:
+    """Return value - vanilla's value of each value; None without a pair.
+
+    Where several vanilla trials have the same pairing, their arithmetic mean is what is compared with.
+    """
+    return _less_vanilla(pairings, values, vanilla_pairings, vanilla_values, lambda value: value)
+
+
+def _less_vanilla(
+    pairings: Sequence[Pairing],
+    values: Sequence[float | None],
+    vanilla_pairings: Sequence[Pairing],
+    vanilla_values: Sequence[float | None],
+    scale: Callable[[float | None], float | None],
+) -> list[float | None]:
+    scaled: defaultdict[Pairing, list[float | None]] = defaultdict(list)
     for pair, value in zip(vanilla_pairings, vanilla_values, strict=True):
-        logs[pair].append(_log(value))
-    found = {pair: estimate(of_pair) for pair, of_pair in logs.items()}
+        scaled[pair].append(scale(value))
+    found = {pair: estimate(of_pair) for pair, of_pair in scaled.items()}
     base = {pair: of_pair.mean for pair, of_pair in found.items() if of_pair is not None}
-    return [_log_ratio(_log(value), base.get(pair)) for pair, value in zip(pairings, values, strict=True)]
+    return [_difference(scale(value), base.get(pair)) for pair, value in zip(pairings, values, strict=True)]
 
 
 def _log(value: float | None) -> float | None:
     return math.log(value) if value is not None and value > 0 else None
 
 
-def _log_ratio(value: float | None, base: float | None) -> float | None:
+def _difference(value: float | None, base: float | None) -> float | None:
     # A difference of logarithms, not the logarithm of a quotient: with the sides swapped it is exactly the negative.
     return None if value is None or base is None else value - base
 

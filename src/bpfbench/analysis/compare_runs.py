@@ -3,7 +3,8 @@
 
 Trials of two runs make no pairs. What vanilla has too is compared by its ratio to vanilla of the same block, so that a
 faster machine alone is no change; vanilla itself, and what it does not have, by their values. Interval and p are of
-Welch's t test, on logarithms of what is a ratio or a positive quantity, on the values of what is in per cent.
+Welch's t test, on logarithms of what is a ratio or a positive quantity, on the values of what is in per cent or
+compared by difference.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ class Shift:
     metric: str
     unit: str
     versus_vanilla: bool
-    """True: `before` and `after` are ratios to vanilla, geometric means."""
+    """True: `before` and `after` are ratios to vanilla, geometric means, or where `is_ratio` is not, differences."""
     before: float
     after: float
     n_before: int
     n_after: int
     is_ratio: bool
-    """What `change` is: after / before, or, of what is in per cent, after - before."""
+    """What `change` is: after / before, or, of what is in per cent or compared by difference, after - before."""
     change: float
     interval: Interval | None
     """Of `change`, 95 % confidence; None with fewer than 2 trials on a side, or without any spread."""
@@ -143,15 +144,15 @@ def _by_key(table: pl.DataFrame, single_kernel: bool) -> dict[tuple[Cell, str], 
 def _shift(before: Observed, after: Observed) -> Shift | None:
     """Compare what both have: ratios to vanilla if either has any, else values. None where they share nothing."""
     versus_vanilla = BY_KEY[before.metric].versus_vanilla and not before.cell.is_vanilla
-    in_percent = before.unit == "%" and not versus_vanilla
-    samples = [_sample(own, versus_vanilla, in_percent) for own in (before, after)]
+    by_difference = BY_KEY[before.metric].by_difference or (before.unit == "%" and not versus_vanilla)
+    samples = [_sample(own, versus_vanilla, by_difference) for own in (before, after)]
     if not all(len(sample) for sample in samples):
         return None
     means = [float(np.mean(sample)) for sample in samples]
-    shown = means if in_percent else [math.exp(mean) for mean in means]
+    shown = means if by_difference else [math.exp(mean) for mean in means]
     interval, p = _welch(*samples)
     change = means[1] - means[0]
-    if not in_percent:
+    if not by_difference:
         change = math.exp(change)
         interval = interval and Interval(math.exp(interval.low), math.exp(interval.high))
     return Shift(
@@ -163,17 +164,17 @@ def _shift(before: Observed, after: Observed) -> Shift | None:
         after=shown[1],
         n_before=len(samples[0]),
         n_after=len(samples[1]),
-        is_ratio=not in_percent,
+        is_ratio=not by_difference,
         change=change,
         interval=interval,
         p=p,
     )
 
 
-def _sample(own: Observed, versus_vanilla: bool, in_percent: bool) -> list[float]:
+def _sample(own: Observed, versus_vanilla: bool, by_difference: bool) -> list[float]:
     if versus_vanilla:
-        return list(own.log_ratios.values())
-    return list(own.values) if in_percent else [math.log(value) for value in own.values if value > 0]
+        return list((own.differences if by_difference else own.log_ratios).values())
+    return list(own.values) if by_difference else [math.log(value) for value in own.values if value > 0]
 
 
 def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[Interval | None, float | None]:

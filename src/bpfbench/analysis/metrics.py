@@ -42,6 +42,8 @@ class Metric:
     read: Reader
     versus_vanilla: bool = False
     """Whether vanilla has it too, so that it can be compared."""
+    by_difference: bool = False
+    """Compared by the difference, in its unit, and not by the ratio: it may be 0 or less."""
 
     @property
     def unit(self) -> str:
@@ -102,6 +104,12 @@ def loss_percent(summary: TracerSummary, cause: str) -> float | None:
     """Events lost by one cause in per cent of those intercepted; None where the tracer cannot count the cause."""
     lost = summary.lost.get(cause)
     return None if lost is None else _ratio(100 * lost, summary.intercepted_total)
+
+
+def _memory_growth(record: Record) -> float | None:
+    if record.idle is None or record.load is None:
+        return None
+    return record.load.memory_bytes - record.idle.memory_bytes
 
 
 def _offered_events_per_s(record: Record) -> float | None:
@@ -178,6 +186,14 @@ MEMORY = Metric(
     "memory in use (used and buffers) on the whole machine while fio ran",
     _load(lambda load: load.memory_bytes),
     versus_vanilla=True,
+)
+MEMORY_GROWTH = Metric(
+    "memory_growth_bytes",
+    "memory_bytes less idle_memory_bytes: by how much memory in use grew when fio ran, or shrank. What the tracer had"
+    " taken before is not in it",
+    _memory_growth,
+    versus_vanilla=True,
+    by_difference=True,
 )
 IDLE_CPU = Metric(
     "idle_cpu_percent",
@@ -333,6 +349,7 @@ METRICS = (
     LATENCY_P999,
     CPU,
     MEMORY,
+    MEMORY_GROWTH,
     IDLE_CPU,
     IDLE_MEMORY,
     ENERGY,

@@ -4,12 +4,15 @@
 A need is contested once per workload, tool and attach flavour. The contender with the best mean leads; each other is
 compared with it, pair by pair within blocks, as setups are with vanilla (statistics.py), with Holm's correction over
 the contest. What comes out without a significant difference shares first place: with few repetitions that is almost
-everybody, and then that is the answer.
+everybody, and then that is the answer. So it is where noise swamps a contest: where vanilla against vanilla of the same
+block comes to as much as the best and the worst contender differ by.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +22,10 @@ import polars as pl
 from bpfbench.analysis import metrics
 from bpfbench.analysis.compare import Pairing, log_ratios
 from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.noise import Noise, noise
 from bpfbench.analysis.statistics import ALPHA, Analysis, Statistic, holm, test
 from bpfbench.analysis.table import CELL, Cell, measured
-from bpfbench.model import Tool
+from bpfbench.model import VANILLA, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,24 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
+class Swamped:
+    """Why a contest has no verdict."""
+
+    noise: float
+    """The ratio that vanilla against vanilla comes to over as many blocks, in 95 % of all studies at most."""
+    effect: float
+    """The largest ratio of a contender to the leader, or of the leader to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Contest:
     """One need under one workload, tool and attach flavour."""
 
     need: Need
     contenders: tuple[Contender, ...]
     """Best mean first."""
+    swamped: Swamped | None = None
+    """None where noise does not swamp it, or is unknown: no block has two vanillas, or vanilla lacks the metric."""
 
     @property
     def leader(self) -> Contender:
@@ -111,26 +127,51 @@ def contests(table: pl.DataFrame, analysis: Analysis) -> tuple[Contest, ...]:
 
 
 def _contests(need: Need, table: pl.DataFrame, analysis: Analysis) -> Iterable[Contest]:
-    values = _values(need.metric, table)
+    values, noises = _values(need.metric, table), _noises(need.metric, table)
     fields: defaultdict[tuple[object, ...], list[Statistic]] = defaultdict(list)
     for statistic in analysis.find(need.metric.key):
         if need.concerns(statistic.cell):
             fields[statistic.cell.vanilla, statistic.cell.attach].append(statistic)
-    return [_contest(need, field, values) for field in fields.values()]
+    return [_contest(need, field, values, noises.get(_under(field[0].cell))) for field in fields.values()]
 
 
-def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, _Values]) -> Contest:
+def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, _Values], noise: Noise | None) -> Contest:
     ranked = sorted(field, key=lambda s: s.spread.mean if need.lower_is_better else -s.spread.mean)
     leader, others = ranked[0], ranked[1:]
     ratios = [_ratios(values[other.cell], values[leader.cell]) for other in others]
     ps = [_p(own) for own in ratios]
     known = [p for p in ps if p is not None]
     corrected = iter(holm(known))
+    swamped = _swamped(ratios, noise)
     found = [Contender(leader, leader.spread.n, tied=True)]
     for other, own, p in zip(others, ratios, ps, strict=True):
         apart = p is not None and next(corrected) <= ALPHA
-        found.append(Contender(other, len(own), tied=not apart))
-    return Contest(need, tuple(found))
+        found.append(Contender(other, len(own), tied=swamped is not None or not apart))
+    return Contest(need, tuple(found), swamped)
+
+
+def _swamped(ratios: Sequence[Sequence[float]], noise: Noise | None) -> Swamped | None:
+    told = [own for own in ratios if own]
+    if noise is None or not told:
+        return None
+    effect, blocks = max((abs(statistics.fmean(own)), len(own)) for own in told)
+    reach = noise.reach(blocks)
+    return Swamped(math.exp(reach), math.exp(effect)) if reach >= effect else None
+
+
+def _under(cell: Cell) -> Cell:
+    """The vanilla of a cell, whatever the tool it ran beside, which does nothing to it."""
+    return dataclasses.replace(cell.vanilla, tool="")
+
+
+def _noises(metric: Metric, table: pl.DataFrame) -> dict[Cell, Noise]:
+    """What vanilla against vanilla comes to, on logarithms."""
+    blocks: defaultdict[Cell, defaultdict[Pairing, list[float]]] = defaultdict(lambda: defaultdict(list))
+    rows = measured(table).filter(pl.col("metric") == metric.key, pl.col("setup") == VANILLA, pl.col("value") > 0)
+    for *cell, host, block, session, value in rows.select(*CELL, "host", "block", "session", "value").iter_rows():
+        blocks[_under(Cell(*cell))][host, block, session].append(math.log(value))
+    found = {cell: noise(own.values()) for cell, own in blocks.items()}
+    return {cell: own for cell, own in found.items() if own is not None}
 
 
 def _values(metric: Metric, table: pl.DataFrame) -> Mapping[Cell, _Values]:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bpfbench import catalogue
-from bpfbench.analysis.compare import Pairing, Verdict, judge, log_ratios
+from bpfbench.analysis.compare import Pairing, Verdict, differences, judge, log_ratios
 from bpfbench.analysis.estimate import Estimate
+from bpfbench.analysis.metrics import BY_KEY
 from bpfbench.analysis.table import CELL, GROUP, Cell, measured
 from bpfbench.model import VANILLA, Tool
 
@@ -123,11 +124,34 @@ class Paired:
     @property
     def finding(self) -> Finding:
         """What this amounts to."""
-        if self.p_corrected is None:
-            return Finding.TOO_FEW
-        if self.p_corrected > ALPHA:
-            return Finding.INCONCLUSIVE
-        return Finding.HIGHER if self.ratio > 1 else Finding.LOWER
+        return _finding(self.p_corrected, higher=self.ratio > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """value - vanilla's value over the same pairs, in the metric's unit; of metrics that may be 0 or less."""
+
+    n: int
+    mean: float
+    interval: Interval | None = None
+    """95 % confidence, by Student's t. None as for TOO_FEW."""
+    p: float | None = None
+    """Two-sided, of the paired t test."""
+    p_corrected: float | None = None
+    """After Holm's correction, as of ratios."""
+
+    @property
+    def finding(self) -> Finding:
+        """What this amounts to."""
+        return _finding(self.p_corrected, higher=self.mean > 0)
+
+
+def _finding(p_corrected: float | None, *, higher: bool) -> Finding:
+    if p_corrected is None:
+        return Finding.TOO_FEW
+    if p_corrected > ALPHA:
+        return Finding.INCONCLUSIVE
+    return Finding.HIGHER if higher else Finding.LOWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +163,11 @@ class Statistic:
     unit: str
     spread: Spread
     paired: Paired | None
-    """None for vanilla, for metrics vanilla does not have, and without a pair."""
+    """None for vanilla, for metrics vanilla does not have or that are compared by difference, and without a pair."""
     rule: Verdict | None
     """The paper's: within vanilla's SD or not. None where vanilla does not have the metric."""
+    difference: Difference | None = None
+    """In place of `paired`, of a metric that is compared by difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +251,11 @@ class Observed:
     unit: str
     values: tuple[float, ...]
     log_ratios: Mapping[str, float]
-    """By trial. Empty for vanilla, and for metrics vanilla does not have."""
+    """By trial. Empty for vanilla, and for metrics vanilla does not have or that are compared by difference."""
     vanilla: tuple[float, ...]
     """The values of the vanilla it is compared with."""
+    differences: Mapping[str, float]
+    """In place of `log_ratios`, of a metric that is compared by difference."""
 
 
 def observed(rows: pl.DataFrame) -> tuple[Observed, ...]:
@@ -244,9 +272,12 @@ def observed(rows: pl.DataFrame) -> tuple[Observed, ...]:
     result = []
     for (cell, metric), (unit, trials, pairs, values) in found.items():
         _, _, base_pairs, base = none if cell.is_vanilla else found.get((cell.vanilla, metric), none)
-        logs = zip(trials, log_ratios(pairs, values, base_pairs, base), strict=True)
-        ratios = {trial: log for trial, log in logs if log is not None}
-        result.append(Observed(cell, metric, unit, tuple(values), ratios, tuple(base)))
+        by_difference = BY_KEY[metric].by_difference
+        compare = differences if by_difference else log_ratios
+        compared = zip(trials, compare(pairs, values, base_pairs, base), strict=True)
+        known = {trial: change for trial, change in compared if change is not None}
+        ratios, changes = ({}, known) if by_difference else (known, {})
+        result.append(Observed(cell, metric, unit, tuple(values), ratios, tuple(base), changes))
     return tuple(result)
 
 
@@ -260,7 +291,17 @@ def _statistic(own: Observed) -> Statistic:
         spread,
         paired=Paired(len(logs), math.exp(sum(logs.values()) / len(logs))) if logs else None,
         rule=judge(spread.estimate, describe(own.vanilla).estimate) if own.vanilla else None,
+        difference=_difference(list(own.differences.values())) if own.differences else None,
     )
+
+
+def _difference(values: Sequence[float]) -> Difference:
+    mean = float(np.mean(values))
+    if len(values) < 2 or math.isclose(min(values), max(values), abs_tol=1e-9):
+        return Difference(len(values), mean)
+    tested = stats.ttest_1samp(values, 0.0)
+    ends = tested.confidence_interval(CONFIDENCE)
+    return Difference(len(values), mean, Interval(float(ends.low), float(ends.high)), float(tested.pvalue))
 
 
 def describe(values: Sequence[float]) -> Spread:
@@ -389,17 +430,27 @@ def holm(ps: Sequence[float]) -> list[float]:
 def _corrected(statistics: Sequence[Statistic]) -> list[Statistic]:
     families: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
     for place, statistic in enumerate(statistics):
-        if statistic.paired is not None and statistic.paired.p is not None:
+        tested = statistic.paired or statistic.difference
+        if tested is not None and tested.p is not None:
             families[statistic.cell.vanilla, statistic.cell.variant, statistic.metric].append(place)
     corrected = list(statistics)
     for places in families.values():
-        tested = [paired for place in places if (paired := statistics[place].paired) is not None]
-        by_t = holm([paired.p or 0.0 for paired in tested])
-        by_flip = holm([paired.p_sign_flip or 0.0 for paired in tested])
-        for place, paired, p, flip in zip(places, tested, by_t, by_flip, strict=True):
-            whole = replace(paired, p_corrected=p, p_sign_flip_corrected=flip, family=len(places))
-            corrected[place] = replace(statistics[place], paired=whole)
+        for place, found in zip(places, _in_family([statistics[place] for place in places]), strict=True):
+            corrected[place] = found
     return corrected
+
+
+def _in_family(family: Sequence[Statistic]) -> Iterator[Statistic]:
+    """Correct those that are compared with the same vanilla in the same metric, by ratio or by difference."""
+    tested = [own.paired or own.difference for own in family]
+    by_t = holm([found.p or 0.0 for found in tested if found])
+    by_flip = holm([own.paired.p_sign_flip or 0.0 if own.paired else 0.0 for own in family])
+    for own, p, flip in zip(family, by_t, by_flip, strict=True):
+        if own.paired is not None:
+            whole = replace(own.paired, p_corrected=p, p_sign_flip_corrected=flip, family=len(family))
+            yield replace(own, paired=whole)
+        elif own.difference is not None:
+            yield replace(own, difference=replace(own.difference, p_corrected=p))
 
 
 def _host_differences(rows: pl.DataFrame) -> tuple[HostDifference, ...]:

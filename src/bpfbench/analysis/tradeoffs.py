@@ -44,6 +44,8 @@ class Axis:
     unit: str
     metric: Metric
     higher_is_better: bool = False
+    scale: float = 1.0
+    """Its unit, in units of the metric."""
 
     @property
     def over_vanilla(self) -> bool:
@@ -54,7 +56,7 @@ class Axis:
 OVERHEAD = Axis("overhead_percent", "overhead", "% of runtime", metrics.RUNTIME)
 FIDELITY = Axis("saved_percent", "fidelity", "% of events", metrics.SAVED_PERCENT, higher_is_better=True)
 CPU = Axis("cpu_change_percent", "CPU", "% more than vanilla", metrics.CPU)
-MEMORY = Axis("memory_change_percent", "memory", "% more than vanilla", metrics.MEMORY)
+MEMORY = Axis("tracer_pss_mib", "memory", "MiB (PSS)", metrics.PSS_PEAK, scale=2**20)
 ENERGY = Axis("energy_change_percent", "energy", "% more than vanilla", metrics.ENERGY)
 
 AXES = (OVERHEAD, FIDELITY, CPU, MEMORY, ENERGY)
@@ -66,7 +68,7 @@ class Coordinate:
 
     value: float
     interval: Interval | None
-    """95 % confidence, of a change against vanilla; None with fewer than 2 pairs, and for shares."""
+    """95 % confidence, of a change against vanilla; None with fewer than 2 pairs, and for values themselves."""
     n: int
 
 
@@ -175,7 +177,7 @@ def _coordinate(axis: Axis, statistic: Statistic | None) -> Coordinate | None:
     if statistic is None:
         return None
     if not axis.over_vanilla:
-        return Coordinate(statistic.spread.mean, None, statistic.spread.n)
+        return Coordinate(statistic.spread.mean / axis.scale, None, statistic.spread.n)
     paired = statistic.paired
     if paired is None:
         return None

@@ -20,7 +20,7 @@ from bpfbench.errors import BpfbenchError, MachineError, UsageError
 __all__ = ["LAZY", "about", "bench", "cache", "cache_dir", "check", "costs", "main", "studies", "system", "trace"]
 
 LAZY = {
-    "claims": "Judge the paper's findings by a run: reproduced, refuted, inconclusive, or not testable here.",
+    "claims": "Judge the paper's findings by a run: reproduced, not reproduced here, inconclusive, or not testable.",
     "compare": "Compare two runs: two machines, kernels, library versions.",
     "export": "Write a run in a format of others; docs/claims.md describes them.",
     "recommend": "Say which setup and configuration fit a need, by what a run measured.",

@@ -8,11 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import catalogue, store
-from bpfbench.analysis.claims.evidence import Evidence
-from bpfbench.analysis.claims.judge import judge_all
-from bpfbench.analysis.claims.paper import paper_evidence
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench import store
+from bpfbench.analysis.claims.findings import by_paper, by_run
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import claims as report
@@ -23,12 +20,14 @@ def claims(
     name: Annotated[str | None, Parameter(name="run")] = None,
     /,
     *,
-    paper: Annotated[bool, Parameter(negative="", help="Judge by the paper's own numbers instead of a run.")] = False,
+    paper: Annotated[
+        bool, Parameter(negative="", help="Check our transcription against the paper's own numbers.")
+    ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     as_json: Json = False,
     markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
 ) -> int:
-    """Judge the paper's findings by a run: reproduced, refuted, inconclusive, or not testable here.
+    """Judge the paper's findings by a run: reproduced, not reproduced here, inconclusive, or not testable.
 
     Parameters
     ----------
@@ -39,19 +38,17 @@ def claims(
         raise UsageError("choose one of --json, --markdown")
     if paper and name is not None:
         raise UsageError("choose either a run or --paper")
-    evidence: Evidence
     info: RunInfo | None = None
     if paper:
-        evidence = paper_evidence(catalogue.paper())
+        found = by_paper()
     else:
         opened = store.find(runs_dir, name or "latest")
         records = opened.records()
-        evidence, info = evidence_of(records), describe(opened, records)
-    judgements = judge_all(evidence)
+        found, info = by_run(opened.info, records), describe(opened, records)
     if as_json:
-        sys.stdout.write(report.to_json(judgements, evidence, info))
+        sys.stdout.write(report.to_json(found, info))
     elif markdown:
-        sys.stdout.write(report.to_markdown(judgements, evidence, info))
+        sys.stdout.write(report.to_markdown(found, info))
     else:
-        report.render(judgements, evidence, info, stdout)
+        report.render(found, info, stdout)
     return 0

@@ -11,8 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue, store
-from bpfbench.analysis.claims.judge import judge_all
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.analysis.table import tidy
@@ -38,9 +37,8 @@ class _Exported:
 
     def material(self) -> artifact.Material:
         """Return what the artifact appendix is written from."""
-        evidence = evidence_of(self.records)
-        judged = judge_all(evidence)
-        return artifact.Material(self.run.info, self.info, self.records, self.summary(), judged, evidence.remarks)
+        found = by_run(self.run.info, self.records)
+        return artifact.Material(self.run.info, self.info, self.records, self.summary(), found)
 
 
 FORMATS: dict[str, Callable[[_Exported], str]] = {

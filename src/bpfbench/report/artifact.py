@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader
 
-from bpfbench.analysis.claims.judge import Judgement, Verdict
+from bpfbench.analysis.claims.findings import Findings
+from bpfbench.analysis.claims.judge import Verdict
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary
 from bpfbench.model import Record, Status
@@ -48,8 +49,8 @@ class Material:
     info: RunInfo
     records: Sequence[Record]
     summary: Summary
-    judgements: Sequence[Judgement]
-    remarks: Sequence[str]
+    findings: Findings
+    """Of the paper's claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,12 @@ def _render(template: str, material: Material, escape: Callable[[str], str], cod
 def _abstract(material: Material) -> str:
     study, info = material.run.study, material.info
     ok = sum(record.status is Status.OK for record in material.records)
-    found = ", ".join(f"{n} {verdict}" for verdict, n in claims.counts(material.judgements).items() if n)
     return (
         f"Run {info.run_id} of bpfbench {material.run.bpfbench_version}: study {study.name}, {study.description}."
         f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel};"
         f" {ok} of them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every"
         " number can be computed again. Judged by it, of the claims of No Two Snowflakes Are Alike (eBPF '25),"
-        f" {len(material.judgements)} in all: {found}."
+        f" {len(material.findings.judgements)} in all: {claims.totals(material.findings)}."
     )
 
 
@@ -190,19 +190,28 @@ def _workflow(material: Material) -> Iterator[Block]:
 
 
 def _evaluation(material: Material) -> Iterator[Block]:
-    yield Block(claims.headline(material.judgements, material.info) + ". " + claims.EXPLANATION)
-    tested = [j for j in material.judgements if j.verdict is not Verdict.NOT_TESTABLE]
+    found = material.findings
+    yield Block(claims.headline(found, material.info) + ". " + claims.EXPLANATION)
+    tested = [j for j in found.judgements if j.verdict is not Verdict.NOT_TESTABLE]
     yield Block(
         header=("verdict", "section", "claim"),
-        rows=tuple((j.verdict.value, j.claim.section, j.claim.text) for j in tested),
+        rows=tuple((claims.wording(j), j.claim.section, j.claim.text) for j in tested),
     )
-    missing = dict.fromkeys(what for j in material.judgements for what in j.missing)
+    missing = dict.fromkeys(what for j in found.judgements for what in j.missing)
     if missing:
         yield Block(f"Those that are not testable here take: {'; '.join(missing)}.")
+    yield Block(f"{claims.CIRCUMSTANCES}:")
+    yield Block(
+        header=("circumstance", "the paper", "this run", "same?"),
+        rows=tuple(claims.circumstance(own) for own in found.circumstances),
+    )
+    yield Block(f"{claims.ON_THE_PAPER}:")
+    for line in claims.on_the_paper(found):
+        yield Block(line)
 
 
 def _notes(material: Material) -> Iterator[tuple[str, str]]:
-    for remark in dict.fromkeys((*wording.warnings(material.info), *material.remarks)):
+    for remark in dict.fromkeys((*wording.warnings(material.info), *material.findings.remarks)):
         yield "Note", remark
     for reason in material.run.left_out:
         yield "Left out", reason

@@ -15,8 +15,7 @@ from itertools import groupby
 
 from bpfbench import catalogue
 from bpfbench.analysis import needs
-from bpfbench.analysis.claims.judge import judge_all
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.needs import Contest
 from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
@@ -199,9 +198,11 @@ def _answer(condition: Condition, contests: Sequence[Contest], exchanged: TradeO
         return Answer(title, None, None, reason="Nothing is chosen by a machine that proves correctness only.")
     if not choices:
         return Answer(title, None, None, reason="No tracer has a trial that counts: there is nothing to choose from.")
+    own = [contest for choice in choices for contest in choice.contests]
     notes = [
+        *answer.swamped(own),
         "What loses events is cheap to run: read overhead together with fidelity. Where several setups share first"
-        " place, the data cannot tell them apart."
+        " place, the data cannot tell them apart.",
     ]
     return Answer(title, answer.answer(choices, fronts), answer.cases(choices), tuple(notes))
 
@@ -212,7 +213,7 @@ def _parts(material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Ana
     found = (
         chapters.servers(analysis),
         chapters.control(aa, emulated=material.about.emulated),
-        chapters.findings(judge_all(evidence_of(material.records))),
+        chapters.findings(by_run(info, material.records)),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),
         chapters.method(info.study, analysis.warnings),

@@ -44,7 +44,7 @@ COLUMNS = (
     Column("saved", "%", metrics.SAVED_PERCENT, 2, is_share=True, importance=NEVER_DROPPED),
     Column("lost", "%", metrics.LOST_PERCENT, 2, with_sd=False, is_share=True, importance=4),
     Column("CPU", "% of all", metrics.CPU, 1, importance=6),
-    Column("memory", "MiB", metrics.MEMORY, 0, scale=MIB, importance=5),
+    Column("memory growth", "MiB", metrics.MEMORY_GROWTH, 0, scale=MIB, importance=5),
     Column("tracer CPU", "% of one", metrics.TRACER_CPU, 1, importance=3),
     Column("PSS", "MiB", metrics.PSS_PEAK, 0, scale=MIB, with_sd=False, importance=2),
     Column("start", "s", metrics.STARTUP, 2, with_sd=False, importance=1),
@@ -96,11 +96,11 @@ def _cell(column: Column, estimate: Estimate, comparison: Comparison | None, dec
     if column.is_total:
         return Cell(f"{estimate.mean * estimate.n:.0f}", None, None, None)
     sd = estimate.sd if column.with_sd else None
-    mean = share(estimate.mean) if column.is_share else f"{estimate.mean / column.scale:.{decimals}f}"
+    mean = share(estimate.mean) if column.is_share else _rounded(estimate.mean / column.scale, decimals)
     return Cell(
         mean=mean,
         sd=None if sd is None else f"{sd / column.scale:.{decimals}f}",
-        difference=None if comparison is None else difference(comparison.difference_percent),
+        difference=None if comparison is None else _change(column, comparison),
         verdict=None if comparison is None else comparison.verdict,
     )
 
@@ -111,10 +111,20 @@ def _decimals(column: Column, estimates: Iterable[Estimate | None]) -> int:
     return 1 if column.decimals == 0 and largest < 100 else column.decimals
 
 
+def _change(column: Column, comparison: Comparison) -> str | None:
+    if comparison.difference is not None:
+        return _rounded(comparison.difference.mean / column.scale, column.decimals, "+")
+    return difference(comparison.difference_percent)
+
+
 def difference(estimate: Estimate | None) -> str | None:
     """Write a difference in per cent, with its sign."""
+    return None if estimate is None else f"{_rounded(estimate.mean, 1, '+')} %"
+
+
+def _rounded(value: float, decimals: int, sign: str = "") -> str:
     # Adding 0.0 turns a negative zero into zero.
-    return None if estimate is None else f"{round(estimate.mean, 1) + 0.0:+.1f} %"
+    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
 
 
 def share(percent: float) -> str:

@@ -37,7 +37,7 @@ SHOWN = tuple(
         metrics.RUNTIME,
         metrics.LATENCY_P99,
         metrics.CPU,
-        metrics.MEMORY,
+        metrics.MEMORY_GROWTH,
         metrics.ENERGY,
         metrics.SAVED_PERCENT,
         metrics.TRACER_CPU,
@@ -124,7 +124,7 @@ def _table(group: list[Shift], before: str, after: str) -> Section:
         rows.append(
             (
                 _configured(shift.cell, varying) if shift.cell != last else "",
-                shift.metric + (" / vanilla's" if shift.versus_vanilla else ""),
+                shift.metric + ((" / vanilla's" if shift.is_ratio else " - vanilla's") if shift.versus_vanilla else ""),
                 f"{_number(shift.before, shift)} ({shift.n_before})",
                 f"{_number(shift.after, shift)} ({shift.n_after})",
                 _change(shift),
@@ -151,17 +151,17 @@ def _configured(cell: Cell, factors: Iterable[str]) -> str:
 
 
 def _number(value: float, shift: Shift) -> str:
-    if shift.versus_vanilla:
+    if shift.versus_vanilla and shift.is_ratio:
         return f"x {value:.3f}"
     if shift.unit == "bytes":
-        return wording.size(round(value))
+        return wording.signed_size(value) if not shift.is_ratio else wording.size(round(value))
     return f"{value:.4g} {shift.unit}"
 
 
 def _change(shift: Shift) -> str:
     def shown(value: float) -> str:
         if not shift.is_ratio:
-            return f"{value:+.2f} points"
+            return wording.signed_size(value) if shift.unit == "bytes" else f"{value:+.2f} points"
         return f"{100 * (value - 1):+.1f} %" if value < MANIFOLD else f"x {value:.3g}"
 
     interval = shift.interval

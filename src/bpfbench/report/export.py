@@ -13,13 +13,16 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
                  metrics: key -> {mean, sd, n, versus_vanilla} or null,
                  lost_percent_by_cause: cause -> {mean, sd, n} or null where the library cannot count it,
                  uncounted: cause -> why
-    versus_vanilla   {difference_percent: {mean, sd, n} or null, verdict}, or null for vanilla and what it does not have
+    versus_vanilla   {difference_percent: {mean, sd, n} or null, verdict, difference: {mean, sd, n} or null}; null for
+                     vanilla and what it does not have
+    difference       of memory_growth_bytes, in place of the other: value - vanilla's, in its unit
     difference_percent   over n pairs: mean is 100 * (geometric mean of the ratios - 1), sd 100 * (exp(SD of their
                      logarithms) - 1)
     excluded[]   trial, workload, tool, setup, config, block, repetition, status, reason
 
 CSV: one row per workload, tool, setup and configuration; `KEY_mean`, `KEY_sd`, `KEY_n` and, where vanilla has the
-metric, `KEY_difference_percent_mean`, `..._sd`, `..._n` and `KEY_verdict`; losses as `lost_CAUSE_percent_mean`,
+metric, `KEY_difference_percent_mean`, `..._sd`, `..._n` (`KEY_difference_mean` and so on of what is compared by its
+difference) and `KEY_verdict`; losses as `lost_CAUSE_percent_mean`,
 `..._sd`, `..._n`.
 
 Absent is null in JSON and an empty field in CSV; never 0.
@@ -136,10 +139,14 @@ def _header(causes: tuple[str, ...]) -> list[str]:
     for metric in METRICS:
         header += _flat(metric.key, None)
         if metric.versus_vanilla:
-            header += [*_flat(f"{metric.key}_difference_percent", None), f"{metric.key}_verdict"]
+            header += [*_flat(_difference(metric), None), f"{metric.key}_verdict"]
     for cause in causes:
         header += _flat(f"lost_{cause}_percent", None)
     return header
+
+
+def _difference(metric: Metric) -> str:
+    return f"{metric.key}_difference{'' if metric.by_difference else '_percent'}"
 
 
 def _flat_row(group: Group, row: Row, causes: tuple[str, ...]) -> dict[str, Any]:
@@ -161,7 +168,7 @@ def _flat_row(group: Group, row: Row, causes: tuple[str, ...]) -> dict[str, Any]
     for metric in METRICS:
         cells |= _flat(metric.key, row.estimates.get(metric))
         if comparison := row.comparisons.get(metric):
-            cells |= _flat(f"{metric.key}_difference_percent", comparison.difference_percent)
+            cells |= _flat(_difference(metric), comparison.difference or comparison.difference_percent)
             cells[f"{metric.key}_verdict"] = comparison.verdict.value
     for cause in causes:
         cells |= _flat(f"lost_{cause}_percent", row.lost_percent_by_cause.get(cause))

@@ -29,7 +29,6 @@ COSTS: tuple[Metric, ...] = (
     metrics.RUNTIME,
     metrics.LATENCY_P99,
     metrics.CPU,
-    metrics.MEMORY,
     metrics.ENERGY,
     metrics.LOST_PERCENT,
     metrics.TRACER_CPU,

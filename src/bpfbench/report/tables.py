@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bpfbench.analysis import metrics
 from bpfbench.analysis.compare import Verdict
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.statistics import Analysis, Finding, Paired, Spread, Statistic
+from bpfbench.analysis.statistics import Analysis, Difference, Finding, Paired, Spread, Statistic
 from bpfbench.analysis.summary import Group
 from bpfbench.analysis.table import CELL
 from bpfbench.report import markdown, wording
@@ -34,6 +34,8 @@ class Cell:
     """The second line: what is to be known of the number."""
     weight: str = ""
     """`higher` or `lower` where a test found a difference from vanilla, `unclear` where not; else empty."""
+    anchor: str = ""
+    """The place on the page that explains the text: PART-TABLE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ _PERFORMANCE = (
 )
 _RESOURCES = (
     _Column("CPU, % of all", metrics.CPU, 1),
-    _Column("memory, MiB", metrics.MEMORY, 0, MIB),
+    _Column("memory growth, MiB", metrics.MEMORY_GROWTH, 0, MIB),
     _Column("power, W", metrics.POWER, 2),
     _Column("tracer CPU, % of one", metrics.TRACER_CPU, 1),
     _Column("tracer PSS, MiB", metrics.PSS_PEAK, 1, MIB),
@@ -80,8 +82,8 @@ _RESOURCES = (
 
 LEGEND = (
     "Mean ± SD over n trials that ended ok. Below it the ratio to vanilla of the same block, as a change in per cent,"
-    " with its 95 % confidence interval, and p of the paired t test after Holm's correction over the setups. Bold:"
-    " p ≤ 0.05. ~: within vanilla's SD, which the paper calls inconclusive."
+    " with its 95 % confidence interval, and p of the paired t test after Holm's correction over the setups; of memory"
+    " growth the difference, in MiB. Bold: p ≤ 0.05. ~: within vanilla's SD, which the paper calls inconclusive."
 )
 
 
@@ -140,10 +142,12 @@ def _number(column: _Column, statistic: Statistic | None) -> Cell:
     spread = statistic.spread
     mean = share(spread.mean) if column.is_share else f"{spread.mean / column.scale:.{column.decimals}f}"
     sd = "" if spread.sd is None else f" ± {spread.sd / column.scale:.{column.decimals}f}"
-    if statistic.paired is None:
+    compared = statistic.paired or statistic.difference
+    if compared is None:
         return Cell(mean + sd)
     within = f"{NO_BREAK}~" if statistic.rule is Verdict.INCONCLUSIVE else ""
-    return Cell(mean + sd, change(statistic.paired) + within, _weight(statistic.paired))
+    against = change(compared) if isinstance(compared, Paired) else difference(compared, column.scale)
+    return Cell(mean + sd, against + within, _weight(compared))
 
 
 def change(paired: Paired) -> str:
@@ -153,6 +157,24 @@ def change(paired: Paired) -> str:
         parts.append(f"[{percent(paired.interval.low)}, {percent(paired.interval.high)}]")
     if paired.p_corrected is not None:
         parts.append(f"p {p_value(paired.p_corrected)}")
+    return _unbroken(parts)
+
+
+def difference(found: Difference, scale: float) -> str:
+    """A difference from vanilla, in units of so many of the metric's, likewise."""
+
+    def signed(value: float) -> str:
+        return f"{round(value / scale) + 0:+d}".replace("-", MINUS)
+
+    parts = [signed(found.mean)]
+    if found.interval is not None:
+        parts.append(f"[{signed(found.interval.low)}, {signed(found.interval.high)}]")
+    if found.p_corrected is not None:
+        parts.append(f"p {p_value(found.p_corrected)}")
+    return _unbroken(parts)
+
+
+def _unbroken(parts: Sequence[str]) -> str:
     return " ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
@@ -170,8 +192,8 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
 
 
-def _weight(paired: Paired) -> str:
-    return paired.finding.value if paired.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
+def _weight(compared: Paired | Difference) -> str:
+    return compared.finding.value if compared.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
 
 
 def statistics_csv(analysis: Analysis) -> str:
@@ -187,7 +209,8 @@ def statistics_csv(analysis: Analysis) -> str:
 _SPREAD = tuple(field.name for field in dataclasses.fields(Spread))
 _PAIRED = ("ratio", "p", "p_corrected", "p_sign_flip", "p_sign_flip_corrected", "effect", "repetitions_needed")
 _ENDS = ("interval_low", "interval_high", "bootstrap_low", "bootstrap_high")
-_FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule")
+_DIFFERENCE = ("difference", "difference_low", "difference_high")
+_FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule", *_DIFFERENCE)
 
 
 def _flat(found: Statistic) -> dict[str, object]:
@@ -195,6 +218,11 @@ def _flat(found: Statistic) -> dict[str, object]:
     flat |= dataclasses.asdict(found.spread)
     if found.rule is not None:
         flat["paper_rule"] = found.rule.value
+    if found.difference is not None:
+        flat |= {"pairs": found.difference.n, "difference": found.difference.mean, "p": found.difference.p}
+        flat |= {"p_corrected": found.difference.p_corrected, "finding": found.difference.finding.value}
+        if ends := found.difference.interval:
+            flat |= {"difference_low": ends.low, "difference_high": ends.high}
     if found.paired is None:
         return flat
     flat |= {name: getattr(found.paired, name) for name in _PAIRED}

@@ -33,6 +33,11 @@ def size(count: int) -> str:
     return f"{count / 1024**power:.1f} {units[power]}"
 
 
+def signed_size(count: float) -> str:
+    """Write a difference of bytes in MiB, with its sign."""
+    return f"{count / 2**20:+.1f} MiB"
+
+
 def factor(name: str, value: Any) -> str:
     """Label one factor of a tracer's configuration."""
     labels = {
@@ -132,9 +137,10 @@ def legend(summary: Summary) -> list[str]:
     verdicts = _verdicts_of(summary)
     lines = [
         "Mean and SD over n trials that ended ok; with a sign, the difference from vanilla of the same block and"
-        " session (geometric mean of the ratios).",
-        "CPU, memory: the whole machine while fio ran. Tracer CPU, PSS: the tracer's processes alone."
-        " Saved, lost: of the events intercepted.",
+        " session (geometric mean of the ratios; of memory growth, the mean difference).",
+        "CPU: the whole machine while fio ran. Memory growth: its memory in use while fio ran, less the same before,"
+        " with the tracer attached. Tracer CPU, PSS: the tracer's processes alone. Saved, lost: of the events"
+        " intercepted.",
     ]
     if Verdict.INCONCLUSIVE in verdicts:
         lines.append(f"{MARKS[Verdict.INCONCLUSIVE]} inconclusive: the mean lies within vanilla's SD.")

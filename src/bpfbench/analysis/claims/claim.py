@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The claims of the paper's sections 3 and 4, one entry each, in the order of its text.
 
-Ranks are judged as they stand. Numbers are judged with a tolerance, since no other machine has the paper's: shares of
-events within 10 percentage points (5 above 90 %, 0.5 below 5 %), overheads within 2 points where the paper has less
-than 5 % and within half of themselves above, factors of resources within a fifth. `close` is the paper's word for what
-vanilla comes to, give or take 5 %; docs/claims.md says why these. A new claim is one entry here, and what the paper
-says of it in data/paper.toml.
+Every claim can come out either way, whatever the trials' own checks demand; what cannot is in remark.py. Ranks are
+judged as they stand, and strictly: whoever is said to have more must be told apart. Numbers are judged with a
+tolerance, since no other machine has the paper's: shares of events within 10 percentage points (5 above 90 %, 0.5 below
+5 %), overheads within 2 points where the paper has less than 5 % (none is no overhead) and within half of themselves
+above, factors of resources within a fifth. `close` is the paper's word for what vanilla comes to, give or take 5 %;
+docs/claims.md says why these. A new claim is one entry here, and what the paper says of it in data/paper.toml.
 """
 
 from __future__ import annotations
@@ -13,10 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bpfbench.analysis.claims.evidence import (
-    BUSY_IF_MS,
-    BUSY_IF_US,
     CPU,
-    EVENTS,
     IDLE_MEMORY,
     LATENCY,
     MEMORY,
@@ -39,10 +37,10 @@ class Claim:
     section: str
     text: str
     predicate: Predicate
-    needs_kprobes: bool = False
-    """The number is the cost of the hook as much as of the library: other hooks say nothing about it."""
     contradicted: str | None = None
-    """By which of its own numbers the paper refutes it; None for all it does not."""
+    """By which of its own numbers the paper contradicts it; None for all it does not."""
+    unprinted: str | None = None
+    """What the paper prints too little of to tell by its own numbers; None where it prints enough."""
 
 
 READ, WRITE, MIXED = ("read",), ("write",), ("mixed",)
@@ -55,27 +53,12 @@ PYTHON_AND_GO = ("bcc", "ebpf-go")
 OF_READ, OF_WRITE, OF_MIXED = ((place, Tool.RW_TRACER) for place in ("read", "write", "mixed"))
 ALL_OF_READ, ALL_OF_WRITE = (("read", Tool.RW_TRACER_ALL), ("write", Tool.RW_TRACER_ALL))
 CLOSE, CLOSE_BELOW = 1.05, 0.95
-NOISE = 1.068
+NOISE, NOISE_BELOW = 1.068, 0.932
 """The SD of vanilla's runtime when writing, 21.66 s of 319.43 s: by the paper's rule, no difference lies within it."""
-LITTLE = (0.2, 1.05)
-"""What docs/measurement.md demands of every trial."""
 
 
 CLAIMS = (
     # 3.1 Read-only workload: performance
-    Claim(
-        "latency-in-ms",
-        "3.1, 3.2",
-        "The mean latencies printed are in milliseconds",
-        Within(BUSY_IF_MS, ("read", "write"), (None,), (VANILLA,), *LITTLE),
-        contradicted="4 processes with the throughput printed would spend 980 s of each second in I/O calls (Little)",
-    ),
-    Claim(
-        "latency-in-us",
-        "3.1, 3.2",
-        "The same numbers read as microseconds agree with the throughput",
-        Within(BUSY_IF_US, ("read", "write"), (None,), (VANILLA,), *LITTLE),
-    ),
     Claim(
         "read-close-to-vanilla",
         "3.1",
@@ -98,7 +81,7 @@ CLAIMS = (
         "read-syscount-overhead",
         "3.1",
         "Reading, syscount: libbpf costs about 0.43 % of runtime",
-        Within(RUNTIME, READ, SYSCOUNT, ("libbpf",), 0.9843, 1.0243, relative=True),
+        Within(RUNTIME, READ, SYSCOUNT, ("libbpf",), 1.0, 1.0243, relative=True),
     ),
     Claim(
         "read-rw-slowest",
@@ -111,7 +94,6 @@ CLAIMS = (
         "3.1",
         "Reading, rw-tracer: libbpf costs about 2.18 % of runtime",
         Within(RUNTIME, READ, RW, ("libbpf",), 1.0018, 1.0418, relative=True),
-        needs_kprobes=True,
     ),
     Claim(
         "read-rw-all-slowest",
@@ -124,15 +106,8 @@ CLAIMS = (
         "3.1",
         "Reading, rw-tracer-all: aya-sync costs about 2.39 % of runtime",
         Within(RUNTIME, READ, RW_ALL, ("aya-sync",), 1.0039, 1.0439, relative=True),
-        needs_kprobes=True,
     ),
     # 3.1 Lost events
-    Claim(
-        "read-events-fixed",
-        "3.1",
-        "Reading: fio makes a fixed number of events, whichever setup watches",
-        Within(EVENTS, READ, BOTH_RW, low=0.97, high=1.03),
-    ),
     Claim(
         "read-small-events-saved",
         "3.1",
@@ -205,7 +180,6 @@ CLAIMS = (
         "3.1",
         "Reading, rw tools: CPU use about doubles, 1.79 to 2.35 times vanilla's",
         Within(CPU, READ, BOTH_RW, low=1.79 / 1.2, high=2.35 * 1.2, relative=True),
-        needs_kprobes=True,
     ),
     Claim(
         "read-rw-cpu-order",
@@ -228,8 +202,16 @@ CLAIMS = (
     Claim(
         "read-rw-memory",
         "3.1",
-        "Reading, rw tools: memory grows moderately, at most to 1.42 times vanilla's",
-        Within(MEMORY, READ, BOTH_RW, high=1.42 * 1.2, relative=True),
+        "Reading: memory grows moderately, up to 1.42 times vanilla's with rw-tracer, 1.31 with rw-tracer-all",
+        Every(
+            (
+                Within(MEMORY, READ, RW, high=1.42 * 1.2, relative=True),
+                Within(MEMORY, READ, RW, low=1.42 / 1.2, relative=True, enough=1),
+                Within(MEMORY, READ, RW_ALL, high=1.31 * 1.2, relative=True),
+                Within(MEMORY, READ, RW_ALL, low=1.31 / 1.2, relative=True, enough=1),
+            )
+        ),
+        unprinted="it does not say which setup it is that uses 1.42 and 1.31 times vanilla's",
     ),
     Claim(
         "read-memory-order",
@@ -265,7 +247,6 @@ CLAIMS = (
         "3.1",
         "Reading, rw tools: power rises at most to 1.72 times vanilla's",
         Within(POWER, READ, BOTH_RW, high=1.72 * 1.2, relative=True),
-        needs_kprobes=True,
     ),
     Claim(
         "read-rw-power-order",
@@ -283,8 +264,9 @@ CLAIMS = (
     Claim(
         "read-power-bcc",
         "3.1",
-        "Reading: BCC leads in power under every tool, or comes right after bpftrace",
-        Order(POWER, READ, ALL, (("bcc",), ("libbpf", "ebpf-go", *AYA))),
+        "Reading: BCC usually draws the most power: under two tools of three",
+        Order(POWER, READ, ALL, (("bcc",), (REST,)), enough=2),
+        unprinted="with the rw tools it does not tell BCC from bpftrace",
     ),
     # 3.2 Write-only workload: performance
     Claim(
@@ -314,14 +296,15 @@ CLAIMS = (
     Claim(
         "write-rw-bcc",
         "3.2",
-        "Writing, rw-tracer: BCC takes about 16 % of throughput and adds about 19 % of runtime",
+        "Writing, rw-tracer: BCC has an impact like bpftrace's with syscount, about 16 % less throughput and 19 % more"
+        " runtime and latency",
         Every(
             (
                 Within(THROUGHPUT, WRITE, RW, ("bcc",), 0.76, 0.92, relative=True),
                 Within(RUNTIME, WRITE, RW, ("bcc",), 1.095, 1.285, relative=True),
+                Within(LATENCY, WRITE, RW, ("bcc",), 1.095, 1.285, relative=True),
             )
         ),
-        needs_kprobes=True,
     ),
     Claim(
         "write-rw-all-degraded",
@@ -352,20 +335,18 @@ CLAIMS = (
                 Within(LATENCY, WRITE, RW_ALL, ("aya-sync",), 1.23, 1.69, relative=True),
             )
         ),
-        needs_kprobes=True,
     ),
     Claim(
         "write-rw-all-over-20",
         "3.2",
         "Writing, rw-tracer-all: libbpf and aya-async cost more than 20 % of runtime",
         Within(RUNTIME, WRITE, RW_ALL, ("libbpf", "aya-async"), low=1.2, relative=True),
-        needs_kprobes=True,
     ),
     # 3.2 Lost events
     Claim(
         "write-rw-most-saved",
         "3.2",
-        "Writing, rw-tracer: most setups save the majority of events",
+        "Writing, rw-tracer: most setups, four of six, save the majority of events",
         Within(SAVED, WRITE, RW, low=50, enough=4),
     ),
     Claim(
@@ -439,7 +420,6 @@ CLAIMS = (
         "3.2",
         "Writing, rw-tracer: CPU use rises to between 1.84 and 3.64 times vanilla's",
         Within(CPU, WRITE, RW, low=1.84 / 1.2, high=3.64 * 1.2, relative=True),
-        needs_kprobes=True,
     ),
     Claim(
         "write-rw-cpu-order",
@@ -452,7 +432,6 @@ CLAIMS = (
         "3.2",
         "Writing, rw-tracer-all: every setup uses between 3.09 and 3.63 times vanilla's CPU",
         Within(CPU, WRITE, RW_ALL, low=3.09 / 1.2, high=3.63 * 1.2, relative=True),
-        needs_kprobes=True,
     ),
     Claim(
         "write-rw-all-cpu-order",
@@ -542,8 +521,13 @@ CLAIMS = (
     Claim(
         "write-most-alike",
         "3.2",
-        "Writing, syscount and rw-tracer: most setups stay within 10 % of vanilla's runtime",
-        Every(tuple(Within(RUNTIME, WRITE, (tool,), high=1.1, relative=True, enough=4) for tool in (*SYSCOUNT, *RW))),
+        "Writing, syscount and rw-tracer: most setups, four of six, perform alike, within noise of vanilla's runtime",
+        Every(
+            tuple(
+                Within(RUNTIME, WRITE, (tool,), low=NOISE_BELOW, high=NOISE, relative=True, enough=4)
+                for tool in (*SYSCOUNT, *RW)
+            )
+        ),
     ),
     Claim(
         "write-spread",

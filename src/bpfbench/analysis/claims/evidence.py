@@ -7,7 +7,6 @@ interval; of the paper, the number where it prints one, and a bound where it pri
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -15,7 +14,7 @@ from typing import NamedTuple, Protocol
 from bpfbench.analysis import metrics
 from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.metrics import Metric
-from bpfbench.model import Record, Tool
+from bpfbench.model import Tool
 
 SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
 """The paper's."""
@@ -28,7 +27,7 @@ class Scale(StrEnum):
     DIFFERENCE = "difference"
     """For shares of a whole, which may be 0."""
     SPREAD = "spread"
-    """By the ratio of their standard deviations."""
+    """By the difference of how far repetitions lie from their median, in per cent, after vanilla's drift is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class Quantity:
     name: str
     metric: Metric
     scale: Scale = Scale.RATIO
+    hooked: bool = False
+    """Of the rw tools, what it comes to over vanilla is the cost of the hook as much as of the library."""
     lacking: str = "trials that recorded it"
     """What it would take where no trial has it."""
 
@@ -49,63 +50,18 @@ class Quantity:
     @property
     def neutral(self) -> float:
         """What comparing two equal values gives."""
-        return 0.0 if self.scale is Scale.DIFFERENCE else 1.0
+        return 1.0 if self.scale is Scale.RATIO else 0.0
 
 
-def _per_io(record: Record) -> float | None:
-    if record.fio is None or record.summary is None or not record.fio.ios:
-        return None
-    return record.summary.intercepted_total / record.fio.ios
-
-
-def _busy(us_per_unit: float) -> Callable[[Record], float | None]:
-    """Little's law: the share of their time processes spend in I/O calls, were latencies in units of so many us."""
-
-    def read(record: Record) -> float | None:
-        if record.fio is None:
-            return None
-        latency_s = record.fio.latency_mean_us * us_per_unit / 1e6
-        return latency_s * record.fio.iops / record.trial.workload.processes
-
-    return read
-
-
-RUNTIME = Quantity("runtime", metrics.RUNTIME)
-THROUGHPUT = Quantity("throughput", metrics.THROUGHPUT)
-LATENCY = Quantity("latency", metrics.LATENCY)
-CPU = Quantity("CPU", metrics.CPU)
+RUNTIME = Quantity("runtime", metrics.RUNTIME, hooked=True)
+THROUGHPUT = Quantity("throughput", metrics.THROUGHPUT, hooked=True)
+LATENCY = Quantity("latency", metrics.LATENCY, hooked=True)
+CPU = Quantity("CPU", metrics.CPU, hooked=True)
 MEMORY = Quantity("memory", metrics.MEMORY)
 IDLE_MEMORY = Quantity("memory before the workload", metrics.IDLE_MEMORY)
-POWER = Quantity("power", metrics.POWER, lacking="RAPL counters")
+POWER = Quantity("power", metrics.POWER, hooked=True, lacking="RAPL counters")
 SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE)
 RUNTIME_SPREAD = Quantity("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
-EVENTS = Quantity(
-    "events per I/O",
-    Metric("events_per_io", "intercepted_events per read and write fio counts itself", _per_io),
-)
-BUSY_IF_US = Quantity(
-    "share of time in I/O calls, latencies read as us",
-    Metric("busy_if_us", "mean latency in us x IOPS / processes", _busy(1)),
-)
-BUSY_IF_MS = Quantity(
-    "share of time in I/O calls, latencies read as ms",
-    Metric("busy_if_ms", "the same were the latency in ms", _busy(1000)),
-)
-
-QUANTITIES = (
-    RUNTIME,
-    THROUGHPUT,
-    LATENCY,
-    CPU,
-    MEMORY,
-    IDLE_MEMORY,
-    POWER,
-    SAVED,
-    RUNTIME_SPREAD,
-    EVENTS,
-    BUSY_IF_US,
-    BUSY_IF_MS,
-)
 
 
 class Cell(NamedTuple):
@@ -130,7 +86,9 @@ class Known:
     estimate: float | None
     """Within the interval; None where only bounds are known."""
     n: int | None
-    """Trials or pairs of trials behind it; None: printed in the paper."""
+    """Blocks behind it; None: printed in the paper."""
+    swamped: bool = False
+    """Vanilla against vanilla of one block comes to as much, over as many blocks: noise alone is enough for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ class Interval:
             return True
         return False if self.high < low or high < self.low else None
 
+    def exceeds(self, bound: float) -> bool | None:
+        """Tell whether a value of this interval is larger than a bound. A tie, however well known, is not told."""
+        return True if self.low > bound else False if self.high < bound else None
+
     def minus(self, other: Interval) -> Interval:
         """Subtract. Infinite minus infinite is taken as unbounded."""
         low, high = self.low - other.high, self.high - other.low

@@ -16,13 +16,14 @@ class Verdict(StrEnum):
     """What evidence says about a claim."""
 
     REPRODUCED = "reproduced"
-    REFUTED = "refuted"
+    NOT_REPRODUCED = "not-reproduced"
+    """By these versions on this machine: no run says anything of others."""
     INCONCLUSIVE = "inconclusive"
-    """The intervals reach to both sides."""
-    NOT_TESTABLE = "not testable here"
+    """The intervals reach to both sides, or cannot tell neighbours apart."""
+    NOT_TESTABLE = "not-testable"
 
 
-VERDICTS = {True: Verdict.REPRODUCED, False: Verdict.REFUTED, None: Verdict.INCONCLUSIVE}
+VERDICTS = {True: Verdict.REPRODUCED, False: Verdict.NOT_REPRODUCED, None: Verdict.INCONCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Judgement:
         """
         kinds: dict[Verdict, tuple[bool | None, ...]] = {
             Verdict.REPRODUCED: (True,),
-            Verdict.REFUTED: (False,),
+            Verdict.NOT_REPRODUCED: (False,),
             Verdict.INCONCLUSIVE: (None, False),
         }
         telling = kinds.get(self.verdict, ())
@@ -54,7 +55,7 @@ class Judgement:
 
 
 def judge(claim: Claim, evidence: Evidence) -> Judgement:
-    """Judge one claim. One that is surely false is refuted even where not all of it can be tested.
+    """Judge one claim. One that is surely false is not reproduced even where not all of it can be tested.
 
     A claim of many statements holds if all do, for which no correction is due; and is false if any one is, which by
     chance alone happens the more often, the more there are. So what 95 % intervals call false must still be false with
@@ -63,8 +64,6 @@ def judge(claim: Claim, evidence: Evidence) -> Judgement:
     outcome = claim.predicate.judge(evidence)
     holds, statements = outcome.holds, outcome.statements
     missing = [statement.found.what for statement in statements if isinstance(statement.found, Missing)]
-    if claim.needs_kprobes and not evidence.kprobes:
-        return Judgement(claim, Verdict.NOT_TESTABLE, statements, tuple(dict.fromkeys(["kprobes", *missing])))
     if holds is False:
         holds = claim.predicate.judge(evidence.stricter(len(statements))).holds
     if holds is None and missing:

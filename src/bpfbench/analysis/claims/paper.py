@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the paper knows of the cells: the numbers it prints, and what it says in words, as data/paper.toml has them.
 
-A number printed of a setup is exact; `others_at_most` and `others_at_least` bound those that have none. Words that rank
-setups or places count where numbers leave a comparison open; where the two disagree, the numbers stand.
+A number printed of a setup is exact; `others_at_most` and `others_at_least` bound those that have none. Who reaches an
+extreme is named, so all others are short of it: bounds are open ends. Words that rank setups or places count where
+numbers leave a comparison open; where the two disagree, the numbers stand.
+
+What comes of it is a check of our transcription against the paper's own statements, and evidence of nothing else.
 """
 
 from __future__ import annotations
@@ -13,8 +16,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bpfbench.analysis.claims import evidence
-from bpfbench.analysis.claims.evidence import SETUPS, Cell, Known, Missing, Quantity, Scale
+from bpfbench.analysis.claims.evidence import SAVED, SETUPS, Cell, Known, Missing, Quantity, Scale
 from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.claims.predicate import pairs
 from bpfbench.model import VANILLA, Tool
@@ -24,9 +26,12 @@ MIB = 2**20
 PRINTED_AS = {
     "throughput_bytes_per_s": ("throughput_mib_s", MIB),
     "memory_bytes": ("memory_mib", MIB),
-    "latency_mean_us": ("latency_printed_ms", 1.0),  # the unit is what the claims on Little's law are about
+    "latency_mean_us": ("latency_printed_ms", 1.0),  # remark.py says why that is the unit
 }
 """How paper.toml calls what vanilla came to, and its unit in the metric's, where they differ."""
+
+OPEN = 1e-9
+"""How far an open end is from its bound, in parts of it."""
 
 Ranked = tuple[str, Cell, Cell]
 """Of this quantity the one cell has more than the other."""
@@ -54,7 +59,7 @@ class PaperEvidence:
         if quantity.scale is Scale.DIFFERENCE:
             found = self._level(quantity, one).minus(self._level(quantity, other))
         elif quantity.scale is Scale.SPREAD:
-            found = Interval(0.0)
+            found = Interval()
         elif relative or one.place == other.place:
             found = self._factor(quantity, one).over(self._factor(quantity, other))
         else:
@@ -67,24 +72,20 @@ class PaperEvidence:
         return self
 
     def _in_words(self, found: Interval, quantity: Quantity, one: Cell, other: Cell) -> Interval:
-        if found.within(quantity.neutral, math.inf) is not None:
+        if found.exceeds(quantity.neutral) is not None or found.low == found.high:
             return found
         if (quantity.key, one, other) in self.ranked:
-            return Interval(quantity.neutral, found.high)
+            return Interval(quantity.neutral + OPEN, max(found.high, quantity.neutral + OPEN))
         if (quantity.key, other, one) in self.ranked:
-            return Interval(found.low, math.nextafter(quantity.neutral, -math.inf))
+            return Interval(min(found.low, quantity.neutral - OPEN), quantity.neutral - OPEN)
         return found
 
     def _level(self, quantity: Quantity, cell: Cell) -> Interval:
-        if quantity is evidence.SAVED:
+        if quantity is SAVED:
             return _bounds(self.data[cell.workload].get("saved_percent", {}).get(cell.tool, {}), cell.setup, 0.0, 100.0)
-        if quantity is evidence.EVENTS:
-            return _exactly(self.data["fio"]["events_printed"] / _ios(self.data))
         vanilla = self.data["vanilla"].get(cell.workload)
         if vanilla is None:
             return Interval(0.0)
-        if quantity in (evidence.BUSY_IF_US, evidence.BUSY_IF_MS):
-            return _exactly(_busy(self.data, vanilla) * (1000 if quantity is evidence.BUSY_IF_MS else 1))
         key, unit = PRINTED_AS.get(quantity.key, (quantity.key, 1.0))
         base = vanilla[key]["mean"] * unit
         return _exactly(base) if cell.setup == VANILLA else self._factor(quantity, cell).times(base)
@@ -116,23 +117,17 @@ def _across(facts: list[dict[str, Any]]) -> Iterator[Ranked]:
 
 
 def _bounds(printed: Mapping[str, Any], setup: str, least: float, most: float) -> Interval:
-    """Read what is printed of a setup."""
+    """Read what is printed of a setup; `least` and `most` are what is possible at all."""
     if setup in printed:
         own = printed[setup]
-        return Interval(*own) if isinstance(own, list) else _exactly(own)
-    return Interval(printed.get("others_at_least", least), printed.get("others_at_most", most))
+        return _between(*own) if isinstance(own, list) else _exactly(own)
+    between = _between(printed.get("others_at_least", -math.inf), printed.get("others_at_most", math.inf))
+    return Interval(max(least, between.low), min(most, between.high))
 
 
-def _busy(data: Mapping[str, Any], vanilla: Mapping[str, Any]) -> float:
-    """Little's law, with the latency in us."""
-    iops = vanilla["throughput_mib_s"]["mean"] * MIB / data["fio"]["block_bytes"]
-    latency_s = vanilla["latency_printed_ms"]["mean"] / 1e6
-    return float(latency_s * iops / data["fio"]["processes"])
-
-
-def _ios(data: Mapping[str, Any]) -> float:
-    fio = data["fio"]
-    return float(fio["processes"] * fio["size_per_process_gib"] * 2**30 / fio["block_bytes"])
+def _between(low: float, high: float) -> Interval:
+    """All values between two bounds, which are none of them."""
+    return Interval(low * (1 + OPEN), high * (1 - OPEN)) if low < high else Interval(low, high)
 
 
 def _exactly(value: float) -> Interval:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a claim asserts: statements on cells, each true, false, not to be told, or without the data to tell."""
+"""What a claim asserts: statements on cells, each true, false, not to be told, or without the data to tell.
+
+Who is said to have more must be told apart: a tie is neither true nor false, however well it is known.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,16 @@ class Statement:
     """What is wanted: at least so much, and at most `high`."""
     high: float
     found: Known | Missing
+    strict: bool = False
+    """What is wanted is more than `low`."""
 
     @property
     def holds(self) -> bool | None:
         """True or false where it surely is."""
-        return None if isinstance(self.found, Missing) else self.found.interval.within(self.low, self.high)
+        if isinstance(self.found, Missing):
+            return None
+        interval = self.found.interval
+        return interval.exceeds(self.low) if self.strict else interval.within(self.low, self.high)
 
     @property
     def margin(self) -> float:
@@ -60,7 +68,10 @@ class Predicate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A quantity lies within bounds, in each cell or in enough of them."""
+    """A quantity lies within bounds, in each cell or in enough of them.
+
+    Where the hook makes up as much of it as the library, other hooks than the paper's say nothing about it.
+    """
 
     quantity: Quantity
     workloads: tuple[str, ...]
@@ -75,15 +86,17 @@ class Within:
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Make one statement of each cell."""
-        cells = map(Cell._make, product(self.workloads, self.tools, self.setups))
+        cells = [Cell(*found) for found in product(self.workloads, self.tools, self.setups)]
+        wanted = len(cells) if self.enough is None else self.enough
+        evidence = _for_any(evidence, wanted, len(cells))
         statements = tuple(self._statement(evidence, cell) for cell in cells)
-        wanted = len(statements) if self.enough is None else self.enough
         return Outcome(at_least(wanted, [statement.holds for statement in statements]), statements)
 
     def _statement(self, evidence: Evidence, cell: Cell) -> Statement:
         subject = f"{named(cell)} {self.quantity.name}"
         if self.relative:
-            found = evidence.factor(self.quantity, cell)
+            of_the_hook = self.quantity.hooked and cell.tool is not Tool.SYSCOUNT and not evidence.kprobes
+            found = Missing("kprobes") if of_the_hook else evidence.factor(self.quantity, cell)
             return Statement(f"{subject} / vanilla", "x", self.low, self.high, found)
         unit = "%" if self.quantity.scale is Scale.DIFFERENCE else ""
         return Statement(subject, unit, self.low, self.high, evidence.level(self.quantity, cell))
@@ -91,25 +104,33 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """In each place, every setup of a tier has at least as much as every setup of a later tier."""
+    """In each place, or in enough of them, every setup of a tier has more than every setup of a later tier."""
 
     quantity: Quantity
     workloads: tuple[str, ...]
     tools: tuple[Tool, ...]
     tiers: tuple[tuple[str, ...], ...]
+    enough: int | None = None
+    """How many places it must hold in; None: all."""
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Make one statement of each place and pair of setups of different tiers."""
+        places = list(product(self.workloads, self.tools))
+        wanted = len(places) if self.enough is None else self.enough
+        evidence = _for_any(evidence, wanted, len(places))
+        outcomes = [self._in(place, evidence) for place in places]
+        statements = tuple(statement for outcome in outcomes for statement in outcome.statements)
+        return Outcome(at_least(wanted, [outcome.holds for outcome in outcomes]), statements)
+
+    def _in(self, place: tuple[str, Tool], evidence: Evidence) -> Outcome:
         return _all(
-            _more(evidence, self.quantity, Cell(workload, tool, one), Cell(workload, tool, other))
-            for workload, tool in product(self.workloads, self.tools)
-            for one, other in pairs(self.tiers)
+            _more(evidence, self.quantity, Cell(*place, one), Cell(*place, other)) for one, other in pairs(self.tiers)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Each setup has at least as much in one place as it has in another."""
+    """Each setup has more in one place than it has in another."""
 
     quantity: Quantity
     setups: tuple[str, ...]
@@ -153,6 +174,14 @@ def named(cell: Cell) -> str:
     return " ".join(filter(None, (cell.workload, cell.tool, cell.setup)))
 
 
+def _for_any(evidence: Evidence, wanted: int, of: int) -> Evidence:
+    """Return the evidence for a claim that any so many hold of several, none of them named.
+
+    That all of some hold needs no correction. But where one too few hold, each of the others may seem to by chance.
+    """
+    return evidence.stricter(of - wanted + 1)
+
+
 def _all(statements: Iterable[Statement]) -> Outcome:
     made = tuple(statements)
     return Outcome(all_of(statement.holds for statement in made), made)
@@ -164,13 +193,14 @@ def _more(evidence: Evidence, quantity: Quantity, one: Cell, other: Cell, *, rel
     else:
         left = f"{one.setup} {quantity.name}{' over vanilla' if relative else ''}: {_place(one)}"
         right = _place(other)
-    by_difference = quantity.scale is Scale.DIFFERENCE
+    by_difference = quantity.scale is not Scale.RATIO
     return Statement(
         f"{left} {'-' if by_difference else '/'} {right}",
         "pp" if by_difference else "x",
         quantity.neutral,
         math.inf,
         evidence.contrast(quantity, one, other, relative=relative),
+        strict=True,
     )
 
 

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run knows of the cells: 95 % confidence intervals over its trials.
 
-Two setups in one place ran in the same blocks and are compared within them: Student's t on the differences, of the
-logarithms for ratios. Cells of different places share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the
-logarithms likewise. Spreads: Snedecor's F on the variances of the logarithms. All suppose that repetitions scatter
-about normally on that scale; with the few there are, that cannot be checked.
+A block is one observation: where it has several trials of a cell, as of vanilla, they count as their mean. Two setups
+in one place ran in the same blocks and are compared within them: Student's t on the differences, of the logarithms for
+ratios. Cells of different places share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the logarithms
+likewise. These suppose that repetitions scatter about normally on that scale; with the few there are, that cannot be
+checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of studies with
+outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median (M. B. Brown,
+A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing of its error,
+but for shares, which are counts. Where blocks have two vanilla trials, no interval of a ratio within blocks is narrower
+than vanilla against vanilla makes it (noise.py).
 """
 
 from __future__ import annotations
@@ -23,14 +28,25 @@ from scipy import stats
 from bpfbench.analysis.claims.evidence import Cell, Known, Missing, Quantity, Scale
 from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.compare import Pairing, pairing
+from bpfbench.analysis.noise import Noise
+from bpfbench.analysis.noise import noise as noise_of
 from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2
-"""Values an interval needs."""
+"""Blocks an interval needs."""
+LEAST_OF_SPREADS = 3
+"""Those that comparing two spreads needs."""
+SCATTERLESS = Missing("repetitions that scatter")
 
-PAPER_CONFIG = {"ringbuf_bytes": 256 * 1024, "poll_ms": 100, "payload_bytes": 4096, "variant": Variant.FULL}
-"""What the paper's tracers were configured with; a tool has None for what it does not use."""
+PAPER_CONFIG = {
+    "ringbuf_bytes": (256 * 1024, "a ring of 256 KiB"),
+    "poll_ms": (100, "a poll time-out of 100 ms"),
+    "payload_bytes": (4096, "payloads of up to 4 KiB"),
+    "variant": (Variant.FULL, "all of the tracer's work"),
+}
+"""What the paper's tracers were configured with, as value and in words; a tool has None for what it does not use."""
 
+PAPER_PROCESSES = 4
 PAPER_BYTES_PER_PROCESS = 32 * 2**30
 
 PREFERRED_ATTACH = (Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT)
@@ -41,23 +57,27 @@ PREFERRED_FORMAT = (Format.TEXT, Format.BINARY)
 class RunEvidence:
     """What the trials of one run know."""
 
+    records: Sequence[Record]
+    """Those that are judged: like the paper's, as far as the run has such, and ended ok."""
     trials: Mapping[Cell, Sequence[Record]]
-    """Those that ended ok. Vanilla's are under each tool they were run beside, and under None, all together."""
+    """The same by cell. Vanilla's are under each tool they were run beside, and under None, all together."""
     planned: Collection[Cell]
     """What was tried, whatever came of it."""
     emulated: Collection[Cell]
     """What was tried on an emulated machine, which is no evidence: it proves correctness only."""
+    aside: Mapping[Cell, str]
+    """What it takes of trials that were left aside to be like the paper's."""
     kprobes: bool
     remarks: tuple[str, ...]
     confidence: float = 0.95
     """Of each interval."""
 
     def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
-        """Return the mean."""
+        """Return the mean over blocks."""
         values = self._values(quantity, cell)
         if isinstance(values, Missing):
             return values
-        found = _student([value for _, value in values], self.confidence)
+        found = _student(list(_by_pair(values).values()), self.confidence, exact=quantity.scale is Scale.DIFFERENCE)
         if isinstance(found, Missing) or quantity.scale is not Scale.DIFFERENCE:
             return found
         shares = Interval(max(0.0, found.interval.low), min(100.0, found.interval.high))
@@ -70,19 +90,34 @@ class RunEvidence:
     def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
         """Compare two cells: within blocks where they share them, else as independent samples."""
         paired = one.place == other.place
-        ours = self._scaled(quantity, one, relative=relative and not paired)
-        theirs = self._scaled(quantity, other, relative=relative and not paired)
+        over_vanilla = quantity.scale is Scale.SPREAD or (relative and not paired)
+        ours = self._scaled(quantity, one, relative=over_vanilla)
+        theirs = self._scaled(quantity, other, relative=over_vanilla)
         if isinstance(ours, Missing):
             return ours
         if isinstance(theirs, Missing):
             return theirs
+        both = [(value, theirs[pair]) for pair, value in ours.items() if pair in theirs]
         if quantity.scale is Scale.SPREAD:
-            return _snedecor(list(ours.values()), list(theirs.values()), self.confidence)
+            return _spread(both, self.confidence)
+        exact = quantity.scale is Scale.DIFFERENCE
         if paired:
-            found = _student([value - theirs[pair] for pair, value in ours.items() if pair in theirs], self.confidence)
+            noise = self._noise(quantity, one.workload)
+            found = _student([one - other for one, other in both], self.confidence, exact=exact, noise=noise)
         else:
-            found = _welch(list(ours.values()), list(theirs.values()), self.confidence)
-        return found if isinstance(found, Missing) or quantity.scale is Scale.DIFFERENCE else _mapped(math.exp, found)
+            found = _welch(list(ours.values()), list(theirs.values()), self.confidence, exact=exact)
+        return found if isinstance(found, Missing) or exact else _mapped(math.exp, found)
+
+    def _noise(self, quantity: Quantity, workload: str) -> Noise | None:
+        """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
+        values = self._values(quantity, Cell(workload, None, VANILLA))
+        if isinstance(values, Missing) or quantity.scale is not Scale.RATIO:
+            return None
+        blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
+        for pair, value in values:
+            if value > 0:
+                blocks[pair].append(math.log(value))
+        return noise_of(blocks.values())
 
     def stricter(self, statements: int) -> RunEvidence:
         """Return the same with wider intervals, after Bonferroni."""
@@ -112,40 +147,48 @@ class RunEvidence:
         return values or Missing(quantity.lacking)
 
     def _absent(self, cell: Cell) -> str:
-        if not any(planned.workload == cell.workload for planned in self.planned):
-            return f"{cell.workload} runs"
-        if not any(planned.place == cell.place for planned in self.planned):
-            return f"{cell.workload} runs of {cell.tool}"
-        if cell in self.emulated:
-            return "a CPU that is not emulated"
-        tried = "trials of {} that ended ok" if cell in self.planned else "trials of {}"
-        return tried.format(" ".join(filter(None, (cell.setup, cell.tool))))
+        trials = f"trials of {' '.join(filter(None, (cell.setup, cell.tool)))}"
+        parts: tuple[tuple[Callable[[Cell], object], object, str], ...] = (
+            (lambda other: other.workload, cell.workload, f"{cell.workload} runs"),
+            (lambda other: other.place, cell.place, f"{cell.workload} runs of {cell.tool}"),
+            (lambda other: other, cell, trials),
+        )
+        for part, own, what in parts:
+            if all(part(planned) != own for planned in self.planned):
+                unlike = next((takes for other, takes in self.aside.items() if part(other) == own), None)
+                return f"{what} with {unlike}" if unlike else what
+        return "a CPU that is not emulated" if cell in self.emulated else f"{trials} that ended ok"
 
 
 def evidence_of(records: Sequence[Record]) -> RunEvidence:
     """Take from a run what is nearest to the paper's configuration.
 
-    Trials with another ring, poll time-out, payload or variant than the paper's, or a limited rate, are left aside. Of
-    what else a run may vary, one is taken: the kernel with the most trials, each workload at its largest, per tool the
-    hook in the order kprobe, fentry, tracepoint, and text before binary. Remarks name what was taken.
+    Trials with another number of processes, ring, poll time-out, payload or variant than the paper's, or a limited
+    rate, are left aside. Of what else a run may vary, one is taken: the kernel with the most trials, each workload at
+    its largest, per tool the hook in the order kprobe, fentry, tracepoint, and text before binary. Remarks name what
+    was taken; circumstances.py sets beside the paper's what is still different.
     """
-    taken = [record for record in records if _like_paper(record.trial)]
+    taken = [record for record in records if not _unlike_paper(record.trial)]
     taken = _only(taken, lambda trial: trial.kernel, lambda found: found.most_common(1)[0][0])
     for workload in {record.trial.workload.name for record in taken}:
         taken = _only(taken, partial(_size, workload), lambda found: max(found))
     for tool in Tool:
         taken = _only(taken, partial(_attach, tool), partial(min, key=PREFERRED_ATTACH.index))
     taken = _only(taken, _format, partial(min, key=PREFERRED_FORMAT.index))
+    ok = [record for record in taken if record.status is Status.OK and not record.emulated]
     trials: defaultdict[Cell, list[Record]] = defaultdict(list)
-    for record in taken:
-        if record.status is Status.OK and not record.emulated:
-            for cell in _cells(record.trial):
-                trials[cell].append(record)
+    for record in ok:
+        for cell in _cells(record.trial):
+            trials[cell].append(record)
     hooks = {r.trial.config.attach for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT}
     emulated = frozenset(cell for record in taken if record.emulated for cell in _cells(record.trial))
     return RunEvidence(
+        records=ok,
         trials=trials,
         planned=frozenset(cell for record in taken for cell in _cells(record.trial)),
+        aside={
+            cell: ", ".join(takes) for r in records if (takes := _unlike_paper(r.trial)) for cell in _cells(r.trial)
+        },
         emulated=emulated,
         kprobes=hooks == {Attach.KPROBE},
         remarks=tuple(_remarks(len(records) - len(taken), taken, hooks, emulated=bool(emulated))),
@@ -162,7 +205,11 @@ def _remarks(left_aside: int, taken: Sequence[Record], hooks: AbstractSet[Attach
             share = 100 * workload.bytes_per_process / PAPER_BYTES_PER_PROCESS
             yield f"{workload.name} moves {share:.3g} % of the paper's data per process; caches matter more."
     if left_aside:
-        yield f"{left_aside} trials in other configurations than the one judged are left aside."
+        yield (
+            f"{left_aside} trials in other configurations than the one judged are left aside: other than"
+            f" {PAPER_PROCESSES} processes, a limited rate, another ring, poll time-out, payload or variant than the"
+            " paper's, or a smaller size, another hook, format or kernel than what is judged."
+        )
 
 
 def _cells(trial: Trial) -> tuple[Cell, ...]:
@@ -170,11 +217,15 @@ def _cells(trial: Trial) -> tuple[Cell, ...]:
     return (cell, cell._replace(tool=None)) if trial.is_vanilla else (cell,)
 
 
-def _like_paper(trial: Trial) -> bool:
+def _unlike_paper(trial: Trial) -> tuple[str, ...]:
+    """Say what a trial lacks to be like the paper's; empty if nothing."""
+    found = [] if trial.workload.processes == PAPER_PROCESSES else [f"{PAPER_PROCESSES} processes"]
     if trial.workload.rate_iops is not None:
-        return False
-    config = trial.config
-    return config is None or all(getattr(config, key) in (None, value) for key, value in PAPER_CONFIG.items())
+        found.append("no limit to the rate")
+    if trial.config is not None:
+        config = ((getattr(trial.config, key), *paper) for key, paper in PAPER_CONFIG.items())
+        found += [words for here, paper, words in config if here not in (None, paper)]
+    return tuple(found)
 
 
 def _size(workload: str, trial: Trial) -> int | None:
@@ -209,15 +260,20 @@ def _by_pair(values: Iterable[tuple[Pairing, float]]) -> dict[Pairing, float]:
     return {pair: statistics.fmean(values) for pair, values in found.items()}
 
 
-def _student(values: Sequence[float], confidence: float) -> Known | Missing:
+def _student(values: Sequence[float], confidence: float, *, exact: bool, noise: Noise | None = None) -> Known | Missing:
+    """Return the interval of a mean, no narrower than noise makes one: a few values can be alike by luck."""
     if len(values) < LEAST:
         return _too_few(len(values))
-    mean = statistics.fmean(values)
-    half = _quantile(len(values) - 1, confidence) * statistics.stdev(values) / math.sqrt(len(values))
-    return Known(Interval(mean - half, mean + half), mean, len(values))
+    mean, sd = statistics.fmean(values), statistics.stdev(values)
+    if not sd and not exact:
+        return SCATTERLESS
+    half = _quantile(len(values) - 1, confidence) * sd / math.sqrt(len(values))
+    reach = noise.reach(len(values), confidence) if noise else 0.0
+    half = max(half, reach)
+    return Known(Interval(mean - half, mean + half), mean, len(values), swamped=abs(mean) < reach)
 
 
-def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float) -> Known | Missing:
+def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float, *, exact: bool) -> Known | Missing:
     n = min(len(ours), len(theirs))
     if n < LEAST:
         return _too_few(n)
@@ -225,23 +281,19 @@ def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float) ->
     parts = [(statistics.variance(values) / len(values), len(values) - 1) for values in (ours, theirs)]
     variance = sum(part for part, _ in parts)
     if not variance:
-        return Known(Interval(mean, mean), mean, n)
+        return Known(Interval(mean, mean), mean, n) if exact else SCATTERLESS
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     half = _quantile(freedom, confidence) * math.sqrt(variance)
     return Known(Interval(mean - half, mean + half), mean, n)
 
 
-def _snedecor(ours: Sequence[float], theirs: Sequence[float], confidence: float) -> Known | Missing:
-    """The ratio of two standard deviations."""
-    n = min(len(ours), len(theirs))
-    if n < LEAST:
-        return _too_few(n)
-    spread, base = statistics.variance(ours), statistics.variance(theirs)
-    if not spread or not base:
-        return Missing("repetitions that scatter")
-    tails = stats.f.ppf([(1 + confidence) / 2, (1 - confidence) / 2], len(ours) - 1, len(theirs) - 1)
-    low, high = (math.sqrt(spread / base / float(tail)) for tail in tails)
-    return Known(Interval(low, high), math.sqrt(spread / base), n)
+def _spread(both: Sequence[tuple[float, float]], confidence: float) -> Known | Missing:
+    """Compare by how much two setups scatter: the difference of their mean absolute deviations from their medians."""
+    if len(both) < LEAST_OF_SPREADS:
+        return Missing(f"{LEAST_OF_SPREADS} repetitions ({len(both)} here)")
+    middles = [statistics.median(values) for values in zip(*both, strict=True)]
+    deviations = ([100 * abs(value - middle) for value, middle in zip(pair, middles, strict=True)] for pair in both)
+    return _student([one - other for one, other in deviations], confidence, exact=False)
 
 
 def _quantile(freedom: float, confidence: float) -> float:
@@ -254,4 +306,4 @@ def _too_few(n: int) -> Missing:
 
 def _mapped(function: Callable[[float], float], known: Known) -> Known:
     interval = Interval(function(known.interval.low), function(known.interval.high))
-    return Known(interval, None if known.estimate is None else function(known.estimate), known.n)
+    return replace(known, interval=interval, estimate=None if known.estimate is None else function(known.estimate))

@@ -39,7 +39,7 @@ PERFORMANCE = (
 )
 RESOURCES = (
     Quantity("CPU", "% of all", metrics.CPU),
-    Quantity("memory", "MiB", metrics.MEMORY, MIB),
+    Quantity("memory growth", "MiB", metrics.MEMORY_GROWTH, MIB),
     Quantity("power", "W", metrics.POWER),
 )
 

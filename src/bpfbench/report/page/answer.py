@@ -174,6 +174,22 @@ def cases(found: Sequence[Choice]) -> Table:
     )
 
 
+def swamped(found: Sequence[Contest]) -> list[str]:
+    """Say of which contests noise leaves no verdict, a sentence for each need."""
+    by_need: dict[str, list[str]] = {}
+    for contest in found:
+        if contest.swamped is not None:
+            noise, effect = percent(contest.swamped.noise), percent(contest.swamped.effect)
+            by_need.setdefault(contest.need.title, []).append(
+                f"{_case(contest, named=False)} (noise {noise} %, setups {effect} %)"
+            )
+    return [
+        f"Noise swamps it here: {title}: {'; '.join(cases)}. Vanilla against vanilla of the same block comes to as much"
+        " over as many blocks as the best and the worst setup differ by."
+        for title, cases in by_need.items()
+    ]
+
+
 def _case(contest: Contest, *, named: bool) -> str:
     cell = contest.leader.cell
     condition = f", {cell.kernel or 'unknown kernel'}, {cell.attach}" if named else ""

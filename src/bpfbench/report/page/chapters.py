@@ -8,16 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.claims.judge import Judgement
+from bpfbench.analysis.claims.findings import Findings
+from bpfbench.analysis.claims.judge import Verdict
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
 from bpfbench.model import EMULATED, Study
 from bpfbench.report import claims, study_file, tradeoffs, wording
+from bpfbench.report.columns import MIB
 from bpfbench.report.page.page import Part
-from bpfbench.report.tables import DASH, Cell, Table, change, p_value, percent
+from bpfbench.report.tables import DASH, NO_BREAK, Cell, Table, change, difference, p_value, percent
 
-_SHOWN = (metrics.RUNTIME, metrics.THROUGHPUT, metrics.LATENCY, metrics.CPU, metrics.MEMORY, metrics.POWER)
+_SHOWN = (metrics.RUNTIME, metrics.THROUGHPUT, metrics.LATENCY, metrics.CPU, metrics.MEMORY_GROWTH, metrics.POWER)
 """The metrics of the figures."""
 
 
@@ -49,8 +51,9 @@ def servers(analysis: Analysis) -> Part | None:
 def control(analysis: Analysis, *, emulated: bool) -> Part:
     """Vanilla against vanilla: how much this machine makes of nothing."""
     shown = {metric.key for metric in _SHOWN}
-    found = [s for s in analysis.statistics if s.paired is not None and s.metric in shown]
-    false = [s for s in found if s.paired and s.paired.finding in (Finding.HIGHER, Finding.LOWER)]
+    found = [s for s in analysis.statistics if (s.paired or s.difference) and s.metric in shown]
+    tested = (s.paired or s.difference for s in found)
+    false = [own for own in tested if own and own.finding in (Finding.HIGHER, Finding.LOWER)]
     if not found:
         why = EMULATED if emulated else "too few vanilla trials to compare with each other"
         return Part("control", "Noise: vanilla against vanilla", (f"{why.capitalize()}.",))
@@ -70,16 +73,19 @@ def control(analysis: Analysis, *, emulated: bool) -> Part:
 
 
 def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
-    paired = statistic.paired
+    paired, other = statistic.paired, statistic.difference
     workload = f"{statistic.cell.workload}, {wording.extent(statistic.cell)}"
-    cells = (Cell(DASH), Cell(DASH)) if paired is None else (Cell(str(paired.n)), Cell(change(paired)))
+    cells = (Cell(DASH), Cell(DASH))
+    if paired is not None:
+        cells = Cell(str(paired.n)), Cell(change(paired))
+    elif other is not None:
+        cells = Cell(str(other.n)), Cell(f"{difference(other, MIB)}{NO_BREAK}(MiB)")
     return (Cell(workload), Cell(statistic.metric), *cells)
 
 
-def findings(judgements: Sequence[Judgement]) -> Part:
-    """The paper's claims with their verdicts."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in claims.counts(judgements).items() if count)
-    table = Table(
+def findings(found: Findings) -> Part:
+    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
+    judged = Table(
         "claims",
         "The paper's claims",
         "",
@@ -88,14 +94,31 @@ def findings(judgements: Sequence[Judgement]) -> Part:
             (
                 Cell(judgement.claim.text),
                 Cell(judgement.claim.section),
-                Cell(judgement.verdict.value),
+                Cell(
+                    claims.wording(judgement),
+                    anchor="claims-circumstances" if judgement.verdict is Verdict.NOT_REPRODUCED else "",
+                ),
                 Cell("; ".join(claims.evidence_lines(judgement))),
             )
-            for judgement in judgements
+            for judgement in found.judgements
         ),
     )
-    text = f"Of the {len(judgements)} findings of the paper, on this run: {counts}."
-    return Part("claims", "What of the paper holds here", (text,), (table,))
+    beside = Table(
+        "circumstances",
+        claims.CIRCUMSTANCES,
+        "Of what is not reproduced, any that differs may be why.",
+        ("what", "the paper", "this run", "same?"),
+        tuple(tuple(map(Cell, claims.circumstance(own))) for own in found.circumstances),
+    )
+    noted = Table(
+        "on-the-paper",
+        claims.ON_THE_PAPER,
+        "Whatever a run measured, they would be the same.",
+        ("the paper says", "section", "remark"),
+        tuple((Cell(own.statement), Cell(own.section), Cell(own.remark)) for own in found.on_the_paper),
+    )
+    text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
+    return Part("claims", "What of the paper holds here", (text, *found.remarks), (judged, beside, noted))
 
 
 def exchanged(found: TradeOffs) -> Part | None:
