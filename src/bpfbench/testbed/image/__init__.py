@@ -71,6 +71,9 @@ __all__ = [
     "with_key",
 ]
 
+INSTALLED = ("tracer", "audit")
+"""The programs whose folders an image has: tracers, and what checks their output. Others are for builds alone."""
+
 ROOT_SHARE = 0.3
 """How much of a whole build's time the root takes, on the 2-CPU development machine; for progress only."""
 
@@ -253,8 +256,9 @@ def _part(progress: Progress, begin: float, end: float) -> Progress:
 
 def _link_tracers(library_layers: tuple[Path, ...], place: Path) -> None:
     place.mkdir()
-    for tracer in (path for layer in library_layers for path in (layer / "out").glob("*/tracer")):
-        shutil.copytree(tracer.parent, place / tracer.parent.name, copy_function=os.link, symlinks=True)
+    installed = (layer / "out" for layer in library_layers)
+    for program in (path for out in installed for name in INSTALLED for path in out.glob(f"*/{name}")):
+        shutil.copytree(program.parent, place / program.parent.name, copy_function=os.link, symlinks=True)
 
 
 def _place(cache: Path, name: str, sources: Sources) -> Path:

@@ -51,6 +51,15 @@ def tidy(name: str) -> Output:
     return found
 
 
+def unread_bytes(options: Options, traced: Traced) -> int | None:
+    """What was written to an output that cannot be read afterwards, notices included; None for one that can.
+
+    One is /dev/null. Another is followed (rule 10 of the contract): what was checked behind bpftrace is a hole by now.
+    """
+    followed = options.tool != "syscount" and os.environ.get("BPFBENCH_FOLLOWED") == "1"
+    return Path(options.output).stat().st_size if followed and traced.null_bytes is None else traced.null_bytes
+
+
 def write_error(name: str) -> str:
     """Why the output takes no more; bpftrace does not say, so by trying."""
     with Path(name).open("ab", buffering=0) as file:
@@ -87,8 +96,9 @@ def account_rw(options: Options, traced: Traced) -> Account:
     objects = traced.objects
     intercepted = {"read": objects.total("AT_reads"), "write": objects.total("AT_writes")}
     ring_full = objects.total("event_loss_counter")
-    if traced.null_bytes is not None:  # where nothing fails to be written
-        return Account(intercepted, sum(intercepted.values()) - ring_full, traced.null_bytes, ring_full)
+    unread = unread_bytes(options, traced)
+    if unread is not None:  # taken for written: nothing fails on /dev/null, and who follows an output finds out
+        return Account(intercepted, sum(intercepted.values()) - ring_full, unread, ring_full)
     output = tidy(options.output)
     account = Account(intercepted, output.records, output.bytes, ring_full, output.map_full)
     unwritten = sum(intercepted.values()) - ring_full - output.records
@@ -142,9 +152,9 @@ def account_unknown(options: Options, account: Account, traced: Traced) -> None:
         account.unavailable["missed"] = (
             "the kernel tells how often it missed a kprobe of a bpf_link only, and bpftrace attaches without one"
         )
-    if traced.null_bytes is not None:
+    if unread_bytes(options, traced) is not None:
         account.map_full = None
-        account.unavailable["map_full"] = "bpftrace tells it in its output alone, which is /dev/null"
+        account.unavailable["map_full"] = "bpftrace tells it in its output alone, which cannot be read afterwards"
 
 
 def account_for(options: Options, traced: Traced) -> Account:
