@@ -671,6 +671,8 @@ class Record:
     """After the tracer had ended."""
     written_bytes: int | None = None
     """What the tracer passed to write(2) from READY on, by `wchar` of /proc/PID/io; None for vanilla."""
+    content: Content | None = None
+    """Of the tracer's output; None for vanilla, syscount, and the variant no-output."""
 
     @property
     def seconds(self) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bpfbench.model import (
     EVENT_BYTES,
+    Accelerator,
     Attach,
     CallAccount,
     Check,
@@ -19,8 +20,10 @@ from bpfbench.model import (
     TracerConfig,
     TracerSummary,
     Trial,
+    TrialSpec,
     Variant,
 )
+from bpfbench.trial.content import Expectation, silence_most_s
 
 FIO_OWN_ACCESSES_MAX = 1000
 """fio reads its job file, /proc and /sys and writes its results: about 110 accesses seen, more with more CPUs."""
@@ -248,6 +251,29 @@ def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> Tra
     unavailable = {cause: reason for cause, reason in summary.unavailable.items() if cause != "missed"}
     lost = {**summary.lost, "missed": max(0, lack - unknown)}
     return replace(summary, intercepted=intercepted, lost=lost, unavailable=unavailable)
+
+
+def expected_content(
+    spec: TrialSpec, fio: FioResult, calls: CallAccount | None, summary: TracerSummary, span_s: tuple[float, float]
+) -> Expectation:
+    """Return what the records of a trial's output are held against.
+
+    Whether a consumer stalled is not asked where it is stopped on purpose, nor of an emulated CPU, which can stand
+    still without anybody in it noticing.
+    """
+    config, workload = spec.trial.config, spec.trial.workload
+    unknown = any(lost is None for lost in summary.lost.values())
+    own_most = FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * fio.runtime_s)
+    stalls = config is not None and config.variant is Variant.NO_CONSUMER
+    emulated = spec.accelerator is Accelerator.TCG
+    return Expectation(
+        ios=fio.ios,
+        lost=None if unknown else summary.lost_total,
+        others_most=own_most if calls is None else calls.reads + calls.writes - fio.ios,
+        payload=config is not None and bool(config.payload_bytes),
+        span_s=span_s,
+        silence_most_s=None if stalls or emulated else silence_most_s(workload.rate_iops),
+    )
 
 
 def _written(config: TracerConfig, tool: Tool, written_bytes: int, summary: TracerSummary) -> Check:
