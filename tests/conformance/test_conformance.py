@@ -52,8 +52,18 @@ def verdicts(trixie: Image) -> Verdicts:
     return check("--attach", "tracepoint")
 
 
+@pytest.mark.usefixtures("trixie")
+def test_alternatives_keep_the_contract_too(request: pytest.FixtureRequest) -> None:
+    """By the cases in which all of them watch at once; with `--alternatives`, by all."""
+    alternatives = [name for name in catalogue.SETUPS if name not in catalogue.MAIN_SETUPS]
+    cases = CASES if request.config.getoption("--alternatives") else TOGETHER
+    found = check("--attach", "tracepoint", "--setups", ",".join(alternatives), "--cases", ",".join(cases))
+    assert {verdict["setup"] for verdict in found} == set(alternatives)
+    assert [verdict for verdict in found if verdict["outcome"] != "passed"] == []
+
+
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("setup", catalogue.SETUPS)
+@pytest.mark.parametrize("setup", catalogue.MAIN_SETUPS)
 def test_a_setup_keeps_the_contract(verdicts: Verdicts, setup: str, case: str) -> None:
     found = [verdict for verdict in verdicts if (verdict["setup"], verdict["case"]) == (setup, case)]
     assert found
@@ -65,7 +75,7 @@ def test_the_suite_is_whole(verdicts: Verdicts) -> None:
     variants = {(verdict["setup"], verdict["variant"]) for verdict in verdicts if verdict["case"] == "events"}
     assert variants == {
         (setup.name, f"{tool} {form}")
-        for setup in catalogue.SETUPS.values()
+        for setup in catalogue.MAIN_SETUPS.values()
         for tool in ("rw-tracer", "rw-tracer-all")
         for form in setup.formats
     }
@@ -78,7 +88,7 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
         shutil.copytree(TRACERS / folder, sources / folder)
     for file, old, new in (
         (mutant.file, mutant.old, mutant.new),
-        ("libbpf/summary.c", '\\"setup\\": \\"libbpf\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
+        ("libbpf/summary.c", '\\"setup\\": \\"" SETUP "\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
         ("libbpf/tracer.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n"),
     ):
         text = (sources / file).read_text()
@@ -88,7 +98,7 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
     out.mkdir()
     binds = (Bind(str(sources), f"{INSIDE}/build"), Bind(str(out), f"{INSIDE}/out", writable=True))
     inside = Sandbox(root=image.root, binds=binds, workdir=f"{INSIDE}/build/libbpf")
-    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out")))
+    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out", "libbpf")))
     assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
     return (
         f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nformats = "binary"\nattaches = "{mutant.attach}"\n'
