@@ -7,7 +7,7 @@
 #include "rw_event.h"
 #include "target.bpf.h"
 
-/* Both maps are per CPU, so that the CPUs do not fight over one cache line; or, with SHARED_COUNTS, the second alone. */
+/* Both maps are per CPU, so that the CPUs do not fight over one cache line. With SHARED_COUNTS one of them is not. */
 #ifdef SHARED_COUNTS
 #define COUNTS_TYPE BPF_MAP_TYPE_HASH
 #else
