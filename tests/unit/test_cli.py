@@ -33,7 +33,7 @@ from bpfbench.testbed.privileges import Lack
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
-STUDIES = "paper, quick, smoke"
+STUDIES = "fairness, paper, quick, smoke"
 SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 
 
@@ -382,13 +382,19 @@ class TestCheck:
         monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
         monkeypatch.setattr(HostTestbed, "check", run)
 
-    def test_by_default_everything_of_ours_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
+    def test_by_default_all_of_ours_but_alternatives_are_checked(
+        self, bpfbench: Invoke, specs: list[CheckSpec]
+    ) -> None:
         assert bpfbench("check").status == 0
         (spec,) = specs
         assert spec.cases == tuple(CASES)
         assert [(subject.setup, subject.tools, subject.formats) for subject in spec.subjects] == [
-            (setup.name, setup.tools, setup.formats) for setup in catalogue.SETUPS.values()
+            (setup.name, setup.tools, setup.formats) for setup in catalogue.MAIN_SETUPS.values()
         ]
+
+    def test_an_alternative_is_checked_where_it_is_named(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
+        assert bpfbench("check", "--setups", "libbpf-tuned", "--cases", "counts").status == 0
+        assert [subject.setup for subject in specs[0].subjects] == ["libbpf-tuned"]
 
     def test_what_is_chosen_is_checked_once_in_the_order_there_is(
         self, bpfbench: Invoke, specs: list[CheckSpec]

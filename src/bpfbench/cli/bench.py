@@ -34,7 +34,9 @@ STUDY = 'name = "drain"\n[factors]\nworkloads = "read"\n'
 @bench_app.command(name="drain")
 def drain_(
     *,
-    setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    setups: Annotated[
+        str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
+    ] = None,
     attach: Annotated[str, Parameter(help="By which hooks: kprobe, fentry, tracepoint, auto.")] = "auto",
     formats: Annotated[str, Parameter(help="text, binary; bpftrace has text only.")] = "text,binary",
     events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
@@ -132,7 +134,7 @@ def _study(
     }
     overrides |= {"repetitions": Override("--repetitions", repetitions), "seed": Override("--seed", seed)}
     if "factors.setups" not in overrides:
-        overrides["factors.setups"] = Override("--setups", list(catalogue.SETUPS))
+        overrides["factors.setups"] = Override("--setups", list(catalogue.MAIN_SETUPS))
     if image_name is not None:
         overrides["image"] = Override("--image", image_name)
     return study.load(study.find(name), overrides) if name else study.parse(STUDY, "bench drain", overrides)
@@ -140,7 +142,8 @@ def _study(
 
 def _wanted(chosen: Study, *, everything: bool, sizes: tuple[int, ...]) -> Wanted:
     known = catalogue.setups(chosen)
-    names = tuple(known) if everything else chosen.factors.setups
+    usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
+    names = usual if everything else chosen.factors.setups
     if not names:
         raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
     return Wanted(

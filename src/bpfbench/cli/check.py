@@ -29,7 +29,9 @@ STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
 @app.command
 def check(
     *,
-    setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    setups: Annotated[
+        str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
+    ] = None,
     attach: Annotated[
         str | None, Parameter(help="By which hooks: kprobe, fentry, tracepoint (default: one that each can attach by).")
     ] = None,
@@ -45,8 +47,9 @@ def check(
     set_up_logging(stderr, verbose=verbose)
     brought = study.load(study.find(study_file)).setups if study_file else ()
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
-    names = _chosen("--setups", setups, tuple(known))
-    chosen_cases = _chosen("--cases", cases, tuple(CASES))
+    usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
+    names = usual if setups is None else _chosen("--setups", setups, tuple(known))
+    chosen_cases = tuple(CASES) if cases is None else _chosen("--cases", cases, tuple(CASES))
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),
         "factors.attach": Override("--attach", split("auto" if attach is None else attach)),
@@ -78,14 +81,12 @@ def check(
     return 1 if any(verdict.outcome is Outcome.FAILED for verdict in found) else 0
 
 
-def _chosen(option: str, given: str | None, valid: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(option: str, given: str, valid: tuple[str, ...]) -> tuple[str, ...]:
     """Return what was chosen, in the order of what there is.
 
     Raises:
         UsageError: something is not there.
     """
-    if given is None:
-        return valid
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:
         if name not in valid:
