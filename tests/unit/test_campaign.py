@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from bpfbench.model import (
 from bpfbench.plan import Needs
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
-from bpfbench.testbed import machine
+from bpfbench.testbed import machine, turn
 from bpfbench.testbed.host import Headers
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.machine import Storage
@@ -325,32 +324,6 @@ class TestRoom:
                 campaign.require_room(self.NEEDS, self.DATA, self.OUTPUT, laid_out)
 
 
-class TestAlone:
-    def test_a_second_one_is_refused(self, tmp_path: Path) -> None:
-        with campaign.alone(tmp_path / "cache"):
-            with pytest.raises(MachineError) as caught, campaign.alone(tmp_path / "cache"):
-                pytest.fail("the second was let in")
-            assert caught.value.message == "another bpfbench is measuring on this machine"
-            assert caught.value.hint == "wait for it, or stop it"
-
-    def test_after_the_first_the_second_may_also_if_it_failed(self, tmp_path: Path) -> None:
-        with pytest.raises(ZeroDivisionError), campaign.alone(tmp_path):
-            raise ZeroDivisionError
-        with campaign.alone(tmp_path):
-            pass
-
-    def test_one_in_another_process_is_refused_too(self, tmp_path: Path) -> None:
-        with campaign.alone(tmp_path):
-            child = os.fork()
-            if child == 0:
-                try:
-                    with campaign.alone(tmp_path):
-                        os._exit(1)
-                except MachineError:
-                    os._exit(0)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
 @dataclass
 class FakeTestbed:
     """Notes what it is asked for; `spoilt` trials fail, and `lost` ones lose their machine before they begin."""
@@ -473,7 +446,7 @@ class TestExecute:
         testbed = FakeTestbed(frozenset(trial.id for trial in run.plan()))
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         calls = list(testbed.calls)
-        with campaign.alone(tmp_path / "cache"), pytest.raises(MachineError, match="another bpfbench is measuring"):
+        with turn.alone(tmp_path / "cache"), pytest.raises(MachineError, match="another bpfbench is measuring"):
             campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
         with run.locked(), pytest.raises(StoreError, match="another bpfbench is running this"):
             campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from bpfbench import campaign, catalogue, drain, plan, study
-from bpfbench.cli.app import Json, Verbose, app, cache_dir, stderr, stdout
+from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, number, split
 from bpfbench.cli.studies import places
 from bpfbench.console import ProgressReporter, duration, set_up_logging
@@ -21,7 +21,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Study
 from bpfbench.report import drain as report
 from bpfbench.study import Override
-from bpfbench.testbed import image, opening
+from bpfbench.testbed import image, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
@@ -51,6 +51,7 @@ def drain_(
     ] = None,
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
     as_json: Json = False,
     output: Annotated[Path | None, Parameter(help="Save the JSON in this file, too.")] = None,
     verbose: Verbose = False,
@@ -73,7 +74,8 @@ def drain_(
     opening.check(chosen)
     session = _Session()
     try:
-        _measure(chosen, wanted, source_options, session)
+        with turn.alone(cache_dir(), on_wait(wait=wait)):
+            _measure(chosen, wanted, source_options, session)
     except KeyboardInterrupt:
         done = f"{len(session.measured)} of {len(session.planned)} were measured"
         stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
@@ -101,7 +103,7 @@ class _Session:
 def _measure(chosen: Study, wanted: Wanted, source_options: SourceOptions, session: _Session) -> None:
     """Measure, filling in the session as it goes."""
     sources, (data_dir, output_dir) = source_options.sources(), places(chosen)
-    with campaign.alone(cache_dir()), ProgressReporter(stderr) as reporter:
+    with ProgressReporter(stderr) as reporter:
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
         ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
         wanted = replace(wanted, attaches=plan.resolve(chosen, ground.hooks).factors.attach)

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import campaign, catalogue, plan, study
-from bpfbench.cli.app import Json, Verbose, app, cache_dir, print_json, stderr, stdout
+from bpfbench import catalogue, plan, study
+from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print_json, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, split
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Outcome, Subject, Verdict
@@ -19,7 +19,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Setup
 from bpfbench.report import verdicts as report
 from bpfbench.study import Override, choice_message
-from bpfbench.testbed import image, machine, opening
+from bpfbench.testbed import image, machine, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 
 STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
@@ -40,6 +40,7 @@ def check(
     image_name: Annotated[str, Parameter(name="--image", help="Which image.")] = "trixie",
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
@@ -59,7 +60,7 @@ def check(
     chosen = replace(study.parse(STUDY, "check", overrides), setups=brought)
     opening.check(chosen)
     found: list[Verdict] = []
-    with ProgressReporter(stderr) as reporter, campaign.alone(cache_dir()):
+    with ProgressReporter(stderr) as reporter, turn.alone(cache_dir(), on_wait(wait=wait)):
         sources = source_options.sources()
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
         ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)

@@ -175,6 +175,7 @@ def _confine(cpus: Set[int], limit_bytes: int | None, join: Callable[[], None]) 
     """Set what a tracer inherits; runs in the child, before exec."""
     join()
     os.sched_setaffinity(0, cpus)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it is stopped by that, and may leave ignored what it finds ignored
     if limit_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails, instead of the tracer being killed
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
