@@ -21,7 +21,7 @@ from bpfbench.testbed import machine
 from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Turn, data_name
+from bpfbench.testbed.trials import Slot, data_name
 from bpfbench.testbed.turn import alone
 from bpfbench.testbed.vm.disks import data_disk
 from bpfbench.testbed.vm.testbed import Sizes
@@ -44,7 +44,7 @@ class Testbed(Protocol):
     def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:
         """Write the data files that a trial works on, unless they are there."""
 
-    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Any) -> Record:
+    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Any) -> Record:
         """Run a trial and return its record."""
 
     def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
@@ -164,10 +164,10 @@ class _Loop:
                 return self._testbed.give_up(trial, error.message, directory)
             self._laid_out.add(files)
         tell = lambda event: self._reporter.trial_event(trial, event)  # noqa: E731
-        turn = Turn(
+        slot = Slot(
             predecessor(before) if before else None, self._places.get(trial.id), output_disk_bytes(trial, study)
         )
-        return self._testbed.run(trial, study.settings, turn, directory, tell)
+        return self._testbed.run(trial, study.settings, slot, directory, tell)
 
 
 def predecessor(trial: Trial) -> Predecessor:

@@ -36,7 +36,7 @@ from bpfbench.testbed.host import Headers
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.machine import Storage
 from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Turn
+from bpfbench.testbed.trials import Slot
 
 GIB = 2**30
 SMALL = replace(
@@ -335,7 +335,7 @@ class FakeTestbed:
     interrupted_at: str | None = None
     steps: tuple[Step, ...] | None = None
     """Of spoilt trials whose fio has no result; None: those of which only a check failed."""
-    turns: dict[str, Turn] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:  # noqa: ARG002
@@ -349,9 +349,9 @@ class FakeTestbed:
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
-    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
+    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
         self.calls.append(trial.id)
-        self.turns[trial.id] = turn
+        self.slots[trial.id] = slot
         if trial.id == self.interrupted_at:
             raise KeyboardInterrupt
         record = make_failure(trial, "spoilt") if trial.id in self.spoilt else make_record(trial)
@@ -366,7 +366,7 @@ class FakeTestbed:
     @property
     def ran(self) -> list[str]:
         """The ids of the trials that were run, warm-ups among them."""
-        return list(self.turns)
+        return list(self.slots)
 
 
 @dataclass
@@ -465,7 +465,7 @@ class TestOutputDisk:
         declared = replace(SMALL, output_limit_bytes=12345, factors=replace(SMALL.factors, tools=(tool,)))
         run, testbed = start(tmp_path, image, declared), FakeTestbed()
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        limits = {trial_id: turn.output_disk_bytes for trial_id, turn in testbed.turns.items()}
+        limits = {trial_id: slot.output_disk_bytes for trial_id, slot in testbed.slots.items()}
         traced = [trial.id for trial in run.plan() if not trial.is_vanilla]
         assert {limits[trial_id] for trial_id in traced} == {12345 if outgrows else None}
         assert {limit for trial_id, limit in limits.items() if trial_id not in traced} == {None}
@@ -559,7 +559,7 @@ class TestWarmUps:
             if before is None or before.block != trial.block
         ]
         assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, firsts))
-        assert all(testbed.turns[warm(trial_id)].predecessor is None for trial_id in firsts)
+        assert all(testbed.slots[warm(trial_id)].predecessor is None for trial_id in firsts)
 
     def test_one_counts_nowhere(self, run: Run, tmp_path: Path) -> None:
         reporter, ids = Silent(), [trial.id for trial in run.plan()]
@@ -587,20 +587,20 @@ class TestWarmUps:
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         before: list[Trial] = []
         for trial in run.plan():
-            if warm(trial.id) in testbed.turns:
-                warm_up = testbed.turns[warm(trial.id)]
+            if warm(trial.id) in testbed.slots:
+                warm_up = testbed.slots[warm(trial.id)]
                 assert warm_up.predecessor == (campaign.predecessor(before[-1]) if before else None)
                 assert warm_up.place is None
-            turn = testbed.turns[trial.id]
-            assert turn.predecessor is not None
+            slot = testbed.slots[trial.id]
+            assert slot.predecessor is not None
             if trial.id in self.warmed_up(run):
                 expected = Predecessor(warm(trial.id), "vanilla", trial.tool, trial.workload, warm_up=True)
-                assert turn.predecessor == expected
+                assert slot.predecessor == expected
             else:
                 last = before[-1]
-                assert turn.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
+                assert slot.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
             before.append(trial)
-        places = [testbed.turns[trial.id].place for trial in run.plan()]
+        places = [testbed.slots[trial.id].place for trial in run.plan()]
         assert places == [1, 2] * (len(run.plan()) // 2)
 
     def test_a_run_that_is_resumed_in_the_middle_of_a_block_is_warmed_up_again(self, run: Run, tmp_path: Path) -> None:
@@ -612,8 +612,8 @@ class TestWarmUps:
         assert run.done() == {first.id}
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         assert testbed.ran[:2] == [warm(second.id), second.id]
-        assert testbed.turns[warm(second.id)].predecessor is None
-        assert testbed.turns[second.id].place == 2, "in the block as planned"
+        assert testbed.slots[warm(second.id)].predecessor is None
+        assert testbed.slots[second.id].place == 2, "in the block as planned"
         names = {path.name for path in (run.path / "warm-ups").iterdir()}
         assert {f"{warm(first.id)}.0", f"{warm(second.id)}.0"} <= names
 
