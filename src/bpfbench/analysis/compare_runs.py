@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import polars as pl
 from scipy import stats
 
+from bpfbench.analysis.compare import Pairing
 from bpfbench.analysis.metrics import BY_KEY
 from bpfbench.analysis.statistics import ALPHA, CONFIDENCE, Finding, Interval, Observed, holm, observed, position
 from bpfbench.analysis.table import Cell, measured
@@ -50,6 +53,7 @@ class Shift:
     before: float
     after: float
     n_before: int
+    """Trials; of vanilla, blocks."""
     n_after: int
     is_ratio: bool
     """What `change` is: after / before, or, of what is in per cent or compared by difference, after - before."""
@@ -174,7 +178,11 @@ def _shift(before: Observed, after: Observed) -> Shift | None:
 def _sample(own: Observed, versus_vanilla: bool, by_difference: bool) -> list[float]:
     if versus_vanilla:
         return list((own.differences if by_difference else own.log_ratios).values())
-    return list(own.values) if by_difference else [math.log(value) for value in own.values if value > 0]
+    of_block: defaultdict[Pairing, list[float]] = defaultdict(list)
+    for pairing, value in zip(own.pairings, own.values, strict=True):
+        if by_difference or value > 0:
+            of_block[pairing].append(value if by_difference else math.log(value))
+    return [fmean(values) for values in of_block.values()]  # vanilla's two trials of a block are no two repetitions
 
 
 def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[Interval | None, float | None]:

@@ -180,6 +180,7 @@ class HostDifference:
     ratios: Mapping[str, float]
     """By host: geometric mean / the geometric mean of all hosts' geometric means."""
     n: Mapping[str, int]
+    """By host: blocks."""
     p: float | None
     """Of Alexander and Govern's test on the logarithms, which lets hosts scatter differently; None with fewer than 2
     values on a host."""
@@ -216,17 +217,17 @@ def analyse(table: pl.DataFrame) -> Analysis:
 def control(table: pl.DataFrame) -> pl.DataFrame:
     """Return the A/A experiment within a run: vanilla against vanilla, which must come out without a difference.
 
-    A workload has a vanilla trial in the block of each tool. In the order they were run, each two of the same host,
-    session and workload make a pair, of which one is given the setup `control`: the earlier and the later by turns.
-    The pair lies a block apart, so it scatters more than a tracer and its vanilla do.
+    The two vanilla trials of a block make a pair, of which one is given the setup `control`: the earlier and the later
+    by turns. Runs whose blocks have one vanilla each (formats 1 to 3, and few tracers) have it in the block of each
+    tool; there each two of the same host, session and workload make a pair, in the order they were run, which lies a
+    block apart and so scatters more than a tracer and its vanilla do.
     """
-    share = [key for key in (*GROUP, "host", "session") if key != "tool"]
+    workload = [key for key in (*GROUP, "host", "session") if key != "tool"]
+    vanilla = measured(table).filter(pl.col("setup") == VANILLA).unique("trial").sort("index")
+    twins = vanilla.filter(pl.len().over("host", "session", "block") == 2)
     trials = (
-        measured(table)
-        .filter(pl.col("setup") == VANILLA)
-        .unique("trial")
-        .sort("index")
-        .select("trial", pl.int_range(pl.len()).over(share).alias("number"), pl.len().over(share).alias("of"))
+        (vanilla if twins.is_empty() else twins)
+        .select("trial", pl.int_range(pl.len()).over(workload).alias("number"), pl.len().over(workload).alias("of"))
         .filter(pl.col("number") < pl.col("of") - pl.col("of") % 2)
     )
     pair = pl.col("number") // 2
@@ -250,6 +251,8 @@ class Observed:
     metric: str
     unit: str
     values: tuple[float, ...]
+    pairings: tuple[Pairing, ...]
+    """Of the values: two of a block share what the machine was worth then, and are no two repetitions."""
     log_ratios: Mapping[str, float]
     """By trial. Empty for vanilla, and for metrics vanilla does not have or that are compared by difference."""
     vanilla: tuple[float, ...]
@@ -277,7 +280,7 @@ def observed(rows: pl.DataFrame) -> tuple[Observed, ...]:
         compared = zip(trials, compare(pairs, values, base_pairs, base), strict=True)
         known = {trial: change for trial, change in compared if change is not None}
         ratios, changes = ({}, known) if by_difference else (known, {})
-        result.append(Observed(cell, metric, unit, tuple(values), ratios, tuple(base), changes))
+        result.append(Observed(cell, metric, unit, tuple(values), tuple(pairs), ratios, tuple(base), changes))
     return tuple(result)
 
 
@@ -457,7 +460,11 @@ def _host_differences(rows: pl.DataFrame) -> tuple[HostDifference, ...]:
     vanilla = rows.filter(pl.col("setup") == VANILLA, pl.col("value") > 0)
     if vanilla["host"].n_unique() < 2:
         return ()
-    grouped = vanilla.group_by(*GROUP, "metric", "host", maintain_order=True).agg(pl.col("value").log())
+    # Two trials of a block are no two repetitions: their mean counts once.
+    blocks = vanilla.group_by(*GROUP, "metric", "host", "session", "block", maintain_order=True).agg(
+        pl.col("value").log().mean()
+    )
+    grouped = blocks.group_by(*GROUP, "metric", "host", maintain_order=True).agg("value")
     by_metric: defaultdict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(dict)
     for row in grouped.iter_rows():
         by_metric[row[:-2]][row[-2]] = row[-1]

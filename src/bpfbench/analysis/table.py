@@ -91,11 +91,18 @@ SCHEMA: dict[str, pl.DataType] = {
     "poll_ms": pl.Int64(),
     "payload_bytes": pl.Int64(),
     "variant": pl.String(),
+    "place": pl.Int64(),
+    "predecessor": pl.String(),
+    "predecessor_setup": pl.String(),
+    "predecessor_workload": pl.String(),
+    "predecessor_warm_up": pl.Boolean(),
+    "drop_gap_s": pl.Float64(),
     "status": pl.String(),
     "reason": pl.String(),
 }
 """The columns that tell a trial. What vanilla has no value for (attach to variant) is null, as is an unknown kernel;
-`rate_iops` is null where fio's rate is not limited."""
+`rate_iops` is null where fio's rate is not limited. Place, predecessor and the gap between drop and fio are null in
+records of formats 1 to 3; the predecessor also where nothing ran before."""
 
 MEASURED: dict[str, pl.DataType] = {"metric": pl.String(), "value": pl.Float64(), "unit": pl.String()}
 """The columns of one number; metric and unit are those of metrics.py."""
@@ -161,8 +168,8 @@ def write(table: pl.DataFrame, path: Path) -> None:
 
 def _trial(
     run_id: str, record: Record, seen: Mapping[tuple[str, str | None], Environment]
-) -> Sequence[str | int | bool | None]:
-    trial, config = record.trial, record.trial.config
+) -> Sequence[str | int | float | bool | None]:
+    trial, config, before = record.trial, record.trial.config, record.predecessor
     # A trial that failed before it could look gets what others saw on its host and kernel.
     environment = record.environment or seen.get((trial.host, trial.kernel))
     return (
@@ -187,6 +194,12 @@ def _trial(
         config.poll_ms if config else None,
         config.payload_bytes if config else None,
         config.variant.value if config else None,
+        record.place,
+        before.trial if before else None,
+        before.setup if before else None,
+        before.workload.name if before else None,
+        before.warm_up if before else None,
+        record.drop_gap_s,
         record.status.value,
         record.reason,
     )
