@@ -14,7 +14,7 @@ from bpfbench.analysis.compare_runs import compare_runs, differences
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
-from bpfbench.report import comparison, sections
+from bpfbench.report import comparison, order, sections
 
 
 def compare(
@@ -42,9 +42,10 @@ def compare(
         raise UsageError("choose one of --json, --markdown")
     first, second = store.find(runs_dir, before), store.find(runs_dir, after)
     known = differences(first.info, second.info)
-    tables = table.load(first), table.load(second)
+    records = first.records(), second.records()
+    names = first.info.id, second.info.id
+    tables = table.tidy(names[0], records[0]), table.tidy(names[1], records[1])
     found = compare_runs(*tables, known)
-    names = (first.info.id, second.info.id)
     if emulated := [name for name, frame in zip(names, tables, strict=True) if frame["emulated"].all()]:
         raise UsageError(f"{' and '.join(emulated)} cannot be compared: {EMULATED}", EMULATED_BECAUSE)
     if not found.shifts:
@@ -53,10 +54,11 @@ def compare(
             "and workload of the same size has an ok trial in both",
             "`bpfbench summary` shows what a run has",
         )
+    said = order.said(records[0]), order.said(records[1])
     if as_json:
-        sys.stdout.write(comparison.to_json(found, *names))
+        sys.stdout.write(comparison.to_json(found, *names, said))
     elif markdown:
-        sys.stdout.write(sections.to_markdown(comparison.sections(found, *names)))
+        sys.stdout.write(sections.to_markdown(comparison.sections(found, *names, said)))
     else:
-        sections.render(comparison.sections(found, *names), stdout)
+        sections.render(comparison.sections(found, *names, said), stdout)
     return 0

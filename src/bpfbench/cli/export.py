@@ -18,7 +18,7 @@ from bpfbench.analysis.table import tidy
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK, Record
-from bpfbench.report import artifact, export_bench, latex, markdown
+from bpfbench.report import artifact, export_bench, latex, markdown, order
 from bpfbench.report.run_info import RunInfo, describe
 from bpfbench.study import choice_message
 
@@ -45,7 +45,7 @@ FORMATS: dict[str, Callable[[_Exported], str]] = {
     "bencher": lambda run: export_bench.to_bencher(analyse(tidy(run.info.run_id, run.records))),
     "github-benchmark": lambda run: export_bench.to_github(analyse(tidy(run.info.run_id, run.records)), run.info),
     "csv": lambda run: tidy(run.info.run_id, run.records).write_csv(),
-    "markdown": lambda run: markdown.to_markdown(run.summary(), run.info),
+    "markdown": lambda run: markdown.to_markdown(run.summary(), run.info, order.said(run.records)),
     "latex": lambda run: latex.to_latex(run.summary(), run.info),
     "artifact": lambda run: artifact.to_markdown(run.material()),
     "artifact-latex": lambda run: artifact.to_latex(run.material()),

@@ -228,15 +228,17 @@ def _needs_text(unrolled: plan.Plan, needs: plan.Needs) -> str:
 
 def _show_summary(opened: store.Run, form: str | None = None) -> None:
     """Print a run's summary as a table, or as the document asked for."""
+    from bpfbench.report import order  # imports numpy, scipy and statsmodels, which no other verb here waits for
+
     records = opened.records()
     found = summarise(records, tuple(catalogue.setups(opened.info.study)), tuple(catalogue.WORKLOADS))
     about = describe(opened, records)
     match form:
         case "json":
-            sys.stdout.write(export.to_json(found, about))
+            sys.stdout.write(export.to_json(found, about, order.said(records)))
         case "csv":
             sys.stdout.write(export.to_csv(found))
         case "markdown":
-            sys.stdout.write(markdown_report.to_markdown(found, about))
+            sys.stdout.write(markdown_report.to_markdown(found, about, order.said(records)))
         case _:
-            terminal.render(found, about, stdout)
+            terminal.render(found, about, stdout, order.said(records))

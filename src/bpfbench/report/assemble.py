@@ -17,12 +17,13 @@ from bpfbench import catalogue
 from bpfbench.analysis import needs
 from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.needs import Contest
+from bpfbench.analysis.order import Examined, examine
 from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
 from bpfbench.model import EMULATED, Record
-from bpfbench.report import latex, markdown, remarks, study_file, tables, wording
+from bpfbench.report import latex, markdown, order, remarks, study_file, tables, wording
 from bpfbench.report import run_info as described
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
 from bpfbench.report.figures.chart import Chart
@@ -62,7 +63,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
     """
     table = tidy(material.info.id, material.records)
     progress("statistics")
-    analysis = analyse(table)
+    analysis, examined = analyse(table), examine(material.records)
     study = material.info.study
     machine = material.about.host or "unknown machine"
     found = sections(
@@ -100,7 +101,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         lead=_lead(material),
         version=material.info.bpfbench_version,
         facts=tuple(_facts(material)),
-        warnings=tuple(wording.warnings(material.about)),
+        warnings=(*order.warnings(examined.order), *wording.warnings(material.about)),
         answers=tuple(
             _answer(condition, contests, exchanged, several=len(_by(found)) > 1) for condition, _ in _by(found)
         ),
@@ -111,7 +112,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
             )
             for condition, own in _by(found)
         ),
-        parts=tuple(_parts(material, analysis, exchanged, analyse(control(table)))),
+        parts=tuple(_parts(material, analysis, exchanged, analyse(control(table)), examined)),
         footer=f"bpfbench {material.info.bpfbench_version}, run {material.info.id}. This page needs no network.",
     )
     yield "index.html", render(page, style).encode()
@@ -207,16 +208,18 @@ def _answer(condition: Condition, contests: Sequence[Contest], exchanged: TradeO
     return Answer(title, answer.answer(choices, fronts), answer.cases(choices), tuple(notes))
 
 
-def _parts(material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Analysis) -> Iterator[Part]:
+def _parts(
+    material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Analysis, examined: Examined
+) -> Iterator[Part]:
     info = material.info
     excluded = summarise(material.records).excluded
     found = (
         chapters.servers(analysis),
-        chapters.control(aa, emulated=material.about.emulated),
+        chapters.control(aa, order.noise_sentence(examined.noise), emulated=material.about.emulated),
         chapters.findings(by_run(info, material.records)),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),
-        chapters.method(info.study, analysis.warnings),
+        chapters.method(info.study, order.order_sentence(examined.order), analysis.warnings),
         chapters.environment(info.machine, info.image),
         chapters.again(info.study, info.bpfbench_version),
     )

@@ -9,6 +9,7 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
     shifts[]       the cell, metric, unit, versus_vanilla, before, after, n_before, n_after, is_ratio, change,
                    interval {low, high} or null, p, p_corrected, finding
     only_before[], only_after[]   cells that one run alone has
+    trials_before, trials_after   {order, noise}: what each run says of its own trials, as order.py describes it
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ SHOWN = tuple(
 LISTED = 5
 """Cells of one run alone that people are shown."""
 
+Saids = tuple[wording.Said, wording.Said]
+NOTHING_SAID: Saids = (wording.Said(), wording.Said())
+
 MANIFOLD = 10.0
 """From here on, a change is a factor and no longer per cent."""
 
@@ -60,7 +64,7 @@ WORDS = {
 }
 
 
-def to_json(found: RunComparison, before: str, after: str) -> str:
+def to_json(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> str:
     """Write a comparison as one JSON document."""
     document = {
         "schema": SCHEMA,
@@ -70,6 +74,8 @@ def to_json(found: RunComparison, before: str, after: str) -> str:
         "shifts": [_shift_json(shift) for shift in found.shifts],
         "only_before": [dataclasses.asdict(cell) for cell in found.only_before],
         "only_after": [dataclasses.asdict(cell) for cell in found.only_after],
+        "trials_before": dict(said[0].document),
+        "trials_after": dict(said[1].document),
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -79,11 +85,14 @@ def _shift_json(shift: Shift) -> dict[str, Any]:
     return {**flat.pop("cell"), **flat, "finding": shift.finding.value}
 
 
-def sections(found: RunComparison, before: str, after: str) -> Iterator[Section]:
-    """Describe a comparison: what is different about the runs, then what came of it."""
+def sections(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> Iterator[Section]:
+    """Describe a comparison: what is different about the runs, what each says of its trials, then what came of it."""
     rows = tuple((item.what, item.before or "-", item.after or "-") for item in found.differences)
-    said = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
-    yield Section(f"What is different about {before} and {after}", said, ("", before, after), rows, texts=3)
+    alike = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
+    yield Section(f"What is different about {before} and {after}", alike, ("", before, after), rows, texts=3)
+    for name, own in zip((before, after), said, strict=True):
+        if own.sentences:
+            yield Section(f"The trials of {name}", (*(f"Warning: {text}" for text in own.warnings), *own.sentences))
     shown = [shift for shift in found.shifts if shift.metric in SHOWN]
     yield Section("What changed", (_told(shown), *_apart(found)))
     for _, group in groupby(shown, key=lambda shift: [getattr(shift.cell, name) for name in GROUP]):

@@ -18,6 +18,7 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
     difference       of memory_growth_bytes, in place of the other: value - vanilla's, in its unit
     difference_percent   over n pairs: mean is 100 * (geometric mean of the ratios - 1), sd 100 * (exp(SD of their
                      logarithms) - 1)
+    order, noise   what the run says of its own trials: order.py describes both
     excluded[]   trial, workload, tool, setup, config, block, repetition, status, reason
 
 CSV: one row per workload, tool, setup and configuration; `KEY_mean`, `KEY_sd`, `KEY_n` and, where vanilla has the
@@ -41,12 +42,14 @@ from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
 from bpfbench.analysis.summary import FACTORS, Excluded, Group, Row, Summary
 from bpfbench.report.run_info import RunInfo
+from bpfbench.report.wording import Said
 
 SCHEMA = 1
 """Version of the JSON document. History: 1 (first)."""
+NOTHING_SAID = Said()
 
 
-def to_json(summary: Summary, info: RunInfo) -> str:
+def to_json(summary: Summary, info: RunInfo, said: Said = NOTHING_SAID) -> str:
     """Write a summary as one JSON document."""
     document = {
         "schema": SCHEMA,
@@ -54,6 +57,7 @@ def to_json(summary: Summary, info: RunInfo) -> str:
         "metrics": {metric.key: metric.meaning for metric in METRICS},
         "groups": [_group(group) for group in summary.groups],
         "excluded": [_excluded(trial) for trial in summary.excluded],
+        **said.document,
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

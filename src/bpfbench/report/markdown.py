@@ -12,15 +12,19 @@ from bpfbench.report.columns import Cell, cells, columns_of
 from bpfbench.report.remarks import remarks
 from bpfbench.report.run_info import RunInfo
 
+NOTHING_SAID = wording.Said()
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
-def to_markdown(summary: Summary, info: RunInfo) -> str:
-    """Write a summary as a Markdown section."""
+def to_markdown(summary: Summary, info: RunInfo, said: wording.Said = NOTHING_SAID) -> str:
+    """Write a summary as a Markdown section, and what is said of the run's trials as a whole."""
     parts = [f"## {escaped(wording.title(info, summary))}", escaped(wording.circumstances(info))]
     parts += [f"**Note:** {escaped(warning)}" for warning in wording.warnings(info)]
+    parts += [f"**Warning:** {escaped(warning)}" for warning in said.warnings]
     for group in summary.groups:
         parts += _group(group)
+    if said.sentences:
+        parts += ["### Order and noise", bullets(said.sentences)]
     if summary.groups:
         parts += ["### Legend", bullets(wording.legend(summary))]
     else:

@@ -40,6 +40,7 @@ class Glyphs:
     box: box.Box
 
 
+NOTHING_SAID = wording.Said()
 UNICODE = Glyphs("\N{PLUS-MINUS SIGN}", box.SIMPLE_HEAD)
 ASCII = Glyphs("+-", box.Box(str(box.SIMPLE_HEAD).replace("\N{BOX DRAWINGS LIGHT HORIZONTAL}", "-"), ascii=True))
 UNIT = re.compile(r"(?<=\d) (?=%|(B|[KMGT]iB|ms)\b)")
@@ -77,10 +78,10 @@ class Strip:
         return tuple(entry.justified(0 if self.is_text else width) for entry in (self.header, *self.body))
 
 
-def render(summary: Summary, info: RunInfo, console: Console) -> None:
-    """Print the summary of a run."""
+def render(summary: Summary, info: RunInfo, console: Console, said: wording.Said = NOTHING_SAID) -> None:
+    """Print the summary of a run, and what is said of its trials as a whole."""
     glyphs = ASCII if console.options.ascii_only else UNICODE
-    _print_head(summary, info, console)
+    _print_head(summary, info, console, said)
     dropped: list[Column] = []
     for _, alike in groupby(summary.groups, key=lambda group: group.emulated):
         groups = tuple(alike)
@@ -89,6 +90,10 @@ def render(summary: Summary, info: RunInfo, console: Console) -> None:
         for group in groups:
             _print_group(group, _strips(group, columns, glyphs), shared, console, glyphs)
         dropped += [column for column in _of_terminals(groups) if column not in columns]
+    for sentence in said.sentences:
+        _say(console, sentence)
+    if said.sentences:
+        console.print()
     if summary.groups:
         _print_legend(summary, dropped, console)
     else:
@@ -97,11 +102,13 @@ def render(summary: Summary, info: RunInfo, console: Console) -> None:
         _print_excluded(summary.excluded, console)
 
 
-def _print_head(summary: Summary, info: RunInfo, console: Console) -> None:
+def _print_head(summary: Summary, info: RunInfo, console: Console, said: wording.Said) -> None:
     _say(console, wording.title(info, summary), style="bold")
     _say(console, wording.circumstances(info))
     for warning in wording.warnings(info):
         _say(console, f"Note: {warning}", style="yellow")
+    for warning in said.warnings:
+        _say(console, f"Warning: {warning}", style="bold red")
     console.print()
 
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bpfbench.analysis.compare import Verdict
@@ -67,6 +68,20 @@ def counts(row: Row) -> list[str]:
 
 def _not_counted(failed: int, invalid: int) -> list[str]:
     return [f"{count} {word}" for count, word in ((failed, "failed"), (invalid, "invalid")) if count]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a run's own trials, whatever the setups: order and noise, worded by order.py.
+
+    It stands here, as what words it takes a second to import.
+    """
+
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """To be read before any number."""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The same for programs."""
 
 
 class Extent(Protocol):

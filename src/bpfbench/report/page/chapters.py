@@ -48,17 +48,18 @@ def servers(analysis: Analysis) -> Part | None:
     return Part("servers", "Between servers", (text,), (table,))
 
 
-def control(analysis: Analysis, *, emulated: bool) -> Part:
-    """Vanilla against vanilla: how much this machine makes of nothing."""
+def control(analysis: Analysis, noise: str, *, emulated: bool) -> Part:
+    """Vanilla against vanilla: how much this machine makes of nothing; `noise` says it in a sentence."""
     shown = {metric.key for metric in _SHOWN}
     found = [s for s in analysis.statistics if (s.paired or s.difference) and s.metric in shown]
     tested = (s.paired or s.difference for s in found)
     false = [own for own in tested if own and own.finding in (Finding.HIGHER, Finding.LOWER)]
     if not found:
         why = EMULATED if emulated else "too few vanilla trials to compare with each other"
-        return Part("control", "Noise: vanilla against vanilla", (f"{why.capitalize()}.",))
+        return Part("control", "Noise: vanilla against vanilla", (noise, f"{why.capitalize()}."))
     text = (
-        f"Two vanilla trials of a workload, one after the other, are compared as a tracer and its vanilla are. Nothing"
+        "Two vanilla trials (of a block, or where blocks have one, of neighbouring blocks) are compared as a tracer and"
+        " its vanilla are. Nothing"
         f" differs, so nothing should be found: {len(false)} of {len(found)} comparisons came out as a difference."
         " The intervals show what noise alone amounts to on this machine."
     )
@@ -69,7 +70,7 @@ def control(analysis: Analysis, *, emulated: bool) -> Part:
         ("workload", "metric", "pairs", "difference"),
         tuple(_control_row(statistic) for statistic in found),
     )
-    return Part("control", "Noise: vanilla against vanilla", (text,), (table,))
+    return Part("control", "Noise: vanilla against vanilla", (noise, text), (table,))
 
 
 def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
@@ -155,15 +156,17 @@ def not_counted(excluded: Sequence[Excluded]) -> Part:
     return Part("not-counted", f"Not counted ({len(excluded)})", (text,), (table,))
 
 
-def method(study: Study, warnings: Sequence[str]) -> Part:
-    """What was done, in brief."""
+def method(study: Study, order: str, warnings: Sequence[str]) -> Part:
+    """What was done, in brief; `order` says whether the order of trials mattered."""
     return Part(
         "method",
         "Method in brief",
         (
             "Each trial runs fio (4 KiB, sequential, synchronous, one file per process) once, beside one tracer or none"
-            " (vanilla), in an image of pinned versions. Trials are run in blocks, one of every setup and one vanilla"
-            f" in random order; this study has {study.repetitions} of each kind. What is compared ran in one block.",
+            " (vanilla), in an image of pinned versions. Trials are run in blocks, one of every setup and one or two of"
+            f" vanilla in random order; this study has {study.repetitions} of each kind. What is compared ran in one"
+            " block, with the mean of vanilla where it is there twice.",
+            order,
             "Every trial is checked: fio did all of its I/O, every I/O was intercepted, intercepted = saved + lost, the"
             " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
             "Ratios are geometric means over blocks, with a 95 % interval of Student's t on their logarithms; p is of"

@@ -1,0 +1,426 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records -> whether a trial owes anything to its place in the block or to the one before, and a run's own noise.
+
+*Order* is a linear regression of what a trial took, on its logarithm, with fixed effects of block and cell. Two things
+are tested in it, each by an F test: the place in the block, and what ran right before. Every trial takes part, vanilla
+or not: its cell says what its setup costs, its block what the machine was worth that hour, and what is left over must
+not depend on the order. *Noise* is vanilla against vanilla of the same block. docs/statistics.md has the formulae, and
+what comes of them in simulation; benchmarks/validate_order.py has what comes of them on a real machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from statsmodels.regression.linear_model import WLS
+
+from bpfbench.analysis import statistics
+from bpfbench.analysis.compare import Pairing, pairing
+from bpfbench.analysis.metrics import LATENCY, RUNTIME
+from bpfbench.analysis.statistics import ALPHA, CONFIDENCE, Interval, Matrix, Paired, holm
+from bpfbench.model import VANILLA, Predecessor, Record, Status, Workload
+
+BLOCKS_LEAST = 6
+"""Blocks that a test needs: of so many the first trials are told from the others, and not one of them."""
+FREEDOM_LEAST = 8
+"""Degrees of freedom that have to be left, so that the interval is not decided by Student's t alone."""
+CLASS_LEAST = 3
+"""Trials that what ran before has to have preceded, to be a class of its own: of two no scatter is known."""
+NEGLIGIBLE = 1e-9
+"""Of a column's length: what is left of it when block and cell are taken out of it is rounding."""
+
+
+class After(StrEnum):
+    """What ran on the machine right before a trial."""
+
+    TRACER = "a tracer"
+    """Under the same workload, as the next two; what the others are compared with."""
+    VANILLA = "vanilla"
+    WARM_UP = "a warm-up"
+    OTHER = "another workload"
+    """Or another size or rate of it."""
+    NOTHING = "nothing"
+    """The session, or the virtual machine, had just begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """By how much the trials of a kind differ from the others, block and cell being equal."""
+
+    what: str
+    n: int
+    """Trials of that kind."""
+    ratio: float
+    """What they took, over what the others took."""
+    interval: Interval
+    """95 % confidence, by Student's t on the logarithm."""
+    p: float
+    """Two-sided, of this effect alone; uncorrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTest:
+    """One question, tested."""
+
+    effects: tuple[Effect, ...] = ()
+    f: float | None = None
+    """Of all its terms together; None where it cannot be tested, for the reason given."""
+    freedom: tuple[int, int] | None = None
+    """Degrees of freedom of F."""
+    p: float | None = None
+    p_corrected: float | None = None
+    """After Holm's correction over both questions."""
+    reason: str | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an effect, at a family-wise error of 5 % over both questions."""
+        return self.p_corrected is not None and self.p_corrected <= ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run says of the order of its trials."""
+
+    trials: int
+    """That count: ok, of a machine that is not emulated."""
+    blocks: int
+    place: OrderTest
+    """Terms: first in the block, of each workload; and the place as a number. Effects: first over later, of all
+    workloads; of each; and a place later over the one before."""
+    predecessor: OrderTest
+    """Terms and effects: each class of After over TRACER."""
+    notes: tuple[str, ...]
+
+    @property
+    def found(self) -> bool:
+        """Whether the order of trials made a difference that can be told from noise."""
+        return self.place.found or self.predecessor.found
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Vanilla against itself: the later over the earlier of the two vanilla trials of a block."""
+
+    workloads: tuple[tuple[Workload, Paired], ...]
+    """Of each workload, whatever the tool; `Paired.ratio` should be 1, and `log_sd` is the noise."""
+    pooled: Paired | None
+    """Of all; None for the reason given."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a run says of its own trials."""
+
+    order: Order
+    noise: Noise
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A trial as the test of order sees it."""
+
+    record: Record
+    log: float
+    """Of what it took: the runtime, or at a limited rate, where that is given, the mean latency."""
+    place: int
+    """In its block, from 1."""
+    after: After
+
+    @property
+    def workload(self) -> Workload:
+        """What the target does."""
+        return self.record.trial.workload
+
+    @property
+    def group(self) -> tuple[Any, ...]:
+        """What whole blocks and whole cells lie within: workload, tool and kernel."""
+        trial = self.record.trial
+        return trial.workload, trial.tool, trial.kernel
+
+    @property
+    def cell(self) -> tuple[Any, ...]:
+        """Within its group: who repeats it."""
+        return self.record.trial.setup, self.record.trial.config
+
+
+def examine(records: Sequence[Record]) -> Examined:
+    """Examine a run, in whatever order its records are."""
+    return Examined(order(records), noise(records))
+
+
+def order(records: Sequence[Record]) -> Order:
+    """Test whether place and predecessor made a difference."""
+    found = turns(records)
+    blocks = len({pairing(turn.record) for turn in found})
+    notes = []
+    if any(turn.record.place is None for turn in found):
+        notes.append("Its records do not say what ran before: place and predecessor are those of the plan.")
+    if reason := _untestable(found, blocks):
+        untested = OrderTest(reason=reason)
+        return Order(len(found), blocks, untested, untested, tuple(notes))
+    place, (predecessor, left_out) = _place(found), _predecessor(found)
+    if left_out:
+        notes.append(f"Too few to be tested: trials after {', '.join(left_out)}.")
+    tested = [test for test in (place, predecessor) if test.p is not None]
+    corrected = iter(holm([test.p or 0.0 for test in tested]))
+    place, predecessor = (
+        replace(test, p_corrected=next(corrected)) if test.p is not None else test for test in (place, predecessor)
+    )
+    return Order(len(found), blocks, place, predecessor, tuple(notes))
+
+
+def turns(records: Iterable[Record]) -> tuple[Turn, ...]:
+    """Return the trials that the test of order looks at, with what it needs to know of them."""
+    ordered = sorted(records, key=lambda record: record.trial.index)
+    before = _predecessors(ordered)
+    in_block: Counter[int] = Counter()
+    found = []
+    for record in ordered:
+        in_block[record.trial.block] += 1
+        log = _log(record)
+        if record.status is Status.OK and log is not None and not (record.environment and record.environment.emulated):
+            place = record.place or in_block[record.trial.block]
+            found.append(Turn(record, log, place, _after(record.trial.workload, before[record.trial.id])))
+    return tuple(found)
+
+
+def _log(record: Record) -> float | None:
+    metric = RUNTIME if record.trial.workload.rate_iops is None else LATENCY
+    value = metric.read(record)
+    return math.log(value) if value is not None and value > 0 else None
+
+
+def _predecessors(ordered: Iterable[Record]) -> dict[str, Predecessor | None]:
+    """Return what ran before each trial, by id: its record's word, and that of the plan where it has none.
+
+    A session runs what it runs in the plan's order; a machine that was booted in between remembers nothing.
+    """
+    found: dict[str, Predecessor | None] = {}
+    last: dict[tuple[str, str], Record] = {}
+    for record in ordered:
+        where = record.session, record.trial.host
+        earlier = last.get(where)
+        last[where] = record
+        if record.place is not None:
+            found[record.trial.id] = record.predecessor
+        elif earlier is None or _booted_between(earlier, record):
+            found[record.trial.id] = None
+        else:
+            trial = earlier.trial
+            found[record.trial.id] = Predecessor(trial.id, trial.setup, trial.tool, trial.workload, warm_up=False)
+    return found
+
+
+def _booted_between(earlier: Record, later: Record) -> bool:
+    boots = {record.environment.boot_id for record in (earlier, later) if record.environment}
+    return len(boots) > 1
+
+
+def _after(workload: Workload, before: Predecessor | None) -> After:
+    if before is None:
+        return After.NOTHING
+    if before.workload != workload:
+        return After.OTHER
+    if before.warm_up:
+        return After.WARM_UP
+    return After.VANILLA if before.setup == VANILLA else After.TRACER
+
+
+def _untestable(found: Sequence[Turn], blocks: int) -> str | None:
+    if not found:
+        return "no trial has a time that could be compared"
+    if blocks < BLOCKS_LEAST:
+        return f"{blocks} {'block' if blocks == 1 else 'blocks'}; it takes {BLOCKS_LEAST}"
+    return None
+
+
+Kind = tuple[str, Callable[[Turn], float]]
+"""A term: what its effect is called, and its value for a trial."""
+
+
+def _place(found: Sequence[Turn]) -> OrderTest:
+    first: Kind = ("first", lambda turn: float(turn.place == 1))
+    later: Kind = ("a place later", lambda turn: float(turn.place))
+    workloads = list(dict.fromkeys(turn.workload for turn in found))
+    firsts: list[Kind] = [
+        (f"first, {label}", _first_of(workload)) for workload, label in zip(workloads, labels(workloads), strict=True)
+    ]
+    residuals = _Residuals(found)
+    each = firsts if len(firsts) > 1 else []
+    return residuals.answer([*firsts, later], [[first], each, [later]])
+
+
+def _first_of(workload: Workload) -> Callable[[Turn], float]:
+    return lambda turn: float(turn.place == 1 and turn.workload == workload)
+
+
+def _predecessor(found: Sequence[Turn]) -> tuple[OrderTest, tuple[After, ...]]:
+    """Test it, and return the classes that too few trials are of."""
+    counts = Counter(turn.after for turn in found)
+    rare = tuple(after for after in After if 0 < counts[after] < CLASS_LEAST)
+    kept = [turn for turn in found if turn.after not in rare]
+    kinds: list[Kind] = [
+        (f"after {after}", _is_after(after))
+        for after in After
+        if after is not After.TRACER and counts[after] >= CLASS_LEAST
+    ]
+    return _Residuals(kept).answer(kinds, [kinds]), rare
+
+
+def _is_after(after: After) -> Callable[[Turn], float]:
+    return lambda turn: float(turn.after is after)
+
+
+class _Residuals:
+    """What is left of trials when their blocks and cells are taken out, and what it depends on.
+
+    That is done group by group, as blocks and cells lie within groups, which is the same as a regression with a dummy
+    for each (Frisch and Waugh 1933, Lovell 1963) and takes seconds off a large run. A workload has a variance of its
+    own, by which its trials are weighted: writes may scatter ten times as much as reads.
+    """
+
+    def __init__(self, found: Sequence[Turn]) -> None:
+        self._turns = found
+        places: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for number, turn in enumerate(found):
+            places[turn.group].append(number)
+        self._bases = [(own, _basis([found[number] for number in own])) for own in places.values()]
+        self.rank = sum(basis.shape[1] for _, basis in self._bases)
+        self._logs = self._taken_out(np.array([turn.log for turn in found]))
+        self._weights = self._weigh()
+
+    def _taken_out(self, values: Matrix) -> Matrix:
+        left = np.empty_like(values)
+        for own, basis in self._bases:
+            left[own] = values[own] - basis @ (basis.T @ values[own])
+        return left
+
+    def _weigh(self) -> Matrix:
+        """Return 1 / variance of each trial's workload; 1 for all where one of them has no scatter at all."""
+        squares: defaultdict[Workload, float] = defaultdict(float)
+        freedom: Counter[Workload] = Counter()
+        for own, basis in self._bases:
+            workload = self._turns[own[0]].workload
+            squares[workload] += float(np.sum(self._logs[own] ** 2))
+            freedom[workload] += len(own) - basis.shape[1]
+        variances = {workload: squares[workload] / max(1, freedom[workload]) for workload in squares}
+        if min(variances.values(), default=0.0) <= NEGLIGIBLE**2:
+            return np.ones(len(self._turns))
+        return np.array([1 / variances[turn.workload] for turn in self._turns])
+
+    def _fit(self, kinds: Sequence[Kind]) -> tuple[list[Kind], Any]:
+        """Fit those terms that block and cell, and the terms before them, do not say already; None where it is none."""
+        columns: list[Matrix] = []
+        kept: list[Kind] = []
+        for kind in kinds:
+            values = np.array([kind[1](turn) for turn in self._turns])
+            column = self._taken_out(values)
+            if _is_new(column, columns, float(np.linalg.norm(values))):
+                columns.append(column)
+                kept.append(kind)
+        if not kept:
+            return [], None
+        model = WLS(self._logs, np.column_stack(columns), weights=self._weights)
+        model.df_resid = len(self._turns) - self.rank - len(kept)  # blocks and cells were fitted, too
+        return kept, model.fit() if model.df_resid > 0 else None
+
+    def answer(self, terms: Sequence[Kind], shown: Sequence[Sequence[Kind]]) -> OrderTest:
+        """Test terms together, and estimate what is to be shown, each list by itself."""
+        tested = self._test(terms)
+        if tested.reason is not None:
+            return tested
+        return replace(tested, effects=tuple(effect for kinds in shown for effect in self._effects(kinds)))
+
+    def _test(self, kinds: Sequence[Kind]) -> OrderTest:
+        """Test all terms together, without their effects."""
+        kept, fitted = self._fit(kinds)
+        if not kept:
+            return OrderTest(reason="nothing of it varies within blocks and setups")
+        if fitted is None or fitted.df_resid < FREEDOM_LEAST:
+            freedom = max(0, len(self._turns) - self.rank - len(kept))
+            return OrderTest(reason=f"{freedom} degrees of freedom are left; it takes {FREEDOM_LEAST}")
+        if fitted.ssr <= NEGLIGIBLE**2:
+            return OrderTest(reason="repeated trials do not differ at all")
+        tested = fitted.f_test(np.eye(len(kept)))
+        freedoms = int(tested.df_num), int(tested.df_denom)
+        return OrderTest(f=float(tested.fvalue), freedom=freedoms, p=float(tested.pvalue))
+
+    def _effects(self, kinds: Sequence[Kind]) -> tuple[Effect, ...]:
+        """Return the effects of terms that are fitted together, of those that can be."""
+        kept, fitted = self._fit(kinds)
+        if fitted is None:
+            return ()
+        ends = np.exp(fitted.conf_int(1 - CONFIDENCE))
+        return tuple(
+            Effect(
+                what,
+                sum(value(turn) > 0 for turn in self._turns),
+                math.exp(float(fitted.params[number])),
+                Interval(float(ends[number, 0]), float(ends[number, 1])),
+                float(fitted.pvalues[number]),
+            )
+            for number, (what, value) in enumerate(kept)
+        )
+
+
+def _basis(group: Sequence[Turn]) -> Matrix:
+    """Return orthonormal columns that span the dummies of a group's blocks and cells."""
+    keys: list[list[Any]] = [[pairing(turn.record) for turn in group], [turn.cell for turn in group]]
+    dummies = [[float(key == level) for key in of] for of in keys for level in dict.fromkeys(of)]
+    left, scale, _ = np.linalg.svd(np.array(dummies).T, full_matrices=False)
+    return np.asarray(left[:, scale > NEGLIGIBLE * scale[0]], dtype=np.float64)
+
+
+def _is_new(column: Matrix, others: Sequence[Matrix], length: float) -> bool:
+    if others:
+        beside = np.column_stack(others)
+        column = column - beside @ np.linalg.lstsq(beside, column, rcond=None)[0]
+    return float(np.linalg.norm(column)) > NEGLIGIBLE * max(1.0, length)
+
+
+def noise(records: Sequence[Record]) -> Noise:
+    """Compare vanilla with itself, where blocks have it twice."""
+    vanilla: defaultdict[Pairing, list[Turn]] = defaultdict(list)
+    for turn in turns(records):
+        if turn.record.trial.is_vanilla:
+            vanilla[pairing(turn.record)].append(turn)
+    ratios: defaultdict[Workload, list[float]] = defaultdict(list)
+    for own in vanilla.values():
+        for earlier, later in itertools.pairwise(own):
+            ratios[earlier.workload].append(later.log - earlier.log)
+    found = {workload: _paired(logs) for workload, logs in sorted(ratios.items(), key=lambda item: _rank(item[0]))}
+    if not found:
+        return Noise((), None, "no block has two vanilla trials that count")
+    return Noise(tuple(found.items()), _paired(list(itertools.chain.from_iterable(ratios.values()))))
+
+
+def _rank(workload: Workload) -> tuple[Any, ...]:
+    return workload.name, *workload.extent
+
+
+def _paired(logs: Sequence[float]) -> Paired:
+    return statistics.test([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0]))
+
+
+def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:
+    """Name workloads as briefly as they can be told apart."""
+    return tuple(_label(workload, workloads) for workload in workloads)
+
+
+def _label(workload: Workload, among: Sequence[Workload]) -> str:
+    alike = [other for other in among if other.name == workload.name]
+    varying: Mapping[str, int | str] = {
+        f"{workload.processes} processes": len({other.processes for other in alike}),
+        f"{workload.bytes_per_process >> 20} MiB": len({other.bytes_per_process for other in alike}),
+        f"{workload.rate_iops or 'no'} IOPS": len({other.rate_iops for other in alike}),
+    }
+    return " ".join([workload.name, *(text for text, count in varying.items() if count != 1)])
