@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
+from test_order import simulated
 
 from bpfbench import catalogue, study
 from bpfbench.model import (
@@ -63,6 +65,15 @@ def test_the_answer_names_who_is_best_and_how_sure_that_is() -> None:
     fidelity = answer[answer.index("Highest fidelity") :]
     assert fidelity.index("libbpf") < fidelity.index("</tr>")
     assert "told apart in" in fidelity
+
+
+def test_whether_order_mattered_is_said_and_loudly_where_it_did() -> None:
+    pages = [html.unescape(page_of(simulated(seed, first=first))) for seed, first in ((1, 1.5), (15, 1.0))]
+    warning = "The order of trials made a difference"
+    assert [warning in page for page in pages] == [True, False]
+    assert pages[0].index(warning) < pages[0].index('id="answer"')
+    assert "no effect of the place in the block was found (p = " in pages[1][pages[1].index('id="method"') :]
+    assert "Noise: vanilla against itself varied by " in pages[1][pages[1].index('id="control"') :]
 
 
 def test_every_figure_and_table_is_a_file_too() -> None:

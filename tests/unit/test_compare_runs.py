@@ -21,6 +21,7 @@ from bpfbench.analysis.statistics import Finding
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Environment, Record
 from bpfbench.report import comparison
+from bpfbench.report.wording import Said
 
 FORMAT_1 = Path(__file__).parent.parent / "data" / "runs" / "format-1"
 
@@ -65,6 +66,19 @@ def test_interval_and_p_are_welchs_on_log_ratios() -> None:
     assert found.interval is not None
     assert (math.log(found.interval.low), math.log(found.interval.high)) == pytest.approx(tuple(interval))
     assert found.finding is Finding.HIGHER
+
+
+def test_two_vanillas_of_a_block_are_no_two_repetitions() -> None:
+    def twice(found: Sequence[Record]) -> list[Record]:
+        again = [dataclasses.replace(r, trial=dataclasses.replace(r.trial, id=f"{r.trial.id}-2")) for r in found]
+        return [*found, *(record for record in again if record.trial.is_vanilla)]
+
+    sides = (records((10, 11, 12), (11, 12, 13)), records((12, 11, 14), (12, 13, 13)))
+    once = compare_runs(tidy("run", sides[0]), tidy("run", sides[1]))
+    both = compare_runs(tidy("run", twice(sides[0])), tidy("run", twice(sides[1])))
+    assert (shift(both, "vanilla").n_before, shift(both, "vanilla").n_after) == (3, 3)
+    for metric in ("runtime_s", "cpu_percent"):
+        assert shift(both, "vanilla", metric).p == pytest.approx(shift(once, "vanilla", metric).p)
 
 
 def test_what_is_in_per_cent_is_compared_in_points() -> None:
@@ -126,6 +140,19 @@ def test_the_document_is_json_with_cells_flat() -> None:
     assert (document["schema"], document["before"], document["after"]) == (1, "a", "b")
     first = next(item for item in document["shifts"] if item["setup"] == "libbpf" and item["metric"] == "runtime_s")
     assert (first["workload"], first["finding"], first["versus_vanilla"]) == ("read", "inconclusive", True)
+
+
+def test_people_and_programs_are_told_what_either_run_says_of_its_trials() -> None:
+    found = compare_runs(table((10, 11, 12), (11, 12, 13)), table((10, 11, 12), (11, 12, 13)))
+    said = (
+        Said(("Order: fine.", "Noise: little."), (), {"order": {"found": False}}),
+        Said(("Order: not fine.",), ("Oh!",)),
+    )
+    shown = {section.title: section.paragraphs for section in comparison.sections(found, "a", "b", said)}
+    assert shown["The trials of a"] == ("Order: fine.", "Noise: little.")
+    assert shown["The trials of b"] == ("Warning: Oh!", "Order: not fine.")
+    document = json.loads(comparison.to_json(found, "a", "b", said))
+    assert (document["trials_before"], document["trials_after"]) == ({"order": {"found": False}}, {})
 
 
 def test_people_are_told_what_is_different_then_what_changed() -> None:

@@ -34,7 +34,7 @@ from bpfbench.report.export import to_csv, to_json
 from bpfbench.report.markdown import to_markdown
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.terminal import render
-from bpfbench.report.wording import size
+from bpfbench.report.wording import Said, size
 
 INFO = RunInfo(
     study="quick",
@@ -296,6 +296,18 @@ class TestNumbers:
 
 def document(summary: Summary) -> Any:
     return json.loads(to_json(summary, INFO))
+
+
+SAID = Said(("Order: no effect was found.", "Noise: 3 %."), ("Order mattered.",), {"order": {"found": True}})
+
+
+def test_what_is_said_of_the_trials_as_a_whole_is_in_every_document() -> None:
+    summary, out = summarise(typical_run()), io.StringIO()
+    render(summary, INFO, Console(file=out, width=140), SAID)
+    text, markdown = out.getvalue(), to_markdown(summary, INFO, SAID)
+    assert text.index("Warning: Order mattered.") < text.index("libbpf") < text.index("Order: no effect was found.")
+    assert markdown.index("**Warning:** Order mattered.") < markdown.index("libbpf") < markdown.index("- Noise: 3 %.")
+    assert json.loads(to_json(summary, INFO, SAID))["order"] == {"found": True}
 
 
 class TestJson:

@@ -164,6 +164,13 @@ class TestOfManyCells:
         assert found.p is not None
         assert found.p < 0.001
 
+    def test_two_vanillas_of_a_block_are_no_two_repetitions_of_a_host(self) -> None:
+        one = runtimes("vanilla", 10, 11, 12, host="a") + runtimes("vanilla", 20, 21, 25, host="b")
+        twice = [*one, *(dataclasses.replace(r, trial=dataclasses.replace(r.trial, id=f"{r.trial.id}-2")) for r in one)]
+        found = {len(records): analyse(tidy("run", records)).hosts[0] for records in (one, twice)}
+        assert found[6].n == found[12].n == {"a": 3, "b": 3}
+        assert found[6].p == pytest.approx(found[12].p)
+
     def test_one_host_is_not_compared(self) -> None:
         assert analyse(tidy("run", runtimes("vanilla", 10, 11, 12))).hosts == ()
 
@@ -179,6 +186,22 @@ class TestControl:
             make_record(trial, fio=make_fio(runtime_s=s)) for trial, s in zip(trials, (10, 12, 20, 22), strict=True)
         ]
         (found,) = analyse(control(tidy("run", records))).find("runtime_s", setup="control")
+        assert found.paired is not None
+        assert found.paired.n == 2
+        assert found.paired.ratio == pytest.approx((12 / 10 * 20 / 22) ** 0.5)
+
+    def test_the_two_vanillas_of_a_block_are_compared_where_there_are_two(self) -> None:
+        # Blocks 1 and 3 have one only, which is left out; sides by turns.
+        seconds = ((0, 10.0), (0, 12.0), (1, 99.0), (2, 20.0), (2, 22.0), (3, 1.0))
+        records = [
+            make_record(
+                dataclasses.replace(make_trial("vanilla", block), index=i, id=str(i)), fio=make_fio(runtime_s=s)
+            )
+            for i, (block, s) in enumerate(seconds)
+        ]
+        frame = control(tidy("run", records))
+        assert set(frame["trial"]) == {"0", "1", "3", "4"}
+        (found,) = analyse(frame).find("runtime_s", setup="control")
         assert found.paired is not None
         assert found.paired.n == 2
         assert found.paired.ratio == pytest.approx((12 / 10 * 20 / 22) ** 0.5)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from builders import make_config, make_failure, make_record, make_summary, make_trial
+from builders import READ, make_config, make_failure, make_record, make_summary, make_trial
 
 from bpfbench import store
 from bpfbench.analysis import metrics, table
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import Cell, counted, tidy
-from bpfbench.model import Accelerator, Energy, EnergyDomain, Environment, ProgramTime, Status
+from bpfbench.model import Accelerator, Energy, EnergyDomain, Environment, Predecessor, ProgramTime, Status
 
 RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
 
@@ -47,6 +47,16 @@ def test_a_row_has_the_factors_of_its_trial_and_vanilla_has_none() -> None:
     )
     assert (first["workload"], first["processes"], first["host"]) == ("read", 4, "local")
     assert [last[name] for name in ("attach", "format", "ringbuf_bytes", "poll_ms", "variant")] == [None] * 5
+
+
+def test_a_row_says_what_ran_before_and_nothing_where_the_record_does_not() -> None:
+    vanilla, libbpf = make_trial(), make_trial("libbpf")
+    before = Predecessor("0001-warm-up", "vanilla", vanilla.tool, dataclasses.replace(READ, name="write"), warm_up=True)
+    told = dataclasses.replace(make_record(libbpf), place=2, predecessor=before, drop_gap_s=0.05)
+    frame = tidy("run", [told, make_record(vanilla)])
+    names = ("place", "predecessor", "predecessor_setup", "predecessor_workload", "predecessor_warm_up", "drop_gap_s")
+    assert [frame.row(0, named=True)[name] for name in names] == [2, "0001-warm-up", "vanilla", "write", True, 0.05]
+    assert [frame.row(-1, named=True)[name] for name in names] == [None] * 6
 
 
 def test_values_are_those_of_the_metrics_and_absent_ones_are_null_not_zero() -> None:

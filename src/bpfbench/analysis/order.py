@@ -250,7 +250,7 @@ Kind = tuple[str, Callable[[Turn], float]]
 def _place(found: Sequence[Turn]) -> OrderTest:
     first: Kind = ("first", lambda turn: float(turn.place == 1))
     later: Kind = ("a place later", lambda turn: float(turn.place))
-    workloads = list(dict.fromkeys(turn.workload for turn in found))
+    workloads = sorted({turn.workload for turn in found}, key=_rank)
     firsts: list[Kind] = [
         (f"first, {label}", _first_of(workload)) for workload, label in zip(workloads, labels(workloads), strict=True)
     ]

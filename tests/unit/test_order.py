@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of trials and a run's own noise: effects that are there are found, others are not, and both are said."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import READ, make_failure, make_fio, make_record, make_trial
+
+from bpfbench import store
+from bpfbench.analysis import order
+from bpfbench.analysis.order import After, Effect, OrderTest, examine, noise, turns
+from bpfbench.model import Accelerator, Environment, Predecessor, Record, Trial, Workload
+from bpfbench.report import order as worded
+
+RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
+WRITE = dataclasses.replace(READ, name="write")
+SETUPS = ("vanilla", "vanilla", "bcc", "libbpf", "ebpf-go", "aya-async")
+SDS = {"read": 0.03, "write": 0.15}
+
+
+def simulated(
+    seed: int,
+    *,
+    blocks: int = 18,
+    first: float = 1.0,
+    after_other: float = 1.0,
+    setups: Sequence[str] = SETUPS,
+    warm_ups: bool = True,
+    rate_iops: int | None = None,
+) -> list[Record]:
+    """A run of the present format: drifting blocks, reads and writes in random order, setups that differ.
+
+    Args:
+        seed: of all that is random.
+        blocks: how many.
+        first: what the first read trial of each block takes over what it would take later.
+        after_other: the same of a trial after another workload.
+        setups: of each block.
+        warm_ups: whether a block after another workload is preceded by one.
+        rate_iops: of the workloads.
+    """
+    rng = np.random.default_rng(seed)
+    workloads = [dataclasses.replace(work, rate_iops=rate_iops) for work in (READ, WRITE)]
+    levels = dict(zip(dict.fromkeys(setups), rng.lognormal(0, 0.3, len(setups)), strict=False))
+    found: list[Record] = []
+    before: Trial | None = None
+    index = 0
+    for block, workload in enumerate(rng.permutation(np.arange(blocks) % 2)):
+        drift = rng.lognormal(0, 0.3)
+        for place, number in enumerate(rng.permutation(len(setups)), 1):
+            setup = setups[number]
+            trial = make_trial(setup, block, workload=workloads[workload])
+            trial = dataclasses.replace(trial, index=index, id=f"{trial.id}-{number}")
+            other = before is None or before.workload != trial.workload
+            seconds = drift * levels[setup] * rng.lognormal(0, SDS[trial.workload.name])
+            seconds *= first if place == 1 and trial.workload.name == "read" else 1.0
+            seconds *= after_other if other else 1.0
+            predecessor = None if before is None else preceding(before)
+            if other and warm_ups:
+                predecessor = dataclasses.replace(preceding(trial), setup="vanilla", warm_up=True)
+            fio = make_fio(runtime_s=seconds, latency_us=1e3 * seconds)
+            if rate_iops is not None:
+                fio = dataclasses.replace(fio, runtime_s=10.0)
+            record = make_record(trial, fio=fio)
+            found.append(dataclasses.replace(record, place=place, predecessor=predecessor))
+            before, index = trial, index + 1
+    return found
+
+
+def preceding(trial: Trial) -> Predecessor:
+    return Predecessor(trial.id, trial.setup, trial.tool, trial.workload, warm_up=False)
+
+
+def as_of_old(records: Sequence[Record]) -> list[Record]:
+    """The same, without what formats 1 to 3 lack."""
+    return [dataclasses.replace(record, format=3, place=None, predecessor=None) for record in records]
+
+
+def effect(test: OrderTest, what: str) -> Effect:
+    (found,) = (own for own in test.effects if own.what == what)
+    return found
+
+
+class TestOrder:
+    def test_first_trials_that_take_longer_are_found_with_their_size_where_they_do(self) -> None:
+        found = order.order(simulated(1, first=1.5))
+        assert found.found
+        assert found.place.found
+        reads, writes = effect(found.place, "first, read"), effect(found.place, "first, write")
+        assert reads.interval.low <= 1.5 <= reads.interval.high
+        assert reads.interval.low > 1.3
+        assert writes.interval.low <= 1.0 <= writes.interval.high
+
+    def test_a_predecessor_that_matters_is_found_with_its_size(self) -> None:
+        found = order.order(simulated(2, after_other=1.6, warm_ups=False))
+        assert found.predecessor.found
+        own = effect(found.predecessor, "after another workload")
+        assert own.interval.low <= 1.6 <= own.interval.high
+
+    def test_what_is_not_there_is_found_about_as_often_as_the_error_allows(self) -> None:
+        runs = [order.order(simulated(seed)) for seed in range(200)]
+        places = [run.place.p for run in runs if run.place.p is not None]
+        predecessors = [run.predecessor.p for run in runs if run.predecessor.p is not None]
+        assert len(places) == len(predecessors) == 200
+        # 5 % of 200 are 10; above 19 there are 0.3 % of all samples, below 3 another 0.3 %.
+        for ps in (places, predecessors):
+            assert 3 <= sum(p <= 0.05 for p in ps) <= 19
+        assert sum(run.found for run in runs) <= 19
+        covered = [own.interval.low <= 1 <= own.interval.high for run in runs for own in run.place.effects[:1]]
+        assert np.mean(covered) > 0.9
+
+    def test_it_is_the_regression_with_a_dummy_for_each_block_and_cell(self) -> None:
+        records = [record for record in simulated(3, blocks=12) if record.trial.workload.name == "read"]
+        records += [record for record in simulated(4, blocks=12) if record.trial.workload.name == "read"]
+        records = [
+            dataclasses.replace(
+                record,
+                trial=dataclasses.replace(record.trial, index=i, block=record.trial.block + 100 * (i // 36), id=str(i)),
+            )
+            for i, record in enumerate(records)
+        ]
+        found = order.order(records)
+        blocks = sorted({record.trial.block for record in records})
+        setups = sorted(set(SETUPS))
+        design = np.array(
+            [
+                [float(record.place == 1)]
+                + [float(record.trial.block == block) for block in blocks]
+                + [float(record.trial.setup == setup) for setup in setups[1:]]
+                for record in records
+            ]
+        )
+        logs = np.log([record.fio.runtime_s for record in records if record.fio])
+        coefficients, residuals, rank, _ = np.linalg.lstsq(design, logs, rcond=None)
+        assert rank == design.shape[1]
+        own = effect(found.place, "first")
+        assert math.log(own.ratio) == pytest.approx(coefficients[0])
+        error = math.sqrt(residuals[0] / (len(logs) - rank) * np.linalg.inv(design.T @ design)[0, 0])
+        assert math.log(own.interval.high / own.ratio) / error == pytest.approx(2.0, abs=0.05)  # t of 43 degrees
+
+    def test_a_drifting_machine_and_setups_that_differ_are_no_effect_of_order(self) -> None:
+        records = simulated(5)
+        slower = [
+            dataclasses.replace(r, fio=make_fio(runtime_s=r.fio.runtime_s * (1 + r.trial.block)))
+            for r in records
+            if r.fio
+        ]
+        one, other = order.order(records), order.order(slower)
+        assert one.place.p == pytest.approx(other.place.p)
+        assert one.predecessor.p == pytest.approx(other.predecessor.p)
+
+    def test_at_a_limited_rate_latency_is_looked_at(self) -> None:
+        assert order.order(simulated(6, first=1.5, rate_iops=1000)).place.found
+
+    @pytest.mark.parametrize("blocks", [1, 2, 5])
+    def test_few_blocks_are_not_tested_and_that_is_said(self, blocks: int) -> None:
+        found = order.order(simulated(7, blocks=blocks))
+        assert found.place.p is found.predecessor.p is None
+        assert not found.found
+        assert found.place.reason is not None
+        assert found.place.reason.startswith(f"{blocks} block")
+
+    def test_trials_that_leave_no_freedom_are_not_tested(self) -> None:
+        found = order.order(simulated(8, blocks=6, setups=("vanilla", "bcc")))
+        assert "degrees of freedom" in (found.place.reason or "")
+
+    def test_values_that_never_vary_are_not_tested(self) -> None:
+        same = [dataclasses.replace(record, fio=make_fio()) for record in simulated(9)]
+        assert order.order(same).place.reason == "repeated trials do not differ at all"
+
+    def test_what_did_not_end_well_and_what_was_emulated_takes_no_part(self) -> None:
+        records = simulated(10)
+        failed = [*records[:-1], dataclasses.replace(make_failure(records[-1].trial, "fio died"), place=6)]
+        assert order.order(failed).trials == len(records) - 1
+        emulated = [dataclasses.replace(r, environment=Environment("6.12", "boot", Accelerator.TCG)) for r in records]
+        assert order.order(emulated).place.reason == "no trial has a time that could be compared"
+
+    def test_no_trial_at_all(self) -> None:
+        found = examine([])
+        assert found.order.place.reason == "no trial has a time that could be compared"
+        assert found.noise.pooled is None
+
+
+class TestOldFormats:
+    def test_place_and_predecessor_are_those_of_the_plan_and_that_is_said(self) -> None:
+        records = simulated(11, after_other=1.6, warm_ups=False)
+        new, old = order.order(records), order.order(as_of_old(records))
+        assert (new.place, new.predecessor) == (old.place, old.predecessor)
+        assert not any("those of the plan" in note for note in new.notes)
+        assert any("those of the plan" in note for note in old.notes)
+
+    def test_nothing_is_remembered_of_another_session_or_from_before_a_boot(self) -> None:
+        trials = [dataclasses.replace(make_trial(setup), index=i) for i, setup in enumerate(SETUPS[1:])]
+        where = [("1", "a"), ("1", "a"), ("1", "b"), ("2", "b"), ("2", "b")]
+        records = [
+            dataclasses.replace(make_record(trial, session=session), environment=Environment("6.12", boot))
+            for trial, (session, boot) in zip(trials, where, strict=True)
+        ]
+        found = [turn.after for turn in turns(as_of_old(records))]
+        assert found == [After.NOTHING, After.VANILLA, After.NOTHING, After.NOTHING, After.TRACER]
+
+    def test_another_size_or_rate_is_another_workload(self) -> None:
+        others: list[Workload] = [
+            READ,
+            dataclasses.replace(READ, rate_iops=1000),
+            dataclasses.replace(READ, processes=1, rate_iops=1000),
+        ]
+        trials = [dataclasses.replace(make_trial("bcc", n, workload=own), index=n) for n, own in enumerate(others)]
+        found = [turn.after for turn in turns(as_of_old([make_record(trial) for trial in trials]))]
+        assert found == [After.NOTHING, After.OTHER, After.OTHER]
+
+    @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
+    def test_a_run_of_each_format_is_examined_or_says_why_not(self, path: Path) -> None:
+        found = examine(store.Run(path).records())
+        assert found.order.trials > 0
+        assert found.order.place.p is not None or found.order.place.reason
+        assert found.noise.pooled is None
+        assert found.noise.reason == "no block has two vanilla trials that count"
+
+
+class TestNoise:
+    def test_it_is_the_later_over_the_earlier_of_each_block(self) -> None:
+        values = ((10.0, 11.0), (20.0, 19.0), (30.0, 33.0))
+        records = []
+        for block, pair in enumerate(values):
+            for number, seconds in enumerate(pair):
+                trial = dataclasses.replace(make_trial("vanilla", block), index=2 * block + number)
+                records.append(make_record(trial, fio=make_fio(runtime_s=seconds)))
+        logs = np.log([later / earlier for earlier, later in values])
+        found = noise(records[::-1]).pooled
+        assert found is not None
+        assert found.n == 3
+        assert found.ratio == pytest.approx(math.exp(logs.mean()))
+        assert found.log_sd == pytest.approx(logs.std(ddof=1))
+
+    def test_workloads_are_told_apart_and_tools_are_not(self) -> None:
+        found = noise(simulated(12))
+        assert [workload.name for workload, _ in found.workloads] == ["read", "write"]
+        sds = {workload.name: own.log_sd or 0.0 for workload, own in found.workloads}
+        # Of a ratio of two trials, sqrt(2) times that of one.
+        assert sds["read"] == pytest.approx(SDS["read"] * 2**0.5, rel=0.6)
+        assert sds["write"] > 2 * sds["read"]
+
+    def test_a_vanilla_that_failed_leaves_no_pair(self) -> None:
+        records = simulated(13, blocks=6)
+        lost = next(record for record in records if record.trial.is_vanilla)
+        kept = [record if record is not lost else make_failure(record.trial, "fio died") for record in records]
+        before, after = noise(records).pooled, noise(kept).pooled
+        assert before is not None
+        assert after is not None
+        assert (before.n, after.n) == (6, 5)
+
+
+class TestWords:
+    def test_an_effect_is_said_loudly(self) -> None:
+        said = worded.said(simulated(1, first=1.5))
+        assert any("made a difference" in warning for warning in said.warnings)
+        assert "the place in the block made a difference (p < 0.001)" in said.sentences[0]
+        assert "times what later ones did (read 1." in said.sentences[0]
+
+    def test_what_was_not_found_is_said_with_its_interval_and_no_warning(self) -> None:
+        said = worded.said(simulated(15))
+        assert said.warnings == ()
+        assert "no effect of the place in the block was found (p = " in said.sentences[0]
+        assert "its first trials took " in said.sentences[0]
+        assert "no effect of what ran right before was found (p = " in said.sentences[0]
+        assert "Noise: vanilla against itself varied by " in said.sentences[1]
+        assert "18 blocks" in said.sentences[1]
+
+    def test_what_cannot_be_tested_says_why(self) -> None:
+        said = worded.said(as_of_old(simulated(16, blocks=2, setups=SETUPS[1:])))
+        assert said.sentences[0].startswith("Order: its effect cannot be tested: 2 blocks; it takes 6.")
+        assert said.sentences[1].endswith("no block has two vanilla trials that count.")
+
+    @pytest.mark.parametrize("blocks", [1, 2, 18])
+    def test_programs_get_all_of_it(self, blocks: int) -> None:
+        found = json.loads(json.dumps(worded.said(simulated(17, blocks=blocks)).document, allow_nan=False))
+        assert set(found) == {"order", "noise"}
+        assert found["order"]["blocks"] == blocks
+        assert (found["order"]["place"]["p"] is None) == (found["order"]["place"]["reason"] is not None)
+        assert found["noise"]["pooled"]["n"] == blocks
