@@ -14,6 +14,8 @@ run the same plan. In turns of two blocks (was, is, is, was, ...), so that the m
 As it was, vanilla runs twice as well, so that blocks are equally long; a ratio to one of them, whichever, is what a
 block with a single vanilla has. (The page cache is dropped right before fio in both: what that changed is not shown.)
 
+Twenty blocks of each, at the default scale, take about ten minutes where a trial takes one to three seconds.
+
 Printed: what the first trial of a block took over what later ones took, each over what its own cell takes later, with
 its 95 % interval over blocks (Student's t on logarithms), and the same of the regression of analysis/order.py with its
 tests; vanilla against itself; and the SD of the logarithms of the paired ratios, by cell and pooled, with the ratio of
@@ -94,11 +96,11 @@ def measure(blocks: int, scale: float, keep: Path) -> None:
     chosen, planned_blocks = planned(blocks, scale)
     ready = image.build(cache, chosen.image, Sources(), lambda *_: None)
     testbed = HostTestbed(ready, headers_here(ready, cache), cache / "data", cache / "output")
-    testbed.lay_out(planned_blocks[0][0], chosen.settings, lambda _: None)
     places = plan.places(trial for own in planned_blocks for trial in own)
     before: Trial | None = None
     begun_s = time.monotonic()
     with campaign.alone(cache):
+        testbed.lay_out(planned_blocks[0][0], chosen.settings, lambda _: None)
         for number, (protocol, own) in enumerate(turns(planned_blocks), 1):
             for trial in own:
                 warm_up = plan.warm_up(trial, before) if protocol == IS else None
@@ -283,7 +285,7 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     parser.add_argument("--blocks", type=int, default=20, help="of each protocol, an even number (default: 20)")
-    parser.add_argument("--scale", type=float, default=1 / 64, help="1 is 32 GiB per process (default: 1/64)")
+    parser.add_argument("--scale", type=float, default=1 / 96, help="1 is 32 GiB per process (default: 1/96)")
     parser.add_argument("--keep", type=Path, help="keep the records in this new directory")
     parser.add_argument("--from", dest="kept", type=Path, help="measure nothing: read the records that were kept there")
     parser.add_argument("--json", type=Path, help="write the results there, too")
