@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from bpfbench import campaign, cli, plan, study
 from bpfbench.analysis import order, statistics
 from bpfbench.analysis.compare import pairing
-from bpfbench.analysis.order import Turn
+from bpfbench.analysis.order import Timed
 from bpfbench.analysis.statistics import Paired
 from bpfbench.codec import from_json
 from bpfbench.model import VANILLA, Record, Status, Study, Trial
@@ -50,7 +50,8 @@ from bpfbench.study import Override
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Sources
-from bpfbench.testbed.trials import Turn as OfCampaign
+from bpfbench.testbed.trials import Slot
+from bpfbench.testbed.turn import alone
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def planned(blocks: int, scale: float) -> tuple[Study, list[tuple[Trial, ...]]]:
     return chosen, [tuple(own) for own in ordered]
 
 
-def turns(blocks: Sequence[tuple[Trial, ...]]) -> Iterator[tuple[str, tuple[Trial, ...]]]:
+def schedule(blocks: Sequence[tuple[Trial, ...]]) -> Iterator[tuple[str, tuple[Trial, ...]]]:
     """Yield which protocol runs which blocks: two of one, the same two of the other, and who is first by turns."""
     for number in range(0, len(blocks), 2):
         for protocol in PROTOCOLS if number % 4 == 0 else PROTOCOLS[::-1]:
@@ -99,16 +100,16 @@ def measure(blocks: int, scale: float, keep: Path) -> None:
     places = plan.places(trial for own in planned_blocks for trial in own)
     before: Trial | None = None
     begun_s = time.monotonic()
-    with campaign.alone(cache):
+    with alone(cache):
         testbed.lay_out(planned_blocks[0][0], chosen.settings, lambda _: None)
-        for number, (protocol, own) in enumerate(turns(planned_blocks), 1):
+        for number, (protocol, own) in enumerate(schedule(planned_blocks), 1):
             for trial in own:
                 warm_up = plan.warm_up(trial, before) if protocol == IS else None
                 for run in (warm_up, trial) if warm_up else (trial,):
-                    turn = OfCampaign(campaign.predecessor(before) if before else None, places.get(run.id))
+                    slot = Slot(campaign.predecessor(before) if before else None, places.get(run.id))
                     directory = keep / protocol / run.id
                     directory.mkdir(parents=True)
-                    record = testbed.run(run, chosen.settings, turn, directory, lambda _: None)
+                    record = testbed.run(run, chosen.settings, slot, directory, lambda _: None)
                     if record.status is not Status.OK:
                         print(f"{protocol}, {run.id}: {record.status}: {record.reason}", flush=True)
                     before = run
@@ -123,28 +124,28 @@ def read(keep: Path, protocol: str) -> list[Record]:
     return sorted((record for record in found if not record.trial.warm_up), key=lambda record: record.trial.index)
 
 
-def by_workload(found: Sequence[Turn]) -> dict[str, list[Turn]]:
+def by_workload(found: Sequence[Timed]) -> dict[str, list[Timed]]:
     """Return the trials of each workload, and of all."""
-    names = sorted({turn.workload.name for turn in found})
-    return {name: [turn for turn in found if turn.workload.name == name] for name in names} | {"all": list(found)}
+    names = sorted({item.workload.name for item in found})
+    return {name: [item for item in found if item.workload.name == name] for name in names} | {"all": list(found)}
 
 
-def first_over_later(found: Sequence[Turn], *, vanilla: bool = False) -> Paired | None:
+def first_over_later(found: Sequence[Timed], *, vanilla: bool = False) -> Paired | None:
     """Compare the first trial of each block with its later ones, each over what its own cell takes when it is later.
 
     Args:
         found: the trials.
         vanilla: look at vanilla alone: blocks in which it is first, over its other trial there.
     """
-    chosen = [turn for turn in found if turn.record.trial.is_vanilla] if vanilla else list(found)
+    chosen = [item for item in found if item.record.trial.is_vanilla] if vanilla else list(found)
     usual: defaultdict[Any, list[float]] = defaultdict(list)
-    for turn in chosen:
-        if turn.place > 1:
-            usual[turn.group, turn.cell].append(turn.log)
+    for item in chosen:
+        if item.place > 1:
+            usual[item.group, item.cell].append(item.log)
     blocks: defaultdict[Any, dict[bool, list[float]]] = defaultdict(lambda: {True: [], False: []})
-    for turn in chosen:
-        if own := usual[turn.group, turn.cell]:
-            blocks[pairing(turn.record)][turn.place == 1].append(turn.log - float(np.mean(own)))
+    for item in chosen:
+        if own := usual[item.group, item.cell]:
+            blocks[pairing(item.record)][item.place == 1].append(item.log - float(np.mean(own)))
     logs = [float(np.mean(own[True]) - np.mean(own[False])) for own in blocks.values() if own[True] and own[False]]
     return statistics.test([logs])[0] if len(logs) > 1 else None
 
@@ -160,12 +161,12 @@ class Ratios:
     """Reference: their mean."""
 
 
-def ratios(found: Sequence[Turn]) -> Ratios:
+def ratios(found: Sequence[Timed]) -> Ratios:
     """Return the paired ratios of trials of one workload, of the blocks in which both vanilla trials count."""
     blocks: defaultdict[Any, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for turn in found:
-        blocks[pairing(turn.record)][turn.record.trial.setup].append(turn.log)
-    cells = tuple(sorted({turn.record.trial.setup for turn in found} - {VANILLA}))
+    for item in found:
+        blocks[pairing(item.record)][item.record.trial.setup].append(item.log)
+    cells = tuple(sorted({item.record.trial.setup for item in found} - {VANILLA}))
     whole = [own for own in blocks.values() if len(own[VANILLA]) == 2]
     logs = np.array([[own[cell][0] if own[cell] else math.nan for cell in cells] for own in whole])
     one = logs[:, :, None] - np.array([own[VANILLA] for own in whole])[:, None, :]
@@ -230,7 +231,7 @@ def _pooled(own: Sequence[Array]) -> Array:
 def report(keep: Path) -> dict[str, Any]:
     """Print what the records in `keep` come to, and return it."""
     records = {protocol: read(keep, protocol) for protocol in PROTOCOLS}
-    found = {protocol: by_workload(order.turns(own)) for protocol, own in records.items()}
+    found = {protocol: by_workload(order.timed(own)) for protocol, own in records.items()}
     examined = {protocol: order.examine(own) for protocol, own in records.items()}
     print("\nFirst trials of a block / later ones")
     print("| protocol | workload | blocks | first / later | p | vanilla alone | blocks |")

@@ -15,8 +15,8 @@ from builders import READ, make_failure, make_fio, make_record, make_trial
 
 from bpfbench import store
 from bpfbench.analysis import order
-from bpfbench.analysis.order import After, Effect, OrderTest, examine, noise, turns
-from bpfbench.model import Accelerator, Environment, Predecessor, Record, Trial, Workload
+from bpfbench.analysis.order import After, Effect, OrderTest, examine, itself, timed
+from bpfbench.model import EMULATED, Accelerator, Environment, Predecessor, Record, Trial, Workload
 from bpfbench.report import order as worded
 
 RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
@@ -180,12 +180,12 @@ class TestOrder:
         failed = [*records[:-1], dataclasses.replace(make_failure(records[-1].trial, "fio died"), place=6)]
         assert order.order(failed).trials == len(records) - 1
         emulated = [dataclasses.replace(r, environment=Environment("6.12", "boot", Accelerator.TCG)) for r in records]
-        assert order.order(emulated).place.reason == "no trial has a time that could be compared"
+        assert order.order(emulated).place.reason == itself(emulated).reason == EMULATED
 
     def test_no_trial_at_all(self) -> None:
         found = examine([])
         assert found.order.place.reason == "no trial has a time that could be compared"
-        assert found.noise.pooled is None
+        assert found.itself.pooled is None
 
 
 class TestOldFormats:
@@ -203,7 +203,7 @@ class TestOldFormats:
             dataclasses.replace(make_record(trial, session=session), environment=Environment("6.12", boot))
             for trial, (session, boot) in zip(trials, where, strict=True)
         ]
-        found = [turn.after for turn in turns(as_of_old(records))]
+        found = [item.after for item in timed(as_of_old(records))]
         assert found == [After.NOTHING, After.VANILLA, After.NOTHING, After.NOTHING, After.TRACER]
 
     def test_another_size_or_rate_is_another_workload(self) -> None:
@@ -213,7 +213,7 @@ class TestOldFormats:
             dataclasses.replace(READ, processes=1, rate_iops=1000),
         ]
         trials = [dataclasses.replace(make_trial("bcc", n, workload=own), index=n) for n, own in enumerate(others)]
-        found = [turn.after for turn in turns(as_of_old([make_record(trial) for trial in trials]))]
+        found = [item.after for item in timed(as_of_old([make_record(trial) for trial in trials]))]
         assert found == [After.NOTHING, After.OTHER, After.OTHER]
 
     @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
@@ -221,8 +221,8 @@ class TestOldFormats:
         found = examine(store.Run(path).records())
         assert found.order.trials > 0
         assert found.order.place.p is not None or found.order.place.reason
-        assert found.noise.pooled is None
-        assert found.noise.reason == "no block has two vanilla trials that count"
+        assert found.itself.pooled is None
+        assert found.itself.reason == "no block has two vanilla trials that count"
 
 
 class TestNoise:
@@ -234,16 +234,17 @@ class TestNoise:
                 trial = dataclasses.replace(make_trial("vanilla", block), index=2 * block + number)
                 records.append(make_record(trial, fio=make_fio(runtime_s=seconds)))
         logs = np.log([later / earlier for earlier, later in values])
-        found = noise(records[::-1]).pooled
+        found = itself(records[::-1]).pooled
         assert found is not None
-        assert found.n == 3
-        assert found.ratio == pytest.approx(math.exp(logs.mean()))
-        assert found.log_sd == pytest.approx(logs.std(ddof=1))
+        assert found.noise is not None
+        assert found.paired.n == found.noise.n == 3
+        assert found.paired.ratio == pytest.approx(math.exp(logs.mean()))
+        assert found.noise.sd == pytest.approx(math.sqrt((logs**2).mean()))
 
     def test_workloads_are_told_apart_and_tools_are_not(self) -> None:
-        found = noise(simulated(12))
+        found = itself(simulated(12))
         assert [workload.name for workload, _ in found.workloads] == ["read", "write"]
-        sds = {workload.name: own.log_sd or 0.0 for workload, own in found.workloads}
+        sds = {workload.name: own.noise.sd if own.noise else 0.0 for workload, own in found.workloads}
         # Of a ratio of two trials, sqrt(2) times that of one.
         assert sds["read"] == pytest.approx(SDS["read"] * 2**0.5, rel=0.6)
         assert sds["write"] > 2 * sds["read"]
@@ -252,10 +253,10 @@ class TestNoise:
         records = simulated(13, blocks=6)
         lost = next(record for record in records if record.trial.is_vanilla)
         kept = [record if record is not lost else make_failure(record.trial, "fio died") for record in records]
-        before, after = noise(records).pooled, noise(kept).pooled
+        before, after = itself(records).pooled, itself(kept).pooled
         assert before is not None
         assert after is not None
-        assert (before.n, after.n) == (6, 5)
+        assert (before.paired.n, after.paired.n) == (6, 5)
 
 
 class TestWords:

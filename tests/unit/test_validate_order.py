@@ -19,7 +19,7 @@ from bpfbench.model import VANILLA, Record
 
 def test_both_protocols_run_the_same_blocks_reads_and_writes_in_turn() -> None:
     _, blocks = validate_order.planned(20, 1 / 64)
-    found = list(validate_order.turns(blocks))
+    found = list(validate_order.schedule(blocks))
     names = [own[0].workload.name for _, own in found]
     assert names == ["read", "write"] * 20
     of = {name: [own for protocol, own in found if protocol == name] for name in validate_order.PROTOCOLS}
@@ -30,7 +30,7 @@ def test_both_protocols_run_the_same_blocks_reads_and_writes_in_turn() -> None:
 
 
 def test_first_over_later_is_found_of_whom_it_is() -> None:
-    found = validate_order.by_workload(order.turns(simulated(1, blocks=40, first=1.5)))
+    found = validate_order.by_workload(order.timed(simulated(1, blocks=40, first=1.5)))
     reads, writes = (validate_order.first_over_later(found[name]) for name in ("read", "write"))
     assert reads is not None
     assert writes is not None

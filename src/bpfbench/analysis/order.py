@@ -24,8 +24,9 @@ from statsmodels.regression.linear_model import WLS
 from bpfbench.analysis import statistics
 from bpfbench.analysis.compare import Pairing, pairing
 from bpfbench.analysis.metrics import LATENCY, RUNTIME
+from bpfbench.analysis.noise import Noise, noise
 from bpfbench.analysis.statistics import ALPHA, CONFIDENCE, Interval, Matrix, Paired, holm
-from bpfbench.model import VANILLA, Predecessor, Record, Status, Workload
+from bpfbench.model import EMULATED, VANILLA, Predecessor, Record, Status, Workload
 
 BLOCKS_LEAST = 6
 """Blocks that a test needs: of so many the first trials are told from the others, and not one of them."""
@@ -106,12 +107,22 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
-    """Vanilla against itself: the later over the earlier of the two vanilla trials of a block."""
+class Twins:
+    """Vanilla against itself: the two vanilla trials of each block."""
 
-    workloads: tuple[tuple[Workload, Paired], ...]
-    """Of each workload, whatever the tool; `Paired.ratio` should be 1, and `log_sd` is the noise."""
-    pooled: Paired | None
+    paired: Paired
+    """The later over the earlier; should be 1."""
+    noise: Noise | None
+    """Of the same, on logarithms; None of one block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Itself:
+    """What a run makes of nothing."""
+
+    workloads: tuple[tuple[Workload, Twins], ...]
+    """Of each workload, whatever the tool."""
+    pooled: Twins | None
     """Of all; None for the reason given."""
     reason: str | None = None
 
@@ -121,12 +132,12 @@ class Examined:
     """What a run says of its own trials."""
 
     order: Order
-    noise: Noise
+    itself: Itself
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A trial as the test of order sees it."""
+class Timed:
+    """A trial as the test of order sees it: what it took, and when it was run."""
 
     record: Record
     log: float
@@ -154,17 +165,17 @@ class Turn:
 
 def examine(records: Sequence[Record]) -> Examined:
     """Examine a run, in whatever order its records are."""
-    return Examined(order(records), noise(records))
+    return Examined(order(records), itself(records))
 
 
 def order(records: Sequence[Record]) -> Order:
     """Test whether place and predecessor made a difference."""
-    found = turns(records)
-    blocks = len({pairing(turn.record) for turn in found})
+    found = timed(records)
+    blocks = len({pairing(item.record) for item in found})
     notes = []
-    if any(turn.record.place is None for turn in found):
+    if any(item.record.place is None for item in found):
         notes.append("Its records do not say what ran before: place and predecessor are those of the plan.")
-    if reason := _untestable(found, blocks):
+    if reason := _untestable(found, blocks, records):
         untested = OrderTest(reason=reason)
         return Order(len(found), blocks, untested, untested, tuple(notes))
     place, (predecessor, left_out) = _place(found), _predecessor(found)
@@ -178,7 +189,7 @@ def order(records: Sequence[Record]) -> Order:
     return Order(len(found), blocks, place, predecessor, tuple(notes))
 
 
-def turns(records: Iterable[Record]) -> tuple[Turn, ...]:
+def timed(records: Iterable[Record]) -> tuple[Timed, ...]:
     """Return the trials that the test of order looks at, with what it needs to know of them."""
     ordered = sorted(records, key=lambda record: record.trial.index)
     before = _predecessors(ordered)
@@ -187,9 +198,9 @@ def turns(records: Iterable[Record]) -> tuple[Turn, ...]:
     for record in ordered:
         in_block[record.trial.block] += 1
         log = _log(record)
-        if record.status is Status.OK and log is not None and not (record.environment and record.environment.emulated):
+        if record.status is Status.OK and log is not None and not record.emulated:
             place = record.place or in_block[record.trial.block]
-            found.append(Turn(record, log, place, _after(record.trial.workload, before[record.trial.id])))
+            found.append(Timed(record, log, place, _after(record.trial.workload, before[record.trial.id])))
     return tuple(found)
 
 
@@ -235,22 +246,22 @@ def _after(workload: Workload, before: Predecessor | None) -> After:
     return After.VANILLA if before.setup == VANILLA else After.TRACER
 
 
-def _untestable(found: Sequence[Turn], blocks: int) -> str | None:
+def _untestable(found: Sequence[Timed], blocks: int, records: Sequence[Record]) -> str | None:
     if not found:
-        return "no trial has a time that could be compared"
+        return EMULATED if any(record.emulated for record in records) else "no trial has a time that could be compared"
     if blocks < BLOCKS_LEAST:
         return f"{blocks} {'block' if blocks == 1 else 'blocks'}; it takes {BLOCKS_LEAST}"
     return None
 
 
-Kind = tuple[str, Callable[[Turn], float]]
+Kind = tuple[str, Callable[[Timed], float]]
 """A term: what its effect is called, and its value for a trial."""
 
 
-def _place(found: Sequence[Turn]) -> OrderTest:
-    first: Kind = ("first", lambda turn: float(turn.place == 1))
-    later: Kind = ("a place later", lambda turn: float(turn.place))
-    workloads = sorted({turn.workload for turn in found}, key=_rank)
+def _place(found: Sequence[Timed]) -> OrderTest:
+    first: Kind = ("first", lambda item: float(item.place == 1))
+    later: Kind = ("a place later", lambda item: float(item.place))
+    workloads = sorted({item.workload for item in found}, key=_rank)
     firsts: list[Kind] = [
         (f"first, {label}", _first_of(workload)) for workload, label in zip(workloads, labels(workloads), strict=True)
     ]
@@ -259,15 +270,15 @@ def _place(found: Sequence[Turn]) -> OrderTest:
     return residuals.answer([*firsts, later], [[first], each, [later]])
 
 
-def _first_of(workload: Workload) -> Callable[[Turn], float]:
-    return lambda turn: float(turn.place == 1 and turn.workload == workload)
+def _first_of(workload: Workload) -> Callable[[Timed], float]:
+    return lambda item: float(item.place == 1 and item.workload == workload)
 
 
-def _predecessor(found: Sequence[Turn]) -> tuple[OrderTest, tuple[After, ...]]:
+def _predecessor(found: Sequence[Timed]) -> tuple[OrderTest, tuple[After, ...]]:
     """Test it, and return the classes that too few trials are of."""
-    counts = Counter(turn.after for turn in found)
+    counts = Counter(item.after for item in found)
     rare = tuple(after for after in After if 0 < counts[after] < CLASS_LEAST)
-    kept = [turn for turn in found if turn.after not in rare]
+    kept = [item for item in found if item.after not in rare]
     kinds: list[Kind] = [
         (f"after {after}", _is_after(after))
         for after in After
@@ -276,8 +287,8 @@ def _predecessor(found: Sequence[Turn]) -> tuple[OrderTest, tuple[After, ...]]:
     return _Residuals(kept).answer(kinds, [kinds]), rare
 
 
-def _is_after(after: After) -> Callable[[Turn], float]:
-    return lambda turn: float(turn.after is after)
+def _is_after(after: After) -> Callable[[Timed], float]:
+    return lambda item: float(item.after is after)
 
 
 class _Residuals:
@@ -288,14 +299,14 @@ class _Residuals:
     own, by which its trials are weighted: writes may scatter ten times as much as reads.
     """
 
-    def __init__(self, found: Sequence[Turn]) -> None:
-        self._turns = found
+    def __init__(self, found: Sequence[Timed]) -> None:
+        self._items = found
         places: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
-        for number, turn in enumerate(found):
-            places[turn.group].append(number)
+        for number, item in enumerate(found):
+            places[item.group].append(number)
         self._bases = [(own, _basis([found[number] for number in own])) for own in places.values()]
         self.rank = sum(basis.shape[1] for _, basis in self._bases)
-        self._logs = self._taken_out(np.array([turn.log for turn in found]))
+        self._logs = self._taken_out(np.array([item.log for item in found]))
         self._weights = self._weigh()
 
     def _taken_out(self, values: Matrix) -> Matrix:
@@ -309,20 +320,20 @@ class _Residuals:
         squares: defaultdict[Workload, float] = defaultdict(float)
         freedom: Counter[Workload] = Counter()
         for own, basis in self._bases:
-            workload = self._turns[own[0]].workload
+            workload = self._items[own[0]].workload
             squares[workload] += float(np.sum(self._logs[own] ** 2))
             freedom[workload] += len(own) - basis.shape[1]
         variances = {workload: squares[workload] / max(1, freedom[workload]) for workload in squares}
         if min(variances.values(), default=0.0) <= NEGLIGIBLE**2:
-            return np.ones(len(self._turns))
-        return np.array([1 / variances[turn.workload] for turn in self._turns])
+            return np.ones(len(self._items))
+        return np.array([1 / variances[item.workload] for item in self._items])
 
     def _fit(self, kinds: Sequence[Kind]) -> tuple[list[Kind], Any]:
         """Fit those terms that block and cell, and the terms before them, do not say already; None where it is none."""
         columns: list[Matrix] = []
         kept: list[Kind] = []
         for kind in kinds:
-            values = np.array([kind[1](turn) for turn in self._turns])
+            values = np.array([kind[1](item) for item in self._items])
             column = self._taken_out(values)
             if _is_new(column, columns, float(np.linalg.norm(values))):
                 columns.append(column)
@@ -330,7 +341,7 @@ class _Residuals:
         if not kept:
             return [], None
         model = WLS(self._logs, np.column_stack(columns), weights=self._weights)
-        model.df_resid = len(self._turns) - self.rank - len(kept)  # blocks and cells were fitted, too
+        model.df_resid = len(self._items) - self.rank - len(kept)  # blocks and cells were fitted, too
         return kept, model.fit() if model.df_resid > 0 else None
 
     def answer(self, terms: Sequence[Kind], shown: Sequence[Sequence[Kind]]) -> OrderTest:
@@ -346,7 +357,7 @@ class _Residuals:
         if not kept:
             return OrderTest(reason="nothing of it varies within blocks and setups")
         if fitted is None or fitted.df_resid < FREEDOM_LEAST:
-            freedom = max(0, len(self._turns) - self.rank - len(kept))
+            freedom = max(0, len(self._items) - self.rank - len(kept))
             return OrderTest(reason=f"{freedom} degrees of freedom are left; it takes {FREEDOM_LEAST}")
         if fitted.ssr <= NEGLIGIBLE**2:
             return OrderTest(reason="repeated trials do not differ at all")
@@ -363,7 +374,7 @@ class _Residuals:
         return tuple(
             Effect(
                 what,
-                sum(value(turn) > 0 for turn in self._turns),
+                sum(value(item) > 0 for item in self._items),
                 math.exp(float(fitted.params[number])),
                 Interval(float(ends[number, 0]), float(ends[number, 1])),
                 float(fitted.pvalues[number]),
@@ -372,9 +383,9 @@ class _Residuals:
         )
 
 
-def _basis(group: Sequence[Turn]) -> Matrix:
+def _basis(group: Sequence[Timed]) -> Matrix:
     """Return orthonormal columns that span the dummies of a group's blocks and cells."""
-    keys: list[list[Any]] = [[pairing(turn.record) for turn in group], [turn.cell for turn in group]]
+    keys: list[list[Any]] = [[pairing(item.record) for item in group], [item.cell for item in group]]
     dummies = [[float(key == level) for key in of] for of in keys for level in dict.fromkeys(of)]
     left, scale, _ = np.linalg.svd(np.array(dummies).T, full_matrices=False)
     return np.asarray(left[:, scale > NEGLIGIBLE * scale[0]], dtype=np.float64)
@@ -387,28 +398,33 @@ def _is_new(column: Matrix, others: Sequence[Matrix], length: float) -> bool:
     return float(np.linalg.norm(column)) > NEGLIGIBLE * max(1.0, length)
 
 
-def noise(records: Sequence[Record]) -> Noise:
+def itself(records: Sequence[Record]) -> Itself:
     """Compare vanilla with itself, where blocks have it twice."""
-    vanilla: defaultdict[Pairing, list[Turn]] = defaultdict(list)
-    for turn in turns(records):
-        if turn.record.trial.is_vanilla:
-            vanilla[pairing(turn.record)].append(turn)
-    ratios: defaultdict[Workload, list[float]] = defaultdict(list)
+    vanilla: defaultdict[Pairing, list[Timed]] = defaultdict(list)
+    for item in timed(records):
+        if item.record.trial.is_vanilla:
+            vanilla[pairing(item.record)].append(item)
+    pairs: defaultdict[Workload, list[tuple[float, float]]] = defaultdict(list)
     for own in vanilla.values():
         for earlier, later in itertools.pairwise(own):
-            ratios[earlier.workload].append(later.log - earlier.log)
-    found = {workload: _paired(logs) for workload, logs in sorted(ratios.items(), key=lambda item: _rank(item[0]))}
-    if not found:
-        return Noise((), None, "no block has two vanilla trials that count")
-    return Noise(tuple(found.items()), _paired(list(itertools.chain.from_iterable(ratios.values()))))
+            pairs[earlier.workload].append((earlier.log, later.log))
+    if not pairs:
+        return Itself((), None, _no_twins(records))
+    found = tuple((workload, _twins(pairs[workload])) for workload in sorted(pairs, key=_rank))
+    return Itself(found, _twins(list(itertools.chain.from_iterable(pairs.values()))))
+
+
+def _no_twins(records: Sequence[Record]) -> str:
+    return EMULATED if any(record.emulated for record in records) else "no block has two vanilla trials that count"
+
+
+def _twins(pairs: Sequence[tuple[float, float]]) -> Twins:
+    logs = [later - earlier for earlier, later in pairs]
+    return Twins(statistics.test([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0])), noise(pairs))
 
 
 def _rank(workload: Workload) -> tuple[Any, ...]:
     return workload.name, *workload.extent
-
-
-def _paired(logs: Sequence[float]) -> Paired:
-    return statistics.test([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0]))
 
 
 def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:

@@ -215,7 +215,7 @@ def _parts(
     excluded = summarise(material.records).excluded
     found = (
         chapters.servers(analysis),
-        chapters.control(aa, order.noise_sentence(examined.noise), emulated=material.about.emulated),
+        chapters.control(aa, order.noise_sentence(examined.itself), emulated=material.about.emulated),
         chapters.findings(by_run(info, material.records)),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),

@@ -17,7 +17,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bpfbench.analysis.order import Effect, Examined, Noise, Order, OrderTest, examine, labels
+from bpfbench.analysis.noise import Noise
+from bpfbench.analysis.order import Effect, Examined, Itself, Order, OrderTest, Twins, examine, labels
 from bpfbench.analysis.statistics import Paired
 from bpfbench.model import Record
 from bpfbench.report.tables import p_value
@@ -32,7 +33,7 @@ def said(records: Sequence[Record]) -> Said:
 
 def sentences(found: Examined) -> tuple[str, ...]:
     """Return one sentence on the order of trials, and one on noise."""
-    return order_sentence(found.order), noise_sentence(found.noise)
+    return order_sentence(found.order), noise_sentence(found.itself)
 
 
 def order_sentence(order: Order) -> str:
@@ -72,28 +73,27 @@ def _ratio(found: Effect | Paired) -> str:
     return f"{found.ratio:.2f}{ends}"
 
 
-def noise_sentence(noise: Noise) -> str:
+def noise_sentence(itself: Itself) -> str:
     """Say by how much vanilla differed from itself."""
-    pooled = noise.pooled
+    pooled = itself.pooled
     if pooled is None:
-        return f"Noise: vanilla was not compared with itself: {noise.reason}."
-    if pooled.log_sd is None:
-        return f"Noise: the later of two vanilla trials of a block took {_ratio(pooled)} times the earlier (1 block)."
-    names = labels([workload for workload, _ in noise.workloads])
+        return f"Noise: vanilla was not compared with itself: {itself.reason}."
+    took = f"the later took {_ratio(pooled.paired)} times the earlier"
+    if pooled.noise is None:
+        return f"Noise: of the two vanilla trials of the one block that has two, {took}."
+    names = labels([workload for workload, _ in itself.workloads])
     each = [
-        f"{name} {_percent(own.log_sd)} %"
-        for name, (_, own) in zip(names, noise.workloads, strict=True)
-        if own.log_sd is not None
+        f"{name} {_percent(own.noise)} %" for name, (_, own) in zip(names, itself.workloads, strict=True) if own.noise
     ]
     behind = f"; {', '.join(each)}" if len(each) > 1 else ""
     return (
-        f"Noise: vanilla against itself varied by {_percent(pooled.log_sd)} % (SD of the ratio of the two vanilla"
-        f" trials of a block, {pooled.n} blocks{behind}); the later took {_ratio(pooled)} times the earlier."
+        f"Noise: vanilla against itself varied by {_percent(pooled.noise)} % (SD of the ratio of the two vanilla"
+        f" trials of a block, {pooled.noise.n} blocks{behind}); {took}."
     )
 
 
-def _percent(log_sd: float) -> str:
-    return f"{100 * math.expm1(log_sd):.1f}"
+def _percent(noise: Noise) -> str:
+    return f"{100 * math.expm1(noise.sd):.1f}"
 
 
 def warnings(order: Order) -> Iterator[str]:
@@ -111,12 +111,14 @@ def document(found: Examined) -> dict[str, Any]:
     order = dataclasses.asdict(found.order) | {"found": found.order.found}
     for name, test in (("place", found.order.place), ("predecessor", found.order.predecessor)):
         order[name]["found"] = test.found
-    workloads = [{"workload": dataclasses.asdict(workload), **_paired(own)} for workload, own in found.noise.workloads]
-    pooled = found.noise.pooled
-    noise = {"workloads": workloads, "pooled": None if pooled is None else _paired(pooled)}
-    return {"order": order, "noise": noise | {"reason": found.noise.reason}}
+    workloads = [{"workload": dataclasses.asdict(workload), **_twins(own)} for workload, own in found.itself.workloads]
+    pooled = found.itself.pooled
+    noise = {"workloads": workloads, "pooled": None if pooled is None else _twins(pooled)}
+    return {"order": order, "noise": noise | {"reason": found.itself.reason}}
 
 
-def _paired(own: Paired) -> dict[str, Any]:
-    interval = None if own.interval is None else dataclasses.asdict(own.interval)
-    return {"n": own.n, "ratio": own.ratio, "interval": interval, "log_sd": own.log_sd, "p": own.p}
+def _twins(own: Twins) -> dict[str, Any]:
+    paired = own.paired
+    interval = None if paired.interval is None else dataclasses.asdict(paired.interval)
+    log_sd = None if own.noise is None else own.noise.sd
+    return {"n": paired.n, "ratio": paired.ratio, "interval": interval, "log_sd": log_sd, "p": paired.p}
