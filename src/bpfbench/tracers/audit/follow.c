@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,8 +22,12 @@
 
 #define LOOK_MS 20
 
-/* Removing a piece keeps the writer waiting, so it is a small one. */
-#define PIECE_BYTES (1ULL << 20)
+/* Removing a piece keeps the writer waiting, so it is small; but half of a smaller one's time would be its beginning.
+ */
+#define PIECE_BYTES (4ULL << 20)
+
+/* Of the watcher, which must not wait for a CPU while the disk fills, and seldom wants one. */
+#define WATCHER_NICE -20
 
 struct follower {
 	struct scan *scan;
@@ -109,6 +114,8 @@ struct followed follow(struct scan *scan)
 	if (error)
 		give_up(EXIT_IO, "no thread: %s", strerror(error));
 	schedule(&f, SCHED_IDLE);
+	if (setpriority(PRIO_PROCESS, 0, WATCHER_NICE)) /* of this thread alone */
+		give_up(EXIT_IO, "the watcher's priority: %s", strerror(errno));
 	while (!f.ended) {
 		look(&f);
 		release(&f);

@@ -84,9 +84,9 @@ uint64_t output_allocated(const struct output *output)
 
 void output_release(const struct output *output, uint64_t offset, uint64_t bytes)
 {
-	/* Both take the pages out of the cache. Only the second keeps the writer waiting, for less time after the
-	 * first. */
-	posix_fadvise(output->fd, offset, bytes, POSIX_FADV_DONTNEED);
+	/* Whatever is on its way to the disk arrives first, for that would be waited for while nobody can write. What
+	 * is not on its way yet need not go there at all. */
+	sync_file_range(output->fd, offset, bytes, SYNC_FILE_RANGE_WAIT_BEFORE);
 	if (fallocate(output->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes))
 		give_up(EXIT_IO, "the output's blocks cannot be released: %s", strerror(errno));
 }
