@@ -83,8 +83,13 @@ def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
     return (Cell(workload), Cell(statistic.metric), *cells)
 
 
-def findings(found: Findings) -> Part:
-    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
+def findings(found: Findings, said: Sequence[str]) -> Part:
+    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper.
+
+    Args:
+        found: of the run.
+        said: warnings that the page opens with, which are not repeated.
+    """
     judged = Table(
         "claims",
         "The paper's claims",
@@ -118,7 +123,12 @@ def findings(found: Findings) -> Part:
         tuple((Cell(own.statement), Cell(own.section), Cell(own.remark)) for own in found.on_the_paper),
     )
     text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
-    return Part("claims", "What of the paper holds here", (text, *found.remarks), (judged, beside, noted))
+    return Part(
+        "claims",
+        "What of the paper holds here",
+        (text, *(remark for remark in found.remarks if remark not in said)),
+        (judged, beside, noted),
+    )
 
 
 def exchanged(found: TradeOffs) -> Part | None:
