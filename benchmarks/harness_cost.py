@@ -35,7 +35,7 @@ from bpfbench.model import Attach, Format, Record, Settings, Tool, TracerConfig,
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, data_path, headers_here
 from bpfbench.testbed.image import Image, Sources
-from bpfbench.testbed.trials import Turn
+from bpfbench.testbed.trials import Slot
 from bpfbench.trial import fio
 from bpfbench.trial.runner import DROP_GAP_S
 
@@ -104,7 +104,7 @@ def trial_of(workload: Workload, setup: str = "vanilla") -> Trial:
 def under_bpfbench(testbed: HostTestbed, trial: Trial) -> tuple[Run, Record]:
     """Run a trial."""
     with tempfile.TemporaryDirectory() as directory:
-        done = testbed.run(trial, Settings(), Turn(), Path(directory), lambda _: None)
+        done = testbed.run(trial, Settings(), Slot(), Path(directory), lambda _: None)
         if done.fio is None:
             raise SystemExit(f"trial failed: {done.reason}")
         return of_fio((Path(directory) / "fio.json").read_text()), done

@@ -16,6 +16,13 @@ from bpfbench.testbed import image, machine
 from bpfbench.testbed.image import Image, Sources
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the whole matrix of what is otherwise tried by a few cases."""
+    parser.addoption(
+        "--alternatives", action="store_true", help="with alternatives to setups do all that is done with setups"
+    )
+
+
 @pytest.fixture
 def bpfbench(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run bpfbench as a user does, in a directory of its own."""

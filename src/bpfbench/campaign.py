@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +21,8 @@ from bpfbench.testbed import machine
 from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Turn, data_name
+from bpfbench.testbed.trials import Slot, data_name
+from bpfbench.testbed.turn import alone
 from bpfbench.testbed.vm.disks import data_disk
 from bpfbench.testbed.vm.testbed import Sizes
 
@@ -45,7 +44,7 @@ class Testbed(Protocol):
     def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:
         """Write the data files that a trial works on, unless they are there."""
 
-    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Any) -> Record:
+    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Any) -> Record:
         """Run a trial and return its record."""
 
     def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
@@ -71,23 +70,15 @@ class Reporter(Protocol):
         """A trial has its record."""
 
 
-@contextlib.contextmanager
-def alone(cache: Path) -> Iterator[None]:
-    """Keep everything else of bpfbench that measures, or removes what is measured with, out of the machine meanwhile.
-
-    Raises:
-        MachineError: a campaign is running.
-    """
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "measuring.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MachineError("another bpfbench is measuring on this machine", "wait for it, or stop it") from None
-        yield
-
-
-def execute(run: Run, testbed: Testbed, reporter: Reporter, cache: Path, *, retry_failed: bool = False) -> None:
+def execute(
+    run: Run,
+    testbed: Testbed,
+    reporter: Reporter,
+    cache: Path,
+    *,
+    retry_failed: bool = False,
+    on_wait: Callable[[str], None] | None = None,
+) -> None:
     """Run every trial that has no record yet. May be interrupted anywhere; only the trial in flight is lost.
 
     Args:
@@ -96,13 +87,14 @@ def execute(run: Run, testbed: Testbed, reporter: Reporter, cache: Path, *, retr
         reporter: who is told.
         cache: bpfbench's cache directory, which holds the lock of the machine.
         retry_failed: set aside the records of failed and invalid trials first, so that they are run again.
+        on_wait: told of another campaign on this machine, which is then waited for; None: it is not.
 
     Raises:
         StepError: data files could not be written.
-        MachineError: another campaign is running on this machine.
+        MachineError: another campaign is running on this machine, and is not waited for.
         StoreError: the run directory cannot be written, or another campaign is running in it.
     """
-    with run.locked(), alone(cache):
+    with run.locked(), alone(cache, on_wait):
         run.discard_partial()
         testbed.discard_outputs()
         if retry_failed:
@@ -172,10 +164,10 @@ class _Loop:
                 return self._testbed.give_up(trial, error.message, directory)
             self._laid_out.add(files)
         tell = lambda event: self._reporter.trial_event(trial, event)  # noqa: E731
-        turn = Turn(
+        slot = Slot(
             predecessor(before) if before else None, self._places.get(trial.id), output_disk_bytes(trial, study)
         )
-        return self._testbed.run(trial, study.settings, turn, directory, tell)
+        return self._testbed.run(trial, study.settings, slot, directory, tell)
 
 
 def predecessor(trial: Trial) -> Predecessor:

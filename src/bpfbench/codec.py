@@ -37,7 +37,7 @@ def from_json(cls: type[T], text: str | bytes) -> T:
 
 
 def decode(hint: Any, data: Any, where: str) -> Any:
-    """Turn plain JSON data into what the type `hint` says; `where` names the place in error messages.
+    """Slot plain JSON data into what the type `hint` says; `where` names the place in error messages.
 
     Raises:
         ValueError: the data does not have the shape of the hint.

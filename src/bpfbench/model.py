@@ -156,6 +156,8 @@ class Setup:
     command: tuple[str, ...] = ()
     """Of a user's own: the path of an executable on the host, and what it is given before the contract's options. Empty
     where the image has the tracer."""
+    alternative_to: str | None = None
+    """The setup that it equals but for one choice, whose effect it shows; None: a setup in its own right."""
 
     def refusal(self, tool: Tool, config: TracerConfig) -> str | None:
         """Say why this setup cannot run `tool` with `config`; None where it can."""
@@ -671,6 +673,8 @@ class Record:
     """After the tracer had ended."""
     written_bytes: int | None = None
     """What the tracer passed to write(2) from READY on, by `wchar` of /proc/PID/io; None for vanilla."""
+    content: Content | None = None
+    """Of the tracer's output; None for vanilla, syscount, and the variant no-output."""
 
     @property
     def seconds(self) -> float:

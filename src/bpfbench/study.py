@@ -355,7 +355,7 @@ def load(path: Path, overrides: Mapping[str, Override] | None = None) -> Study:
 
 
 def parse(text: str, where: str, overrides: Mapping[str, Override] | None = None) -> Study:
-    """Turn TOML text into a Study; `where` names its origin in messages.
+    """Slot TOML text into a Study; `where` names its origin in messages.
 
     Raises:
         StudyError: the text is no TOML, or a key or value is wrong.

@@ -149,13 +149,16 @@ class Session:
 
 @contextlib.contextmanager
 def _on_signals(obeyed: Any) -> Iterator[None]:
-    """Have `obeyed` called with SIGINT and SIGTERM; what it does not obey goes to who was called before."""
+    """Have `obeyed` called with SIGINT and SIGTERM; what it does not obey goes to who was called before.
+
+    Where nobody was, as where they were ignored, it raises KeyboardInterrupt.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        previous = before[signal.Signals(number)]
-        if not obeyed(number) and callable(previous):
-            previous(number, frame)
+        if not obeyed(number):
+            previous = before[signal.Signals(number)]
+            (previous if callable(previous) else signal.default_int_handler)(number, frame)
 
     for number in before:
         signal.signal(number, handle)

@@ -189,7 +189,7 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
         shutil.copytree(TRACERS / folder, sources / folder)
     for file, old, new in (
         (mutant.file, mutant.old, mutant.new),
-        ("libbpf/summary.c", '\\"setup\\": \\"libbpf\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
+        ("libbpf/summary.c", '\\"setup\\": \\"" SETUP "\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
         ("libbpf/tracer.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n"),
     ):
         text = (sources / file).read_text()
@@ -199,7 +199,7 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
     out.mkdir()
     binds = (Bind(str(sources), f"{INSIDE}/build"), Bind(str(out), f"{INSIDE}/out", writable=True))
     inside = Sandbox(root=image.root, binds=binds, workdir=f"{INSIDE}/build/libbpf")
-    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out")))
+    finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out", "libbpf")))
     assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
     return (
         f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nformats = "binary"\nattaches = "{mutant.attach}"\n'

@@ -48,8 +48,18 @@ def verdicts(trixie: Image) -> Verdicts:
     return check("--attach", "tracepoint")
 
 
+@pytest.mark.usefixtures("trixie")
+def test_alternatives_keep_the_contract_too(request: pytest.FixtureRequest) -> None:
+    """By the cases in which all of them watch at once; with `--alternatives`, by all."""
+    alternatives = [name for name in catalogue.SETUPS if name not in catalogue.MAIN_SETUPS]
+    cases = CASES if request.config.getoption("--alternatives") else TOGETHER
+    found = check("--attach", "tracepoint", "--setups", ",".join(alternatives), "--cases", ",".join(cases))
+    assert {verdict["setup"] for verdict in found} == set(alternatives)
+    assert [verdict for verdict in found if verdict["outcome"] != "passed"] == []
+
+
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("setup", catalogue.SETUPS)
+@pytest.mark.parametrize("setup", catalogue.MAIN_SETUPS)
 def test_a_setup_keeps_the_contract(verdicts: Verdicts, setup: str, case: str) -> None:
     found = [verdict for verdict in verdicts if (verdict["setup"], verdict["case"]) == (setup, case)]
     assert found
@@ -61,7 +71,7 @@ def test_the_suite_is_whole(verdicts: Verdicts) -> None:
     variants = {(verdict["setup"], verdict["variant"]) for verdict in verdicts if verdict["case"] == "events"}
     assert variants == {
         (setup.name, f"{tool} {form}")
-        for setup in catalogue.SETUPS.values()
+        for setup in catalogue.MAIN_SETUPS.values()
         for tool in ("rw-tracer", "rw-tracer-all")
         for form in setup.formats
     }

@@ -51,7 +51,7 @@ BROKEN = (
         "\tstatic int seen;\n\tint torn = ++seen % 1000 == 1 ? -8 : seen % 1000 == 2 ? 8 : 0;\n"
         "\tmemcpy(to, event, filled);\n\tmemset(to + filled, 0, size - filled + 8);\n"
         "\toutput_end(output, size + torn, 1);",
-        "records whole",
+        "records are whole",
     ),
     broken(
         "the-payload-before",

@@ -232,10 +232,11 @@ def test_what_shows_the_events_is_not_traced(bpfbench: Run) -> None:
 
 
 def test_two_that_measure_do_not_meet(bpfbench: Run, slow: Path) -> None:
-    with started(*LIBBPF, "--", slow):
-        done = bpfbench("trace", *LIBBPF, "--", "true")
+    with started(*LIBBPF, "--", slow) as first:
+        done = bpfbench("trace", *LIBBPF, "--no-wait", "--", "true")
     assert done.returncode == 1
-    assert "another bpfbench is measuring on this machine" in done.stderr
+    first_one = f"process {first.pid}, bpfbench trace --setup libbpf --tool rw-tracer -- {slow}"
+    assert f"another bpfbench is measuring on this machine: {first_one}" in done.stderr
 
 
 def test_it_says_how_to_trace_another_where_nothing_was_seen(bpfbench: Run) -> None:

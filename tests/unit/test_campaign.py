@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,12 @@ from bpfbench.model import (
 from bpfbench.plan import Needs
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
-from bpfbench.testbed import machine
+from bpfbench.testbed import machine, turn
 from bpfbench.testbed.host import Headers
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.machine import Storage
 from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Turn
+from bpfbench.testbed.trials import Slot
 
 GIB = 2**30
 SMALL = replace(
@@ -325,32 +324,6 @@ class TestRoom:
                 campaign.require_room(self.NEEDS, self.DATA, self.OUTPUT, laid_out)
 
 
-class TestAlone:
-    def test_a_second_one_is_refused(self, tmp_path: Path) -> None:
-        with campaign.alone(tmp_path / "cache"):
-            with pytest.raises(MachineError) as caught, campaign.alone(tmp_path / "cache"):
-                pytest.fail("the second was let in")
-            assert caught.value.message == "another bpfbench is measuring on this machine"
-            assert caught.value.hint == "wait for it, or stop it"
-
-    def test_after_the_first_the_second_may_also_if_it_failed(self, tmp_path: Path) -> None:
-        with pytest.raises(ZeroDivisionError), campaign.alone(tmp_path):
-            raise ZeroDivisionError
-        with campaign.alone(tmp_path):
-            pass
-
-    def test_one_in_another_process_is_refused_too(self, tmp_path: Path) -> None:
-        with campaign.alone(tmp_path):
-            child = os.fork()
-            if child == 0:
-                try:
-                    with campaign.alone(tmp_path):
-                        os._exit(1)
-                except MachineError:
-                    os._exit(0)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
 @dataclass
 class FakeTestbed:
     """Notes what it is asked for; `spoilt` trials fail, and `lost` ones lose their machine before they begin."""
@@ -362,7 +335,7 @@ class FakeTestbed:
     interrupted_at: str | None = None
     steps: tuple[Step, ...] | None = None
     """Of spoilt trials whose fio has no result; None: those of which only a check failed."""
-    turns: dict[str, Turn] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:  # noqa: ARG002
@@ -376,9 +349,9 @@ class FakeTestbed:
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
-    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
+    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
         self.calls.append(trial.id)
-        self.turns[trial.id] = turn
+        self.slots[trial.id] = slot
         if trial.id == self.interrupted_at:
             raise KeyboardInterrupt
         record = make_failure(trial, "spoilt") if trial.id in self.spoilt else make_record(trial)
@@ -393,7 +366,7 @@ class FakeTestbed:
     @property
     def ran(self) -> list[str]:
         """The ids of the trials that were run, warm-ups among them."""
-        return list(self.turns)
+        return list(self.slots)
 
 
 @dataclass
@@ -473,7 +446,7 @@ class TestExecute:
         testbed = FakeTestbed(frozenset(trial.id for trial in run.plan()))
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         calls = list(testbed.calls)
-        with campaign.alone(tmp_path / "cache"), pytest.raises(MachineError, match="another bpfbench is measuring"):
+        with turn.alone(tmp_path / "cache"), pytest.raises(MachineError, match="another bpfbench is measuring"):
             campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
         with run.locked(), pytest.raises(StoreError, match="another bpfbench is running this"):
             campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
@@ -492,7 +465,7 @@ class TestOutputDisk:
         declared = replace(SMALL, output_limit_bytes=12345, factors=replace(SMALL.factors, tools=(tool,)))
         run, testbed = start(tmp_path, image, declared), FakeTestbed()
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        limits = {trial_id: turn.output_disk_bytes for trial_id, turn in testbed.turns.items()}
+        limits = {trial_id: slot.output_disk_bytes for trial_id, slot in testbed.slots.items()}
         traced = [trial.id for trial in run.plan() if not trial.is_vanilla]
         assert {limits[trial_id] for trial_id in traced} == {12345 if outgrows else None}
         assert {limit for trial_id, limit in limits.items() if trial_id not in traced} == {None}
@@ -586,7 +559,7 @@ class TestWarmUps:
             if before is None or before.block != trial.block
         ]
         assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, firsts))
-        assert all(testbed.turns[warm(trial_id)].predecessor is None for trial_id in firsts)
+        assert all(testbed.slots[warm(trial_id)].predecessor is None for trial_id in firsts)
 
     def test_one_counts_nowhere(self, run: Run, tmp_path: Path) -> None:
         reporter, ids = Silent(), [trial.id for trial in run.plan()]
@@ -614,20 +587,20 @@ class TestWarmUps:
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         before: list[Trial] = []
         for trial in run.plan():
-            if warm(trial.id) in testbed.turns:
-                warm_up = testbed.turns[warm(trial.id)]
+            if warm(trial.id) in testbed.slots:
+                warm_up = testbed.slots[warm(trial.id)]
                 assert warm_up.predecessor == (campaign.predecessor(before[-1]) if before else None)
                 assert warm_up.place is None
-            turn = testbed.turns[trial.id]
-            assert turn.predecessor is not None
+            slot = testbed.slots[trial.id]
+            assert slot.predecessor is not None
             if trial.id in self.warmed_up(run):
                 expected = Predecessor(warm(trial.id), "vanilla", trial.tool, trial.workload, warm_up=True)
-                assert turn.predecessor == expected
+                assert slot.predecessor == expected
             else:
                 last = before[-1]
-                assert turn.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
+                assert slot.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
             before.append(trial)
-        places = [testbed.turns[trial.id].place for trial in run.plan()]
+        places = [testbed.slots[trial.id].place for trial in run.plan()]
         assert places == [1, 2] * (len(run.plan()) // 2)
 
     def test_a_run_that_is_resumed_in_the_middle_of_a_block_is_warmed_up_again(self, run: Run, tmp_path: Path) -> None:
@@ -639,8 +612,8 @@ class TestWarmUps:
         assert run.done() == {first.id}
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
         assert testbed.ran[:2] == [warm(second.id), second.id]
-        assert testbed.turns[warm(second.id)].predecessor is None
-        assert testbed.turns[second.id].place == 2, "in the block as planned"
+        assert testbed.slots[warm(second.id)].predecessor is None
+        assert testbed.slots[second.id].place == 2, "in the block as planned"
         names = {path.name for path in (run.path / "warm-ups").iterdir()}
         assert {f"{warm(first.id)}.0", f"{warm(second.id)}.0"} <= names
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from builders import make_executable, make_image, make_record
 
-from bpfbench import campaign, catalogue, cli, plan, store, study
+from bpfbench import catalogue, cli, plan, store, study
 from bpfbench.codec import to_json
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Subject, Verdict
@@ -24,7 +24,7 @@ from bpfbench.conformance.model import Outcome as Ended
 from bpfbench.errors import ImageError
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, machine, opening, privileges, tune
+from bpfbench.testbed import image, machine, opening, privileges, tune, turn
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.image import Kernel
 from bpfbench.testbed.opening import Ground
@@ -33,7 +33,7 @@ from bpfbench.testbed.privileges import Lack
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
-STUDIES = "paper, quick, smoke"
+STUDIES = "fairness, paper, quick, smoke"
 SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 
 
@@ -67,7 +67,7 @@ def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """Call the entry point with these words, in an empty directory, with an empty cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
-    for name in ("BPFBENCH_MIRROR", "BPFBENCH_SUITE", "BPFBENCH_CA_BUNDLE"):
+    for name in ("BPFBENCH_MIRROR", "BPFBENCH_SUITE", "BPFBENCH_CA_BUNDLE", "BPFBENCH_WAIT"):
         monkeypatch.delenv(name, raising=False)
     handler = signal.getsignal(signal.SIGTERM)
 
@@ -253,9 +253,9 @@ class TestMachine:
         files.mkdir(parents=True)
         (files / "fio.0").touch()
         assert len(json.loads(bpfbench("data", "list", "--json").out)) == 1
-        with campaign.alone(tmp_path / "cache"):
+        with turn.alone(tmp_path / "cache"):
             message = complaint(bpfbench("data", "remove"), status=1)
-            assert message == "bpfbench: another bpfbench is measuring on this machine"
+            assert message.startswith("bpfbench: another bpfbench is measuring on this machine: process ")
         assert files.is_dir()
         assert bpfbench("data", "remove").status == 0
         assert not files.exists()
@@ -382,13 +382,19 @@ class TestCheck:
         monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
         monkeypatch.setattr(HostTestbed, "check", run)
 
-    def test_by_default_everything_of_ours_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
+    def test_by_default_all_of_ours_but_alternatives_are_checked(
+        self, bpfbench: Invoke, specs: list[CheckSpec]
+    ) -> None:
         assert bpfbench("check").status == 0
         (spec,) = specs
         assert spec.cases == tuple(CASES)
         assert [(subject.setup, subject.tools, subject.formats) for subject in spec.subjects] == [
-            (setup.name, setup.tools, setup.formats) for setup in catalogue.SETUPS.values()
+            (setup.name, setup.tools, setup.formats) for setup in catalogue.MAIN_SETUPS.values()
         ]
+
+    def test_an_alternative_is_checked_where_it_is_named(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
+        assert bpfbench("check", "--setups", "libbpf-tuned", "--cases", "counts").status == 0
+        assert [subject.setup for subject in specs[0].subjects] == ["libbpf-tuned"]
 
     def test_what_is_chosen_is_checked_once_in_the_order_there_is(
         self, bpfbench: Invoke, specs: list[CheckSpec]
@@ -441,9 +447,9 @@ class TestCheck:
     def test_while_another_measures_nothing_is_checked(
         self, bpfbench: Invoke, tmp_path: Path, specs: list[CheckSpec]
     ) -> None:
-        with campaign.alone(tmp_path / "cache"):
+        with turn.alone(tmp_path / "cache"):
             message = complaint(bpfbench("check"), status=1)
-        assert message == "bpfbench: another bpfbench is measuring on this machine"
+        assert message.startswith("bpfbench: another bpfbench is measuring on this machine: process ")
         assert specs == []
 
     def test_certificates_that_are_not_there_are_blamed_on_the_option(self, bpfbench: Invoke) -> None:

@@ -36,7 +36,7 @@ SLOT = 168
 def wanted(**changed: object) -> Wanted:
     """What is measured by default."""
     usual = Wanted(
-        setups=tuple(catalogue.SETUPS.values()),
+        setups=tuple(catalogue.MAIN_SETUPS.values()),
         event_bytes=(156, 4252),
         formats=(Format.TEXT, Format.BINARY),
         ringbuf_bytes=(64 * KIB, 256 * KIB, 4 * MIB, 64 * MIB),
@@ -91,7 +91,7 @@ ABOUT = {
     "method": 1,
     "machine": {"host": "testhost", "cpus": 2, "cpu_model": "CPU", "kernel": "6.18"},
     "image": {"name": "trixie", "key": "0123456789abcdef"},
-    "wanted": {"setups": list(catalogue.SETUPS), "repetitions": 3},
+    "wanted": {"setups": list(catalogue.MAIN_SETUPS), "repetitions": 3},
 }
 
 
@@ -99,7 +99,7 @@ class TestCases:
     def test_every_setup_is_measured_in_every_configuration_it_can_do(self) -> None:
         found = drain.cases(wanted(repetitions=1))
         assert len(found) == len(set(found))
-        assert len(found) == 2 * 4 * (2 * len(catalogue.SETUPS) - 1)
+        assert len(found) == 2 * 4 * (2 * len(catalogue.MAIN_SETUPS) - 1)
         assert {case.config.format for case in found if case.setup == "bpftrace"} == {Format.TEXT}
         assert {case.config.payload_bytes for case in found if case.event_bytes == 4252} == {4096}
         assert {case.tool for case in found if case.event_bytes == 156} == {Tool.RW_TRACER}
@@ -325,7 +325,7 @@ class TestReport:
         rings = (64 * KIB, 256 * KIB, 4 * MIB, 64 * MIB)
         found = [
             measured(setup, repetition, ring, seconds=0.2 + 0.01 * repetition)
-            for setup in catalogue.SETUPS
+            for setup in catalogue.MAIN_SETUPS
             for repetition in (1, 2, 3)
             for ring in rings
         ]

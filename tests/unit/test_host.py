@@ -19,7 +19,7 @@ from bpfbench.testbed import command
 from bpfbench.testbed.command import Finished
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.sandbox import INSIDE, Bind
-from bpfbench.testbed.trials import BROUGHT, Turn
+from bpfbench.testbed.trials import BROUGHT, Slot
 
 HEADERS = Headers("none", (Bind("/usr/src", "/usr/src"),), (("/usr/src/h", "/usr/lib/modules/6/build"),))
 OWN = make_brought("own", ("/srv/me/bin/tracer", "--fast", "a b"))
@@ -50,7 +50,7 @@ class TestTracerCommand:
         monkeypatch.setattr(command, "run", lambda *_, **__: Finished(1, ""))
         for setup, words in (("own", testbed.tracer_command("own")), ("vanilla", None)):
             (tmp_path / setup).mkdir()
-            testbed.run(make_trial(setup), Settings(), Turn(), tmp_path / setup, lambda _: None)
+            testbed.run(make_trial(setup), Settings(), Slot(), tmp_path / setup, lambda _: None)
             spec = from_json(TrialSpec, (tmp_path / setup / "spec.json").read_bytes())
             assert spec.tracer_command == words
 

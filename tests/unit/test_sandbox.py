@@ -18,11 +18,11 @@ from bpfbench.testbed import command
 from bpfbench.testbed.command import KILLED_WITH_US, Finished
 from bpfbench.testbed.host import Headers, HostTestbed, data_path, kernel_headers, require
 from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv
-from bpfbench.testbed.trials import Turn
+from bpfbench.testbed.trials import Slot
 
 PLAIN = Sandbox(root="/cache/roots/trixie-1/root")
 IMAGE = make_image()
-FIRST = Turn()
+FIRST = Slot()
 
 
 def options(words: tuple[str, ...], name: str, values: int) -> list[tuple[str, ...]]:
@@ -155,9 +155,9 @@ class TestTrial:
         (tmp_path / "output").mkdir()
         return HostTestbed(IMAGE, Headers("none", ()), tmp_path / "data", tmp_path / "output")
 
-    def run(self, testbed: HostTestbed, place: Path, turn: Turn = FIRST) -> tuple[TrialSpec, Record]:
+    def run(self, testbed: HostTestbed, place: Path, slot: Slot = FIRST) -> tuple[TrialSpec, Record]:
         place.mkdir()
-        record = testbed.run(make_trial("libbpf"), Settings(), turn, place, lambda _: None)
+        record = testbed.run(make_trial("libbpf"), Settings(), slot, place, lambda _: None)
         assert from_json(Record, (place / "record.json").read_bytes()) == record
         return from_json(TrialSpec, (place / "spec.json").read_bytes()), record
 
@@ -169,13 +169,13 @@ class TestTrial:
 
         monkeypatch.setattr(command, "run", run)
 
-    def test_it_is_told_session_and_turn(
+    def test_it_is_told_session_and_slot(
         self, testbed: HostTestbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.ends(monkeypatch, Finished(1, ""))
         warm_up = Predecessor("0001-x-warm-up", "vanilla", Tool.SYSCOUNT, Workload("read", 4, 4096), warm_up=True)
-        turn = Turn(predecessor=warm_up, place=3, output_disk_bytes=4096)
-        one, first = self.run(testbed, tmp_path / "1", turn)[0], self.run(testbed, tmp_path / "2")[0]
+        slot = Slot(predecessor=warm_up, place=3, output_disk_bytes=4096)
+        one, first = self.run(testbed, tmp_path / "1", slot)[0], self.run(testbed, tmp_path / "2")[0]
         assert (one.predecessor, one.place, one.output_disk_bytes) == (warm_up, 3, 4096)
         assert (first.predecessor, first.place, first.output_disk_bytes) == (None, None, None)
         assert one.session == first.session != ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,7 +60,35 @@ class TestCatalogue:
             "ebpf-go@0.22",
             "aya-sync",
             "aya-async",
+            "bpftrace-default",
+            "bcc-event",
+            "libbpf-tuned",
+            "libbpf-hash",
+            "ebpf-go-default",
+            "ebpf-go-procs",
+            "aya-sync-helpers",
+            "aya-sync-tuned",
+            "aya-sync-poll",
+            "aya-async-threads",
         ]
+
+    @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
+    def test_an_alternative_is_one_to_a_setup_in_its_own_right_by_whose_name_it_begins(self, setup: Setup) -> None:
+        assert (setup.name in catalogue.MAIN_SETUPS) == (setup.alternative_to is None)
+        if setup.alternative_to is not None:
+            assert setup.alternative_to in catalogue.MAIN_SETUPS
+            assert setup.name.startswith(f"{setup.alternative_to}-")
+            assert set(setup.tools) <= set(catalogue.SETUPS[setup.alternative_to].tools)
+            assert set(setup.formats) <= set(catalogue.SETUPS[setup.alternative_to].formats)
+            assert set(setup.attaches) <= set(catalogue.SETUPS[setup.alternative_to].attaches)
+
+    @pytest.mark.parametrize("path", tuple(catalogue.study_files()), ids=lambda path: path.stem)
+    def test_alternatives_are_in_no_study_but_fairness_and_there_beside_what_they_are_one_to(self, path: Path) -> None:
+        chosen = set(study.load(path).factors.setups)
+        if path.stem == "fairness":
+            assert chosen == set(catalogue.SETUPS) - {"ebpf-go@0.22"}
+        else:
+            assert chosen <= set(catalogue.MAIN_SETUPS)
 
     @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
     def test_each_is_found_by_its_name_described_and_of_the_image(self, setup: Setup) -> None:
@@ -68,7 +97,7 @@ class TestCatalogue:
         assert setup.command == ()
         assert setup.name != VANILLA
 
-    @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
+    @pytest.mark.parametrize("setup", catalogue.MAIN_SETUPS.values(), ids=lambda setup: setup.name)
     def test_each_has_every_tool_and_writes_text(self, setup: Setup) -> None:
         for tool in Tool:
             assert setup.refusal(tool, config(format=Format.TEXT)) is None

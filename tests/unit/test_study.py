@@ -601,7 +601,9 @@ class TestFiles:
     def test_an_unknown_study_is_refused_with_those_there_are(self) -> None:
         with pytest.raises(StudyError) as caught:
             study.find("quikc")
-        assert caught.value.message == "study 'quikc' is not one of: paper, quick, smoke (did you mean 'quick'?)"
+        assert (
+            caught.value.message == "study 'quikc' is not one of: fairness, paper, quick, smoke (did you mean 'quick'?)"
+        )
         assert caught.value.hint == "or give the path of a .toml file"
         assert caught.value.exit_status == 2
 

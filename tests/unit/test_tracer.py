@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,18 @@ class TestOutputLimit:
     @pytest.mark.parametrize("limit_bytes", [None, 8192])
     def test_up_to_it_everything_is_written(self, output: Path, limit_bytes: int | None) -> None:
         assert self.written(output, limit_bytes) == (8192, 0, "no message")
+
+
+class TestStop:
+    def test_sigint_ends_it_though_we_ignore_that_ourselves(self, tmp_path: Path) -> None:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            command = ("sh", "-c", "echo READY; exec sleep 60")
+            with TracerProcess(command, os.sched_getaffinity(0), None, tmp_path / "stderr") as tracer:
+                tracer.wait_ready(30)
+                assert tracer.stop(30) == -signal.SIGINT
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 class TestCountEvents:

@@ -131,7 +131,7 @@ def _difference(value: float | None, base: float | None) -> float | None:
 
 
 def _in_percent(ratios: Estimate | None) -> Estimate | None:
-    """Turn an estimate over logarithms of ratios into a change in per cent."""
+    """Slot an estimate over logarithms of ratios into a change in per cent."""
     if ratios is None:
         return None
     return Estimate(100 * math.expm1(ratios.mean), None if ratios.sd is None else 100 * math.expm1(ratios.sd), ratios.n)

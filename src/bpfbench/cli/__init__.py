@@ -36,7 +36,7 @@ for _name, _help in LAZY.items():
 
 def main() -> NoReturn:
     """Run bpfbench and exit: the entry point of the command."""
-    signal.signal(signal.SIGTERM, _terminated)
+    _obey_signals()
     try:
         result = app(exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
@@ -52,6 +52,17 @@ def main() -> NoReturn:
         stderr.print("bpfbench: interrupted; a run goes on with `bpfbench run --resume RUN`", highlight=False)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 143)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _obey_signals() -> None:
+    """Have SIGINT and SIGTERM end us, and what we start, whatever we inherited.
+
+    A shell lets what it starts with & ignore SIGINT. A signal with a handler has its default action again in programs
+    that are executed.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
 
 
 class Terminated(BaseException):

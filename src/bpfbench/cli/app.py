@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,9 @@ stderr = Console(stderr=True)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", help="Show the commands that are run.")]
+Wait = Annotated[
+    bool, Parameter(name="--wait", env_var="BPFBENCH_WAIT", help="If another bpfbench is measuring here, wait for it.")
+]
 RunName = Annotated[str, Parameter(name="run", help="A run directory, the id of a run, or `latest`.")]
 RunsDir = Annotated[Path, Parameter(name="--runs-dir", help="Where run directories are.")]
 DEFAULT_RUNS = Path("runs")
@@ -44,6 +48,15 @@ def cache_dir() -> Path:
         return Path(given).absolute()
     root = os.geteuid() == 0
     return platformdirs.site_cache_path("bpfbench") if root else platformdirs.user_cache_path("bpfbench")
+
+
+def on_wait(*, wait: bool) -> Callable[[str], None] | None:
+    """Return what tells of another bpfbench that is waited for, if it is to be."""
+
+    def tell(message: str) -> None:
+        stderr.print(f"bpfbench: {message}; waiting for it", highlight=False, markup=False, soft_wrap=True)
+
+    return tell if wait else None
 
 
 def print_json(data: object) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from bpfbench import campaign, catalogue, drain, plan, study
-from bpfbench.cli.app import Json, Verbose, app, cache_dir, stderr, stdout
+from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, number, split
 from bpfbench.cli.studies import places
 from bpfbench.console import ProgressReporter, duration, set_up_logging
@@ -21,7 +21,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Study
 from bpfbench.report import drain as report
 from bpfbench.study import Override
-from bpfbench.testbed import image, opening
+from bpfbench.testbed import image, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
@@ -34,7 +34,9 @@ STUDY = 'name = "drain"\n[factors]\nworkloads = "read"\n'
 @bench_app.command(name="drain")
 def drain_(
     *,
-    setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    setups: Annotated[
+        str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
+    ] = None,
     attach: Annotated[str, Parameter(help="By which hooks: kprobe, fentry, tracepoint, auto.")] = "auto",
     formats: Annotated[str, Parameter(help="text, binary; bpftrace has text only.")] = "text,binary",
     events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
@@ -49,6 +51,7 @@ def drain_(
     ] = None,
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
     as_json: Json = False,
     output: Annotated[Path | None, Parameter(help="Save the JSON in this file, too.")] = None,
     verbose: Verbose = False,
@@ -71,7 +74,8 @@ def drain_(
     opening.check(chosen)
     session = _Session()
     try:
-        _measure(chosen, wanted, source_options, session)
+        with turn.alone(cache_dir(), on_wait(wait=wait)):
+            _measure(chosen, wanted, source_options, session)
     except KeyboardInterrupt:
         done = f"{len(session.measured)} of {len(session.planned)} were measured"
         stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
@@ -99,7 +103,7 @@ class _Session:
 def _measure(chosen: Study, wanted: Wanted, source_options: SourceOptions, session: _Session) -> None:
     """Measure, filling in the session as it goes."""
     sources, (data_dir, output_dir) = source_options.sources(), places(chosen)
-    with campaign.alone(cache_dir()), ProgressReporter(stderr) as reporter:
+    with ProgressReporter(stderr) as reporter:
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
         ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
         wanted = replace(wanted, attaches=plan.resolve(chosen, ground.hooks).factors.attach)
@@ -132,7 +136,7 @@ def _study(
     }
     overrides |= {"repetitions": Override("--repetitions", repetitions), "seed": Override("--seed", seed)}
     if "factors.setups" not in overrides:
-        overrides["factors.setups"] = Override("--setups", list(catalogue.SETUPS))
+        overrides["factors.setups"] = Override("--setups", list(catalogue.MAIN_SETUPS))
     if image_name is not None:
         overrides["image"] = Override("--image", image_name)
     return study.load(study.find(name), overrides) if name else study.parse(STUDY, "bench drain", overrides)
@@ -140,7 +144,8 @@ def _study(
 
 def _wanted(chosen: Study, *, everything: bool, sizes: tuple[int, ...]) -> Wanted:
     known = catalogue.setups(chosen)
-    names = tuple(known) if everything else chosen.factors.setups
+    usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
+    names = usual if everything else chosen.factors.setups
     if not names:
         raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
     return Wanted(

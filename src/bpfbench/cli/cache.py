@@ -16,9 +16,11 @@ from bpfbench import campaign, catalogue
 from bpfbench.cli.app import (
     Json,
     Verbose,
+    Wait,
     cache_dir,
     data_app,
     image_app,
+    on_wait,
     print_json,
     stderr,
     stdout,
@@ -26,7 +28,7 @@ from bpfbench.cli.app import (
 from bpfbench.cli.options import SourceOptions, split
 from bpfbench.console import ProgressReporter, set_up_logging
 from bpfbench.errors import UsageError
-from bpfbench.testbed import image, machine, privileges, sandbox
+from bpfbench.testbed import image, machine, privileges, sandbox, turn
 from bpfbench.testbed.host import HostTestbed, headers_here, require
 from bpfbench.testbed.image import Image, Kernel, Sources
 from bpfbench.testbed.image.layers import taken_bytes
@@ -64,7 +66,7 @@ def image_list(*, as_json: Json = False) -> int:
 
 
 @image_app.command(name="remove")
-def image_remove(name: str, /, *, verbose: Verbose = False) -> int:
+def image_remove(name: str, /, *, wait: Wait = False, verbose: Verbose = False) -> int:
     """Delete the images of that name, or the one with that key.
 
     Parameters
@@ -80,7 +82,7 @@ def image_remove(name: str, /, *, verbose: Verbose = False) -> int:
         raise UsageError(f"no image {name!r} is built (there are: {names})")
     privileges.require()
     for item in chosen:
-        with campaign.alone(cache_dir()):
+        with turn.alone(cache_dir(), on_wait(wait=wait)):
             image.remove(cache_dir(), item)
         stdout.print(f"removed {item.name} {item.key}", highlight=False)
     return 0
@@ -137,10 +139,10 @@ def data_list(*, as_json: Json = False) -> int:
 
 
 @data_app.command(name="remove")
-def data_remove() -> int:
+def data_remove(*, wait: Wait = False) -> int:
     """Delete fio's data files in the cache, and those disks; the next run writes them again."""
     for path in _data_sets():
-        with campaign.alone(cache_dir()):
+        with turn.alone(cache_dir(), on_wait(wait=wait)):
             path.unlink() if path.is_file() else shutil.rmtree(path)
         stdout.print(f"removed {path}", highlight=False, soft_wrap=True)
     return 0

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import campaign, catalogue, plan, study
-from bpfbench.cli.app import Json, Verbose, app, cache_dir, print_json, stderr, stdout
+from bpfbench import catalogue, plan, study
+from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print_json, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, split
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Outcome, Subject, Verdict
@@ -19,7 +19,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Setup
 from bpfbench.report import verdicts as report
 from bpfbench.study import Override, choice_message
-from bpfbench.testbed import image, machine, opening
+from bpfbench.testbed import image, machine, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 
 STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
@@ -29,7 +29,9 @@ STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
 @app.command
 def check(
     *,
-    setups: Annotated[str | None, Parameter(help="Which, separated by commas (default: all).")] = None,
+    setups: Annotated[
+        str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
+    ] = None,
     attach: Annotated[
         str | None, Parameter(help="By which hooks: kprobe, fentry, tracepoint (default: one that each can attach by).")
     ] = None,
@@ -38,6 +40,7 @@ def check(
     image_name: Annotated[str, Parameter(name="--image", help="Which image.")] = "trixie",
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
@@ -45,8 +48,9 @@ def check(
     set_up_logging(stderr, verbose=verbose)
     brought = study.load(study.find(study_file)).setups if study_file else ()
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
-    names = _chosen("--setups", setups, tuple(known))
-    chosen_cases = _chosen("--cases", cases, tuple(CASES))
+    usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
+    names = usual if setups is None else _chosen("--setups", setups, tuple(known))
+    chosen_cases = tuple(CASES) if cases is None else _chosen("--cases", cases, tuple(CASES))
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),
         "factors.attach": Override("--attach", split("auto" if attach is None else attach)),
@@ -56,7 +60,7 @@ def check(
     chosen = replace(study.parse(STUDY, "check", overrides), setups=brought)
     opening.check(chosen)
     found: list[Verdict] = []
-    with ProgressReporter(stderr) as reporter, campaign.alone(cache_dir()):
+    with ProgressReporter(stderr) as reporter, turn.alone(cache_dir(), on_wait(wait=wait)):
         sources = source_options.sources()
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
         ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
@@ -78,14 +82,12 @@ def check(
     return 1 if any(verdict.outcome is Outcome.FAILED for verdict in found) else 0
 
 
-def _chosen(option: str, given: str | None, valid: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(option: str, given: str, valid: tuple[str, ...]) -> tuple[str, ...]:
     """Return what was chosen, in the order of what there is.
 
     Raises:
         UsageError: something is not there.
     """
-    if given is None:
-        return valid
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:
         if name not in valid:

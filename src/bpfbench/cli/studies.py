@@ -13,7 +13,20 @@ from cyclopts import Parameter
 
 from bpfbench import campaign, catalogue, plan, store, study
 from bpfbench.analysis.summary import summarise
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, Verbose, app, cache_dir, print_json, stderr, stdout
+from bpfbench.cli.app import (
+    DEFAULT_RUNS,
+    Json,
+    RunName,
+    RunsDir,
+    Verbose,
+    Wait,
+    app,
+    cache_dir,
+    on_wait,
+    print_json,
+    stderr,
+    stdout,
+)
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.errors import UsageError
@@ -70,6 +83,7 @@ def run(
     ] = None,
     options: StudyOptions = StudyOptions(),
     source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
     verbose: Verbose = False,
 ) -> int:
     """Run a study, or finish a run that was interrupted, and print its summary.
@@ -112,7 +126,9 @@ def run(
             logged_to(opened.log_file),
             opening.open_testbed(ground, chosen, *places(chosen), campaign.disk_sizes(chosen)) as testbed,
         ):
-            campaign.execute(opened, testbed, reporter, cache_dir(), retry_failed=retry_failed)
+            campaign.execute(
+                opened, testbed, reporter, cache_dir(), retry_failed=retry_failed, on_wait=on_wait(wait=wait)
+            )
     _show_summary(opened)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
     return 0 if all(record.status is Status.OK for record in opened.records()) else 1

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from bpfbench import campaign, catalogue, plan, study
-from bpfbench.cli.app import Verbose, app, cache_dir, stderr
+from bpfbench.cli.app import Verbose, Wait, app, cache_dir, on_wait, stderr
 from bpfbench.cli.options import SourceOptions, number
 from bpfbench.cli.studies import places
 from bpfbench.console import ProgressReporter, set_up_logging
@@ -22,7 +22,7 @@ from bpfbench.errors import MachineError, UsageError
 from bpfbench.model import Deadlines, Study, Tool, TracerConfig, TracerSummary
 from bpfbench.report import trace as report
 from bpfbench.study import Override
-from bpfbench.testbed import image, machine
+from bpfbench.testbed import image, machine, turn
 from bpfbench.testbed.host import HostTestbed, headers_here, require
 from bpfbench.trace import Session, Traced
 from bpfbench.trial.trace import OWN_COMM, TraceSpec
@@ -68,6 +68,7 @@ def trace(
         str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
     ] = None,
     source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, an object a line.")] = False,
     verbose: Verbose = False,
 ) -> int:
@@ -102,7 +103,7 @@ def trace(
     target = _target(comm, command)
     _require_found(command)
     require(os.geteuid(), machine.missing())
-    with campaign.alone(cache_dir()):
+    with turn.alone(cache_dir(), on_wait(wait=wait)):
         testbed = _testbed(chosen, source_options)
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
         viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)

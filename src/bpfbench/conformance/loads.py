@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,6 +76,8 @@ def _block(kind: str, comm: str, threads: int, *, waited_for: int, released_by: 
 
     def before() -> None:
         threading.stack_size(64 * 1024)
+        # Thousands that come back at once would each ask for the interpreter every 5 ms, for a minute of CPU time.
+        sys.setswitchinterval(60)
         # With one arena the C library has no need to read, as one of the threads, how many CPUs there are.
         LIBC.mallopt(M_ARENA_MAX, 1)
 

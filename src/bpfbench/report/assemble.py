@@ -213,7 +213,7 @@ def _parts(material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Ana
     found = (
         chapters.servers(analysis),
         chapters.control(aa, emulated=material.about.emulated),
-        chapters.findings(by_run(info, material.records), wording.warnings(material.about)),
+        chapters.findings(by_run(info, material.records)),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),
         chapters.method(info.study, analysis.warnings),

@@ -73,8 +73,8 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """When it is a trial's turn: what its record has to know of the campaign."""
+class Slot:
+    """A trial's slot in a campaign: what was before it, and what disk there is for it."""
 
     predecessor: Predecessor | None = None
     place: int | None = None
@@ -137,7 +137,7 @@ class Testbed(abc.ABC):
         settings = self._patient(settings)
         job = Job(
             argv=(*RUNNER, "layout"),
-            stdin=to_json(self._spec(trial, settings, "layout", Turn()), indent=None),
+            stdin=to_json(self._spec(trial, settings, "layout", Slot()), indent=None),
             timeout_s=settings.deadlines.layout_s + SLACK_S,
             host=trial.host,
             kernel=trial.kernel,
@@ -150,14 +150,14 @@ class Testbed(abc.ABC):
             reason = reasons[-1] if reasons else finished.last_words
             raise StepError(f"data files {job.data} of host {self.host_name(trial)}: {reason}")
 
-    def run(self, trial: Trial, settings: Settings, turn: Turn, record_dir: Path, progress: Progress) -> Record:
+    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Progress) -> Record:
         """Run a trial, leave its files in `record_dir` (empty, existing), and return its record.
 
         A runner that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
         """
         settings = self._patient(settings)
         deadlines = settings.deadlines
-        spec = self._spec(trial, settings, trial.workload.name, turn)
+        spec = self._spec(trial, settings, trial.workload.name, slot)
         (record_dir / "spec.json").write_text(to_json(spec))
         job = Job(
             argv=(*RUNNER, "run"),
@@ -271,20 +271,20 @@ class Testbed(abc.ABC):
         """Return the folders of the tracers that the study brings, by setup."""
         return {name: Path(setup.command[0]).parent for name, setup in self._brought.items()}
 
-    def _spec(self, trial: Trial, settings: Settings, job: str, turn: Turn) -> TrialSpec:
+    def _spec(self, trial: Trial, settings: Settings, job: str, slot: Slot) -> TrialSpec:
         return TrialSpec(
             trial=trial,
             settings=settings,
             job_file=f"{INSIDE}/src/bpfbench/workloads/{job}.fio",
             tracer_command=None if trial.is_vanilla else self.tracer_command(trial.setup),
             session=self._session,
-            output_disk_bytes=turn.output_disk_bytes,
+            output_disk_bytes=slot.output_disk_bytes,
             data_dir=f"{INSIDE}/data",
             output_dir=f"{INSIDE}/output",
             record_dir=f"{INSIDE}/record",
             accelerator=self.accelerator,
-            predecessor=turn.predecessor,
-            place=turn.place,
+            predecessor=slot.predecessor,
+            place=slot.place,
         )
 
     def _patient(self, settings: Settings) -> Settings:

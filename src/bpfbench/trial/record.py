@@ -17,6 +17,7 @@ from bpfbench.model import (
     CallAccount,
     Check,
     Conditions,
+    Content,
     Energy,
     Environment,
     FioResult,
@@ -59,6 +60,10 @@ class Findings:
     monitor_cpu_s: float | None = None
     cached_bytes: int = 0
     hooked_before: int = 0
+    tracer_since_ns: int = 0
+    """CLOCK_MONOTONIC, right before the tracer was started."""
+    fio_span: tuple[float, float] | None = None
+    """When fio did its I/O, in seconds by CLOCK_MONOTONIC."""
     drop_gap_s: float | None = None
     at_start: Conditions | None = None
     at_end: Conditions | None = None
@@ -66,6 +71,7 @@ class Findings:
     hooks: tuple[Hook, ...] = ()
     rings: tuple[RingAccount, ...] = ()
     written_bytes: int | None = None
+    content: Content | None = None
     leftovers: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -132,6 +138,7 @@ def write(
         hooks=found.hooks,
         rings=found.rings,
         written_bytes=found.written_bytes,
+        content=found.content,
     )
     directory = Path(spec.record_dir)
     found.sampler.write(directory / "samples.csv")

@@ -27,12 +27,15 @@ from bpfbench.model import (
     ProgramTime,
     Record,
     Step,
+    Tool,
     TracerUsage,
+    Trial,
     TrialSpec,
 )
 from bpfbench.trial import (
     attached,
     conditions,
+    content,
     environment,
     fio,
     leftovers,
@@ -118,7 +121,8 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
         found.hooked_before = len(before.items[leftovers.TRACING_PROGRAMS])
     try:
         with found.sampler, contextlib.ExitStack() as running:
-            traced = _start_tracer(spec, cpus, found, notify, running)
+            follower = _follower(spec, running)
+            traced = _start_tracer(spec, cpus, found, notify, running, followed=follower is not None)
             rings = running.enter_context(Rings(before)) if traced else None
             if traced:
                 found.hooks = attached.hooks(before, traced.pid_measured or traced.pid)
@@ -136,17 +140,44 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
                 with _step(found, notify, "drain"):
                     _stop_tracer(spec, found, traced)
                 found.rings = rings.account()
+            if follower:
+                with _step(found, notify, "follow"):
+                    found.content = follower.finish()
     finally:
         with _step(found, notify, "leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
 
 
+def _follower(spec: TrialSpec, running: contextlib.ExitStack) -> content.Follower | None:
+    """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
+    if spec.output_disk_bytes is None or not _has_records(spec.trial):
+        return None
+    return running.enter_context(content.Follower(_subject(spec, time.monotonic_ns()), spec.output_disk_bytes))
+
+
+def _has_records(trial: Trial) -> bool:
+    """Tell whether a trial leaves an output of records that can be looked at one by one."""
+    return trial.config is not None and trial.tool is not Tool.SYSCOUNT and variant.writes(trial.config)
+
+
+def _subject(spec: TrialSpec, since_ns: int) -> content.Subject:
+    ios = spec.trial.workload.total_bytes // BLOCK_BYTES
+    return content.subject(spec.trial, _output(spec), Path(spec.data_dir), since_ns, ios)
+
+
 def _start_tracer(
-    spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify: Notify, running: contextlib.ExitStack
+    spec: TrialSpec,
+    cpus: dict[str, Set[int]],
+    found: Findings,
+    notify: Notify,
+    running: contextlib.ExitStack,
+    *,
+    followed: bool,
 ) -> TracerProcess | None:
     if spec.tracer_command is None or spec.trial.config is None:
         return None
     config = spec.trial.config
+    found.tracer_since_ns = time.monotonic_ns()
     output = _output(spec) if variant.writes(config) else Path(variant.NOWHERE)
     options = tracer.arguments(spec.trial.tool, config, output, _file(spec, "summary.json"))
     command = (*spec.tracer_command, *options)
@@ -159,6 +190,7 @@ def _start_tracer(
                 None,
                 _file(spec, "tracer.stderr"),
                 found.sampler.joiner("tracer"),
+                content.FOLLOWED if followed else None,
             )
         )
         traced.wait_ready(spec.settings.deadlines.ready_s)
@@ -211,7 +243,7 @@ def _variant(spec: TrialSpec, traced: TracerProcess | None) -> contextlib.Abstra
 def _sum_up(found: Findings, result: FioResult) -> None:
     """Take what was sampled over fio's own span, without its launch and exit, which would dilute short runs."""
     begin_s = result.started_at_s - (time.time() - time.monotonic())
-    span = begin_s, begin_s + result.runtime_s
+    span = found.fio_span = begin_s, begin_s + result.runtime_s
     found.load = found.sampler.load(span)
     found.energy, found.energy_note = found.sampler.energy(span)
     if found.usage:
@@ -237,17 +269,10 @@ def _stop_tracer(spec: TrialSpec, found: Findings, traced: TracerProcess) -> Non
 
 
 def _verify(spec: TrialSpec, found: Findings) -> tuple[Check, ...]:
-    output, config = _output(spec), spec.trial.config
     if found.fio is None:
         raise StepError("fio left no result")
-    events = size = None
-    if config is not None and variant.writes(config):
-        try:
-            size = output.stat().st_size
-        except OSError as error:
-            raise StepError(f"tracer left no output: {error.strerror}") from error
-        events = tracer.count_events(output, spec.trial.tool, config, EVENT_BYTES)
-    return verify.checks(
+    events, size = _saved(spec, found)
+    checks = verify.checks(
         verify.Evidence(
             trial=spec.trial,
             machine=platform.machine(),
@@ -265,6 +290,25 @@ def _verify(spec: TrialSpec, found: Findings) -> tuple[Check, ...]:
             output_events=events,
         )
     )
+    if found.content is None or found.summary is None or found.fio_span is None:
+        return checks
+    expected = verify.expected_content(spec, found.fio, found.calls, found.summary, found.fio_span)
+    waited_s = lambda begin_s, end_s: found.sampler.waited_s((begin_s, end_s))  # noqa: E731
+    return (*checks, *content.checks(found.content, expected, waited_s))
+
+
+def _saved(spec: TrialSpec, found: Findings) -> tuple[int | None, int | None]:
+    """Return how many events the tracer's output holds, and its size; None for both where there is none."""
+    output, config = _output(spec), spec.trial.config
+    if config is None or not variant.writes(config):
+        return None, None
+    if not output.exists():
+        raise StepError("tracer left no output")
+    if not _has_records(spec.trial):
+        return tracer.count_events(output, spec.trial.tool, config, EVENT_BYTES), output.stat().st_size
+    if found.content is None:
+        found.content = content.examine(_subject(spec, found.tracer_since_ns))
+    return found.content.records, found.content.output_bytes
 
 
 def _own_cpu_s() -> float:

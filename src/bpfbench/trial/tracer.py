@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import IO
 
@@ -52,6 +52,7 @@ class TracerProcess:
         limit_bytes: the most it may write to a file; more fails like a full disk does.
         stderr: where its messages go.
         join: what it does first, before it is the tracer: join its control group.
+        env: what it has in its environment besides ours.
 
     Raises:
         StepError: it could not be started.
@@ -64,6 +65,7 @@ class TracerProcess:
         limit_bytes: int | None,
         stderr: Path,
         join: Callable[[], None] = lambda: None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.pid_measured: int | None = None
         """The process that does the tracing, once READY."""
@@ -76,6 +78,7 @@ class TracerProcess:
             with stderr.open("wb") as errors:
                 self._process = subprocess.Popen(
                     command,
+                    env={**os.environ, **(env or {})},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -172,6 +175,7 @@ def _confine(cpus: Set[int], limit_bytes: int | None, join: Callable[[], None]) 
     """Set what a tracer inherits; runs in the child, before exec."""
     join()
     os.sched_setaffinity(0, cpus)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it is stopped by that, and may leave ignored what it finds ignored
     if limit_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails, instead of the tracer being killed
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bpfbench.model import (
     EVENT_BYTES,
+    Accelerator,
     Attach,
     CallAccount,
     Check,
@@ -19,8 +20,10 @@ from bpfbench.model import (
     TracerConfig,
     TracerSummary,
     Trial,
+    TrialSpec,
     Variant,
 )
+from bpfbench.trial.content import Expectation, silence_most_s
 
 FIO_OWN_ACCESSES_MAX = 1000
 """fio reads its job file, /proc and /sys and writes its results: about 110 accesses seen, more with more CPUs."""
@@ -177,8 +180,11 @@ def _tracer_checks(evidence: Evidence, summary: TracerSummary) -> Iterator[Check
     yield _attached(evidence)
     if evidence.calls is not None:
         yield from _counted(evidence.calls, evidence, summary)
-    for kind, ios in (("read", evidence.fio.read_ios), ("write", evidence.fio.write_ios)):
-        yield _coverage(kind, ios, _seen(kind, evidence, summary), evidence.fio.runtime_s, _skipped(summary))
+    wanted = {"read": evidence.fio.read_ios, "write": evidence.fio.write_ios}
+    seen = {kind: _seen(kind, evidence, summary) for kind in wanted}
+    yield _kinds(trial.tool, wanted, seen, summary)
+    for kind, ios in wanted.items():
+        yield _coverage(kind, ios, seen[kind], evidence.fio.runtime_s, summary)
     if config is not None and config.ringbuf_bytes is not None:
         yield from _ring_checks(config, config.ringbuf_bytes, evidence.rings, summary)
     if config is not None and evidence.written_bytes is not None:
@@ -250,6 +256,29 @@ def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> Tra
     return replace(summary, intercepted=intercepted, lost=lost, unavailable=unavailable)
 
 
+def expected_content(
+    spec: TrialSpec, fio: FioResult, calls: CallAccount | None, summary: TracerSummary, span_s: tuple[float, float]
+) -> Expectation:
+    """Return what the records of a trial's output are held against.
+
+    Whether a consumer stalled is not asked where it is stopped on purpose, nor of an emulated CPU, which can stand
+    still without anybody in it noticing.
+    """
+    config, workload = spec.trial.config, spec.trial.workload
+    unknown = any(lost is None for lost in summary.lost.values())
+    own_most = FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * fio.runtime_s)
+    stalls = config is not None and config.variant is Variant.NO_CONSUMER
+    emulated = spec.accelerator is Accelerator.TCG
+    return Expectation(
+        ios=fio.ios,
+        lost=None if unknown else summary.lost_total,
+        others_most=own_most if calls is None else calls.reads + calls.writes - fio.ios,
+        payload=config is not None and bool(config.payload_bytes),
+        span_s=span_s,
+        silence_most_s=None if stalls or emulated else silence_most_s(workload.rate_iops),
+    )
+
+
 def _written(config: TracerConfig, tool: Tool, written_bytes: int, summary: TracerSummary) -> Check:
     """The tracer wrote what it says it saved, also where nothing is left of it (no-output)."""
     event = _least_event_bytes(config, tool)
@@ -311,12 +340,35 @@ def _skipped(summary: TracerSummary) -> int:
     return sum(summary.lost.get(cause) or 0 for cause in ("recursion", "missed"))
 
 
-def _coverage(kind: str, ios: int, seen: int, runtime_s: float, skipped: int) -> Check:
+def _unknown(summary: TracerSummary) -> int:
+    """Return how many events were lost without its being told whether they were reads or writes."""
+    return summary.intercepted.get("unknown", 0)
+
+
+def _kinds(tool: Tool, wanted: Mapping[str, int], seen: Mapping[str, int], summary: TracerSummary) -> Check:
+    """Events are reads and writes, or system calls; where a tracer cannot tell, they are no more than it lost unseen.
+
+    One of them stands for one read or one write, not for either.
+    """
+    known = {"syscall"} if tool is Tool.SYSCOUNT else {"read", "write"}
+    others = sorted(set(summary.intercepted) - known - {"unknown"})
+    unknown, unseen = _unknown(summary), _skipped(summary) + (summary.lost.get("map_full") or 0)
+    lacking = sum(max(0, ios - seen[kind]) for kind, ios in wanted.items())
+    return Check(
+        "every kind accounted",
+        not others and (unknown == 0 or lacking <= unknown <= unseen),
+        f"intercepted {summary.intercepted}; {unknown} of unknown kind, {unseen} lost unseen, {lacking} lacking",
+    )
+
+
+def _coverage(kind: str, ios: int, seen: int, runtime_s: float, summary: TracerSummary) -> Check:
     """The tracer saw every I/O of fio, and hardly anything else."""
     surplus_max = FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * runtime_s)
+    skipped, unknown = _skipped(summary), _unknown(summary)
     others = f", {skipped} skipped by the kernel, of whomever" if skipped else ""
+    others += f", {unknown} of unknown kind" if unknown else ""
     return Check(
         f"every {kind} seen",
-        ios <= seen <= ios + surplus_max + skipped,
+        ios - unknown <= seen <= ios + surplus_max + skipped,
         f"fio {ios}, tracer {seen}, at most {surplus_max} of fio's own{others}",
     )

@@ -53,9 +53,16 @@ _OTHERS = tuple(
         ("#999933", "h", "hexagon", "||", "dash"),
         ("#882255", "*", "star", "**", "dot"),
         ("#661100", ">", "triangle-right", "///", "solid"),
+        ("#117733", "8", "octagon", "\\\\\\", "dot"),
+        ("#aa4499", "H", "hexagon2", "---", "dashdot"),
+        ("#ddcc77", "d", "diamond-tall", "+++", "dash"),
+        ("#cc6677", "2", "y-up", "xxx", "solid"),
+        ("#44aa99", "1", "y-down", "|||", "dash"),
+        ("#1b1f24", "+", "cross-thin", "...", "dot"),
     )
 )
-"""For setups that a study brings; of Tol's muted scheme (personal.sron.nl/~pault), apart from the colours above."""
+"""For alternatives to setups and those that a study brings; most are of Tol's muted scheme (personal.sron.nl/~pault),
+apart from the colours above."""
 
 DASHES: dict[str, str | tuple[int, tuple[float, ...]]] = {
     "solid": "-",

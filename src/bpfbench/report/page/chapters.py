@@ -13,7 +13,7 @@ from bpfbench.analysis.claims.judge import Verdict
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
-from bpfbench.model import EMULATED, Study
+from bpfbench.model import EMULATED, EMULATED_REMARK, Study
 from bpfbench.report import claims, study_file, tradeoffs, wording
 from bpfbench.report.columns import MIB
 from bpfbench.report.page.page import Part
@@ -83,13 +83,8 @@ def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
     return (Cell(workload), Cell(statistic.metric), *cells)
 
 
-def findings(found: Findings, said: Sequence[str]) -> Part:
-    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper.
-
-    Args:
-        found: of the run.
-        said: warnings that the page opens with, which are not repeated.
-    """
+def findings(found: Findings) -> Part:
+    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
     judged = Table(
         "claims",
         "The paper's claims",
@@ -123,12 +118,8 @@ def findings(found: Findings, said: Sequence[str]) -> Part:
         tuple((Cell(own.statement), Cell(own.section), Cell(own.remark)) for own in found.on_the_paper),
     )
     text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
-    return Part(
-        "claims",
-        "What of the paper holds here",
-        (text, *(remark for remark in found.remarks if remark not in said)),
-        (judged, beside, noted),
-    )
+    said = [remark for remark in found.remarks if remark != EMULATED_REMARK]  # the page begins with it
+    return Part("claims", "What of the paper holds here", (text, *said), (judged, beside, noted))
 
 
 def exchanged(found: TradeOffs) -> Part | None:

@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from choice import BY_EVENT
+
 TOOLS = ("syscount", "rw-tracer", "rw-tracer-all")
 ATTACHES = ("tracepoint", "kprobe", "fentry")
-FORMATS = ("text", "binary")
+FORMATS = ("text",) if BY_EVENT else ("text", "binary")
 
 
 class Options(NamedTuple):

@@ -4,8 +4,9 @@
 import struct
 from binascii import hexlify
 from collections.abc import Callable
-from ctypes import Array, c_char
+from ctypes import Array, c_char, string_at
 from functools import lru_cache
+from typing import Any
 
 Slot = Array[c_char]
 Formatter = Callable[[Slot], bytes | Slot]
@@ -42,6 +43,21 @@ def event_line(slot: Slot) -> bytes:
 def payload_line(slot: Slot) -> bytes:
     (length,) = PAYLOAD_LEN.unpack_from(slot, PAYLOAD_LEN_OFFSET)
     return b"%b\t%b\n" % (event_text(slot), hexlify(slot[EVENT.size : EVENT.size + length], " "))
+
+
+def fields_text(event: Any) -> bytes:
+    """As event_text(), of the structure that BCC makes of a slot."""
+    names = b"%b\t%b" % (event.comm, event.name)
+    first = (event.enter_ns, event.exit_ns, event.offset, event.count, event.ret, event.inode, event.dev, event.pid)
+    return EVENT_TEXT % (*first, event.tid, event.op, event.flags, event.uid, names, event.payload_len)
+
+
+def fields_line(event: Any, _address: int) -> bytes:
+    return fields_text(event) + b"\n"
+
+
+def fields_payload_line(event: Any, address: int) -> bytes:
+    return b"%b\t%b\n" % (fields_text(event), hexlify(string_at(address + EVENT.size, event.payload_len), " "))
 
 
 def event_binary(slot: Slot) -> Slot:

@@ -3,13 +3,15 @@
 
 import os
 import time
+from collections.abc import Callable
 from ctypes import c_char
 
+from choice import BY_EVENT
 from kernel import member_offsets, recursion_misses
 from load import load, target_macros
 from options import Options
 from output import Output
-from record import EVENT, formatter
+from record import EVENT, fields_line, fields_payload_line, formatter
 from stop import Stop
 from tool import Counts, Tool
 
@@ -33,20 +35,37 @@ class RwTracer(Tool):
         self._open_ring()
 
     def _open_ring(self) -> None:
+        # BCC calls this for each event, with the address of the slot in the ring, which it frees on return. Under load
+        # ring_buffer_poll() may never find the ring empty, so it takes the verdict to end it. Without an integer to
+        # return, BCC would raise and catch a TypeError at each event.
+        on_event = self._take_by_event() if BY_EVENT else self._take_in_place()
+        self.bpf["events"].open_ring_buffer(on_event)
+
+    def _take_in_place(self) -> Callable[[object, int, int], int]:
         # Names of the closure, as looking up attributes of self would cost time at every event.
         slot_at = (c_char * (EVENT.size + self._payload_bytes)).from_address
         record = formatter(self.options.format, self._payload_bytes)
         put = self.output.put
         stop = self.stop
 
-        # BCC calls this for each event, with the address of the slot in the ring, which it frees on return. Under load
-        # ring_buffer_poll() may never find the ring empty, so it takes the verdict to end it. Without an integer to
-        # return, BCC would raise and catch a TypeError at each event.
         def on_event(_context: object, address: int, _size: int) -> int:
             put(record(slot_at(address)))
             return stop.verdict
 
-        self.bpf["events"].open_ring_buffer(on_event)
+        return on_event
+
+    def _take_by_event(self) -> Callable[[object, int, int], int]:
+        """As the callbacks of BCC's reference guide and tools do."""
+        bpf = self.bpf
+        line = fields_payload_line if self._payload_bytes else fields_line
+        put = self.output.put
+        stop = self.stop
+
+        def on_event(_context: object, address: int, _size: int) -> int:
+            put(line(bpf["events"].event(address), address))
+            return stop.verdict
+
+        return on_event
 
     def follow(self) -> None:
         """A signal ends the wait, except in the instant between the check and the wait: then the time-out does.

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 
+from choice import SETUP
 from options import Options
 from tool import Counts
 
@@ -60,7 +61,7 @@ def describe(
     }
     return {
         "contract": 1,
-        "setup": "bcc",
+        "setup": SETUP,
         "tool": options.tool,
         "attach": options.attach,
         "format": options.format,

@@ -90,6 +90,11 @@ class Account:
     error: str | None = None
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)
 
+    def intercept(self, kind: str, events: int) -> None:
+        """Count events that the programs did not see as intercepted all the same."""
+        if events:
+            self.intercepted[kind] = self.intercepted.get(kind, 0) + events
+
 
 def account_rw(options: Options, traced: Traced) -> Account:
     """The account of rw-tracer and rw-tracer-all."""
@@ -140,9 +145,20 @@ def account_recursion(options: Options, account: Account, objects: BpfObjects) -
             "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
         )
         return
-    account.recursion = objects.recursion_misses()
-    if account.recursion is None:
+    misses = objects.recursion_misses()
+    if misses is None:
         account.unavailable["recursion"] = "no recursion_misses in the fdinfo of a program"
+        return
+    account.recursion = sum(misses.values())
+    for function, missed in misses.items():
+        account.intercept(kind_of(function, options), missed)
+
+
+def kind_of(function: str, options: Options) -> str:
+    """The kind of event that a program is for, by its function, which bpftrace names after the hook."""
+    if options.tool == "syscount":
+        return "syscall"
+    return next((kind for kind in ("read", "write") if kind in function), "unknown")
 
 
 def account_unknown(options: Options, account: Account, traced: Traced) -> None:
@@ -162,9 +178,7 @@ def account_for(options: Options, traced: Traced) -> Account:
     account = (account_syscount if options.tool == "syscount" else account_rw)(options, traced)
     account_recursion(options, account, traced.objects)
     account_unknown(options, account, traced)
-    unseen = (account.map_full or 0) + (account.recursion or 0)
-    if unseen:  # neither cause tells reads from writes
-        kind = "syscall" if options.tool == "syscount" else "unknown"
-        account.intercepted[kind] = account.intercepted.get(kind, 0) + unseen
+    # bpftrace's warning does not tell reads from writes.
+    account.intercept("syscall" if options.tool == "syscount" else "unknown", account.map_full or 0)
     account.error = traced.error or account.error
     return account

@@ -6,6 +6,7 @@ By libbpf, which bpftrace itself needs, so it is there; nothing of the process i
 
 import ctypes
 import re
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ PER_CPU_TYPES = (5, 6)  # BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY
 ID_LINE = re.compile(r"^(map|prog)_id:\s*(\d+)$", re.MULTILINE)
 RECURSION_LINE = re.compile(r"^recursion_misses:\s*(\d+)$", re.MULTILINE)
 NAME_BYTES = 15  # the kernel keeps that much of a map's name
+
+# Of struct bpf_prog_info, which is user-space ABI: it grows, but nothing in it moves.
+PROG_INFO_BYTES = 256
+BTF_ID_AT = 128
+ASKED = struct.Struct("=IIQI")  # btf_id, func_info_rec_size, func_info, nr_func_info
+FUNC_INFO = struct.Struct("=II")  # struct bpf_func_info: insn_off, type_id
 
 
 class MapInfo(ctypes.Structure):
@@ -36,6 +43,12 @@ class BpfObjects:
 
     def __init__(self, pid: int) -> None:
         self._libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        self._libbpf.btf__load_from_kernel_by_id.restype = ctypes.c_void_p
+        self._libbpf.btf__type_by_id.restype = ctypes.c_void_p
+        self._libbpf.btf__type_by_id.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        self._libbpf.btf__name_by_offset.restype = ctypes.c_char_p
+        self._libbpf.btf__name_by_offset.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        self._libbpf.btf__free.argtypes = [ctypes.c_void_p]
         self._maps = {}
         self._programs = []
         for kind, number in sorted(held_ids(pid)):
@@ -64,11 +77,33 @@ class BpfObjects:
         """The sum of the numbers in a map."""
         return sum(self.counts(name).values())
 
-    def recursion_misses(self) -> int | None:
-        """How many runs of the programs the kernel skipped; None where it does not show that of each."""
-        texts = [Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii") for fd in self._programs]
-        misses = [int(number) for text in texts for number in RECURSION_LINE.findall(text)]
-        return sum(misses) if 0 < len(misses) == len(texts) else None
+    def recursion_misses(self) -> dict[str, int] | None:
+        """How many runs of each program the kernel skipped, by function; None where it does not show that of each."""
+        misses = {}
+        for fd in self._programs:
+            found = RECURSION_LINE.search(Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii"))
+            if found is None:
+                return None
+            misses[self._function(fd)] = int(found[1])
+        return misses or None
+
+    def _function(self, fd: int) -> str:
+        """The name of a program's function, by its BTF: of the program's own name the kernel keeps 15 bytes."""
+        function = ctypes.create_string_buffer(FUNC_INFO.size)
+        info = ctypes.create_string_buffer(PROG_INFO_BYTES)
+        ASKED.pack_into(info, BTF_ID_AT, 0, FUNC_INFO.size, ctypes.addressof(function), 1)
+        self._call("bpf_obj_get_info_by_fd", fd, info, ctypes.byref(ctypes.c_uint32(PROG_INFO_BYTES)))
+        btf_id, *_ = ASKED.unpack_from(info, BTF_ID_AT)
+        _, type_id = FUNC_INFO.unpack(function)
+        btf = self._libbpf.btf__load_from_kernel_by_id(btf_id)
+        if not btf:
+            raise OSError(ctypes.get_errno(), f"the BTF of program {fd} cannot be read")
+        try:
+            name_offset = ctypes.c_uint32.from_address(self._libbpf.btf__type_by_id(btf, type_id)).value
+            name: bytes = self._libbpf.btf__name_by_offset(btf, name_offset)
+        finally:
+            self._libbpf.btf__free(btf)
+        return name.decode()
 
     def _info(self, fd: int) -> MapInfo:
         info = MapInfo()

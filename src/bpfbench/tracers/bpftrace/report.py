@@ -12,6 +12,7 @@ from typing import IO
 
 from account import Account
 from arguments import Options
+from choice import SETUP
 from session import Times, Traced
 
 RESERVED_BYTES = 32768
@@ -45,7 +46,7 @@ def describe(options: Options, times: Times, traced: Traced, account: Account) -
     """The summary, as text."""
     summary = {
         "contract": 1,
-        "setup": "bpftrace",
+        "setup": SETUP,
         "tool": options.tool,
         "attach": options.attach,
         "format": options.format,

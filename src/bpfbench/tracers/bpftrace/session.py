@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from arguments import PAGE_BYTES, Options
 from bpfobjects import BpfObjects, loaded_libbpf
+from choice import MAX_STRLEN_LEAST
 
 NAME_BYTES = 64  # what the scripts ask of str()
 BUF_HEADER_BYTES = 4  # buf() holds that much less than max_strlen
@@ -59,7 +60,7 @@ def environment(options: Options) -> dict[str, str]:
     payload_bytes = options.payload_bytes if options.tool == "rw-tracer-all" else 0
     return env | {
         "BPFTRACE_PERF_RB_PAGES": str(options.ringbuf_bytes // PAGE_BYTES),
-        "BPFTRACE_MAX_STRLEN": str(max(NAME_BYTES, payload_bytes + BUF_HEADER_BYTES)),
+        "BPFTRACE_MAX_STRLEN": str(max(NAME_BYTES, payload_bytes + BUF_HEADER_BYTES, MAX_STRLEN_LEAST)),
         "__BPFTRACE_NOTIFY_PROBES_ATTACHED": "1",
     }
 

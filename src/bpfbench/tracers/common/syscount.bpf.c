@@ -7,9 +7,15 @@
 #include "rw_event.h"
 #include "target.bpf.h"
 
-/* Both maps are per CPU, so that the CPUs do not fight over one cache line. */
+/* Both maps are per CPU, so that the CPUs do not fight over one cache line. With SHARED_COUNTS one of them is not. */
+#ifdef SHARED_COUNTS
+#define COUNTS_TYPE BPF_MAP_TYPE_HASH
+#else
+#define COUNTS_TYPE BPF_MAP_TYPE_PERCPU_HASH
+#endif
+
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, COUNTS_TYPE);
 	__uint(max_entries, SYSCOUNT_ENTRIES);
 	__type(key, __u64);
 	__type(value, __u64);

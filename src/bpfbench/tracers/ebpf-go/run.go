@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -50,15 +49,12 @@ func (r *run) fail(format string, args ...any) {
 	}
 }
 
-// flushKernelTypes makes the library forget the kernel's BTF, which versions before 0.22 keep: see flush.go.
-var flushKernelTypes = func() {}
+// giveBack gives memory back that only loading needed: see giveback.go.
+var giveBack = func() {}
 
-// noteLoaded also gives back what only loading needed, most of it that BTF, which libbpf frees too. Else it would stay
-// until the garbage collector next runs: there being no garbage from now on, that is after two minutes.
 func (r *run) noteLoaded() {
 	r.loaded = true
-	flushKernelTypes()
-	debug.FreeOSMemory()
+	giveBack()
 }
 
 // attachment is a hook with its program on it.

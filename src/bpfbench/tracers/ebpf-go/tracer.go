@@ -5,7 +5,6 @@ package main
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -60,8 +59,6 @@ func trace(r *run) {
 
 func main() {
 	start := monotonicNs()
-	// User space is to be single-threaded. The runtime has its threads all the same, but one at a time runs Go code.
-	runtime.GOMAXPROCS(1)
 	stop := catchStopSignals()
 	options := parseOptions(os.Args[1:])
 	stepAside(options.commField())

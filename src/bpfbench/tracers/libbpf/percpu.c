@@ -3,9 +3,15 @@
 
 #include "percpu.h"
 
+/* How many values the map has for a key. */
+static int values_of(const struct bpf_map *map)
+{
+	return bpf_map__type(map) == BPF_MAP_TYPE_HASH ? 1 : libbpf_num_possible_cpus();
+}
+
 int sum_per_cpu(const struct bpf_map *map, const void *key, size_t key_size, uint64_t *sums, size_t words)
 {
-	int cpus = libbpf_num_possible_cpus();
+	int cpus = values_of(map);
 	uint64_t *values;
 	int err;
 

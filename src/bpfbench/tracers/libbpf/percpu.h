@@ -7,7 +7,8 @@
 
 #include <bpf/libbpf.h>
 
-/* Adds up over all CPUs the value of a per-CPU map's key, an array of words counters. Returns 0 or -1 with errno. */
+/* Adds up over all CPUs the value of a map's key, an array of words counters; a plain hash has one value. Returns 0 or
+ * -1 with errno. */
 int sum_per_cpu(const struct bpf_map *map, const void *key, size_t key_size, uint64_t *sums, size_t words);
 
 #endif

@@ -119,8 +119,8 @@ static void put_times(FILE *file, const struct run *run)
 static void put_summary(FILE *file, const struct run *run)
 {
 	fprintf(file,
-		"{\n  \"contract\": 1,\n  \"setup\": \"libbpf\", \"tool\": \"%s\", \"attach\": \"%s\", \"format\": "
-		"\"%s\",\n",
+		"{\n  \"contract\": 1,\n  \"setup\": \"" SETUP "\", \"tool\": \"%s\", \"attach\": \"%s\", "
+		"\"format\": \"%s\",\n",
 		tool_names[run->options.tool], attach_names[run->options.attach], format_names[run->options.format]);
 	put_intercepted(file, run);
 	fprintf(file, "  \"saved\": %" PRIu64 ",\n", run->output.saved);

@@ -2,6 +2,7 @@
 //! bpfbench's Aya tracers; ../../../README.md is their contract. They differ only in how they wait for the ring, which
 //! each of the two binaries brings along.
 
+mod apart;
 mod btf;
 mod hook;
 mod kernel;

@@ -3,12 +3,22 @@
 
 use shared::{Offsets, context};
 
+use crate::apart::apart;
 use crate::btf::Btf;
 
-pub fn of_running_kernel() -> Result<Offsets, String> {
-    let btf = read_btf()?;
+// The other tracers need no such reader, and memory is measured. It takes and frees some megabytes, by which malloc would
+// learn to keep as much for later, of Aya's too: hence apart.
 
-    check_contexts(&btf)?;
+pub fn of_running_kernel() -> Result<Offsets, String> {
+    apart(|| offsets(&Btf::of_running_kernel()?))
+}
+
+pub fn check_running_kernel() -> Result<(), String> {
+    apart(|| check_contexts(&Btf::of_running_kernel()?))
+}
+
+fn offsets(btf: &Btf) -> Result<Offsets, String> {
+    check_contexts(btf)?;
     Ok(Offsets {
         task_files: btf.offset("task_struct", "files")?,
         files_fdt: btf.offset("files_struct", "fdt")?,
@@ -23,18 +33,6 @@ pub fn of_running_kernel() -> Result<Offsets, String> {
         inode_ino: btf.offset("inode", "i_ino")?,
         sb_dev: btf.offset("super_block", "s_dev")?,
     })
-}
-
-pub fn check_running_kernel() -> Result<(), String> {
-    check_contexts(&read_btf()?)
-}
-
-/// The other tracers need no such reader, and memory is measured. It takes and frees some megabytes, by which malloc
-/// would learn to keep as much for later, of Aya's too. Set, its threshold stays what it is at the start.
-fn read_btf() -> Result<Btf, String> {
-    // SAFETY: it touches nothing but malloc's own.
-    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024) };
-    Btf::of_running_kernel()
 }
 
 fn check_contexts(btf: &Btf) -> Result<(), String> {

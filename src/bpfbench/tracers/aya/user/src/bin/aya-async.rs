@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! bpfbench's aya-async tracer: sleeps in Tokio, on its one thread, until the ring is readable.
+//! bpfbench's aya-async tracer: sleeps in Tokio, on its one thread, until the ring is readable. With the feature `threads`
+//! Tokio waits on threads of its own.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -12,7 +13,11 @@ use tokio::time::timeout;
 use tracer::{Ring, Run, Setup, stop};
 
 fn follow(ring: Ring, run: &mut Run) -> Ring {
-    let runtime = match runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    #[cfg(not(feature = "threads"))]
+    let mut builder = runtime::Builder::new_current_thread();
+    #[cfg(feature = "threads")]
+    let mut builder = runtime::Builder::new_multi_thread();
+    let runtime = match builder.enable_io().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             run.fail(format!("cannot start Tokio: {error}"));
@@ -66,5 +71,5 @@ async fn take_events(ring: &mut AsyncFd<Ring>, run: &mut Run) -> io::Result<()> 
 }
 
 fn main() -> ExitCode {
-    tracer::main(Setup { name: "aya-async", libraries: &["aya", "tokio"], follow })
+    tracer::main(Setup { name: option_env!("SETUP").unwrap_or("aya-async"), libraries: &["aya", "tokio"], follow })
 }

@@ -37,5 +37,5 @@ fn follow(mut ring: Ring, run: &mut Run) -> Ring {
 }
 
 fn main() -> ExitCode {
-    tracer::main(Setup { name: "aya-sync", libraries: &["aya"], follow })
+    tracer::main(Setup { name: option_env!("SETUP").unwrap_or("aya-sync"), libraries: &["aya"], follow })
 }

@@ -9,11 +9,11 @@ mod vfs;
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::gen::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_ringbuf_reserve, bpf_ringbuf_submit};
+use aya_ebpf::helpers::gen::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
-use kernel::{count_one, global, read, target_comm};
+use kernel::{count_one, global, read, read_string, read_user, target_comm};
 use shared::{CommWords, Offsets, RwCounters, RwEvent, JOIN_ENTRIES, NAME_BYTES};
 
 /// A call under way.
@@ -141,7 +141,7 @@ unsafe fn read_identity(slot: *mut Slot, file: *const c_void) {
     (*slot).event.flags = read(file, global(&OFFSETS.file_flags));
     let dentry: *const c_void = read(file, global(&OFFSETS.file_dentry));
     let string: *const c_void = read(dentry, global(&OFFSETS.dentry_name));
-    bpf_probe_read_kernel_str(name.cast(), NAME_BYTES as u32, string);
+    read_string(name.cast(), NAME_BYTES, string);
 }
 
 /// Straight from the user's buffer into the slot. Returns how many bytes.
@@ -154,8 +154,9 @@ unsafe fn read_payload(to: *mut c_void, from: *const c_void, ret: i64) -> u32 {
     if bytes > ret as u64 {
         bytes = ret as u64;
     }
-    if bpf_probe_read_user(to, bytes as u32, from) != 0 {
-        return 0;
+    if read_user(to, bytes, from) {
+        bytes as u32
+    } else {
+        0
     }
-    bytes as u32
 }

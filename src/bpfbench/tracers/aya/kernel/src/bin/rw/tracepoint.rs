@@ -27,7 +27,7 @@ unsafe fn file_of(fd: u32) -> *const c_void {
 
 /// The arguments of a call: (fd, buf, count) and, of some calls, pos.
 #[inline(always)]
-unsafe fn argument<T>(ctx: &TracePointContext, index: usize) -> T {
+unsafe fn argument(ctx: &TracePointContext, index: usize) -> u64 {
     context(ctx, ARGS + 8 * index)
 }
 
@@ -35,9 +35,9 @@ unsafe fn argument<T>(ctx: &TracePointContext, index: usize) -> T {
 #[inline(always)]
 unsafe fn enter(op: u32, ctx: &TracePointContext) -> u32 {
     if is_target() {
-        let file = file_of(argument::<u64>(ctx, 0) as u32);
+        let file = file_of(argument(ctx, 0) as u32);
         let offset = if file.is_null() { 0 } else { read(file, global(&OFFSETS.file_pos)) };
-        rw_enter(op, file, argument(ctx, 1), argument(ctx, 2), offset);
+        rw_enter(op, file, argument(ctx, 1) as *const c_void, argument(ctx, 2), offset);
     }
     0
 }
@@ -46,15 +46,15 @@ unsafe fn enter(op: u32, ctx: &TracePointContext) -> u32 {
 #[inline(always)]
 unsafe fn enter_at(op: u32, ctx: &TracePointContext) -> u32 {
     if is_target() {
-        let file = file_of(argument::<u64>(ctx, 0) as u32);
-        rw_enter(op, file, argument(ctx, 1), argument(ctx, 2), argument(ctx, 3));
+        let file = file_of(argument(ctx, 0) as u32);
+        rw_enter(op, file, argument(ctx, 1) as *const c_void, argument(ctx, 2), argument(ctx, 3));
     }
     0
 }
 
 #[inline(always)]
 unsafe fn exit(op: u32, ctx: &TracePointContext) -> u32 {
-    rw_exit(op, context(ctx, RET));
+    rw_exit(op, context(ctx, RET) as i64);
     0
 }
 

@@ -8,7 +8,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::macros::{fentry, fexit, kprobe, kretprobe};
 use aya_ebpf::programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext};
-use kernel::{global, is_target, read};
+use kernel::{global, is_target, pointer, read};
 use shared::{READ, WRITE};
 
 use crate::{rw_enter, rw_exit, OFFSETS};
@@ -26,20 +26,9 @@ unsafe fn enter(op: u32, file: *const c_void, buf: *const c_void, count: u64, po
 #[inline(always)]
 unsafe fn kprobe_enter(op: u32, ctx: &ProbeContext) -> u32 {
     if is_target() {
-        enter(op, pointer(ctx, 0), pointer(ctx, 1), register(ctx, 2), pointer(ctx, 3));
+        enter(op, pointer(ctx, 0), pointer(ctx, 1), ctx.arg(2).unwrap_or_default(), pointer(ctx, 3));
     }
     0
-}
-
-/// One load; for a pointer, Aya would call a helper.
-#[inline(always)]
-fn register(ctx: &ProbeContext, argument: usize) -> u64 {
-    ctx.arg(argument).unwrap_or_default()
-}
-
-#[inline(always)]
-fn pointer(ctx: &ProbeContext, argument: usize) -> *const c_void {
-    register(ctx, argument) as *const c_void
 }
 
 #[inline(always)]

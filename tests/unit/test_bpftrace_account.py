@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bpftrace's account: every event under a kind, also those that the kernel did not let the programs see."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bpfbench.catalogue import PACKAGE
+
+TRACER = PACKAGE / "tracers" / "bpftrace"
+ENTER, EXIT = "tracepoint_syscalls_sys_enter_", "tracepoint_syscalls_sys_exit_"
+MISSES = {
+    f"{ENTER}read_1": 1,
+    f"{ENTER}pread64_2": 2,
+    f"{EXIT}read_3": 4,
+    f"{ENTER}write_4": 100,
+    f"{EXIT}pwrite64_5": 200,
+    "BEGIN_6": 0,
+}
+"""As bpftrace 0.23 names its functions."""
+RECORDS = "1\tone\n2\ttwo\n"
+MAP_FULL = "stdin:1:1-2: WARNING: Map full; can't update element.\n"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The tracer's module, with those that it imports gone afterwards: other tracers have some of the same names."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(TRACER))
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(release="6.12.0"))
+    yield importlib.import_module("account")
+    for name in set(sys.modules) - before:
+        if str(TRACER) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def objects(totals: Mapping[str, int], misses: Mapping[str, int] | None) -> Any:
+    """Stand in for the maps and programs in the kernel."""
+    return SimpleNamespace(
+        total=lambda name: totals.get(name, 0),
+        counts=lambda _: {0: totals["AT_syscalls"]},
+        recursion_misses=lambda: misses,
+    )
+
+
+def accounted(
+    account: ModuleType, place: Path, tool: str, output: str, misses: Mapping[str, int] | None, **totals: int
+) -> Any:
+    """What the tracer makes of an output and of what the kernel has."""
+    (place / "output").write_text(output)
+    options = SimpleNamespace(tool=tool, attach="tracepoint", output=str(place / "output"))
+    traced = SimpleNamespace(objects=objects(totals, misses), error=None, null_bytes=None)
+    return account.account_for(options, traced)
+
+
+def adds_up(found: Any) -> bool:
+    """Tell whether intercepted = saved + lost."""
+    lost = (found.ring_full, found.map_full, found.recursion, found.missed, found.output_error)
+    return bool(sum(found.intercepted.values()) == found.saved + sum(n or 0 for n in lost))
+
+
+def test_what_the_kernel_skipped_is_a_read_or_a_write_by_the_program_it_skipped(
+    account: ModuleType, tmp_path: Path
+) -> None:
+    found = accounted(account, tmp_path, "rw-tracer", RECORDS, MISSES, AT_reads=1, AT_writes=1)
+    assert found.intercepted == {"read": 8, "write": 301}
+    assert (found.saved, found.recursion, found.error) == (2, 307, None)
+    assert adds_up(found)
+
+
+def test_what_the_join_map_refused_is_of_unknown_kind_and_nothing_else_is(account: ModuleType, tmp_path: Path) -> None:
+    output = RECORDS + 3 * MAP_FULL
+    found = accounted(account, tmp_path, "rw-tracer", output, MISSES, AT_reads=1, AT_writes=1)
+    assert found.intercepted == {"read": 8, "write": 301, "unknown": 3}
+    assert (found.saved, found.map_full, (tmp_path / "output").read_text()) == (2, 3, RECORDS)
+    assert adds_up(found)
+
+
+def test_of_syscount_all_is_one_kind(account: ModuleType, tmp_path: Path) -> None:
+    misses = {"tracepoint_raw_syscalls_sys_enter_1": 5}
+    found = accounted(account, tmp_path, "syscount", MAP_FULL, misses, AT_syscalls=7)
+    assert found.intercepted == {"syscall": 7 + 5 + 1}
+    assert adds_up(found)
+
+
+def test_where_the_kernel_does_not_tell_there_is_a_reason(account: ModuleType, tmp_path: Path) -> None:
+    found = accounted(account, tmp_path, "rw-tracer", RECORDS, None, AT_reads=1, AT_writes=1)
+    assert (found.intercepted, found.recursion) == ({"read": 1, "write": 1}, None)
+    assert "recursion" in found.unavailable
+    assert adds_up(found)
