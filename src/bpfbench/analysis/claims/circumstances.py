@@ -81,19 +81,18 @@ def _machine(setup: Mapping[str, Any], run: RunInfo, judged: Sequence[Record]) -
     same = None if system is None else str(system).startswith(setup["os"])
     image = f", tracers in image {run.image['name']}" if "name" in run.image else ""
     yield Circumstance("system", setup["os"], f"{system or UNKNOWN}{image}", same)
-    yield _cpu(setup["cpu"], run, judged)
+    yield _cpu(setup["cpu"], run)
     virtual = run.study.machine.memory_bytes if run.study.testbed == "vm" else machine.get("memory_bytes")
     yield _count("memory, GiB", setup["memory_gib"], [] if virtual is None else [round(virtual / GIB)])
     yield _count("servers", setup["servers"], [len({record.trial.host for record in judged})] if judged else [])
     yield _placement(setup, judged)
 
 
-def _cpu(paper: str, run: RunInfo, judged: Sequence[Record]) -> Circumstance:
+def _cpu(paper: str, run: RunInfo) -> Circumstance:
     machine, vm = run.machine, run.study.testbed == "vm"
     if "cpu_model" not in machine:
         return Circumstance("CPU", paper, UNKNOWN, None)
-    emulated = any(record.environment and record.environment.emulated for record in judged)
-    kind = "emulated on " if emulated else "virtual, " if vm or machine.get("virtual_machine") else ""
+    kind = "virtual, " if vm or machine.get("virtual_machine") else ""
     cpus = run.study.machine.cpus if vm else machine.get("cpus", UNKNOWN)
     return Circumstance(
         "CPU", paper, f"{kind}{machine['cpu_model']}, {cpus} CPUs", not kind and machine["cpu_model"] in paper
