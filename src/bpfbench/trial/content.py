@@ -23,6 +23,9 @@ FOLLOWED = {"BPFBENCH_FOLLOWED": "1"}
 COMPARED_MOST = 10_000
 """How many payloads are compared with the file: some 60 ms of 4 KiB in hexadecimal, where the files are cached."""
 
+WITH_NOTICES = "bpftrace"
+"""The setups so named write notices among their records, and take them out once they have ended, unless followed."""
+
 SILENCE_MOST_S = 1.0
 """The longest that nothing may be recorded while fio runs at full speed and the tracer can."""
 
@@ -77,7 +80,9 @@ class Expectation:
     """The longest silence; None where the tracer is kept from recording on purpose."""
 
 
-def subject(trial: Trial, output: Path, data_dir: Path, since_ns: int, expected: int) -> Subject:
+def subject(
+    trial: Trial, output: Path, data_dir: Path, since_ns: int, expected: int, *, followed: bool = False
+) -> Subject:
     """Return the subject of a trial with an rw tool.
 
     Args:
@@ -86,6 +91,7 @@ def subject(trial: Trial, output: Path, data_dir: Path, since_ns: int, expected:
         data_dir: where the files are that fio works on.
         since_ns: when the tracer was started, or before.
         expected: how many data records there are to be, at most; decides how many of them are compared.
+        followed: whether it is to be looked at while it is written.
 
     Raises:
         StepError: the files are not there.
@@ -104,6 +110,7 @@ def subject(trial: Trial, output: Path, data_dir: Path, since_ns: int, expected:
         since_ns=since_ns,
         compared_op=compared_op(trial.workload),
         compare_every=compare_every(expected, COMPARED_MOST) if payload_bytes else 0,
+        notices=followed and trial.setup.startswith(WITH_NOTICES),
     )
 
 

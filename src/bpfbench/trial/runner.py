@@ -152,7 +152,8 @@ def _follower(spec: TrialSpec, running: contextlib.ExitStack) -> content.Followe
     """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
     if spec.output_disk_bytes is None or not _has_records(spec.trial):
         return None
-    return running.enter_context(content.Follower(_subject(spec, time.monotonic_ns()), spec.output_disk_bytes))
+    subject = _subject(spec, time.monotonic_ns(), followed=True)
+    return running.enter_context(content.Follower(subject, spec.output_disk_bytes))
 
 
 def _has_records(trial: Trial) -> bool:
@@ -160,9 +161,9 @@ def _has_records(trial: Trial) -> bool:
     return trial.config is not None and trial.tool is not Tool.SYSCOUNT and variant.writes(trial.config)
 
 
-def _subject(spec: TrialSpec, since_ns: int) -> content.Subject:
+def _subject(spec: TrialSpec, since_ns: int, *, followed: bool = False) -> content.Subject:
     ios = spec.trial.workload.total_bytes // BLOCK_BYTES
-    return content.subject(spec.trial, _output(spec), Path(spec.data_dir), since_ns, ios)
+    return content.subject(spec.trial, _output(spec), Path(spec.data_dir), since_ns, ios, followed=followed)
 
 
 def _start_tracer(

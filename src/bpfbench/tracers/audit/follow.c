@@ -2,11 +2,11 @@
 /* Behind a writer. Two threads:
  *
  * - The checker takes no CPU time that anybody else wants (SCHED_IDLE), so that target and tracer are left alone.
- * - The watcher sleeps most of the time. When the output takes half of the disk space it may take, it has the checker
- * take its turn like any program, and gives back the blocks of what is checked, until the output takes no more than a
- * quarter.
+ * - The watcher sleeps most of the time. When the output takes a quarter of the disk space it may take, it has the
+ * checker take its turn like any program, and gives back the blocks of what is checked, until the output takes no more
+ * than an eighth. What the tracer writes until that has an effect has to find room in the rest.
  *
- * Below the half nothing is released, so that an output that fits is written as it is when nobody follows.
+ * Below the quarter nothing is released, so that an output that fits is written as it is when nobody follows.
  */
 #include <errno.h>
 #include <poll.h>
@@ -65,7 +65,7 @@ static void look(struct follower *f)
 {
 	uint64_t most = f->scan->checks.options->disk_bytes;
 	uint64_t bytes = output_allocated(&f->scan->output);
-	bool pressed = f->pressed ? bytes > most / 4 : bytes > most / 2;
+	bool pressed = f->pressed ? bytes > most / 8 : bytes > most / 4;
 
 	if (bytes > f->found.peak_bytes)
 		f->found.peak_bytes = bytes;
