@@ -43,7 +43,8 @@ def run(testbed: HostTestbed, trial: Trial, bound_bytes: int | None) -> Record:
 
 def numbers(record: Record) -> dict[str, float]:
     """Return what is compared."""
-    assert record.fio and record.summary and record.usage
+    if record.fio is None or record.summary is None or record.usage is None:
+        raise SystemExit("a trial that ended well has all of its numbers")
     cpu_s = (record.usage.workload_user_s or 0.0) + (record.usage.workload_system_s or 0.0)
     return {
         "throughput": record.fio.throughput_bytes_per_s,
@@ -59,13 +60,12 @@ def compared(testbed: HostTestbed, trial: Trial, bound_bytes: int, pairs: int) -
         order = (None, bound_bytes) if number % 2 else (bound_bytes, None)
         done = {bound: run(testbed, trial, bound) for bound in order}
         followed, plain = done[bound_bytes], done[None]
-        content = followed.content
-        assert content is not None
-        print(
-            f"  {content.output_bytes >> 20} MiB, {content.records} records checked, "
-            f"at most {(content.peak_bytes or 0) >> 20} MiB on the disk",
-            flush=True,
-        )
+        if content := followed.content:
+            print(
+                f"  {content.output_bytes >> 20} MiB, {content.records} records checked, "
+                f"at most {(content.peak_bytes or 0) >> 20} MiB on the disk",
+                flush=True,
+            )
         found.append((numbers(followed), numbers(plain)))
     leg = f"bound {bound_bytes >> 20} MiB"
     counted = found[UNCOUNTED_PAIRS:]
