@@ -71,7 +71,7 @@ def export(
         raise UsageError("Parquet is no text", "give --output FILE")
     exported = _Exported(store.find(runs_dir, name))
     if format_ in STATEMENTS and any(record.emulated for record in exported.records):
-        stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False)
+        stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
     if format_ == "parquet" and output is not None:
         tidy(exported.info.run_id, exported.records).write_parquet(output)
     elif output is not None:

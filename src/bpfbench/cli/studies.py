@@ -121,7 +121,7 @@ def run(
             path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
             opened = campaign.start(chosen, ground, path, *places(chosen))
         if ground.accelerator is Accelerator.TCG:
-            stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False)
+            stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
         with (
             logged_to(opened.log_file),
             opening.open_testbed(ground, chosen, *places(chosen), campaign.disk_sizes(chosen)) as testbed,
@@ -165,7 +165,7 @@ def status(
     )
     stdout.print(f"{opened.path}: study {opened.info.study.name}, {state}", highlight=False, soft_wrap=True)
     if opened.info.machine.get("emulated"):
-        stdout.print(EMULATED_REMARK, highlight=False)
+        stdout.print(EMULATED_REMARK, highlight=False, soft_wrap=True)
     detail = ", ".join(f"{count} {what}" for what, count in counts.items())
     stdout.print(f"{len(records)} of {opened.info.trials_planned} trials done: {detail}", highlight=False)
     for record in records:
