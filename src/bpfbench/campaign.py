@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,6 +175,32 @@ def predecessor(trial: Trial) -> Predecessor:
     return Predecessor(trial.id, trial.setup, trial.tool, trial.workload, trial.warm_up)
 
 
+FOLLOWED_LEAST_BYTES = 256 * 2**20
+"""The least that an output which outgrows it may be bound to: a fast tracer writes half of it before giving blocks back
+has an effect."""
+
+
+def require_bound(study: Study, trials: Iterable[Trial]) -> None:
+    """Refuse a bound of what outputs take of the disk that cannot be kept.
+
+    Raises:
+        StudyError: it is too small, or outputs are to be kept.
+    """
+    if not any(output_disk_bytes(trial, study) for trial in trials):
+        return
+    where = f"study {study.name}: output_limit_bytes"
+    if study.settings.keep_output:
+        raise StudyError(
+            f"{where}: what outgrows it is given back to the disk, and settings.keep_output keeps it", "choose one"
+        )
+    if (study.output_limit_bytes or 0) < FOLLOWED_LEAST_BYTES:
+        raise StudyError(
+            f"{where}: {study.output_limit_bytes} is less than the {FOLLOWED_LEAST_BYTES} bytes that a tracer needs "
+            "whose output outgrows it",
+            "choose more, or a smaller --scale",
+        )
+
+
 def output_disk_bytes(trial: Trial, study: Study) -> int | None:
     """Return what a trial's output may take of the disk; None where it cannot outgrow what the study allows."""
     limit = study.output_limit_bytes
@@ -241,8 +267,10 @@ def start(study: Study, ground: Ground, path: Path, data_dir: Path, output_dir: 
     Raises:
         MachineError: disk or memory cannot hold it.
         StoreError: the directory cannot be made.
+        StudyError: it bounds what outputs take of the disk, and the bound cannot be kept.
     """
     unrolled = plan.unroll(study)
+    require_bound(study, unrolled.trials)
     image = ground.image
     _require_fit(study, data_dir)
     absent = set(study.factors.setups) - set(image.setups) - {setup.name for setup in study.setups}

@@ -398,7 +398,9 @@ class TestExecute:
     @pytest.fixture
     def run(self, tmp_path: Path, image: Image, disk: dict[str, Storage]) -> Run:
         assert not disk
-        return start(tmp_path, image, replace(SMALL, output_limit_bytes=12345))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(campaign, "FOLLOWED_LEAST_BYTES", 1)
+            return start(tmp_path, image, replace(SMALL, output_limit_bytes=12345))
 
     def test_every_trial_is_run_once(self, run: Run, tmp_path: Path) -> None:
         testbed = FakeTestbed()
@@ -459,9 +461,16 @@ class TestOutputDisk:
 
     @pytest.mark.parametrize(("tool", "outgrows"), [(Tool.SYSCOUNT, False), (Tool.RW_TRACER, True)])
     def test_a_trial_that_can_outgrow_the_studys_limit_is_told(
-        self, tmp_path: Path, image: Image, disk: dict[str, Storage], tool: Tool, outgrows: bool
+        self,
+        tmp_path: Path,
+        image: Image,
+        disk: dict[str, Storage],
+        monkeypatch: pytest.MonkeyPatch,
+        tool: Tool,
+        outgrows: bool,
     ) -> None:
         assert not disk
+        monkeypatch.setattr(campaign, "FOLLOWED_LEAST_BYTES", 1)
         declared = replace(SMALL, output_limit_bytes=12345, factors=replace(SMALL.factors, tools=(tool,)))
         run, testbed = start(tmp_path, image, declared), FakeTestbed()
         campaign.execute(run, testbed, Silent(), tmp_path / "cache")
@@ -469,6 +478,17 @@ class TestOutputDisk:
         traced = [trial.id for trial in run.plan() if not trial.is_vanilla]
         assert {limits[trial_id] for trial_id in traced} == {12345 if outgrows else None}
         assert {limit for trial_id, limit in limits.items() if trial_id not in traced} == {None}
+
+    def test_a_bound_that_cannot_be_kept_is_refused_where_it_bounds_anything(self) -> None:
+        large = replace(SMALL, factors=replace(SMALL.factors, tools=(Tool.RW_TRACER,)))
+        trials = plan.unroll(large).trials
+        campaign.require_bound(replace(large, output_limit_bytes=2**50), trials)
+        with pytest.raises(StudyError, match="output_limit_bytes: 12345 is less than the 268435456 bytes"):
+            campaign.require_bound(replace(large, output_limit_bytes=12345), trials)
+        kept = replace(large, settings=replace(large.settings, keep_output=True))
+        with pytest.raises(StudyError, match=r"given back to the disk, and settings\.keep_output keeps it"):
+            campaign.require_bound(replace(kept, output_limit_bytes=12345), trials)
+        campaign.require_bound(kept, trials)
 
     @pytest.mark.parametrize(("more", "told"), [(-1, True), (0, False), (1, False)])
     def test_one_that_just_fits_is_not(self, more: int, told: bool) -> None:

@@ -64,7 +64,7 @@ def plan_(
     for reason in unrolled.left_out:
         stdout.print(f"left out: {reason}", highlight=False)
     stdout.print(_testbed_text(chosen), highlight=False, soft_wrap=True)
-    stdout.print(_needs_text(unrolled, needs), highlight=False)
+    stdout.print(_needs_text(unrolled, needs, 0 if emulated else len(plan.warm_ups(unrolled))), highlight=False)
     return 0
 
 
@@ -218,10 +218,11 @@ def _expected_accelerator(chosen: Study) -> Accelerator:
     return Accelerator.KVM if probe else wanted
 
 
-def _needs_text(unrolled: plan.Plan, needs: plan.Needs) -> str:
+def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
     blocks = unrolled.trials[-1].block + 1
+    discarded = f" and {warm_ups} warm-ups" if warm_ups else ""
     return (
-        f"{len(unrolled.trials)} trials in {blocks} blocks, about {duration(needs.seconds)}; data files "
+        f"{len(unrolled.trials)} trials in {blocks} blocks{discarded}, about {duration(needs.seconds)}; data files "
         f"{campaign.gib(needs.data_bytes)}, tracer output at most {campaign.gib(needs.output_bytes)} at a time"
     )
 
