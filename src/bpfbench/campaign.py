@@ -115,7 +115,7 @@ def _run_all(run: Run, testbed: Testbed, reporter: Reporter) -> None:
     before: Trial | None = None
     usual = True  # whether `before` left what trials like it leave
     for number, trial in enumerate(left, len(trials) - len(left)):
-        if before is not None and testbed.boots_blocks and before.block != trial.block:
+        if before is not None and testbed.boots_blocks and (before.block != trial.block or not usual):
             before = None
         left_s = pace.left_s(left[number - len(trials) :])
         if testbed.warms_up and (warm_up := plan.warm_up(trial, before if usual else None)) is not None:

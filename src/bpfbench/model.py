@@ -242,7 +242,7 @@ class Settings:
     """How every trial of a study is run; not a factor."""
 
     placement: Placement = Placement.AUTO
-    idle_s: float = 0.25
+    idle_s: float = 0.1
     """Length of the idle baseline between READY and fio."""
     sample_interval_s: float = 0.1
     keep_output: bool = False

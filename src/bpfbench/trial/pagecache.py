@@ -20,8 +20,8 @@ def write_back() -> None:
     os.sync()
 
 
-def drop(files: Sequence[Path]) -> int:
-    """Drop the cached pages of `files`, which are written back, and return the bytes still cached.
+def drop(files: Sequence[Path]) -> None:
+    """Drop the cached pages of `files`, which are written back.
 
     Raises:
         StepError: a file cannot be opened.
@@ -35,7 +35,6 @@ def drop(files: Sequence[Path]) -> int:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(fd)
-    return cached_bytes(files)
 
 
 def cached_bytes(files: Sequence[Path]) -> int:

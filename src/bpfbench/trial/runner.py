@@ -129,8 +129,9 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
             with _step(found, notify, "idle"):
                 found.idle = found.sampler.idle(spec.settings.idle_s)
             with _step(found, notify, "drop"):
-                found.cached_bytes = pagecache.drop(files)
+                pagecache.drop(files)
                 dropped_s = time.monotonic()
+                found.cached_bytes = pagecache.cached_bytes(files)
                 found.at_start = conditions.now(Path(spec.data_dir))
                 time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
             with _step(found, notify, "workload"):

@@ -60,18 +60,13 @@ class FioProcess:
         self._stderr = stderr
         self._at_exec: TaskIo | None = None
         self._at_end: TaskIo | None = None
-        stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
         try:
-            with stderr.open("wb") as errors:
-                self._process = subprocess.Popen(
-                    command,
-                    env={**os.environ, **env},
-                    stdin=subprocess.DEVNULL,
-                    stdout=errors,
-                    stderr=errors,
-                    start_new_session=True,
-                    preexec_fn=lambda: _confine(cpus, join, stops=stops),
-                )
+            stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
+            try:
+                self._process = _start(command, env, stderr, lambda: _confine(cpus, join, stops=stops))
+            except subprocess.SubprocessError:  # what _confine raises; somebody else traces, or forbids it
+                stops = False
+                self._process = _start(command, env, stderr, lambda: _confine(cpus, join, stops=False))
         except (OSError, subprocess.SubprocessError) as error:
             raise StepError(f"fio cannot be started: {getattr(error, 'strerror', None) or error}") from error
         if stops:
@@ -120,6 +115,21 @@ class FioProcess:
         if status := self._process.wait():
             lines = self._stderr.read_text(errors="replace").strip().splitlines()
             raise StepError(f"fio ended with status {status}: {lines[-1] if lines else 'no message'}")
+
+
+def _start(
+    command: tuple[str, ...], env: Mapping[str, str], stderr: Path, confine: Callable[[], None]
+) -> subprocess.Popen[bytes]:
+    with stderr.open("wb") as errors:
+        return subprocess.Popen(
+            command,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            preexec_fn=confine,
+        )
 
 
 def _confine(cpus: Set[int], join: Callable[[], None], *, stops: bool) -> None:
