@@ -134,17 +134,20 @@ void record_init(void)
 
 size_t hex_differs(const char *hex, const unsigned char *bytes, size_t length)
 {
-	static const unsigned char all[4] = {0xff, 0xff, 0xff, 0}, no_space[4] = {0xff, 0xff, 0, 0};
-	uint32_t mask, is, should, last;
+	static const unsigned char two_digits_and_space[4] = {0xff, 0xff, 0xff, 0};
+	uint32_t mask, is, should;
+	size_t i;
 
-	memcpy(&mask, all, sizeof(mask));
-	memcpy(&last, no_space, sizeof(last));
-	for (size_t i = 0; i < length; i++) {
+	if (!length)
+		return 0;
+	memcpy(&mask, two_digits_and_space, sizeof(mask));
+	/* Four bytes at a time, of which the last is the next one's digit. */
+	for (i = 0; i + 1 < length; i++) {
 		memcpy(&is, hex + 3 * i, sizeof(is));
 		memcpy(&should, hex_word[bytes[i]], sizeof(should));
-		/* After the last byte there is no space. */
-		if ((is ^ should) & (i + 1 < length ? mask : last))
+		if ((is ^ should) & mask)
 			return i;
 	}
-	return length;
+	/* The last has no next one, and what is there may not be readable: the output may end with a page. */
+	return memcmp(hex + 3 * i, hex_word[bytes[i]], 2) ? i : length;
 }

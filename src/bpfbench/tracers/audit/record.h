@@ -38,8 +38,7 @@ int record_from_line(struct record *record, const char *line, const char *end, b
 /* Reads RW_EVENT_BYTES; the payload follows. Whatever they are, they are a record. */
 void record_from_bytes(struct record *record, const char *bytes);
 
-/* Returns at which byte a payload in hexadecimal, with a readable byte after it, differs from some bytes; length if it
- * does not. */
+/* Returns at which byte a payload in hexadecimal differs from some bytes; length if it does not. */
 size_t hex_differs(const char *hex, const unsigned char *bytes, size_t length);
 
 #endif
