@@ -16,6 +16,11 @@ from bpfbench.testbed import image, machine
 from bpfbench.testbed.image import Image, Sources
 
 
+def pytest_configure() -> None:
+    """Have every bpfbench that a test starts wait for another that is measuring, also somebody else's."""
+    os.environ["BPFBENCH_WAIT"] = "1"
+
+
 @pytest.fixture
 def bpfbench(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run bpfbench as a user does, in a directory of its own."""
