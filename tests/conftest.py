@@ -11,14 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench import cli
 from bpfbench.testbed import image, machine
 from bpfbench.testbed.image import Image, Sources
 
+UNIT = Path(__file__).parent / "unit"
+
 
 def pytest_configure() -> None:
-    """Have every bpfbench that a test starts wait for another that is measuring, also somebody else's."""
+    """Have every bpfbench wait for another that is measuring, also somebody else's, and write as into a pipe."""
     os.environ["BPFBENCH_WAIT"] = "1"
+    os.environ.pop("COLUMNS", None)  # which pytest-xdist's processes have
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark unit tests as such that run side by side."""
+    if UNIT in item.path.parents:
+        item.add_marker("beside")
 
 
 @pytest.fixture
@@ -39,4 +47,6 @@ def trixie() -> Image:
         pytest.skip("entering an image on this kernel needs root")
     if lacks := list(machine.missing()):
         pytest.fail(f"this machine lacks what a host testbed needs: {lacks}")
+    from bpfbench import cli  # which looks, when it is imported, how wide its output is
+
     return image.build(cli.cache_dir(), "trixie", Sources(), lambda *_: None)

@@ -154,6 +154,7 @@ def verdicts_in_guest(mutants: Path) -> Verdicts:
     return check("--testbed", "vm", "--study", str(mutants), *options)
 
 
+@pytest.mark.beside  # as an emulated CPU is not measured
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("setup", GUESTS)
 def test_a_setup_keeps_the_contract_by_every_hook(verdicts_in_guest: Verdicts, setup: str, hook: str) -> None:
@@ -163,6 +164,7 @@ def test_a_setup_keeps_the_contract_by_every_hook(verdicts_in_guest: Verdicts, s
         assert verdict["outcome"] == "passed", verdict["detail"]
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("mutant", BROKEN_HOOKS, ids=lambda mutant: mutant.name)
 def test_the_suite_catches_a_broken_hook(verdicts_in_guest: Verdicts, mutant: Mutant) -> None:
     assert failed(verdicts_in_guest, mutant.name, left_behind=False) == mutant.caught_by

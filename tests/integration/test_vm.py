@@ -29,6 +29,8 @@ from bpfbench.testbed.trials import Job
 from bpfbench.testbed.vm import disks
 from bpfbench.testbed.vm.testbed import Sizes, VmTestbed
 
+pytestmark = pytest.mark.beside  # an emulated CPU is not measured
+
 STUDY = """
 name = "in-vms"
 testbed = "vm"
