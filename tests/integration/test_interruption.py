@@ -50,8 +50,15 @@ def finish(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def started(place: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a run in the background."""
-    with subprocess.Popen(command(*words), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    """Start a run in the background, with signals ignored that are to end it: so a shell does it, with &."""
+
+    def ignore() -> None:
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, signal.SIG_IGN)
+
+    with subprocess.Popen(
+        command(*words), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=ignore
+    ) as run:
         yield run
 
 

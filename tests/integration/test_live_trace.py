@@ -151,7 +151,11 @@ class TestEverySetup:
         with subprocess.Popen([slow]) as reader:
             argv = [sys.executable, "-m", "bpfbench", "trace", "--setup", setup, "--tool", "rw-tracer"]
             with subprocess.Popen(
-                [*argv, "--comm", slow.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                [*argv, "--comm", slow.name],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell does, with &
             ) as trace:
                 assert trace.stdout is not None
                 header = trace.stdout.readline()
