@@ -11,15 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench import cli
 from bpfbench.testbed import image, machine
 from bpfbench.testbed.image import Image, Sources
+
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_configure() -> None:
+    """Have every bpfbench wait for another that is measuring, also somebody else's, and write as into a pipe."""
+    os.environ["BPFBENCH_WAIT"] = "1"
+    os.environ.pop("COLUMNS", None)  # which pytest-xdist's processes have
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark unit tests as such that run side by side."""
+    if UNIT in item.path.parents:
+        item.add_marker("beside")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the whole matrix of what is otherwise tried by a few cases."""
     parser.addoption(
-        "--alternatives", action="store_true", help="with alternatives to setups do all that is done with setups"
+        "--all", action="store_true", help="with alternatives to setups, too, do all that is done with setups"
     )
 
 
@@ -41,4 +54,6 @@ def trixie() -> Image:
         pytest.skip("entering an image on this kernel needs root")
     if lacks := list(machine.missing()):
         pytest.fail(f"this machine lacks what a host testbed needs: {lacks}")
+    from bpfbench import cli  # which looks, when it is imported, how wide its output is
+
     return image.build(cli.cache_dir(), "trixie", Sources(), lambda *_: None)

@@ -50,9 +50,9 @@ def verdicts(trixie: Image) -> Verdicts:
 
 @pytest.mark.usefixtures("trixie")
 def test_alternatives_keep_the_contract_too(request: pytest.FixtureRequest) -> None:
-    """By the cases in which all of them watch at once; with `--alternatives`, by all."""
+    """By the cases in which all of them watch at once; with `--all`, by all."""
     alternatives = [name for name in catalogue.SETUPS if name not in catalogue.MAIN_SETUPS]
-    cases = CASES if request.config.getoption("--alternatives") else TOGETHER
+    cases = CASES if request.config.getoption("--all") else TOGETHER
     found = check("--attach", "tracepoint", "--setups", ",".join(alternatives), "--cases", ",".join(cases))
     assert {verdict["setup"] for verdict in found} == set(alternatives)
     assert [verdict for verdict in found if verdict["outcome"] != "passed"] == []
@@ -136,6 +136,7 @@ def verdicts_in_guest(mutants: Path) -> Verdicts:
     return check("--testbed", "vm", "--study", str(mutants), *options)
 
 
+@pytest.mark.beside  # as an emulated CPU is not measured
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("setup", GUESTS)
 def test_a_setup_keeps_the_contract_by_every_hook(verdicts_in_guest: Verdicts, setup: str, hook: str) -> None:
@@ -145,6 +146,7 @@ def test_a_setup_keeps_the_contract_by_every_hook(verdicts_in_guest: Verdicts, s
         assert verdict["outcome"] == "passed", verdict["detail"]
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("mutant", BROKEN_HOOKS, ids=lambda mutant: mutant.name)
 def test_the_suite_catches_a_broken_hook(verdicts_in_guest: Verdicts, mutant: Mutant) -> None:
     assert failed(verdicts_in_guest, mutant.name, left_behind=False) == mutant.caught_by

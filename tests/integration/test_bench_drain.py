@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bpfbench import cli
 from bpfbench.drain_model import PAYLOAD_BYTES, TOOLS, DrainResult, DrainSpec
 from bpfbench.model import Attach, Format, TracerConfig
+from bpfbench.testbed import turn
 from bpfbench.testbed.host import IN_FLIGHT, HostTestbed, headers_here
 from bpfbench.testbed.image import Image
 from bpfbench.trial import bpf, leftovers
@@ -46,6 +48,14 @@ def drained(image: Image, output: Path, case: tuple[str, Format, int, int]) -> D
     return testbed.drain(DrainSpec(setup, TOOLS[size], config, (), "", 90.0, 120.0, kernel_events=1000))
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Measure alone what is measured in this process."""
+    with turn.alone(cli.cache_dir(), print):
+        yield
+
+
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}-{case[2]}")
 def test_every_event_is_accounted_for(trixie: Image, tmp_path: Path, case: tuple[str, Format, int, int]) -> None:
     setup, _, size, ring = case
@@ -104,11 +114,12 @@ def test_however_it_ends_nothing_is_left(trixie: Image, tmp_path: Path, sign: si
         _, said = process.communicate(timeout=60)
     assert process.returncode == (130 if sign is signal.SIGINT else -sign)
     assert "Traceback" not in said
-    until_s = time.monotonic() + 10
-    while (new := (set(bpf.ring_buffers()) - rings) | (bpf.tracing_programs() - programs)) and (
-        time.monotonic() < until_s
-    ):
-        time.sleep(0.1)
+    with turn.alone(cli.cache_dir(), print):
+        until_s = time.monotonic() + 10
+        while (new := (set(bpf.ring_buffers()) - rings) | (bpf.tracing_programs() - programs)) and (
+            time.monotonic() < until_s
+        ):
+            time.sleep(0.1)
     assert new == set()
     with contextlib.suppress(FileNotFoundError):
         outputs = Path(os.environ.get("BPFBENCH_CACHE", "/var/cache/bpfbench")) / "output"

@@ -14,6 +14,8 @@ from bpfbench.model import Attach
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Bootable, Image, Kernel, Sources
 
+pytestmark = pytest.mark.beside  # an emulated CPU is not measured
+
 PROOF = """\
 #!/bin/sh
 echo "release $(uname -r)"

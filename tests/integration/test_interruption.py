@@ -18,6 +18,7 @@ import pytest
 
 from bpfbench import cli
 from bpfbench.store import Run
+from bpfbench.testbed import turn
 from bpfbench.testbed.host import IN_FLIGHT
 from bpfbench.testbed.image import Image
 from bpfbench.trial import leftovers
@@ -33,7 +34,8 @@ format = ["text", "binary"]
 workloads = ["read"]
 scale = 0.00048828125
 """
-OURS = re.compile(r"bpfbench/tracers|bpfbench\.trial|bpfbench/workloads|bpftrace")
+OURS = re.compile(r"(^| )/bpfbench/tracers/|bpfbench\.trial|/bpfbench/workloads/|(^|/)bpftrace ")
+"""What a trial starts has these on its command line; a build of an image does not."""
 
 
 def command(*words: str) -> list[str]:
@@ -48,8 +50,15 @@ def finish(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def started(place: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a run in the background."""
-    with subprocess.Popen(command(*words), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    """Start a run in the background, with signals ignored that are to end it: so a shell does it, with &."""
+
+    def ignore() -> None:
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, signal.SIG_IGN)
+
+    with subprocess.Popen(
+        command(*words), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=ignore
+    ) as run:
         yield run
 
 
@@ -67,17 +76,18 @@ def our_processes() -> list[str]:
 
 
 def remains(before: leftovers.Inventory) -> list[str]:
-    """Return what a killed run left, after the moment its children need to end."""
-    until_s = time.monotonic() + 10
-    while True:
-        new = leftovers.take(Path("/run")).beyond(before)
-        of_machine = {kind: items for kind, items in new.items() if kind.startswith(("BPF", "control groups"))}
-        mounts = set(Path("/proc/self/mounts").read_text().splitlines()) - before.items["mounts"]
-        outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
-        found = [*our_processes(), *map(str, of_machine.items()), *mounts, *outputs]
-        if not found or time.monotonic() > until_s:
-            return found
-        time.sleep(0.1)
+    """Return what a killed run left, after the moment its children need to end, and while nobody else measures."""
+    with turn.alone(cli.cache_dir(), print):
+        until_s = time.monotonic() + 10
+        while True:
+            new = leftovers.take(Path("/run")).beyond(before)
+            of_machine = {kind: items for kind, items in new.items() if kind.startswith(("BPF", "control groups"))}
+            mounts = set(Path("/proc/self/mounts").read_text().splitlines()) - before.items["mounts"]
+            outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
+            found = [*our_processes(), *map(str, of_machine.items()), *mounts, *outputs]
+            if not found or time.monotonic() > until_s:
+                return found
+            time.sleep(0.1)
 
 
 @pytest.fixture

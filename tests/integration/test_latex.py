@@ -17,6 +17,8 @@ from bpfbench.report import artifact, latex
 from bpfbench.report.run_info import describe
 from bpfbench.store import Run
 
+pytestmark = pytest.mark.beside
+
 RUN = Path(__file__).parent.parent / "data" / "runs" / "format-1"
 HOSTILE = "".join(map(chr, [*range(32, 0x250), 0x2192, 0x1F600])) + " -- ''"
 

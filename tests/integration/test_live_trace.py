@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bpfbench import cli
+from bpfbench.testbed import turn
 from bpfbench.testbed.host import IN_FLIGHT
 from bpfbench.trial import leftovers
 
@@ -78,16 +79,17 @@ def started(*words: str | Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def remains(before: leftovers.Inventory, command: str | Path) -> list[str]:
-    """Return what a trace left, after the moment its children need to end."""
-    until_s = time.monotonic() + 10
-    while True:
-        new = leftovers.take(Path("/run")).beyond(before)
-        bpf = [f"{kind}: {items}" for kind, items in new.items() if kind.startswith("BPF")]
-        outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
-        found = [*bpf, *outputs, *running(str(command))]
-        if not found or time.monotonic() > until_s:
-            return found
-        time.sleep(0.1)
+    """Return what a trace left, after the moment its children need to end, and while nobody else measures."""
+    with turn.alone(cli.cache_dir(), print):
+        until_s = time.monotonic() + 10
+        while True:
+            new = leftovers.take(Path("/run")).beyond(before)
+            bpf = [f"{kind}: {items}" for kind, items in new.items() if kind.startswith("BPF")]
+            outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
+            found = [*bpf, *outputs, *running(str(command))]
+            if not found or time.monotonic() > until_s:
+                return found
+            time.sleep(0.1)
 
 
 def running(word: str) -> list[str]:
@@ -149,7 +151,11 @@ class TestEverySetup:
         with subprocess.Popen([slow]) as reader:
             argv = [sys.executable, "-m", "bpfbench", "trace", "--setup", setup, "--tool", "rw-tracer"]
             with subprocess.Popen(
-                [*argv, "--comm", slow.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                [*argv, "--comm", slow.name],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell does, with &
             ) as trace:
                 assert trace.stdout is not None
                 header = trace.stdout.readline()

@@ -48,7 +48,7 @@ def test_the_example_is_measured_beside_ours(bpfbench: Bpfbench, tmp_path: Path)
 def test_a_tracer_that_keeps_no_contract_fails_with_the_reason(bpfbench: Bpfbench, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     tracer = tmp_path / "mine" / "tracer"
-    tracer.write_text("#!/bin/sh\necho READY\nsleep 60\n")
+    tracer.write_text("#!/bin/sh\necho READY\nsleep 10\n")
     tracer.chmod(0o755)
     (tmp_path / "study.toml").write_text(
         'name = "mine"\n[setups.mine]\ncommand = "mine/tracer"\n[factors]\nsetups = "mine"\ntools = "rw-tracer"\n'

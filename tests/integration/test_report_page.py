@@ -15,6 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+pytestmark = pytest.mark.beside
+
 RUN = Path(__file__).parent.parent / "data" / "runs" / "format-2"
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 MOST_BYTES = 8_000_000

@@ -247,10 +247,10 @@ def test_resuming_a_complete_run_runs_nothing(
 def test_alternatives_hold_every_invariant_too(
     tmp_path: Path, bpfbench: Callable[..., subprocess.CompletedProcess[str]], request: pytest.FixtureRequest
 ) -> None:
-    """With one tool each, which takes 15 s; with `--alternatives`, with all."""
+    """With one tool each, which takes 15 s; with `--all`, with all."""
     study_file = tmp_path / "study.toml"
     study_file.write_text(ALTERNATIVES)
-    tools = "syscount,rw-tracer,rw-tracer-all" if request.config.getoption("--alternatives") else "rw-tracer"
+    tools = "syscount,rw-tracer,rw-tracer-all" if request.config.getoption("--all") else "rw-tracer"
     done = bpfbench("run", str(study_file), "--tools", tools, "--run-dir", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr + done.stdout
     assert [record.trial.id for record in Run(tmp_path / "run").records() if record.status is not Status.OK] == []

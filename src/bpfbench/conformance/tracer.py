@@ -184,6 +184,19 @@ class Tracer:
             files=tuple(sorted(path.name for path in self.work.iterdir())),
         )
 
+    def refuse(self, what: str) -> Left:
+        """Wait for its end where it is to refuse something, and print nothing.
+
+        Raises:
+            FailedError: it printed something, as who accepts it does; it is not waited for.
+        """
+        stdout = self.process.stdout
+        assert stdout is not None  # noqa: S101 - for mypy; a pipe
+        expect(bool(select.select([stdout], [], [], END_S)[0]), f"{what}: did not end in {END_S} s")
+        printed = os.read(stdout.fileno(), 4096)
+        expect(not printed, f"{what}: it printed {printed!r}")
+        return self.finish()
+
     def stop(self) -> Left:
         """Stop it as a trial does, unless it was told to, and make sure that its account is that of its output.
 
