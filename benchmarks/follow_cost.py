@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it costs target and tracer that an output is checked, and its disk given back, while it is written.
 
-    sudo .venv/bin/python benchmarks/follow_cost.py [--pairs N] [--scale S] [--setup NAME] [--json FILE]
+    sudo .venv/bin/python benchmarks/follow_cost.py [--pairs N] [--scale S] [--setup NAME] [--placement paper]
 
 Trials of rw-tracer-all with text output and a ring of 64 MiB, followed within a bound and not followed, in turn (A B
 B A ...); the first two pairs are not counted. Prints followed / not followed with its 95 % interval, Student's t on
@@ -21,7 +21,7 @@ from pathlib import Path
 from harness_cost import Ratio, ratio
 
 from bpfbench import catalogue, cli
-from bpfbench.model import Attach, Format, Record, Settings, Status, Tool, TracerConfig, Trial, Workload
+from bpfbench.model import Attach, Format, Placement, Record, Settings, Status, Tool, TracerConfig, Trial, Workload
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Sources
@@ -32,10 +32,10 @@ UNCOUNTED_PAIRS = 2
 BOUNDS = (256 * 2**20, 64 * 2**30)
 
 
-def run(testbed: HostTestbed, trial: Trial, bound_bytes: int | None) -> Record:
+def run(testbed: HostTestbed, trial: Trial, settings: Settings, bound_bytes: int | None) -> Record:
     """Run a trial, which has to end well."""
     with tempfile.TemporaryDirectory() as directory:
-        done = testbed.run(trial, Settings(), Slot(None, None, bound_bytes), Path(directory), lambda _: None)
+        done = testbed.run(trial, settings, Slot(None, None, bound_bytes), Path(directory), lambda _: None)
     if done.status is not Status.OK:
         raise SystemExit(f"trial {done.status}: {done.reason}")
     return done
@@ -53,12 +53,12 @@ def numbers(record: Record) -> dict[str, float]:
     }
 
 
-def compared(testbed: HostTestbed, trial: Trial, bound_bytes: int, pairs: int) -> list[Ratio]:
+def compared(testbed: HostTestbed, trial: Trial, settings: Settings, bound_bytes: int, pairs: int) -> list[Ratio]:
     """Run pairs in turn and compare them."""
     found = []
     for number in range(pairs + UNCOUNTED_PAIRS):
         order = (None, bound_bytes) if number % 2 else (bound_bytes, None)
-        done = {bound: run(testbed, trial, bound) for bound in order}
+        done = {bound: run(testbed, trial, settings, bound) for bound in order}
         followed, plain = done[bound_bytes], done[None]
         if content := followed.content:
             print(
@@ -78,6 +78,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10, help="of each bound (default: 10)")
     parser.add_argument("--scale", type=float, default=1 / 64, help="1 is 32 GiB per process (default: 1/64)")
     parser.add_argument("--setup", default="libbpf", help="whose output (default: libbpf)")
+    parser.add_argument("--placement", type=Placement, default=Placement.SHARED, choices=tuple(Placement))
+    parser.add_argument("--bounds", type=int, nargs="+", default=BOUNDS, help="in bytes")
     parser.add_argument("--json", type=Path, help="write the results there, too")
     options = parser.parse_args()
     cache = cli.cache_dir()
@@ -85,11 +87,12 @@ def main() -> None:
     testbed = HostTestbed(ready, headers_here(ready, cache), cache / "data", cache / "output")
     workload = Workload("read", 4, int(options.scale * catalogue.FULL_BYTES_PER_PROCESS))
     trial = Trial("follow-cost", 0, 0, 1, options.setup, Tool.RW_TRACER_ALL, workload, CONFIG)
-    testbed.lay_out(trial, Settings(), lambda _: None)
+    settings = Settings(placement=options.placement)
+    testbed.lay_out(trial, settings, lambda _: None)
     results = []
-    for bound_bytes in BOUNDS:
+    for bound_bytes in options.bounds:
         print(f"bound {bound_bytes >> 20} MiB", flush=True)
-        for own in compared(testbed, trial, bound_bytes, options.pairs):
+        for own in compared(testbed, trial, settings, bound_bytes, options.pairs):
             results.append(own)
             print(
                 f"{own.leg:18} {own.what:34} followed / not {own.ratio:.3f} [{own.low:.3f}, {own.high:.3f}], "
