@@ -649,7 +649,10 @@ class TestAttached:
         good = counted({"17": 4000})
         assert named(good, "attached as asked").detail == "asked tracepoint; the kernel says: tracepoint sys_enter"
         assert not failed(good)
-        for hooks in ((), hooks_of(self.of(Attach.TRACEPOINT)), (Hook("raw-tracepoint", "sys_enter", "x"),)):
+        raw = Hook("raw-tracepoint", "sys_enter", "x")
+        assert not failed(replace(good, hooks=(raw,)))
+        both, exit_ = (raw, Hook("tracepoint", "sys_enter", "x")), (Hook("raw-tracepoint", "sys_exit", "x"),)
+        for hooks in ((), hooks_of(self.of(Attach.TRACEPOINT)), both, exit_):
             assert only_failure(replace(good, hooks=hooks)).name == "attached as asked"
 
 
