@@ -126,15 +126,8 @@ def attachments(programs: frozenset[int], pid: int) -> frozenset[Attachment]:
 
 
 def _links(programs: frozenset[int]) -> Iterator[Attachment]:
-    for number in _ids(_LINK_GET_NEXT_ID):
-        fd = call(_LINK_GET_FD_BY_ID, (ctypes.c_uint32 * 4)(number))
-        if fd < 0:
-            continue  # it has gone since
-        try:
-            name = ctypes.create_string_buffer(_NAME_BYTES)
-            own = _link(fd, _info(fd, words=16), name)
-        finally:
-            os.close(fd)
+    for fd in _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID):
+        own = _link(fd, _info(fd, words=16), ctypes.create_string_buffer(_NAME_BYTES))
         if own is not None and own.program in programs:
             yield own
 
@@ -224,22 +217,21 @@ def _ask(fd: int, info: ctypes.Array[ctypes.c_uint32]) -> bool:
 
 
 def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32]]:
-    for number in _ids(next_id):
-        fd = call(fd_by_id, (ctypes.c_uint32 * 4)(number))
-        if fd < 0:
-            continue  # it has gone since
-        try:
-            info = _info(fd)
-        finally:
-            os.close(fd)
-        yield info
+    return map(_info, _opened(next_id, fd_by_id))
 
 
-def _ids(next_id: int) -> Iterator[int]:
+def _opened(next_id: int, fd_by_id: int) -> Iterator[int]:
+    """Yield a descriptor of each object of a kind, which is closed when the next is asked for."""
     attr = (ctypes.c_uint32 * 4)()
     while call(next_id, attr) == 0:
         attr[0] = attr[1]
-        yield attr[1]
+        fd = call(fd_by_id, (ctypes.c_uint32 * 4)(attr[0]))
+        if fd < 0:
+            continue  # it has gone since
+        try:
+            yield fd
+        finally:
+            os.close(fd)
     if ctypes.get_errno() != errno.ENOENT:
         raise last_error()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bpfbench.model import Conditions, DiskCounters
+from bpfbench.trial.monitors.system import cpu_ticks, meminfo_kib
 
 SECTOR_BYTES = 512
 """The unit of the kernel's block statistics, whatever the device's own."""
@@ -25,27 +26,18 @@ def now(data_dir: Path, root: Path = Path("/")) -> Conditions:
         data_dir: where the data files are, whose disk is looked at.
         root: below which /proc and /sys are.
     """
-    kib = _meminfo((root / "proc/meminfo").read_text())
+    kib = meminfo_kib((root / "proc/meminfo").read_text())
     return Conditions(
         monotonic_s=time.monotonic(),
         dirty_bytes=kib["Dirty"] * 1024,
         writeback_bytes=kib["Writeback"] * 1024,
         cached_bytes=kib["Cached"] * 1024,
         free_bytes=kib["MemFree"] * 1024,
-        steal_s=_steal_s((root / "proc/stat").read_text()),
+        steal_s=cpu_ticks((root / "proc/stat").read_text())[-1] / _TICKS_PER_S,
         pressure_s=dict(_pressure(root / "proc/pressure")),
         cpu_mhz=_cpu_mhz(root / "sys/devices/system/cpu"),
         disk=_disk(root / "sys/dev/block", data_dir.stat().st_dev),
     )
-
-
-def _meminfo(text: str) -> dict[str, int]:
-    return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
-
-
-def _steal_s(stat: str) -> float:
-    """Read /proc/stat; see proc_stat(5)."""
-    return int(stat.split("\n", 1)[0].split()[8]) / _TICKS_PER_S
 
 
 def _pressure(directory: Path) -> Iterator[tuple[str, float]]:

@@ -16,7 +16,7 @@ from bpfbench.errors import StepError
 
 
 def write_back() -> None:
-    """Write back all dirty pages of the machine: only clean ones can be dropped."""
+    """Write back all dirty pages of the machine: only clean ones can be dropped, and the disk is quiet then."""
     os.sync()
 
 

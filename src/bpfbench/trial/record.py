@@ -60,8 +60,8 @@ class Findings:
     monitor_cpu_s: float | None = None
     cached_bytes: int = 0
     hooked_before: int = 0
-    tracer_since_ns: int = 0
-    """CLOCK_MONOTONIC, right before the tracer was started."""
+    since_ns: int = 0
+    """CLOCK_MONOTONIC, before the tracer was started."""
     fio_span: tuple[float, float] | None = None
     """When fio did its I/O, in seconds by CLOCK_MONOTONIC."""
     drop_gap_s: float | None = None

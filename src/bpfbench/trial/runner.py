@@ -89,7 +89,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
             _output(spec).unlink(missing_ok=True)
         with _step(found, notify, "writeback"):
             # The next trial starts from a quiet disk. What is deleted by now need not be written.
-            os.sync()
+            pagecache.write_back()
     return record.write(spec, started_at, cpus, found, checks, reason)
 
 
@@ -121,7 +121,8 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
         found.hooked_before = len(before.items[leftovers.TRACING_PROGRAMS])
     try:
         with found.sampler, contextlib.ExitStack() as running:
-            follower = _follower(spec, running)
+            found.since_ns = time.monotonic_ns()
+            follower = _follower(spec, found, running)
             traced = _start_tracer(spec, cpus, found, notify, running, followed=follower is not None)
             rings = running.enter_context(Rings(before)) if traced else None
             if traced:
@@ -149,12 +150,11 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Findings, notify
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
 
 
-def _follower(spec: TrialSpec, running: contextlib.ExitStack) -> content.Follower | None:
+def _follower(spec: TrialSpec, found: Findings, running: contextlib.ExitStack) -> content.Follower | None:
     """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
     if spec.output_disk_bytes is None or not _has_records(spec.trial):
         return None
-    subject = _subject(spec, time.monotonic_ns(), followed=True)
-    return running.enter_context(content.Follower(subject, spec.output_disk_bytes))
+    return running.enter_context(content.Follower(_subject(spec, found, followed=True), spec.output_disk_bytes))
 
 
 def _has_records(trial: Trial) -> bool:
@@ -162,9 +162,9 @@ def _has_records(trial: Trial) -> bool:
     return trial.config is not None and trial.tool is not Tool.SYSCOUNT and variant.writes(trial.config)
 
 
-def _subject(spec: TrialSpec, since_ns: int, *, followed: bool = False) -> content.Subject:
+def _subject(spec: TrialSpec, found: Findings, *, followed: bool = False) -> content.Subject:
     ios = spec.trial.workload.total_bytes // BLOCK_BYTES
-    return content.subject(spec.trial, _output(spec), Path(spec.data_dir), since_ns, ios, followed=followed)
+    return content.subject(spec.trial, _output(spec), Path(spec.data_dir), found.since_ns, ios, followed=followed)
 
 
 def _start_tracer(
@@ -179,7 +179,6 @@ def _start_tracer(
     if spec.tracer_command is None or spec.trial.config is None:
         return None
     config = spec.trial.config
-    found.tracer_since_ns = time.monotonic_ns()
     output = _output(spec) if variant.writes(config) else Path(variant.NOWHERE)
     options = tracer.arguments(spec.trial.tool, config, output, _file(spec, "summary.json"))
     command = (*spec.tracer_command, *options)
@@ -309,7 +308,7 @@ def _saved(spec: TrialSpec, found: Findings) -> tuple[int | None, int | None]:
     if not _has_records(spec.trial):
         return tracer.count_events(output, spec.trial.tool, config, EVENT_BYTES), output.stat().st_size
     if found.content is None:
-        found.content = content.examine(_subject(spec, found.tracer_since_ns))
+        found.content = content.examine(_subject(spec, found))
     return found.content.records, found.content.output_bytes
 
 

@@ -230,7 +230,7 @@ def _of_no_kind(tool: Tool, summary: TracerSummary) -> int:
     """Return how many events a tracer intercepted of which it cannot tell what they were."""
     if tool is Tool.SYSCOUNT:
         return sum(summary.lost.get(cause) or 0 for cause in ("map_full", "recursion"))
-    return summary.intercepted.get("unknown", 0)
+    return _unknown(summary)
 
 
 def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> TracerSummary:

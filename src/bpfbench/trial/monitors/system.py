@@ -39,6 +39,8 @@ class Reader:
     def __init__(self) -> None:
         self._stat, self._meminfo = (os.open(path, os.O_RDONLY) for path in ("/proc/stat", "/proc/meminfo"))
         self._taken: list[tuple[float, bytes, bytes]] = []
+        """What no sense was made of yet."""
+        self._samples: list[SystemSample] = []
 
     def __enter__(self) -> Reader:
         return self
@@ -55,15 +57,30 @@ class Reader:
 
     def samples(self) -> tuple[SystemSample, ...]:
         """Return all that was taken."""
-        return tuple(
+        self._samples += [
             SystemSample(when_s, *parse_stat(stat.decode()), parse_meminfo(meminfo.decode()))
             for when_s, stat, meminfo in self._taken
-        )
+        ]
+        self._taken.clear()
+        return tuple(self._samples)
+
+
+def cpu_ticks(text: str) -> tuple[int, ...]:
+    """Return the ticks of all CPUs together from /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
+
+    See proc_stat(5).
+    """
+    return tuple(map(int, text.split("\n", 1)[0].split()[1:9]))
+
+
+def meminfo_kib(text: str) -> dict[str, int]:
+    """Return the values of /proc/meminfo by name; see proc_meminfo(5)."""
+    return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
 
 
 def parse_stat(text: str) -> tuple[int, int]:
-    """Return (busy, total) ticks of all CPUs from /proc/stat; see proc_stat(5)."""
-    user, nice, system, idle, iowait, irq, softirq, steal = map(int, text.split("\n", 1)[0].split()[1:9])
+    """Return (busy, total) ticks of all CPUs from /proc/stat."""
+    user, nice, system, idle, iowait, irq, softirq, steal = cpu_ticks(text)
     busy = user + nice + system + irq + softirq
     return busy, busy + idle + iowait + steal
 
@@ -74,7 +91,7 @@ def parse_meminfo(text: str) -> int:
     used = MemTotal - MemFree - Buffers - Cached - SReclaimable + Shmem, as dstat and older free(1) have it; the page
     cache is in neither, so that it tells what programs and the kernel hold, not what was read.
     """
-    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
+    kib = meminfo_kib(text)
     without = kib["MemFree"] + kib["Cached"] + kib["SReclaimable"] - kib["Shmem"]
     return (kib["MemTotal"] - without) * 1024
 
