@@ -160,8 +160,10 @@ def warm_up(trial: Trial, before: Trial | None) -> Trial | None:
     return replace(trial, id=f"{trial.id}-warm-up", setup=VANILLA, config=None, warm_up=True)
 
 
-def warm_ups(plan: Plan) -> tuple[Trial, ...]:
-    """Return the warm-ups of a plan that is run in one go."""
+def warm_ups(plan: Plan, *, emulated: bool = False) -> tuple[Trial, ...]:
+    """Return the warm-ups of a plan that is run in one go: none where the CPU is emulated, whose times mean nothing."""
+    if emulated:
+        return ()
     pairs = zip(plan.trials, (None, *plan.trials), strict=False)
     return tuple(found for trial, before in pairs if (found := warm_up(trial, before)) is not None)
 
@@ -198,7 +200,7 @@ def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
     outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, plan.trials)]
     rings = [trial.config.ringbuf_bytes or 0 for trial in plan.trials if trial.config]
     virtual = study.testbed == "vm"
-    run = plan.trials if emulated else (*plan.trials, *warm_ups(plan))
+    run = (*plan.trials, *warm_ups(plan, emulated=emulated))
     boots = len(plan.trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in plan.trials})
     return Needs(
         seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,

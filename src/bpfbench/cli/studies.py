@@ -64,7 +64,7 @@ def plan_(
     for reason in unrolled.left_out:
         stdout.print(f"left out: {reason}", highlight=False)
     stdout.print(_testbed_text(chosen), highlight=False, soft_wrap=True)
-    stdout.print(_needs_text(unrolled, needs, 0 if emulated else len(plan.warm_ups(unrolled))), highlight=False)
+    stdout.print(_needs_text(unrolled, needs, len(plan.warm_ups(unrolled, emulated=emulated))), highlight=False)
     return 0
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.trial import bpf
+from bpfbench.trial import bpf, tasks
 
 READ_BYTES = 4096
 
@@ -286,6 +286,6 @@ def stopped(pid: int) -> Iterator[None]:
 def _states(pid: int) -> Iterator[str]:
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            yield (task / "stat").read_text().rpartition(")")[2].split()[0]
+            yield tasks.state(task)
     except OSError as error:
         raise StepError("the tracer died") from error

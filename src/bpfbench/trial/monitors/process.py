@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from bpfbench.trial import tasks
 from bpfbench.trial.monitors import pss
 
 
@@ -37,49 +38,31 @@ def sample(pid: int, *, with_pss: bool) -> ProcessSample | None:
     """
     try:
         process = psutil.Process(pid)
-        children = [psutil.Process(child) for child in _descendants(pid)]
+        children = [psutil.Process(child) for child in tasks.descendants(pid)]
         own = process.cpu_times()
     except psutil.NoSuchProcess:
         return None
-    tasks = tuple(Path(f"/proc/{pid}/task").glob("*"))
+    delayed_s, blocked = _waits(pid)
     times = [own, *(found for child in children if (found := _cpu_times(child)))]
     shares = [pss.sample(member.pid) for member in (process, *children)] if with_pss else [None]
     return ProcessSample(
         monotonic_s=time.monotonic(),
         user_s=sum(t.user for t in times) + own.children_user,
         system_s=sum(t.system for t in times) + own.children_system,
-        delayed_s=sum(_delayed_ns(task) for task in tasks) / 1e9,
-        blocked=any(_state(task) == "D" for task in tasks),
+        delayed_s=delayed_s,
+        blocked=blocked,
         pss_bytes=None if None in shares else sum(n for n in shares if n is not None),
     )
 
 
-def _descendants(pid: int) -> Iterator[int]:
-    """Yield the children of a process and theirs. psutil looks for them among all processes, which takes 1 ms."""
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = path.read_text().split()
-        except OSError:
-            continue  # the thread has ended since
-        for child in map(int, children):
-            yield child
-            yield from _descendants(child)
-
-
-def _delayed_ns(task: Path) -> int:
-    """Read schedstat: ns on a CPU, ns waited for one, times on one; the kernel's Documentation/scheduler."""
-    try:
-        return int((task / "schedstat").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0
-
-
-def _state(task: Path) -> str:
-    """Read the third field of stat, after the name in parentheses; see proc_pid_stat(5)."""
-    try:
-        return (task / "stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
+def _waits(pid: int) -> tuple[float, bool]:
+    """Return how long the threads of a process have waited for a CPU, and whether one waits for its disk."""
+    delayed_ns, blocked = 0, False
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            blocked |= tasks.state(task) == "D"
+            delayed_ns += tasks.delayed_ns(task)
+    return delayed_ns / 1e9, blocked
 
 
 def _cpu_times(child: psutil.Process) -> Any:
