@@ -3,8 +3,34 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
 from hypothesis import settings
+
+Invoke = Callable[..., tuple[int, str, str]]
 
 # How long an example takes says nothing on a machine that is busy with something else.
 settings.register_profile("bpfbench", deadline=None, max_examples=60)
 settings.load_profile("bpfbench")
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+    """Call the entry point with these words; return its exit status, stdout and stderr."""
+    from bpfbench import cli  # which looks, when it is imported, how wide its output is
+
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["bpfbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, said.out, said.err
+
+    yield call
+    for sign, handler in handlers.items():
+        signal.signal(sign, handler)

@@ -6,8 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,24 +62,13 @@ KERNEL = Kernel(
 
 
 @pytest.fixture
-def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Callable[..., tuple[int, str, str]]) -> Invoke:
     """Call the entry point with these words, in an empty directory, with an empty cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
     for name in ("BPFBENCH_MIRROR", "BPFBENCH_SUITE", "BPFBENCH_CA_BUNDLE", "BPFBENCH_WAIT"):
         monkeypatch.delenv(name, raising=False)
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def invoke(*words: str) -> Outcome:
-        monkeypatch.setattr("sys.argv", ["bpfbench", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Outcome(ended.value.code, said.out, said.err)
-
-    yield invoke
-    signal.signal(signal.SIGTERM, handler)
+    return lambda *words: Outcome(*invoke(*words))
 
 
 def complaint(outcome: Outcome, status: int = 2) -> str:

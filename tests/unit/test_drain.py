@@ -10,14 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from bpfbench import catalogue, cli, drain
+from bpfbench import catalogue, drain
 from bpfbench.codec import from_json, to_json
 from bpfbench.drain_model import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
 from bpfbench.errors import StepError
@@ -370,22 +370,11 @@ Invoke = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> Invoke:
     """Call the entry point with these words, in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def invoke(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["bpfbench", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    yield invoke
-    signal.signal(signal.SIGTERM, handler)
+    return invoke
 
 
 class TestCommandLine:

@@ -6,15 +6,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders import make_config, make_record, make_summary, make_trial
 
-from bpfbench import cli
 from bpfbench.analysis import costs, metrics
 from bpfbench.analysis.capacity import from_table
 from bpfbench.analysis.statistics import analyse
@@ -45,7 +43,7 @@ Invoke = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> Invoke:
     """Call the entry point beside a run that was kept, as if its machine had been emulated."""
     run = tmp_path / "runs" / "emulated"
     shutil.copytree(FORMAT_3, run)
@@ -58,18 +56,7 @@ def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     (run / "run.json").write_text(json.dumps(info))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def invoke(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["bpfbench", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    yield invoke
-    signal.signal(signal.SIGTERM, handler)
+    return invoke
 
 
 class TestVerbs:
