@@ -96,7 +96,7 @@ def _cell(column: Column, estimate: Estimate, comparison: Comparison | None, dec
     if column.is_total:
         return Cell(f"{estimate.mean * estimate.n:.0f}", None, None, None)
     sd = estimate.sd if column.with_sd else None
-    mean = share(estimate.mean) if column.is_share else _rounded(estimate.mean / column.scale, decimals)
+    mean = share(estimate.mean) if column.is_share else rounded(estimate.mean / column.scale, decimals)
     return Cell(
         mean=mean,
         sd=None if sd is None else f"{sd / column.scale:.{decimals}f}",
@@ -113,16 +113,17 @@ def _decimals(column: Column, estimates: Iterable[Estimate | None]) -> int:
 
 def _change(column: Column, comparison: Comparison) -> str | None:
     if comparison.difference is not None:
-        return _rounded(comparison.difference.mean / column.scale, column.decimals, "+")
+        return rounded(comparison.difference.mean / column.scale, column.decimals, "+")
     return difference(comparison.difference_percent)
 
 
 def difference(estimate: Estimate | None) -> str | None:
     """Write a difference in per cent, with its sign."""
-    return None if estimate is None else f"{_rounded(estimate.mean, 1, '+')} %"
+    return None if estimate is None else f"{rounded(estimate.mean, 1, '+')} %"
 
 
-def _rounded(value: float, decimals: int, sign: str = "") -> str:
+def rounded(value: float, decimals: int, sign: str = "") -> str:
+    """Write a number with so many decimals; `sign` "+": with its sign also where it is positive."""
     # Adding 0.0 turns a negative zero into zero.
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
 

@@ -17,7 +17,7 @@ from bpfbench.analysis.statistics import Analysis, Difference, Finding, Paired, 
 from bpfbench.analysis.summary import Group
 from bpfbench.analysis.table import CELL
 from bpfbench.report import markdown, wording
-from bpfbench.report.columns import ACCOUNT, MIB, cells, share
+from bpfbench.report.columns import ACCOUNT, MIB, cells, rounded, share
 from bpfbench.report.figures.sections import Section
 
 DASH = "–"
@@ -140,7 +140,7 @@ def _number(column: _Column, statistic: Statistic | None) -> Cell:
     if statistic is None:
         return Cell(DASH)
     spread = statistic.spread
-    mean = share(spread.mean) if column.is_share else f"{spread.mean / column.scale:.{column.decimals}f}"
+    mean = share(spread.mean) if column.is_share else _signed(spread.mean / column.scale, column.decimals)
     sd = "" if spread.sd is None else f" ± {spread.sd / column.scale:.{column.decimals}f}"
     compared = statistic.paired or statistic.difference
     if compared is None:
@@ -162,16 +162,17 @@ def change(paired: Paired) -> str:
 
 def difference(found: Difference, scale: float) -> str:
     """A difference from vanilla, in units of so many of the metric's, likewise."""
-
-    def signed(value: float) -> str:
-        return f"{round(value / scale) + 0:+d}".replace("-", MINUS)
-
-    parts = [signed(found.mean)]
+    parts = [_signed(found.mean / scale, 0, "+")]
     if found.interval is not None:
-        parts.append(f"[{signed(found.interval.low)}, {signed(found.interval.high)}]")
+        low, high = (_signed(end / scale, 0, "+") for end in (found.interval.low, found.interval.high))
+        parts.append(f"[{low}, {high}]")
     if found.p_corrected is not None:
         parts.append(f"p {p_value(found.p_corrected)}")
     return _unbroken(parts)
+
+
+def _signed(value: float, decimals: int, sign: str = "") -> str:
+    return rounded(value, decimals, sign).replace("-", MINUS)
 
 
 def _unbroken(parts: Sequence[str]) -> str:
