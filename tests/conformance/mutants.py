@@ -138,6 +138,15 @@ MUTANTS = (
     ),
     mutant("undrained", FOLLOW, "\terr = ring_buffer__consume(ring);", "\terr = 0;\n\t(void)ring;", "drain"),
     mutant("counts-known-numbers-only", COUNT, "\tif (!is_target())", "\tif (number > 500 || !is_target())", "counts"),
+    mutant(
+        "loses-the-race-for-an-entry",
+        COUNT,
+        "\t\tbpf_map_update_elem(&counts, &number, &none, BPF_NOEXIST);\n",
+        "\t\tif (bpf_map_update_elem(&counts, &number, &none, BPF_NOEXIST))\n\t\t\treturn 0;\n",
+        "first calls",
+        # It does not see the numbers of a full map either, and counts no loss.
+        "count map full",
+    ),
     mutant("sees-itself", TRACER, "\tprctl(PR_SET_NAME, comm);", "\t(void)comm;", "own comm"),
     mutant("ready-though-told-to-stop", RUN, "\tif (stop_signal)\n\t\treturn;\n", "", "before READY"),
     mutant("deaf-to-a-second-signal", STOP, "\t\t_exit(128 + signal);", "\t\treturn;", "second signal"),

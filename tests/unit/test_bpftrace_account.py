@@ -26,6 +26,10 @@ MISSES = {
 }
 """As bpftrace 0.23 names its functions."""
 RECORDS = "1\tone\n2\ttwo\n"
+FILE_EXISTS = (
+    "stdin:11:2-29: WARNING: File exists\nAdditional Info - helper: map_update_elem, retcode: -17\n"
+    "\t@syscalls[args.id] = count();\n\t~~~~~~~~~~~~~~~~~~~~~~~~~~~\n"
+)
 MAP_FULL = "stdin:1:1-2: WARNING: Map full; can't update element.\n"
 
 
@@ -87,6 +91,12 @@ def test_of_syscount_all_is_one_kind(account: ModuleType, tmp_path: Path) -> Non
     misses = {"tracepoint_raw_syscalls_sys_enter_1": 5}
     found = accounted(account, tmp_path, "syscount", MAP_FULL, misses, AT_syscalls=7)
     assert found.intercepted == {"syscall": 7 + 5 + 1}
+    assert adds_up(found)
+
+
+def test_a_first_call_that_lost_the_race_for_its_entry_is_lost(account: ModuleType, tmp_path: Path) -> None:
+    found = accounted(account, tmp_path, "syscount", FILE_EXISTS, {}, AT_syscalls=7)
+    assert (found.intercepted, found.saved, found.map_full) == ({"syscall": 8}, 7, 1)
     assert adds_up(found)
 
 

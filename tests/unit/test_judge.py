@@ -301,8 +301,13 @@ class TestCounts:
     @pytest.mark.parametrize("number", RIGHT)
     def test_a_count_that_is_missing_is_told(self, number: int) -> None:
         rest = {key: count for key, count in self.RIGHT.items() if key != number}
-        with pytest.raises(FailedError, match=f"^system call {number}: None counted, "):
+        with pytest.raises(FailedError, match=f"^system call {number}: 0 counted, "):
             match_counts(rest, DONE, self.NUMBERS, 1023)
+
+    def test_calls_the_tracer_says_it_lost_are_not_missing_from_its_counts(self) -> None:
+        match_counts({**self.RIGHT, 17: 2, 18: 2}, DONE, self.NUMBERS, 1023, refused=2)
+        with pytest.raises(FailedError, match=r"^system call 18: 1 counted, 3 made$"):
+            match_counts({**self.RIGHT, 17: 2, 18: 1}, DONE, self.NUMBERS, 1023, refused=2)
 
 
 def test_what_does_not_hold_is_a_failure_with_its_message() -> None:

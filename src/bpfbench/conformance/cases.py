@@ -179,14 +179,37 @@ def _watch_counts(tracers: list[Tracer], _: Tool, work: Path) -> dict[Tracer, st
 
     def judge_one(tracer: Tracer) -> None:
         left = tracer.stop()
-        counts[tracer] = _counts(tracer, left)
-        judge.match_counts(counts[tracer], did, program.NUMBERS, program.UNUSED_SYSCALL)
-        summary = tracer.account(left)
-        expect(summary.lost_total == 0, f"lost {summary.lost}, with room for all")
+        found, refused = _counts(tracer, left), _refused(tracer, left)
+        judge.match_counts(found, did, program.NUMBERS, program.UNUSED_SYSCALL, refused)
+        if not refused:
+            counts[tracer] = found
 
     _tell_to_stop(tracers)
     failures = _judge_each(tracers, judge_one)
     return judge.outliers(counts, "system calls") | failures
+
+
+def _watch_first_calls(tracers: list[Tracer], _: Tool, __: Path) -> dict[Tracer, str]:
+    """System calls made for the first time on two CPUs at once: each has to make the entry, and one of them does."""
+    numbers = range(2000, 2000 + 900)  # none of which exists
+    loads.syscalls_at_once(COMM, numbers)
+
+    def judge_one(tracer: Tracer) -> None:
+        left = tracer.stop()
+        found, refused = _counts(tracer, left), _refused(tracer, left)
+        counted = sum(found.get(number, 0) for number in numbers)
+        expect(counted + refused == 2 * len(numbers), f"{counted} counted, {refused} refused, {2 * len(numbers)} made")
+
+    _tell_to_stop(tracers)
+    return _judge_each(tracers, judge_one)
+
+
+def _refused(tracer: Tracer, left: Left) -> int:
+    """Return how many calls syscount's map refused though it had room: bpftrace before 0.24 may lose first calls so."""
+    summary = tracer.account(left)
+    refused = summary.lost["map_full"] or 0
+    expect(summary.lost_total == (refused if tracer.is_adapter else 0), f"lost {summary.lost}, with room for all")
+    return refused
 
 
 def _counts(tracer: Tracer, left: Left) -> dict[int, int]:
@@ -528,6 +551,11 @@ CASES = {
             "counts",
             "every system call of a known mixture, by number",
             _together((Tool.SYSCOUNT,), _watch_counts, all_formats=True, comm=program.COMM),
+        ),
+        Case(
+            "first calls",
+            "system calls that two CPUs make for the first time at once are counted, or counted as lost",
+            _together((Tool.SYSCOUNT,), _watch_first_calls, all_formats=False),
         ),
         Case(
             "processes",

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import mmap
 import os
 import select
 import sys
@@ -98,6 +100,23 @@ def many_syscalls(comm: str, numbers: range) -> None:
             LIBC.syscall(number)
 
     _wait_for(_start(comm, call_all))
+
+
+def syscalls_at_once(comm: str, numbers: range) -> None:
+    """Make each of these system calls once in each of two processes, in both as nearly at the same moment as can be."""
+    with mmap.mmap(-1, mmap.PAGESIZE) as steps:
+
+        def call_all(mine: int) -> None:
+            for step, number in enumerate(numbers):
+                steps[mine] = step % 256
+                met = (step % 256, (step + 1) % 256)
+                while all(steps[1 - mine] not in met for _ in range(1000)):
+                    os.sched_yield()  # the other does not run
+                LIBC.syscall(number)
+            steps[mine] = len(numbers) % 256
+
+        for child in [_start(comm, functools.partial(call_all, mine)) for mine in range(2)]:
+            _wait_for(child)
 
 
 @contextlib.contextmanager

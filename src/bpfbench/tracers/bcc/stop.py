@@ -29,6 +29,7 @@ class Stop:
         signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     @property
     def requested(self) -> bool:

@@ -4,6 +4,7 @@
 import ctypes
 import dataclasses
 import os
+import select
 import signal
 import stat
 import subprocess
@@ -158,7 +159,10 @@ class Session:
 
     def __init__(self, times: Times) -> None:
         self._times = times
-        self._until: subprocess.Popen[bytes] | None = None
+        # Python runs a handler between two steps of its own: a signal just before a call that waits would wait with it.
+        # So what waits here waits for this, too, to which Python writes whatever comes.
+        self._told, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -168,8 +172,6 @@ class Session:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # a third is not to stop the tidying up
             raise SecondSignal(number)
         self._times.stop = time.monotonic_ns()
-        if self._until is not None:
-            self._until.kill()
 
     def run(self, options: Options) -> Traced:
         """Trace until told to stop, then until bpftrace has drained the ring and gone."""
@@ -183,17 +185,25 @@ class Session:
             to_null = is_null_device(options.output)
             before_bytes = written_by(bpftrace.pid, stderr) if to_null else 0
             objects, libbpf = BpfObjects(bpftrace.pid), loaded_libbpf(bpftrace.pid)
-            self._until = until
             if times.stop is None:
                 times.ready = time.monotonic_ns()
                 sys.stdout.write(f"READY {bpftrace.pid}\n")
                 sys.stdout.flush()
-            else:
+            with os.fdopen(os.pidfd_open(bpftrace.pid)) as ended:
+                has_ended = self._has_ended(ended)  # when told to stop, or by itself
                 until.kill()
-            os.waitid(os.P_PID, bpftrace.pid, os.WEXITED | os.WNOWAIT)
+                while not has_ended:
+                    has_ended = self._has_ended(ended)
             times.drained = time.monotonic_ns()
             null_bytes = written_by(bpftrace.pid, stderr) - before_bytes if to_null else None
             status = bpftrace.wait()
             ended_as_told = status == 0 and times.stop is not None
             error = None if ended_as_told else failure(stderr, status)
             return Traced(objects, libbpf, error, null_bytes)
+
+    def _has_ended(self, process: IO[str]) -> bool:
+        """Wait for the end of a process or for a signal, and tell whether it was the end."""
+        ready, _, _ = select.select([process, self._told], [], [])
+        if self._told in ready:
+            os.read(self._told, select.PIPE_BUF)
+        return process in ready
