@@ -31,6 +31,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the whole matrix of what is otherwise tried by a few cases."""
+    parser.addoption("--freeze", action="store_true", help="write the snapshots of what is said of stored runs anew")
     parser.addoption(
         "--all", action="store_true", help="with alternatives to setups, too, do all that is done with setups"
     )

@@ -21,6 +21,7 @@ from bpfbench.analysis.statistics import Finding
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Environment, Record
 from bpfbench.report import comparison
+from bpfbench.report.document import Heading, Paragraph, Table
 from bpfbench.report.wording import Said
 
 FORMAT_1 = Path(__file__).parent.parent / "data" / "runs" / "format-1"
@@ -148,9 +149,12 @@ def test_people_and_programs_are_told_what_either_run_says_of_its_trials() -> No
         Said(("Order: fine.", "Noise: little."), (), {"order": {"found": False}}),
         Said(("Order: not fine.",), ("Oh!",)),
     )
-    shown = {section.title: section.paragraphs for section in comparison.sections(found, "a", "b", said)}
-    assert shown["The trials of a"] == ("Order: fine.", "Noise: little.")
-    assert shown["The trials of b"] == ("Warning: Oh!", "Order: not fine.")
+    texts = [
+        block.text for block in comparison.document(found, "a", "b", said) if isinstance(block, Heading | Paragraph)
+    ]
+    start = texts.index("The trials of a")
+    assert texts[start : start + 3] == ["The trials of a", "Order: fine.", "Noise: little."]
+    assert texts[start + 3 : start + 6] == ["The trials of b", "Warning: Oh!", "Order: not fine."]
     document = json.loads(comparison.to_json(found, "a", "b", said))
     assert (document["trials_before"], document["trials_after"]) == ({"order": {"found": False}}, {})
 
@@ -158,9 +162,11 @@ def test_people_and_programs_are_told_what_either_run_says_of_its_trials() -> No
 def test_people_are_told_what_is_different_then_what_changed() -> None:
     before = table((10, 10.2, 9.9, 10.1), (11, 11.3, 10.8, 11.2))
     after = table((10, 10.2, 9.9, 10.1), (19, 21, 20, 22))
-    sections = list(comparison.sections(compare_runs(before, after), "a", "b"))
-    assert sections[0].title == "What is different about a and b"
-    assert "2 changes are beyond noise: read rw-tracer libbpf runtime_s +84.9 %" in sections[1].paragraphs[0]
+    blocks = comparison.document(compare_runs(before, after), "a", "b")
+    texts = [block.text for block in blocks if isinstance(block, Heading | Paragraph)]
+    assert texts[0] == "What is different about a and b"
+    changed = texts[texts.index("What changed") + 1]
+    assert "2 changes are beyond noise: read rw-tracer libbpf runtime_s +84.9 %" in changed
 
 
 def test_memory_growth_is_compared_by_its_difference_from_vanilla() -> None:
@@ -177,7 +183,8 @@ def test_memory_growth_is_compared_by_its_difference_from_vanilla() -> None:
     assert (own.versus_vanilla, own.is_ratio, own.finding) == (True, False, Finding.HIGHER)
     assert own.before / MIB == pytest.approx(0.0)
     assert own.after / MIB == pytest.approx(121 / 3)
-    (lines,) = (s.rows for s in comparison.sections(found, "a", "b") if "rw-tracer" in s.title)
+    (shown,) = (b for b in comparison.document(found, "a", "b") if isinstance(b, Table) and b.header[0] == "setup")
+    lines = ([cell.text for cell in row] for row in shown.rows)
     (line,) = (row for row in lines if row[1] == "memory_growth_bytes - vanilla's")
-    assert line[3:5] == ("+40.3 MiB (3)", line[4])
+    assert line[3] == "+40.3 MiB (3)"
     assert line[4].startswith("+40.3 MiB [+")

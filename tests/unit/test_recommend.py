@@ -16,6 +16,7 @@ from bpfbench.analysis.requirements import Assessment, Basis, Evidence, Requirem
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Workload
 from bpfbench.report import recommendation
+from bpfbench.report.document import Code, Heading, Table
 
 IOS = 1_000_000
 FAST = Workload("read", 4, IOS * 1024)
@@ -116,9 +117,12 @@ class TestWhatFits:
 
     def test_every_requirement_has_its_verdict_and_evidence_in_words(self) -> None:
         found = judged(LIMITED, max_cpu_percent=15, max_memory_bytes=3 * MIB)
-        answer, candidates, *_ = recommendation.sections(found, "run", emulated=False)
-        assert answer.title.startswith("Take libbpf (")
-        lines = [row[1:6] for row in candidates.rows if row[2].startswith(("overhead", "memory"))]
+        answer, *blocks = recommendation.document(found, "run", emulated=False)
+        assert isinstance(answer, Heading)
+        assert answer.text.startswith("Take libbpf (")
+        candidates = next(block for block in blocks if isinstance(block, Table))
+        rows = [[cell.text for cell in row] for row in candidates.rows]
+        lines = [tuple(row[1:6]) for row in rows if row[2].startswith(("overhead", "memory"))]
         assert lines[0][1:3] == ("overhead <= 3 %", "met")
         assert lines[0][3].startswith("+2.50 % [")
         assert lines[0][4] == "measured at 100,000/s (read, 156 B, n = 3)"
@@ -127,9 +131,10 @@ class TestWhatFits:
     def test_the_nearest_is_named_where_none_fits(self) -> None:
         found = judged(LIMITED[:9], max_overhead_percent=0.5)
         assert found.qualified == ()
-        (answer, *_) = recommendation.sections(found, "run", emulated=False)
-        assert answer.title.startswith("None qualifies. The nearest is ebpf-go (")
-        assert answer.title.endswith("overhead +1.00 %, <= 0.5 % wanted.")
+        answer, *_ = recommendation.document(found, "run", emulated=False)
+        assert isinstance(answer, Heading)
+        assert answer.text.startswith("None qualifies. The nearest is ebpf-go (")
+        assert answer.text.endswith("overhead +1.00 %, <= 0.5 % wanted.")
 
     def test_programs_get_all_of_it(self) -> None:
         document = json.loads(recommendation.to_json(judged(LIMITED), "run", emulated=False))
@@ -142,8 +147,9 @@ class TestWhatFits:
     def test_a_run_without_tracers_recommends_nothing(self) -> None:
         found = judged(LIMITED[:3])
         assert found.candidates == ()
-        (answer,) = recommendation.sections(found, "run", emulated=False)
-        assert "nothing can be recommended" in answer.title
+        answer, *_ = recommendation.document(found, "run", emulated=False)
+        assert isinstance(answer, Heading)
+        assert "nothing can be recommended" in answer.text
 
 
 class TestOverhead:
@@ -314,9 +320,10 @@ class TestWhatIsNotKnown:
         assert (given["--tools"], given["--payload-bytes"]) == ("rw-tracer-all", "512")
         # So many I/Os of each process that a trial takes 10 s or more: 2^17 of 4 KiB.
         assert float(given["--scale"]) * 32 * 2**30 == 2**17 * 4096
-        shown = list(recommendation.sections(found, "run", emulated=False))
-        assert (found.to_measure,) in [section.commands for section in shown]
-        assert "was not measured" in shown[0].title
+        shown = recommendation.document(found, "run", emulated=False)
+        assert Code((found.to_measure,)) in shown
+        assert isinstance(shown[0], Heading)
+        assert "was not measured" in shown[0].text
 
     def test_does_not_name_who_fails_for_certain(self) -> None:
         records = [*LIMITED, *trials("aya-sync", 100_000, noise=(1.0,))]

@@ -14,7 +14,9 @@ from bpfbench.analysis.compare_runs import compare_runs, differences
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
-from bpfbench.report import comparison, order, sections
+from bpfbench.report import comparison, order
+from bpfbench.report.write import markdown as markdown_writer
+from bpfbench.report.write import terminal
 
 
 def compare(
@@ -58,7 +60,7 @@ def compare(
     if as_json:
         sys.stdout.write(comparison.to_json(found, *names, said))
     elif markdown:
-        sys.stdout.write(sections.to_markdown(comparison.sections(found, *names, said)))
+        sys.stdout.write(markdown_writer.text(comparison.document(found, *names, said)))
     else:
-        sections.render(comparison.sections(found, *names, said), stdout)
+        terminal.write(comparison.document(found, *names, said), stdout)
     return 0

@@ -19,7 +19,9 @@ from bpfbench.analysis.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
-from bpfbench.report import recommendation, sections
+from bpfbench.report import recommendation
+from bpfbench.report.write import markdown as markdown_writer
+from bpfbench.report.write import terminal
 from bpfbench.study import choice_message
 
 DECIMAL = {"": 1, "k": 10**3, "M": 10**6}
@@ -75,11 +77,11 @@ def recommend(
     if as_json:
         sys.stdout.write(recommendation.to_json(found, opened.info.id, emulated=emulated))
         return 0
-    described = recommendation.sections(found, opened.info.id, emulated=emulated)
+    described = recommendation.document(found, opened.info.id, emulated=emulated)
     if markdown:
-        sys.stdout.write(sections.to_markdown(described))
+        sys.stdout.write(markdown_writer.text(described))
     else:
-        sections.render(described, stdout)
+        terminal.write(described, stdout)
     return 0
 
 

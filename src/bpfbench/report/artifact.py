@@ -18,8 +18,9 @@ from bpfbench.analysis.claims.judge import Verdict
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary
 from bpfbench.model import Record, Status
-from bpfbench.report import claims, latex, markdown, study_file, wording
+from bpfbench.report import claims, latex, study_file, wording
 from bpfbench.report.run_info import RunInfo
+from bpfbench.report.write import markdown
 from bpfbench.store import RunInfo as StoredInfo
 
 GIB = 2**30

@@ -23,7 +23,7 @@ from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
 from bpfbench.model import EMULATED, Record
-from bpfbench.report import latex, markdown, order, remarks, study_file, tables, wording
+from bpfbench.report import latex, order, remarks, study_file, tables, wording
 from bpfbench.report import run_info as described
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
 from bpfbench.report.figures.chart import Chart
@@ -36,6 +36,7 @@ from bpfbench.report.figures.tradeoff import Points
 from bpfbench.report.page import answer, chapters
 from bpfbench.report.page.page import Answer, Conditions, Page, Part, Shown, Workload, render
 from bpfbench.report.tables import Table
+from bpfbench.report.write import markdown
 from bpfbench.store import RunInfo
 
 Files = Iterator[tuple[str, bytes]]

@@ -38,8 +38,8 @@ from bpfbench.analysis.claims.evidence import Known, Missing
 from bpfbench.analysis.claims.findings import Findings
 from bpfbench.analysis.claims.judge import Judgement, Verdict
 from bpfbench.analysis.claims.predicate import Statement
-from bpfbench.report.markdown import bullets, escaped, table
 from bpfbench.report.run_info import RunInfo
+from bpfbench.report.write.markdown import bullets, escaped, table
 
 SCHEMA = 2
 """Version of the JSON document. History: 1 (first); 2 (refuted became not-reproduced, and "not testable here"

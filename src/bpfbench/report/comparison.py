@@ -27,7 +27,7 @@ from bpfbench.analysis.summary import FACTORS
 from bpfbench.analysis.table import GROUP, Cell
 from bpfbench.model import Variant
 from bpfbench.report import wording
-from bpfbench.report.sections import Section
+from bpfbench.report.document import Block, Document, section, table
 
 SCHEMA = 1
 """Version of the JSON document. History: 1 (first)."""
@@ -85,19 +85,28 @@ def _shift_json(shift: Shift) -> dict[str, Any]:
     return {**flat.pop("cell"), **flat, "finding": shift.finding.value}
 
 
-def sections(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> Iterator[Section]:
+def document(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> Document:
+    """Describe a comparison."""
+    return tuple(_blocks(found, before, after, said))
+
+
+def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Iterator[Block]:
     """Describe a comparison: what is different about the runs, what each says of its trials, then what came of it."""
     rows = tuple((item.what, item.before or "-", item.after or "-") for item in found.differences)
     alike = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
-    yield Section(f"What is different about {before} and {after}", alike, ("", before, after), rows, texts=3)
+    yield from section(
+        f"What is different about {before} and {after}", alike, table(("", before, after), rows, texts=3)
+    )
     for name, own in zip((before, after), said, strict=True):
         if own.sentences:
-            yield Section(f"The trials of {name}", (*(f"Warning: {text}" for text in own.warnings), *own.sentences))
+            yield from section(
+                f"The trials of {name}", (*(f"Warning: {text}" for text in own.warnings), *own.sentences)
+            )
     shown = [shift for shift in found.shifts if shift.metric in SHOWN]
-    yield Section("What changed", (_told(shown), *_apart(found)))
+    yield from section("What changed", (_told(shown), *_apart(found)))
     for _, group in groupby(shown, key=lambda shift: [getattr(shift.cell, name) for name in GROUP]):
-        yield _table(list(group), before, after)
-    yield Section(
+        yield from _table(list(group), before, after)
+    yield from section(
         "How to read this",
         (
             "Of what vanilla has too, the ratio to vanilla of the same block is compared, so that a faster machine "
@@ -123,7 +132,7 @@ def _apart(found: RunComparison) -> Iterator[str]:
             yield f"In the {what} run only: {'; '.join(names[:LISTED])}{more}."
 
 
-def _table(group: list[Shift], before: str, after: str) -> Section:
+def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     cell = group[0].cell
     title = f"{cell.workload}, {wording.extent(cell)}: {cell.tool}"
     varying = [name for name in FACTORS if len(_values(group, name)) > 1]
@@ -142,7 +151,7 @@ def _table(group: list[Shift], before: str, after: str) -> Section:
         )
         last = shift.cell
     header = ("setup", "metric", f"{before} (n)", f"{after} (n)", "change", "")
-    return Section(title, (", ".join(common),) if common else (), header, tuple(rows), texts=2)
+    return section(title, (", ".join(common),) if common else (), table(header, rows, texts=2))
 
 
 def _values(group: Iterable[Shift], factor: str) -> list[Any]:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from bpfbench.analysis.summary import Excluded, Group, Summary
 from bpfbench.report import wording
 from bpfbench.report.columns import Cell, cells, columns_of
 from bpfbench.report.remarks import remarks
 from bpfbench.report.run_info import RunInfo
+from bpfbench.report.write.markdown import bullets, escaped, table
 
 NOTHING_SAID = wording.Said()
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
@@ -70,23 +70,3 @@ def _number(cell: Cell | None) -> str:
 def _excluded(excluded: Iterable[Excluded]) -> str:
     rows = ([t.trial.id, t.status.value, wording.reason(t) or wording.ABSENT] for t in excluded)
     return table(["trial", "status", "reason"], ([escaped(cell) for cell in row] for row in rows), texts=3)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
-    """A table whose first `texts` columns are set to the left and the others, numbers, to the right."""
-    rule = ["---" if position < texts else "---:" for position in range(len(header))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))
-
-
-def bullets(lines: Iterable[str]) -> str:
-    """Write a list, one line each."""
-    return "\n".join(f"- {escaped(line)}" for line in lines)
-
-
-def escaped(text: str) -> str:
-    r"""Have Markdown show a text as it is, in a table too.
-
-    An underscore within a word is left alone: it starts no emphasis, and escaped it is hard to read in the source.
-    """
-    text = wording.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"[\\`*|~\[\]]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)

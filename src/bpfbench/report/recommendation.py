@@ -27,7 +27,7 @@ from bpfbench.analysis.requirements import Assessment, Basis, Evidence, Requirem
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.columns import share
-from bpfbench.report.sections import Section
+from bpfbench.report.document import Block, Code, Document, section, table
 
 SCHEMA = 2
 """Version of the JSON document. History: 1 (first), 2 (each requirement is judged by itself, with its evidence)."""
@@ -55,10 +55,15 @@ def to_json(found: Recommendation, run: str, *, emulated: bool) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def sections(found: Recommendation, run: str, *, emulated: bool) -> Iterator[Section]:
+def document(found: Recommendation, run: str, *, emulated: bool) -> Document:
+    """Describe a recommendation."""
+    return tuple(_blocks(found, run, emulated=emulated))
+
+
+def _blocks(found: Recommendation, run: str, *, emulated: bool) -> Iterator[Block]:
     """Describe a recommendation: the answer first, then every candidate with its evidence."""
     paragraphs = [_wanted(found.wish), *([EMULATED_REMARK] if emulated else [])]
-    yield Section(_answer(found, emulated=emulated), tuple(paragraphs))
+    yield from section(_answer(found, emulated=emulated), tuple(paragraphs))
     if not found.candidates:
         return
     ranked_by = RANKED_BY.get(found.wish.prefer)
@@ -67,18 +72,18 @@ def sections(found: Recommendation, run: str, *, emulated: bool) -> Iterator[Sec
     header = ["setup", "fits", "requirement", "", "found", "by", *([ranked_by] if ranked_by else [])]
     rows = tuple(line for own in found.candidates for line in _rows(own, found.wish, told=told, ranked=bool(ranked_by)))
     said = () if told else (f"All: {common.pop()}.",)
-    yield Section(f"Candidates of {run}, the best first", said, tuple(header), rows, texts=6)
+    yield from section(f"Candidates of {run}, the best first", said, table(header, rows, texts=6))
     because: dict[str, list[str]] = {}
     for own in found.candidates:
         if own.reasons:
             because.setdefault("; ".join(own.reasons), []).append(_named(own, told=told))
     if because:
         lines = tuple((", ".join(names), reason) for reason, names in because.items())
-        yield Section("Why not, or not for sure", (), ("setup", "because"), lines, texts=2)
+        yield from section("Why not, or not for sure", (), table(("setup", "because"), lines, texts=2))
     if found.to_measure is not None:
         said = ("Then ask again, of that run.",)
-        yield Section("To measure what is not known", said, commands=(found.to_measure,))
-    yield Section("What this rests on", tuple(_evidence(found)))
+        yield from section("To measure what is not known", said, Code((found.to_measure,)))
+    yield from section("What this rests on", tuple(_evidence(found)))
 
 
 def _answer(found: Recommendation, *, emulated: bool) -> str:

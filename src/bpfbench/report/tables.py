@@ -16,9 +16,10 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.statistics import Analysis, Difference, Finding, Paired, Spread, Statistic
 from bpfbench.analysis.summary import Group
 from bpfbench.analysis.table import CELL
-from bpfbench.report import markdown, wording
+from bpfbench.report import wording
 from bpfbench.report.columns import ACCOUNT, MIB, cells, rounded, share
 from bpfbench.report.figures.sections import Section
+from bpfbench.report.write import markdown
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"

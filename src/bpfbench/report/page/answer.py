@@ -51,7 +51,7 @@ def answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table:
 
 def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Cell, ...]:
     """Who is on the Pareto front of overhead and fidelity most often."""
-    counts = Counter(setup for front in fronts for setup in {point.cell.setup for point in front})
+    counts = Counter(setup for front in fronts for setup in dict.fromkeys(point.cell.setup for point in front))
     most = max(counts.values())
     winners = [setup for setup, count in counts.items() if count == most]
     own = [point for front in fronts for point in front if point.cell.setup in winners]

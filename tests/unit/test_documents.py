@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers as sections: whatever a name holds reaches terminal and Markdown as text."""
+"""Answers as documents: whatever a name holds reaches terminal and Markdown as text."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import io
 
 from rich.console import Console
 
-from bpfbench.report.sections import Section, render, to_markdown
+from bpfbench.report.document import section, table
+from bpfbench.report.write import markdown, terminal
 
-ODD = Section("Of [bold]a|b[/bold]", ("It is 5 * 3.",), ("setup", "n"), (("own|[red]x", "1\n2"),))
+ODD = tuple(section("Of [bold]a|b[/bold]", ("It is 5 * 3.",), table(("setup", "n"), (("own|[red]x", "1\n2"),))))
 
 
 def shown(encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
-    render([ODD, ODD], Console(file=file, width=80))
+    terminal.write((*ODD, *ODD), Console(file=file, width=80))
     return raw.getvalue().decode(encoding)
 
 
@@ -31,11 +32,11 @@ def test_a_terminal_without_unicode_gets_none() -> None:
 
 
 def test_markdown_keeps_its_columns_whatever_a_cell_holds() -> None:
-    lines = to_markdown([ODD]).splitlines()
+    lines = markdown.text(ODD).splitlines()
     assert lines[0] == r"### Of \[bold\]a\|b\[/bold\]"
     assert lines[2] == r"It is 5 \* 3."
     assert lines[4:] == ["| setup | n |", "| --- | ---: |", r"| own\|\[red\]x | 1 2 |"]
 
 
 def test_a_section_without_rows_has_no_table() -> None:
-    assert to_markdown([Section("Nothing", header=("a",))]) == "### Nothing\n"
+    assert markdown.text(tuple(section("Nothing", (), table(("a",), ())))) == "### Nothing\n"

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A document on a terminal, by rich. Texts reach it as Text, never as markup."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table
+from bpfbench.report.wording import printable
+
+STYLES = {"note": "yellow", "warning": "bold red", "fine": "dim"}
+
+
+def write(document: Document, console: Console) -> None:
+    """Print a document; a blank line stands before each heading but the first."""
+    for number, block in enumerate(document):
+        if number and isinstance(block, Heading):
+            console.print()
+        _print(block, console)
+
+
+def _print(block: Block, console: Console) -> None:
+    match block:
+        case Heading(text):
+            console.print(Text(printable(text), style="bold"), soft_wrap=True)
+        case Paragraph(text, tone):
+            console.print(Text(printable(text), style=STYLES.get(tone, "")))
+        case Bullets(lines):
+            for line in lines:
+                console.print(Text(f"  - {printable(line)}"))
+        case Code(lines):
+            for line in lines:
+                console.print(Text(f"  {printable(line)}"), soft_wrap=True)
+        case Table():
+            if block.rows:
+                console.print(_grid(block, console))
+        case Fold(title, blocks):
+            write((Heading(title), *blocks), console)
+
+
+def _grid(table: Table, console: Console) -> Grid:
+    shape = box.ASCII2 if console.options.ascii_only else box.SIMPLE_HEAD
+    grid = Grid(box=shape, show_edge=False, pad_edge=False)
+    for place, name in enumerate(table.header):
+        grid.add_column(Text(name), justify="left" if place < table.texts else "right")
+    for row in table.rows:
+        grid.add_row(*(Text("\n".join(map(printable, filter(None, (cell.text, cell.detail))))) for cell in row))
+    return grid
