@@ -38,15 +38,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfbench import campaign, cli, plan, study
+from bpfbench import campaign, cli
 from bpfbench.analysis import order, statistics
 from bpfbench.analysis.compare import pairing
 from bpfbench.analysis.order import Timed
 from bpfbench.analysis.statistics import Paired
 from bpfbench.codec import from_json
+from bpfbench.declare import plan, study
+from bpfbench.declare.study import Override
 from bpfbench.model import VANILLA, Record, Status, Study, Trial
 from bpfbench.report import order as worded
-from bpfbench.study import Override
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Sources

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bpfbench import __version__, plan, store
+from bpfbench import __version__, store
+from bpfbench.declare import plan
+from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.model import Placement, Predecessor, Record, Settings, Status, Study, Trial, Workload
-from bpfbench.plan import Needs, Plan
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed import machine

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON for the dataclasses of model.py, with the standard library alone, because the trial runner has nothing else.
+"""JSON for the dataclasses of model/, with the standard library alone, because the trial runner has nothing else.
 
 What a type's decoder is made of is worked out once per type; a run of ten thousand records is read in seconds.
 """

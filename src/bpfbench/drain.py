@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bpfbench import __version__
-from bpfbench.drain_model import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainResult, DrainSpec, Measured, Wanted
 from bpfbench.errors import MachineError, StepError
 from bpfbench.model import Tool, TracerConfig
+from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainResult, DrainSpec, Measured, Wanted
 from bpfbench.testbed import machine
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.opening import Ground

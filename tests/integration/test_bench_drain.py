@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from bpfbench import cli
-from bpfbench.drain_model import PAYLOAD_BYTES, TOOLS, DrainResult, DrainSpec
 from bpfbench.model import Attach, Format, TracerConfig
+from bpfbench.model.drain import PAYLOAD_BYTES, TOOLS, DrainResult, DrainSpec
 from bpfbench.testbed import turn
 from bpfbench.testbed.host import IN_FLIGHT, HostTestbed, headers_here
 from bpfbench.testbed.image import Image

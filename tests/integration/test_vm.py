@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench import cli, study
+from bpfbench import cli
+from bpfbench.declare import study
 from bpfbench.errors import LostError
 from bpfbench.model import Accelerator, Attach, Status
 from bpfbench.store import Run

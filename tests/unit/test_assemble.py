@@ -13,7 +13,8 @@ import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
 from test_order import simulated
 
-from bpfbench import catalogue, study
+from bpfbench import catalogue
+from bpfbench.declare import study
 from bpfbench.model import (
     EMULATED,
     EMULATED_BECAUSE,

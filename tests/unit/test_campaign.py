@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from builders import make_brought, make_executable, make_failure, make_image, make_record
 
-from bpfbench import campaign, plan, study
+from bpfbench import campaign
 from bpfbench.codec import to_json
+from bpfbench.declare import plan, study
+from bpfbench.declare.plan import Needs
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.model import (
     Accelerator,
@@ -28,7 +30,6 @@ from bpfbench.model import (
     Trial,
     Workload,
 )
-from bpfbench.plan import Needs
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed import machine, turn

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bpfbench import catalogue, study
+from bpfbench import catalogue
 from bpfbench.analysis.claims.circumstances import Circumstance, circumstances, upstream
 from bpfbench.analysis.claims.claim import CLAIMS, Claim
 from bpfbench.analysis.claims.evidence import (
@@ -44,6 +44,7 @@ from bpfbench.analysis.claims.paper import PaperEvidence, paper_evidence
 from bpfbench.analysis.claims.predicate import Every, More, Order, Predicate, Within
 from bpfbench.analysis.claims.remark import busy, remarks
 from bpfbench.analysis.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, evidence_of
+from bpfbench.declare import study
 from bpfbench.model import (
     Accelerator,
     Attach,

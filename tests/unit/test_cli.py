@@ -15,11 +15,12 @@ from types import SimpleNamespace
 import pytest
 from builders import make_executable, make_image, make_record
 
-from bpfbench import catalogue, cli, plan, store, study
+from bpfbench import catalogue, cli, store
 from bpfbench.codec import to_json
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Subject, Verdict
 from bpfbench.conformance.model import Outcome as Ended
+from bpfbench.declare import plan, study
 from bpfbench.errors import ImageError
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo

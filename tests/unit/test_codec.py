@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever model.py can hold survives JSON; whatever does not fit is refused with the path of the field."""
+"""Whatever model/ can hold survives JSON; whatever does not fit is refused with the path of the field."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from bpfbench import study
 from bpfbench.analysis.claims.findings import by_run
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.cli.export import FORMATS, export
+from bpfbench.declare import study
 from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Environment, Record
 from bpfbench.report import artifact, export_bench, latex

@@ -14,7 +14,9 @@ from builders import make_brought
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bpfbench import catalogue, plan, study
+from bpfbench import catalogue
+from bpfbench.declare import plan, study
+from bpfbench.declare.plan import TWINS_FROM, Needs, Plan, needs, places, unroll, warm_up, warm_ups
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     VANILLA,
@@ -33,7 +35,6 @@ from bpfbench.model import (
     Variant,
     Workload,
 )
-from bpfbench.plan import TWINS_FROM, Needs, Plan, needs, places, unroll, warm_up, warm_ups
 
 GIB = 2**30
 MINIMAL = Study(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from builders import make_brought, make_config
 
-from bpfbench import catalogue, study
+from bpfbench import catalogue
+from bpfbench.declare import study
 from bpfbench.model import VANILLA, Attach, Format, Setup, Tool, TracerConfig
 
 ANY = Setup("any", "for tests", attaches=tuple(Attach))

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from builders import make_record, make_trial
 
-from bpfbench import store, study
+from bpfbench import store
 from bpfbench.codec import to_json
+from bpfbench.declare import study
+from bpfbench.declare.plan import unroll, warm_up
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Trial
-from bpfbench.plan import unroll, warm_up
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 
 STUDY = study.load(study.find("smoke"))

@@ -13,7 +13,9 @@ from builders import make_executable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench import catalogue, plan, study
+from bpfbench import catalogue
+from bpfbench.declare import plan, study
+from bpfbench.declare.study import Override
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     VANILLA,
@@ -32,7 +34,6 @@ from bpfbench.model import (
     Tool,
     Variant,
 )
-from bpfbench.study import Override
 
 REQUIRED = {
     "name": '"mine"',

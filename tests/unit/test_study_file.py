@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from builders import make_executable
 
-from bpfbench import catalogue, study
+from bpfbench import catalogue
+from bpfbench.declare import study
 from bpfbench.report.study_file import to_toml
 
 

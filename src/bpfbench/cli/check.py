@@ -9,16 +9,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import catalogue, plan, study
+from bpfbench import catalogue
 from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print_json, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, split
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Outcome, Subject, Verdict
 from bpfbench.console import ProgressReporter, set_up_logging
+from bpfbench.declare import plan, study
+from bpfbench.declare.study import Override, choice_message
 from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Setup
 from bpfbench.report import verdicts as report
-from bpfbench.study import Override, choice_message
 from bpfbench.testbed import image, machine, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
-from bpfbench.study import Override
 from bpfbench.testbed.image import Sources
 
 FACTORS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")

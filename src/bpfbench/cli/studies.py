@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import campaign, catalogue, plan, store, study
+from bpfbench import campaign, catalogue, store
 from bpfbench.analysis.summary import summarise
 from bpfbench.cli.app import (
     DEFAULT_RUNS,
@@ -29,6 +29,7 @@ from bpfbench.cli.app import (
 )
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
+from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal

@@ -26,8 +26,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bpfbench.drain_model import DrainResult, KernelTime, Measured
 from bpfbench.model import EMULATED_REMARK
+from bpfbench.model.drain import DrainResult, KernelTime, Measured
 from bpfbench.report import wording
 from bpfbench.report.terminal import ASCII, GAP, UNICODE, Glyphs
 

@@ -18,7 +18,6 @@ from typing import Any, Self
 
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.conformance.model import CheckSpec, Verdict
-from bpfbench.drain_model import DrainResult, DrainSpec
 from bpfbench.errors import LostError, StepError
 from bpfbench.model import (
     LOCAL,
@@ -34,6 +33,7 @@ from bpfbench.model import (
     TrialSpec,
     Workload,
 )
+from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed.command import Finished
 from bpfbench.testbed.sandbox import INSIDE
 

@@ -53,7 +53,7 @@ def _lay_out(text: str) -> None:
 
 
 def _drain(text: str) -> None:
-    from bpfbench.drain_model import DrainSpec
+    from bpfbench.model.drain import DrainSpec
     from bpfbench.trial import drain
 
     notify({"event": "result", "result": asdict(drain.run(from_json(DrainSpec, text)))})

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bpfbench.drain_model import DrainResult, DrainSpec, KernelTime
 from bpfbench.errors import StepError
 from bpfbench.model import EVENT_BYTES, TracerSummary
+from bpfbench.model.drain import DrainResult, DrainSpec, KernelTime
 from bpfbench.trial import bpf, tracer
 from bpfbench.trial.burst import Burst, Producer, Ring, stopped, wait_empty, watch
 from bpfbench.trial.tracer import TracerProcess

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the drain rate is measured of, and what comes of it, as frozen dataclasses.
-
-DrainSpec crosses into the image, DrainResult back.
+"""The drain rate: what it is measured of, and what comes of it. DrainSpec crosses into the image, DrainResult back.
 
 docs/measurement.md, "Drain rate", says what is measured and why so.
 """
@@ -10,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfbench.model import EVENT_BYTES, Attach, Format, Setup, Tool, TracerConfig
+from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Tool
+from bpfbench.model.study import Setup
+from bpfbench.model.trial import TracerConfig
 
 METHOD = 1
 """Version of the method; rates by different versions do not compare. History: 1 (first)."""

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary of bpfbench as frozen dataclasses and enums. Standard library only; imports nothing of ours.
+
+These types are used on both sides of the machine boundary: by the controller (declare, store, analysis) and by the
+trial runner inside the image. Whatever crosses the boundary or is stored is one of them, as JSON (see codec.py).
+All but those of the drain rate (model/drain.py) are imported from here.
+"""
+
+from bpfbench.model.choices import *  # noqa: F403
+from bpfbench.model.record import *  # noqa: F403
+from bpfbench.model.specs import *  # noqa: F403
+from bpfbench.model.study import *  # noqa: F403
+from bpfbench.model.trial import *  # noqa: F403

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of a study that have a fixed meaning: enums, and constants beside them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+BLOCK_BYTES = 4096
+"""fio's block size, as in the paper."""
+
+EVENT_BYTES = 156
+"""An rw event without payload; tracers/common/rw_event.h."""
+
+VANILLA = "vanilla"
+"""The setup without a tracer, that everything is compared with."""
+
+UNLIMITED = "unlimited"
+"""How a study writes a rate without a limit, which is None here."""
+
+LOCAL = "local"
+"""The host of a study that names none."""
+
+
+class Tool(StrEnum):
+    """What a tracer observes."""
+
+    SYSCOUNT = "syscount"
+    RW_TRACER = "rw-tracer"
+    RW_TRACER_ALL = "rw-tracer-all"
+
+
+class Attach(StrEnum):
+    """The hook flavour."""
+
+    TRACEPOINT = "tracepoint"
+    KPROBE = "kprobe"
+    FENTRY = "fentry"
+    AUTO = "auto"
+    """In a study only: kprobe where the kernel has it, as in the paper, else tracepoint. Resolved before planning."""
+
+
+class Format(StrEnum):
+    """How a tracer writes its records."""
+
+    TEXT = "text"
+    BINARY = "binary"
+
+
+class Variant(StrEnum):
+    """How much of a tracer's work is done, so that what hook, ring and user space cost can be told apart."""
+
+    FULL = "full"
+    """Everything: the only variant that is a measurement of the setup as such."""
+    NO_OUTPUT = "no-output"
+    """Events are drained and formatted, and written to /dev/null."""
+    NO_CONSUMER = "no-consumer"
+    """The probes are attached and nothing drains the ring: the tracer is stopped while fio runs."""
+    RUN_TIME = "run-time"
+    """Everything, with the kernel's run-time counters of BPF programs on, which costs time itself."""
+
+
+class Assignment(StrEnum):
+    """Which host runs which trials."""
+
+    CROSSED = "crossed"
+    """Whole blocks in turn: every setup runs on every host."""
+    BY_SETUP = "by-setup"
+    """As in the paper: each setup has one host, and vanilla runs on every host."""
+
+
+class Accelerator(StrEnum):
+    """How a virtual machine's CPU is had."""
+
+    AUTO = "auto"
+    """In a study only: KVM where it really works, else TCG."""
+    KVM = "kvm"
+    TCG = "tcg"
+    """Emulated: correctness only (EMULATED_BECAUSE)."""
+
+
+EMULATED = "emulated: correctness only"
+"""What is said wherever something is of a machine whose CPU is emulated."""
+
+EMULATED_BECAUSE = (
+    "shares of saved events and timings depend on the relative speed of consumer and producer, which emulation changes"
+)
+"""Why. What is shown of such a machine: interception, reconciliation and content of the output."""
+
+EMULATED_REMARK = f"{EMULATED.capitalize()}; {EMULATED_BECAUSE}."
+"""Both, as a sentence."""
+
+
+class Boot(StrEnum):
+    """How long one boot of a virtual machine serves."""
+
+    BLOCK = "block"
+    TRIAL = "trial"
+
+
+class Placement(StrEnum):
+    """Which CPUs do what: monitors on CPU 0 and the rest for the others, everything everywhere, or by the CPU count."""
+
+    PAPER = "paper"
+    SHARED = "shared"
+    AUTO = "auto"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A study: the declared experiment, resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool, Variant
+from bpfbench.model.trial import TracerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a tracer is built and driven."""
+
+    name: str
+    description: str
+    formats: tuple[Format, ...] = (Format.TEXT, Format.BINARY)
+    attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
+    poll_ms: tuple[int, ...] | None = None
+    """The poll time-outs the library can be set to; None: any."""
+    tools: tuple[Tool, ...] = tuple(Tool)
+    command: tuple[str, ...] = ()
+    """Of a user's own: the path of an executable on the host, and what it is given before the contract's options. Empty
+    where the image has the tracer."""
+    alternative_to: str | None = None
+    """The setup that it equals but for one choice, whose effect it shows; None: a setup in its own right."""
+
+    def refusal(self, tool: Tool, config: TracerConfig) -> str | None:
+        """Say why this setup cannot run `tool` with `config`; None where it can."""
+        if tool not in self.tools:
+            return f"{self.name} has no {tool}"
+        if config.format not in self.formats:
+            return f"{self.name} cannot write {config.format}"
+        if config.attach not in (*self.attaches, Attach.AUTO):
+            return f"{self.name} cannot attach by {config.attach}"
+        if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
+            return f"{self.name} cannot poll every {config.poll_ms} ms"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a step may take, in seconds, before the trial is given up as failed."""
+
+    ready_s: float = 90.0
+    workload_s: float = 3600.0
+    drain_s: float = 300.0
+    layout_s: float = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How every trial of a study is run; not a factor."""
+
+    placement: Placement = Placement.AUTO
+    idle_s: float = 0.1
+    """Length of the idle baseline between READY and fio."""
+    sample_interval_s: float = 0.1
+    keep_output: bool = False
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a study varies; every combination is tried. Setups do not include vanilla, which is in every block."""
+
+    setups: tuple[str, ...]
+    tools: tuple[Tool, ...]
+    workloads: tuple[str, ...]
+    processes: tuple[int, ...]
+    scale: tuple[float, ...]
+    attach: tuple[Attach, ...]
+    format: tuple[Format, ...]
+    ringbuf_bytes: tuple[int, ...]
+    poll_ms: tuple[int, ...]
+    payload_bytes: tuple[int, ...]
+    variants: tuple[Variant, ...] = (Variant.FULL,)
+    rate_iops: tuple[int | None, ...] = (None,)
+    """Of each process; None: unlimited."""
+    kernels: tuple[str, ...] = ()
+    """Names of the image's kernels; empty: the one that is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A virtual machine of the `vm` testbed."""
+
+    cpus: int = 2
+    memory_bytes: int = 4 * 2**30
+    accelerator: Accelerator = Accelerator.AUTO
+    boot: Boot = Boot.BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """What is written where, on the host. None: below bpfbench's cache directory."""
+
+    data: str | None = None
+    """fio's files: laid out once, reused while valid."""
+    output: str | None = None
+    """Tracer output, deleted after each trial unless settings.keep_output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The declared experiment, resolved: every key has its value."""
+
+    name: str
+    description: str
+    image: str
+    testbed: str
+    seed: int
+    repetitions: int
+    factors: Factors
+    settings: Settings
+    paths: Paths
+    output_limit_bytes: int | None
+    """Room to demand for one trial's tracer output; None: enough for every event."""
+    setups: tuple[Setup, ...] = ()
+    """Those the study brings."""
+    hosts: tuple[str, ...] = (LOCAL,)
+    """The servers: virtual machines of these names with the testbed `vm`."""
+    assignment: Assignment = Assignment.CROSSED
+    machine: Machine = field(default_factory=Machine)
+    """What each virtual machine is; the testbed `host` does not use it."""
