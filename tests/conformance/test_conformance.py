@@ -55,7 +55,10 @@ def test_alternatives_keep_the_contract_too(request: pytest.FixtureRequest) -> N
     cases = CASES if request.config.getoption("--all") else TOGETHER
     found = check("--attach", "tracepoint", "--setups", ",".join(alternatives), "--cases", ",".join(cases))
     assert {verdict["setup"] for verdict in found} == set(alternatives)
-    assert [verdict for verdict in found if verdict["outcome"] != "passed"] == []
+    # libbpf-hash is an alternative for counting alone.
+    lacking = [verdict for verdict in found if verdict["detail"] == "it has no rw tool"]
+    assert {verdict["setup"] for verdict in lacking} <= {"libbpf-hash"}
+    assert [verdict for verdict in found if verdict["outcome"] != "passed" and verdict not in lacking] == []
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -28,6 +28,7 @@ PROCESSES, READS_EACH = 307, 7
 JOIN_ENTRIES, SYSCALL_ENTRIES = 10240, 1024  # of the maps, as the contract has it
 WAITING = 307 + 4 * (os.cpu_count() or 1)
 """More calls at once than a kretprobe has instances, which are at least 10, and two for each CPU."""
+OTHER_NUMBERS = 10  # system calls that a load makes besides
 OTHERS = 1000
 """Most calls of others that a probe may miss while its instances are taken; it counts them too."""
 TINY_RING_BYTES = 4096
@@ -197,8 +198,12 @@ def _watch_first_calls(tracers: list[Tracer], _: Tool, __: Path) -> dict[Tracer,
     def judge_one(tracer: Tracer) -> None:
         left = tracer.stop()
         found, refused = _counts(tracer, left), _refused(tracer, left)
-        counted = sum(found.get(number, 0) for number in numbers)
-        expect(counted + refused == 2 * len(numbers), f"{counted} counted, {refused} refused, {2 * len(numbers)} made")
+        counted, made = sum(found.get(number, 0) for number in numbers), 2 * len(numbers)
+        # The two make calls of other numbers, too, a few of them for the first time.
+        expect(
+            counted <= made <= counted + refused <= made + OTHER_NUMBERS,
+            f"{counted} counted, {refused} refused, {made} made",
+        )
 
     _tell_to_stop(tracers)
     return _judge_each(tracers, judge_one)
