@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfbench import campaign, cli
+from bpfbench import cli
 from bpfbench.analysis import order, statistics
 from bpfbench.analysis.compare import pairing
 from bpfbench.analysis.order import Timed
@@ -48,6 +48,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.model import VANILLA, Record, Status, Study, Trial
 from bpfbench.report import order as worded
+from bpfbench.run import campaign
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Sources

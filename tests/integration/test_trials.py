@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from bpfbench import catalogue
-from bpfbench.campaign import predecessor
 from bpfbench.declare import plan, study
 from bpfbench.declare.plan import Plan
 from bpfbench.model import Record, Status, Tool
+from bpfbench.run.campaign import predecessor
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
 from bpfbench.trial.runner import DROP_GAP_S

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from builders import make_brought, make_executable, make_failure, make_image, make_record
 
-from bpfbench import campaign
 from bpfbench.codec import to_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.plan import Needs
@@ -30,6 +29,7 @@ from bpfbench.model import (
     Trial,
     Workload,
 )
+from bpfbench.run import campaign
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed import machine, turn

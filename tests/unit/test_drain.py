@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bpfbench import catalogue, drain
+from bpfbench import catalogue
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
 from bpfbench.report import drain as report
+from bpfbench.run import drain
 from bpfbench.trial.burst import Burst, Look, Producer, measure, stop, stopped
 from bpfbench.trial.drain import Grown, chosen, enough, kernel_time, place
 

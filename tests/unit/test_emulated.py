@@ -18,8 +18,8 @@ from bpfbench.analysis.capacity import from_table
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import counted, measured, tidy
-from bpfbench.console import describe
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Accelerator, Environment, Record, Variant
+from bpfbench.run.progress import describe
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")

@@ -22,10 +22,10 @@ from bpfbench.cli.app import stderr
 from bpfbench.errors import StepError, UsageError
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary
 from bpfbench.report.trace import HEADER, JsonLines, Table, account, summary_json
+from bpfbench.run.trace import MOST_HELD, Session
 from bpfbench.testbed import command
 from bpfbench.testbed.command import Hold
 from bpfbench.testbed.host import HostTestbed
-from bpfbench.trace import MOST_HELD, Session
 from bpfbench.trial.trace import BLOCK_BYTES, Records, TraceSpec, numbered
 from bpfbench.trial.tracer import arguments
 

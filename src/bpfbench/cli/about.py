@@ -11,10 +11,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from bpfbench import campaign, catalogue
+from bpfbench import catalogue
 from bpfbench.cli.app import Json, app, cache_dir, print_json, stdout
 from bpfbench.declare import study
 from bpfbench.errors import UsageError
+from bpfbench.run import campaign
 from bpfbench.testbed import doctor as examination
 from bpfbench.testbed import image, machine
 from bpfbench.testbed.image import Image

@@ -11,17 +11,18 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from bpfbench import campaign, catalogue, drain
+from bpfbench import catalogue
 from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, number, split
 from bpfbench.cli.studies import places
-from bpfbench.console import ProgressReporter, duration, set_up_logging
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Study
 from bpfbench.model.drain import TOOLS, Case, Measured, Wanted
 from bpfbench.report import drain as report
+from bpfbench.run import campaign, drain
+from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
 from bpfbench.testbed import image, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 

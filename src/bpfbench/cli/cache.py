@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 from cyclopts import Parameter
 
-from bpfbench import campaign, catalogue
+from bpfbench import catalogue
 from bpfbench.cli.app import (
     Json,
     Verbose,
@@ -26,8 +26,9 @@ from bpfbench.cli.app import (
     stdout,
 )
 from bpfbench.cli.options import SourceOptions, split
-from bpfbench.console import ProgressReporter, set_up_logging
 from bpfbench.errors import UsageError
+from bpfbench.run import campaign
+from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.testbed import image, machine, privileges, sandbox, turn
 from bpfbench.testbed.host import HostTestbed, headers_here, require
 from bpfbench.testbed.image import Image, Kernel, Sources

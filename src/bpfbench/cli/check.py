@@ -14,12 +14,12 @@ from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print
 from bpfbench.cli.options import SourceOptions, TestbedOptions, split
 from bpfbench.conformance.cases import CASES
 from bpfbench.conformance.model import CheckSpec, Outcome, Subject, Verdict
-from bpfbench.console import ProgressReporter, set_up_logging
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override, choice_message
 from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Setup
 from bpfbench.report import verdicts as report
+from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.testbed import image, machine, opening, turn
 from bpfbench.testbed.vm.testbed import Sizes
 

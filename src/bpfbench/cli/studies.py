@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import campaign, catalogue, store
+from bpfbench import catalogue, store
 from bpfbench.analysis.summary import summarise
 from bpfbench.cli.app import (
     DEFAULT_RUNS,
@@ -28,13 +28,14 @@ from bpfbench.cli.app import (
     stdout,
 )
 from bpfbench.cli.options import SourceOptions, StudyOptions
-from bpfbench.console import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.run_info import describe
+from bpfbench.run import campaign
+from bpfbench.run.progress import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.testbed import image, machine, opening
 from bpfbench.testbed.vm import accelerator
 

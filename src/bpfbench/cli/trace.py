@@ -13,19 +13,20 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from bpfbench import campaign, catalogue
+from bpfbench import catalogue
 from bpfbench.cli.app import Verbose, Wait, app, cache_dir, on_wait, stderr
 from bpfbench.cli.options import SourceOptions, number
 from bpfbench.cli.studies import places
-from bpfbench.console import ProgressReporter, set_up_logging
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import MachineError, UsageError
 from bpfbench.model import Deadlines, Study, Tool, TracerConfig, TracerSummary
 from bpfbench.report import trace as report
+from bpfbench.run import campaign
+from bpfbench.run.progress import ProgressReporter, set_up_logging
+from bpfbench.run.trace import Session, Traced
 from bpfbench.testbed import image, machine, turn
 from bpfbench.testbed.host import HostTestbed, headers_here, require
-from bpfbench.trace import Session, Traced
 from bpfbench.trial.trace import OWN_COMM, TraceSpec
 from bpfbench.trial.tracer import TARGET_COMM
 

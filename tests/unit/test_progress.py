@@ -11,8 +11,8 @@ import pytest
 from builders import make_failure, make_fio, make_record, make_summary, make_trial
 from rich.console import Console
 
-from bpfbench.console import ProgressReporter, describe, duration, name
 from bpfbench.model import Status, Trial
+from bpfbench.run.progress import ProgressReporter, describe, duration, name
 
 
 def numbered(setup: str) -> Trial:
