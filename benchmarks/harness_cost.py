@@ -31,14 +31,16 @@ from pathlib import Path
 from scipy import stats
 
 from bpfbench import catalogue, cli
+from bpfbench.inside.kernel import pagecache
+from bpfbench.inside.trial import fio
+from bpfbench.inside.trial.runner import DROP_GAP_S
+from bpfbench.machine import command
 from bpfbench.model import Attach, Format, Record, Settings, Tool, TracerConfig, Trial, Workload
-from bpfbench.testbed import command, image, sandbox
+from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.host import HostTestbed, data_path, headers_here
 from bpfbench.testbed.image import Image, Sources
 from bpfbench.testbed.sandbox import INSIDE, Bind
 from bpfbench.testbed.trials import Slot
-from bpfbench.trial import fio, pagecache
-from bpfbench.trial.runner import DROP_GAP_S
 
 UNCOUNTED_PAIRS = 2
 

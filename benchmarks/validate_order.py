@@ -46,6 +46,7 @@ from bpfbench.analysis.statistics import Paired
 from bpfbench.codec import from_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
+from bpfbench.machine.turn import alone
 from bpfbench.model import VANILLA, Record, Status, Study, Trial
 from bpfbench.report import order as worded
 from bpfbench.run import campaign
@@ -53,7 +54,6 @@ from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Sources
 from bpfbench.testbed.trials import Slot
-from bpfbench.testbed.turn import alone
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench.testbed import image, machine
+from bpfbench.machine import facts
+from bpfbench.testbed import image
 from bpfbench.testbed.image import Image, Sources
 
 UNIT = Path(__file__).parent / "unit"
@@ -53,7 +54,7 @@ def trixie() -> Image:
     """Return the image, built if need be; the cache is the user's, so that runs and tests share it."""
     if os.geteuid() != 0:
         pytest.skip("entering an image on this kernel needs root")
-    if lacks := list(machine.missing()):
+    if lacks := list(facts.missing()):
         pytest.fail(f"this machine lacks what a host testbed needs: {lacks}")
     from bpfbench import cli  # which looks, when it is imported, how wide its output is
 

@@ -7,7 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpfbench.testbed import command, sandbox
+from bpfbench.machine import command
+from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox

@@ -19,14 +19,15 @@ import pytest
 
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
+from bpfbench.inside.tracer import TARGET_COMM
+from bpfbench.inside.trial import content
+from bpfbench.inside.trial.content import Expectation, Subject
+from bpfbench.machine import command
 from bpfbench.model import BLOCK_BYTES, Content, Format
-from bpfbench.testbed import command, sandbox
+from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
-from bpfbench.trial import content
-from bpfbench.trial.content import Expectation, Subject
-from bpfbench.trial.tracer import TARGET_COMM
 
 SHARED = Path("/tmp/audit")
 """Where the tests' directory is, inside."""

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from bpfbench import cli
+from bpfbench.inside import leftovers
+from bpfbench.inside.kernel import bpf
+from bpfbench.machine import turn
 from bpfbench.model import Attach, Format, TracerConfig
 from bpfbench.model.drain import PAYLOAD_BYTES, TOOLS, DrainResult, DrainSpec
-from bpfbench.testbed import turn
 from bpfbench.testbed.host import IN_FLIGHT, HostTestbed, headers_here
 from bpfbench.testbed.image import Image
-from bpfbench.trial import bpf, leftovers
 
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 CASES = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench.trial.monitors import cgroup
-from bpfbench.trial.monitors.cgroup import Groups
+from bpfbench.inside.monitors import cgroup
+from bpfbench.inside.monitors.cgroup import Groups
 
 BURN = "while True: pass"
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from bpfbench.machine.privileges import as_root
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Image, Sources
 from bpfbench.testbed.image.disks import ROOT, SCRIPTS
 from bpfbench.testbed.image.root import bootstrap_argv
-from bpfbench.testbed.privileges import as_root
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox, building
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount, and to become an ordinary user, takes root")

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from bpfbench import cli
+from bpfbench.inside import leftovers
+from bpfbench.machine import turn
 from bpfbench.store import Run
-from bpfbench.testbed import turn
 from bpfbench.testbed.host import IN_FLIGHT
 from bpfbench.testbed.image import Image
-from bpfbench.trial import leftovers
 
 STUDY = """
 name = "interrupted"

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from bpfbench import cli
-from bpfbench.testbed import turn
+from bpfbench.inside import leftovers
+from bpfbench.machine import turn
 from bpfbench.testbed.host import IN_FLIGHT
-from bpfbench.trial import leftovers
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

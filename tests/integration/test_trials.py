@@ -16,11 +16,11 @@ import pytest
 from bpfbench import catalogue
 from bpfbench.declare import plan, study
 from bpfbench.declare.plan import Plan
+from bpfbench.inside.trial.runner import DROP_GAP_S
 from bpfbench.model import Record, Status, Tool
 from bpfbench.run.campaign import predecessor
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
-from bpfbench.trial.runner import DROP_GAP_S
 
 STUDY = """
 name = "all-tracers"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bpfbench.inside.monitors import cgroup
 from bpfbench.model import Record, Status, Variant
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
-from bpfbench.trial.monitors import cgroup
 
 STUDY = """
 name = "variants"

@@ -15,6 +15,8 @@ from bpfbench.codec import to_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.plan import Needs
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
+from bpfbench.machine import facts, turn
+from bpfbench.machine.facts import Storage
 from bpfbench.model import (
     Accelerator,
     Attach,
@@ -32,10 +34,8 @@ from bpfbench.model import (
 from bpfbench.run import campaign
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
-from bpfbench.testbed import machine, turn
 from bpfbench.testbed.host import Headers
 from bpfbench.testbed.image import Bootable, Image, Kernel
-from bpfbench.testbed.machine import Storage
 from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.trials import Slot
 
@@ -51,8 +51,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, Storage]:
     """Every directory lies on one large ext4 unless a test puts it elsewhere, by the directory's name."""
     places: dict[str, Storage] = {}
     default = Storage("/", 1, "/dev/vda", "ext4", 10**15)
-    monkeypatch.setattr(machine, "storage", lambda path: replace(places.get(path.name, default), path=str(path)))
-    monkeypatch.setattr(machine, "memory_available_bytes", lambda: 10**12)
+    monkeypatch.setattr(facts, "storage", lambda path: replace(places.get(path.name, default), path=str(path)))
+    monkeypatch.setattr(facts, "memory_available_bytes", lambda: 10**12)
     return places
 
 
@@ -106,8 +106,8 @@ class TestFit:
     def test_the_papers_placement_wants_two_cpus(
         self, tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch, placement: Placement, ok: bool
     ) -> None:
-        facts = machine.facts()
-        monkeypatch.setattr(machine, "facts", lambda: {**facts, "cpus": 1})
+        one_cpu = {**facts.gather(), "cpus": 1}
+        monkeypatch.setattr(facts, "gather", lambda: one_cpu)
         declared = replace(SMALL, settings=replace(SMALL.settings, placement=placement))
         if ok:
             start(tmp_path, image, declared)
@@ -213,8 +213,8 @@ class TestSame:
     def test_on_another_machine_or_kernel_it_does_not(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
     ) -> None:
-        other = {**machine.facts(), what: "other"}
-        monkeypatch.setattr(machine, "facts", lambda: other)
+        other = {**facts.gather(), what: "other"}
+        monkeypatch.setattr(facts, "gather", lambda: other)
         with pytest.raises(StoreError, match=rf": began with {what} .*, here is other$"):
             campaign.same_image(run, tmp_path)
 
@@ -248,16 +248,16 @@ class TestVirtualMachines:
         return start(tmp_path, image, IN_VMS, vm_ground(image))
 
     def test_a_run_tells_on_what_it_ran(self, run: Run) -> None:
-        facts = run.info.machine
-        assert (facts["accelerator"], facts["emulated"]) == ("tcg", True)
-        assert facts["kernels"]["trixie"]["release"] == "6.12.1-amd64"
-        assert facts["kernels"]["trixie"]["hooks"] == ["kprobe", "fentry", "tracepoint"]
+        told = run.info.machine
+        assert (told["accelerator"], told["emulated"]) == ("tcg", True)
+        assert told["kernels"]["trixie"]["release"] == "6.12.1-amd64"
+        assert told["kernels"]["trixie"]["hooks"] == ["kprobe", "fentry", "tracepoint"]
 
     def test_it_goes_on_whatever_kernel_the_machine_itself_runs(
         self, run: Run, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        other = {**machine.facts(), "kernel": "other"}
-        monkeypatch.setattr(machine, "facts", lambda: other)
+        other = {**facts.gather(), "kernel": "other"}
+        monkeypatch.setattr(facts, "gather", lambda: other)
         assert campaign.same_image(run, tmp_path) == image
         campaign.require_same_ground(run, vm_ground(image))
 
@@ -313,7 +313,7 @@ class TestRoom:
 
     @pytest.mark.usefixtures("disk")
     def test_memory_must_be_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(machine, "memory_available_bytes", lambda: GIB - 1)
+        monkeypatch.setattr(facts, "memory_available_bytes", lambda: GIB - 1)
         with pytest.raises(MachineError, match=r"of memory is available; this study wants 1\.0 GiB"):
             campaign.require_room(self.NEEDS, self.DATA, self.OUTPUT, 0)
 

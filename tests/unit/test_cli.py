@@ -17,18 +17,19 @@ from builders import make_executable, make_image, make_record
 
 from bpfbench import catalogue, cli, store
 from bpfbench.codec import to_json
-from bpfbench.conformance.cases import CASES
-from bpfbench.conformance.model import CheckSpec, Subject, Verdict
-from bpfbench.conformance.model import Outcome as Ended
 from bpfbench.declare import plan, study
 from bpfbench.errors import ImageError
+from bpfbench.inside.conformance.cases import CASES
+from bpfbench.machine import facts, privileges, tune, turn
+from bpfbench.machine.privileges import Lack
 from bpfbench.model import VANILLA, Attach, Tool, Trial
+from bpfbench.model.check import CheckSpec, Subject, Verdict
+from bpfbench.model.check import Outcome as Ended
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, machine, opening, privileges, tune, turn
+from bpfbench.testbed import image, opening
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.image import Kernel
 from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.privileges import Lack
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
@@ -365,7 +366,7 @@ class TestCheck:
                     on_verdict(verdict_of(subject, case, Ended.FAILED if case in failing else Ended.PASSED))
 
         monkeypatch.setattr("os.geteuid", lambda: 0)
-        monkeypatch.setattr(machine, "missing", lambda: iter(()))
+        monkeypatch.setattr(facts, "missing", lambda: iter(()))
         monkeypatch.setattr(image, "build", lambda *_: make_image())
         hooks = frozenset({Attach.TRACEPOINT})
         monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
@@ -421,7 +422,7 @@ class TestCheck:
         found = json.loads(outcome.out)
         assert outcome.status == 1
         assert found["image"] == make_image().key
-        assert found["machine"] == {**machine.facts(), "headers_for_bcc": "none"}
+        assert found["machine"] == {**facts.gather(), "headers_for_bcc": "none"}
         assert [(v["case"], v["setup"], v["outcome"]) for v in found["verdicts"]] == [
             ("events", "bcc", "passed"),
             ("counts", "bcc", "failed"),
@@ -452,7 +453,7 @@ class TestImage:
         """A machine that has everything, and root, unless a test says otherwise."""
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-        monkeypatch.setattr(machine, "missing", lambda: iter(()))
+        monkeypatch.setattr(facts, "missing", lambda: iter(()))
 
     @pytest.mark.parametrize("verb", ["check", "enter"])
     def test_an_image_that_is_not_built_is_told_with_how_to_build_it(self, bpfbench: Invoke, verb: str) -> None:
@@ -483,7 +484,7 @@ class TestImage:
     def test_what_the_machine_lacks_keeps_out_of_an_image(
         self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(machine, "missing", lambda: iter(("bwrap: not installed",)))
+        monkeypatch.setattr(facts, "missing", lambda: iter(("bwrap: not installed",)))
         monkeypatch.setattr(image, "find", lambda *_: make_image())
         monkeypatch.setattr(cli.cache, "headers_here", lambda *_: Headers("none"))
         assert complaint(bpfbench("image", "enter"), status=1) == "bpfbench: bwrap: not installed"
@@ -562,10 +563,10 @@ class TestImage:
         assert "root          3.0 GiB, /cache/root\n" in text
         assert "disk          2.0 GiB, /cache/disks/x/root.ext4\n" in text
         assert "kernel trixie 6.12.48+deb13-amd64 (6.12.48-1; kprobe, tracepoint), 1.0 GiB\n" in text
-        (facts,) = json.loads(bpfbench("image", "list", "--json").out)
-        assert (facts["root_taken_bytes"], facts["disk_taken_bytes"]) == (3 * 2**30, 2 * 2**30)
-        assert facts["disk"] == "/cache/disks/x/root.ext4"
-        assert [(kernel["name"], kernel["taken_bytes"]) for kernel in facts["kernels"]] == [("trixie", 2**30)]
+        (told,) = json.loads(bpfbench("image", "list", "--json").out)
+        assert (told["root_taken_bytes"], told["disk_taken_bytes"]) == (3 * 2**30, 2 * 2**30)
+        assert told["disk"] == "/cache/disks/x/root.ext4"
+        assert [(kernel["name"], kernel["taken_bytes"]) for kernel in told["kernels"]] == [("trixie", 2**30)]
 
     def test_an_image_that_is_not_there_is_not_removed(self, bpfbench: Invoke) -> None:
         message = complaint(bpfbench("image", "remove", "trixie"))

@@ -20,12 +20,12 @@ from rich.console import Console
 from bpfbench import catalogue
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
+from bpfbench.inside.drain.burst import Burst, Look, Producer, measure, stop, stopped
+from bpfbench.inside.drain.rate import Grown, chosen, enough, kernel_time, place
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
 from bpfbench.report import drain as report
 from bpfbench.run import drain
-from bpfbench.trial.burst import Burst, Look, Producer, measure, stop, stopped
-from bpfbench.trial.drain import Grown, chosen, enough, kernel_time, place
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")

@@ -20,14 +20,14 @@ from builders import make_summary, make_trial
 from bpfbench import cli
 from bpfbench.cli.app import stderr
 from bpfbench.errors import StepError, UsageError
+from bpfbench.inside.trace import BLOCK_BYTES, Records, TraceSpec, numbered
+from bpfbench.inside.tracer import arguments
+from bpfbench.machine import command
+from bpfbench.machine.command import Hold
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary
 from bpfbench.report.trace import HEADER, JsonLines, Table, account, summary_json
 from bpfbench.run.trace import MOST_HELD, Session
-from bpfbench.testbed import command
-from bpfbench.testbed.command import Hold
 from bpfbench.testbed.host import HostTestbed
-from bpfbench.trial.trace import BLOCK_BYTES, Records, TraceSpec, numbered
-from bpfbench.trial.tracer import arguments
 
 CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 262144, 100)
 SPEC = TraceSpec(Tool.RW_TRACER, CONFIG, "dd", 2**30, Deadlines())

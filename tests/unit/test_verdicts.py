@@ -7,8 +7,8 @@ import io
 
 from rich.console import Console
 
-from bpfbench.conformance.model import Outcome, Verdict
 from bpfbench.model import Attach
+from bpfbench.model.check import Outcome, Verdict
 from bpfbench.report import verdicts
 
 

@@ -15,12 +15,13 @@ from bpfbench import catalogue
 from bpfbench.cli.app import Json, app, cache_dir, print_json, stdout
 from bpfbench.declare import study
 from bpfbench.errors import UsageError
+from bpfbench.inside import environment
+from bpfbench.machine import facts
+from bpfbench.machine.facts import Finding, Verdict
 from bpfbench.run import campaign
-from bpfbench.testbed import doctor as examination
-from bpfbench.testbed import image, machine
+from bpfbench.run import doctor as examination
+from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
-from bpfbench.testbed.machine import Finding, Verdict
-from bpfbench.trial import environment
 
 
 @app.command
@@ -43,9 +44,9 @@ def doctor(
             "usable": usable,
             "findings": [asdict(finding) for finding in findings],
             "against_paper": [asdict(difference) for difference in differences],
-            "machine": machine.facts(),
+            "machine": facts.gather(),
             "environment": environment.facts({}),
-            "storage": machine.storage_facts({"cache": cache_dir()}),
+            "storage": facts.storage_facts({"cache": cache_dir()}),
             "images": [asdict(item) for item in images],
             "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
         }
@@ -67,7 +68,7 @@ def doctor(
 
 def _kept(images: Sequence[Image]) -> Iterator[Finding]:
     """Say what there is of disk, images and setups."""
-    disk = machine.storage(cache_dir())
+    disk = facts.storage(cache_dir())
     yield Finding("disk", Verdict.OK, f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
     build = "bpfbench image build trixie"
     if not images:

@@ -18,12 +18,13 @@ from bpfbench.cli.studies import places
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
+from bpfbench.machine import turn
 from bpfbench.model import Attach, Study
 from bpfbench.model.drain import TOOLS, Case, Measured, Wanted
 from bpfbench.report import drain as report
 from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
-from bpfbench.testbed import image, opening, turn
+from bpfbench.testbed import image, opening
 from bpfbench.testbed.vm.testbed import Sizes
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")

@@ -27,9 +27,10 @@ from bpfbench.cli.app import (
 )
 from bpfbench.cli.options import SourceOptions, split
 from bpfbench.errors import UsageError
+from bpfbench.machine import facts, privileges, turn
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, set_up_logging
-from bpfbench.testbed import image, machine, privileges, sandbox, turn
+from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.host import HostTestbed, headers_here, require
 from bpfbench.testbed.image import Image, Kernel, Sources
 from bpfbench.testbed.image.layers import taken_bytes
@@ -117,7 +118,7 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
     ready = _found(name, Sources())
     testbed = HostTestbed(ready, headers_here(ready, cache_dir()), cache_dir(), cache_dir())
     if os.geteuid() == 0:
-        require(os.geteuid(), machine.missing())
+        require(os.geteuid(), facts.missing())
         argv = testbed.shell(words)
     else:
         privileges.require()

@@ -12,15 +12,16 @@ from cyclopts import Parameter
 from bpfbench import catalogue
 from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print_json, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, split
-from bpfbench.conformance.cases import CASES
-from bpfbench.conformance.model import CheckSpec, Outcome, Subject, Verdict
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override, choice_message
 from bpfbench.errors import UsageError
+from bpfbench.inside.conformance.cases import CASES
+from bpfbench.machine import facts, turn
 from bpfbench.model import Attach, Setup
+from bpfbench.model.check import CheckSpec, Outcome, Subject, Verdict
 from bpfbench.report import verdicts as report
 from bpfbench.run.progress import ProgressReporter, set_up_logging
-from bpfbench.testbed import image, machine, opening, turn
+from bpfbench.testbed import image, opening
 from bpfbench.testbed.vm.testbed import Sizes
 
 STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
@@ -76,8 +77,8 @@ def check(
         with opening.open_testbed(ground, chosen, cache_dir(), cache_dir() / "output", Sizes()) as testbed:
             testbed.check(spec, on_verdict)
     if as_json:
-        facts = {**machine.facts(), **ground.facts}
-        print_json({"image": ready.key, "machine": facts, "verdicts": [asdict(item) for item in found]})
+        machine = {**facts.gather(), **ground.facts}
+        print_json({"image": ready.key, "machine": machine, "verdicts": [asdict(item) for item in found]})
     else:
         report.render(found, stdout)
     return 1 if any(verdict.outcome is Outcome.FAILED for verdict in found) else 0

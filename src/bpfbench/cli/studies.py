@@ -30,13 +30,14 @@ from bpfbench.cli.app import (
 from bpfbench.cli.options import SourceOptions, StudyOptions
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
+from bpfbench.machine import facts
 from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.run_info import describe
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, duration, logged_to, set_up_logging
-from bpfbench.testbed import image, machine, opening
+from bpfbench.testbed import image, opening
 from bpfbench.testbed.vm import accelerator
 
 
@@ -115,7 +116,7 @@ def run(
             chosen = study.load(study.find(str(name)), options.overrides())
             opening.check(chosen)
             if chosen.testbed == "host":
-                chosen = plan.resolve(chosen, machine.hooks())
+                chosen = plan.resolve(chosen, facts.hooks())
             plan.require_tracers(chosen, plan.unroll(chosen))  # to be said before minutes go into an image
             ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
             ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from bpfbench.cli.app import Json, app, print_json, stdout
 from bpfbench.errors import MachineError
-from bpfbench.testbed import tune
-from bpfbench.testbed.tune import Change, Outcome
+from bpfbench.machine import tune
+from bpfbench.machine.tune import Change, Outcome
 
 system_app = App(
     name="system",

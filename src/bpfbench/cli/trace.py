@@ -20,15 +20,16 @@ from bpfbench.cli.studies import places
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import MachineError, UsageError
+from bpfbench.inside.trace import OWN_COMM, TraceSpec
+from bpfbench.inside.tracer import TARGET_COMM
+from bpfbench.machine import facts, turn
 from bpfbench.model import Deadlines, Study, Tool, TracerConfig, TracerSummary
 from bpfbench.report import trace as report
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.trace import Session, Traced
-from bpfbench.testbed import image, machine, turn
+from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here, require
-from bpfbench.trial.trace import OWN_COMM, TraceSpec
-from bpfbench.trial.tracer import TARGET_COMM
 
 STUDY = 'name = "trace"\n[factors]\nworkloads = "read"\n'
 """A study around the one tracer, so that one place judges what is asked of it."""
@@ -104,7 +105,7 @@ def trace(
     config = _config(chosen)
     target = _target(comm, command)
     _require_found(command)
-    require(os.geteuid(), machine.missing())
+    require(os.geteuid(), facts.missing())
     with turn.alone(cache_dir(), on_wait(wait=wait)):
         testbed = _testbed(chosen, source_options)
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
@@ -170,7 +171,7 @@ def _require_found(command: Sequence[str]) -> None:
 
 def _testbed(chosen: Study, source_options: SourceOptions) -> HostTestbed:
     _, output_dir = places(chosen)
-    free, limit = machine.storage(output_dir).free_bytes, chosen.output_limit_bytes or 0
+    free, limit = facts.storage(output_dir).free_bytes, chosen.output_limit_bytes or 0
     if free < limit:
         raise MachineError(
             f"{output_dir} has {campaign.gib(free)} free; the tracer may write {campaign.gib(limit)} there",

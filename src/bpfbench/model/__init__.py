@@ -3,7 +3,7 @@
 
 These types are used on both sides of the machine boundary: by the controller (declare, store, analysis) and by the
 trial runner inside the image. Whatever crosses the boundary or is stored is one of them, as JSON (see codec.py).
-All but those of the drain rate (model/drain.py) are imported from here.
+All but those of the drain rate (drain.py) and of the conformance suite (check.py) are imported from here.
 """
 
 from bpfbench.model.choices import *  # noqa: F403

@@ -15,15 +15,15 @@ from bpfbench import __version__, store
 from bpfbench.declare import plan
 from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
+from bpfbench.machine import facts
+from bpfbench.machine.turn import alone
 from bpfbench.model import Placement, Predecessor, Record, Settings, Status, Study, Trial, Workload
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
-from bpfbench.testbed import machine
 from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.opening import Ground
 from bpfbench.testbed.trials import Slot, data_name
-from bpfbench.testbed.turn import alone
 from bpfbench.testbed.vm.disks import data_disk
 from bpfbench.testbed.vm.testbed import Sizes
 
@@ -237,7 +237,7 @@ def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes:
     Raises:
         MachineError: with the numbers.
     """
-    data, output = machine.storage(data_dir), machine.storage(output_dir)
+    data, output = facts.storage(data_dir), facts.storage(output_dir)
     data_bytes = max(0, needs.data_bytes - laid_out_bytes)
     demands = [(data, data_bytes), (output, needs.output_bytes)]
     if data.device_number == output.device_number:
@@ -249,7 +249,7 @@ def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes:
                 f"(data files {gib(data_bytes)} more, tracer output up to {gib(needs.output_bytes)})",
                 "choose a smaller --scale, another disk (--data-dir, --output-dir), or set output_limit_bytes",
             )
-    available = machine.memory_available_bytes()
+    available = facts.memory_available_bytes()
     if needs.memory_bytes > available:
         raise MachineError(
             f"{gib(available)} of memory is available; this study wants {gib(needs.memory_bytes)}",
@@ -288,8 +288,8 @@ def start(study: Study, ground: Ground, path: Path, data_dir: Path, output_dir: 
         left_out=unrolled.left_out,
         image=asdict(image),
         machine={
-            **machine.facts(),
-            "storage": machine.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
+            **facts.gather(),
+            "storage": facts.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
             **ground.facts,
         },
         executables=digests(study),
@@ -317,14 +317,14 @@ def _laid_out_bytes(study: Study, unrolled: Plan, data_dir: Path) -> int:
 
 def _require_fit(study: Study, data_dir: Path) -> None:
     """Refuse what every trial would fail by."""
-    filesystem = machine.storage(data_dir).filesystem
+    filesystem = facts.storage(data_dir).filesystem
     if filesystem in MEMORY_FILESYSTEMS:
         raise MachineError(
             f"{data_dir} is on {filesystem}, whose pages cannot be dropped: reads would never reach a disk",
             "choose a directory on a disk with --data-dir",
         )
     virtual = study.testbed == "vm"
-    cpus = study.machine.cpus if virtual else machine.facts()["cpus"]
+    cpus = study.machine.cpus if virtual else facts.gather()["cpus"]
     if study.settings.placement is Placement.PAPER and cpus == 1:
         which = "the virtual machine" if virtual else "this machine"
         raise MachineError(f"placement 'paper' keeps a CPU for the monitors, and {which} has one", "--placement shared")
@@ -358,7 +358,7 @@ def same_image(run: Run, cache: Path) -> Image:
     if image is None:
         key = run.info.image["key"]
         raise StoreError(f"{run.path}: began with image {key}, which is not in {cache} any more", "start a new run")
-    began, here = run.info.machine, machine.facts()
+    began, here = run.info.machine, facts.gather()
     own_kernel = run.info.study.testbed == "vm"
     for what in ("host", "cpus", "cpu_model") if own_kernel else ("host", "kernel", "cpus", "cpu_model"):
         if began[what] != here[what]:

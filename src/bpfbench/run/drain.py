@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 from bpfbench import __version__
 from bpfbench.errors import MachineError, StepError
+from bpfbench.machine import facts
 from bpfbench.model import Tool, TracerConfig
 from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainResult, DrainSpec, Measured, Wanted
-from bpfbench.testbed import machine
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.opening import Ground
 
@@ -111,7 +111,7 @@ def require_fit(image: Image, wanted: Wanted, cpus: int, output_dir: Path) -> No
     absent = {setup.name for setup in wanted.setups if not setup.command} - set(image.setups)
     if absent:
         raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
-    place = machine.storage(output_dir)
+    place = facts.storage(output_dir)
     if place.free_bytes < OUTPUT_BYTES:
         free = place.free_bytes // 2**20
         raise MachineError(f"{place.path} has {free} MiB free; the tracers' output takes up to 1024 MiB at a time")
@@ -180,8 +180,8 @@ def circumstances(ground: Ground, wanted: Wanted, output_dir: Path, executables:
         "method": METHOD,
         "bpfbench_version": __version__,
         "machine": {
-            **machine.facts(),
-            "storage": machine.storage_facts({"output": output_dir}),
+            **facts.gather(),
+            "storage": facts.storage_facts({"output": output_dir}),
             **{key: value for key, value in ground.facts.items() if key != "headers_for_bcc"},
         },
         "headers_for_bcc": ground.headers.origin,

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 from bpfbench.codec import decode
 from bpfbench.errors import StepError
+from bpfbench.inside.trace import TraceSpec
+from bpfbench.machine.command import Foreground, Hold
 from bpfbench.model import TracerSummary
-from bpfbench.testbed.command import Foreground, Hold
 from bpfbench.testbed.host import HostTestbed
-from bpfbench.trial.trace import TraceSpec
 
 LOG = logging.getLogger("bpfbench.command")
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where trials run: an image on a kernel. With trial/, the only place that starts processes."""
+"""Where trials run: an image on a kernel. With inside/ and machine/, the only place that starts processes."""

@@ -16,12 +16,13 @@ from pathlib import Path
 from bpfbench import catalogue
 from bpfbench.codec import to_json
 from bpfbench.errors import MachineError, StepError
+from bpfbench.inside.trace import TraceSpec
+from bpfbench.machine import command
 from bpfbench.model import Setup, Workload
-from bpfbench.testbed import command, sandbox
+from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 from bpfbench.testbed.trials import BROUGHT, RUNNER, Job, Testbed, data_name
-from bpfbench.trial.trace import TraceSpec
 
 IN_FLIGHT = ".bpfbench-in-flight-"
 """What the output directory of a running trial begins with; whatever is named so and left is deleted."""
@@ -103,7 +104,7 @@ class HostTestbed(Testbed):
         Args:
             spec: what to trace.
             setup: by which tracer.
-            on_line: given the tracer's records, and between them events in JSON, as trial/trace.py prints them.
+            on_line: given the tracer's records, and between them events in JSON, as inside/trace.py prints them.
             hold: not yet held.
 
         Raises:

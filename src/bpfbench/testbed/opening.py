@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench.errors import MachineError
+from bpfbench.machine import facts
 from bpfbench.model import Accelerator, Attach, Study
 from bpfbench.testbed import image as images
-from bpfbench.testbed import machine
 from bpfbench.testbed.host import Headers, HostTestbed, headers_here, require
 from bpfbench.testbed.image import Bootable, Image, Progress, Sources
 from bpfbench.testbed.trials import Testbed
@@ -38,14 +38,14 @@ class Ground:
     @property
     def facts(self) -> dict[str, Any]:
         """What a reader of results needs to know of it, ready for JSON."""
-        facts: dict[str, Any] = {"headers_for_bcc": self.headers.origin}
+        told: dict[str, Any] = {"headers_for_bcc": self.headers.origin}
         if self.bootable is not None:
-            told = ("key", "release", "version", "suite", "hooks", "config")
+            keys = ("key", "release", "version", "suite", "hooks", "config")
             kernels = {kernel.name: asdict(kernel) for kernel in self.bootable.kernels}
-            facts["accelerator"] = self.accelerator
-            facts["emulated"] = self.accelerator is Accelerator.TCG
-            facts["kernels"] = {name: {key: kernel[key] for key in told} for name, kernel in kernels.items()}
-        return facts
+            told["accelerator"] = self.accelerator
+            told["emulated"] = self.accelerator is Accelerator.TCG
+            told["kernels"] = {name: {key: kernel[key] for key in keys} for name, kernel in kernels.items()}
+        return told
 
 
 def check(study: Study) -> None:
@@ -58,7 +58,7 @@ def check(study: Study) -> None:
         for lack in missing_for_vm():
             raise lack
     else:
-        require(os.geteuid(), machine.missing())
+        require(os.geteuid(), facts.missing())
 
 
 def missing_for_vm() -> Iterator[MachineError]:
@@ -79,7 +79,7 @@ def prepare(study: Study, image: Image, cache: Path, sources: Sources, progress:
         MachineError: KVM is wanted and does not work, or the running kernel's headers cannot be unpacked.
     """
     if study.testbed != "vm":
-        return Ground(image, headers_here(image, cache), machine.hooks())
+        return Ground(image, headers_here(image, cache), facts.hooks())
     bootable = images.bootable(cache, image, study.factors.kernels, sources, progress)
     hooks = frozenset.intersection(*(frozenset(kernel.hooks) for kernel in bootable.kernels))
     chosen = accelerator.choose(cache, study.machine.accelerator, bootable.kernels[0])
@@ -93,7 +93,7 @@ def expected_hooks(study: Study) -> frozenset[Attach] | None:
     """
     if study.testbed == "vm":
         return frozenset(Attach) - {Attach.AUTO}
-    return machine.hooks() or None
+    return facts.hooks() or None
 
 
 def open_testbed(ground: Ground, study: Study, data_dir: Path, output_dir: Path, sizes: Sizes) -> Testbed:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bpfbench.catalogue import PACKAGE
-from bpfbench.testbed.command import KILLED_WITH_US
-from bpfbench.testbed.privileges import as_root
+from bpfbench.machine.command import KILLED_WITH_US
+from bpfbench.machine.privileges import as_root
 
 INSIDE = "/bpfbench"
 """Where our things are inside an image; install-headers makes the folders to bind over."""

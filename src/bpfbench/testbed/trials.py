@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bpfbench.codec import decode, from_json, to_json
-from bpfbench.conformance.model import CheckSpec, Verdict
 from bpfbench.errors import LostError, StepError
+from bpfbench.machine.command import Finished
 from bpfbench.model import (
     LOCAL,
     RECORD_FORMAT,
@@ -33,8 +33,8 @@ from bpfbench.model import (
     TrialSpec,
     Workload,
 )
+from bpfbench.model.check import CheckSpec, Verdict
 from bpfbench.model.drain import DrainResult, DrainSpec
-from bpfbench.testbed.command import Finished
 from bpfbench.testbed.sandbox import INSIDE
 
 Progress = Callable[[dict[str, Any]], None]
@@ -44,7 +44,7 @@ LOG = logging.getLogger("bpfbench.testbed")
 BROUGHT = "/run/bpfbench/setups"
 """Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
 
-RUNNER = ("python3", "-m", "bpfbench.trial")
+RUNNER = ("python3", "-m", "bpfbench.inside")
 
 SLACK_S = 120.0
 """What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
@@ -252,7 +252,7 @@ class Testbed(abc.ABC):
                 return
             on_verdict(verdict)
 
-        finished = self.inside(Job(("python3", "-m", "bpfbench.conformance"), text), on_line)
+        finished = self.inside(Job((*RUNNER, "check"), text), on_line)
         if finished.status != 0:
             raise StepError(f"the conformance suite failed: {finished.last_words}")
 

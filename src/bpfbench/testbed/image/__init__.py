@@ -26,7 +26,7 @@ from pathlib import Path
 from bpfbench.catalogue import KERNELS
 from bpfbench.codec import from_json
 from bpfbench.errors import ImageError
-from bpfbench.testbed import privileges
+from bpfbench.machine import privileges
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.disks import build_disk, disk_key
 from bpfbench.testbed.image.kernels import (

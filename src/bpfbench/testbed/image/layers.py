@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bpfbench.errors import ImageError
-from bpfbench.testbed import command
-from bpfbench.testbed.privileges import as_root
+from bpfbench.machine import command
+from bpfbench.machine.privileges import as_root
 
 Progress = Callable[[str, float], None]
 """Told what is being done and which share of the whole build is done, 0 to 1."""

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import ImageError
-from bpfbench.testbed import command, sandbox
+from bpfbench.machine import command
+from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.build_sandbox import build_sandbox
 from bpfbench.testbed.image.layers import Progress

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import ImageError
-from bpfbench.testbed import command, privileges
+from bpfbench.machine import command, privileges
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.image.recipes import Recipe, Sources

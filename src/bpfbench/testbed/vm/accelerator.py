@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bpfbench.codec import from_json
 from bpfbench.errors import MachineError
+from bpfbench.machine import command
 from bpfbench.model import Accelerator
-from bpfbench.testbed import command
 from bpfbench.testbed.image import Kernel
 from bpfbench.testbed.vm import qemu
 from bpfbench.testbed.vm.qemu import Vm

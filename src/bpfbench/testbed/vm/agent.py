@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The controller's end of the conversation with the agent of a virtual machine, which trial/guest.py explains."""
+"""The controller's end of the conversation with the agent of a virtual machine, which inside/agent.py explains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpfbench.testbed.command import Finished
+from bpfbench.machine.command import Finished
 
 
 class SilentError(Exception):

@@ -11,7 +11,7 @@ from typing import IO
 
 from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import MachineError
-from bpfbench.testbed import command
+from bpfbench.machine import command
 
 MOST_BROUGHT_BYTES = 256 * 2**20
 """The largest folder of a tracer that a study brings: it goes into the guest's memory."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running virtual machine: QEMU, its console, and the agent in it that runs commands (trial/guest.py)."""
+"""A running virtual machine: QEMU, its console, and the agent in it that runs commands (inside/agent.py)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import IO, Self
 
 from bpfbench.errors import LostError
-from bpfbench.testbed import command
-from bpfbench.testbed.command import Finished
+from bpfbench.machine import command
+from bpfbench.machine.command import Finished
 from bpfbench.testbed.vm import qemu
 from bpfbench.testbed.vm.agent import Agent, Order, SilentError
 from bpfbench.testbed.vm.qemu import Vm

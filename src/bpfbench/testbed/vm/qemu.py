@@ -6,13 +6,11 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+from bpfbench.inside.agent import PORT
 from bpfbench.model import Accelerator
 from bpfbench.testbed.sandbox import INSIDE
 
-PORT = "org.bpfbench.agent"
-"""The virtio-serial port that the agent (trial/guest.py) listens on."""
-
-INIT = f"{INSIDE}/src/bpfbench/trial/guest-init"
+INIT = f"{INSIDE}/src/bpfbench/inside/guest-init"
 """What the initrd starts in the image's root."""
 
 KILLED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")

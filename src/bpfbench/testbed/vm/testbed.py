@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.errors import LostError
+from bpfbench.machine.command import Finished
 from bpfbench.model import Accelerator, Boot, Machine, Setup
-from bpfbench.testbed.command import Finished
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.trials import LOG, Job, Testbed
 from bpfbench.testbed.vm import disks

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python3 -m bpfbench.inside run|layout|drain|trace|check`: a spec from stdin, events to stdout, each a line of JSON.
+
+Exit status 0: the work was done, also where it led to a failed trial's record. 1: it was not; the reason is an event.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bpfbench.codec import from_json
+from bpfbench.errors import StepError
+from bpfbench.model import TrialSpec
+
+
+def notify(event: dict[str, Any]) -> None:
+    """Tell the controller."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Do what the first argument says."""
+    verbs = {"run": _run, "layout": _lay_out, "drain": _drain, "trace": _trace, "check": _check}
+    try:
+        verbs[sys.argv[1]](sys.stdin.readline())
+    except StepError as error:
+        notify({"event": "failed", "reason": error.message})
+        return 1
+    return 0
+
+
+# Each verb imports what it needs: the others' modules would take a tenth of a second of every trial.
+
+
+def _run(text: str) -> None:
+    from bpfbench.inside.trial import runner
+
+    runner.run(from_json(TrialSpec, text), notify)
+
+
+def _lay_out(text: str) -> None:
+    from bpfbench.inside.trial.workload import lay_out
+
+    spec = from_json(TrialSpec, text)
+    workload, timeout_s = spec.trial.workload, spec.settings.deadlines.layout_s
+    report = lambda done: notify({"event": "progress", "bytes": done})  # noqa: E731
+    lay_out(spec.job_file, workload, Path(spec.data_dir), timeout_s, report)
+
+
+def _drain(text: str) -> None:
+    from bpfbench.inside.drain import rate
+    from bpfbench.model.drain import DrainSpec
+
+    notify({"event": "result", "result": asdict(rate.run(from_json(DrainSpec, text)))})
+
+
+def _trace(text: str) -> None:
+    from bpfbench.inside import trace
+
+    trace.run(from_json(trace.TraceSpec, text))
+
+
+def _check(text: str) -> None:
+    from bpfbench.inside.conformance import suite
+    from bpfbench.model.check import CheckSpec
+
+    suite.run(from_json(CheckSpec, text), lambda verdict: notify(asdict(verdict)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

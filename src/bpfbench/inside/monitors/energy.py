@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Energy by RAPL: package, DRAM and platform (psys), through perf's `power` PMU or powercap, whichever can be read.
+
+perf is asked first: its counters are 64 bits wide, and the kernel sees to it that they miss no wrap of the hardware's.
+powercap shows the hardware's own, which wrap at `max_energy_range_uj`, and more than once if nobody looks for long.
+Intel's and AMD's processors are alike in both. Cores and graphics are not taken: they are part of their package.
+
+Where it is described: the kernel's Documentation/power/powercap/powercap.rst and arch/x86/events/rapl.c.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfbench.inside.kernel import perf
+from bpfbench.inside.monitors import series
+from bpfbench.model import Energy, EnergyDomain
+
+POWER_MAX_W = 2000.0
+"""No package, memory or machine of one draws more: what bounds how long a counter takes to wrap."""
+
+PERF_EVENTS = {"energy-pkg": "package", "energy-ram": "dram", "energy-psys": "psys"}
+"""perf's name of an event -> of the domain, as powercap has it."""
+
+SHORT = "fio ran for less than the interval between two samples"
+
+Span = tuple[float, float]
+"""Begin and end, CLOCK_MONOTONIC, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One domain's counter."""
+
+    domain: str
+    unit_j: float
+    """Joules that one step is."""
+    read: Callable[[], int]
+    """Raises OSError where it cannot be read, ValueError where what it says is no number."""
+    wraps_after: int | None = None
+    """The last value before it starts again from 0, where it is known to have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnergySample:
+    """All counters at one moment."""
+
+    monotonic_s: float
+    values: tuple[int | None, ...]
+    """In the meter's order; None where one could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """What one domain has consumed since its first sample."""
+
+    monotonic_s: float
+    joules: float
+
+
+class Meter:
+    """The energy counters of this machine. Use as a context manager, which keeps what has to be open.
+
+    Args:
+        sysfs: where sysfs is mounted.
+        open_event: opens a perf event.
+    """
+
+    def __init__(self, sysfs: Path = Path("/sys"), open_event: Callable[..., int] = perf.open_event) -> None:
+        self.source: str | None = None
+        """perf or powercap; None where there is neither, for `reasons`."""
+        self.counters: tuple[Counter, ...] = ()
+        self.reasons: list[str] = []
+        """Why there is nothing to read."""
+        self._sysfs = sysfs
+        self._open_event = open_event
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Meter:
+        refused: list[str] = []
+        for source, find in (("perf", self._perf), ("powercap", self._powercap)):
+            reasons: list[str] = []
+            self.counters = tuple(find(reasons))
+            if self.counters:
+                self.source, self.reasons = source, reasons
+                return self
+            refused += [f"{source}: {reason}" for reason in reasons]
+        self.reasons = refused or ["no RAPL on this machine"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def sample(self) -> EnergySample:
+        """Read all counters now. Never raises."""
+        return EnergySample(time.monotonic(), tuple(_value(counter) for counter in self.counters))
+
+    def _perf(self, reasons: list[str]) -> Iterator[Counter]:
+        folder = self._sysfs / "bus/event_source/devices/power"
+        for event, domain in PERF_EVENTS.items():
+            path = folder / "events" / event
+            if not path.exists():
+                continue
+            try:
+                kind, config, unit_j = int(_text(folder / "type")), _config(_text(path)), _joules(path)
+                for cpu, name in self._places(domain, _numbers(_text(folder / "cpumask"))):
+                    fd = self._open_event(kind, cpu, config)
+                    self._open.callback(os.close, fd)
+                    yield Counter(name, unit_j, _perf_reader(fd))
+            except (OSError, ValueError) as error:
+                reasons.append(f"{domain}: {_why(error)}")
+
+    def _places(self, domain: str, cpus: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Say on which CPUs a domain is counted, and what it is called there. The platform is one, whatever it has."""
+        if domain == "psys":
+            yield cpus[0], domain
+            return
+        packages = [self._topology(cpu, "physical_package_id") for cpu in cpus]
+        for cpu, package in zip(cpus, packages, strict=True):
+            die = f"-die-{self._topology(cpu, 'die_id')}" if packages.count(package) > 1 else ""
+            yield cpu, f"{domain}-{package}{die}"
+
+    def _topology(self, cpu: int, name: str) -> int:
+        return int(_text(self._sysfs / f"devices/system/cpu/cpu{cpu}/topology/{name}"))
+
+    def _powercap(self, reasons: list[str]) -> Iterator[Counter]:
+        # Not intel-rapl-mmio:*, which is the same package once more.
+        for zone in sorted((self._sysfs / "class/powercap").glob("intel-rapl:*")):
+            try:
+                name = _text(zone / "name")
+                if name == "dram":
+                    name += _text(zone.with_name(zone.name.rpartition(":")[0]) / "name").removeprefix("package")
+                if name.startswith(("package", "dram", "psys")):
+                    yield Counter(name, 1e-6, _file_reader(zone / "energy_uj"), _range(zone / "max_energy_range_uj"))
+            except (OSError, ValueError) as error:
+                reasons.append(f"{zone.name}: {_why(error)}")
+
+
+def consumed(samples: Sequence[EnergySample], index: int, counter: Counter) -> tuple[Consumed, ...]:
+    """Undo the wraps of a counter.
+
+    Args:
+        samples: in the order they were taken.
+        index: of the counter in each sample.
+        counter: whose they are.
+
+    Raises:
+        ValueError: it cannot be known what was consumed; says why.
+    """
+    total, found, last = 0, [], None
+    for sample in samples:
+        value = sample.values[index]
+        if value is None:
+            raise ValueError("a sample could not be read")
+        if last is not None:
+            total += _step(*last, sample.monotonic_s, value, counter)
+        last = sample.monotonic_s, value
+        found.append(Consumed(sample.monotonic_s, total * counter.unit_j))
+    return tuple(found)
+
+
+def sum_up(meter: Meter, samples: Sequence[EnergySample], idle: Span, load: Span) -> tuple[Energy | None, str | None]:
+    """Return what was consumed over fio's span, and what a reader has to know of what is missing.
+
+    Args:
+        meter: whose samples they are.
+        samples: from before the idle span to after fio's.
+        idle: between READY and fio.
+        load: from fio's start to its end.
+    """
+    reasons = list(meter.reasons)
+    if meter.source is None:
+        return None, "; ".join(reasons)
+    if not any(load[0] <= sample.monotonic_s <= load[1] for sample in samples):
+        return None, SHORT
+    found = series_of(meter, samples, reasons)
+    domains = tuple(_domain(name, consumption, idle, load) for name, consumption in found.items())
+    energy = Energy(meter.source, load[1] - load[0], domains) if domains else None
+    return energy, "; ".join(reasons) or None
+
+
+def series_of(
+    meter: Meter, samples: Sequence[EnergySample], reasons: list[str] | None = None
+) -> dict[str, tuple[Consumed, ...]]:
+    """Return what each domain has consumed since the first sample, of those of which it is known.
+
+    Args:
+        meter: whose samples they are.
+        samples: in the order they were taken.
+        reasons: why it is not known of others is added here.
+    """
+    found = {}
+    for index, counter in enumerate(meter.counters):
+        try:
+            found[counter.domain] = consumed(samples, index, counter)
+        except ValueError as error:
+            if reasons is not None:
+                reasons.append(f"{counter.domain}: {error}")
+    return found
+
+
+def _domain(name: str, consumption: Sequence[Consumed], idle: Span, load: Span) -> EnergyDomain:
+    joules, idle_joules = (series.increase(consumption, *span, lambda at: at.joules) for span in (load, idle))
+    idle_s = idle[1] - idle[0]
+    return EnergyDomain(name, joules, joules / (load[1] - load[0]), idle_joules / idle_s if idle_s > 0 else None)
+
+
+def _step(before_s: float, before: int, after_s: float, after: int, counter: Counter) -> int:
+    """Return by how much a counter grew between two samples, if that can be told."""
+    if counter.wraps_after is None:
+        if after < before:
+            raise ValueError("the counter went back, and at what value it wraps is not known")
+        return after - before
+    period = counter.wraps_after + 1
+    if after_s - before_s > period * counter.unit_j / POWER_MAX_W:
+        raise ValueError(f"{after_s - before_s:.0f} s passed between two samples: it may have wrapped more than once")
+    return (after - before) % period
+
+
+def _value(counter: Counter) -> int | None:
+    try:
+        return counter.read()
+    except (OSError, ValueError):
+        return None
+
+
+def _file_reader(path: Path) -> Callable[[], int]:
+    int(_text(path))  # raises now what it would raise later
+    return lambda: int(_text(path))
+
+
+def _perf_reader(fd: int) -> Callable[[], int]:
+    return lambda: int.from_bytes(os.read(fd, 8), "little")
+
+
+def _range(path: Path) -> int | None:
+    try:
+        return int(_text(path)) or None
+    except (OSError, ValueError):
+        return None
+
+
+def _config(text: str) -> int:
+    found = re.fullmatch(r"event=(0x[0-9a-f]+)", text)
+    if found is None:
+        raise ValueError(f"event {text!r} is not understood")
+    return int(found[1], 16)
+
+
+def _joules(event: Path) -> float:
+    unit = _text(event.with_name(f"{event.name}.unit"))
+    if unit != "Joules":
+        raise ValueError(f"{event.name} is in {unit!r}, not in Joules")
+    return float(_text(event.with_name(f"{event.name}.scale")))
+
+
+def _numbers(text: str) -> list[int]:
+    """Read a list of CPUs, such as 0-1,18."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text().strip()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror} (only root may read energy since CVE-2020-8694)"
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)

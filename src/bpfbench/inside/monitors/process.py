@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU time and memory of one process and its children."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bpfbench.inside.kernel import tasks
+from bpfbench.inside.monitors import pss
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """A process and its children at one moment."""
+
+    monotonic_s: float
+    user_s: float
+    system_s: float
+    delayed_s: float
+    """How long its threads have waited for a CPU, by their schedstat; 0 where the kernel does not tell."""
+    blocked: bool
+    """Whether a thread of it waits for its disk (state D)."""
+    pss_bytes: int | None
+    """Proportional set size; None where it was not asked for, or the kernel has no smaps_rollup."""
+
+
+def sample(pid: int, *, with_pss: bool) -> ProcessSample | None:
+    """Read the counters of `pid` and its children now; None once it is gone.
+
+    PSS, not RSS: ring buffer pages are mapped twice, and RSS counts them twice. Reading it walks the page tables of the
+    process and takes milliseconds for one that has LLVM loaded.
+    """
+    try:
+        process = psutil.Process(pid)
+        children = [psutil.Process(child) for child in tasks.descendants(pid)]
+        own = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return None
+    delayed_s, blocked = _waits(pid)
+    times = [own, *(found for child in children if (found := _cpu_times(child)))]
+    shares = [pss.sample(member.pid) for member in (process, *children)] if with_pss else [None]
+    return ProcessSample(
+        monotonic_s=time.monotonic(),
+        user_s=sum(t.user for t in times) + own.children_user,
+        system_s=sum(t.system for t in times) + own.children_system,
+        delayed_s=delayed_s,
+        blocked=blocked,
+        pss_bytes=None if None in shares else sum(n for n in shares if n is not None),
+    )
+
+
+def _waits(pid: int) -> tuple[float, bool]:
+    """Return how long the threads of a process have waited for a CPU, and whether one waits for its disk."""
+    delayed_ns, blocked = 0, False
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            blocked |= tasks.state(task) == "D"
+            delayed_ns += tasks.delayed_ns(task)
+    return delayed_ns / 1e9, blocked
+
+
+def _cpu_times(child: psutil.Process) -> Any:
+    """Return the times of a child; None where it has ended since it was listed."""
+    try:
+        return child.cpu_times()
+    except psutil.NoSuchProcess:
+        return None

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drives one tracer through the contract of tracers/README.md: start, READY, stop, summary."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Set
+from pathlib import Path
+from typing import IO
+
+from bpfbench.codec import from_json
+from bpfbench.errors import StepError
+from bpfbench.inside.kernel import taskio
+from bpfbench.model import Tool, TracerConfig, TracerSummary
+
+TARGET_COMM = "fio"
+
+DEFAULT_RINGBUF_BYTES = 262144
+DEFAULT_POLL_MS = 100
+DEFAULT_PAYLOAD_BYTES = 4096
+
+
+def arguments(
+    tool: Tool, config: TracerConfig, output: Path, summary: Path, comm: str = TARGET_COMM
+) -> tuple[str, ...]:
+    """Return the options of a tracer. Factors its tool does not use get the contract's usual values."""
+    options = {
+        "--tool": tool.value,
+        "--attach": config.attach.value,
+        "--target-comm": comm,
+        "--ringbuf-bytes": config.ringbuf_bytes or DEFAULT_RINGBUF_BYTES,
+        "--poll-ms": config.poll_ms or DEFAULT_POLL_MS,
+        "--payload-bytes": config.payload_bytes or DEFAULT_PAYLOAD_BYTES,
+        "--format": config.format.value,
+        "--output": output,
+        "--summary": summary,
+    }
+    return tuple(str(word) for option in options.items() for word in option)
+
+
+class TracerProcess:
+    """A running tracer. Use as a context manager: on leaving, it is gone.
+
+    Args:
+        command: executable and options.
+        cpus: the CPUs it may run on.
+        limit_bytes: the most it may write to a file; more fails like a full disk does.
+        stderr: where its messages go.
+        join: what it does first, before it is the tracer: join its control group.
+        env: what it has in its environment besides ours.
+
+    Raises:
+        StepError: it could not be started.
+    """
+
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        cpus: Set[int],
+        limit_bytes: int | None,
+        stderr: Path,
+        join: Callable[[], None] = lambda: None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.pid_measured: int | None = None
+        """The process that does the tracing, once READY."""
+        self.started_s = time.monotonic()
+        self.written_bytes: int | None = None
+        """What it and its children passed to write(2) from READY to its end; None where the kernel does not tell."""
+        self._written_by_ready: int | None = None
+        self._stderr = stderr
+        try:
+            with stderr.open("wb") as errors:
+                self._process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **(env or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                    preexec_fn=lambda: _confine(cpus, limit_bytes, join),
+                )
+        except OSError as error:
+            raise StepError(f"tracer {command[0]} cannot be started: {error.strerror}") from error
+        assert self._process.stdout is not None  # noqa: S101 - for mypy; PIPE above
+        self._stdout: IO[bytes] = self._process.stdout
+
+    def __enter__(self) -> TracerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """Id of the process that was started."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Tell whether it still runs."""
+        return self._process.poll() is None
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait for the READY line.
+
+        Raises:
+            StepError: it ended, said something else, or took too long.
+        """
+        line = self._first_line(self.started_s + timeout_s)
+        words = line.decode(errors="replace").split()
+        if not words:
+            status = self._process.wait() if self._ended_within(5) else None
+            raise StepError(f"tracer ended before READY ({_exit_text(status)}): {self.last_message()}")
+        if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
+            raise StepError(f"tracer printed {line!r} where READY was due")
+        self.pid_measured = int(words[1]) if words[1:] else self.pid
+        self._written_by_ready = self._written_bytes()
+
+    def stop(self, timeout_s: float) -> int:
+        """Send SIGINT, wait for the end, and return the exit status.
+
+        Raises:
+            StepError: it had ended before, or does not end in time.
+        """
+        if not self.alive():
+            raise StepError(f"tracer ended by itself ({_exit_text(self._process.returncode)}): {self.last_message()}")
+        os.kill(self.pid, signal.SIGINT)
+        if not self._ended_within(timeout_s):
+            raise StepError(f"tracer was still draining {timeout_s:g} s after SIGINT")
+        written = self._written_bytes()  # it has ended, and is not reaped yet
+        if written is not None and self._written_by_ready is not None:
+            self.written_bytes = written - self._written_by_ready
+        return self._process.wait()
+
+    def last_message(self) -> str:
+        """Return the last line it wrote to stderr."""
+        lines = self._stderr.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no message"
+
+    def _written_bytes(self) -> int | None:
+        try:
+            return taskio.read(self.pid).written_bytes
+        except OSError:
+            return None
+
+    def _first_line(self, until_s: float) -> bytes:
+        received = b""
+        while not received.endswith(b"\n"):
+            left_s = until_s - time.monotonic()
+            if left_s <= 0 or not select.select([self._stdout], [], [], left_s)[0]:
+                raise StepError(f"tracer was not READY after {time.monotonic() - self.started_s:.0f} s")
+            byte = os.read(self._stdout.fileno(), 1)
+            if not byte:
+                return b""
+            received += byte
+        return received
+
+    def _ended_within(self, timeout_s: float) -> bool:
+        pidfd = os.pidfd_open(self.pid)
+        try:
+            return bool(select.select([pidfd], [], [], timeout_s)[0])
+        finally:
+            os.close(pidfd)
+
+
+def _confine(cpus: Set[int], limit_bytes: int | None, join: Callable[[], None]) -> None:
+    """Set what a tracer inherits; runs in the child, before exec."""
+    join()
+    os.sched_setaffinity(0, cpus)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it is stopped by that, and may leave ignored what it finds ignored
+    if limit_bytes is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails, instead of the tracer being killed
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+
+def read_summary(path: Path) -> TracerSummary:
+    """Read the summary a tracer left.
+
+    Raises:
+        StepError: there is none, or it is not what the contract says.
+    """
+    try:
+        return from_json(TracerSummary, path.read_bytes())
+    except OSError as error:
+        raise StepError(f"tracer left no summary: {error.strerror}") from error
+    except ValueError as error:
+        raise StepError(f"tracer's summary is not as the contract says: {error}") from error
+
+
+def count_events(output: Path, tool: Tool, config: TracerConfig, event_bytes: int) -> int:
+    """Count the events in a tracer's output file by reading all of it.
+
+    Args:
+        output: the file.
+        tool: syscount's events are the sum of its counts.
+        config: for format and payload size.
+        event_bytes: size of a binary event without payload.
+
+    Raises:
+        StepError: the file ends in the middle of a record.
+    """
+    size = output.stat().st_size
+    if tool is Tool.SYSCOUNT:
+        return _count_syscalls(output.read_bytes(), config)
+    if config.format.value == "binary":
+        record = event_bytes + (config.payload_bytes or 0)
+        if size % record:
+            raise StepError(f"tracer's output of {size} bytes is no whole number of {record}-byte records")
+        return size // record
+    return _count_lines(output)
+
+
+def _count_syscalls(data: bytes, config: TracerConfig) -> int:
+    if config.format.value == "binary":
+        return sum(int.from_bytes(data[i : i + 8], "little") for i in range(8, len(data), 16))
+    return sum(int(line.split(b"\t")[1]) for line in data.splitlines())
+
+
+def _count_lines(path: Path) -> int:
+    lines, last = 0, b"\n"
+    buffer = bytearray(2**20)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        while n := file.readinto(buffer):
+            lines += buffer.count(b"\n", 0, n)
+            last = bytes(view[n - 1 : n])
+    if last != b"\n":
+        raise StepError("tracer's output ends in the middle of a line")
+    return lines
+
+
+def _exit_text(status: int | None) -> str:
+    if status is None:
+        return "still running"
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a tracer's output: read by tracers/audit, after fio or behind the tracer, and judged here."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfbench.codec import from_json
+from bpfbench.errors import StepError
+from bpfbench.inside import environment
+from bpfbench.inside.tracer import TARGET_COMM
+from bpfbench.inside.trial import fio
+from bpfbench.model import BLOCK_BYTES, Check, Content, Format, Trial, Workload
+
+AUDIT = "/bpfbench/tracers/audit/audit"
+"""The program, inside an image."""
+
+FOLLOWED = {"BPFBENCH_FOLLOWED": "1"}
+"""What a tracer has in its environment whose output is followed (rule 10 of its contract)."""
+
+COMPARED_MOST = 10_000
+"""How many payloads are compared with the file: some 60 ms of 4 KiB in hexadecimal, where the files are cached."""
+
+WITH_NOTICES = "bpftrace"
+"""The setups so named write notices among their records, and take them out once they have ended, unless followed."""
+
+SILENCE_MOST_S = 1.0
+"""The longest that nothing may be recorded while fio runs at full speed and the tracer can."""
+
+SILENCE_MOST_IOS = 10
+"""And so many I/Os more of one process whose rate is limited."""
+
+DEVICE_MINOR_BITS = 20
+"""The kernel's device numbers: major << 20 | minor."""
+
+Span = tuple[float, float]
+"""Begin and end, in seconds by CLOCK_MONOTONIC."""
+
+_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An output, and what its records are to be like."""
+
+    output: Path
+    format: Format
+    payload_bytes: int
+    """0: records have no payload."""
+    data: tuple[Path, ...]
+    """The target's files."""
+    dev: int
+    """The device they are on, by the kernel's number."""
+    since_ns: int
+    """When the tracer was started, or some time before; CLOCK_MONOTONIC."""
+    compared_op: str
+    compare_every: int
+    """0: no payload is compared."""
+    notices: bool = False
+    """Whether bpftrace's lines between the records are still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the content of an output is held against."""
+
+    ios: int
+    """By fio's account: there are no more data records."""
+    lost: int | None
+    """How many of those may be missing; None: nobody knows."""
+    others_most: int
+    """How many accesses of its own the target made at most."""
+    payload: bool
+    """Whether records have a payload."""
+    span_s: Span
+    """When fio did its I/O."""
+    silence_most_s: float | None
+    """The longest silence; None where the tracer is kept from recording on purpose."""
+
+
+def subject(
+    trial: Trial, output: Path, data_dir: Path, since_ns: int, expected: int, *, followed: bool = False
+) -> Subject:
+    """Return the subject of a trial with an rw tool.
+
+    Args:
+        trial: not vanilla.
+        output: what its tracer writes.
+        data_dir: where the files are that fio works on.
+        since_ns: when the tracer was started, or before.
+        expected: how many data records there are to be, at most; decides how many of them are compared.
+        followed: whether it is to be looked at while it is written.
+
+    Raises:
+        StepError: the files are not there.
+    """
+    config = trial.config
+    if config is None:
+        raise StepError("vanilla has no output")
+    data = tuple(data_dir / name for name in fio.data_files(trial.workload))
+    payload_bytes = config.payload_bytes or 0
+    return Subject(
+        output=output,
+        format=config.format,
+        payload_bytes=payload_bytes,
+        data=data,
+        dev=_device(data_dir),
+        since_ns=since_ns,
+        compared_op=compared_op(trial.workload),
+        compare_every=compare_every(expected, COMPARED_MOST) if payload_bytes else 0,
+        notices=followed and trial.setup.startswith(WITH_NOTICES),
+    )
+
+
+def compared_op(workload: Workload) -> str:
+    """Return the direction whose payloads the files hold when all is over: what was read may be written later."""
+    return "read" if workload.name == "read" else "write"
+
+
+def compare_every(expected: int, most: int) -> int:
+    """Return every how many-th payload is compared, so that at most `most` of `expected` are.
+
+    It is odd, so that each of processes that take turns gets its share.
+    """
+    return max(1, -(-expected // most)) | 1
+
+
+def silence_most_s(rate_iops: int | None) -> float:
+    """Return how long a target with that rate may leave no record."""
+    return SILENCE_MOST_S + (SILENCE_MOST_IOS / rate_iops if rate_iops else 0.0)
+
+
+def argv(subject: Subject, disk_bytes: int | None = None) -> tuple[str, ...]:
+    """Return the command that checks an output.
+
+    Args:
+        subject: what.
+        disk_bytes: what the output may take on the disk while it is followed; None: it is complete.
+    """
+    options = {
+        "--output": subject.output,
+        "--format": subject.format.value,
+        "--payload-bytes": subject.payload_bytes,
+        "--comm": TARGET_COMM,
+        "--block-bytes": BLOCK_BYTES,
+        "--dev": subject.dev,
+        "--since-ns": subject.since_ns,
+        "--compare-op": subject.compared_op,
+        "--compare-every": subject.compare_every,
+    }
+    words = [str(word) for option in options.items() for word in option]
+    words += [str(word) for path in subject.data for word in ("--data", path)]
+    words += ["--notices"] if subject.notices else []
+    words += ["--follow", "--disk-bytes", str(disk_bytes)] if disk_bytes is not None else []
+    return (AUDIT, *words)
+
+
+def examine(subject: Subject) -> Content:
+    """Check an output that is complete.
+
+    Raises:
+        StepError: it cannot be read.
+    """
+    return _Audit(argv(subject)).result()
+
+
+class Follower:
+    """Checks an output while it is written, and keeps what it takes on the disk within a bound.
+
+    Use as a context manager, around the tracer's life: on leaving, it is gone.
+
+    Args:
+        subject: what.
+        disk_bytes: what the output may take on the disk; 32 MiB at least.
+
+    Raises:
+        StepError: it cannot be started.
+    """
+
+    def __init__(self, subject: Subject, disk_bytes: int) -> None:
+        self._audit = _Audit(argv(subject, disk_bytes))
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._audit.end()
+
+    def finish(self) -> Content:
+        """Say that nobody writes any more, and return what was found when the rest is checked, too.
+
+        Raises:
+            StepError: the output could not be followed to its end.
+        """
+        return self._audit.result()
+
+
+class _Audit:
+    """The running program. The end of its stdin tells it that nobody writes any more."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+        except OSError as error:
+            raise StepError(f"{command[0]} cannot be started: {error.strerror}") from error
+
+    def end(self) -> None:
+        with self._process:
+            self._process.kill()
+
+    def result(self) -> Content:
+        try:
+            found, said = self._process.communicate(timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            self.end()
+            raise StepError(f"the tracer's output was still being checked after {_TIMEOUT_S:g} s") from error
+        if status := self._process.returncode:
+            raise StepError(said.decode(errors="replace").strip() or f"the audit ended with status {status}")
+        try:
+            return from_json(Content, found)
+        except ValueError as error:
+            raise StepError(f"the audit's result cannot be used: {error}") from error
+
+
+def _device(directory: Path) -> int:
+    """Return the kernel's number of the device that files in a directory are on, which on btrfs is not stat's."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text()
+        number = environment.mount_of(mounts, directory.resolve(strict=True))["number"]
+    except (OSError, LookupError) as error:
+        raise StepError(f"the device of the data files: {error}") from error
+    major, minor = map(int, number.split(":"))
+    return major << DEVICE_MINOR_BITS | minor
+
+
+def checks(
+    content: Content, expected: Expectation, waiting_s: Callable[[float, float], float] = lambda *_: 0.0
+) -> Iterator[Check]:
+    """Judge what was found.
+
+    Args:
+        content: that.
+        expected: what it is held against.
+        waiting_s: for how long the tracer was kept from running (for its disk, for a CPU) between two times.
+    """
+    yield _none_of(content, "records are whole", "torn", "impossible", "padding")
+    yield _targets(content, expected)
+    yield _none_of(content, "records are of whole blocks", "offset", "transfer")
+    yield _none_of(content, "each block at most once", "repeated")
+    if expected.payload:
+        yield _none_of(content, "payload is as long as asked", "payload_length")
+        yield _payload(content)
+    yield _none_of(content, "times are in order", "backwards", "clock", "thread_order")
+    if expected.silence_most_s is not None:
+        yield _no_stall(content, expected.span_s, expected.silence_most_s, waiting_s)
+
+
+def _none_of(content: Content, name: str, *kinds: str) -> Check:
+    return Check(name, not _wrong(content, *kinds), _wrong(content, *kinds) or f"{content.records} records checked")
+
+
+def _wrong(content: Content, *kinds: str) -> str:
+    """Say what is wrong of these kinds; nothing where nothing is."""
+    found = ((kind, content.defects[kind]) for kind in kinds if kind in content.defects)
+    return "; ".join(f"{kind}: {d.count}, the first is record {d.record}: {d.example}" for kind, d in found)
+
+
+def _targets(content: Content, expected: Expectation) -> Check:
+    """No record is another program's, and those of the data files are as many as there can be."""
+    data = content.data_reads + content.data_writes
+    least = 0 if expected.lost is None else max(0, expected.ios - expected.lost)
+    counts = (
+        f"{data} of the data files, {least} to {expected.ios} allowed; "
+        f"{content.other_records} others, at most {expected.others_most} allowed"
+    )
+    wrong = _wrong(content, "comm", "identity")
+    ok = not wrong and least <= data <= expected.ios and content.other_records <= expected.others_most
+    return Check("records are the target's", ok, f"{wrong}; {counts}" if wrong else counts)
+
+
+def _payload(content: Content) -> Check:
+    sample = f"{content.compared} of {content.comparable} compared with the files, one in {content.compare_every}"
+    wrong = _wrong(content, "payload")
+    some = content.compared > 0 or content.comparable == 0
+    return Check("payload is the file's", some and not wrong, f"{wrong}; {sample}" if wrong else sample)
+
+
+def _no_stall(content: Content, span_s: Span, most_s: float, waiting_s: Callable[[float, float], float]) -> Check:
+    """No silence is longer than allowed, but for the time in which the tracer could not run."""
+    spans = silences(content, span_s)
+    waited = [waiting_s(begin_s, end_s) for begin_s, end_s in spans]
+    unexplained_s, wait_s, (begin_s, end_s) = max(
+        (end_s - begin_s - wait_s, wait_s, (begin_s, end_s))
+        for wait_s, (begin_s, end_s) in zip(waited, spans, strict=True)
+    )
+    return Check(
+        "no stall",
+        unexplained_s <= most_s,
+        f"nothing recorded for {end_s - begin_s:.3f} s, from {begin_s - span_s[0]:.3f} s after fio's start on; "
+        f"the tracer could not run for {wait_s:.3f} s of them; {most_s:g} s allowed",
+    )
+
+
+def silences(content: Content, span_s: Span) -> tuple[Span, ...]:
+    """Return the times while fio did its I/O in which nothing was recorded: before all records, between, and after.
+
+    Not all between them, but the longest.
+    """
+    if content.first_ns is None or content.last_ns is None:
+        return (span_s,)
+    ends = ((span_s[0], content.first_ns / 1e9), (content.last_ns / 1e9, span_s[1]))
+    between = ((silence.begin_ns / 1e9, silence.end_ns / 1e9) for silence in content.silences)
+    clipped = ((max(begin_s, span_s[0]), min(end_s, span_s[1])) for begin_s, end_s in (*ends, *between))
+    return tuple((begin_s, max(begin_s, end_s)) for begin_s, end_s in clipped)

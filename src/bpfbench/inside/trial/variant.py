@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a variant changes while fio runs, so that the costs of hook, ring and user space can be told apart."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from bpfbench.errors import StepError
+from bpfbench.inside.drain.burst import stopped
+from bpfbench.inside.kernel import bpf
+from bpfbench.inside.tracer import TracerProcess
+from bpfbench.model import ProgramTime, TracerConfig, Variant
+
+NOWHERE = "/dev/null"
+"""What a tracer of the variant no-output is told to write to."""
+
+
+def writes(config: TracerConfig) -> bool:
+    """Tell whether the tracer leaves its events in a file."""
+    return config.variant is not Variant.NO_OUTPUT
+
+
+@contextlib.contextmanager
+def applied(variant: Variant, traced: TracerProcess) -> Iterator[list[ProgramTime]]:
+    """Have a tracer that is READY do as much as the variant wants meanwhile.
+
+    Yields:
+        A list that holds, after the block, how long each of the tracer's programs has run, if that is counted.
+
+    Raises:
+        StepError: the tracer cannot be stopped, or its programs not be counted.
+    """
+    times: list[ProgramTime] = []
+    pid = traced.pid_measured or traced.pid
+    if variant is Variant.NO_CONSUMER:
+        with stopped(pid):
+            yield times
+    elif variant is Variant.RUN_TIME:
+        with contextlib.ExitStack() as counting:
+            with _told():
+                counting.enter_context(bpf.run_time_counted())
+                programs = sorted(bpf.programs_of(pid) | bpf.programs_of(traced.pid))
+                before = {number: bpf.run_time(number) for number in programs}
+            yield times
+            with _told():
+                times += [_grown(number, *before[number]) for number in programs]
+    else:
+        yield times
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StepError(f"the run time of BPF programs cannot be counted: {error.strerror}") from error
+
+
+def _grown(number: int, ns: int, runs: int) -> ProgramTime:
+    now_ns, now_runs = bpf.run_time(number)
+    return ProgramTime(bpf.program_name(number), now_ns - ns, now_runs - runs)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lays out data files and runs fio, with what is to be sampled meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Set
+from pathlib import Path
+
+from bpfbench.errors import StepError
+from bpfbench.inside.kernel import taskio
+from bpfbench.inside.kernel.taskio import TaskIo
+from bpfbench.inside.trial import fio
+from bpfbench.model import CallAccount, Workload
+
+LAYOUT_MARK = "complete"
+"""Present in a data directory whose files were all written: sizes cannot tell written blocks from reserved ones."""
+
+
+_PTRACE_TRACEME, _PTRACE_DETACH = 0, 17
+"""Of ptrace(2)."""
+
+YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+NO_PTRACE = "3"
+"""What Yama says where nobody may trace anything; the kernel's Documentation/admin-guide/LSM/Yama.rst."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class FioProcess:
+    """A running fio. Use as a context manager: on leaving, it is gone (jobs it leaves end with the PID namespace).
+
+    It is traced (ptrace) until it is executed and no longer, so that the kernel's account of its calls can be read
+    just then: what was called until that moment was not fio's, and had another name.
+
+    Args:
+        command: fio and its options.
+        env: what the job file refers to.
+        cpus: the CPUs it may run on.
+        stderr: where its messages go.
+        join: what it does first, before it is fio: join its control group.
+
+    Raises:
+        StepError: it could not be started.
+    """
+
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        env: Mapping[str, str],
+        cpus: Set[int],
+        stderr: Path,
+        join: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._stderr = stderr
+        self._at_exec: TaskIo | None = None
+        self._at_end: TaskIo | None = None
+        try:
+            stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
+            try:
+                self._process = _start(command, env, stderr, lambda: _confine(cpus, join, stops=stops))
+            except subprocess.SubprocessError:  # what _confine raises; somebody else traces, or forbids it
+                stops = False
+                self._process = _start(command, env, stderr, lambda: _confine(cpus, join, stops=False))
+        except (OSError, subprocess.SubprocessError) as error:
+            raise StepError(f"fio cannot be started: {getattr(error, 'strerror', None) or error}") from error
+        if stops:
+            os.waitpid(self._process.pid, os.WUNTRACED)  # it is executed, and has not run yet
+            with contextlib.suppress(OSError):
+                self._at_exec = taskio.read(self._process.pid)
+            _libc.ptrace(_PTRACE_DETACH, self._process.pid, None, None)
+        self.started_s = time.monotonic()
+
+    def __enter__(self) -> FioProcess:
+        return self
+
+    @property
+    def calls(self) -> CallAccount | None:
+        """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
+        if self._at_exec is None or self._at_end is None:
+            return None
+        begin, end = self._at_exec, self._at_end
+        return CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def wait(self, timeout_s: float, interval_s: float, tick: Callable[[], None]) -> None:
+        """Wait for the end, calling `tick` every `interval_s`.
+
+        Raises:
+            StepError: fio failed or took too long; or what `tick` raises.
+        """
+        until_s = time.monotonic() + timeout_s
+        next_s = time.monotonic() + interval_s
+        pidfd = os.pidfd_open(self._process.pid)
+        try:
+            while not select.select([pidfd], [], [], max(0.0, next_s - time.monotonic()))[0]:
+                tick()
+                # Skip the ticks that a slow one swallowed, rather than catch up in a burst.
+                next_s = max(next_s + interval_s, time.monotonic())
+                if time.monotonic() > until_s:
+                    raise StepError(f"fio was still running after {timeout_s:g} s")
+        finally:
+            os.close(pidfd)
+        with contextlib.suppress(OSError):
+            self._at_end = taskio.read(self._process.pid)
+        if status := self._process.wait():
+            lines = self._stderr.read_text(errors="replace").strip().splitlines()
+            raise StepError(f"fio ended with status {status}: {lines[-1] if lines else 'no message'}")
+
+
+def _start(
+    command: tuple[str, ...], env: Mapping[str, str], stderr: Path, confine: Callable[[], None]
+) -> subprocess.Popen[bytes]:
+    with stderr.open("wb") as errors:
+        return subprocess.Popen(
+            command,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            preexec_fn=confine,
+        )
+
+
+def _confine(cpus: Set[int], join: Callable[[], None], *, stops: bool) -> None:
+    """Set what fio and its processes inherit, and whether it stops once executed; runs in the child, before exec.
+
+    Raises:
+        OSError: it is to stop and cannot be traced.
+    """
+    join()
+    os.sched_setaffinity(0, cpus)
+    # fio spins for what is shorter than a sleep can be, and a default sleep takes 50 us longer than asked: a process
+    # with a limited rate would burn its CPU between two I/Os.
+    Path("/proc/self/timerslack_ns").write_text("1")
+    if stops and _libc.ptrace(_PTRACE_TRACEME, 0, None, None):
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+def lay_out(
+    job_file: str, workload: Workload, directory: Path, timeout_s: float, report: Callable[[int], None]
+) -> None:
+    """Write the data files of a workload into `directory`; a directory that is complete is left as it is.
+
+    Args:
+        job_file: the layout job.
+        workload: for the number and size of files.
+        directory: exists.
+        timeout_s: deadline.
+        report: called now and then with the bytes written so far.
+
+    Raises:
+        StepError: fio failed, e.g. because the disk is full.
+    """
+    files = [directory / name for name in fio.data_files(workload)]
+    if is_laid_out(workload, directory):
+        return
+    (directory / LAYOUT_MARK).unlink(missing_ok=True)
+    env = fio.environment(workload, str(directory))
+    with FioProcess(
+        fio.command(job_file, str(directory / "layout.json")), env, os.sched_getaffinity(0), directory / "layout.log"
+    ) as process:
+        process.wait(timeout_s, 0.5, lambda: report(sum(_allocated(path) for path in files)))
+    for name in ("layout.json", "layout.log"):
+        (directory / name).unlink()
+    (directory / LAYOUT_MARK).touch()
+
+
+def is_laid_out(workload: Workload, directory: Path) -> bool:
+    """Tell whether all data files are there, whole."""
+    paths = [directory / name for name in fio.data_files(workload)]
+    return (directory / LAYOUT_MARK).exists() and all(
+        path.is_file() and path.stat().st_size == workload.bytes_per_process <= _allocated(path) for path in paths
+    )
+
+
+def _allocated(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0

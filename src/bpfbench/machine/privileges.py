@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building and entering images without root: in a user namespace, in which an ordinary user is root.
+
+There the user's own id is that of root, and the ids that /etc/subuid and /etc/subgid lend to the user are those of
+everybody else, so that files in an image have the owners they should have.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfbench.errors import MachineError
+from bpfbench.machine import command
+from bpfbench.machine.facts import PACKAGES
+
+IDS = 65535
+"""How many user and group ids must be lent: those of a Debian root, up to nobody's and nogroup's, but root's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why there are no user namespaces for an ordinary user."""
+
+    found: str
+    advice: str
+
+
+def unshare(*options: str, euid: int | None = None) -> tuple[str, ...]:
+    """Return the prefix that runs a command as root in namespaces of its own: of the user ids, too, unless we are root.
+
+    Args:
+        options: of unshare(1).
+        euid: who runs it; None: we.
+    """
+    root = (os.geteuid() if euid is None else euid) == 0
+    return ("unshare", *(() if root else ("--user", "--map-root-user", "--map-auto")), *options)
+
+
+def as_root(euid: int | None = None) -> tuple[str, ...]:
+    """Return the prefix that lets a command handle the files of images as their owner; root needs none."""
+    prefix = unshare(euid=euid)
+    return (*prefix, "--") if len(prefix) > 1 else ()
+
+
+def require() -> None:
+    """Refuse to go on where images can neither be built nor entered.
+
+    Raises:
+        MachineError: says what is missing, and what to do.
+    """
+    for name, package in PACKAGES.items():
+        if not shutil.which(name):
+            raise MachineError(f"{name} is not installed", f"apt-get install {package}")
+    if lack := missing():
+        raise MachineError(f"without root, images need user namespaces: {lack.found}", lack.advice)
+
+
+def missing() -> Lack | None:
+    """Return why user namespaces cannot be had; None if they can, or if we are root and need none."""
+    if os.geteuid() == 0:
+        return None
+    finished = command.run((*unshare("--mount"), "--", "true"))
+    if finished.status == 0:
+        return None
+    user = pwd.getpwuid(os.getuid()).pw_name
+    return next(diagnose(Path("/"), user, os.getuid()), Lack(finished.last_words, "use sudo"))
+
+
+def diagnose(root: Path, user: str, uid: int) -> Iterator[Lack]:
+    """Yield what may be the reason that an ordinary user has no user namespaces, most probable first.
+
+    Args:
+        root: of the file system that is looked at.
+        user: who wants one.
+        uid: the user's id.
+    """
+    sysctls = (
+        ("user.max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=15000"),
+        ("kernel.unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
+        (
+            "kernel.apparmor_restrict_unprivileged_userns",
+            "1",
+            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    )
+    for name, forbids, advice in sysctls:
+        if _read(root / "proc/sys" / name.replace(".", "/")) == forbids:
+            yield Lack(f"{name} is {forbids}", advice)
+    if not any((root / folder / "newuidmap").exists() for folder in ("usr/bin", "usr/sbin", "usr/local/bin")):
+        yield Lack("newuidmap is not installed", "apt-get install uidmap")
+    for name, option in (("subuid", "--add-subuids"), ("subgid", "--add-subgids")):
+        lent = lent_ids(_read(root / "etc" / name), user, uid)
+        if lent < IDS:
+            advice = f"sudo usermod {option} 100000-165535 {user} (any {IDS + 1} ids that nobody else has)"
+            yield Lack(f"/etc/{name} lends {user} {lent} ids in a row, and {IDS} are needed", advice)
+
+
+def lent_ids(text: str, user: str, uid: int) -> int:
+    """Return how many ids /etc/subuid or /etc/subgid, whose text is given, lends a user in one range."""
+    lines = (line.split(":") for line in text.splitlines())
+    return max((int(words[2]) for words in lines if len(words) == 3 and words[0] in (user, str(uid))), default=0)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into the conformance suite and what comes out, as JSON, across the machine boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bpfbench.model.choices import Attach, Format, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A setup under test, by one hook flavour."""
+
+    setup: str
+    command: tuple[str, ...]
+    """What starts its tracer inside the image, less the contract's options."""
+    attach: Attach
+    tools: tuple[Tool, ...]
+    formats: tuple[Format, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """All that the suite is told."""
+
+    subjects: tuple[Subject, ...]
+    cases: tuple[str, ...]
+    """Names of the cases to run."""
+
+
+class Outcome(StrEnum):
+    """How a case ended for one tracer."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """It does not apply to this tracer, or this machine cannot run it; the detail says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one case found of one tracer."""
+
+    case: str
+    setup: str
+    attach: Attach
+    variant: str
+    """Tool and format, where the case is run with several; else empty."""
+    outcome: Outcome
+    detail: str
+    """Why it failed or was skipped; the event where there is one."""

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel counts every call of read and write of a process and of those it has reaped, to the call."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bpfbench.inside.kernel import taskio
+from bpfbench.inside.kernel.taskio import TaskIo
+
+TEXT = """\
+rchar: 323934931
+wchar: 323929600
+syscr: 632687
+syscw: 632675
+read_bytes: 4096
+write_bytes: 323932160
+cancelled_write_bytes: 0
+"""
+READS, WRITES, BYTES = 1234, 321, 7
+
+
+def work(reads: int, writes: int) -> None:
+    source, sink = os.open("/dev/zero", os.O_RDONLY), os.open("/dev/null", os.O_WRONLY)
+    for _ in range(reads):
+        os.pread(source, BYTES, 0)
+    for _ in range(writes):
+        os.write(sink, bytes(BYTES))
+    os.close(source)
+    os.close(sink)
+
+
+def child(reads: int, writes: int) -> int:
+    """A process that has ended after so many calls, and is not reaped."""
+    pid = os.fork()
+    if pid == 0:
+        work(reads, writes)
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def cost() -> TaskIo:
+    """What looking itself adds to one's own account."""
+    one, other = (taskio.read(os.getpid()) for _ in range(2))
+    return beyond(other, one)
+
+
+def beyond(after: TaskIo, before: TaskIo) -> TaskIo:
+    return TaskIo(
+        after.read_calls - before.read_calls,
+        after.write_calls - before.write_calls,
+        after.written_bytes - before.written_bytes,
+    )
+
+
+def test_calls_and_bytes_are_read_by_name() -> None:
+    assert taskio.parse(TEXT) == TaskIo(read_calls=632687, write_calls=632675, written_bytes=323929600)
+
+
+def test_lines_of_later_kernels_change_nothing() -> None:
+    assert taskio.parse(TEXT + "later: 1\n") == taskio.parse(TEXT)
+
+
+def test_a_running_process_has_every_call_in_its_account() -> None:
+    looking, before = cost(), taskio.read(os.getpid())
+    work(READS, WRITES)
+    found = beyond(taskio.read(os.getpid()), before)
+    assert beyond(found, looking) == TaskIo(READS, WRITES, WRITES * BYTES)
+
+
+def test_a_process_that_has_ended_keeps_it_until_it_is_reaped() -> None:
+    idle, busy = child(0, 0), child(READS, WRITES)
+    assert beyond(taskio.read(busy), taskio.read(idle)) == TaskIo(READS, WRITES, WRITES * BYTES)
+    for pid in (idle, busy):
+        os.waitpid(pid, 0)
+        with pytest.raises(OSError, match="No such"):
+            taskio.read(pid)
+
+
+def test_who_reaps_it_takes_it_over() -> None:
+    looking, pid = cost(), child(READS, WRITES)
+    own, before = taskio.read(pid), taskio.read(os.getpid())
+    os.waitpid(pid, 0)
+    assert beyond(beyond(taskio.read(os.getpid()), before), looking) == own
+    assert own.read_calls >= READS

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tracers of the image and those that a study brings are found inside, and what the suite says is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import make_brought, make_image, make_trial
+
+from bpfbench import catalogue
+from bpfbench.codec import from_json, to_json
+from bpfbench.errors import StepError
+from bpfbench.machine import command
+from bpfbench.machine.command import Finished
+from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec
+from bpfbench.model.check import CheckSpec, Outcome, Subject, Verdict
+from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.sandbox import INSIDE, Bind
+from bpfbench.testbed.trials import BROUGHT, Slot
+
+HEADERS = Headers("none", (Bind("/usr/src", "/usr/src"),), (("/usr/src/h", "/usr/lib/modules/6/build"),))
+OWN = make_brought("own", ("/srv/me/bin/tracer", "--fast", "a b"))
+OTHER = make_brought("other", ("/srv/me/bin/second",))
+IMAGE = make_image()
+
+
+@pytest.fixture
+def testbed(tmp_path: Path) -> HostTestbed:
+    """One that knows two setups of a study's."""
+    (tmp_path / "output").mkdir()
+    return HostTestbed(IMAGE, HEADERS, tmp_path / "data", tmp_path / "output", (OWN, OTHER))
+
+
+class TestTracerCommand:
+    @pytest.mark.parametrize("setup", catalogue.SETUPS)
+    def test_a_tracer_of_ours_is_the_images(self, testbed: HostTestbed, setup: str) -> None:
+        assert testbed.tracer_command(setup) == (f"{INSIDE}/tracers/{setup}/tracer",)
+        assert Bind(IMAGE.tracers, f"{INSIDE}/tracers") in testbed.sandbox(()).binds
+
+    def test_a_tracer_that_is_brought_is_in_its_folder_and_keeps_its_arguments(self, testbed: HostTestbed) -> None:
+        assert testbed.tracer_command("own") == (f"{BROUGHT}/own/tracer", "--fast", "a b")
+        assert testbed.tracer_command("other") == (f"{BROUGHT}/other/second",)
+
+    def test_a_trial_is_told_that_command(
+        self, testbed: HostTestbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(command, "run", lambda *_, **__: Finished(1, ""))
+        for setup, words in (("own", testbed.tracer_command("own")), ("vanilla", None)):
+            (tmp_path / setup).mkdir()
+            testbed.run(make_trial(setup), Settings(), Slot(), tmp_path / setup, lambda _: None)
+            spec = from_json(TrialSpec, (tmp_path / setup / "spec.json").read_bytes())
+            assert spec.tracer_command == words
+
+
+class TestSandbox:
+    def test_the_folder_of_each_executable_is_seen_read_only_under_the_setups_name(self, testbed: HostTestbed) -> None:
+        binds = testbed.sandbox(()).binds
+        assert Bind("/srv/me/bin", f"{BROUGHT}/own") in binds
+        assert Bind("/srv/me/bin", f"{BROUGHT}/other") in binds
+        assert not any(bind.writable for bind in binds)
+
+    def test_nothing_else_is_seen_but_ourselves_the_tracers_and_the_headers(self, tmp_path: Path) -> None:
+        plain = HostTestbed(IMAGE, HEADERS, tmp_path, tmp_path)
+        inside = plain.sandbox((Bind("/x", "/y", writable=True),))
+        assert inside.root == IMAGE.root
+        assert set(inside.binds) == {
+            Bind(str(catalogue.PACKAGE), f"{INSIDE}/src/bpfbench"),
+            Bind(IMAGE.tracers, f"{INSIDE}/tracers"),
+            *HEADERS.binds,
+            Bind("/x", "/y", writable=True),
+        }
+        assert inside.symlinks == HEADERS.symlinks
+
+    def test_what_a_trial_binds_comes_over_all_else(self, testbed: HostTestbed) -> None:
+        assert testbed.sandbox((Bind("/x", "/y", writable=True),)).binds[-1] == Bind("/x", "/y", writable=True)
+
+    def test_a_shell_sees_what_is_brought_too(self, testbed: HostTestbed) -> None:
+        words = testbed.shell(())
+        assert words[-1] == "bash"
+        assert f"{BROUGHT}/own" in words
+        assert testbed.shell(("ls", "-l"))[-2:] == ("ls", "-l")
+
+
+SPEC = CheckSpec(
+    subjects=(
+        Subject("own", (), Attach.TRACEPOINT, (Tool.SYSCOUNT,), (Format.TEXT,)),
+        Subject("libbpf", (), Attach.TRACEPOINT, tuple(Tool), tuple(Format)),
+    ),
+    cases=("events", "counts"),
+)
+GOOD = Verdict("counts", "own", Attach.TRACEPOINT, "syscount text", Outcome.PASSED, "")
+BAD = Verdict("events", "libbpf", Attach.KPROBE, "rw-tracer text", Outcome.FAILED, "offset is 1, not 2 – ö")
+
+
+class TestCheck:
+    """A suite that says what a test wants, in place of one in an image."""
+
+    @pytest.fixture
+    def told(self) -> dict[str, Any]:
+        """What the suite was told."""
+        return {}
+
+    @pytest.fixture
+    def suite(self, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> Callable[..., None]:
+        def says(finished: Finished, *lines: str) -> None:
+            def run(argv: tuple[str, ...], *, stdin: str, on_line: Callable[[str], None], **_: object) -> Finished:
+                told.update(argv=argv, stdin=stdin)
+                for line in lines:
+                    on_line(line)
+                return finished
+
+            monkeypatch.setattr(command, "run", run)
+
+        return says
+
+    def test_the_suite_is_run_in_the_image_and_told_where_each_tracer_is(
+        self, testbed: HostTestbed, suite: Callable[..., None], told: dict[str, Any]
+    ) -> None:
+        suite(Finished(0, ""))
+        testbed.check(SPEC, lambda _: pytest.fail("nothing was said"))
+        assert told["argv"][-3:] == ("-m", "bpfbench.inside", "check")
+        found = from_json(CheckSpec, told["stdin"])
+        assert {subject.setup: subject.command for subject in found.subjects} == {
+            "own": testbed.tracer_command("own"),
+            "libbpf": testbed.tracer_command("libbpf"),
+        }
+        assert found.cases == SPEC.cases
+        assert [(s.tools, s.formats) for s in found.subjects] == [(s.tools, s.formats) for s in SPEC.subjects]
+        assert len(told["stdin"].splitlines()) == 1
+
+    def test_every_verdict_is_handed_on_as_it_comes(self, testbed: HostTestbed, suite: Callable[..., None]) -> None:
+        found: list[Verdict] = []
+        suite(Finished(0, ""), *(to_json(verdict, indent=None).rstrip("\n") for verdict in (GOOD, BAD)))
+        testbed.check(SPEC, found.append)
+        assert found == [GOOD, BAD]
+
+    def test_a_suite_that_fails_itself_is_an_error_with_its_last_words(
+        self, testbed: HostTestbed, suite: Callable[..., None]
+    ) -> None:
+        found: list[Verdict] = []
+        suite(Finished(1, "Traceback\nRuntimeError: a process failed\n"), to_json(GOOD, indent=None))
+        with pytest.raises(StepError, match=r"^the conformance suite failed: RuntimeError: a process failed$"):
+            testbed.check(SPEC, found.append)
+        assert found == [GOOD]
+
+    def test_words_of_the_suite_that_are_no_verdict_are_passed_over(
+        self, testbed: HostTestbed, suite: Callable[..., None]
+    ) -> None:
+        found: list[Verdict] = []
+        suite(Finished(0, ""), "warning: {", to_json(GOOD, indent=None))
+        testbed.check(SPEC, found.append)
+        assert found == [GOOD]
