@@ -100,7 +100,7 @@ def test_records_say_on_what_they_ran_and_where_resources_are_from(run: Run) -> 
 def test_costs_are_told_of_every_setup(run: Run, bpfbench: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = bpfbench("costs", run.path, "--json")
     assert done.returncode == 0
-    found = {cost["setup"]: cost for cost in json.loads(done.stdout)}
+    found = {cost["setup"]: cost for cost in json.loads(done.stdout)["data"]}
     assert set(found) == set(SETUPS)
     assert all(cost["bpf_ns"]["mean"] > 0 and cost["time_ns"]["consuming"] for cost in found.values())
     assert all(setup in bpfbench("costs", run.path).stdout for setup in SETUPS)

@@ -44,7 +44,7 @@ def test_a_verb_that_is_imported_late_is_listed_by_its_own_words(verb: str) -> N
 class TestCompare:
     def test_a_run_of_an_older_format_is_compared_with_a_new_one(self, bpfbench: Any) -> None:
         status, out, _ = bpfbench("compare", OLD, NEW, "--json")
-        document = json.loads(out)
+        document = json.loads(out)["data"]
         assert status == 0
         assert (document["before"], document["after"]) == ("format-1", "format-2")
         assert {shift["setup"] for shift in document["shifts"]} == {"vanilla", "libbpf", "bpftrace"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from builders import make_executable, make_image, make_record
@@ -73,6 +74,13 @@ def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Callable[.
     return lambda *words: Outcome(*invoke(*words))
 
 
+def data_of(outcome: Outcome) -> Any:
+    """Return what programs are told, out of its envelope."""
+    found = json.loads(outcome.out)
+    assert list(found) == ["schema", "kind", "run", "data"]
+    return found["data"]
+
+
 def complaint(outcome: Outcome, status: int = 2) -> str:
     """Return the one line that was said, and check what holds for all of them."""
     assert outcome.status == status
@@ -88,7 +96,9 @@ def make_run(path: Path) -> tuple[tuple[Trial, ...], Run]:
     """A run of two trials."""
     chosen = study.load(study.find("smoke"))
     trials = plan.unroll(chosen).trials[:2]
-    info = RunInfo(RUN_FORMAT, path.name, "2026-01-02T03:04:05+00:00", "0.1.0", chosen, 2, (), {}, {})
+    image = {"name": "trixie", "key": "0123456789abcdef"}
+    machine = {"host": "testhost", "cpus": 2, "cpu_model": "CPU", "kernel": "6.12"}
+    info = RunInfo(RUN_FORMAT, path.name, "2026-01-02T03:04:05+00:00", "0.1.0", chosen, 2, (), image, machine)
     return trials, store.create(path, info, trials)
 
 
@@ -135,8 +145,8 @@ class TestUsage:
                 "--resume goes on with the study as it was; it takes no study options",
             ),
             (("run", "quick", "--retry-failed"), "--retry-failed goes with --resume"),
-            (("summary", "--json", "--csv"), "choose one of --json, --csv, --markdown"),
-            (("summary", "--csv", "--markdown"), "choose one of --json, --csv, --markdown"),
+            (("summary", "--json", "--csv"), "choose one of --json, --markdown, --csv"),
+            (("summary", "--csv", "--markdown"), "choose one of --json, --markdown, --csv"),
         ],
     )
     def test_options_that_exclude_each_other_are_told_apart(
@@ -232,9 +242,11 @@ class TestStatus:
         run.forget(trials[0].id)
         record_trial(run, trials[0])
         found = json.loads(bpfbench("status", "r1", "--json").out)
-        assert (found["done"], found["ok"], found["superseded"], found["running"]) == (2, 2, 1, False)
+        assert (found["schema"], found["kind"]) == (1, "status")
+        assert (found["run"]["trials_done"], found["run"]["superseded"]) == (2, 1)
+        assert (found["data"]["ok"], found["data"]["running"]) == (2, False)
         with run.locked():
-            assert json.loads(bpfbench("status", "r1", "--json").out)["running"] is True
+            assert data_of(bpfbench("status", "r1", "--json"))["running"] is True
 
 
 class TestMachine:
@@ -242,7 +254,7 @@ class TestMachine:
         files = tmp_path / "cache" / "data" / "4x4096"
         files.mkdir(parents=True)
         (files / "fio.0").touch()
-        assert len(json.loads(bpfbench("data", "list", "--json").out)) == 1
+        assert len(data_of(bpfbench("data", "list", "--json"))) == 1
         with turn.alone(tmp_path / "cache"):
             message = complaint(bpfbench("data", "remove"), status=1)
             assert message.startswith("bpfbench: another bpfbench is measuring on this machine: process ")
@@ -560,10 +572,10 @@ class TestImage:
             cli.cache, "taken_bytes", lambda path: {"root": 3, "root.ext4": 2}.get(path.name, 1) * 2**30
         )
         text = bpfbench("image", "list").out
-        assert "root          3.0 GiB, /cache/root\n" in text
-        assert "disk          2.0 GiB, /cache/disks/x/root.ext4\n" in text
-        assert "kernel trixie 6.12.48+deb13-amd64 (6.12.48-1; kprobe, tracepoint), 1.0 GiB\n" in text
-        (told,) = json.loads(bpfbench("image", "list", "--json").out)
+        assert "root           3.0 GiB, /cache/root\n" in text
+        assert "disk           2.0 GiB, /cache/disks/x/root.ext4\n" in text
+        assert "kernel trixie  6.12.48+deb13-amd64 (6.12.48-1; kprobe, tracepoint), 1.0 GiB\n" in text
+        (told,) = data_of(bpfbench("image", "list", "--json"))
         assert (told["root_taken_bytes"], told["disk_taken_bytes"]) == (3 * 2**30, 2 * 2**30)
         assert told["disk"] == "/cache/disks/x/root.ext4"
         assert [(kernel["name"], kernel["taken_bytes"]) for kernel in told["kernels"]] == [("trixie", 2**30)]
@@ -591,7 +603,7 @@ class TestAnswers:
     def test_options_take_the_place_of_the_studys_values(self, bpfbench: Invoke) -> None:
         words = "--setups libbpf,bpftrace --tools rw-tracer --workloads read --ringbuf-bytes 4KiB,8192 --scale 0.5"
         outcome = bpfbench("plan", "quick", "--json", "--repetitions", "2", "--seed", "9", *words.split())
-        chosen = json.loads(outcome.out)["study"]
+        chosen = data_of(outcome)["study"]
         assert (chosen["repetitions"], chosen["seed"]) == (2, 9)
         assert chosen["factors"]["setups"] == ["libbpf", "bpftrace"]
         assert chosen["factors"]["tools"] == ["rw-tracer"]
@@ -602,7 +614,7 @@ class TestAnswers:
         outcome = bpfbench(
             "plan", "quick", "--json", "--data-dir", ".", "--output-dir", ".", "--placement", "shared", "--keep-output"
         )
-        chosen = json.loads(outcome.out)["study"]
+        chosen = data_of(outcome)["study"]
         assert chosen["paths"] == {"data": str(tmp_path), "output": str(tmp_path)}
         assert (chosen["settings"]["placement"], chosen["settings"]["keep_output"]) == ("shared", True)
         assert chosen["settings"]["sample_interval_s"] == 0.1
@@ -613,12 +625,12 @@ class TestAnswers:
         assert "left out: rw-tracer: bpftrace cannot write binary" in outcome.out
 
     def test_json_of_a_plan_has_every_trial_and_what_they_need(self, bpfbench: Invoke) -> None:
-        data = json.loads(bpfbench("plan", "smoke", "--json").out)
+        data = data_of(bpfbench("plan", "smoke", "--json"))
         assert [trial["index"] for trial in data["trials"]] == list(range(len(data["trials"])))
         assert set(data["needs"]) == {"seconds", "data_bytes", "output_bytes", "memory_bytes"}
 
     def test_everything_that_can_be_chosen_is_listed(self, bpfbench: Invoke) -> None:
-        found = json.loads(bpfbench("list", "--json").out)
+        found = data_of(bpfbench("list", "--json"))
         assert set(found["studies"]) == set(STUDIES.split(", "))
         assert set(found["setups"]) == {VANILLA, *catalogue.SETUPS}
         assert set(found["tools"]) == {"syscount", "rw-tracer", "rw-tracer-all"}
@@ -626,12 +638,12 @@ class TestAnswers:
         assert all(line for section in found.values() for line in section.values())
 
     def test_doctor_tells_which_setups_are_built(self, bpfbench: Invoke) -> None:
-        assert json.loads(bpfbench("doctor", "--json").out)["setups"] == dict.fromkeys(catalogue.SETUPS, False)
+        assert data_of(bpfbench("doctor", "--json"))["setups"] == dict.fromkeys(catalogue.SETUPS, False)
         assert "none built" in bpfbench("doctor").out
 
     def test_an_empty_cache_holds_nothing(self, bpfbench: Invoke) -> None:
-        assert json.loads(bpfbench("image", "list", "--json").out) == []
-        assert json.loads(bpfbench("data", "list", "--json").out) == {}
+        assert data_of(bpfbench("image", "list", "--json")) == []
+        assert data_of(bpfbench("data", "list", "--json")) == {}
         assert bpfbench("data", "remove").status == 0
 
     @pytest.mark.parametrize("words", [("--version",), ("--help",), ("run", "--help"), ("image", "--help")])
@@ -645,7 +657,7 @@ class TestDoctor:
     @pytest.mark.parametrize("testbed", ["host", "vm"])
     def test_both_testbeds_are_examined(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, testbed: str) -> None:
         monkeypatch.setattr(privileges, "missing", lambda: None)
-        found = json.loads(bpfbench("doctor", "--testbed", testbed, "--json").out)
+        found = data_of(bpfbench("doctor", "--testbed", testbed, "--json"))
         assert found["testbed"] == testbed
         assert found["usable"] == all(finding["verdict"] != "missing" for finding in found["findings"])
         assert {finding["what"] for finding in found["findings"]} >= {"CPUs", "energy"}
@@ -680,9 +692,9 @@ class TestSystem:
 
     def test_tuned_is_told_and_restored_is_as_before(self, bpfbench: Invoke, root: Path) -> None:
         assert bpfbench("system", "tune").out == "NMI watchdog (/proc/sys/kernel/nmi_watchdog): 1 -> 0\n"
-        (state,) = [s for s in json.loads(bpfbench("system", "show", "--json").out) if s["current"] is not None]
+        (state,) = [s for s in data_of(bpfbench("system", "show", "--json")) if s["current"] is not None]
         assert (state["current"], state["saved"]) == ("0", "1")
-        (change,) = json.loads(bpfbench("system", "restore", "--json").out)
+        (change,) = data_of(bpfbench("system", "restore", "--json"))
         assert (change["outcome"], change["before"], change["after"]) == ("changed", "0", "1")
         assert root.read_text() == "1\n"
         assert bpfbench("system", "restore").out == "nothing was tuned\n"

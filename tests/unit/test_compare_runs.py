@@ -23,6 +23,7 @@ from bpfbench.model import Environment, Record
 from bpfbench.report import comparison
 from bpfbench.report.document import Heading, Paragraph, Table
 from bpfbench.report.wording import Said
+from bpfbench.report.write.json import text as as_json
 
 FORMAT_1 = Path(__file__).parent.parent / "data" / "runs" / "format-1"
 
@@ -137,8 +138,8 @@ def test_facts_that_differ_are_named_and_passing_ones_are_not() -> None:
 
 def test_the_document_is_json_with_cells_flat() -> None:
     found = compare_runs(table((10, 11), (11, 12)), table((10, 11), (12, 14)))
-    document = json.loads(comparison.to_json(found, "a", "b"))
-    assert (document["schema"], document["before"], document["after"]) == (1, "a", "b")
+    document = json.loads(as_json("compare", 2, None, comparison.data(found, "a", "b")))["data"]
+    assert (document["before"], document["after"]) == ("a", "b")
     first = next(item for item in document["shifts"] if item["setup"] == "libbpf" and item["metric"] == "runtime_s")
     assert (first["workload"], first["finding"], first["versus_vanilla"]) == ("read", "inconclusive", True)
 
@@ -155,7 +156,7 @@ def test_people_and_programs_are_told_what_either_run_says_of_its_trials() -> No
     start = texts.index("The trials of a")
     assert texts[start : start + 3] == ["The trials of a", "Order: fine.", "Noise: little."]
     assert texts[start + 3 : start + 6] == ["The trials of b", "Warning: Oh!", "Order: not fine."]
-    document = json.loads(comparison.to_json(found, "a", "b", said))
+    document = comparison.data(found, "a", "b", said)
     assert (document["trials_before"], document["trials_after"]) == ({"order": {"found": False}}, {})
 
 

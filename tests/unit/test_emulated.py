@@ -95,7 +95,7 @@ class TestVerbs:
 
     def test_programs_get_counts_and_no_share(self, bpfbench: Invoke) -> None:
         _, out, _ = bpfbench("summary", "runs/emulated", "--json")
-        for group in json.loads(out)["groups"]:
+        for group in json.loads(out)["data"]["groups"]:
             assert group["emulated"]
             for row in group["rows"]:
                 present = {key for key, value in row["metrics"].items() if value is not None}

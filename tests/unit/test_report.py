@@ -30,11 +30,12 @@ from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool
 from bpfbench.report.columns import share
-from bpfbench.report.export import to_csv, to_json
+from bpfbench.report.export import data, to_csv
 from bpfbench.report.markdown import to_markdown
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.terminal import render
 from bpfbench.report.wording import Said, size
+from bpfbench.report.write.json import text as as_json
 
 INFO = RunInfo(
     study="quick",
@@ -294,8 +295,12 @@ class TestNumbers:
         assert size(count) == text
 
 
+def envelope(summary: Summary, info: RunInfo = INFO, said: Said | None = None) -> Any:
+    return json.loads(as_json("summary", 2, info, data(summary, said or Said())))
+
+
 def document(summary: Summary) -> Any:
-    return json.loads(to_json(summary, INFO))
+    return envelope(summary)["data"]
 
 
 SAID = Said(("Order: no effect was found.", "Noise: 3 %."), ("Order mattered.",), {"order": {"found": True}})
@@ -307,15 +312,16 @@ def test_what_is_said_of_the_trials_as_a_whole_is_in_every_document() -> None:
     text, markdown = out.getvalue(), to_markdown(summary, INFO, SAID)
     assert text.index("Warning: Order mattered.") < text.index("libbpf") < text.index("Order: no effect was found.")
     assert markdown.index("**Warning:** Order mattered.") < markdown.index("libbpf") < markdown.index("- Noise: 3 %.")
-    assert json.loads(to_json(summary, INFO, SAID))["order"] == {"found": True}
+    assert envelope(summary, said=SAID)["data"]["order"] == {"found": True}
 
 
 class TestJson:
     def test_reads_back(self) -> None:
-        found = document(summarise(typical_run(), ("libbpf", "bcc")))
-        assert found["schema"] == 1
+        found = envelope(summarise(typical_run(), ("libbpf", "bcc")))
+        assert list(found) == ["schema", "kind", "run", "data"]
+        assert (found["schema"], found["kind"]) == (2, "summary")
         assert (found["run"]["study"], found["run"]["seed"]) == ("quick", 7)
-        (group,) = found["groups"]
+        (group,) = found["data"]["groups"]
         assert group["workload"] == {
             "name": "read",
             "processes": 4,
@@ -334,8 +340,8 @@ class TestJson:
 
     def test_records_set_aside_are_counted(self) -> None:
         info = dataclasses.replace(INFO, superseded=2)
-        assert json.loads(to_json(summarise([]), info))["run"]["superseded"] == 2
-        assert document(summarise([]))["run"]["superseded"] == 0
+        assert envelope(summarise([]), info)["run"]["superseded"] == 2
+        assert envelope(summarise([]))["run"]["superseded"] == 0
 
     def test_every_metric_is_explained_and_present(self) -> None:
         found = document(summarise(typical_run()))
@@ -428,6 +434,11 @@ class TestMarkdown:
 
 def test_every_document_shows_the_same_workload() -> None:
     summary = summarise(typical_run())
-    for text in (to_json(summary, INFO), to_csv(summary), to_markdown(summary, INFO), shown(typical_run())):
+    for text in (
+        json.dumps(envelope(summary)) + "\n",
+        to_csv(summary),
+        to_markdown(summary, INFO),
+        shown(typical_run()),
+    ):
         assert READ.name in text
         assert text.endswith("\n")

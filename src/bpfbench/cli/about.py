@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Json, app, cache_dir, print_json, stdout
+from bpfbench.cli.app import app, cache_dir
+from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.errors import UsageError
 from bpfbench.inside import environment
 from bpfbench.machine import facts
 from bpfbench.machine.facts import Finding, Verdict
+from bpfbench.report.document import Block, Document, Heading, Terms, table
 from bpfbench.run import campaign
 from bpfbench.run import doctor as examination
 from bpfbench.testbed import image
@@ -28,7 +28,7 @@ from bpfbench.testbed.image import Image
 def doctor(
     *,
     testbed: Annotated[str, Parameter(help="What is to be measured on: host, vm.")] = "host",
-    as_json: Json = False,
+    form: Form = Form(),
 ) -> int:
     """Say what this machine can measure, what it lacks, and how to get it. Changes nothing."""
     if testbed not in catalogue.TESTBEDS:
@@ -38,31 +38,29 @@ def doctor(
     usable = all(finding.verdict is not Verdict.MISSING for finding in findings)
     places = {"data": cache_dir(), "run": Path.cwd()}
     differences = tuple(examination.against_paper(catalogue.paper()["setup"], testbed, places))
-    if as_json:
-        data = {
-            "testbed": testbed,
-            "usable": usable,
-            "findings": [asdict(finding) for finding in findings],
-            "against_paper": [asdict(difference) for difference in differences],
-            "machine": facts.gather(),
-            "environment": environment.facts({}),
-            "storage": facts.storage_facts({"cache": cache_dir()}),
-            "images": [asdict(item) for item in images],
-            "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
-        }
-        print_json(data)
-        return 0 if usable else 1
+    data = {
+        "testbed": testbed,
+        "usable": usable,
+        "findings": findings,
+        "against_paper": differences,
+        "machine": facts.gather(),
+        "environment": environment.facts({}),
+        "storage": facts.storage_facts({"cache": cache_dir()}),
+        "images": images,
+        "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
+    }
     marks = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.MISSING: "MISSING"}
-    table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
-    for finding in (*findings, *_kept(images)):
-        table.add_row(marks[finding.verdict], finding.what, finding.found, finding.advice or "")
-    stdout.print(table)
-    compared = Table("", "against the paper's machine", "paper", "here", box=None, pad_edge=False)
-    for difference in differences:
-        compared.add_row("same" if difference.same else "", difference.what, difference.paper, difference.here)
-    stdout.print("", compared, sep="\n")
+    looked_at = [(marks[own.verdict], own.what, own.found, own.advice or "") for own in (*findings, *_kept(images))]
+    beside = [("same" if own.same else "", own.what, own.paper, own.here) for own in differences]
     verdict = "This machine can measure." if usable else "Nothing can be measured before what is MISSING is mended."
-    stdout.print(f"\n{verdict}")
+    document: Document = (
+        Heading("What this machine can measure"),
+        table(("", "what", "found", "what to do"), looked_at, texts=4),
+        Heading("Against the paper's machine"),
+        table(("", "what", "paper", "here"), beside, texts=4),
+        Heading(verdict),
+    )
+    show(form, "doctor", document, data)
     return 0 if usable else 1
 
 
@@ -86,7 +84,7 @@ def _kept(images: Sequence[Image]) -> Iterator[Finding]:
 
 
 @app.command(name="list")
-def list_(*, as_json: Json = False) -> int:
+def list_(*, form: Form = Form()) -> int:
     """List studies, setups, tools, workloads, images and kernels, one line each."""
     studies = {path.stem: study.load(path).description for path in catalogue.study_files()}
     sections: dict[str, dict[str, str]] = {
@@ -100,12 +98,8 @@ def list_(*, as_json: Json = False) -> int:
         "images": {recipe.name: recipe.description for recipe in image.RECIPES.values()},
         "kernels": catalogue.KERNELS,
     }
-    if as_json:
-        print_json(sections)
-        return 0
-    width = max(len(name) for section in sections.values() for name in section)
+    blocks: list[Block] = []
     for title, section in sections.items():
-        stdout.print(f"[bold]{title}[/bold]", highlight=False)
-        for name, text in section.items():
-            stdout.print(f"  {name:<{width}}  {text}", highlight=False, soft_wrap=True)
+        blocks += [Heading(title), Terms(tuple(section.items()))]
+    show(form, "list", tuple(blocks), sections)
     return 0

@@ -13,21 +13,12 @@ from typing import Annotated, NoReturn
 from cyclopts import Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import (
-    Json,
-    Verbose,
-    Wait,
-    cache_dir,
-    data_app,
-    image_app,
-    on_wait,
-    print_json,
-    stderr,
-    stdout,
-)
+from bpfbench.cli.app import Verbose, Wait, cache_dir, data_app, image_app, on_wait, stderr, stdout
 from bpfbench.cli.options import SourceOptions, split
+from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.machine import facts, privileges, turn
+from bpfbench.report.document import Block, Heading, Terms
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.testbed import image, sandbox
@@ -44,7 +35,7 @@ def image_build(
     kernels: Annotated[str, Parameter(help="For virtual machines: its disk and these kernels, too.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
-    as_json: Json = False,
+    form: Form = Form(),
 ) -> int:
     """Build an image, unless it is built. Without root it is built in a user namespace."""
     set_up_logging(stderr, verbose=verbose)
@@ -56,14 +47,14 @@ def image_build(
         ready = image.build(cache_dir(), name, sources, reporter.building)
         if names:
             image.bootable(cache_dir(), ready, names, sources, reporter.building)
-    _show_images((ready,), as_json)
+    _show_images((ready,), form)
     return 0
 
 
 @image_app.command(name="list")
-def image_list(*, as_json: Json = False) -> int:
+def image_list(*, form: Form = Form()) -> int:
     """List the images that are built, the versions in them beside the paper's, and what they take."""
-    _show_images(image.built(cache_dir()), as_json)
+    _show_images(image.built(cache_dir()), form)
     return 0
 
 
@@ -127,14 +118,10 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
 
 
 @data_app.command(name="list")
-def data_list(*, as_json: Json = False) -> int:
+def data_list(*, form: Form = Form()) -> int:
     """List fio's data files, and the disks of virtual machines with theirs, in the cache."""
     sets = {str(path.relative_to(cache_dir() / "data")): _on_disk_bytes(path) for path in sorted(_data_sets())}
-    if as_json:
-        print_json(sets)
-        return 0
-    for name, taken in sets.items():
-        stdout.print(f"{name}  {campaign.gib(taken)}", highlight=False)
+    show(form, "data", (Terms(tuple((name, campaign.gib(taken)) for name, taken in sets.items())),), sets)
     if not sets:
         stderr.print("no data files are laid out", highlight=False)
     return 0
@@ -167,13 +154,10 @@ def _data_sets() -> list[Path]:
     return [*(path for path in data.glob("*x*") if path.is_dir()), *data.glob("vm/*.raw")]
 
 
-def _show_images(images: Sequence[Image], as_json: bool) -> None:
+def _show_images(images: Sequence[Image], form: Form) -> None:
     parts = {item.key: image.boot_layers(cache_dir(), item) for item in images}
-    if as_json:
-        print_json([{**asdict(item), **_facts(item, *parts[item.key])} for item in images])
-        return
-    for item in images:
-        _show_image(item, *parts[item.key])
+    data = [{**asdict(item), **_facts(item, *parts[item.key])} for item in images]
+    show(form, "images", tuple(block for item in images for block in _image(item, *parts[item.key])), data)
     if not images:
         stderr.print("no image is built; bpfbench image build trixie", highlight=False)
 
@@ -187,7 +171,7 @@ def _facts(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> dict[st
     }
 
 
-def _show_image(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> None:
+def _image(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> tuple[Block, ...]:
     paper = catalogue.paper()["setup"]["versions"]
     rows = {
         component: f"{version}  (paper: {paper[component]})" if component in paper else version
@@ -201,7 +185,4 @@ def _show_image(item: Image, disk: Path | None, kernels: Sequence[Kernel]) -> No
         hooks = ", ".join(kernel.hooks)
         taken = campaign.gib(taken_bytes(Path(kernel.disk).parent))
         rows[f"kernel {kernel.name}"] = f"{kernel.release} ({kernel.version}; {hooks}), {taken}"
-    stdout.print(f"{item.name} {item.key}, {item.suite}, built {item.built_at}", highlight=False)
-    width = max(map(len, rows))
-    for what, text in rows.items():
-        stdout.print(f"  {what:<{width}} {text}", highlight=False, soft_wrap=True)
+    return Heading(f"{item.name} {item.key}, {item.suite}, built {item.built_at}"), Terms(tuple(rows.items()))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,12 +10,11 @@ from cyclopts import Parameter
 from bpfbench import store
 from bpfbench.analysis import table
 from bpfbench.analysis.compare_runs import compare_runs, differences
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
+from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report import comparison, order
-from bpfbench.report.write import markdown as markdown_writer
-from bpfbench.report.write import terminal
 
 
 def compare(
@@ -25,8 +23,7 @@ def compare(
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
-    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+    form: Form = Form(),
 ) -> int:
     """Compare two runs: two machines, kernels, library versions.
 
@@ -40,8 +37,6 @@ def compare(
     after
         The same, of the run that is compared with it.
     """
-    if as_json and markdown:
-        raise UsageError("choose one of --json, --markdown")
     first, second = store.find(runs_dir, before), store.find(runs_dir, after)
     known = differences(first.info, second.info)
     records = first.records(), second.records()
@@ -57,10 +52,6 @@ def compare(
             "`bpfbench summary` shows what a run has",
         )
     said = order.said(records[0]), order.said(records[1])
-    if as_json:
-        sys.stdout.write(comparison.to_json(found, *names, said))
-    elif markdown:
-        sys.stdout.write(markdown_writer.text(comparison.document(found, *names, said)))
-    else:
-        terminal.write(comparison.document(found, *names, said), stdout)
+    answer = comparison.document(found, *names, said), comparison.data(found, *names, said)
+    show(form, "compare", *answer, schema=comparison.SCHEMA)
     return 0

@@ -4,25 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import groupby
-
-from rich.table import Table
 
 from bpfbench import store
 from bpfbench.analysis import costs as analysis
 from bpfbench.analysis.costs import STEPS, Cost
 from bpfbench.analysis.estimate import Estimate
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, app, print_json, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, app
+from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report import wording
+from bpfbench.report.document import Block, Bullets, Heading, Table, table
+from bpfbench.report.run_info import describe
 
-LEGEND = """\
-ns per I/O: mean and SD of the differences between two variants of one block.
-time: what an I/O takes longer. CPU: what fio and tracer take of it. BPF: run time of the programs, per event.
-kernel: no-consumer against vanilla. The ring is soon full: hook and refused slot, unless the ring holds everything.
-consuming: no-output against no-consumer. output: full against no-output. whole: full against vanilla."""
+LEGEND = (
+    "ns per I/O: mean and SD of the differences between two variants of one block.",
+    "time: what an I/O takes longer. CPU: what fio and tracer take of it. BPF: run time of the programs, per event.",
+    "kernel: no-consumer against vanilla. The ring is soon full: hook and refused slot, unless the ring holds"
+    " everything.",
+    "consuming: no-output against no-consumer. output: full against no-output. whole: full against vanilla.",
+)
 
 
 @app.command
@@ -31,7 +34,7 @@ def costs(
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
+    form: Form = Form(),
 ) -> int:
     """Say what hook and ring, consuming and output cost, of a run with variants."""
     opened = store.find(runs_dir, name)
@@ -44,23 +47,16 @@ def costs(
             f"{opened.path} has no two variants to compare",
             "run a study with --variants full,no-output,no-consumer,run-time",
         )
-    if as_json:
-        print_json([asdict(cost) for cost in found])
-        return 0
+    blocks: list[Block] = []
     for (kernel, workload, tool), members in groupby(found, lambda cost: (cost.kernel, cost.workload, cost.tool)):
         title = f"{workload.name}, {wording.extent(workload)}: {tool}{f', kernel {kernel}' if kernel else ''}"
-        stdout.print(f"[bold]{title}[/bold]", highlight=False)
-        stdout.print(_table(tuple(members)))
-        stdout.print()
-    stdout.print(LEGEND, highlight=False)
+        blocks += [Heading(title), _table(tuple(members))]
+    show(form, "costs", (*blocks, Heading("How to read this"), Bullets(LEGEND)), found, describe(opened, records))
     return 0
 
 
 def _table(members: Sequence[Cost]) -> Table:
-    table = Table("setup", "configuration", "", box=None, pad_edge=False)
-    for column in STEPS:
-        table.add_column(column, justify="right")
-    table.add_column("n", justify="right")
+    lines = []
     for cost in members:
         rows: dict[str, Sequence[Estimate | None]] = {
             "time": [cost.time_ns[step] for step in STEPS],
@@ -70,9 +66,9 @@ def _table(members: Sequence[Cost]) -> Table:
         names = [cost.setup, _configuration(cost)]
         for what, values in rows.items():
             n = max((value.n for value in values if value is not None), default=0)
-            table.add_row(*names, what, *map(_cell, values), str(n))
+            lines.append([*names, what, *map(_cell, values), str(n)])
             names = ["", ""]
-    return table
+    return table(("setup", "configuration", "", *STEPS, "n"), lines, texts=3)
 
 
 def _configuration(cost: Cost) -> str:

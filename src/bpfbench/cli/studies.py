@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,6 @@ from bpfbench import catalogue, store
 from bpfbench.analysis.summary import summarise
 from bpfbench.cli.app import (
     DEFAULT_RUNS,
-    Json,
     RunName,
     RunsDir,
     Verbose,
@@ -23,18 +21,20 @@ from bpfbench.cli.app import (
     app,
     cache_dir,
     on_wait,
-    print_json,
     stderr,
     stdout,
 )
 from bpfbench.cli.options import SourceOptions, StudyOptions
+from bpfbench.cli.show import Form, TableForm, show
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
 from bpfbench.machine import facts
 from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
+from bpfbench.report.document import Block, Bullets, Code, Heading, Paragraph, table
 from bpfbench.report.run_info import describe
+from bpfbench.report.write import json
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, duration, logged_to, set_up_logging
 from bpfbench.testbed import image, opening
@@ -43,7 +43,7 @@ from bpfbench.testbed.vm import accelerator
 
 @app.command(name="plan")
 def plan_(
-    name: Annotated[str, Parameter(name="study")], /, *, options: StudyOptions = StudyOptions(), as_json: Json = False
+    name: Annotated[str, Parameter(name="study")], /, *, options: StudyOptions = StudyOptions(), form: Form = Form()
 ) -> int:
     """Show the trials of a study in their order, and what they take. Runs nothing.
 
@@ -59,15 +59,20 @@ def plan_(
     plan.require_tracers(chosen, unrolled)
     emulated = chosen.testbed == "vm" and _expected_accelerator(chosen) is Accelerator.TCG
     needs = plan.needs(unrolled, chosen, emulated=emulated)
-    if as_json:
-        print_json({"study": asdict(chosen), "needs": asdict(needs), **asdict(unrolled)})
-        return 0
-    for trial in unrolled.trials:
-        stdout.print(f"block {trial.block + 1:3d}  {trial.id}", highlight=False, soft_wrap=True)
-    for reason in unrolled.left_out:
-        stdout.print(f"left out: {reason}", highlight=False)
-    stdout.print(_testbed_text(chosen), highlight=False, soft_wrap=True)
-    stdout.print(_needs_text(unrolled, needs, len(plan.warm_ups(unrolled, emulated=emulated))), highlight=False)
+    takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled, emulated=emulated)))
+    rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
+    document = (
+        table(("block", "trial"), rows, texts=2),
+        Bullets(tuple(f"left out: {reason}" for reason in unrolled.left_out)),
+        Paragraph(_testbed_text(chosen)),
+        Paragraph(takes),
+    )
+    show(
+        form,
+        "plan",
+        document,
+        {"study": chosen, "needs": needs, "trials": unrolled.trials, "left_out": unrolled.left_out},
+    )
     return 0
 
 
@@ -143,39 +148,25 @@ def status(
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
+    form: Form = Form(),
 ) -> int:
     """Say how far a run is."""
     opened = store.find(runs_dir, name)
     records = opened.records()
     counts = {status.value: sum(record.status is status for record in records) for status in Status}
-    data: dict[str, object] = {
-        "run": str(opened.path),
-        "study": opened.info.study.name,
-        "testbed": opened.info.study.testbed,
-        "emulated": opened.info.machine.get("emulated", False),
-        "planned": opened.info.trials_planned,
-        "done": len(records),
-        **counts,
-        "superseded": opened.superseded(),
-        "running": opened.is_locked(),
-    }
-    if as_json:
-        print_json(data)
-        return 0
-    state = (
-        "running" if data["running"] else "complete" if len(records) == opened.info.trials_planned else "interrupted"
-    )
-    stdout.print(f"{opened.path}: study {opened.info.study.name}, {state}", highlight=False, soft_wrap=True)
-    if opened.info.machine.get("emulated"):
-        stdout.print(EMULATED_REMARK, highlight=False, soft_wrap=True)
+    about, running = describe(opened, records), opened.is_locked()
+    data = {"path": opened.path, "testbed": opened.info.study.testbed, **counts, "running": running}
+    state = "running" if running else "complete" if about.trials_done == about.trials_planned else "interrupted"
     detail = ", ".join(f"{count} {what}" for what, count in counts.items())
-    stdout.print(f"{len(records)} of {opened.info.trials_planned} trials done: {detail}", highlight=False)
-    for record in records:
-        if record.status is not Status.OK:
-            stdout.print(f"  {record.trial.id}: {record.status}: {record.reason}", highlight=False, soft_wrap=True)
+    blocks: list[Block] = [
+        Heading(f"{opened.path}: study {about.study}, {state}"),
+        *([Paragraph(EMULATED_REMARK)] if about.emulated else []),
+        Paragraph(f"{about.trials_done} of {about.trials_planned} trials done: {detail}"),
+        Bullets(tuple(f"{r.trial.id}: {r.status}: {r.reason}" for r in records if r.status is not Status.OK)),
+    ]
     if state == "interrupted":
-        stdout.print(f"finish it with: bpfbench run --resume {opened.path}", highlight=False, soft_wrap=True)
+        blocks += [Paragraph("Finish it with:"), Code((f"bpfbench run --resume {opened.path}",))]
+    show(form, "status", tuple(blocks), data, about)
     return 0
 
 
@@ -185,14 +176,10 @@ def summary(
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
-    csv: Annotated[bool, Parameter(negative="", help="Print CSV.")] = False,
-    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+    form: TableForm = TableForm(),
 ) -> int:
     """Print what a run found: a table per workload and tool."""
-    if as_json + csv + markdown > 1:
-        raise UsageError("choose one of --json, --csv, --markdown")
-    _show_summary(store.find(runs_dir, name), "json" if as_json else "csv" if csv else "markdown" if markdown else None)
+    _show_summary(store.find(runs_dir, name), form)
     return 0
 
 
@@ -230,19 +217,18 @@ def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
     )
 
 
-def _show_summary(opened: store.Run, form: str | None = None) -> None:
-    """Print a run's summary as a table, or as the document asked for."""
+def _show_summary(opened: store.Run, form: TableForm = TableForm()) -> None:
+    """Print a run's summary as tables, or as what was asked for."""
     from bpfbench.report import order  # imports numpy, scipy and statsmodels, which no other verb here waits for
 
     records = opened.records()
     found = summarise(records, tuple(catalogue.setups(opened.info.study)), tuple(catalogue.WORKLOADS))
     about = describe(opened, records)
-    match form:
-        case "json":
-            sys.stdout.write(export.to_json(found, about, order.said(records)))
-        case "csv":
-            sys.stdout.write(export.to_csv(found))
-        case "markdown":
-            sys.stdout.write(markdown_report.to_markdown(found, about, order.said(records)))
-        case _:
-            terminal.render(found, about, stdout, order.said(records))
+    if form.json:
+        sys.stdout.write(json.text("summary", export.SCHEMA, about, export.data(found, order.said(records))))
+    elif form.csv:
+        sys.stdout.write(export.to_csv(found))
+    elif form.markdown:
+        sys.stdout.write(markdown_report.to_markdown(found, about, order.said(records)))
+    else:
+        terminal.render(found, about, stdout, order.said(records))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two runs side by side, for the eye and for programs.
 
-JSON (`schema` counts incompatible changes; new keys may come without one):
+Data:
 
-    schema         1
     before, after  ids of the runs
     differences[]  what, before, after: facts in which the runs differ
     shifts[]       the cell, metric, unit, versus_vanilla, before, after, n_before, n_after, is_ratio, change,
@@ -15,7 +14,6 @@ JSON (`schema` counts incompatible changes; new keys may come without one):
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
@@ -29,8 +27,8 @@ from bpfbench.model import Variant
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, section, table
 
-SCHEMA = 1
-"""Version of the JSON document. History: 1 (first)."""
+SCHEMA = 2
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
 
 SHOWN = tuple(
     metric.key
@@ -64,23 +62,21 @@ WORDS = {
 }
 
 
-def to_json(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> str:
-    """Write a comparison as one JSON document."""
-    document = {
-        "schema": SCHEMA,
+def data(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> dict[str, Any]:
+    """Return a comparison for programs."""
+    return {
         "before": before,
         "after": after,
-        "differences": [dataclasses.asdict(item) for item in found.differences],
-        "shifts": [_shift_json(shift) for shift in found.shifts],
-        "only_before": [dataclasses.asdict(cell) for cell in found.only_before],
-        "only_after": [dataclasses.asdict(cell) for cell in found.only_after],
+        "differences": found.differences,
+        "shifts": [_shift(shift) for shift in found.shifts],
+        "only_before": found.only_before,
+        "only_after": found.only_after,
         "trials_before": dict(said[0].document),
         "trials_after": dict(said[1].document),
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _shift_json(shift: Shift) -> dict[str, Any]:
+def _shift(shift: Shift) -> dict[str, Any]:
     flat = dataclasses.asdict(shift)
     return {**flat.pop("cell"), **flat, "finding": shift.finding.value}
 

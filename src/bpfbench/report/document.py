@@ -36,6 +36,13 @@ class Bullets:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """Names, each with what is to be said of it."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Commands to be pasted, or a file's text; each line as it is."""
 
@@ -76,7 +83,7 @@ class Fold:
     blocks: Document
 
 
-Block: TypeAlias = Heading | Paragraph | Bullets | Code | Table | Fold
+Block: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Fold
 Document: TypeAlias = tuple[Block, ...]
 
 

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A summary for programs: JSON and CSV, with every metric in the unit its name says, unrounded.
 
-JSON (`schema` counts incompatible changes; new keys may come without one):
+Data:
 
-    schema       1
-    run          RunInfo, key by key
     metrics      key -> what the metric means
     groups[]     workload {name, processes, bytes_per_process, rate_iops}, tool, kernel, emulated, rows[]; of an
                  emulated machine the metrics that prove correctness only (counts of events), all others null
@@ -34,32 +32,27 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
 from bpfbench.analysis.summary import FACTORS, Excluded, Group, Row, Summary
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import Said
 
-SCHEMA = 1
-"""Version of the JSON document. History: 1 (first)."""
+SCHEMA = 2
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
 NOTHING_SAID = Said()
 
 
-def to_json(summary: Summary, info: RunInfo, said: Said = NOTHING_SAID) -> str:
-    """Write a summary as one JSON document."""
-    document = {
-        "schema": SCHEMA,
-        "run": dataclasses.asdict(info),
+def data(summary: Summary, said: Said = NOTHING_SAID) -> dict[str, Any]:
+    """Return a summary for programs."""
+    return {
         "metrics": {metric.key: metric.meaning for metric in METRICS},
         "groups": [_group(group) for group in summary.groups],
         "excluded": [_excluded(trial) for trial in summary.excluded],
         **said.document,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _group(group: Group) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table
+from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table, Terms
 from bpfbench.report.wording import printable
 
 TONES = {"note": "**Note:** ", "warning": "**Warning:** "}
@@ -14,7 +14,7 @@ TONES = {"note": "**Note:** ", "warning": "**Warning:** "}
 
 def text(document: Document) -> str:
     """Write a document."""
-    return "\n\n".join(part for block in document for part in _parts(block)) + "\n"
+    return "\n\n".join(part for block in document for part in _parts(block) if part) + "\n"
 
 
 def _parts(block: Block) -> Iterator[str]:
@@ -25,6 +25,8 @@ def _parts(block: Block) -> Iterator[str]:
             yield f"{TONES.get(tone, '')}{escaped(said)}"
         case Bullets(lines):
             yield bullets(lines)
+        case Terms(items):
+            yield "\n".join(f"- **{escaped(name)}:** {escaped(said)}" for name, said in items)
         case Code(lines):
             yield "\n".join(f"    {printable(line)}" for line in lines)
         case Table():

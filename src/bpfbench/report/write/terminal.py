@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table
+from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table, Terms
 from bpfbench.report.wording import printable
 
 STYLES = {"note": "yellow", "warning": "bold red", "fine": "dim"}
@@ -28,17 +28,25 @@ def _print(block: Block, console: Console) -> None:
             console.print(Text(printable(text), style="bold"), soft_wrap=True)
         case Paragraph(text, tone):
             console.print(Text(printable(text), style=STYLES.get(tone, "")))
-        case Bullets(lines):
-            for line in lines:
-                console.print(Text(f"  - {printable(line)}"))
-        case Code(lines):
-            for line in lines:
-                console.print(Text(f"  {printable(line)}"), soft_wrap=True)
+        case Bullets() | Terms() | Code():
+            for line in _lines(block):
+                console.print(Text(line), soft_wrap=not isinstance(block, Bullets))
         case Table():
             if block.rows:
                 console.print(_grid(block, console))
         case Fold(title, blocks):
             write((Heading(title), *blocks), console)
+
+
+def _lines(block: Bullets | Terms | Code) -> list[str]:
+    match block:
+        case Bullets(lines):
+            return [f"  - {printable(line)}" for line in lines]
+        case Terms(items):
+            width = max((len(name) for name, _ in items), default=0)
+            return [f"  {printable(name):<{width}}  {printable(said)}" for name, said in items]
+        case Code(lines):
+            return [f"  {printable(line)}" for line in lines]
 
 
 def _grid(table: Table, console: Console) -> Grid:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data as JSON for programs: one envelope for whatever is said.
+
+    schema   counts incompatible changes of this kind's data; new keys may come without one
+    kind     what the data is: the verb that says it
+    run      the run it is of: RunInfo, key by key; null where it is of none, or of more than one
+    data     the answer; the module that makes it describes its keys
+
+What is absent is null, never 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import PurePath
+from typing import Any
+
+from bpfbench.report.run_info import RunInfo
+
+
+def text(kind: str, schema: int, run: RunInfo | None, data: object) -> str:
+    """Write an answer. Its data may hold dataclasses and paths.
+
+    Raises:
+        ValueError: a number is not finite.
+        TypeError: something is none that JSON has.
+    """
+    return written({"schema": schema, "kind": kind, "run": run, "data": data})
+
+
+def written(data: object) -> str:
+    """Write data without the envelope, for formats of others.
+
+    Raises:
+        ValueError: a number is not finite.
+        TypeError: something is none that JSON has.
+    """
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"{value!r} is nothing that JSON has")
