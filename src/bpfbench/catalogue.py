@@ -135,6 +135,11 @@ def paper() -> dict[str, Any]:
     return tomllib.loads((PACKAGE / "data" / "paper.toml").read_text())
 
 
+def claims() -> dict[str, Any]:
+    """Return what the paper claims, by id; data/claims.toml explains it."""
+    return tomllib.loads((PACKAGE / "data" / "claims.toml").read_text())
+
+
 def job_file(workload: str) -> Path:
     """Return the fio job file of a workload."""
     return PACKAGE / "workloads" / f"{workload}.fio"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench.analysis.claims.findings import by_run
+from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.summary import summarise
 from bpfbench.report import artifact, latex
 from bpfbench.report.run_info import describe

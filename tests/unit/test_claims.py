@@ -23,7 +23,7 @@ from rich.console import Console
 
 from bpfbench import catalogue
 from bpfbench.analysis.claims.circumstances import Circumstance, circumstances, upstream
-from bpfbench.analysis.claims.claim import CLAIMS, Claim
+from bpfbench.analysis.claims.claim import Claim, claims
 from bpfbench.analysis.claims.evidence import (
     CPU,
     POWER,
@@ -31,17 +31,18 @@ from bpfbench.analysis.claims.evidence import (
     RUNTIME_SPREAD,
     SAVED,
     SETUPS,
-    Cell,
+    Case,
     Evidence,
+    Interval,
     Known,
     Missing,
     Quantity,
+    Subject,
+    at_least,
 )
-from bpfbench.analysis.claims.findings import Findings, by_paper, by_run
-from bpfbench.analysis.claims.interval import Interval, at_least
-from bpfbench.analysis.claims.judge import Judgement, Verdict, judge, judge_all
+from bpfbench.analysis.claims.judge import ClaimVerdict, Findings, Judgement, by_paper, by_run, judge, judge_all
 from bpfbench.analysis.claims.paper import PaperEvidence, paper_evidence
-from bpfbench.analysis.claims.predicate import Every, More, Order, Predicate, Within
+from bpfbench.analysis.claims.predicate import More, Order, Predicate, Within, read, weigh
 from bpfbench.analysis.claims.remark import busy, remarks
 from bpfbench.analysis.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, evidence_of
 from bpfbench.declare import study
@@ -84,18 +85,19 @@ def make_run_info(machine: Mapping[str, Any] | None = None) -> StoredInfo:
     )
 
 
+CLAIMS = claims()
 RW = (Tool.RW_TRACER,)
 RW_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 WRITE = Workload("write", 4, 32 * 1024 * MIB)
 INFO = RunInfo(study="quick", run_id="20260102-030405", trials_done=9, trials_planned=9)
 
 
-def _claim(predicate: Predicate) -> Claim:
-    return Claim("id", "3.1", "what is claimed", predicate)
+def _claim(*holds: Predicate) -> Claim:
+    return Claim("id", "3.1", "what is claimed", holds)
 
 
-def _judged(records: Sequence[Record], predicate: Predicate) -> Judgement:
-    return judge(_claim(predicate), evidence_of(records))
+def _judged(records: Sequence[Record], *holds: Predicate) -> Judgement:
+    return judge(_claim(*holds), evidence_of(records))
 
 
 def _tracer(setup: str, block: int, runtime_s: float = 11.0, saved: int = 900, **trial: Any) -> Record:
@@ -122,21 +124,21 @@ class TestThePaperItself:
     @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
     def test_its_own_numbers_bear_it_out_unless_they_contradict_it_or_are_too_few(self, claim: Claim) -> None:
         verdict = judge(claim, paper_evidence(catalogue.paper())).verdict
-        expected = Verdict.INCONCLUSIVE if claim.unprinted else Verdict.REPRODUCED
-        assert verdict is (Verdict.NOT_REPRODUCED if claim.contradicted else expected)
+        expected = ClaimVerdict.INCONCLUSIVE if claim.unprinted else ClaimVerdict.REPRODUCED
+        assert verdict is (ClaimVerdict.NOT_REPRODUCED if claim.contradicted else expected)
 
     @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
     def test_other_numbers_do_not_reproduce_it(self, claim: Claim) -> None:
-        assert any(judge(claim, evidence).verdict is Verdict.NOT_REPRODUCED for evidence in _perturbed())
+        assert any(judge(claim, evidence).verdict is ClaimVerdict.NOT_REPRODUCED for evidence in _perturbed())
 
     def test_a_bound_is_not_reached_by_those_it_bounds(self) -> None:
         evidence = paper_evidence(catalogue.paper())
         most = Order(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))
-        assert judge(_claim(most), evidence).verdict is Verdict.REPRODUCED
+        assert judge(_claim(most), evidence).verdict is ClaimVerdict.REPRODUCED
 
     def test_numbers_that_tie_are_no_order(self) -> None:
         ties = Order(SAVED, ("read",), RW, (("aya-sync",), ("aya-async",)))
-        assert judge(_claim(ties), paper_evidence(catalogue.paper())).verdict is Verdict.INCONCLUSIVE
+        assert judge(_claim(ties), paper_evidence(catalogue.paper())).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_ids_are_unique(self) -> None:
         assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
@@ -155,7 +157,7 @@ class TestThePaperItself:
             "across": [],
         }
         claim = _claim(Order(SAVED, ("read",), RW, (("bpftrace",), ("libbpf",))))
-        assert judge(claim, paper_evidence(data)).verdict is Verdict.NOT_REPRODUCED
+        assert judge(claim, paper_evidence(data)).verdict is ClaimVerdict.NOT_REPRODUCED
 
 
 @functools.cache
@@ -174,7 +176,7 @@ def _perturbations(paper: dict[str, Any]) -> Iterator[dict[str, Any]]:
             data = copy.deepcopy(paper)
             functools.reduce(dict.__getitem__, keys[:-1], data)[keys[-1]] = changed
             yield data
-    for kind, ranks in (("order", "tiers"), ("across", "places")):
+    for kind, ranks in (("order", "tiers"), ("across", "cases")):
         for number in range(len(paper["words"][kind])):
             data = copy.deepcopy(paper)
             data["words"][kind][number][ranks].reverse()
@@ -205,8 +207,8 @@ def _entry_off(name: str, entry: Any, factor: float) -> dict[str, Any]:
 
 class TestVerdicts:
     def test_reproduced_through_drift_that_only_pairing_sees_through(self) -> None:
-        judgement = _judged(_run(), Within(RUNTIME, ("read",), RW, ("libbpf",), 1.05, 1.15, relative=True))
-        assert judgement.verdict is Verdict.REPRODUCED
+        judgement = _judged(_run(), Within(RUNTIME, ("read",), RW, ("libbpf",), 1.05, 1.15))
+        assert judgement.verdict is ClaimVerdict.REPRODUCED
         found = judgement.statements[0].found
         assert isinstance(found, Known)
         assert found.n == 3
@@ -216,22 +218,27 @@ class TestVerdicts:
         assert (found.interval.low, found.interval.high) == pytest.approx((1.07298, 1.12763), abs=1e-4)
 
     def test_setups_are_compared_with_each_other_within_blocks(self) -> None:
-        assert _judged(_run(), Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))).verdict is Verdict.REPRODUCED
-        assert _judged(_run(), Order(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))).verdict is Verdict.NOT_REPRODUCED
+        assert (
+            _judged(_run(), Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))).verdict is ClaimVerdict.REPRODUCED
+        )
+        assert (
+            _judged(_run(), Order(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))).verdict
+            is ClaimVerdict.NOT_REPRODUCED
+        )
 
     def test_an_interval_across_the_limit_is_inconclusive(self) -> None:
-        judgement = _judged(_run(), Within(RUNTIME, ("read",), RW, ("libbpf",), low=1.1, relative=True))
-        assert judgement.verdict is Verdict.INCONCLUSIVE
+        judgement = _judged(_run(), Within(RUNTIME, ("read",), RW, ("libbpf",), low=1.1))
+        assert judgement.verdict is ClaimVerdict.INCONCLUSIVE
         assert judgement.deciding == judgement.statements
 
     def test_shares_are_compared_by_their_difference_and_stay_shares(self) -> None:
         records = [_tracer("libbpf", block, saved=saved) for block, saved in enumerate((1000, 999, 1000))]
-        level = evidence_of(records).level(SAVED, Cell("read", Tool.RW_TRACER, "libbpf"))
+        level = evidence_of(records).level(SAVED, Subject("read", Tool.RW_TRACER, "libbpf"))
         assert isinstance(level, Known)
         assert level.interval.high == 100.0
         nothing = [_tracer("bcc", block, saved=0) for block in range(3)]
         order = Order(SAVED, ("read",), RW, (("libbpf",), ("bcc",)))
-        assert _judged([*records, *nothing], order).verdict is Verdict.REPRODUCED
+        assert _judged([*records, *nothing], order).verdict is ClaimVerdict.REPRODUCED
 
     def test_places_share_no_block_and_are_compared_as_independent_samples(self) -> None:
         def blocks(workload: Workload, seconds: tuple[float, ...], first: int) -> list[Record]:
@@ -241,39 +248,39 @@ class TestVerdicts:
             ]
 
         records = [*blocks(READ, (10.0, 11.0, 12.0), 0), *blocks(WRITE, (40.0, 42.0, 44.0), 3)]
-        slower = More(RUNTIME, ("vanilla",), ("write", None), ("read", None))
-        assert _judged(records, slower).verdict is Verdict.REPRODUCED
-        faster = More(RUNTIME, ("vanilla",), ("read", None), ("write", None))
-        assert _judged(records, faster).verdict is Verdict.NOT_REPRODUCED
+        slower = More(RUNTIME, (Case("write"), Case("read")), ("vanilla",))
+        assert _judged(records, slower).verdict is ClaimVerdict.REPRODUCED
+        faster = More(RUNTIME, (Case("read"), Case("write")), ("vanilla",))
+        assert _judged(records, faster).verdict is ClaimVerdict.NOT_REPRODUCED
 
     def test_enough_cells_are_enough(self) -> None:
         most = Within(SAVED, ("read",), RW, ("libbpf", "bcc"), low=90, enough=1)
-        assert _judged(_run(), most).verdict is Verdict.REPRODUCED
-        assert _judged(_run(), Every((most,))).verdict is Verdict.REPRODUCED
-        assert _judged(_run(), dataclasses.replace(most, enough=2)).verdict is Verdict.NOT_REPRODUCED
+        assert _judged(_run(), most).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(_run(), Within(SAVED, ("read",), RW, ("bcc",), low=10), most).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(_run(), dataclasses.replace(most, enough=2)).verdict is ClaimVerdict.NOT_REPRODUCED
 
     def test_any_of_several_must_be_farther_inside_than_one_that_is_named(self) -> None:
         # libbpf is 1.073 to 1.128: surely above 1.07 by the interval for one, not by that for any of two.
-        named = Within(RUNTIME, ("read",), RW, ("libbpf",), low=1.07, high=1.15, relative=True)
+        named = Within(RUNTIME, ("read",), RW, ("libbpf",), low=1.07, high=1.15)
         any_of_two = dataclasses.replace(named, setups=("libbpf", "bcc"), enough=1)
-        assert _judged(_run(), named).verdict is Verdict.REPRODUCED
-        assert _judged(_run(), any_of_two).verdict is Verdict.INCONCLUSIVE
+        assert _judged(_run(), named).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(_run(), any_of_two).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_an_order_in_enough_places(self) -> None:
         order = Order(SAVED, ("read", "write"), RW, (("libbpf",), ("bcc",)), enough=1)
-        assert _judged(_run(), order).verdict is Verdict.REPRODUCED
-        assert _judged(_run(), dataclasses.replace(order, enough=2)).verdict is Verdict.NOT_TESTABLE
+        assert _judged(_run(), order).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(_run(), dataclasses.replace(order, enough=2)).verdict is ClaimVerdict.NOT_TESTABLE
 
     def test_one_false_statement_is_enough_whatever_else_is_missing(self) -> None:
         order = Order(SAVED, ("read", "mixed"), RW, (("bcc",), ("libbpf",)))
-        assert _judged(_run(), order).verdict is Verdict.NOT_REPRODUCED
+        assert _judged(_run(), order).verdict is ClaimVerdict.NOT_REPRODUCED
 
     def test_one_of_many_comparisons_must_be_farther_off(self) -> None:
         # Just outside the 95 % interval: enough against a claim of one statement, not of one among many.
-        limit = Within(RUNTIME, ("read",), RW, ("libbpf",), high=1.07, relative=True)
-        assert _judged(_run(), limit).verdict is Verdict.NOT_REPRODUCED
-        many = Every((limit, *[Within(SAVED, ("read",), RW, ("libbpf",), low=0)] * 9))
-        assert _judged(_run(), many).verdict is Verdict.INCONCLUSIVE
+        limit = Within(RUNTIME, ("read",), RW, ("libbpf",), high=1.07)
+        assert _judged(_run(), limit).verdict is ClaimVerdict.NOT_REPRODUCED
+        many = (limit, *[Within(SAVED, ("read",), RW, ("libbpf",), low=0)] * 9)
+        assert _judged(_run(), *many).verdict is ClaimVerdict.INCONCLUSIVE
 
 
 TIED = (0.0, 0.0, 0.0, 0.0)
@@ -299,33 +306,33 @@ class TestWhatIsToldApart:
     def test_an_order_takes_strict_evidence(self, quantity: Quantity) -> None:
         order = Order(quantity, ("read",), RW, (("bcc",), ("libbpf",)))
         reverse = Order(quantity, ("read",), RW, (("libbpf",), ("bcc",)))
-        assert _judged(_two(CLEAR), order).verdict is Verdict.REPRODUCED
-        assert _judged(_two(CLEAR), reverse).verdict is Verdict.NOT_REPRODUCED
+        assert _judged(_two(CLEAR), order).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(_two(CLEAR), reverse).verdict is ClaimVerdict.NOT_REPRODUCED
         for either in (order, reverse):
-            assert _judged(_two(NOISE), either).verdict is Verdict.INCONCLUSIVE
+            assert _judged(_two(NOISE), either).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_a_tie_is_no_order_either_way_however_well_it_is_known(self) -> None:
         for tiers in ((("bcc",), ("libbpf",)), (("libbpf",), ("bcc",))):
-            assert _judged(_two(TIED), Order(SAVED, ("read",), RW, tiers)).verdict is Verdict.INCONCLUSIVE
+            assert _judged(_two(TIED), Order(SAVED, ("read",), RW, tiers)).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_each_step_of_an_order_must_be_told_apart(self) -> None:
         records = [*_two(CLEAR), *[_tracer("ebpf-go", block, 11.0 + block, saved=500) for block in range(4)]]
         order = Order(SAVED, ("read",), RW, (("bcc",), ("libbpf",), ("ebpf-go",)))
         judgement = _judged(records, order)
-        assert judgement.verdict is Verdict.INCONCLUSIVE
+        assert judgement.verdict is ClaimVerdict.INCONCLUSIVE
         assert [statement.subject for statement in judgement.deciding] == ["read rw-tracer libbpf saved - ebpf-go"]
 
     @pytest.mark.parametrize(
         ("there", "verdict", "reverse"),
         [
-            ((10.0, 10.1, 9.9), Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
-            ((10.4, 9.8, 10.2), Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
-            ((40.0, 41.0, 42.0), Verdict.REPRODUCED, Verdict.NOT_REPRODUCED),
+            ((10.0, 10.1, 9.9), ClaimVerdict.INCONCLUSIVE, ClaimVerdict.INCONCLUSIVE),
+            ((10.4, 9.8, 10.2), ClaimVerdict.INCONCLUSIVE, ClaimVerdict.INCONCLUSIVE),
+            ((40.0, 41.0, 42.0), ClaimVerdict.REPRODUCED, ClaimVerdict.NOT_REPRODUCED),
         ],
         ids=["tie", "noise", "clear"],
     )
     def test_more_in_one_place_than_in_another_takes_strict_evidence(
-        self, there: Sequence[float], verdict: Verdict, reverse: Verdict
+        self, there: Sequence[float], verdict: ClaimVerdict, reverse: ClaimVerdict
     ) -> None:
         here = (10.0, 10.1, 9.9)
         records = [
@@ -333,9 +340,9 @@ class TestWhatIsToldApart:
             for workload, seconds, first in ((READ, here, 0), (WRITE, there, 3))
             for n, runtime_s in enumerate(seconds)
         ]
-        write, read = ("write", None), ("read", None)
-        assert _judged(records, More(RUNTIME, ("vanilla",), write, read)).verdict is verdict
-        assert _judged(records, More(RUNTIME, ("vanilla",), read, write)).verdict is reverse
+        write, read = Case("write"), Case("read")
+        assert _judged(records, More(RUNTIME, (write, read), ("vanilla",))).verdict is verdict
+        assert _judged(records, More(RUNTIME, (read, write), ("vanilla",))).verdict is reverse
 
     def test_shares_that_tie_in_two_places_are_no_more(self) -> None:
         records = [
@@ -343,16 +350,16 @@ class TestWhatIsToldApart:
             for place, workload in enumerate((READ, WRITE))
             for n in range(3)
         ]
-        more = More(SAVED, ("bcc",), ("read", Tool.RW_TRACER), ("write", Tool.RW_TRACER))
-        assert _judged(records, more).verdict is Verdict.INCONCLUSIVE
+        more = More(SAVED, (Case("read", Tool.RW_TRACER), Case("write", Tool.RW_TRACER)), ("bcc",))
+        assert _judged(records, more).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_limits_are_within(self) -> None:
         # What a claim gives as a limit is in: "at most 1 %" is true of 1 %.
         within = Within(SAVED, ("read",), RW, ("libbpf",), 50, 60)
-        assert _judged(_two(TIED), within).verdict is Verdict.REPRODUCED
-        assert _judged(_two(TIED), dataclasses.replace(within, low=50.1)).verdict is Verdict.NOT_REPRODUCED
-        close = Within(RUNTIME, ("read",), RW, ("bcc",), 1.05, 1.2, relative=True)
-        assert _judged(_two(NOISE), close).verdict is Verdict.INCONCLUSIVE
+        assert _judged(_two(TIED), within).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(_two(TIED), dataclasses.replace(within, low=50.1)).verdict is ClaimVerdict.NOT_REPRODUCED
+        close = Within(RUNTIME, ("read",), RW, ("bcc",), 1.05, 1.2)
+        assert _judged(_two(NOISE), close).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_spreads_are_compared_apart_from_the_drift_of_blocks(self) -> None:
         def run(scatter: float, blocks: int = 12) -> list[Record]:
@@ -370,9 +377,9 @@ class TestWhatIsToldApart:
 
         more = Order(RUNTIME_SPREAD, ("read",), RW, (("bcc",), ("libbpf",)))
         less = Order(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
-        assert _judged(run(0.1), more).verdict is Verdict.REPRODUCED
-        assert _judged(run(0.1), less).verdict is Verdict.NOT_REPRODUCED
-        assert {_judged(run(0.001), either).verdict for either in (more, less)} == {Verdict.INCONCLUSIVE}
+        assert _judged(run(0.1), more).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(run(0.1), less).verdict is ClaimVerdict.NOT_REPRODUCED
+        assert {_judged(run(0.001), either).verdict for either in (more, less)} == {ClaimVerdict.INCONCLUSIVE}
         assert _judged(run(0.1, blocks=2), more).missing == ("3 repetitions (2 here)",)
 
     def test_one_slow_trial_is_no_spread(self) -> None:
@@ -381,7 +388,7 @@ class TestWhatIsToldApart:
             records.append(_tracer("libbpf", block, 11 * noise))
             records.append(_tracer("bcc", block, (11 if block else 22) / noise))
         spread = Order(RUNTIME_SPREAD, ("read",), RW, (("bcc",), ("libbpf",)))
-        assert _judged(records, spread).verdict is Verdict.INCONCLUSIVE
+        assert _judged(records, spread).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_two_vanillas_of_a_block_are_one_reference(self) -> None:
         def vanilla(block: int, runtime_s: float, number: int) -> Record:
@@ -392,11 +399,11 @@ class TestWhatIsToldApart:
         records = [_tracer("libbpf", block, 22.0 * noise[block]) for block in range(3)]
         records += [vanilla(block, 10.0, 1) for block in range(3)] + [vanilla(block, 40.0, 2) for block in range(3)]
         # The geometric mean of 10 s and 40 s is 20 s.
-        factor = evidence_of(records).factor(RUNTIME, Cell("read", Tool.RW_TRACER, "libbpf"))
+        factor = evidence_of(records).factor(RUNTIME, Subject("read", Tool.RW_TRACER, "libbpf"))
         assert isinstance(factor, Known)
         assert factor.estimate == pytest.approx(1.1, abs=1e-4)
         assert factor.n == 3
-        level = evidence_of([*records, *[vanilla(3, 25.5, 1)]]).level(RUNTIME, Cell("read", None, "vanilla"))
+        level = evidence_of([*records, *[vanilla(3, 25.5, 1)]]).level(RUNTIME, Subject("read", None, "vanilla"))
         assert isinstance(level, Known)
         assert level.estimate == pytest.approx((25 * 3 + 25.5) / 4)
         assert level.n == 4
@@ -411,22 +418,23 @@ class TestWhatIsToldApart:
 
         order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
         alike_by_luck = _two((0.030, 0.031, 0.029, 0.030))
-        assert _judged([*alike_by_luck, *twins(1.001, 0.999, 1.0, 1.002)], order).verdict is Verdict.REPRODUCED
+        assert _judged([*alike_by_luck, *twins(1.001, 0.999, 1.0, 1.002)], order).verdict is ClaimVerdict.REPRODUCED
         judgement = _judged([*alike_by_luck, *twins(1.2, 0.85, 1.1, 0.9)], order)
-        assert judgement.verdict is Verdict.INCONCLUSIVE
+        assert judgement.verdict is ClaimVerdict.INCONCLUSIVE
         assert report.evidence_lines(judgement)[-1] == (
             "Noise swamps 1 of them: vanilla against vanilla comes to as much."
         )
         # A difference far beyond it is still told.
         assert (
-            _judged([*_two((0.9, 0.91, 0.92, 0.9)), *twins(1.2, 0.85, 1.1, 0.9)], order).verdict is Verdict.REPRODUCED
+            _judged([*_two((0.9, 0.91, 0.92, 0.9)), *twins(1.2, 0.85, 1.1, 0.9)], order).verdict
+            is ClaimVerdict.REPRODUCED
         )
 
     @given(st.sampled_from(CLAIMS), st.floats(0, 10), st.floats(0, 10))
     def test_to_know_less_never_decides(self, claim: Claim, below: float, above: float) -> None:
         known = paper_evidence(catalogue.paper())
         less = judge(claim, Vague(known, below, above)).verdict
-        assert less in (judge(claim, known).verdict, Verdict.INCONCLUSIVE)
+        assert less in (judge(claim, known).verdict, ClaimVerdict.INCONCLUSIVE)
 
     @given(
         st.lists(st.floats(-0.1, 0.1), min_size=3, max_size=6).filter(lambda d: max(d) - min(d) > 1e-3),
@@ -438,13 +446,13 @@ class TestWhatIsToldApart:
     ) -> None:
         middle = sum(scatter) / len(scatter)
 
-        def verdict(predicate: Predicate, scale: float) -> Verdict:
+        def verdict(predicate: Predicate, scale: float) -> ClaimVerdict:
             logs = [mean + scale * (own - middle) for own in scatter]
             return _judged(_two([math.exp(log) - 1 for log in logs]), predicate).verdict
 
         order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
-        for predicate in (order, Within(RUNTIME, ("read",), RW, ("bcc", "libbpf"), 0.9, 1.2, relative=True, enough=1)):
-            assert verdict(predicate, factor) in (verdict(predicate, 1.0), Verdict.INCONCLUSIVE)
+        for predicate in (order, Within(RUNTIME, ("read",), RW, ("bcc", "libbpf"), 0.9, 1.2, enough=1)):
+            assert verdict(predicate, factor) in (verdict(predicate, 1.0), ClaimVerdict.INCONCLUSIVE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -455,16 +463,15 @@ class Vague:
     below: float
     above: float
     kprobes: bool = True
-    remarks: tuple[str, ...] = ()
 
-    def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
-        return self._wider(self.of.level(quantity, cell))
+    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
+        return self._wider(self.of.level(quantity, subject))
 
-    def factor(self, quantity: Quantity, cell: Cell) -> Known | Missing:
-        return self._wider(self.of.factor(quantity, cell))
+    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
+        return self._wider(self.of.factor(quantity, subject))
 
-    def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
-        return self._wider(self.of.contrast(quantity, one, other, relative=relative))
+    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
+        return self._wider(self.of.contrast(quantity, one, other, over_vanilla=over_vanilla))
 
     def stricter(self, statements: int) -> Evidence:
         return dataclasses.replace(self, of=self.of.stricter(statements))
@@ -479,12 +486,12 @@ class Vague:
 class TestNotTestable:
     def _missing(self, records: Sequence[Record], predicate: Predicate) -> str:
         judgement = _judged(records, predicate)
-        assert judgement.verdict is Verdict.NOT_TESTABLE
+        assert judgement.verdict is ClaimVerdict.NOT_TESTABLE
         assert judgement.deciding == ()
         return "; ".join(judgement.missing)
 
     def test_no_energy_counters(self) -> None:
-        predicate = Within(POWER, ("read",), RW, ("libbpf",), relative=True)
+        predicate = Within(POWER, ("read",), RW, ("libbpf",))
         assert self._missing(_run(), predicate) == "RAPL counters"
 
         def measured(record: Record) -> Energy:
@@ -492,7 +499,7 @@ class TestNotTestable:
             return Energy("powercap", 10.0, (EnergyDomain("package-0", joules=100, mean_w=watts, idle_w=5),))
 
         counted = [dataclasses.replace(record, energy=measured(record)) for record in _run()]
-        assert _judged(counted, predicate).verdict is Verdict.REPRODUCED
+        assert _judged(counted, predicate).verdict is ClaimVerdict.REPRODUCED
 
     def test_no_kprobes(self) -> None:
         tracepoint = make_config(attach=Attach.TRACEPOINT)
@@ -500,10 +507,10 @@ class TestNotTestable:
         records = [make_record(make_trial(block=block)) for block in range(3)]
         records += [_tracer(s, n, seconds[s][n], config=tracepoint) for s in seconds for n in range(3)]
         # What a setup costs is the hook's cost, too; which of two costs more, with the same hook, is theirs.
-        assert self._missing(records, Within(RUNTIME, ("read",), RW, ("libbpf",), relative=True)) == "kprobes"
+        assert self._missing(records, Within(RUNTIME, ("read",), RW, ("libbpf",))) == "kprobes"
         order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
-        assert _judged(records, order).verdict is Verdict.REPRODUCED
-        assert _judged(records, Within(SAVED, ("read",), RW, ("libbpf",), low=50)).verdict is Verdict.REPRODUCED
+        assert _judged(records, order).verdict is ClaimVerdict.REPRODUCED
+        assert _judged(records, Within(SAVED, ("read",), RW, ("libbpf",), low=50)).verdict is ClaimVerdict.REPRODUCED
         assert any("tracepoint" in remark for remark in evidence_of(records).remarks)
 
     def test_syscount_has_the_papers_hook_everywhere(self) -> None:
@@ -511,13 +518,13 @@ class TestNotTestable:
         counting: dict[str, Any] = {"tool": Tool.SYSCOUNT}
         records = [make_record(make_trial(block=block, **counting)) for block in range(3)]
         records += [_tracer("libbpf", block, 11 + block / 10, config=config, **counting) for block in range(3)]
-        predicate = Within(RUNTIME, ("read",), (Tool.SYSCOUNT,), ("libbpf",), low=1, relative=True)
-        assert _judged(records, predicate).verdict is Verdict.REPRODUCED
+        predicate = Within(RUNTIME, ("read",), (Tool.SYSCOUNT,), ("libbpf",), low=1)
+        assert _judged(records, predicate).verdict is ClaimVerdict.REPRODUCED
 
     def test_repetitions_without_any_scatter_say_nothing_of_their_error(self) -> None:
         records = [make_record(make_trial(block=block)) for block in range(3)]
         records += [_tracer("libbpf", block, 11.0) for block in range(3)]
-        predicate = Within(RUNTIME, ("read",), RW, ("libbpf",), relative=True)
+        predicate = Within(RUNTIME, ("read",), RW, ("libbpf",))
         assert self._missing(records, predicate) == "repetitions that scatter"
         scatters = [*records, *[_tracer("bcc", block, 11.0) for block in range(3)]]
         spread = Order(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
@@ -539,22 +546,22 @@ class TestNotTestable:
 
     def test_no_vanilla(self) -> None:
         records = [record for record in _run() if not record.trial.is_vanilla]
-        predicate = Within(RUNTIME, ("read",), RW, ("bcc",), relative=True)
+        predicate = Within(RUNTIME, ("read",), RW, ("bcc",))
         assert self._missing(records, predicate) == "trials of vanilla rw-tracer"
 
     def test_an_emulated_machine_is_no_evidence_not_even_its_counts(self) -> None:
         environment = Environment("6.12", "boot", Accelerator.TCG)
         records = [dataclasses.replace(record, environment=environment) for record in _run()]
         for predicate in (
-            Within(CPU, ("read",), RW, ("bcc",), relative=True),
+            Within(CPU, ("read",), RW, ("bcc",)),
             Within(SAVED, ("read",), RW, ("bcc",), 39, 41),
         ):
             assert self._missing(records, predicate) == "a CPU that is not emulated"
         assert any("correctness only" in remark for remark in evidence_of(records).remarks)
-        assert {judgement.verdict for judgement in judge_all(evidence_of(records))} == {Verdict.NOT_TESTABLE}
+        assert {judgement.verdict for judgement in judge_all(evidence_of(records))} == {ClaimVerdict.NOT_TESTABLE}
 
     def test_nothing_at_all(self) -> None:
-        assert {judgement.verdict for judgement in judge_all(evidence_of([]))} == {Verdict.NOT_TESTABLE}
+        assert {judgement.verdict for judgement in judge_all(evidence_of([]))} == {ClaimVerdict.NOT_TESTABLE}
 
 
 class TestWhatIsJudgedOfARun:
@@ -562,7 +569,7 @@ class TestWhatIsJudgedOfARun:
         large = make_config(ringbuf_bytes=64 * MIB)
         others = [_tracer("bcc", block, saved=1000, config=large) for block in range(3)]
         evidence = evidence_of([*_run(), *others])
-        level = evidence.level(SAVED, Cell("read", Tool.RW_TRACER, "bcc"))
+        level = evidence.level(SAVED, Subject("read", Tool.RW_TRACER, "bcc"))
         assert isinstance(level, Known)
         assert level.estimate == pytest.approx(40.1)
         assert level.n == 3
@@ -572,14 +579,14 @@ class TestWhatIsJudgedOfARun:
         slow = dataclasses.replace(READ, rate_iops=1000)
         others = [_tracer("bcc", block, saved=1000, workload=slow) for block in range(3)]
         evidence = evidence_of([*others, *_run()])
-        assert len(evidence.trials[Cell("read", Tool.RW_TRACER, "bcc")]) == 3
+        assert len(evidence.trials[Subject("read", Tool.RW_TRACER, "bcc")]) == 3
         assert any("3 trials in other configurations" in remark for remark in evidence.remarks)
         assert not evidence_of(others).trials
 
     def test_another_number_of_processes_is_not_the_papers(self) -> None:
         alone = dataclasses.replace(READ, processes=1)
         others = [_tracer("bcc", block, saved=1000, workload=alone) for block in range(3)]
-        assert len(evidence_of([*others, *_run()]).trials[Cell("read", Tool.RW_TRACER, "bcc")]) == 3
+        assert len(evidence_of([*others, *_run()]).trials[Subject("read", Tool.RW_TRACER, "bcc")]) == 3
         evidence = evidence_of(others)
         assert not evidence.trials
         (claim,) = (claim for claim in CLAIMS if claim.id == "read-rw-bcc-saved")
@@ -611,7 +618,7 @@ class TestWhatIsJudgedOfARun:
         others = [_tracer("bcc", block, saved=1000, config=hooked) for block in range(3)]
         evidence = evidence_of([*others, *_run()])
         assert evidence.kprobes
-        level = evidence.level(SAVED, Cell("read", Tool.RW_TRACER, "bcc"))
+        level = evidence.level(SAVED, Subject("read", Tool.RW_TRACER, "bcc"))
         assert isinstance(level, Known)
         assert level.estimate == pytest.approx(40.1)
 
@@ -619,7 +626,7 @@ class TestWhatIsJudgedOfARun:
         small = dataclasses.replace(READ, bytes_per_process=MIB)
         others = [_tracer("bcc", block + 3, saved=1000, workload=small) for block in range(3)]
         evidence = evidence_of([*_run(), *others])
-        assert len(evidence.trials[Cell("read", Tool.RW_TRACER, "bcc")]) == 3
+        assert len(evidence.trials[Subject("read", Tool.RW_TRACER, "bcc")]) == 3
         assert not any("% of the paper's data" in remark for remark in evidence.remarks)
         only_small = evidence_of(others)
         assert any("read moves 0.00305 % of the paper's data" in remark for remark in only_small.remarks)
@@ -769,10 +776,10 @@ class TestReport:
 
     def test_what_is_false_but_not_false_enough_for_so_many_comparisons_has_its_evidence(self) -> None:
         judged = judge_all(evidence_of(_run()))
-        missed = [judgement for judgement in judged if judgement.verdict is Verdict.NOT_REPRODUCED]
+        missed = [judgement for judgement in judged if judgement.verdict is ClaimVerdict.NOT_REPRODUCED]
         assert missed
         for judgement in missed:
-            doubted = dataclasses.replace(judgement, verdict=Verdict.INCONCLUSIVE)
+            doubted = dataclasses.replace(judgement, verdict=ClaimVerdict.INCONCLUSIVE)
             assert set(judgement.deciding) <= set(doubted.deciding)
             assert report.evidence_lines(doubted)
 
@@ -800,7 +807,7 @@ class TestReport:
 
     def test_what_the_paper_contradicts_itself_is_counted_apart(self) -> None:
         (claim,) = (claim for claim in CLAIMS if claim.id == "polling-cpu-large-events")
-        judgement = Judgement(claim, Verdict.NOT_REPRODUCED, ())
+        judgement = Judgement(claim, ClaimVerdict.NOT_REPRODUCED, ())
         found = dataclasses.replace(by_paper(), judgements=(judgement,), of_paper=False)
         assert "of those not reproduced, 1 the paper's own numbers contradict, too" in report.headline(found, INFO)
 
@@ -814,6 +821,41 @@ class TestReport:
         assert statement["wanted"] == {"low": 0.0, "high": None, "strict": True}
         assert statement["missing"] == "trials of aya-sync rw-tracer"
         assert document["run"]["run_id"] == "20260102-030405"
+
+
+class TestClaimsAsData:
+    def test_which_keys_are_given_says_what_is_asserted(self) -> None:
+        where: dict[str, Any] = {"workloads": ["read"], "tools": ["rw-tracer"]}
+        within, order, more = read(
+            [
+                {"quantity": "cpu_percent", **where, "high": 2, "slack": 1.2},
+                {
+                    "quantity": "saved_percent",
+                    "workloads": ["read"],
+                    "tools": ["rw-tracer"],
+                    "tiers": [["bcc"], ["rest"]],
+                },
+                {"quantity": "runtime_s", "cases": [["write"], ["read"]], "setups": ["vanilla"]},
+            ]
+        )
+        assert within == Within(CPU, ("read",), RW, high=2.0, slack=1.2)
+        assert order == Order(SAVED, ("read",), RW, (("bcc",), ("rest",)))
+        assert more == More(RUNTIME, (Case("write"), Case("read")), ("vanilla",))
+        (statement, *_) = weigh((within,), paper_evidence(catalogue.paper()))[1]
+        assert statement.high == pytest.approx(2.4)
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"quantity": "cpu"}, "'cpu' is not one of: runtime_s"),
+            ({"tools": ["rw"]}, "rw-tracer"),
+            ({"hihg": 1}, "hihg"),
+        ],
+    )
+    def test_what_is_no_assertion_is_refused_by_name(self, changed: dict[str, Any], said: str) -> None:
+        table = {"quantity": "cpu_percent", "workloads": ["read"], "tools": ["rw-tracer"], "high": 2}
+        with pytest.raises(ValueError, match=said):
+            read([table | changed])
 
 
 def test_all_setups_of_the_paper_are_ours() -> None:
@@ -830,4 +872,4 @@ def test_the_documents_list_is_complete() -> None:
 
 
 def _found_by(claim: Claim, evidence: Evidence) -> list[Known | Missing]:
-    return [statement.found for statement in claim.predicate.judge(evidence).statements]
+    return [statement.found for statement in weigh(claim.holds, evidence)[1]]

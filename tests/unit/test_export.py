@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from bpfbench.analysis.claims.findings import by_run
+from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy

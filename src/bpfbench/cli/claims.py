@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import store
-from bpfbench.analysis.claims.findings import by_paper, by_run
+from bpfbench.analysis.claims.judge import by_paper, by_run
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.report import claims as report

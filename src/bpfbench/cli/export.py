@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue, store
-from bpfbench.analysis.claims.findings import by_run
+from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.analysis.table import tidy

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader
 
-from bpfbench.analysis.claims.findings import Findings
-from bpfbench.analysis.claims.judge import Verdict
+from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary
 from bpfbench.model import Record, Status
@@ -193,7 +192,7 @@ def _workflow(material: Material) -> Iterator[Block]:
 def _evaluation(material: Material) -> Iterator[Block]:
     found = material.findings
     yield Block(claims.headline(found, material.info) + ". " + claims.EXPLANATION)
-    tested = [j for j in found.judgements if j.verdict is not Verdict.NOT_TESTABLE]
+    tested = [j for j in found.judgements if j.verdict is not ClaimVerdict.NOT_TESTABLE]
     yield Block(
         header=("verdict", "section", "claim"),
         rows=tuple((claims.wording(j), j.claim.section, j.claim.text) for j in tested),

@@ -15,7 +15,7 @@ from itertools import groupby
 
 from bpfbench import catalogue
 from bpfbench.analysis import needs
-from bpfbench.analysis.claims.findings import by_run
+from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.needs import Contest
 from bpfbench.analysis.order import Examined, examine
 from bpfbench.analysis.statistics import Analysis, analyse, control

@@ -35,8 +35,7 @@ from rich.text import Text
 
 from bpfbench.analysis.claims.circumstances import Circumstance
 from bpfbench.analysis.claims.evidence import Known, Missing
-from bpfbench.analysis.claims.findings import Findings
-from bpfbench.analysis.claims.judge import Judgement, Verdict
+from bpfbench.analysis.claims.judge import ClaimVerdict, Findings, Judgement
 from bpfbench.analysis.claims.predicate import Statement
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write.markdown import bullets, escaped, table
@@ -46,23 +45,23 @@ SCHEMA = 2
 not-testable)."""
 
 WORDS = {
-    Verdict.REPRODUCED: "reproduced",
-    Verdict.NOT_REPRODUCED: "not reproduced by these versions on this machine",
-    Verdict.INCONCLUSIVE: "inconclusive",
-    Verdict.NOT_TESTABLE: "not testable here",
+    ClaimVerdict.REPRODUCED: "reproduced",
+    ClaimVerdict.NOT_REPRODUCED: "not reproduced by these versions on this machine",
+    ClaimVerdict.INCONCLUSIVE: "inconclusive",
+    ClaimVerdict.NOT_TESTABLE: "not testable here",
 }
 WORDS_OF_PAPER = {
-    Verdict.REPRODUCED: "as printed",
-    Verdict.NOT_REPRODUCED: "contradicted",
-    Verdict.INCONCLUSIVE: "left open",
-    Verdict.NOT_TESTABLE: "not printed",
+    ClaimVerdict.REPRODUCED: "as printed",
+    ClaimVerdict.NOT_REPRODUCED: "contradicted",
+    ClaimVerdict.INCONCLUSIVE: "left open",
+    ClaimVerdict.NOT_TESTABLE: "not printed",
 }
 """Of a claim against the paper's own numbers."""
 STYLES = {
-    Verdict.REPRODUCED: "green",
-    Verdict.NOT_REPRODUCED: "red",
-    Verdict.INCONCLUSIVE: "yellow",
-    Verdict.NOT_TESTABLE: "dim",
+    ClaimVerdict.REPRODUCED: "green",
+    ClaimVerdict.NOT_REPRODUCED: "red",
+    ClaimVerdict.INCONCLUSIVE: "yellow",
+    ClaimVerdict.NOT_TESTABLE: "dim",
 }
 EXPLANATION = (
     "A claim is reproduced where it holds over all of the 95 % confidence intervals, not reproduced where it holds"
@@ -173,7 +172,7 @@ def totals(found: Findings) -> str:
     words = WORDS_OF_PAPER if found.of_paper else WORDS
     parts = [f"{count} {words[verdict]}" for verdict, count in found.counts.items() if count]
     own = sum(
-        judgement.verdict is Verdict.NOT_REPRODUCED and judgement.claim.contradicted is not None
+        judgement.verdict is ClaimVerdict.NOT_REPRODUCED and judgement.claim.contradicted is not None
         for judgement in found.judgements
     )
     if own and not found.of_paper:
@@ -193,7 +192,7 @@ def on_the_paper(found: Findings) -> list[str]:
 
 def evidence_lines(judgement: Judgement, *, of_paper: bool = False) -> list[str]:
     """Say what made the verdict, a line each."""
-    if judgement.verdict is Verdict.NOT_TESTABLE:
+    if judgement.verdict is ClaimVerdict.NOT_TESTABLE:
         return [f"takes {'; '.join(judgement.missing)}"]
     first, *others = judgement.deciding
     lines = [describe(first)]
@@ -209,9 +208,9 @@ def _reservations(judgement: Judgement, *, of_paper: bool) -> Iterator[str]:
     if of_paper and judgement.claim.unprinted:
         yield f"The paper prints too little to tell: {judgement.claim.unprinted}."
     swamped = {s.subject for s in judgement.deciding if isinstance(s.found, Known) and s.found.swamped}
-    if judgement.verdict is Verdict.INCONCLUSIVE and swamped:
+    if judgement.verdict is ClaimVerdict.INCONCLUSIVE and swamped:
         yield f"Noise swamps {len(swamped)} of them: vanilla against vanilla comes to as much."
-    if judgement.verdict is Verdict.NOT_REPRODUCED and not of_paper:
+    if judgement.verdict is ClaimVerdict.NOT_REPRODUCED and not of_paper:
         yield "Versions and machine: under Circumstances."
 
 
@@ -254,7 +253,7 @@ def _number(value: float, unit: str) -> str:
 
 def _claim(judgement: Judgement, found: Findings) -> dict[str, Any]:
     claim = judgement.claim
-    elsewhere = judgement.verdict is Verdict.NOT_REPRODUCED and found.circumstances
+    elsewhere = judgement.verdict is ClaimVerdict.NOT_REPRODUCED and found.circumstances
     return {
         "id": claim.id,
         "section": claim.section,
@@ -286,4 +285,4 @@ def _statement(statement: Statement) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return value if math.isfinite(value) else None

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's claims, judged by a run.
 
-interval       intervals and three-valued comparisons
-evidence       quantities, cells, and what an intervals' source must answer
-predicate      what a claim can assert
-claim          the claims: one entry each
-remark         what can be said of the paper without any run; no claims
+evidence       quantities, intervals, and what a source of evidence must answer
+predicate      what a claim can assert, and how evidence decides it
+claim          the claims, from data/claims.toml
 run, paper     the two sources: trials, and the paper's own numbers
-judge          claim + source -> verdict with its evidence
 circumstances  the paper's environment beside a run's
-findings       all of it
+remark         what can be said of the paper without any run; no claims
+judge          claims + source -> verdicts with their evidence, and all of that: Findings
 """

@@ -1,23 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What claims are judged on: quantities, the cells they are known of, and who knows them.
+"""What claims are judged on: quantities, the subjects they are known of, and who knows them.
 
-A cell is a setup under a workload and a tool. What is known of it is an interval: of a run, the 95 % confidence
-interval; of the paper, the number where it prints one, and a bound where it prints an extreme only.
+What is known is an interval: of a run, the 95 % confidence interval; of the paper, the number where it prints one, and
+a bound where it prints an extreme only. Comparisons with an interval have three answers: surely true, surely false,
+cannot be told.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.claims.interval import Interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.model import Tool
 
 SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
 """The paper's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """All values from `low` to `high`, both included; a number known exactly has the two alike."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def within(self, low: float, high: float) -> bool | None:
+        """Tell whether a value of this interval lies between two bounds."""
+        if low <= self.low and self.high <= high:
+            return True
+        return False if self.high < low or high < self.low else None
+
+    def exceeds(self, bound: float) -> bool | None:
+        """Tell whether a value of this interval is larger than a bound. A tie, however well known, is not told."""
+        return True if self.low > bound else False if self.high < bound else None
+
+    def minus(self, other: Interval) -> Interval:
+        """Subtract. Infinite minus infinite is taken as unbounded."""
+        low, high = self.low - other.high, self.high - other.low
+        return Interval(-math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high)
+
+    def over(self, other: Interval) -> Interval:
+        """Divide by another interval; both hold no negative value."""
+        low = 0.0 if math.isinf(other.high) or not self.low else self.low / other.high if other.high else math.inf
+        high = math.inf if math.isinf(self.high) or not other.low else self.high / other.low
+        return Interval(low, high)
+
+    def times(self, factor: float) -> Interval:
+        """Multiply by a positive number."""
+        return Interval(self.low * factor, self.high * factor)
+
+
+def at_least(wanted: int, answers: Sequence[bool | None]) -> bool | None:
+    """Tell whether so many of the answers are true, whatever those that are unknown turn out to be."""
+    true, unknown = answers.count(True), answers.count(None)
+    if true >= wanted:
+        return True
+    return None if true + unknown >= wanted else False
 
 
 class Scale(StrEnum):
@@ -44,7 +87,7 @@ class Quantity:
 
     @property
     def key(self) -> str:
-        """Its name in paper.toml."""
+        """Its name in claims.toml and paper.toml."""
         return f"{self.metric.key}_spread" if self.scale is Scale.SPREAD else self.metric.key
 
     @property
@@ -62,20 +105,31 @@ IDLE_MEMORY = Quantity("memory before the workload", metrics.IDLE_MEMORY)
 POWER = Quantity("power", metrics.POWER, hooked=True, lacking="RAPL counters")
 SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE)
 RUNTIME_SPREAD = Quantity("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
+QUANTITIES = {
+    quantity.key: quantity
+    for quantity in (RUNTIME, THROUGHPUT, LATENCY, CPU, MEMORY, IDLE_MEMORY, POWER, SAVED, RUNTIME_SPREAD)
+}
 
 
-class Cell(NamedTuple):
-    """A setup under a workload and a tool."""
+class Case(NamedTuple):
+    """Where setups are comparable with each other."""
+
+    workload: str
+    tool: Tool | None = None
+    """None: under any tool, for vanilla, which has none."""
+
+
+class Subject(NamedTuple):
+    """A setup in a case."""
 
     workload: str
     tool: Tool | None
-    """None: under any tool, for vanilla, which has none."""
     setup: str
 
     @property
-    def place(self) -> tuple[str, Tool | None]:
-        """Where setups are comparable with each other."""
-        return self.workload, self.tool
+    def case(self) -> Case:
+        """Where it is."""
+        return Case(self.workload, self.tool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,30 +153,26 @@ class Missing:
 
 
 class Evidence(Protocol):
-    """Who knows the cells: a run, or the paper."""
+    """Who knows the subjects: a run, or the paper."""
 
     @property
     def kprobes(self) -> bool:
         """Whether the hooks are the paper's."""
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What a reader must know of all of it."""
+    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
+        """Return a quantity of a subject, in its metric's unit."""
 
-    def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
-        """Return a quantity of a cell, in its metric's unit."""
+    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
+        """Return a quantity of a subject over vanilla's in the same case."""
 
-    def factor(self, quantity: Quantity, cell: Cell) -> Known | Missing:
-        """Return a quantity of a cell over vanilla's in the same place."""
-
-    def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
-        """Compare two cells on the quantity's scale.
+    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
+        """Compare two subjects on the quantity's scale.
 
         Args:
             quantity: of which.
             one: the dividend, or minuend.
             other: the divisor, or subtrahend.
-            relative: compare what they are over their own vanilla. Within one place it makes no difference.
+            over_vanilla: compare what they are over their own vanilla. Within one case it makes no difference.
         """
 
     def stricter(self, statements: int) -> Evidence:

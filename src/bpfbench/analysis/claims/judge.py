@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A claim and a source of evidence -> a verdict."""
+"""The paper's claims and a source of evidence -> a verdict each, and all else that there is to say of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bpfbench.analysis.claims.claim import CLAIMS, Claim
+from bpfbench import catalogue
+from bpfbench.analysis.claims.circumstances import Circumstance, circumstances
+from bpfbench.analysis.claims.claim import Claim, claims
 from bpfbench.analysis.claims.evidence import Evidence, Missing
-from bpfbench.analysis.claims.predicate import Statement
+from bpfbench.analysis.claims.paper import paper_evidence
+from bpfbench.analysis.claims.predicate import Statement, weigh
+from bpfbench.analysis.claims.remark import Remark, remarks
+from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.model import Record
+from bpfbench.store import RunInfo
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     """What evidence says about a claim."""
 
     REPRODUCED = "reproduced"
@@ -23,7 +30,15 @@ class Verdict(StrEnum):
     NOT_TESTABLE = "not-testable"
 
 
-VERDICTS = {True: Verdict.REPRODUCED, False: Verdict.NOT_REPRODUCED, None: Verdict.INCONCLUSIVE}
+VERDICTS = {True: ClaimVerdict.REPRODUCED, False: ClaimVerdict.NOT_REPRODUCED, None: ClaimVerdict.INCONCLUSIVE}
+TELLING: Mapping[ClaimVerdict, tuple[bool | None, ...]] = {
+    ClaimVerdict.REPRODUCED: (True,),
+    ClaimVerdict.NOT_REPRODUCED: (False,),
+    ClaimVerdict.INCONCLUSIVE: (None, False),
+    ClaimVerdict.NOT_TESTABLE: (),
+}
+"""How statements came out that make a verdict. An inconclusive claim may have none that is open, but some that are
+false, and not false enough for so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +46,65 @@ class Judgement:
     """A claim, judged."""
 
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     statements: tuple[Statement, ...]
     """All comparisons it is made of, those that could not be made too."""
-    missing: tuple[str, ...] = ()
-    """What it would take to test it; empty where it was tested."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What it would take to test it; empty where it was tested."""
+        if self.verdict is not ClaimVerdict.NOT_TESTABLE:
+            return ()
+        return tuple(dict.fromkeys(s.found.what for s in self.statements if isinstance(s.found, Missing)))
 
     @property
     def deciding(self) -> tuple[Statement, ...]:
         """The statements that made the verdict, the most telling first; none where it could not be tested.
 
         That is the one nearest to its limits where the claim is reproduced, the one farthest outside where it is not.
-        An inconclusive claim may have none that is open, but some that are false, and not false enough for so many.
         """
-        kinds: dict[Verdict, tuple[bool | None, ...]] = {
-            Verdict.REPRODUCED: (True,),
-            Verdict.NOT_REPRODUCED: (False,),
-            Verdict.INCONCLUSIVE: (None, False),
-        }
-        telling = kinds.get(self.verdict, ())
         made = (statement for statement in self.statements if not isinstance(statement.found, Missing))
+        telling = TELLING[self.verdict]
         return tuple(sorted((s for s in made if s.holds in telling), key=lambda s: s.margin))
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The claims, judged, and what belongs to them."""
+
+    judgements: tuple[Judgement, ...]
+    on_the_paper: tuple[Remark, ...]
+    """Counted in no verdict."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of all verdicts."""
+    circumstances: tuple[Circumstance, ...] = ()
+    """The paper's beside the run's; empty where the paper's own numbers were judged."""
+    of_paper: bool = False
+    """No evidence, but a check of our transcription: judged were the paper's own numbers."""
+
+    @property
+    def counts(self) -> Mapping[ClaimVerdict, int]:
+        """How many there are of each verdict; every verdict has an entry."""
+        found = [judgement.verdict for judgement in self.judgements]
+        return {verdict: found.count(verdict) for verdict in ClaimVerdict}
+
+
+def by_run(run: RunInfo, records: Sequence[Record]) -> Findings:
+    """Judge the claims by a run."""
+    evidence, paper = evidence_of(records), catalogue.paper()
+    beside = circumstances(paper, run, evidence.records)
+    return Findings(judge_all(evidence), remarks(paper), evidence.remarks, beside)
+
+
+def by_paper() -> Findings:
+    """Judge the claims by the paper's own numbers."""
+    paper = catalogue.paper()
+    return Findings(judge_all(paper_evidence(paper)), remarks(paper), of_paper=True)
+
+
+def judge_all(evidence: Evidence) -> tuple[Judgement, ...]:
+    """Judge all claims in their order."""
+    return tuple(judge(claim, evidence) for claim in claims())
 
 
 def judge(claim: Claim, evidence: Evidence) -> Judgement:
@@ -61,16 +114,8 @@ def judge(claim: Claim, evidence: Evidence) -> Judgement:
     chance alone happens the more often, the more there are. So what 95 % intervals call false must still be false with
     intervals as wide as so many statements call for (Bonferroni).
     """
-    outcome = claim.predicate.judge(evidence)
-    holds, statements = outcome.holds, outcome.statements
-    missing = [statement.found.what for statement in statements if isinstance(statement.found, Missing)]
+    holds, statements = weigh(claim.holds, evidence)
     if holds is False:
-        holds = claim.predicate.judge(evidence.stricter(len(statements))).holds
-    if holds is None and missing:
-        return Judgement(claim, Verdict.NOT_TESTABLE, statements, tuple(dict.fromkeys(missing)))
-    return Judgement(claim, VERDICTS[holds], statements)
-
-
-def judge_all(evidence: Evidence, claims: Iterable[Claim] = CLAIMS) -> tuple[Judgement, ...]:
-    """Judge all claims in their order."""
-    return tuple(judge(claim, evidence) for claim in claims)
+        holds, _ = weigh(claim.holds, evidence.stricter(len(statements)))
+    untestable = holds is None and any(isinstance(statement.found, Missing) for statement in statements)
+    return Judgement(claim, ClaimVerdict.NOT_TESTABLE if untestable else VERDICTS[holds], statements)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper knows of the cells: the numbers it prints, and what it says in words, as data/paper.toml has them.
+"""What the paper knows of its subjects: the numbers it prints, and what it says in words, as data/paper.toml has them.
 
 A number printed of a setup is exact; `others_at_most` and `others_at_least` bound those that have none. Who reaches an
-extreme is named, so all others are short of it: bounds are open ends. Words that rank setups or places count where
+extreme is named, so all others are short of it: bounds are open ends. Words that rank setups or cases count where
 numbers leave a comparison open; where the two disagree, the numbers stand.
 
 What comes of it is a check of our transcription against the paper's own statements, and evidence of nothing else.
@@ -11,15 +11,13 @@ What comes of it is a check of our transcription against the paper's own stateme
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
-from bpfbench.analysis.claims.evidence import SAVED, SETUPS, Cell, Known, Missing, Quantity, Scale
-from bpfbench.analysis.claims.interval import Interval
-from bpfbench.analysis.claims.predicate import pairs
-from bpfbench.model import VANILLA, Tool
+from bpfbench.analysis.claims.evidence import SAVED, Interval, Known, Missing, Quantity, Scale, Subject
+from bpfbench.analysis.claims.predicate import read
+from bpfbench.model import VANILLA
 
 MIB = 2**20
 
@@ -33,34 +31,31 @@ PRINTED_AS = {
 OPEN = 1e-9
 """How far an open end is from its bound, in parts of it."""
 
-Ranked = tuple[str, Cell, Cell]
-"""Of this quantity the one cell has more than the other."""
-
 
 @dataclass(frozen=True, slots=True)
 class PaperEvidence:
     """What the paper knows."""
 
     data: Mapping[str, Any]
-    ranked: frozenset[Ranked]
+    ranked: frozenset[tuple[str, Subject, Subject]]
+    """Of this quantity the one subject has more than the other."""
     kprobes: bool = True
-    remarks: tuple[str, ...] = ()
 
-    def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
         """Return a quantity itself."""
-        return _known(self._level(quantity, cell))
+        return _known(self._level(quantity, subject))
 
-    def factor(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
         """Return a quantity over vanilla's."""
-        return _known(self._factor(quantity, cell))
+        return _known(self._factor(quantity, subject))
 
-    def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
+    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
         """Compare two cells by their numbers, or where these leave it open, by what is said in words."""
         if quantity.scale is Scale.DIFFERENCE:
             found = self._level(quantity, one).minus(self._level(quantity, other))
         elif quantity.scale is Scale.SPREAD:
             found = Interval()
-        elif relative or one.place == other.place:
+        elif over_vanilla or one.case == other.case:
             found = self._factor(quantity, one).over(self._factor(quantity, other))
         else:
             found = self._level(quantity, one).over(self._level(quantity, other))
@@ -71,7 +66,7 @@ class PaperEvidence:
         del statements
         return self
 
-    def _in_words(self, found: Interval, quantity: Quantity, one: Cell, other: Cell) -> Interval:
+    def _in_words(self, found: Interval, quantity: Quantity, one: Subject, other: Subject) -> Interval:
         if found.exceeds(quantity.neutral) is not None or found.low == found.high:
             return found
         if (quantity.key, one, other) in self.ranked:
@@ -80,40 +75,28 @@ class PaperEvidence:
             return Interval(min(found.low, quantity.neutral - OPEN), quantity.neutral - OPEN)
         return found
 
-    def _level(self, quantity: Quantity, cell: Cell) -> Interval:
+    def _level(self, quantity: Quantity, subject: Subject) -> Interval:
         if quantity is SAVED:
-            return _bounds(self.data[cell.workload].get("saved_percent", {}).get(cell.tool, {}), cell.setup, 0.0, 100.0)
-        vanilla = self.data["vanilla"].get(cell.workload)
+            printed = self.data[subject.workload].get("saved_percent", {})
+            return _bounds(printed.get(subject.tool, {}), subject.setup, 0.0, 100.0)
+        vanilla = self.data["vanilla"].get(subject.workload)
         if vanilla is None:
             return Interval(0.0)
         key, unit = PRINTED_AS.get(quantity.key, (quantity.key, 1.0))
         base = vanilla[key]["mean"] * unit
-        return _exactly(base) if cell.setup == VANILLA else self._factor(quantity, cell).times(base)
+        return _exactly(base) if subject.setup == VANILLA else self._factor(quantity, subject).times(base)
 
-    def _factor(self, quantity: Quantity, cell: Cell) -> Interval:
-        tools = self.data[cell.workload].get("factor_over_vanilla", {})
-        return _bounds(tools.get(cell.tool, {}).get(quantity.key, {}), cell.setup, 0.0, math.inf)
+    def _factor(self, quantity: Quantity, subject: Subject) -> Interval:
+        tools = self.data[subject.workload].get("factor_over_vanilla", {})
+        return _bounds(tools.get(subject.tool, {}).get(quantity.key, {}), subject.setup, 0.0, math.inf)
 
 
 def paper_evidence(data: Mapping[str, Any]) -> PaperEvidence:
     """Take the paper's numbers and words; `data` is paper.toml."""
-    return PaperEvidence(data, frozenset([*_order(data["words"]["order"]), *_across(data["words"]["across"])]))
-
-
-def _order(facts: list[dict[str, Any]]) -> Iterator[Ranked]:
-    for fact in facts:
-        for workload, tool in product(fact["workloads"], fact["tools"]):
-            for one, other in pairs(tuple(map(tuple, fact["tiers"]))):
-                yield fact["quantity"], Cell(workload, Tool(tool), one), Cell(workload, Tool(tool), other)
-
-
-def _across(facts: list[dict[str, Any]]) -> Iterator[Ranked]:
-    for fact in facts:
-        places = [(workload, Tool(tool)) for workload, tool in fact["places"]]
-        for setup in fact.get("setups", SETUPS):
-            for position, place in enumerate(places):
-                for later in places[position + 1 :]:
-                    yield fact["quantity"], Cell(*place, setup), Cell(*later, setup)
+    said = (*data["words"]["order"], *data["words"]["across"])
+    words = read([{key: value for key, value in own.items() if key != "section"} for own in said])
+    ranked = ((own.quantity.key, one, other) for own in words for group in own.groups() for one, other in group)
+    return PaperEvidence(data, frozenset(ranked))
 
 
 def _bounds(printed: Mapping[str, Any], setup: str, least: float, most: float) -> Interval:

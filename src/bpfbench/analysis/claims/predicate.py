@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a claim asserts: statements on cells, each true, false, not to be told, or without the data to tell.
+"""What a claim asserts: statements on subjects, each true, false, not to be told, or without the data to tell.
 
 Who is said to have more must be told apart: a tie is neither true nor false, however well it is known.
 """
@@ -7,13 +7,26 @@ Who is said to have more must be told apart: a tie is neither true nor false, ho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Protocol
+from typing import Annotated, TypeAlias
 
-from bpfbench.analysis.claims.evidence import SETUPS, Cell, Evidence, Known, Missing, Quantity, Scale
-from bpfbench.analysis.claims.interval import all_of, at_least
+from pydantic import ConfigDict, PlainValidator, TypeAdapter
+
+from bpfbench.analysis.claims.evidence import (
+    QUANTITIES,
+    SETUPS,
+    Case,
+    Evidence,
+    Known,
+    Missing,
+    Quantity,
+    Scale,
+    Subject,
+    at_least,
+)
+from bpfbench.declare.study import choice_message
 from bpfbench.model import Tool
 
 REST = "rest"
@@ -26,7 +39,7 @@ class Statement:
 
     subject: str
     unit: str
-    """x for ratios, % for shares, pp for their differences; empty for plain numbers."""
+    """x for ratios, % for shares, pp for differences of shares and of spreads."""
     low: float
     """What is wanted: at least so much, and at most `high`."""
     high: float
@@ -50,159 +63,155 @@ class Statement:
         return min(self.found.interval.low - self.low, self.high - self.found.interval.high)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a predicate."""
-
-    holds: bool | None
-    statements: tuple[Statement, ...]
-    """All comparisons it is made of, those that could not be made too."""
+def _quantity(key: object) -> Quantity:
+    if key not in QUANTITIES:
+        raise ValueError(choice_message(key, tuple(QUANTITIES)))
+    return QUANTITIES[str(key)]
 
 
-class Predicate(Protocol):
-    """What a claim asserts."""
-
-    def judge(self, evidence: Evidence) -> Outcome:
-        """Tell whether all of it holds."""
+ByKey: TypeAlias = Annotated[Quantity, PlainValidator(_quantity)]
+Groups: TypeAlias = list[list[tuple[Subject, ...]]]
+"""What statements are made of: one subject, or two that are compared. A group is true if all of its statements are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A quantity lies within bounds, in each cell or in enough of them.
+    """A quantity lies within limits, of each subject or of enough of them: a share itself, all else over vanilla's.
 
     Where the hook makes up as much of it as the library, other hooks than the paper's say nothing about it.
     """
 
-    quantity: Quantity
+    quantity: ByKey
     workloads: tuple[str, ...]
-    tools: tuple[Tool | None, ...]
+    tools: tuple[Tool, ...]
     setups: tuple[str, ...] = SETUPS
     low: float = -math.inf
     high: float = math.inf
-    relative: bool = False
-    """The quantity over vanilla's, as a factor, instead of the quantity itself in its metric's unit."""
+    slack: float = 1.0
+    """By this factor the limits are farther out."""
     enough: int | None = None
-    """How many cells it must hold for; None: all."""
+    """How many subjects it must hold of; None: all."""
 
-    def judge(self, evidence: Evidence) -> Outcome:
-        """Make one statement of each cell."""
-        cells = [Cell(*found) for found in product(self.workloads, self.tools, self.setups)]
-        wanted = len(cells) if self.enough is None else self.enough
-        evidence = _for_any(evidence, wanted, len(cells))
-        statements = tuple(self._statement(evidence, cell) for cell in cells)
-        return Outcome(at_least(wanted, [statement.holds for statement in statements]), statements)
+    def groups(self) -> Groups:
+        """Return a group for each subject."""
+        return [[(Subject(*found),)] for found in product(self.workloads, self.tools, self.setups)]
 
-    def _statement(self, evidence: Evidence, cell: Cell) -> Statement:
-        subject = f"{named(cell)} {self.quantity.name}"
-        if self.relative:
-            of_the_hook = self.quantity.hooked and cell.tool is not Tool.SYSCOUNT and not evidence.kprobes
-            found = Missing("kprobes") if of_the_hook else evidence.factor(self.quantity, cell)
-            return Statement(f"{subject} / vanilla", "x", self.low, self.high, found)
-        unit = "%" if self.quantity.scale is Scale.DIFFERENCE else ""
-        return Statement(subject, unit, self.low, self.high, evidence.level(self.quantity, cell))
+    def statement(self, evidence: Evidence, subject: Subject) -> Statement:
+        """Make the statement on a subject."""
+        name, low, high = f"{named(subject)} {self.quantity.name}", self.low / self.slack, self.high * self.slack
+        if self.quantity.scale is Scale.DIFFERENCE:
+            return Statement(name, "%", low, high, evidence.level(self.quantity, subject))
+        of_the_hook = self.quantity.hooked and subject.tool is not Tool.SYSCOUNT and not evidence.kprobes
+        found = Missing("kprobes") if of_the_hook else evidence.factor(self.quantity, subject)
+        return Statement(f"{name} / vanilla", "x", low, high, found)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """In each place, or in enough of them, every setup of a tier has more than every setup of a later tier."""
+    """In each case, or in enough of them, every setup of a tier has more than every setup of a later tier."""
 
-    quantity: Quantity
+    quantity: ByKey
     workloads: tuple[str, ...]
     tools: tuple[Tool, ...]
     tiers: tuple[tuple[str, ...], ...]
     enough: int | None = None
-    """How many places it must hold in; None: all."""
+    """How many cases it must hold in; None: all."""
 
-    def judge(self, evidence: Evidence) -> Outcome:
-        """Make one statement of each place and pair of setups of different tiers."""
-        places = list(product(self.workloads, self.tools))
-        wanted = len(places) if self.enough is None else self.enough
-        evidence = _for_any(evidence, wanted, len(places))
-        outcomes = [self._in(place, evidence) for place in places]
-        statements = tuple(statement for outcome in outcomes for statement in outcome.statements)
-        return Outcome(at_least(wanted, [outcome.holds for outcome in outcomes]), statements)
+    def groups(self) -> Groups:
+        """Return a group for each case: each pair of setups of different tiers."""
+        named = {setup for tier in self.tiers for setup in tier}
+        rest = tuple(setup for setup in SETUPS if setup not in named)
+        tiers = [rest if tier == (REST,) else tier for tier in self.tiers]
+        pairs = [pair for earlier, later in combinations(tiers, 2) for pair in product(earlier, later)]
+        return [
+            [(Subject(*case, one), Subject(*case, other)) for one, other in pairs]
+            for case in product(self.workloads, self.tools)
+        ]
 
-    def _in(self, place: tuple[str, Tool], evidence: Evidence) -> Outcome:
-        return _all(
-            _more(evidence, self.quantity, Cell(*place, one), Cell(*place, other)) for one, other in pairs(self.tiers)
-        )
+    def statement(self, evidence: Evidence, one: Subject, other: Subject) -> Statement:
+        """Make the statement on two setups."""
+        return _more(evidence, self.quantity, one, other)
 
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Each setup has more in one place than it has in another."""
+    """Each setup has more in a case than it has in a later one."""
 
-    quantity: Quantity
-    setups: tuple[str, ...]
-    place: tuple[str, Tool | None]
-    other: tuple[str, Tool | None]
-    relative: bool = False
+    quantity: ByKey
+    cases: tuple[Case, ...]
+    setups: tuple[str, ...] = SETUPS
+    over_vanilla: bool = False
     """Compare the factors over vanilla."""
+    enough: None = None
 
-    def judge(self, evidence: Evidence) -> Outcome:
-        """Make one statement of each setup."""
-        return _all(
-            _more(evidence, self.quantity, Cell(*self.place, s), Cell(*self.other, s), relative=self.relative)
-            for s in self.setups
-        )
+    def groups(self) -> Groups:
+        """Return one group: each pair of cases, of each setup."""
+        pairs = combinations(self.cases, 2)
+        return [[(Subject(*one, s), Subject(*other, s)) for one, other in pairs for s in self.setups]]
 
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """Several predicates hold together."""
-
-    parts: tuple[Predicate, ...]
-
-    def judge(self, evidence: Evidence) -> Outcome:
-        """Judge each part."""
-        outcomes = [part.judge(evidence) for part in self.parts]
-        statements = tuple(statement for outcome in outcomes for statement in outcome.statements)
-        return Outcome(all_of(outcome.holds for outcome in outcomes), statements)
+    def statement(self, evidence: Evidence, one: Subject, other: Subject) -> Statement:
+        """Make the statement on a setup in two cases."""
+        return _more(evidence, self.quantity, one, other, over_vanilla=self.over_vanilla)
 
 
-def pairs(tiers: tuple[tuple[str, ...], ...]) -> Iterator[tuple[str, str]]:
-    """Yield each pair of setups of which the first is in an earlier tier."""
-    listed = {setup for tier in tiers for setup in tier}
-    rest = tuple(setup for setup in SETUPS if setup not in listed)
-    resolved = [rest if tier == (REST,) else tier for tier in tiers]
-    for earlier, later in combinations(resolved, 2):
-        yield from product(earlier, later)
+Predicate: TypeAlias = Within | Order | More
 
 
-def named(cell: Cell) -> str:
-    """Name a cell: read rw-tracer libbpf."""
-    return " ".join(filter(None, (cell.workload, cell.tool, cell.setup)))
+def read(data: object) -> tuple[Predicate, ...]:
+    """Take predicates from TOML tables: one with tiers is an Order, with cases a More, else it is a Within.
+
+    Raises:
+        ValueError: a table has not the shape of any.
+    """
+    return _READER.validate_python(data)
 
 
-def _for_any(evidence: Evidence, wanted: int, of: int) -> Evidence:
-    """Return the evidence for a claim that any so many hold of several, none of them named.
+_READER = TypeAdapter[tuple[Predicate, ...]](tuple[Predicate, ...], config=ConfigDict(extra="forbid", defer_build=True))
+
+
+def weigh(predicates: Iterable[Predicate], evidence: Evidence) -> tuple[bool | None, tuple[Statement, ...]]:
+    """Tell whether all predicates hold, and make all statements that they consist of."""
+    parts = [_weigh(predicate, evidence) for predicate in predicates]
+    return _all(holds for holds, _ in parts), tuple(statement for _, made in parts for statement in made)
+
+
+def _weigh(predicate: Predicate, evidence: Evidence) -> tuple[bool | None, list[Statement]]:
+    """Weigh one. That any so many hold of several, none of them named, takes stricter evidence.
 
     That all of some hold needs no correction. But where one too few hold, each of the others may seem to by chance.
     """
-    return evidence.stricter(of - wanted + 1)
+    groups = predicate.groups()
+    wanted = predicate.enough or len(groups)
+    evidence = evidence.stricter(len(groups) - wanted + 1)
+    made = [[predicate.statement(evidence, *subjects) for subjects in group] for group in groups]
+    holds = at_least(wanted, [_all(statement.holds for statement in group) for group in made])
+    return holds, [statement for group in made for statement in group]
 
 
-def _all(statements: Iterable[Statement]) -> Outcome:
-    made = tuple(statements)
-    return Outcome(all_of(statement.holds for statement in made), made)
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    found = list(answers)
+    return at_least(len(found), found)
 
 
-def _more(evidence: Evidence, quantity: Quantity, one: Cell, other: Cell, *, relative: bool = False) -> Statement:
-    if one.place == other.place:
+def _more(
+    evidence: Evidence, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool = False
+) -> Statement:
+    if one.case == other.case:
         left, right = f"{named(one)} {quantity.name}", other.setup
     else:
-        left = f"{one.setup} {quantity.name}{' over vanilla' if relative else ''}: {_place(one)}"
-        right = _place(other)
+        left = f"{one.setup} {quantity.name}{' over vanilla' if over_vanilla else ''}: {named(one.case)}"
+        right = named(other.case)
     by_difference = quantity.scale is not Scale.RATIO
     return Statement(
         f"{left} {'-' if by_difference else '/'} {right}",
         "pp" if by_difference else "x",
         quantity.neutral,
         math.inf,
-        evidence.contrast(quantity, one, other, relative=relative),
+        evidence.contrast(quantity, one, other, over_vanilla=over_vanilla),
         strict=True,
     )
 
 
-def _place(cell: Cell) -> str:
-    return " ".join(filter(None, cell.place))
+def named(subject: Subject | Case) -> str:
+    """Name a subject or a case: read rw-tracer libbpf."""
+    return " ".join(filter(None, subject))

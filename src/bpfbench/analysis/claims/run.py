@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run knows of the cells: 95 % confidence intervals over its trials.
+"""What a run knows of its subjects: 95 % confidence intervals over its trials.
 
-A block is one observation: where it has several trials of a cell, as of vanilla, they count as their mean. Two setups
-in one place ran in the same blocks and are compared within them: Student's t on the differences, of the logarithms for
-ratios. Cells of different places share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the logarithms
-likewise. These suppose that repetitions scatter about normally on that scale; with the few there are, that cannot be
-checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of studies with
-outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median (M. B. Brown,
-A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing of its error,
-but for shares, which are counts. Where blocks have two vanilla trials, no interval of a ratio within blocks is narrower
-than vanilla against vanilla makes it (noise.py).
+A block is one observation: where it has several trials of a subject, as of vanilla, they count as their mean. Two
+setups in one case ran in the same blocks and are compared within them: Student's t on the differences, of the
+logarithms for ratios. Those of different cases share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the
+logarithms likewise. These suppose that repetitions scatter about normally on that scale; with the few there are, that
+cannot be checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of
+studies with outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median
+(M. B. Brown, A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing
+of its error, but for shares, which are counts. Where blocks have two vanilla trials, no interval of a ratio within
+blocks is narrower than vanilla against vanilla makes it (noise.py).
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from typing import TypeVar
 
 from scipy import stats
 
-from bpfbench.analysis.claims.evidence import Cell, Known, Missing, Quantity, Scale
-from bpfbench.analysis.claims.interval import Interval
+from bpfbench.analysis.claims.evidence import Interval, Known, Missing, Quantity, Scale, Subject
 from bpfbench.analysis.compare import Pairing, pairing
 from bpfbench.analysis.noise import Noise
 from bpfbench.analysis.noise import noise as noise_of
@@ -59,22 +58,22 @@ class RunEvidence:
 
     records: Sequence[Record]
     """Those that are judged: like the paper's, as far as the run has such, and ended ok."""
-    trials: Mapping[Cell, Sequence[Record]]
-    """The same by cell. Vanilla's are under each tool they were run beside, and under None, all together."""
-    planned: Collection[Cell]
+    trials: Mapping[Subject, Sequence[Record]]
+    """The same by subject. Vanilla's are under each tool they were run beside, and under None, all together."""
+    planned: Collection[Subject]
     """What was tried, whatever came of it."""
-    emulated: Collection[Cell]
+    emulated: Collection[Subject]
     """What was tried on an emulated machine, which is no evidence: it proves correctness only."""
-    aside: Mapping[Cell, str]
+    aside: Mapping[Subject, str]
     """What it takes of trials that were left aside to be like the paper's."""
     kprobes: bool
     remarks: tuple[str, ...]
     confidence: float = 0.95
     """Of each interval."""
 
-    def level(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
         """Return the mean over blocks."""
-        values = self._values(quantity, cell)
+        values = self._values(quantity, subject)
         if isinstance(values, Missing):
             return values
         found = _student(list(_by_pair(values).values()), self.confidence, exact=quantity.scale is Scale.DIFFERENCE)
@@ -83,16 +82,16 @@ class RunEvidence:
         shares = Interval(max(0.0, found.interval.low), min(100.0, found.interval.high))
         return replace(found, interval=shares)
 
-    def factor(self, quantity: Quantity, cell: Cell) -> Known | Missing:
+    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
         """Return the geometric mean of the ratios to vanilla of the same block."""
-        return self.contrast(quantity, cell, cell._replace(setup=VANILLA), relative=False)
+        return self.contrast(quantity, subject, subject._replace(setup=VANILLA), over_vanilla=False)
 
-    def contrast(self, quantity: Quantity, one: Cell, other: Cell, *, relative: bool) -> Known | Missing:
-        """Compare two cells: within blocks where they share them, else as independent samples."""
-        paired = one.place == other.place
-        over_vanilla = quantity.scale is Scale.SPREAD or (relative and not paired)
-        ours = self._scaled(quantity, one, relative=over_vanilla)
-        theirs = self._scaled(quantity, other, relative=over_vanilla)
+    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
+        """Compare two subjects: within blocks where they share them, else as independent samples."""
+        paired = one.case == other.case
+        over_vanilla = quantity.scale is Scale.SPREAD or (over_vanilla and not paired)
+        ours = self._scaled(quantity, one, over_vanilla=over_vanilla)
+        theirs = self._scaled(quantity, other, over_vanilla=over_vanilla)
         if isinstance(ours, Missing):
             return ours
         if isinstance(theirs, Missing):
@@ -110,7 +109,7 @@ class RunEvidence:
 
     def _noise(self, quantity: Quantity, workload: str) -> Noise | None:
         """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
-        values = self._values(quantity, Cell(workload, None, VANILLA))
+        values = self._values(quantity, Subject(workload, None, VANILLA))
         if isinstance(values, Missing) or quantity.scale is not Scale.RATIO:
             return None
         blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
@@ -123,41 +122,39 @@ class RunEvidence:
         """Return the same with wider intervals, after Bonferroni."""
         return replace(self, confidence=1 - (1 - self.confidence) / statements)
 
-    def _scaled(self, quantity: Quantity, cell: Cell, *, relative: bool) -> dict[Pairing, float] | Missing:
-        """Return a cell's values by block and session on the scale they are compared on: as they are, or logarithms."""
-        values = self._values(quantity, cell)
+    def _scaled(self, quantity: Quantity, subject: Subject, *, over_vanilla: bool) -> dict[Pairing, float] | Missing:
+        """Return its values by block and session, on the scale they are compared on: logarithms, or as they are."""
+        values = self._values(quantity, subject)
         if isinstance(values, Missing):
             return values
         scale: Callable[[float], float] = (lambda value: value) if quantity.scale is Scale.DIFFERENCE else math.log
         own = _by_pair([(pair, scale(v)) for pair, v in values if v > 0 or quantity.scale is Scale.DIFFERENCE])
-        if not relative:
+        if not over_vanilla:
             return own
-        base = self._scaled(quantity, cell._replace(setup=VANILLA), relative=False)
+        base = self._scaled(quantity, subject._replace(setup=VANILLA), over_vanilla=False)
         if isinstance(base, Missing):
             return base
         return {pair: value - base[pair] for pair, value in own.items() if pair in base}
 
-    def _values(self, quantity: Quantity, cell: Cell) -> list[tuple[Pairing, float]] | Missing:
-        """Return a cell's values, each with the block and session it is from."""
-        trials = self.trials.get(cell, ())
+    def _values(self, quantity: Quantity, subject: Subject) -> list[tuple[Pairing, float]] | Missing:
+        """Return a subject's values, each with the block and session it is from."""
+        trials = self.trials.get(subject, ())
         if not trials:
-            return Missing(self._absent(cell))
+            return Missing(self._absent(subject))
         read = ((pairing(record), quantity.metric.read(record)) for record in trials)
         values = [(pair, value) for pair, value in read if value is not None and math.isfinite(value)]
         return values or Missing(quantity.lacking)
 
-    def _absent(self, cell: Cell) -> str:
-        trials = f"trials of {' '.join(filter(None, (cell.setup, cell.tool)))}"
-        parts: tuple[tuple[Callable[[Cell], object], object, str], ...] = (
-            (lambda other: other.workload, cell.workload, f"{cell.workload} runs"),
-            (lambda other: other.place, cell.place, f"{cell.workload} runs of {cell.tool}"),
-            (lambda other: other, cell, trials),
-        )
-        for part, own, what in parts:
-            if all(part(planned) != own for planned in self.planned):
-                unlike = next((takes for other, takes in self.aside.items() if part(other) == own), None)
+    def _absent(self, subject: Subject) -> str:
+        """Say which trials are lacking: all of the workload, of the case, or of the subject."""
+        trials = f"trials of {' '.join(filter(None, (subject.setup, subject.tool)))}"
+        workload = f"{subject.workload} runs"
+        for extent, what in enumerate((workload, f"{workload} of {subject.tool}", trials), 1):
+            own = subject[:extent]
+            if all(planned[:extent] != own for planned in self.planned):
+                unlike = next((takes for other, takes in self.aside.items() if other[:extent] == own), None)
                 return f"{what} with {unlike}" if unlike else what
-        return "a CPU that is not emulated" if cell in self.emulated else f"{trials} that ended ok"
+        return "a CPU that is not emulated" if subject in self.emulated else f"{trials} that ended ok"
 
 
 def evidence_of(records: Sequence[Record]) -> RunEvidence:
@@ -168,27 +165,26 @@ def evidence_of(records: Sequence[Record]) -> RunEvidence:
     its largest, per tool the hook in the order kprobe, fentry, tracepoint, and text before binary. Remarks name what
     was taken; circumstances.py sets beside the paper's what is still different.
     """
-    taken = [record for record in records if not _unlike_paper(record.trial)]
-    taken = _only(taken, lambda trial: trial.kernel, lambda found: found.most_common(1)[0][0])
-    for workload in {record.trial.workload.name for record in taken}:
-        taken = _only(taken, partial(_size, workload), lambda found: max(found))
-    for tool in Tool:
-        taken = _only(taken, partial(_attach, tool), partial(min, key=PREFERRED_ATTACH.index))
-    taken = _only(taken, _format, partial(min, key=PREFERRED_FORMAT.index))
+    aside = {record.trial: lacking for record in records if (lacking := _unlike_paper(record.trial))}
+    taken = [record for record in records if record.trial not in aside]
+    taken = _nearest(taken, lambda _: None, lambda trial: trial.kernel, lambda found: found.most_common(1)[0][0])
+    taken = _nearest(
+        taken, lambda trial: trial.workload.name, lambda trial: trial.workload.total_bytes, lambda found: max(found)
+    )
+    taken = _nearest(taken, lambda trial: trial.tool, _attach, partial(min, key=PREFERRED_ATTACH.index))
+    taken = _nearest(taken, lambda _: None, _format, partial(min, key=PREFERRED_FORMAT.index))
     ok = [record for record in taken if record.status is Status.OK and not record.emulated]
-    trials: defaultdict[Cell, list[Record]] = defaultdict(list)
+    trials: defaultdict[Subject, list[Record]] = defaultdict(list)
     for record in ok:
-        for cell in _cells(record.trial):
-            trials[cell].append(record)
+        for subject in _subjects(record.trial):
+            trials[subject].append(record)
     hooks = {r.trial.config.attach for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT}
-    emulated = frozenset(cell for record in taken if record.emulated for cell in _cells(record.trial))
+    emulated = frozenset(subject for record in taken if record.emulated for subject in _subjects(record.trial))
     return RunEvidence(
         records=ok,
         trials=trials,
-        planned=frozenset(cell for record in taken for cell in _cells(record.trial)),
-        aside={
-            cell: ", ".join(takes) for r in records if (takes := _unlike_paper(r.trial)) for cell in _cells(r.trial)
-        },
+        planned=frozenset(subject for record in taken for subject in _subjects(record.trial)),
+        aside={subject: ", ".join(lacking) for trial, lacking in aside.items() for subject in _subjects(trial)},
         emulated=emulated,
         kprobes=hooks == {Attach.KPROBE},
         remarks=tuple(_remarks(len(records) - len(taken), taken, hooks, emulated=bool(emulated))),
@@ -212,9 +208,9 @@ def _remarks(left_aside: int, taken: Sequence[Record], hooks: AbstractSet[Attach
         )
 
 
-def _cells(trial: Trial) -> tuple[Cell, ...]:
-    cell = Cell(trial.workload.name, trial.tool, trial.setup)
-    return (cell, cell._replace(tool=None)) if trial.is_vanilla else (cell,)
+def _subjects(trial: Trial) -> tuple[Subject, ...]:
+    subject = Subject(trial.workload.name, trial.tool, trial.setup)
+    return (subject, subject._replace(tool=None)) if trial.is_vanilla else (subject,)
 
 
 def _unlike_paper(trial: Trial) -> tuple[str, ...]:
@@ -228,12 +224,12 @@ def _unlike_paper(trial: Trial) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _size(workload: str, trial: Trial) -> int | None:
-    return trial.workload.total_bytes if trial.workload.name == workload else None
+def _largest(found: Counter[int]) -> int:
+    return max(found)
 
 
-def _attach(tool: Tool, trial: Trial) -> Attach | None:
-    return trial.config.attach if trial.config is not None and trial.tool is tool else None
+def _attach(trial: Trial) -> Attach | None:
+    return trial.config.attach if trial.config is not None else None
 
 
 def _format(trial: Trial) -> Format | None:
@@ -243,13 +239,19 @@ def _format(trial: Trial) -> Format | None:
 T = TypeVar("T")
 
 
-def _only(
-    records: Sequence[Record], factor: Callable[[Trial], T | None], choose: Callable[[Counter[T]], T]
+def _nearest(
+    records: Sequence[Record],
+    alike: Callable[[Trial], object],
+    factor: Callable[[Trial], T | None],
+    choose: Callable[[Counter[T]], T],
 ) -> list[Record]:
-    """Keep the records with the chosen one of a factor's values, and those without any."""
-    values = Counter(value for value in (factor(record.trial) for record in records) if value is not None)
-    chosen = choose(values) if values else None
-    return [record for record in records if factor(record.trial) in (None, chosen)]
+    """Keep the records with the chosen one of a factor's values among those that are alike, and those without any."""
+    values: defaultdict[object, Counter[T]] = defaultdict(Counter)
+    for trial in (record.trial for record in records):
+        if (value := factor(trial)) is not None:
+            values[alike(trial)][value] += 1
+    chosen = {key: choose(found) for key, found in values.items()}
+    return [r for r in records if factor(r.trial) in (None, chosen.get(alike(r.trial)))]
 
 
 def _by_pair(values: Iterable[tuple[Pairing, float]]) -> dict[Pairing, float]:

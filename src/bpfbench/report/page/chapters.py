@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.claims.findings import Findings
-from bpfbench.analysis.claims.judge import Verdict
+from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
@@ -97,7 +96,7 @@ def findings(found: Findings) -> Part:
                 Cell(judgement.claim.section),
                 Cell(
                     claims.wording(judgement),
-                    anchor="claims-circumstances" if judgement.verdict is Verdict.NOT_REPRODUCED else "",
+                    anchor="claims-circumstances" if judgement.verdict is ClaimVerdict.NOT_REPRODUCED else "",
                 ),
                 Cell("; ".join(claims.evidence_lines(judgement))),
             )
