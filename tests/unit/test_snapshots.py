@@ -16,7 +16,7 @@ import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 DATA = Path(__file__).parents[1] / "data"
-RUNS = ("format-1", "format-2", "format-3")
+RUNS = ("format-1", "format-2", "format-3", "format-4")
 FORMATS = ("bencher", "github-benchmark", "csv", "markdown", "latex", "artifact", "artifact-latex")
 OF_A_RUN = (
     "summary",
@@ -39,7 +39,7 @@ OF_A_RUN = (
     *(f"export --format {name}" for name in FORMATS),
 )
 OF_TWO_RUNS = ("compare", "compare --json", "compare --markdown")
-PAIRS = (("format-1", "format-2"), ("format-2", "format-3"))
+PAIRS = (("format-1", "format-2"), ("format-2", "format-3"), ("format-3", "format-4"), ("format-4", "format-4"))
 OF_NONE = (
     "list",
     "list --json",
