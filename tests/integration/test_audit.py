@@ -21,7 +21,7 @@ from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside.tracer import TARGET_COMM
 from bpfbench.inside.trial import content
-from bpfbench.inside.trial.content import Expectation, Subject
+from bpfbench.inside.trial.content import Expectation, TracedOutput
 from bpfbench.machine import command
 from bpfbench.model import BLOCK_BYTES, Content, Format
 from bpfbench.testbed import sandbox
@@ -121,8 +121,8 @@ class Audit:
     since_ns: int
     """When the tracer was started, which has never been."""
 
-    def subject(self, case: Case, output: Path) -> Subject:
-        return Subject(
+    def subject(self, case: Case, output: Path) -> TracedOutput:
+        return TracedOutput(
             output=SHARED / output.relative_to(self.place),
             format=case.form,
             payload_bytes=case.room,

@@ -24,8 +24,7 @@ from bpfbench.inside.conformance.cases import CASES
 from bpfbench.machine import facts, privileges, tune, turn
 from bpfbench.machine.privileges import Lack
 from bpfbench.model import VANILLA, Attach, Tool, Trial
-from bpfbench.model.check import CheckSpec, Subject, Verdict
-from bpfbench.model.check import Outcome as Ended
+from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image, opening
 from bpfbench.testbed.host import Headers, HostTestbed
@@ -350,8 +349,8 @@ class TestCheckOptions:
         assert outcome.err.splitlines()[1] == "  run the same command with sudo"
 
 
-def verdict_of(subject: Subject, case: str, ended: Ended = Ended.PASSED) -> Verdict:
-    return Verdict(
+def verdict_of(subject: Subject, case: str, ended: Ended = Ended.PASSED) -> CaseVerdict:
+    return CaseVerdict(
         case, subject.setup, subject.attach, "", ended, "" if ended is Ended.PASSED else "as it should not be"
     )
 
@@ -371,7 +370,7 @@ class TestCheck:
 
     @pytest.fixture(autouse=True)
     def suite(self, monkeypatch: pytest.MonkeyPatch, specs: list[CheckSpec], failing: set[str]) -> None:
-        def run(_: HostTestbed, spec: CheckSpec, on_verdict: Callable[[Verdict], None]) -> None:
+        def run(_: HostTestbed, spec: CheckSpec, on_verdict: Callable[[CaseVerdict], None]) -> None:
             specs.append(spec)
             for case in spec.cases:
                 for subject in spec.subjects:

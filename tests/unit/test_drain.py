@@ -20,7 +20,7 @@ from rich.console import Console
 from bpfbench import catalogue
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
-from bpfbench.inside.drain.burst import Burst, Look, Producer, measure, stop, stopped
+from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure, stop, stopped
 from bpfbench.inside.drain.rate import Grown, chosen, enough, kernel_time, place
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
@@ -47,9 +47,9 @@ def wanted(**changed: object) -> Wanted:
     return replace(usual, **changed)  # type: ignore[arg-type]
 
 
-def look(position: int, at_ns: int, gap_ns: int = 0) -> Look:
+def look(position: int, at_ns: int, gap_ns: int = 0) -> Glance:
     """A look at which so many events had been drained."""
-    return Look(position * SLOT, at_ns - gap_ns, at_ns)
+    return Glance(position * SLOT, at_ns - gap_ns, at_ns)
 
 
 def burst(**changed: object) -> Burst:
@@ -211,7 +211,7 @@ class TestBurst:
             (look(1, 100_000), look(101, 105_000, gap_ns=3000), True),  # fast, and known to 2 us
         ],
     )
-    def test_one_that_was_not_watched_well_does_not_count(self, first: Look, last: Look, counts: bool) -> None:
+    def test_one_that_was_not_watched_well_does_not_count(self, first: Glance, last: Glance, counts: bool) -> None:
         assert measure(SLOT, look(0, 0), first, last, 0).counts is counts
 
     def test_fine_and_coarse_bursts_are_not_mixed(self) -> None:

@@ -16,7 +16,7 @@ from bpfbench.declare import study
 from bpfbench.errors import UsageError
 from bpfbench.inside import environment
 from bpfbench.machine import facts
-from bpfbench.machine.facts import Finding, Verdict
+from bpfbench.machine.facts import Diagnosis, Fitness
 from bpfbench.report.document import Block, Document, Heading, Terms, table
 from bpfbench.run import campaign
 from bpfbench.run import doctor as examination
@@ -35,7 +35,7 @@ def doctor(
         raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(catalogue.TESTBEDS)}")
     findings = tuple(examination.examine(testbed, cache_dir()))
     images = image.built(cache_dir())
-    usable = all(finding.verdict is not Verdict.MISSING for finding in findings)
+    usable = all(finding.verdict is not Fitness.MISSING for finding in findings)
     places = {"data": cache_dir(), "run": Path.cwd()}
     differences = tuple(examination.against_paper(catalogue.paper()["setup"], testbed, places))
     data = {
@@ -49,7 +49,7 @@ def doctor(
         "images": images,
         "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
     }
-    marks = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.MISSING: "MISSING"}
+    marks = {Fitness.OK: "ok", Fitness.NOTE: "note", Fitness.MISSING: "MISSING"}
     looked_at = [(marks[own.verdict], own.what, own.found, own.advice or "") for own in (*findings, *_kept(images))]
     beside = [("same" if own.same else "", own.what, own.paper, own.here) for own in differences]
     verdict = "This machine can measure." if usable else "Nothing can be measured before what is MISSING is mended."
@@ -64,23 +64,23 @@ def doctor(
     return 0 if usable else 1
 
 
-def _kept(images: Sequence[Image]) -> Iterator[Finding]:
+def _kept(images: Sequence[Image]) -> Iterator[Diagnosis]:
     """Say what there is of disk, images and setups."""
     disk = facts.storage(cache_dir())
-    yield Finding("disk", Verdict.OK, f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
+    yield Diagnosis("disk", Fitness.OK, f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
     build = "bpfbench image build trixie"
     if not images:
-        yield Finding("images", Verdict.NOTE, "none built", build)
-        yield Finding("setups", Verdict.NOTE, "none built", build)
+        yield Diagnosis("images", Fitness.NOTE, "none built", build)
+        yield Diagnosis("setups", Fitness.NOTE, "none built", build)
         return
-    yield Finding("images", Verdict.OK, f"{len(images)} built, newest {images[0].name} {images[0].key}")
+    yield Diagnosis("images", Fitness.OK, f"{len(images)} built, newest {images[0].name} {images[0].key}")
     built = images[0].setups
     present = ", ".join(name for name in catalogue.SETUPS if name in built)
     absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
     if absent:
-        yield Finding("setups", Verdict.NOTE, f"{present}; not built: {absent}", build)
+        yield Diagnosis("setups", Fitness.NOTE, f"{present}; not built: {absent}", build)
     else:
-        yield Finding("setups", Verdict.OK, present)
+        yield Diagnosis("setups", Fitness.OK, present)
 
 
 @app.command(name="list")

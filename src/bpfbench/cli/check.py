@@ -18,7 +18,7 @@ from bpfbench.errors import UsageError
 from bpfbench.inside.conformance.cases import CASES
 from bpfbench.machine import facts, turn
 from bpfbench.model import Attach, Setup
-from bpfbench.model.check import CheckSpec, Outcome, Subject, Verdict
+from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.report import verdicts as report
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.testbed import image, opening
@@ -61,7 +61,7 @@ def check(
     }
     chosen = replace(study.parse(STUDY, "check", overrides), setups=brought)
     opening.check(chosen)
-    found: list[Verdict] = []
+    found: list[CaseVerdict] = []
     with ProgressReporter(stderr) as reporter, turn.alone(cache_dir(), on_wait(wait=wait)):
         sources = source_options.sources()
         ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
@@ -70,7 +70,7 @@ def check(
         subjects = _subjects([known[name] for name in names], hooks, all_of_them=attach is not None)
         spec = CheckSpec(subjects, chosen_cases)
 
-        def on_verdict(verdict: Verdict) -> None:
+        def on_verdict(verdict: CaseVerdict) -> None:
             found.append(verdict)
             reporter.checking(verdict.case, len({item.case for item in found}), len(spec.cases))
 
@@ -81,7 +81,7 @@ def check(
         print_json({"image": ready.key, "machine": machine, "verdicts": [asdict(item) for item in found]})
     else:
         report.render(found, stdout)
-    return 1 if any(verdict.outcome is Outcome.FAILED for verdict in found) else 0
+    return 1 if any(verdict.outcome is Ended.FAILED for verdict in found) else 0
 
 
 def _chosen(option: str, given: str, valid: tuple[str, ...]) -> tuple[str, ...]:

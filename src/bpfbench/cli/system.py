@@ -13,7 +13,7 @@ from bpfbench.cli.show import Form
 from bpfbench.cli.show import show as print_answer
 from bpfbench.errors import MachineError
 from bpfbench.machine import tune
-from bpfbench.machine.tune import Change, Outcome
+from bpfbench.machine.tune import Change, Tuned
 from bpfbench.report.document import Paragraph, table
 
 system_app = App(
@@ -65,9 +65,9 @@ def _report(changes: Sequence[Change], form: Form, nothing: str) -> int:
     told = []
     for change in changes:
         what = f"{change.name} (/{change.path})"
-        if change.outcome is Outcome.CHANGED:
+        if change.outcome is Tuned.CHANGED:
             told.append(f"{what}: {change.before} -> {change.after}")
-        elif change.outcome is Outcome.FAILED:
+        elif change.outcome is Tuned.FAILED:
             told.append(f"{what}: stays {change.before}: {change.reason}")
     print_answer(form, "changes", tuple(map(Paragraph, told or [nothing])), changes)
-    return 1 if any(change.outcome is Outcome.FAILED for change in changes) else 0
+    return 1 if any(change.outcome is Tuned.FAILED for change in changes) else 0

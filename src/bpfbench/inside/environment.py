@@ -183,7 +183,12 @@ def parse_config(text: str) -> dict[str, str]:
     return dict.fromkeys(OPTIONS, "n") | {wanted[name]: value for name, _, value in lines if name in wanted}
 
 
-def _cpu_model(root: Path) -> str:
+def cpu_model(root: Path) -> str:
+    """Return what the CPU calls itself.
+
+    Raises:
+        LookupError: it does not say.
+    """
     return _cpuinfo(root, "model name")
 
 
@@ -191,7 +196,12 @@ def _microcode(root: Path) -> str:
     return _cpuinfo(root, "microcode")
 
 
-def _hypervisor(root: Path) -> bool:
+def in_virtual_machine(root: Path) -> bool:
+    """Tell whether a hypervisor runs this machine.
+
+    Raises:
+        LookupError: the CPU does not say what it can do.
+    """
     return "hypervisor" in _cpuinfo(root, "flags").split()
 
 
@@ -263,14 +273,19 @@ def _sysctls(root: Path) -> dict[str, str | None]:
 
 
 def _memory_bytes(root: Path) -> int:
-    return _meminfo(root, "MemTotal")
+    return meminfo_bytes(root, "MemTotal")
 
 
 def _swap_bytes(root: Path) -> int:
-    return _meminfo(root, "SwapTotal")
+    return meminfo_bytes(root, "SwapTotal")
 
 
-def _meminfo(root: Path, name: str) -> int:
+def meminfo_bytes(root: Path, name: str) -> int:
+    """Return a line of /proc/meminfo.
+
+    Raises:
+        LookupError: it has no such line.
+    """
     for line in _text(root / "proc/meminfo").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
@@ -278,9 +293,9 @@ def _meminfo(root: Path, name: str) -> int:
 
 
 _FUNCTIONS: dict[str, Callable[[Path], Any]] = {
-    "cpu_model": _cpu_model,
+    "cpu_model": cpu_model,
     "cpu_microcode": _microcode,
-    "virtual_machine": _hypervisor,
+    "virtual_machine": in_virtual_machine,
     "cpu_governor": governor,
     "cpu_frequency_driver": _frequency_driver,
     "cpu_frequency_max_khz": _frequency_max_khz,

@@ -6,14 +6,19 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+from bpfbench.inside import environment
 from bpfbench.inside.kernel import hooks as probes
 from bpfbench.model import Attach
 
+P = ParamSpec("P")
+T = TypeVar("T")
+ROOT = Path("/")
 KERNEL_MIN = (5, 8)
 """The first kernel with BPF ring buffers."""
 
@@ -21,7 +26,7 @@ PACKAGES = {"mmdebstrap": "mmdebstrap", "bwrap": "bubblewrap", "unshare": "util-
 """Commands needed on the host -> Debian package."""
 
 
-class Verdict(StrEnum):
+class Fitness(StrEnum):
     """What a finding means for someone who wants to measure."""
 
     OK = "ok"
@@ -32,11 +37,11 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing looked at."""
 
     what: str
-    verdict: Verdict
+    verdict: Fitness
     found: str
     advice: str | None = None
 
@@ -54,19 +59,20 @@ class Storage:
 
 def gather() -> dict[str, object]:
     """Return what a reader of results needs to know of this machine."""
+    cpu = ROOT / "sys/devices/system/cpu"
     return {
         "host": platform.node(),
         "kernel": platform.release(),
         "kernel_version": platform.version(),
         "architecture": platform.machine(),
         "distribution": _os_name(),
-        "cpu_model": _cpu_model(),
+        "cpu_model": known(environment.cpu_model, ROOT) or platform.machine(),
         "cpus": len(os.sched_getaffinity(0)),
-        "memory_bytes": _meminfo("MemTotal"),
-        "virtual_machine": "hypervisor" in _cpuinfo_field("flags").split(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "smt": _read("/sys/devices/system/cpu/smt/active"),
-        "bpf_jit": _read("/proc/sys/net/core/bpf_jit_enable"),
+        "memory_bytes": environment.meminfo_bytes(ROOT, "MemTotal"),
+        "virtual_machine": known(environment.in_virtual_machine, ROOT) or False,
+        "governor": read(cpu / "cpu0/cpufreq/scaling_governor"),
+        "smt": read(cpu / "smt/active"),
+        "bpf_jit": read(ROOT / "proc/sys/net/core/bpf_jit_enable"),
     }
 
 
@@ -75,12 +81,8 @@ def storage(path: Path) -> Storage:
     while not path.exists():
         path = path.parent
     path = path.resolve()
-    device, filesystem = "unknown", "unknown"
-    best = -1
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        source, mountpoint, kind = (word.replace("\\040", " ") for word in line.split()[:3])
-        if path.is_relative_to(mountpoint) and len(mountpoint) >= best:
-            device, filesystem, best = source, kind, len(mountpoint)
+    mount = known(environment.mount_of, Path("/proc/self/mountinfo").read_text(), path)
+    device, filesystem = (mount["source"], mount["filesystem"]) if mount else ("unknown", "unknown")
     return Storage(str(path), path.stat().st_dev, device, filesystem, shutil.disk_usage(path).free)
 
 
@@ -91,10 +93,26 @@ def storage_facts(paths: dict[str, Path]) -> dict[str, object]:
 
 def memory_available_bytes() -> int:
     """Return what can be allocated without swapping, as the kernel estimates it."""
-    return _meminfo("MemAvailable")
+    return environment.meminfo_bytes(ROOT, "MemAvailable")
 
 
-def requirements() -> Iterator[Finding]:
+def known(look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+    """Return a fact of the environment; None where it cannot be had."""
+    try:
+        return look(*args, **options)
+    except environment.ABSENT:
+        return None
+
+
+def read(path: Path) -> str | None:
+    """Return what a file says, stripped; None where it cannot be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def requirements() -> Iterator[Diagnosis]:
     """Look at everything that measuring on this machine's kernel takes, most important first."""
     yield _root()
     yield _kernel()
@@ -102,9 +120,9 @@ def requirements() -> Iterator[Finding]:
     yield _tracefs()
     for command, package in PACKAGES.items():
         yield command_finding(command, package)
-    if nohz_full := _read("/sys/devices/system/cpu/nohz_full"):
+    if nohz_full := read(ROOT / "sys/devices/system/cpu/nohz_full"):
         advice = "membarrier(2) refuses there, and the libbpf and BCC tracers need it: boot without nohz_full"
-        yield Finding("nohz_full", Verdict.MISSING, nohz_full, advice)
+        yield Diagnosis("nohz_full", Fitness.MISSING, nohz_full, advice)
 
 
 def hooks() -> frozenset[Attach]:
@@ -115,39 +133,41 @@ def hooks() -> frozenset[Attach]:
 def missing() -> Iterator[str]:
     """Yield what must be mended before anything can be measured, without root, which is asked for apart."""
     for finding in requirements():
-        if finding.verdict is Verdict.MISSING and finding.what != "root":
+        if finding.verdict is Fitness.MISSING and finding.what != "root":
             yield f"{finding.what}: {finding.found}" + (f" ({finding.advice})" if finding.advice else "")
 
 
-def _root() -> Finding:
+def _root() -> Diagnosis:
     if os.geteuid() == 0:
-        return Finding("root", Verdict.OK, "yes")
-    return Finding("root", Verdict.MISSING, "no", "loading BPF programs on this kernel needs root: use sudo")
+        return Diagnosis("root", Fitness.OK, "yes")
+    return Diagnosis("root", Fitness.MISSING, "no", "loading BPF programs on this kernel needs root: use sudo")
 
 
-def _kernel() -> Finding:
+def _kernel() -> Diagnosis:
     release = platform.release()
     version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
     if version >= KERNEL_MIN:
-        return Finding("kernel", Verdict.OK, release)
-    return Finding("kernel", Verdict.MISSING, release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
+        return Diagnosis("kernel", Fitness.OK, release)
+    return Diagnosis("kernel", Fitness.MISSING, release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
 
 
-def _btf() -> Finding:
+def _btf() -> Diagnosis:
     if Path("/sys/kernel/btf/vmlinux").exists():
-        return Finding("BTF", Verdict.OK, "the kernel describes its own types")
-    return Finding("BTF", Verdict.MISSING, "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)")
+        return Diagnosis("BTF", Fitness.OK, "the kernel describes its own types")
+    return Diagnosis(
+        "BTF", Fitness.MISSING, "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)"
+    )
 
 
-def _tracefs() -> Finding:
+def _tracefs() -> Diagnosis:
     if Path("/sys/kernel/tracing").is_mount():
-        return Finding("tracefs", Verdict.OK, "mounted")
+        return Diagnosis("tracefs", Fitness.OK, "mounted")
     if any(line.split()[-1] == "tracefs" for line in Path("/proc/filesystems").read_text().splitlines()):
-        return Finding("tracefs", Verdict.OK, "not mounted; each trial mounts its own")
-    return Finding("tracefs", Verdict.MISSING, "not in this kernel", "boot a kernel with CONFIG_FTRACE=y")
+        return Diagnosis("tracefs", Fitness.OK, "not mounted; each trial mounts its own")
+    return Diagnosis("tracefs", Fitness.MISSING, "not in this kernel", "boot a kernel with CONFIG_FTRACE=y")
 
 
-def command_finding(command: str, package: str) -> Finding:
+def command_finding(command: str, package: str) -> Diagnosis:
     """Say whether a command is installed.
 
     Args:
@@ -155,8 +175,8 @@ def command_finding(command: str, package: str) -> Finding:
         package: Debian's that has it.
     """
     if path := shutil.which(command):
-        return Finding(command, Verdict.OK, path)
-    return Finding(command, Verdict.MISSING, "not installed", f"apt-get install {package}")
+        return Diagnosis(command, Fitness.OK, path)
+    return Diagnosis(command, Fitness.MISSING, "not installed", f"apt-get install {package}")
 
 
 def _os_name() -> str:
@@ -164,29 +184,3 @@ def _os_name() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return "unknown"
-
-
-def _cpu_model() -> str:
-    return _cpuinfo_field("model name") or platform.machine()
-
-
-def _cpuinfo_field(name: str) -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return ""
-
-
-def _meminfo(name: str) -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise ValueError(f"/proc/meminfo has no {name}")
-
-
-def _read(path: str) -> str | None:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bpfbench.errors import MachineError
 from bpfbench.machine import command
-from bpfbench.machine.facts import PACKAGES
+from bpfbench.machine.facts import PACKAGES, read
 
 IDS = 65535
 """How many user and group ids must be lent: those of a Debian root, up to nobody's and nogroup's, but root's."""
@@ -89,12 +89,12 @@ def diagnose(root: Path, user: str, uid: int) -> Iterator[Lack]:
         ),
     )
     for name, forbids, advice in sysctls:
-        if _read(root / "proc/sys" / name.replace(".", "/")) == forbids:
+        if read(root / "proc/sys" / name.replace(".", "/")) == forbids:
             yield Lack(f"{name} is {forbids}", advice)
     if not any((root / folder / "newuidmap").exists() for folder in ("usr/bin", "usr/sbin", "usr/local/bin")):
         yield Lack("newuidmap is not installed", "apt-get install uidmap")
     for name, option in (("subuid", "--add-subuids"), ("subgid", "--add-subgids")):
-        lent = lent_ids(_read(root / "etc" / name), user, uid)
+        lent = lent_ids(read(root / "etc" / name) or "", user, uid)
         if lent < IDS:
             advice = f"sudo usermod {option} 100000-165535 {user} (any {IDS + 1} ids that nobody else has)"
             yield Lack(f"/etc/{name} lends {user} {lent} ids in a row, and {IDS} are needed", advice)
@@ -104,10 +104,3 @@ def lent_ids(text: str, user: str, uid: int) -> int:
     """Return how many ids /etc/subuid or /etc/subgid, whose text is given, lends a user in one range."""
     lines = (line.split(":") for line in text.splitlines())
     return max((int(words[2]) for words in lines if len(words) == 3 and words[0] in (user, str(uid))), default=0)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

@@ -90,7 +90,7 @@ class State:
         return self.current in (None, self.setting.recommended)
 
 
-class Outcome(StrEnum):
+class Tuned(StrEnum):
     """What came of setting one."""
 
     CHANGED = "changed"
@@ -106,7 +106,7 @@ class Change:
 
     name: str
     path: str
-    outcome: Outcome
+    outcome: Tuned
     before: str | None
     after: str | None
     reason: str | None = None
@@ -152,24 +152,24 @@ def restore(root: Path = Path("/")) -> tuple[Change, ...]:
     changes = tuple(
         _set(root, names.get(path, path), path, _current(root / path), original) for path, original in saved.items()
     )
-    failed = {change.path for change in changes if change.outcome is Outcome.FAILED}
+    failed = {change.path for change in changes if change.outcome is Tuned.FAILED}
     _save(root, {path: original for path, original in saved.items() if path in failed})
     return changes
 
 
 def _set(root: Path, name: str, path: str, before: str | None, wanted: str) -> Change:
     if before is None:
-        return Change(name, path, Outcome.ABSENT, None, None)
+        return Change(name, path, Tuned.ABSENT, None, None)
     if before == wanted:
-        return Change(name, path, Outcome.KEPT, before, before)
+        return Change(name, path, Tuned.KEPT, before, before)
     try:
         (root / path).write_text(f"{wanted}\n")
     except OSError as error:
-        return Change(name, path, Outcome.FAILED, before, before, error.strerror)
+        return Change(name, path, Tuned.FAILED, before, before, error.strerror)
     after = _current(root / path)
     if after != wanted:
-        return Change(name, path, Outcome.FAILED, before, after, f"the kernel did not take {wanted}")
-    return Change(name, path, Outcome.CHANGED, before, after)
+        return Change(name, path, Tuned.FAILED, before, after, f"the kernel did not take {wanted}")
+    return Change(name, path, Tuned.CHANGED, before, after)
 
 
 def _paths(root: Path, setting: Setting) -> Iterator[str]:

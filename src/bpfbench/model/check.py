@@ -30,7 +30,7 @@ class CheckSpec:
     """Names of the cases to run."""
 
 
-class Outcome(StrEnum):
+class Ended(StrEnum):
     """How a case ended for one tracer."""
 
     PASSED = "passed"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CaseVerdict:
     """What one case found of one tracer."""
 
     case: str
@@ -48,6 +48,6 @@ class Verdict:
     attach: Attach
     variant: str
     """Tool and format, where the case is run with several; else empty."""
-    outcome: Outcome
+    outcome: Ended
     detail: str
     """Why it failed or was skipped; the event where there is one."""

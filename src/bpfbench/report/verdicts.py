@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bpfbench.model.check import Outcome, Verdict
+from bpfbench.model.check import CaseVerdict, Ended
 
-WORDS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-"}
-STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
+WORDS = {Ended.PASSED: "ok", Ended.FAILED: "FAILED", Ended.SKIPPED: "-"}
+STYLES = {Ended.PASSED: "green", Ended.FAILED: "bold red", Ended.SKIPPED: "dim"}
 
 
-def render(verdicts: Sequence[Verdict], console: Console) -> None:
+def render(verdicts: Sequence[CaseVerdict], console: Console) -> None:
     """Print all of it."""
     subjects = list(dict.fromkeys((verdict.setup, verdict.attach) for verdict in verdicts))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -28,19 +28,19 @@ def render(verdicts: Sequence[Verdict], console: Console) -> None:
         cells = (_cell(verdict for verdict in of_case if (verdict.setup, verdict.attach) == each) for each in subjects)
         table.add_row(case, *cells)
     console.print(table)
-    for outcome in (Outcome.SKIPPED, Outcome.FAILED):
+    for outcome in (Ended.SKIPPED, Ended.FAILED):
         for verdict in verdicts:
             if verdict.outcome is outcome:
                 what = " ".join(filter(None, (verdict.setup, verdict.attach, verdict.case, verdict.variant)))
                 console.print(Text(f"{what}: {outcome}: {verdict.detail}", style=STYLES[outcome]), soft_wrap=True)
-    counts = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Outcome}
+    counts = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Ended}
     console.print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()), highlight=False)
 
 
-def _cell(verdicts: Iterable[Verdict]) -> Text:
+def _cell(verdicts: Iterable[CaseVerdict]) -> Text:
     """The worst of a setup's variants."""
     outcomes = {verdict.outcome for verdict in verdicts}
-    for outcome in (Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED):
+    for outcome in (Ended.FAILED, Ended.PASSED, Ended.SKIPPED):
         if outcome in outcomes:
             return Text(WORDS[outcome], style=STYLES[outcome])
     return Text("")

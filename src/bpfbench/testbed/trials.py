@@ -33,7 +33,7 @@ from bpfbench.model import (
     TrialSpec,
     Workload,
 )
-from bpfbench.model.check import CheckSpec, Verdict
+from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed.sandbox import INSIDE
 
@@ -235,7 +235,7 @@ class Testbed(abc.ABC):
             raise StepError(reasons[-1] if reasons else _end_of_runner(finished, job))
         return results[0]
 
-    def check(self, spec: CheckSpec, on_verdict: Callable[[Verdict], None]) -> None:
+    def check(self, spec: CheckSpec, on_verdict: Callable[[CaseVerdict], None]) -> None:
         """Run the conformance suite. The subjects of `spec` need no command: it is filled in here.
 
         Raises:
@@ -246,7 +246,7 @@ class Testbed(abc.ABC):
 
         def on_line(line: str) -> None:
             try:
-                verdict = from_json(Verdict, line)
+                verdict = from_json(CaseVerdict, line)
             except ValueError:
                 LOG.warning("the conformance suite said: %s", line)
                 return

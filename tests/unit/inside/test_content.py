@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
 from bpfbench.inside.trial import content
-from bpfbench.inside.trial.content import Expectation, Subject
+from bpfbench.inside.trial.content import Expectation, TracedOutput
 from bpfbench.model import Content, Defect, Format, Silence, Tool, Workload
 
 GOOD = Content(
@@ -39,7 +39,7 @@ GOOD = Content(
 EXPECTED = Expectation(
     ios=1100, lost=100, others_most=100, payload=True, span_s=(100.0, 104.0), silence_most_s=content.SILENCE_MOST_S
 )
-SUBJECT = Subject(
+SUBJECT = TracedOutput(
     output=Path("/output/t.out"),
     format=Format.TEXT,
     payload_bytes=4096,

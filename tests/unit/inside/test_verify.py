@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from builders import make_config, make_fio, make_summary, make_trial
 
-from bpfbench.inside.trial.verify import Evidence, checks, completed
+from bpfbench.inside.trial.verify import Proof, checks, completed
 from bpfbench.model import (
     Attach,
     CallAccount,
@@ -76,8 +76,8 @@ def ring_of(config: TracerConfig | None, saved: int) -> tuple[RingAccount, ...]:
     return (RingAccount(config.ringbuf_bytes, taken, taken),)
 
 
-def vanilla(**changes: Any) -> Evidence:
-    good = Evidence(
+def vanilla(**changes: Any) -> Proof:
+    good = Proof(
         trial=make_trial(workload=READ),
         machine="x86_64",
         block_bytes=4096,
@@ -92,7 +92,7 @@ def vanilla(**changes: Any) -> Evidence:
     return replace(good, **changes)
 
 
-def traced(summary: Mapping[str, Any] | None = None, **changes: Any) -> Evidence:
+def traced(summary: Mapping[str, Any] | None = None, **changes: Any) -> Proof:
     """A libbpf rw-tracer saw 4000 reads and 100 of fio's own writes, all the kernel accounted, and lost 100 of them."""
     trial = changes.get("trial") or make_trial("libbpf", workload=READ)
     account = replace(
@@ -113,12 +113,12 @@ def traced(summary: Mapping[str, Any] | None = None, **changes: Any) -> Evidence
     return replace(good, **changes)
 
 
-def unaccounted(summary: Mapping[str, Any] | None = None, **changes: Any) -> Evidence:
+def unaccounted(summary: Mapping[str, Any] | None = None, **changes: Any) -> Proof:
     """The same on a kernel that keeps no account of calls."""
     return traced(summary, calls=None, **changes)
 
 
-def counted(syscalls: dict[str, int] | None, machine: str = "x86_64", calls: CallAccount | None = None) -> Evidence:
+def counted(syscalls: dict[str, int] | None, machine: str = "x86_64", calls: CallAccount | None = None) -> Proof:
     """A syscount trial that counted these system calls."""
     config = make_config(attach=Attach.TRACEPOINT, ringbuf_bytes=None, poll_ms=None)
     trial = make_trial("bcc", tool=Tool.SYSCOUNT, workload=READ, config=config)
@@ -137,16 +137,16 @@ def counted(syscalls: dict[str, int] | None, machine: str = "x86_64", calls: Cal
     )
 
 
-def named(evidence: Evidence, name: str) -> Check:
+def named(evidence: Proof, name: str) -> Check:
     (check,) = (check for check in checks(evidence) if check.name == name)
     return check
 
 
-def failed(evidence: Evidence) -> list[Check]:
+def failed(evidence: Proof) -> list[Check]:
     return [check for check in checks(evidence) if not check.ok]
 
 
-def only_failure(evidence: Evidence) -> Check:
+def only_failure(evidence: Proof) -> Check:
     (check,) = failed(evidence)
     return check
 
@@ -191,7 +191,7 @@ class TestTruth:
 class TestVariants:
     """No-output leaves nothing to count, no-consumer saves what a ring holds; all else holds as ever."""
 
-    def of(self, variant: Variant, summary: Mapping[str, Any] | None = None, **changes: Any) -> Evidence:
+    def of(self, variant: Variant, summary: Mapping[str, Any] | None = None, **changes: Any) -> Proof:
         trial = make_trial("libbpf", workload=READ, config=make_config(variant=variant))
         return traced(summary, trial=trial, **changes)
 

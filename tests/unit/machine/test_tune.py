@@ -10,7 +10,7 @@ import pytest
 
 from bpfbench.errors import MachineError
 from bpfbench.machine import tune
-from bpfbench.machine.tune import STATE, Outcome
+from bpfbench.machine.tune import STATE, Tuned
 
 GOVERNOR = "sys/devices/system/cpu/cpufreq/policy{}/scaling_governor"
 NO_TURBO = "sys/devices/system/cpu/intel_pstate/no_turbo"
@@ -38,7 +38,7 @@ def settings(root: Path) -> dict[str, str]:
     return {name: (root / name).read_text().strip() for name in LAPTOP}
 
 
-def outcomes(changes: tuple[tune.Change, ...]) -> dict[str, Outcome]:
+def outcomes(changes: tuple[tune.Change, ...]) -> dict[str, Tuned]:
     return {change.path: change.outcome for change in changes}
 
 
@@ -71,9 +71,9 @@ class TestTune:
             HUGE_PAGES: "madvise",
             WATCHDOG: "0",
         }
-        assert found[GOVERNOR.format(0)] is Outcome.CHANGED
-        assert found[GOVERNOR.format(1)] is Outcome.KEPT
-        assert found["sys/devices/system/cpu/cpufreq/boost"] is Outcome.ABSENT
+        assert found[GOVERNOR.format(0)] is Tuned.CHANGED
+        assert found[GOVERNOR.format(1)] is Tuned.KEPT
+        assert found["sys/devices/system/cpu/cpufreq/boost"] is Tuned.ABSENT
         assert json.loads((root / STATE).read_text()) == {
             GOVERNOR.format(0): "powersave",
             NO_TURBO: "0",
@@ -101,7 +101,7 @@ class TestTune:
         (root / NO_TURBO).unlink()
         (root / NO_TURBO).symlink_to("/proc/version")  # can be read, and by nobody be written
         (change,) = [change for change in tune.tune(root) if change.path == NO_TURBO]
-        assert change.outcome is Outcome.FAILED
+        assert change.outcome is Tuned.FAILED
         assert change.reason
         assert (root / WATCHDOG).read_text() == "0\n"
 
@@ -109,7 +109,7 @@ class TestTune:
 class TestRestore:
     def test_everything_is_as_it_was_and_nothing_stays_saved(self, root: Path) -> None:
         tune.tune(root)
-        assert set(outcomes(tune.restore(root)).values()) == {Outcome.CHANGED}
+        assert set(outcomes(tune.restore(root)).values()) == {Tuned.CHANGED}
         assert settings(root) == {**LAPTOP, HUGE_PAGES: "always"}
         assert not (root / STATE).exists()
 
@@ -117,7 +117,7 @@ class TestRestore:
         (root / STATE).parent.mkdir(parents=True)
         (root / STATE).write_text(json.dumps({WATCHDOG: "1", GOVERNOR.format(0): "powersave"}))
         (root / WATCHDOG).write_text("0\n")  # that far it came
-        assert outcomes(tune.restore(root)) == {WATCHDOG: Outcome.CHANGED, GOVERNOR.format(0): Outcome.KEPT}
+        assert outcomes(tune.restore(root)) == {WATCHDOG: Tuned.CHANGED, GOVERNOR.format(0): Tuned.KEPT}
         assert settings(root) == LAPTOP
 
     def test_what_cannot_be_set_back_is_told_and_stays_saved(self, root: Path) -> None:
@@ -125,7 +125,7 @@ class TestRestore:
         (root / WATCHDOG).unlink()
         (root / WATCHDOG).symlink_to("/proc/version")
         changes = outcomes(tune.restore(root))
-        assert changes[WATCHDOG] is Outcome.FAILED
+        assert changes[WATCHDOG] is Tuned.FAILED
         assert json.loads((root / STATE).read_text()) == {WATCHDOG: "1"}
 
     def test_where_nothing_was_tuned_there_is_nothing_to_do(self, root: Path) -> None:

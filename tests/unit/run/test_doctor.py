@@ -10,7 +10,7 @@ import pytest
 
 from bpfbench import catalogue
 from bpfbench.machine import facts, privileges
-from bpfbench.machine.facts import Finding, Verdict
+from bpfbench.machine.facts import Diagnosis, Fitness
 from bpfbench.run import doctor
 
 NOISY = {
@@ -37,7 +37,7 @@ OURS = {"stolen CPU time", "swap", "load", "NMI watchdog", "frequency governor",
 """What the files decide; the rest is this machine's own."""
 
 
-def noise(root: Path, files: dict[str, str]) -> dict[str, Finding]:
+def noise(root: Path, files: dict[str, str]) -> dict[str, Diagnosis]:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -48,7 +48,7 @@ class TestNoise:
     def test_each_source_is_found_with_what_to_do_and_keeps_nobody_from_measuring(self, tmp_path: Path) -> None:
         found = noise(tmp_path, NOISY)
         assert set(found) == OURS
-        assert all(finding.verdict is Verdict.NOTE and finding.advice for finding in found.values())
+        assert all(finding.verdict is Fitness.NOTE and finding.advice for finding in found.values())
         assert found["stolen CPU time"].found == "10.0 % of the time since boot"
         assert "bpfbench system tune" in str(found["frequency governor"].advice)
 
@@ -81,7 +81,7 @@ class TestAgainstPaper:
 
 
 def test_what_measuring_takes_is_what_the_doctor_calls_missing(tmp_path: Path) -> None:
-    missing = {finding.what for finding in doctor.examine("host", tmp_path) if finding.verdict is Verdict.MISSING}
+    missing = {finding.what for finding in doctor.examine("host", tmp_path) if finding.verdict is Fitness.MISSING}
     assert missing - {"root"} == {text.partition(":")[0] for text in facts.missing()}
 
 

@@ -16,7 +16,7 @@ from bpfbench.errors import StepError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec
-from bpfbench.model.check import CheckSpec, Outcome, Subject, Verdict
+from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.sandbox import INSIDE, Bind
 from bpfbench.testbed.trials import BROUGHT, Slot
@@ -91,8 +91,8 @@ SPEC = CheckSpec(
     ),
     cases=("events", "counts"),
 )
-GOOD = Verdict("counts", "own", Attach.TRACEPOINT, "syscount text", Outcome.PASSED, "")
-BAD = Verdict("events", "libbpf", Attach.KPROBE, "rw-tracer text", Outcome.FAILED, "offset is 1, not 2 – ö")
+GOOD = CaseVerdict("counts", "own", Attach.TRACEPOINT, "syscount text", Ended.PASSED, "")
+BAD = CaseVerdict("events", "libbpf", Attach.KPROBE, "rw-tracer text", Ended.FAILED, "offset is 1, not 2 – ö")
 
 
 class TestCheck:
@@ -132,7 +132,7 @@ class TestCheck:
         assert len(told["stdin"].splitlines()) == 1
 
     def test_every_verdict_is_handed_on_as_it_comes(self, testbed: HostTestbed, suite: Callable[..., None]) -> None:
-        found: list[Verdict] = []
+        found: list[CaseVerdict] = []
         suite(Finished(0, ""), *(to_json(verdict, indent=None).rstrip("\n") for verdict in (GOOD, BAD)))
         testbed.check(SPEC, found.append)
         assert found == [GOOD, BAD]
@@ -140,7 +140,7 @@ class TestCheck:
     def test_a_suite_that_fails_itself_is_an_error_with_its_last_words(
         self, testbed: HostTestbed, suite: Callable[..., None]
     ) -> None:
-        found: list[Verdict] = []
+        found: list[CaseVerdict] = []
         suite(Finished(1, "Traceback\nRuntimeError: a process failed\n"), to_json(GOOD, indent=None))
         with pytest.raises(StepError, match=r"^the conformance suite failed: RuntimeError: a process failed$"):
             testbed.check(SPEC, found.append)
@@ -149,7 +149,7 @@ class TestCheck:
     def test_words_of_the_suite_that_are_no_verdict_are_passed_over(
         self, testbed: HostTestbed, suite: Callable[..., None]
     ) -> None:
-        found: list[Verdict] = []
+        found: list[CaseVerdict] = []
         suite(Finished(0, ""), "warning: {", to_json(GOOD, indent=None))
         testbed.check(SPEC, found.append)
         assert found == [GOOD]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bpfbench.inside import leftovers
 from bpfbench.inside.conformance.cases import CASES
-from bpfbench.model.check import CheckSpec, Outcome, Subject, Verdict
+from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - a tmpfs of the sandbox's
 
 
-def run(spec: CheckSpec, tell: Callable[[Verdict], None]) -> None:
+def run(spec: CheckSpec, tell: Callable[[CaseVerdict], None]) -> None:
     """Run the cases, each followed by a look for what the tracers left behind."""
     for name in spec.cases:
         before = leftovers.take(TEMPORARY)
@@ -23,10 +23,10 @@ def run(spec: CheckSpec, tell: Callable[[Verdict], None]) -> None:
             tell(verdict)
 
 
-def _left_behind(case: str, subjects: Sequence[Subject], before: leftovers.Inventory) -> list[Verdict]:
+def _left_behind(case: str, subjects: Sequence[Subject], before: leftovers.Inventory) -> list[CaseVerdict]:
     """Return a failure for whoever may have left something behind."""
     new = leftovers.settled_since(before, TEMPORARY)
     if not new:
         return []
     detail = "left behind: " + "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in new.items())
-    return [Verdict(case, subject.setup, subject.attach, "", Outcome.FAILED, detail) for subject in subjects]
+    return [CaseVerdict(case, subject.setup, subject.attach, "", Ended.FAILED, detail) for subject in subjects]

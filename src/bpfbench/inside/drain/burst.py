@@ -145,7 +145,7 @@ def _produce(told: socket.socket, comm: str, file: Path, cpus: Set[int]) -> None
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Glance:
     """A look at which the tracer's position had changed; it did at some time after the look before."""
 
     position: int
@@ -173,7 +173,7 @@ class Burst:
         return 1e9 * self.events / self.ns
 
 
-def measure(slot_bytes: int, let_go: Look, first: Look, last: Look, cpu_ns: int) -> Burst:
+def measure(slot_bytes: int, let_go: Glance, first: Glance, last: Glance, cpu_ns: int) -> Burst:
     """Work out a burst.
 
     It lasts from the first change of position to the last, so that waking up is not in it, and the events are those
@@ -203,26 +203,26 @@ def watch(ring: Ring, pid: int, slot_bytes: int, timeout_s: float, alive: Callab
     begin, end, cpu_before_ns = ring.consumed, ring.produced, _cpu_ns(pid)
     let_go_ns = time.perf_counter_ns()
     os.kill(pid, signal.SIGCONT)
-    let_go = Look(begin, let_go_ns, let_go_ns)
+    let_go = Glance(begin, let_go_ns, let_go_ns)
     first, last = _looks(ring, let_go, end, timeout_s, alive)
     stop(pid)
     return measure(slot_bytes, let_go, first, last, _cpu_ns(pid) - cpu_before_ns)
 
 
-def _looks(ring: Ring, let_go: Look, end: int, timeout_s: float, alive: Callable[[], bool]) -> tuple[Look, Look]:
+def _looks(ring: Ring, let_go: Glance, end: int, timeout_s: float, alive: Callable[[], bool]) -> tuple[Glance, Glance]:
     """Return the first look at another position than the first, and the first at `end`. Does not sleep."""
     now = time.perf_counter_ns
-    first: Look | None = None
+    first: Glance | None = None
     before_ns = let_go.at_ns
     deadline_ns, check_ns = before_ns + int(timeout_s * 1e9), before_ns + _CHECK_NS
     while True:
         at_ns, position = now(), ring.consumed
         if position == end:
-            last = Look(end, before_ns, at_ns)
+            last = Glance(end, before_ns, at_ns)
             return first or last, last
         if first is None and position != let_go.position:
             # Where it moves on before it was looked at, it is known where it is now, which will do.
-            first = Look(position, at_ns if before_ns == let_go.at_ns else before_ns, at_ns)
+            first = Glance(position, at_ns if before_ns == let_go.at_ns else before_ns, at_ns)
         if at_ns > check_ns:
             check_ns = at_ns + _CHECK_NS
             if not alive():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 
-class Timed(Protocol):
+class Stamped(Protocol):
     """A sample knows when it was taken."""
 
     @property
@@ -16,7 +16,7 @@ class Timed(Protocol):
         """CLOCK_MONOTONIC, in seconds."""
 
 
-S = TypeVar("S", bound=Timed)
+S = TypeVar("S", bound=Stamped)
 
 
 def at(samples: Sequence[S], time_s: float, value: Callable[[S], float]) -> float:

@@ -43,7 +43,7 @@ _TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TracedOutput:
     """An output, and what its records are to be like."""
 
     output: Path
@@ -83,7 +83,7 @@ class Expectation:
 
 def subject(
     trial: Trial, output: Path, data_dir: Path, since_ns: int, expected: int, *, followed: bool = False
-) -> Subject:
+) -> TracedOutput:
     """Return the subject of a trial with an rw tool.
 
     Args:
@@ -102,7 +102,7 @@ def subject(
         raise StepError("vanilla has no output")
     data = tuple(data_dir / name for name in fio.data_files(trial.workload))
     payload_bytes = config.payload_bytes or 0
-    return Subject(
+    return TracedOutput(
         output=output,
         format=config.format,
         payload_bytes=payload_bytes,
@@ -133,7 +133,7 @@ def silence_most_s(rate_iops: int | None) -> float:
     return SILENCE_MOST_S + (SILENCE_MOST_IOS / rate_iops if rate_iops else 0.0)
 
 
-def argv(subject: Subject, disk_bytes: int | None = None) -> tuple[str, ...]:
+def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...]:
     """Return the command that checks an output.
 
     Args:
@@ -158,7 +158,7 @@ def argv(subject: Subject, disk_bytes: int | None = None) -> tuple[str, ...]:
     return (AUDIT, *words)
 
 
-def examine(subject: Subject) -> Content:
+def examine(subject: TracedOutput) -> Content:
     """Check an output that is complete.
 
     Raises:
@@ -180,7 +180,7 @@ class Follower:
         StepError: it cannot be started.
     """
 
-    def __init__(self, subject: Subject, disk_bytes: int) -> None:
+    def __init__(self, subject: TracedOutput, disk_bytes: int) -> None:
         self._audit = _Audit(argv(subject, disk_bytes))
 
     def __enter__(self) -> Follower:

@@ -162,5 +162,5 @@ def _system_s(sample: _Used) -> float:
     return sample.system_s
 
 
-def _time(sample: series.Timed) -> str:
+def _time(sample: series.Stamped) -> str:
     return f"{sample.monotonic_s:.6f}"

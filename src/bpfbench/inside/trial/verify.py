@@ -75,7 +75,7 @@ COUNTED_BY = ({("tracepoint", "sys_enter")}, {("raw-tracepoint", "sys_enter")})
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Proof:
     """What the invariants are about."""
 
     trial: Trial
@@ -97,39 +97,39 @@ class Evidence:
     written_bytes: int | None = None
 
 
-def checks(evidence: Evidence) -> tuple[Check, ...]:
+def checks(proof: Proof) -> tuple[Check, ...]:
     """Check every invariant that applies to the trial."""
-    found = [_cold(evidence), _all_ios(evidence), _littles_law(evidence), _nothing_left(evidence)]
-    if evidence.trial.workload.rate_iops is not None:
-        found.append(_rate(evidence, evidence.trial.workload.rate_iops))
-    if evidence.summary is not None:
-        found += _tracer_checks(evidence, evidence.summary)
+    found = [_cold(proof), _all_ios(proof), _littles_law(proof), _nothing_left(proof)]
+    if proof.trial.workload.rate_iops is not None:
+        found.append(_rate(proof, proof.trial.workload.rate_iops))
+    if proof.summary is not None:
+        found += _tracer_checks(proof, proof.summary)
     return tuple(found)
 
 
-def _cold(evidence: Evidence) -> Check:
-    limit = int(evidence.trial.workload.total_bytes * CACHED_SHARE_MAX)
+def _cold(proof: Proof) -> Check:
+    limit = int(proof.trial.workload.total_bytes * CACHED_SHARE_MAX)
     return Check(
         "page cache dropped",
-        evidence.cached_bytes <= limit,
-        f"{evidence.cached_bytes} bytes of the data cached before fio, at most {limit} allowed",
+        proof.cached_bytes <= limit,
+        f"{proof.cached_bytes} bytes of the data cached before fio, at most {limit} allowed",
     )
 
 
-def _all_ios(evidence: Evidence) -> Check:
-    wanted = evidence.trial.workload.total_bytes // evidence.block_bytes
-    return Check("fio did all its I/O", evidence.fio.ios == wanted, f"{evidence.fio.ios} of {wanted}")
+def _all_ios(proof: Proof) -> Check:
+    wanted = proof.trial.workload.total_bytes // proof.block_bytes
+    return Check("fio did all its I/O", proof.fio.ios == wanted, f"{proof.fio.ios} of {wanted}")
 
 
-def _littles_law(evidence: Evidence) -> Check:
+def _littles_law(proof: Proof) -> Check:
     """Processes x iodepth 1 = IOPS x latency, where processes do nothing but I/O (Little 1961).
 
     A process also spends time outside its I/O calls, so latency may fall short of the law, but never exceed it. A wrong
     unit (the paper prints ms for us) is off by a factor of 1000. A process whose rate is limited sleeps between its
     calls, so that only the upper bound says something of it.
     """
-    workload = evidence.trial.workload
-    share = evidence.fio.iops * evidence.fio.latency_mean_us / 1e6 / workload.processes
+    workload = proof.trial.workload
+    share = proof.fio.iops * proof.fio.latency_mean_us / 1e6 / workload.processes
     least = SYNCHRONOUS_SHARE_MIN if workload.rate_iops is None else 0.0
     return Check(
         "Little's law",
@@ -138,10 +138,10 @@ def _littles_law(evidence: Evidence) -> Check:
     )
 
 
-def _rate(evidence: Evidence, limit: int) -> Check:
+def _rate(proof: Proof, limit: int) -> Check:
     """Under a limit a target may be slower, never faster. The first I/O of either direction comes at once."""
-    rate = evidence.fio.iops / evidence.trial.workload.processes
-    most = limit * RATE_TOLERANCE + 2 / evidence.fio.runtime_s
+    rate = proof.fio.iops / proof.trial.workload.processes
+    most = limit * RATE_TOLERANCE + 2 / proof.fio.runtime_s
     return Check(
         "rate limit kept",
         rate <= most,
@@ -149,17 +149,17 @@ def _rate(evidence: Evidence, limit: int) -> Check:
     )
 
 
-def _nothing_left(evidence: Evidence) -> Check:
-    left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(evidence.leftovers.items()))
+def _nothing_left(proof: Proof) -> Check:
+    left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(proof.leftovers.items()))
     return Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
 
 
-def _tracer_checks(evidence: Evidence, summary: TracerSummary) -> Iterator[Check]:
-    trial = evidence.trial
+def _tracer_checks(proof: Proof, summary: TracerSummary) -> Iterator[Check]:
+    trial = proof.trial
     yield Check(
         "tracer ended well",
-        evidence.tracer_status == 0 and summary.error is None,
-        f"exit status {evidence.tracer_status}, error: {summary.error}",
+        proof.tracer_status == 0 and summary.error is None,
+        f"exit status {proof.tracer_status}, error: {summary.error}",
     )
     config = trial.config
     asked = (trial.setup, trial.tool.value, config and config.attach.value, config and config.format.value)
@@ -173,29 +173,29 @@ def _tracer_checks(evidence: Evidence, summary: TracerSummary) -> Iterator[Check
     if config is None or config.variant is not Variant.NO_OUTPUT:
         yield Check(
             "output holds what was saved",
-            evidence.output_events == summary.saved and evidence.output_bytes == summary.bytes,
-            f"{evidence.output_events} events in {evidence.output_bytes} bytes, "
+            proof.output_events == summary.saved and proof.output_bytes == summary.bytes,
+            f"{proof.output_events} events in {proof.output_bytes} bytes, "
             f"summary says {summary.saved} in {summary.bytes}",
         )
-    yield _attached(evidence)
-    if evidence.calls is not None:
-        yield from _counted(evidence.calls, evidence, summary)
-    wanted = {"read": evidence.fio.read_ios, "write": evidence.fio.write_ios}
-    seen = {kind: _seen(kind, evidence, summary) for kind in wanted}
+    yield _attached(proof)
+    if proof.calls is not None:
+        yield from _counted(proof.calls, proof, summary)
+    wanted = {"read": proof.fio.read_ios, "write": proof.fio.write_ios}
+    seen = {kind: _seen(kind, proof, summary) for kind in wanted}
     yield _kinds(trial.tool, wanted, seen, summary)
     for kind, ios in wanted.items():
-        yield _coverage(kind, ios, seen[kind], evidence.fio.runtime_s, summary)
+        yield _coverage(kind, ios, seen[kind], proof.fio.runtime_s, summary)
     if config is not None and config.ringbuf_bytes is not None:
-        yield from _ring_checks(config, config.ringbuf_bytes, evidence.rings, summary)
-    if config is not None and evidence.written_bytes is not None:
-        yield _written(config, evidence.trial.tool, evidence.written_bytes, summary)
+        yield from _ring_checks(config, config.ringbuf_bytes, proof.rings, summary)
+    if config is not None and proof.written_bytes is not None:
+        yield _written(config, proof.trial.tool, proof.written_bytes, summary)
 
 
-def _attached(evidence: Evidence) -> Check:
+def _attached(proof: Proof) -> Check:
     """The kernel's word on what the tracer's programs hang on, against what was asked for."""
-    trial, config = evidence.trial, evidence.trial.config
+    trial, config = proof.trial, proof.trial.config
     attach = config.attach if config else Attach.TRACEPOINT
-    found = {(hook.kind, hook.target) for hook in evidence.hooks}
+    found = {(hook.kind, hook.target) for hook in proof.hooks}
     of_rw = {(kind, target) for kind in KINDS[attach] for target in TARGETS[attach]}
     return Check(
         "attached as asked",
@@ -205,15 +205,15 @@ def _attached(evidence: Evidence) -> Check:
     )
 
 
-def _counted(calls: CallAccount, evidence: Evidence, summary: TracerSummary) -> Iterator[Check]:
+def _counted(calls: CallAccount, proof: Proof, summary: TracerSummary) -> Iterator[Check]:
     """Every call that the kernel accounted was intercepted, and nothing else.
 
     What the kernel skipped of the tracer's programs (recursion, missed) may have been fio's or others'. A tracer that
     counts it with its kind may so have more of that kind than fio called; one that counts it as of no kind, less.
     """
-    unplaced = _of_no_kind(evidence.trial.tool, summary)
+    unplaced = _of_no_kind(proof.trial.tool, summary)
     others_max = max(0, _skipped(summary) - unplaced)
-    missing = {kind: calls.of(kind) - _seen(kind, evidence, summary) for kind in ("read", "write")}
+    missing = {kind: calls.of(kind) - _seen(kind, proof, summary) for kind in ("read", "write")}
     lacking, surplus = sum(max(0, n) for n in missing.values()), sum(max(0, -n) for n in missing.values())
     explained = (f" and {unplaced} of no kind" if unplaced else "") + (
         f", at most {others_max} skipped by the kernel, of whomever" if others_max else ""
@@ -327,11 +327,11 @@ def _ring_checks(
         )
 
 
-def _seen(kind: str, evidence: Evidence, summary: TracerSummary) -> int:
-    if evidence.trial.tool is not Tool.SYSCOUNT:
+def _seen(kind: str, proof: Proof, summary: TracerSummary) -> int:
+    if proof.trial.tool is not Tool.SYSCOUNT:
         return summary.intercepted.get(kind, 0)
     counted = summary.syscalls or {}
-    return sum(counted.get(number, 0) for number in RW_CALLS[evidence.machine][kind])
+    return sum(counted.get(number, 0) for number in RW_CALLS[proof.machine][kind])
 
 
 def _skipped(summary: TracerSummary) -> int:

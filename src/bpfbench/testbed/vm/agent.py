@@ -21,7 +21,7 @@ class SilentError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class GuestOrder:
     """A command for the agent."""
 
     argv: tuple[str, ...]
@@ -74,7 +74,7 @@ class Agent:
         except KeyError:
             raise SilentError(f"its agent began with {str(event)[:SHOWN]}") from None
 
-    def run(self, order: Order, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
+    def run(self, order: GuestOrder, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
         """Have a command run to its end.
 
         Args:

@@ -20,7 +20,7 @@ from bpfbench.errors import LostError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.testbed.vm import qemu
-from bpfbench.testbed.vm.agent import Agent, Order, SilentError
+from bpfbench.testbed.vm.agent import Agent, GuestOrder, SilentError
 from bpfbench.testbed.vm.qemu import Vm
 
 LOG = logging.getLogger("bpfbench.testbed")
@@ -94,7 +94,7 @@ class Guest:
         """Whether QEMU is running."""
         return self._qemu.poll() is None
 
-    def run(self, order: Order, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
+    def run(self, order: GuestOrder, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
         """Run a command to its end.
 
         Args:

@@ -19,7 +19,7 @@ from bpfbench.model import Accelerator, Boot, Machine, Setup
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.trials import LOG, Job, Testbed
 from bpfbench.testbed.vm import disks
-from bpfbench.testbed.vm.agent import Order
+from bpfbench.testbed.vm.agent import GuestOrder
 from bpfbench.testbed.vm.guest import Guest
 from bpfbench.testbed.vm.qemu import Disk, Vm
 
@@ -93,7 +93,7 @@ class VmTestbed(Testbed):
         if job.keep_output_as:
             keep["output"] = self._output_dir / job.keep_output_as
             keep["output"].mkdir(parents=True)
-        order = Order(job.argv, job.stdin, job.data, job.output, keep)
+        order = GuestOrder(job.argv, job.stdin, job.data, job.output, keep)
         try:
             finished = self._guest(job).run(order, on_line, job.timeout_s)
         except BaseException as error:  # also where we are interrupted: nobody would listen to what it says

@@ -50,7 +50,7 @@ class Left:
         return f"{how}, stderr {self.stderr[-400:]!r}"
 
 
-class Tracer:
+class Driven:
     """A tracer, to be started.
 
     Args:
