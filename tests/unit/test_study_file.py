@@ -10,7 +10,7 @@ from builders import make_executable
 
 from bpfbench import catalogue
 from bpfbench.declare import study
-from bpfbench.report.study_file import to_toml
+from bpfbench.declare.study import to_toml
 
 
 @pytest.mark.parametrize("path", list(catalogue.study_files()), ids=lambda path: path.stem)

@@ -26,6 +26,7 @@ from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
 from bpfbench.testbed import image, opening
 from bpfbench.testbed.vm.testbed import Sizes
+from bpfbench.values import choice_message
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)
@@ -168,7 +169,7 @@ def _sizes(text: str) -> tuple[int, ...]:
         raise UsageError("option --events: the list is empty; give at least one value")
     for word in words:
         if word not in choices:
-            raise UsageError(f"option --events: {study.choice_message(word, choices)}")
+            raise UsageError(f"option --events: {choice_message(word, choices)}")
     return tuple(size for size in TOOLS if str(size) in words)
 
 

@@ -13,7 +13,7 @@ from bpfbench import catalogue
 from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print_json, stderr, stdout
 from bpfbench.cli.options import SourceOptions, TestbedOptions, split
 from bpfbench.declare import plan, study
-from bpfbench.declare.study import Override, choice_message
+from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.inside.conformance.cases import CASES
 from bpfbench.machine import facts, turn
@@ -23,6 +23,7 @@ from bpfbench.report import verdicts as report
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.testbed import image, opening
 from bpfbench.testbed.vm.testbed import Sizes
+from bpfbench.values import choice_message
 
 STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
 """A study around what is checked, so that one place judges the options."""

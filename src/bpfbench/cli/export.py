@@ -16,11 +16,11 @@ from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
-from bpfbench.declare.study import choice_message
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK, Record
 from bpfbench.report import artifact, export_bench, latex, markdown, order
 from bpfbench.report.run_info import RunInfo, describe
+from bpfbench.values import choice_message
 
 
 class _Exported:

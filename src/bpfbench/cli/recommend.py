@@ -17,12 +17,12 @@ from bpfbench.analysis import capacity, table
 from bpfbench.analysis.recommend import Preference, Wish
 from bpfbench.analysis.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
-from bpfbench.declare.study import choice_message
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report import recommendation
 from bpfbench.report.write import markdown as markdown_writer
 from bpfbench.report.write import terminal
+from bpfbench.values import choice_message
 
 DECIMAL = {"": 1, "k": 10**3, "M": 10**6}
 SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20}

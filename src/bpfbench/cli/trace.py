@@ -30,6 +30,7 @@ from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.trace import Session, Traced
 from bpfbench.testbed import image
 from bpfbench.testbed.host import HostTestbed, headers_here, require
+from bpfbench.values import choice_message
 
 STUDY = 'name = "trace"\n[factors]\nworkloads = "read"\n'
 """A study around the one tracer, so that one place judges what is asked of it."""
@@ -130,7 +131,7 @@ def _study(name: str | None, factors: dict[str, object], limit: object, image_na
     valid = catalogue.SETUPS | {setup.name: setup for setup in brought}
     setup = valid.get(str(factors["setups"]))
     if setup is None:
-        raise UsageError(f"option --setup: {study.choice_message(factors['setups'], tuple(valid))}")
+        raise UsageError(f"option --setup: {choice_message(factors['setups'], tuple(valid))}")
     if factors["poll_ms"] is None:
         factors = {**factors, "poll_ms": min(setup.poll_ms or (POLL_MS,))}
     options = {"setups": "--setup", "tools": "--tool"}

@@ -6,10 +6,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
-from bpfbench import catalogue
+from bpfbench import catalogue, factors
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     BLOCK_BYTES,
@@ -26,6 +27,8 @@ from bpfbench.model import (
     Variant,
     Workload,
 )
+
+T = TypeVar("T")
 
 SECONDS_PER_GIB = {"read": 1.6, "write": 2.6, "mixed": 2.2}
 """fio's time per GiB in vanilla trials on the 2-CPU development machine, the slowest seen; for time estimates only."""
@@ -246,68 +249,72 @@ def _shares(study: Study, cells: tuple[_Cell, ...], turn: int) -> Iterator[tuple
 
 def _workloads(study: Study) -> Iterable[Workload]:
     """Return each workload once, also where two scales come to the same number of blocks."""
-    factors = study.factors
-    blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in factors.scale]
-    sizes = [max(1, n) * BLOCK_BYTES for n in blocks]
-    values = itertools.product(factors.workloads, factors.processes, sizes, factors.rate_iops)
-    return dict.fromkeys(itertools.starmap(Workload, values))
+    blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in study.factors.scale]
+    values = {factor.field: getattr(study.factors, factor.name) for factor in factors.of(Workload)}
+    values["bytes_per_process"] = tuple(max(1, n) * BLOCK_BYTES for n in blocks)
+    return dict.fromkeys(_crossed(Workload, values))
 
 
 def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
     """Yield each setup x configuration once; factors that the tool does not use are not crossed."""
-    factors = study.factors
-    uses_ring = tool is not Tool.SYSCOUNT
-    uses_payload = tool is Tool.RW_TRACER_ALL
-    variants = [v for v in factors.variants if uses_ring or v in RINGLESS_VARIANTS]
-    configs = itertools.product(
-        factors.attach if uses_ring else (Attach.TRACEPOINT,),  # syscount has one hook, as in the paper
-        factors.format,
-        factors.ringbuf_bytes if uses_ring else (None,),
-        factors.poll_ms if uses_ring else (None,),
-        factors.payload_bytes if uses_payload else (None,),
-        variants,
-    )
+    own = factors.of(TracerConfig)
+    values = {one.field: getattr(study.factors, one.name) if tool in one.tools else (None,) for one in own}
+    if tool is Tool.SYSCOUNT:
+        values["attach"] = (Attach.TRACEPOINT,)  # it has one hook, as in the paper
+        values["variant"] = tuple(variant for variant in study.factors.variants if variant in RINGLESS_VARIANTS)
     setups = catalogue.setups(study)
-    for setup, values in itertools.product(factors.setups, tuple(configs)):
-        config = TracerConfig(*values)
+    for setup, config in itertools.product(study.factors.setups, tuple(_crossed(TracerConfig, values))):
         if reason := setups[setup].refusal(tool, config):
             left_out.append(f"{tool}: {reason}")
         else:
             yield _Cell(setup, config)
 
 
+def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> Iterator[T]:
+    """Make something of every combination of its arguments' values."""
+    for combination in itertools.product(*values.values()):
+        yield make(**dict(zip(values, combination, strict=True)))
+
+
 def _trial(cell: _Cell, kind: _Kind, repetition: int, host: str) -> Trial:
     """Make a trial that is named, for ranking, by all that distinguishes it; its place in the plan is set later."""
     name = repr((repetition, kind.workload, kind.tool.value, cell.setup, cell.config))
-    variant = cell.config.variant if cell.config else Variant.FULL
     # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
-    parts = (host, kind.kernel, variant, kind.workload.rate_iops, "twin" if cell.twin > 1 else None)
-    name += "".join(f" {part}" for part in parts if part not in (LOCAL, None, Variant.FULL))
+    late = [value for part in (cell.config, kind.workload) if part for value in _late(part)]
+    parts = (host, kind.kernel, *late, "twin" if cell.twin > 1 else None)
+    name += "".join(f" {part}" for part in parts if part not in (LOCAL, None))
     return Trial(name, 0, 0, repetition, cell.setup, kind.tool, kind.workload, cell.config, host, kind.kernel)
+
+
+def _late(part: TracerConfig | Workload) -> Iterator[object]:
+    """Yield the values of fields that are not in repr(), unless they are the default."""
+    for field in fields(part):
+        if not field.repr and (value := getattr(part, field.name)) != field.default:
+            yield value
 
 
 def _label(trial: Trial, study: Study) -> str:
     """Name a trial for people: only what varies in the study, after the usual five."""
-    factors, config = study.factors, trial.config
-    parts = [trial.workload.name, trial.tool.value, trial.setup]
-    if len(factors.processes) * len(factors.scale) > 1:
-        parts.append(f"{trial.workload.processes}x{trial.workload.bytes_per_process}")
-    if len(factors.rate_iops) > 1:
-        limit = trial.workload.rate_iops
-        parts.append(f"rate{limit}" if limit else UNLIMITED)
-    parts += [trial.kernel] if trial.kernel and len(factors.kernels) > 1 else []
+    work = trial.workload
+    parts = [work.name, trial.tool.value, trial.setup]
+    if len(study.factors.processes) * len(study.factors.scale) > 1:
+        parts.append(f"{work.processes}x{work.bytes_per_process}")
+    parts += _varied(study, work, ("name", "processes", "bytes_per_process"))
+    parts += [trial.kernel] if trial.kernel and len(study.factors.kernels) > 1 else []
     parts += [trial.host] if len(study.hosts) > 1 else []
-    if config:
-        values = {
-            config.attach.value: factors.attach,
-            config.format.value: factors.format,
-            f"ring{config.ringbuf_bytes}": factors.ringbuf_bytes if config.ringbuf_bytes else (),
-            f"poll{config.poll_ms}": factors.poll_ms if config.poll_ms else (),
-            f"payload{config.payload_bytes}": factors.payload_bytes if config.payload_bytes else (),
-            config.variant.value: factors.variants,
-        }
-        parts += [part for part, choices in values.items() if len(choices) > 1]
+    parts += _varied(study, trial.config) if trial.config else []
     return "-".join([*parts, f"r{trial.repetition}"])
+
+
+def _varied(study: Study, part: Workload | TracerConfig, named: Sequence[str] = ()) -> Iterator[str]:
+    """Name the values of a part's factors that vary and are used, but for those `named` otherwise."""
+    for factor in factors.of(type(part)):
+        value = getattr(part, factor.field)
+        if len(getattr(study.factors, factor.name)) > 1 and factor.field not in named:
+            if value is not None:
+                yield factor.slug.format(value)
+            elif isinstance(part, Workload):
+                yield UNLIMITED
 
 
 def _rank(seed: int, name: str) -> bytes:

@@ -16,8 +16,9 @@ from jinja2 import Environment, PackageLoader
 from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary
+from bpfbench.declare.study import to_toml
 from bpfbench.model import Record, Status
-from bpfbench.report import claims, latex, study_file, wording
+from bpfbench.report import claims, latex, wording
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write import markdown
 from bpfbench.store import RunInfo as StoredInfo
@@ -183,7 +184,7 @@ def _software(material: Material) -> Iterator[Block]:
 def _workflow(material: Material) -> Iterator[Block]:
     study = material.run.study
     yield Block("The study as it was run, every key resolved, to be saved as study.toml:")
-    yield Block(commands=tuple(study_file.to_toml(study).splitlines()))
+    yield Block(commands=tuple(to_toml(study).splitlines()))
     yield Block("One command runs it, the others show what it found. An interrupted run goes on with --resume.")
     shown = (f"bpfbench {verb} latest" for verb in ("summary", "claims", "tradeoffs", "report"))
     yield Block(commands=("bpfbench run study.toml", *shown))

@@ -22,8 +22,9 @@ from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
+from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, Record
-from bpfbench.report import latex, order, remarks, study_file, tables, wording
+from bpfbench.report import latex, order, remarks, tables, wording
 from bpfbench.report import run_info as described
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
 from bpfbench.report.figures.chart import Chart
@@ -93,7 +94,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
     for view in (view for views_ in views.values() for view in views_):
         yield from _table_files(view)
     yield "tables/statistics.csv", tables.statistics_csv(analysis).encode()
-    yield "study.toml", study_file.to_toml(study).encode()
+    yield "study.toml", to_toml(study).encode()
     contests = needs.contests(table, analysis)
     emulated = bool(found) and all(section.condition.emulated for section in found)
     page = Page(

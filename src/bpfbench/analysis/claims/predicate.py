@@ -26,8 +26,8 @@ from bpfbench.analysis.claims.evidence import (
     Subject,
     at_least,
 )
-from bpfbench.declare.study import choice_message
 from bpfbench.model import Tool
+from bpfbench.values import choice_message
 
 REST = "rest"
 """In tiers: every setup that no tier names."""

@@ -12,8 +12,9 @@ from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
+from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Study
-from bpfbench.report import claims, study_file, tradeoffs, wording
+from bpfbench.report import claims, tradeoffs, wording
 from bpfbench.report.columns import MIB
 from bpfbench.report.page.page import Part
 from bpfbench.report.tables import DASH, NO_BREAK, Cell, Table, change, difference, p_value, percent
@@ -205,7 +206,7 @@ def again(study: Study, version: str) -> Part:
         f"Save the study below as study.toml (it is beside this page, too) and run it with bpfbench {version}:"
         " bpfbench run study.toml. The seed in it makes the order of trials the same."
     )
-    return Part("reproduce", "Reproduce this run", (text,), (), study_file.to_toml(study), "study.toml")
+    return Part("reproduce", "Reproduce this run", (text,), (), to_toml(study), "study.toml")
 
 
 def grouped(excluded: Sequence[Excluded]) -> dict[str, int]:

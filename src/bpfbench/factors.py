@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every key of a study, one row each: how it is read, its default, its option, and of a factor how it is called.
+
+Study files, options, plans, the columns of tables and the labels of trials are all made from these rows. A factor is a
+row here, a field of `model.Factors` and of what it is part of (`Workload` or `TracerConfig`), and a line where it takes
+effect. The field has a default, which is what trials were before there was the factor, and `repr=False`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bpfbench import catalogue
+from bpfbench.model import (
+    BLOCK_BYTES,
+    UNLIMITED,
+    VANILLA,
+    Accelerator,
+    Assignment,
+    Attach,
+    Boot,
+    Format,
+    Machine,
+    Placement,
+    Settings,
+    Tool,
+    TracerConfig,
+    Trial,
+    Variant,
+    Workload,
+)
+from bpfbench.values import (
+    Reader,
+    existing_directory,
+    file_name,
+    flag,
+    number,
+    one_of,
+    power_of_two,
+    several,
+    shown,
+    size,
+    text,
+    whole,
+)
+
+REQUIRED: Any = object()
+"""The default of a key that has none."""
+HOSTS_MAX = 64
+RATE_IOPS_MIN = 2
+"""One in each direction."""
+RATE_IOPS_MAX = 10**9
+"""fio counts in nanoseconds."""
+LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
+"""One block per process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a study."""
+
+    dotted: str
+    """Its name, behind that of its table and a dot unless it stands at the top."""
+    read: Reader
+    default: Any = REQUIRED
+    help: str = ""
+    """What its option is said to be; empty: it has none."""
+    option: str = ""
+    """The name of its option; empty: --KEY."""
+
+    @property
+    def table(self) -> str:
+        """The table it stands in; empty: at the top."""
+        return self.dotted.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name in its table."""
+        return self.dotted.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor(Key):
+    """A key of [factors]: one value or a list of values, which is crossed with the others."""
+
+    part: type
+    """What a value is part of: Workload, TracerConfig, or Trial itself."""
+    field: str
+    """Its name there."""
+    choices: tuple[str, ...] = ()
+    """What it can be; empty: a number."""
+    tools: tuple[Tool, ...] = tuple(Tool)
+    """Those whose tracers have a use for it."""
+    slug: str = "{}"
+    """How a value is called in the id of a trial, where it varies."""
+    label: str = "{}"
+    """How a value is called in tables: {size} is a number of bytes, {mib} is it in MiB."""
+    clause: str = ""
+    """How an unusual value is told behind the size of a workload."""
+
+    @property
+    def column(self) -> str:
+        """Its name in tables."""
+        return "workload" if self.field == "name" else self.field
+
+    @property
+    def usual(self) -> Any:
+        """What goes without saying: what every trial had before there was the factor."""
+        return self.default[0]
+
+
+def _factor(name: str, each: Reader, default: Any, where: tuple[type, str], help: str, **more: Any) -> Factor:  # noqa: A002
+    part, field = where
+    return Factor(f"factors.{name}", several(each), default, help, part=part, field=field, **more)
+
+
+def _words(name: str, words: Iterable[str], default: Any, where: tuple[type, str], help: str) -> Factor:  # noqa: A002
+    choices = tuple(words)
+    return _factor(name, one_of(choices), default, where, help, choices=choices)
+
+
+def _host_names(value: object) -> tuple[str, ...]:
+    """Accept a number of hosts, or their names."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return tuple(f"vm{number}" for number in range(1, whole(1, HOSTS_MAX)(value) + 1))
+    names: list[Any] = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"a number of hosts, or a list of their names, is wanted, not {shown(value)}")
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
+            raise ValueError(f"{name!r} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
+    return tuple(dict.fromkeys(names))
+
+
+def _rate_iops(value: object) -> int | None:
+    """Accept a whole number, or the word for no limit."""
+    if value == UNLIMITED:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"a whole number or {UNLIMITED!r} is wanted, not {shown(value)}")
+    if not RATE_IOPS_MIN <= value <= RATE_IOPS_MAX:
+        raise ValueError(f"{value} is out of range; valid is {RATE_IOPS_MIN} to {RATE_IOPS_MAX}, or {UNLIMITED!r}")
+    return value
+
+
+_SETUPS = (*catalogue.SETUPS, VANILLA)
+_SETUPS_HELP = "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` shows them"
+_RATE_HELP = "the most I/Os per second of each fio process: numbers, unlimited"
+_RING = {"tools": (Tool.RW_TRACER, Tool.RW_TRACER_ALL)}
+_PAYLOAD = {"tools": (Tool.RW_TRACER_ALL,)}
+
+FACTORS = (
+    _words("setups", _SETUPS, REQUIRED, (Trial, "setup"), _SETUPS_HELP),
+    _words("tools", Tool, tuple(Tool), (Trial, "tool"), "syscount, rw-tracer, rw-tracer-all"),
+    _words("workloads", catalogue.WORKLOADS, REQUIRED, (Workload, "name"), "read, write, mixed"),
+    _factor("processes", whole(1, 1024), (4,), (Workload, "processes"), "fio processes", label="{} processes"),
+    _factor(
+        "scale",
+        number(LEAST_SCALE, 1024),
+        (1.0,),
+        (Workload, "bytes_per_process"),
+        "size of the workload; 1 is 32 GiB per process",
+        label="{mib} MiB",
+    ),
+    _words("attach", Attach, (Attach.AUTO,), (TracerConfig, "attach"), "the hook"),
+    _words("format", Format, (Format.TEXT,), (TracerConfig, "format"), "text, binary"),
+    _factor(
+        "ringbuf_bytes",
+        size(4096, 2**30, power_of_two),
+        (2**18,),
+        (TracerConfig, "ringbuf_bytes"),
+        "size of the ring buffer, e.g. 256KiB",
+        slug="ring{}",
+        label="ring {size}",
+        **_RING,
+    ),
+    _factor(
+        "poll_ms",
+        whole(1, 60000),
+        (100,),
+        (TracerConfig, "poll_ms"),
+        "poll time-out",
+        slug="poll{}",
+        label="poll {} ms",
+        **_RING,
+    ),
+    _factor(
+        "payload_bytes",
+        size(1, 16384),
+        (4096,),
+        (TracerConfig, "payload_bytes"),
+        "payload kept per event by rw-tracer-all",
+        slug="payload{}",
+        label="payload {size}",
+        **_PAYLOAD,
+    ),
+    _words("variants", Variant, (Variant.FULL,), (TracerConfig, "variant"), "full, no-output, no-consumer, run-time"),
+    _factor(
+        "rate_iops",
+        _rate_iops,
+        (None,),
+        (Workload, "rate_iops"),
+        _RATE_HELP,
+        slug="rate{}",
+        label="{} IOPS",
+        clause="each at most {} IOPS",
+    ),
+    _words("kernels", catalogue.KERNELS, (), (Trial, "kernel"), "with --testbed vm: trixie, backports, sid"),
+)
+"""What a study varies, in the order in which messages list them."""
+
+STUDY: tuple[Key, ...] = (
+    Key("name", text(file_name)),
+    Key("description", text(), ""),
+    Key("image", one_of(tuple(catalogue.IMAGES)), "trixie", "Which image."),
+    Key("testbed", one_of(tuple(catalogue.TESTBEDS)), "host", "host: this machine's kernel; vm: virtual machines."),
+    Key("seed", whole(0), 1, "Decides the order of trials."),
+    Key("repetitions", whole(1, 10000), 3, "Blocks of each kind."),
+    Key("output_limit_bytes", size(1), None),
+    *FACTORS,
+    Key("hosts", _host_names, (), "How many, or their names."),
+    Key("assignment", one_of(tuple(Assignment)), Assignment.CROSSED, "Of trials to hosts: crossed, by-setup."),
+    Key("settings.placement", one_of(tuple(Placement)), Settings().placement, "CPUs: paper, shared, auto."),
+    Key("settings.idle_s", number(0, 3600), Settings().idle_s),
+    Key("settings.sample_interval_s", number(0.05, 60), Settings().sample_interval_s),
+    Key("settings.keep_output", flag, Settings().keep_output, "Keep what tracers write."),
+    Key("paths.data", text(existing_directory), None, "Where fio's data files are.", "--data-dir"),
+    Key("paths.output", text(existing_directory), None, "Where tracers write.", "--output-dir"),
+    Key("machine.cpus", whole(1, 1024), Machine().cpus, "CPUs of each."),
+    Key("machine.memory_bytes", size(2**30), Machine().memory_bytes, "Memory of each, e.g. 4GiB.", "--memory"),
+    Key("machine.accelerator", one_of(tuple(Accelerator)), Machine().accelerator, "kvm, tcg (emulated), auto."),
+    Key("machine.boot", one_of(tuple(Boot)), Machine().boot, "What one boot serves: block, trial."),
+)
+"""Every key, in the order in which they are read and written."""
+
+
+def of(part: type) -> tuple[Factor, ...]:
+    """Return the factors whose values are part of a Workload, a TracerConfig or a Trial, in the order of its fields."""
+    return tuple(factor for factor in FACTORS if factor.part is part)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values that a user may give: how each kind is read, and what is said of one that does not do.
+
+A reader takes what TOML or the command line has, and returns the value. It raises ValueError, whose text says what is
+wrong and what would do; who calls it adds where the value stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Reader = Callable[[Any], Any]
+Check = Callable[[Any], Any]
+"""Returns a value that does, perhaps in another form."""
+
+SIZE = 'a size in bytes, or a text such as "256KiB",'
+PREFIXES = "kmgtpe"
+
+
+class EmptyError(ValueError):
+    """A list without a value."""
+
+
+def choice_message(value: object, choices: Sequence[str]) -> str:
+    """Say that a value is not among the choices, which they are, and which was meant."""
+    close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else ()
+    guess = f" (did you mean {str(close[0])!r}?)" if close else ""
+    return f"{shown(value)} is not one of: {', '.join(choices)}{guess}"
+
+
+def shown(value: object) -> str:
+    """Write a TOML value as the user did, more or less."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return repr(str(value))
+        case list():
+            return f"[{', '.join(map(shown, value))}]"
+        case dict():
+            return "a table"
+    return str(value)
+
+
+def one_of(choices: Sequence[Any]) -> Reader:
+    """Accept one of these texts."""
+
+    def read(value: object) -> Any:
+        if value not in choices:
+            raise ValueError(choice_message(value, choices))
+        return choices[choices.index(value)]
+
+    return read
+
+
+def several(each: Reader) -> Reader:
+    """Accept one value, or a list of them, which becomes a tuple; one that is given twice counts once."""
+
+    def read(value: object) -> tuple[Any, ...]:
+        if value == []:
+            raise EmptyError("the list is empty; give at least one value")
+        return tuple(dict.fromkeys(map(each, value if isinstance(value, list) else [value])))
+
+    return read
+
+
+def text(check: Check = str) -> Reader:
+    """Accept a text."""
+    return lambda value: check(_wanted(value, "a text", str))
+
+
+def flag(value: object) -> Any:
+    """Accept a truth value."""
+    return _wanted(value, "true or false", bool)
+
+
+def whole(least: float, most: float = math.inf) -> Reader:
+    """Accept a whole number."""
+    return lambda value: _between(_wanted(value, "a whole number", int), least, most)
+
+
+def number(least: float, most: float) -> Reader:
+    """Accept a number, which becomes a float."""
+
+    def read(value: object) -> Any:
+        found: Any = _wanted(value, "a number", int, float)
+        with contextlib.suppress(OverflowError):  # so large a number is out of range
+            found = float(found)
+        return _between(found, least, most)
+
+    return read
+
+
+def size(least: float, most: float = math.inf, check: Check = int) -> Reader:
+    """Accept a number of bytes, as such or as a text with a unit."""
+
+    def read(value: object) -> Any:
+        given = _wanted(value, SIZE, int, str)
+        parts = re.fullmatch(rf"\s*(\d*\.?\d+)\s*(?:([{PREFIXES}])(i?))?b?\s*", str(given), re.IGNORECASE)
+        if (isinstance(given, str) and parts is None) or (isinstance(given, int) and given < 0):
+            raise ValueError(f"{shown(given)} is no size; {SIZE} is wanted")
+        if isinstance(given, str) and parts is not None:
+            count, prefix, binary = parts.groups()
+            unit = (1024 if binary else 1000) ** (1 + PREFIXES.index(prefix.lower())) if prefix else 1
+            given = int(float(count) * unit)
+        return check(_between(given, least, most))
+
+    return read
+
+
+def _wanted(value: object, what: str, *kinds: type) -> Any:
+    """Refuse values of other types; a bool is not an int."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"{what} is wanted, not {shown(value)}")
+    return value
+
+
+def _between(value: Any, least: float, most: float) -> Any:
+    if not least <= value <= most:
+        valid = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        raise ValueError(f"{value} is out of range; valid is {valid}")
+    return value
+
+
+def power_of_two(value: int) -> int:
+    """Check the size of a ring buffer."""
+    if value & (value - 1):
+        below = 1 << (value.bit_length() - 1)
+        raise ValueError(f"a BPF ring buffer is a power of two: {below} or {2 * below}, not {value}")
+    return value
+
+
+def file_name(value: str) -> str:
+    """Check a name that becomes part of a path."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
+        raise ValueError(
+            f"{value!r} is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"
+        )
+    return value
+
+
+def existing_directory(value: str) -> str:
+    """Make the path of a directory absolute: a run may be resumed elsewhere."""
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long, the home of nobody
+        path = Path(value).expanduser()
+        if value and path.is_dir():
+            return str(path.resolve())
+    raise ValueError(f"{value!r} is not an existing directory; create it or choose another")
+
+
+def executable(folder: Path) -> Reader:
+    """Accept a command, whose path is relative to `folder` and becomes absolute."""
+
+    def read(value: object) -> tuple[str, ...]:
+        words = tuple(map(text(), value if isinstance(value, list) else [value]))
+        if not words:
+            raise ValueError('the list is empty; give the path of an executable, as in ["./tracer"]')
+        try:
+            path = (folder / Path(words[0]).expanduser()).resolve()
+            is_file = path.is_file()
+        except (OSError, RuntimeError):  # a name too long, the home of nobody
+            path, is_file = Path(words[0]), False
+        if not is_file:
+            raise ValueError(f"{str(path)!r} is not a file; give the path of an executable, relative to the study file")
+        if not os.access(path, os.X_OK):
+            raise ValueError(f"{str(path)!r} is not executable; run: chmod +x {path}")
+        return (str(path), *words[1:])
+
+    return read
