@@ -130,7 +130,7 @@ class TestVerbs:
 
     def test_no_claim_is_judged(self, bpfbench: Invoke) -> None:
         _, out, _ = bpfbench("claims", "runs/emulated", "--json")
-        claims = json.loads(out)["claims"]
+        claims = json.loads(out)["data"]["claims"]
         assert {claim["verdict"] for claim in claims} == {"not-testable"}
         assert any("a CPU that is not emulated" in claim["missing"] for claim in claims)
 

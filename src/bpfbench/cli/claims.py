@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from bpfbench import store
 from bpfbench.analysis.claims.judge import by_paper, by_run
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunsDir, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
+from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.report import claims as report
-from bpfbench.report.run_info import RunInfo, describe
+from bpfbench.report.run_info import describe
 
 
 def claims(
@@ -24,8 +24,7 @@ def claims(
         bool, Parameter(negative="", help="Check our transcription against the paper's own numbers.")
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
-    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+    form: Form = Form(),
 ) -> int:
     """Judge the paper's findings by a run: reproduced, not reproduced here, inconclusive, or not testable.
 
@@ -34,21 +33,13 @@ def claims(
     name
         A run directory, the id of a run, or `latest` (default).
     """
-    if as_json and markdown:
-        raise UsageError("choose one of --json, --markdown")
     if paper and name is not None:
         raise UsageError("choose either a run or --paper")
-    info: RunInfo | None = None
     if paper:
-        found = by_paper()
+        found, info = by_paper(), None
     else:
         opened = store.find(runs_dir, name or "latest")
         records = opened.records()
         found, info = by_run(opened.info, records), describe(opened, records)
-    if as_json:
-        sys.stdout.write(report.to_json(found, info))
-    elif markdown:
-        sys.stdout.write(report.to_markdown(found, info))
-    else:
-        report.render(found, info, stdout)
+    show(form, "claims", report.document(found, info), report.data(found), info, schema=report.SCHEMA)
     return 0

@@ -196,19 +196,14 @@ def _evaluation(material: Material) -> Iterator[Block]:
     tested = [j for j in found.judgements if j.verdict is not ClaimVerdict.NOT_TESTABLE]
     yield Block(
         header=("verdict", "section", "claim"),
-        rows=tuple((claims.wording(j), j.claim.section, j.claim.text) for j in tested),
+        rows=tuple((claims.WORDS[j.verdict][found.of_paper], j.claim.section, j.claim.text) for j in tested),
     )
     missing = dict.fromkeys(what for j in found.judgements for what in j.missing)
     if missing:
         yield Block(f"Those that are not testable here take: {'; '.join(missing)}.")
-    yield Block(f"{claims.CIRCUMSTANCES}:")
-    yield Block(
-        header=("circumstance", "the paper", "this run", "same?"),
-        rows=tuple(claims.circumstance(own) for own in found.circumstances),
-    )
-    yield Block(f"{claims.ON_THE_PAPER}:")
-    for line in claims.on_the_paper(found):
-        yield Block(line)
+    for own in claims.tables(found)[1:]:
+        yield Block(f"{own.title}:")
+        yield Block(header=own.header, rows=tuple(tuple(cell.text for cell in row) for row in own.rows))
 
 
 def _notes(material: Material) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ Texts are plain: what comes from outside may stand in them, as every writer esca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,7 +57,8 @@ class Cell:
     detail: str = ""
     """The second line: what is to be known of the number."""
     weight: str = ""
-    """`higher` or `lower` where a test found a difference from vanilla, `unclear` where not; else empty."""
+    """`higher` or `lower` where a test found a difference from vanilla, `unclear` where not; `good`, `bad` or `open`,
+    how a question came out; else empty."""
     anchor: str = ""
     """The place on the page that explains the text: PART-TABLE."""
 
@@ -87,9 +88,18 @@ Block: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Fold
 Document: TypeAlias = tuple[Block, ...]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> Table:
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    texts: int = 1,
+    *,
+    key: str = "",
+    title: str = "",
+    caption: str = "",
+) -> Table:
     """Make a table of texts alone."""
-    return Table(tuple(header), tuple(tuple(Cell(text) for text in row) for row in rows), texts)
+    cells = tuple(tuple(Cell(text) for text in row) for row in rows)
+    return Table(tuple(header), cells, texts, key, title, caption)
 
 
 def section(title: str, paragraphs: Sequence[str] = (), *below: Block) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
+from bpfbench.analysis.claims.judge import Findings
 from bpfbench.analysis.statistics import Analysis, Finding, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
@@ -86,41 +86,9 @@ def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
 
 def findings(found: Findings) -> Part:
     """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
-    judged = Table(
-        "claims",
-        "The paper's claims",
-        "",
-        ("claim", "section", "verdict", "evidence"),
-        tuple(
-            (
-                Cell(judgement.claim.text),
-                Cell(judgement.claim.section),
-                Cell(
-                    claims.wording(judgement),
-                    anchor="claims-circumstances" if judgement.verdict is ClaimVerdict.NOT_REPRODUCED else "",
-                ),
-                Cell("; ".join(claims.evidence_lines(judgement))),
-            )
-            for judgement in found.judgements
-        ),
-    )
-    beside = Table(
-        "circumstances",
-        claims.CIRCUMSTANCES,
-        "Of what is not reproduced, any that differs may be why.",
-        ("what", "the paper", "this run", "same?"),
-        tuple(tuple(map(Cell, claims.circumstance(own))) for own in found.circumstances),
-    )
-    noted = Table(
-        "on-the-paper",
-        claims.ON_THE_PAPER,
-        "Whatever a run measured, they would be the same.",
-        ("the paper says", "section", "remark"),
-        tuple((Cell(own.statement), Cell(own.section), Cell(own.remark)) for own in found.on_the_paper),
-    )
     text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
     said = [remark for remark in found.remarks if remark != EMULATED_REMARK]  # the page begins with it
-    return Part("claims", "What of the paper holds here", (text, *said), (judged, beside, noted))
+    return Part("claims", "What of the paper holds here", (text, *said), claims.tables(found))
 
 
 def exchanged(found: TradeOffs) -> Part | None:

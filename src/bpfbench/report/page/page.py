@@ -21,6 +21,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from bpfbench.report import document
 from bpfbench.report.figures import interactive
 from bpfbench.report.figures.chart import Chart
 from bpfbench.report.figures.drawn import Drawing
@@ -91,7 +92,7 @@ class Part:
     anchor: str
     title: str
     paragraphs: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[Table | document.Table, ...] = ()
     code: str = ""
     code_label: str = ""
 

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table, Terms
+from bpfbench.report.document import Block, Bullets, Cell, Code, Document, Fold, Heading, Paragraph, Table, Terms
 from bpfbench.report.wording import printable
 
-STYLES = {"note": "yellow", "warning": "bold red", "fine": "dim"}
+TONES = {"note": ("Note: ", "yellow"), "warning": ("Warning: ", "bold red"), "fine": ("", "dim")}
+WEIGHTS = {"good": "green", "bad": "red", "open": "yellow", "unclear": "dim"}
 
 
 def write(document: Document, console: Console) -> None:
@@ -27,7 +28,8 @@ def _print(block: Block, console: Console) -> None:
         case Heading(text):
             console.print(Text(printable(text), style="bold"), soft_wrap=True)
         case Paragraph(text, tone):
-            console.print(Text(printable(text), style=STYLES.get(tone, "")))
+            mark, style = TONES.get(tone, ("", ""))
+            console.print(Text(f"{mark}{printable(text)}", style=style))
         case Bullets() | Terms() | Code():
             for line in _lines(block):
                 console.print(Text(line), soft_wrap=not isinstance(block, Bullets))
@@ -55,5 +57,10 @@ def _grid(table: Table, console: Console) -> Grid:
     for place, name in enumerate(table.header):
         grid.add_column(Text(name), justify="left" if place < table.texts else "right")
     for row in table.rows:
-        grid.add_row(*(Text("\n".join(map(printable, filter(None, (cell.text, cell.detail))))) for cell in row))
+        grid.add_row(*map(_field, row))
     return grid
+
+
+def _field(cell: Cell) -> Text:
+    lines = map(printable, filter(None, (cell.text, cell.detail)))
+    return Text("\n".join(lines), style=WEIGHTS.get(cell.weight, ""))
