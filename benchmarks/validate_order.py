@@ -51,9 +51,9 @@ from bpfbench.model import VANILLA, Record, Status, Study, Trial
 from bpfbench.report import order as worded
 from bpfbench.run import campaign
 from bpfbench.testbed import image
+from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Sources
-from bpfbench.testbed.trials import Slot
 
 Array = NDArray[np.float64]
 

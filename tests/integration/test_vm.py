@@ -21,14 +21,12 @@ import pytest
 from bpfbench import cli
 from bpfbench.declare import study
 from bpfbench.errors import LostError
-from bpfbench.model import Accelerator, Attach, Status
+from bpfbench.model import Accelerator, Attach, Paths, Status
 from bpfbench.store import Run
-from bpfbench.testbed import opening
+from bpfbench.testbed.base import Ground, Job, Sizes
 from bpfbench.testbed.image import Image, Sources
-from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Job
 from bpfbench.testbed.vm import disks
-from bpfbench.testbed.vm.testbed import Sizes, VmTestbed
+from bpfbench.testbed.vm.testbed import KIND, VmTestbed
 
 pytestmark = pytest.mark.beside  # an emulated CPU is not measured
 
@@ -53,7 +51,7 @@ SIZES = Sizes(data=2**20, output=2**20)
 @pytest.fixture(scope="module")
 def ground(trixie: Image) -> Ground:
     """The image, on the kernel of Debian's that is nearest to it; as anywhere without KVM."""
-    return opening.prepare(study.parse(STUDY, "study"), trixie, cli.cache_dir(), Sources(), lambda *_: None)
+    return Ground(study.parse(STUDY, "study"), trixie, cli.cache_dir(), Sources(), lambda *_: None, SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +59,8 @@ def opened(ground: Ground) -> Callable[[Path, str], VmTestbed]:
     """Open a testbed that keeps its files in a directory."""
 
     def open_in(place: Path, host: str = "vm1") -> VmTestbed:
-        chosen = replace(study.parse(STUDY, "study"), hosts=(host,))
-        testbed = opening.open_testbed(ground, chosen, place / "data", place / "output", SIZES)
+        paths = Paths(str(place / "data"), str(place / "output"))
+        testbed = KIND.testbed(replace(ground, study=replace(ground.study, hosts=(host,), paths=paths)))
         assert isinstance(testbed, VmTestbed)
         return testbed
 
@@ -107,11 +105,10 @@ def qemus(place: Path) -> list[str]:
 
 
 class TestInside:
-    def test_a_command_finds_what_a_trial_wants(self, shared: VmTestbed, ground: Ground) -> None:
-        assert ground.bootable is not None
+    def test_a_command_finds_what_a_trial_wants(self, shared: VmTestbed) -> None:
         script = "uname -nr; cat /sys/fs/cgroup/cgroup.controllers; ls /sys/kernel/tracing/events/syscalls | head -1"
         names, controllers, events = said(shared, script)
-        assert names == f"vm1 {ground.bootable.kernels[0].release}"
+        assert names == f"vm1 {shared.facts['kernels']['trixie']['release']}"
         assert {"cpu", "memory", "io"} <= set(controllers.split())
         assert events
 
@@ -198,7 +195,7 @@ def wait_for_guest(process: subprocess.Popen[str]) -> int:
 @pytest.fixture(scope="module")
 def killed(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run, of which first a guest was killed, then bpfbench itself."""
-    assert ground.accelerator is Accelerator.TCG
+    assert ground.study.machine.accelerator is Accelerator.TCG
     place = tmp_path_factory.mktemp("run")
     (place / "study.toml").write_text(STUDY)
     words = ("--data-dir", str(place), "--output-dir", str(place))

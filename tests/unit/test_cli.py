@@ -26,10 +26,9 @@ from bpfbench.machine.privileges import Lack
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
-from bpfbench.testbed import image, opening
+from bpfbench.testbed import host, image
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.image import Kernel
-from bpfbench.testbed.opening import Ground
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
@@ -379,8 +378,9 @@ class TestCheck:
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(facts, "missing", lambda: iter(()))
         monkeypatch.setattr(image, "build", lambda *_: make_image())
-        hooks = frozenset({Attach.TRACEPOINT})
-        monkeypatch.setattr(opening, "prepare", lambda *_: Ground(make_image(), Headers("none"), hooks))
+        monkeypatch.setattr(facts, "hooks", lambda: frozenset({Attach.TRACEPOINT}))
+        monkeypatch.setattr(host, "headers_here", lambda *_: Headers("none"))
+        monkeypatch.setattr(HostTestbed, "setups", frozenset((*catalogue.SETUPS, "own")))
         monkeypatch.setattr(HostTestbed, "check", run)
 
     def test_by_default_all_of_ours_but_alternatives_are_checked(

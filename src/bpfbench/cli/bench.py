@@ -12,27 +12,22 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, stderr, stdout
-from bpfbench.cli.options import SourceOptions, TestbedOptions, number, split
-from bpfbench.cli.studies import places
-from bpfbench.declare import plan, study
+from bpfbench.cli.app import Json, Verbose, Wait, app, stderr, stdout
+from bpfbench.cli.options import SourceOptions, TestbedOptions, means, number, split
+from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
-from bpfbench.machine import turn
 from bpfbench.model import Attach, Study
 from bpfbench.model.drain import TOOLS, Case, Measured, Wanted
 from bpfbench.report import drain as report
 from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
-from bpfbench.testbed import image, opening
-from bpfbench.testbed.vm.testbed import Sizes
+from bpfbench.run.stage import Stage
+from bpfbench.testbed.base import Sizes
 from bpfbench.values import choice_message
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)
-
-STUDY = 'name = "drain"\n[factors]\nworkloads = "read"\n'
-"""A study around what is measured, so that one place judges the options."""
 
 
 @bench_app.command(name="drain")
@@ -75,11 +70,10 @@ def drain_(
     if not drain.cases(replace(wanted, attaches=tuple(Attach))):
         raise UsageError("none of these setups writes such a format")
     _require_place(output)
-    opening.check(chosen)
     session = _Session()
     try:
-        with turn.alone(cache_dir(), on_wait(wait=wait)):
-            _measure(chosen, wanted, source_options, session)
+        with Stage(chosen, means(source_options, wait=wait), Sizes(output=drain.OUTPUT_BYTES)) as stage:
+            _measure(stage, wanted, session)
     except KeyboardInterrupt:
         done = f"{len(session.measured)} of {len(session.planned)} were measured"
         stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
@@ -104,25 +98,21 @@ class _Session:
     measured: list[Measured] = field(default_factory=list)
 
 
-def _measure(chosen: Study, wanted: Wanted, source_options: SourceOptions, session: _Session) -> None:
+def _measure(stage: Stage, wanted: Wanted, session: _Session) -> None:
     """Measure, filling in the session as it goes."""
-    sources, (data_dir, output_dir) = source_options.sources(), places(chosen)
+    chosen, testbed = stage.study, stage.testbed
+    wanted = replace(wanted, attaches=chosen.factors.attach)
+    cpus = chosen.machine.cpus if testbed.accelerator else len(os.sched_getaffinity(0))
+    drain.require_fit(cpus, testbed.output_dir)
+    session.planned = drain.cases(wanted)
+    if not session.planned:
+        raise UsageError(f"option --attach: none of these setups can attach by {', '.join(wanted.attaches)}")
+    session.about |= drain.circumstances(testbed, wanted, campaign.digests(chosen))
+    about_s = drain.seconds(session.planned)
+    stderr.print(f"{len(session.planned)} measurements, about {duration(about_s)}", highlight=False)
     with ProgressReporter(stderr) as reporter:
-        ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
-        ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
-        wanted = replace(wanted, attaches=plan.resolve(chosen, ground.hooks).factors.attach)
-        cpus = chosen.machine.cpus if ground.bootable else len(os.sched_getaffinity(0))
-        drain.require_fit(ready, wanted, cpus, output_dir)
-        session.planned = drain.cases(wanted)
-        if not session.planned:
-            raise UsageError(f"option --attach: none of these setups can attach by {', '.join(wanted.attaches)}")
-        session.about |= drain.circumstances(ground, wanted, output_dir, campaign.digests(chosen))
-        about_s = drain.seconds(session.planned)
-        stderr.print(f"{len(session.planned)} measurements, about {duration(about_s)}", highlight=False)
-        with opening.open_testbed(ground, chosen, data_dir, output_dir, Sizes(output=drain.OUTPUT_BYTES)) as testbed:
-            testbed.discard_outputs()
-            for item in drain.measure(session.planned, testbed, reporter):
-                session.measured.append(item)
+        for item in drain.measure(session.planned, testbed, reporter):
+            session.measured.append(item)
 
 
 def _study(
@@ -143,7 +133,7 @@ def _study(
         overrides["factors.setups"] = Override("--setups", list(catalogue.MAIN_SETUPS))
     if image_name is not None:
         overrides["image"] = Override("--image", image_name)
-    return study.load(study.find(name), overrides) if name else study.parse(STUDY, "bench drain", overrides)
+    return study.load(study.find(name), overrides) if name else study.around("drain", overrides)
 
 
 def _wanted(chosen: Study, *, everything: bool, sizes: tuple[int, ...]) -> Wanted:

@@ -10,23 +10,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Json, Verbose, Wait, app, cache_dir, on_wait, print_json, stderr, stdout
-from bpfbench.cli.options import SourceOptions, TestbedOptions, split
-from bpfbench.declare import plan, study
+from bpfbench.cli.app import Json, Verbose, Wait, app, print_json, stderr, stdout
+from bpfbench.cli.options import SourceOptions, TestbedOptions, means, split
+from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.inside.conformance.cases import CASES
-from bpfbench.machine import facts, turn
 from bpfbench.model import Attach, Setup
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.report import verdicts as report
 from bpfbench.run.progress import ProgressReporter, set_up_logging
-from bpfbench.testbed import image, opening
-from bpfbench.testbed.vm.testbed import Sizes
+from bpfbench.run.stage import Stage
 from bpfbench.values import choice_message
-
-STUDY = 'name = "check"\n[factors]\nworkloads = "read"\n'
-"""A study around what is checked, so that one place judges the options."""
 
 
 @app.command
@@ -60,14 +55,11 @@ def check(
         "image": Override("--image", image_name),
         **testbed_options.overrides(),
     }
-    chosen = replace(study.parse(STUDY, "check", overrides), setups=brought)
-    opening.check(chosen)
+    options = study.around("check", overrides)
+    chosen = replace(options, setups=brought, factors=replace(options.factors, setups=names))
     found: list[CaseVerdict] = []
-    with ProgressReporter(stderr) as reporter, turn.alone(cache_dir(), on_wait(wait=wait)):
-        sources = source_options.sources()
-        ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
-        ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
-        hooks = plan.resolve(chosen, ground.hooks).factors.attach
+    with Stage(chosen, means(source_options, wait=wait)) as stage, ProgressReporter(stderr) as reporter:
+        hooks = stage.study.factors.attach
         subjects = _subjects([known[name] for name in names], hooks, all_of_them=attach is not None)
         spec = CheckSpec(subjects, chosen_cases)
 
@@ -75,11 +67,10 @@ def check(
             found.append(verdict)
             reporter.checking(verdict.case, len({item.case for item in found}), len(spec.cases))
 
-        with opening.open_testbed(ground, chosen, cache_dir(), cache_dir() / "output", Sizes()) as testbed:
-            testbed.check(spec, on_verdict)
+        stage.testbed.check(spec, on_verdict)
     if as_json:
-        machine = {**facts.gather(), **ground.facts}
-        print_json({"image": ready.key, "machine": machine, "verdicts": [asdict(item) for item in found]})
+        verdicts = [asdict(item) for item in found]
+        print_json({"image": stage.testbed.image.key, "machine": stage.testbed.facts, "verdicts": verdicts})
     else:
         report.render(found, stdout)
     return 1 if any(verdict.outcome is Ended.FAILED for verdict in found) else 0

@@ -11,9 +11,11 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from cyclopts import Group, Parameter
 
+from bpfbench.cli.app import cache_dir, on_wait, stderr
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
+from bpfbench.run.stage import Means
 from bpfbench.testbed.image import Sources
 
 FACTORS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
@@ -103,6 +105,11 @@ class SourceOptions:
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             raise UsageError(f"option --ca-bundle: {self.ca_bundle!r} is not a file")
         return Sources(self.mirror, self.suite, self.ca_bundle)
+
+
+def means(source_options: SourceOptions, *, wait: bool) -> Means:
+    """Return what a stage is made with."""
+    return Means(cache_dir(), source_options.sources(), stderr, on_wait(wait=wait))
 
 
 def split(text: str) -> list[object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,15 +21,13 @@ from bpfbench.cli.app import (
     Wait,
     app,
     cache_dir,
-    on_wait,
     stderr,
     stdout,
 )
-from bpfbench.cli.options import SourceOptions, StudyOptions
+from bpfbench.cli.options import SourceOptions, StudyOptions, means
 from bpfbench.cli.show import Form, TableForm, show
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
-from bpfbench.machine import facts
 from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
@@ -37,7 +36,7 @@ from bpfbench.report.run_info import describe
 from bpfbench.report.write import json
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, duration, logged_to, set_up_logging
-from bpfbench.testbed import image, opening
+from bpfbench.run.stage import Stage, foreseen
 from bpfbench.testbed.vm import accelerator
 
 
@@ -53,8 +52,7 @@ def plan_(
         A shipped study, or the path of a study file.
     """
     chosen = study.load(study.find(name), options.overrides())
-    hooks = opening.expected_hooks(chosen) if Attach.AUTO in chosen.factors.attach else None
-    chosen = plan.resolve(chosen, hooks) if hooks else chosen
+    chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
     emulated = chosen.testbed == "vm" and _expected_accelerator(chosen) is Accelerator.TCG
@@ -108,35 +106,24 @@ def run(
         raise UsageError("--resume goes on with the study as it was; it takes no study options")
     if retry_failed and resume is None:
         raise UsageError("--retry-failed goes with --resume")
-    sources = source_options.sources()
-    with ProgressReporter(stderr) as reporter:
+    if resume is not None:
+        opened = store.find(runs_dir, resume)
+        chosen, unrolled = opened.info.study, plan.Plan(opened.plan(), opened.info.left_out)
+    else:
+        chosen = foreseen(study.load(study.find(str(name)), options.overrides()))
+        unrolled = plan.unroll(chosen)
+        plan.require_tracers(chosen, unrolled)  # to be said before minutes go into an image
+    same_image = partial(campaign.same_image, opened, cache_dir()) if resume is not None else None
+    with Stage(chosen, means(source_options, wait=wait), campaign.disks(chosen, unrolled), same_image) as stage:
         if resume is not None:
-            opened = store.find(runs_dir, resume)
-            chosen = opened.info.study
-            opening.check(chosen)
-            ready = campaign.same_image(opened, cache_dir())
-            ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
-            campaign.require_same_ground(opened, ground)
+            campaign.require_same_machine(opened, stage.testbed)
         else:
-            chosen = study.load(study.find(str(name)), options.overrides())
-            opening.check(chosen)
-            if chosen.testbed == "host":
-                chosen = plan.resolve(chosen, facts.hooks())
-            plan.require_tracers(chosen, plan.unroll(chosen))  # to be said before minutes go into an image
-            ready = image.build(cache_dir(), chosen.image, sources, reporter.building)
-            ground = opening.prepare(chosen, ready, cache_dir(), sources, reporter.building)
-            chosen = plan.resolve(chosen, ground.hooks)
             path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
-            opened = campaign.start(chosen, ground, path, *places(chosen))
-        if ground.accelerator is Accelerator.TCG:
+            opened = campaign.start(stage.study, unrolled, stage.testbed, path)
+        if stage.testbed.emulated:
             stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
-        with (
-            logged_to(opened.log_file),
-            opening.open_testbed(ground, chosen, *places(chosen), campaign.disk_sizes(chosen)) as testbed,
-        ):
-            campaign.execute(
-                opened, testbed, reporter, cache_dir(), retry_failed=retry_failed, on_wait=on_wait(wait=wait)
-            )
+        with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
+            campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed)
     _show_summary(opened)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
     return 0 if all(record.status is Status.OK for record in opened.records()) else 1
@@ -181,11 +168,6 @@ def summary(
     """Print what a run found: a table per workload and tool."""
     _show_summary(store.find(runs_dir, name), form)
     return 0
-
-
-def places(chosen: Study) -> tuple[Path, Path]:
-    """Return where data files and tracer output go."""
-    return Path(chosen.paths.data or cache_dir() / "data"), Path(chosen.paths.output or cache_dir() / "output")
 
 
 def _testbed_text(chosen: Study) -> str:

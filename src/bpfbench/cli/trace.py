@@ -14,26 +14,21 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Verbose, Wait, app, cache_dir, on_wait, stderr
-from bpfbench.cli.options import SourceOptions, number
-from bpfbench.cli.studies import places
+from bpfbench.cli.app import Verbose, Wait, app, stderr
+from bpfbench.cli.options import SourceOptions, means, number
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import MachineError, UsageError
 from bpfbench.inside.trace import OWN_COMM, TraceSpec
 from bpfbench.inside.tracer import TARGET_COMM
-from bpfbench.machine import facts, turn
+from bpfbench.machine import facts
 from bpfbench.model import Deadlines, Study, Tool, TracerConfig, TracerSummary
 from bpfbench.report import trace as report
 from bpfbench.run import campaign
-from bpfbench.run.progress import ProgressReporter, set_up_logging
+from bpfbench.run.progress import set_up_logging
+from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Session, Traced
-from bpfbench.testbed import image
-from bpfbench.testbed.host import HostTestbed, headers_here, require
 from bpfbench.values import choice_message
-
-STUDY = 'name = "trace"\n[factors]\nworkloads = "read"\n'
-"""A study around the one tracer, so that one place judges what is asked of it."""
 
 COMM_BYTES = 15
 """What the kernel keeps of a name."""
@@ -106,14 +101,13 @@ def trace(
     config = _config(chosen)
     target = _target(comm, command)
     _require_found(command)
-    require(os.geteuid(), facts.missing())
-    with turn.alone(cache_dir(), on_wait(wait=wait)):
-        testbed = _testbed(chosen, source_options)
+    with Stage(chosen, means(source_options, wait=wait)) as stage:
+        _require_room(stage.testbed.output_dir, chosen.output_limit_bytes or 0)
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
         viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)
         Path("/proc/self/comm").write_text(OWN_COMM)
         try:
-            traced = Session(testbed, viewer, command).run(spec, setup)
+            traced = Session(stage.testbed, viewer, command).run(spec, setup)
         except KeyboardInterrupt:
             stderr.print("bpfbench: interrupted", highlight=False)
             return 130
@@ -144,7 +138,7 @@ def _study(name: str | None, factors: dict[str, object], limit: object, image_na
     overrides["repetitions"] = Override("--repetitions", 1)
     if image_name is not None:
         overrides["image"] = Override("--image", image_name)
-    return study.load(study.find(name), overrides) if name else study.parse(STUDY, "trace", overrides)
+    return study.load(study.find(name), overrides) if name else study.around("trace", overrides)
 
 
 def _config(chosen: Study) -> TracerConfig:
@@ -170,22 +164,13 @@ def _require_found(command: Sequence[str]) -> None:
         raise UsageError(f"command {command[0]!r} {fault}")
 
 
-def _testbed(chosen: Study, source_options: SourceOptions) -> HostTestbed:
-    _, output_dir = places(chosen)
-    free, limit = facts.storage(output_dir).free_bytes, chosen.output_limit_bytes or 0
-    if free < limit:
+def _require_room(output_dir: Path, limit_bytes: int) -> None:
+    free_bytes = facts.storage(output_dir).free_bytes
+    if free_bytes < limit_bytes:
         raise MachineError(
-            f"{output_dir} has {campaign.gib(free)} free; the tracer may write {campaign.gib(limit)} there",
+            f"{output_dir} has {campaign.gib(free_bytes)} free; the tracer may write {campaign.gib(limit_bytes)} there",
             "--output-limit-bytes sets how much",
         )
-    with ProgressReporter(stderr) as reporter:
-        ready = image.build(cache_dir(), chosen.image, source_options.sources(), reporter.building)
-    (setup,) = chosen.factors.setups
-    if setup not in (*ready.setups, *(brought.name for brought in chosen.setups)):
-        raise MachineError(f"image {ready.name} has no tracer for: {setup}")
-    testbed = HostTestbed(ready, headers_here(ready, cache_dir()), *places(chosen), chosen.setups)
-    testbed.discard_outputs()
-    return testbed
 
 
 class _Printer:

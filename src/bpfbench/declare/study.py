@@ -103,6 +103,15 @@ def parse(content: str, where: str, overrides: Mapping[str, Override] | None = N
     return declared(raw, where, overrides)
 
 
+def around(name: str, overrides: Mapping[str, Override]) -> Study:
+    """Return a study around what is tried apart from any, so that one place judges the options: they say it all.
+
+    Raises:
+        StudyError: a value is wrong.
+    """
+    return declared({"name": name, "factors": {"workloads": "read"}}, name, overrides)
+
+
 def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] | None = None) -> Study:
     """Slot what a study file says, as tomllib reads it, into a Study.
 

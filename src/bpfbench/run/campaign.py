@@ -5,99 +5,50 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
 
 from bpfbench import __version__, store
 from bpfbench.declare import plan
 from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
-from bpfbench.machine.turn import alone
-from bpfbench.model import Placement, Predecessor, Record, Settings, Status, Study, Trial, Workload
+from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial
+from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
+from bpfbench.testbed.base import Sizes, Slot, Testbed, data_name
 from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
-from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Slot, data_name
 from bpfbench.testbed.vm.disks import data_disk
-from bpfbench.testbed.vm.testbed import Sizes
 
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 """File systems that keep their data in memory of their own, whatever is asked of the page cache."""
 
 
-class Testbed(Protocol):
-    """Where trials run."""
-
-    @property
-    def warms_up(self) -> bool:
-        """Whether what a trial leaves makes the next one faster or slower in a way that counts."""
-
-    @property
-    def boots_blocks(self) -> bool:
-        """Whether each block finds a machine that has just booted."""
-
-    def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:
-        """Write the data files that a trial works on, unless they are there."""
-
-    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Any) -> Record:
-        """Run a trial and return its record."""
-
-    def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
-        """Return the record of a trial that failed before it began."""
-
-    def discard_outputs(self) -> None:
-        """Delete tracer output of trials whose end nothing survived to see."""
-
-
-class Reporter(Protocol):
-    """Who is told how a campaign goes."""
-
-    def laying_out(self, workload: Workload, done_bytes: int) -> None:
-        """Data files are being written."""
-
-    def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
-        """A trial begins; `left_s` is the estimated time to the end of the campaign."""
-
-    def trial_event(self, trial: Trial, event: dict[str, Any]) -> None:
-        """The trial runner says something."""
-
-    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
-        """A trial has its record."""
-
-
 def execute(
     run: Run,
     testbed: Testbed,
-    reporter: Reporter,
-    cache: Path,
+    reporter: ProgressReporter,
     *,
     retry_failed: bool = False,
-    on_wait: Callable[[str], None] | None = None,
 ) -> None:
     """Run every trial that has no record yet. May be interrupted anywhere; only the trial in flight is lost.
 
     Args:
         run: the run.
-        testbed: where trials run.
+        testbed: where trials run, on the stage.
         reporter: who is told.
-        cache: bpfbench's cache directory, which holds the lock of the machine.
         retry_failed: set aside the records of failed and invalid trials first, so that they are run again.
-        on_wait: told of another campaign on this machine, which is then waited for; None: it is not.
 
     Raises:
         StepError: data files could not be written.
-        MachineError: another campaign is running on this machine, and is not waited for.
         StoreError: the run directory cannot be written, or another campaign is running in it.
     """
-    with run.locked(), alone(cache, on_wait):
+    with run.locked():
         run.discard_partial()
-        testbed.discard_outputs()
         if retry_failed:
             for record in run.records():
                 if record.status is not Status.OK:
@@ -108,11 +59,11 @@ def execute(
             run.discard_partial()
 
 
-def _run_all(run: Run, testbed: Testbed, reporter: Reporter) -> None:
+def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter) -> None:
     trials, done = run.plan(), run.done()
     left = [trial for trial in trials if trial.id not in done]
     loop = _Loop(run, testbed, reporter, plan.places(trials))
-    pace = Pace()
+    pace = Pace(plan.seconds_of)
     before: Trial | None = None
     usual = True  # whether `before` left what trials like it leave
     for number, trial in enumerate(left, len(trials) - len(left)):
@@ -138,7 +89,7 @@ def _cut_short(record: Record) -> bool:
 class _Loop:
     """Runs trial after trial of a run, each on data files that are laid out."""
 
-    def __init__(self, run: Run, testbed: Testbed, reporter: Reporter, places: Mapping[str, int]) -> None:
+    def __init__(self, run: Run, testbed: Testbed, reporter: ProgressReporter, places: Mapping[str, int]) -> None:
         self._run, self._testbed, self._reporter, self._places = run, testbed, reporter, places
         self._laid_out: set[tuple[str, str]] = set()
         """By host and name."""
@@ -208,23 +159,6 @@ def output_disk_bytes(trial: Trial, study: Study) -> int | None:
     return limit if limit is not None and plan.output_bytes(trial) > limit else None
 
 
-class Pace:
-    """Scales the plan's time estimates by how long trials really take."""
-
-    def __init__(self) -> None:
-        self._estimated_s = self._taken_s = 0.0
-
-    def add(self, trial: Trial, seconds: float) -> None:
-        """Learn from a trial."""
-        self._estimated_s += plan.seconds_of(trial)
-        self._taken_s += seconds
-
-    def left_s(self, trials: list[Trial]) -> float:
-        """Estimate how long `trials` take."""
-        factor = self._taken_s / self._estimated_s if self._estimated_s else 1.0
-        return factor * sum(map(plan.seconds_of, trials))
-
-
 def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes: int) -> None:
     """Refuse a plan that disk or memory cannot hold.
 
@@ -262,7 +196,7 @@ def gib(n: int) -> str:
     return f"{n / 2**30:.1f} GiB"
 
 
-def start(study: Study, ground: Ground, path: Path, data_dir: Path, output_dir: Path) -> Run:
+def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:
     """Make the run directory of a study, after making sure that there is room for it.
 
     Raises:
@@ -270,13 +204,9 @@ def start(study: Study, ground: Ground, path: Path, data_dir: Path, output_dir: 
         StoreError: the directory cannot be made.
         StudyError: it bounds what outputs take of the disk, and the bound cannot be kept.
     """
-    unrolled = plan.unroll(study)
     require_bound(study, unrolled.trials)
-    image = ground.image
+    data_dir, output_dir = testbed.data_dir, testbed.output_dir
     _require_fit(study, data_dir)
-    absent = set(study.factors.setups) - set(image.setups) - {setup.name for setup in study.setups}
-    if absent:
-        raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
     require_room(plan.needs(unrolled, study), data_dir, output_dir, _laid_out_bytes(study, unrolled, data_dir))
     info = RunInfo(
         format=RUN_FORMAT,
@@ -286,20 +216,18 @@ def start(study: Study, ground: Ground, path: Path, data_dir: Path, output_dir: 
         study=study,
         trials_planned=len(unrolled.trials),
         left_out=unrolled.left_out,
-        image=asdict(image),
+        image=asdict(testbed.image),
         machine={
-            **facts.gather(),
+            **testbed.facts,
             "storage": facts.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
-            **ground.facts,
         },
         executables=digests(study),
     )
     return store.create(path, info, unrolled.trials)
 
 
-def disk_sizes(study: Study) -> Sizes:
+def disks(study: Study, unrolled: Plan) -> Sizes:
     """Return what the disks of each virtual machine of a study must hold."""
-    unrolled = plan.unroll(study)
     data_bytes = sum(workload.total_bytes for workload in plan.data_sets(unrolled))
     return Sizes(data_bytes, plan.needs(unrolled, study).output_bytes)
 
@@ -307,7 +235,7 @@ def disk_sizes(study: Study) -> Sizes:
 def _laid_out_bytes(study: Study, unrolled: Plan, data_dir: Path) -> int:
     """Return the bytes of a study's data files that are on disk already."""
     if study.testbed == "vm":
-        size = disk_sizes(study).data
+        size = disks(study, unrolled).data
         files = [data_disk(data_dir, host, size) for host in study.hosts]
     else:
         directories = (data_path(data_dir, workload) for workload in plan.data_sets(unrolled))
@@ -346,10 +274,10 @@ def digests(study: Study) -> dict[str, str]:
 
 
 def same_image(run: Run, cache: Path) -> Image:
-    """Return the image a run began with, and refuse to go on under other circumstances.
+    """Return the image a run began with, and refuse to go on with other tracers.
 
     Raises:
-        StoreError: image, tracers, kernel, host or CPUs are not those the run began with: its trials would not compare.
+        StoreError: the image is gone, or an executable is another: trials would not compare.
     """
     for name, digest in digests(run.info.study).items():
         if run.info.executables[name] != digest:
@@ -358,24 +286,21 @@ def same_image(run: Run, cache: Path) -> Image:
     if image is None:
         key = run.info.image["key"]
         raise StoreError(f"{run.path}: began with image {key}, which is not in {cache} any more", "start a new run")
-    began, here = run.info.machine, facts.gather()
-    own_kernel = run.info.study.testbed == "vm"
-    for what in ("host", "cpus", "cpu_model") if own_kernel else ("host", "kernel", "cpus", "cpu_model"):
-        if began[what] != here[what]:
-            raise StoreError(f"{run.path}: began with {what} {began[what]}, here is {here[what]}", "start a new run")
     return image
 
 
-def require_same_ground(run: Run, ground: Ground) -> None:
-    """Refuse to go on with other virtual machines than those a run began with.
+def require_same_machine(run: Run, testbed: Testbed) -> None:
+    """Refuse to go on where a run did not begin.
 
     Raises:
-        StoreError: kernel or accelerator are not the same: trials would not compare.
+        StoreError: kernel, host, CPUs or accelerator are not those it began with: its trials would not compare.
     """
-    began, here = run.info.machine, ground.facts
-    for name, kernel in here.get("kernels", {}).items():
+    began, here = run.info.machine, testbed.facts
+    own_kernels = here.get("kernels", {})
+    compared = ("host", "cpus", "cpu_model", "accelerator") if own_kernels else ("host", "kernel", "cpus", "cpu_model")
+    for what in compared:
+        if began.get(what) != here.get(what):
+            raise StoreError(f"{run.path}: began with {what} {began[what]}, here is {here[what]}", "start a new run")
+    for name, kernel in own_kernels.items():
         if kernel["key"] != began["kernels"][name]["key"]:
             raise StoreError(f"{run.path}: began with another build of kernel {name}", "start a new run")
-    if here.get("accelerator") != began.get("accelerator"):
-        what = f"began with accelerator {began['accelerator']}, here is {here['accelerator']}"
-        raise StoreError(f"{run.path}: {what}", "start a new run")

@@ -17,8 +17,8 @@ from bpfbench.inside.monitors import cgroup, energy
 from bpfbench.machine import facts, privileges, tune
 from bpfbench.machine.facts import Diagnosis, Fitness
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Attach
-from bpfbench.testbed import opening
 from bpfbench.testbed.vm import accelerator
+from bpfbench.testbed.vm import testbed as vm
 
 STEAL_SHARE_MAX = 0.01
 """Of the time since boot, that the hypervisor gave to others: more is a busy neighbour."""
@@ -137,7 +137,7 @@ def _data_disk(setup: dict[str, Any], place: Path) -> PaperDifference:
 def _for_vm(cache: Path) -> Iterator[Diagnosis]:
     for command, package in facts.PACKAGES.items():
         yield facts.command_finding(command, package)
-    lacks = list(opening.missing_for_vm())
+    lacks = list(vm.missing())
     for lack in lacks:
         yield Diagnosis("virtual machines", Fitness.MISSING, lack.message, lack.hint)
     if not lacks:

@@ -13,15 +13,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bpfbench import __version__
 from bpfbench.errors import MachineError, StepError
 from bpfbench.machine import facts
 from bpfbench.model import Tool, TracerConfig
-from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainResult, DrainSpec, Measured, Wanted
-from bpfbench.testbed.image import Image
-from bpfbench.testbed.opening import Ground
+from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainSpec, Measured, Wanted
+from bpfbench.run.progress import Pace, ProgressReporter
+from bpfbench.testbed.base import Testbed
 
 POLL_MS = 100
 READY_S = 90.0
@@ -36,23 +36,6 @@ OUTPUT_BYTES = 2**30
 SECONDS = {"bcc": 3.0, "bpftrace": 4.5}
 SECONDS_USUAL = 1.9
 """What one configuration takes, to begin an estimate with; on the 2-CPU virtual machine this was developed on."""
-
-
-class Testbed(Protocol):
-    """Where tracers run."""
-
-    def drain(self, spec: DrainSpec) -> DrainResult:
-        """Measure one tracer."""
-
-
-class Reporter(Protocol):
-    """Who is told how it goes."""
-
-    def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
-        """A case begins; `left_s` is the estimated time to the end."""
-
-    def measured(self, what: str) -> None:
-        """A case has ended."""
 
 
 def cases(wanted: Wanted) -> tuple[Case, ...]:
@@ -91,35 +74,34 @@ def _rank(seed: int, *names: object) -> bytes:
 
 def seconds(planned: Sequence[Case]) -> float:
     """Estimate how long cases take, before there is experience."""
-    return sum(SECONDS.get(case.setup, SECONDS_USUAL) for case in planned)
+    return sum(map(_seconds, planned))
 
 
-def require_fit(image: Image, wanted: Wanted, cpus: int, output_dir: Path) -> None:
+def _seconds(case: Case) -> float:
+    return SECONDS.get(case.setup, SECONDS_USUAL)
+
+
+def require_fit(cpus: int, output_dir: Path) -> None:
     """Refuse what could not be measured.
 
     Args:
-        image: has the tracers.
-        wanted: what to measure.
         cpus: of the machine that it is measured on.
         output_dir: where tracers write, or the file system that a virtual machine's disk is on.
 
     Raises:
-        MachineError: a CPU, a tracer or room is missing.
+        MachineError: a CPU or room is missing.
     """
     if cpus == 1:
         raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; there is one")
-    absent = {setup.name for setup in wanted.setups if not setup.command} - set(image.setups)
-    if absent:
-        raise MachineError(f"image {image.name} has no tracer for: {', '.join(sorted(absent))}")
     place = facts.storage(output_dir)
     if place.free_bytes < OUTPUT_BYTES:
         free = place.free_bytes // 2**20
         raise MachineError(f"{place.path} has {free} MiB free; the tracers' output takes up to 1024 MiB at a time")
 
 
-def measure(planned: Sequence[Case], testbed: Testbed, reporter: Reporter) -> Iterator[Measured]:
+def measure(planned: Sequence[Case], testbed: Testbed, reporter: ProgressReporter) -> Iterator[Measured]:
     """Measure every case, and yield each when it is done. One that fails is kept with its reason."""
-    pace = _Pace()
+    pace = Pace(_seconds)
     for number, case in enumerate(planned):
         reporter.measuring(case.name, number, len(planned), pace.left_s(planned[number:]))
         begin_s = time.monotonic()
@@ -148,25 +130,6 @@ def _measure(case: Case, testbed: Testbed) -> Measured:
     return Measured(case, started_at, result, "; ".join(result.problems) or None)
 
 
-class _Pace:
-    """Learns how long the cases of each setup take."""
-
-    def __init__(self) -> None:
-        self._taken_s: dict[str, list[float]] = {}
-
-    def add(self, case: Case, taken_s: float) -> None:
-        """Learn from a case."""
-        self._taken_s.setdefault(case.setup, []).append(taken_s)
-
-    def left_s(self, planned: Sequence[Case]) -> float:
-        """Estimate how long cases take."""
-        return sum(map(self._seconds, planned))
-
-    def _seconds(self, case: Case) -> float:
-        taken_s = self._taken_s.get(case.setup)
-        return sum(taken_s) / len(taken_s) if taken_s else seconds((case,))
-
-
 def _outcome(measured: Measured) -> str:
     if measured.result is None or measured.reason is not None:
         return f"{measured.case.name}: FAILED: {measured.reason}"
@@ -174,18 +137,17 @@ def _outcome(measured: Measured) -> str:
     return f"{measured.case.name}: {rate / 1e3:.1f} k events/s, {cpu_ns:.0f} ns of CPU per event"
 
 
-def circumstances(ground: Ground, wanted: Wanted, output_dir: Path, executables: dict[str, str]) -> dict[str, Any]:
+def circumstances(testbed: Testbed, wanted: Wanted, executables: dict[str, str]) -> dict[str, Any]:
     """Return what a reader of the results needs to know, ready for JSON."""
+    besides = dict(testbed.facts)
+    headers = besides.pop("headers_for_bcc")
+    storage = facts.storage_facts({"output": testbed.output_dir})
     return {
         "method": METHOD,
         "bpfbench_version": __version__,
-        "machine": {
-            **facts.gather(),
-            "storage": facts.storage_facts({"output": output_dir}),
-            **{key: value for key, value in ground.facts.items() if key != "headers_for_bcc"},
-        },
-        "headers_for_bcc": ground.headers.origin,
-        "image": {"name": ground.image.name, "key": ground.image.key, "versions": ground.image.versions},
+        "machine": {**besides, "storage": storage},
+        "headers_for_bcc": headers,
+        "image": {"name": testbed.image.name, "key": testbed.image.key, "versions": testbed.image.versions},
         "executables": executables,
         "wanted": {**asdict(wanted), "setups": [setup.name for setup in wanted.setups]},
     }

@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -158,6 +158,31 @@ class ProgressReporter:
         if what != self._said:
             self._said = what
             (COMMANDS.debug if self._console.is_terminal else LOG.info)("%s", what)
+
+
+T = TypeVar("T")
+
+
+class Pace(Generic[T]):
+    """Scales estimates of how long things take by how long they really take.
+
+    Args:
+        estimate: says of a thing, before there is experience, how many seconds it takes.
+    """
+
+    def __init__(self, estimate: Callable[[T], float]) -> None:
+        self._estimate = estimate
+        self._estimated_s = self._taken_s = 0.0
+
+    def add(self, thing: T, seconds: float) -> None:
+        """Learn from one."""
+        self._estimated_s += self._estimate(thing)
+        self._taken_s += seconds
+
+    def left_s(self, things: Iterable[T]) -> float:
+        """Estimate how long things take."""
+        factor = self._taken_s / self._estimated_s if self._estimated_s else 1.0
+        return factor * sum(map(self._estimate, things))
 
 
 def describe(record: Record, seconds: float, done: int, total: int) -> str:

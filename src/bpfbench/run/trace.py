@@ -18,7 +18,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside.trace import TraceSpec
 from bpfbench.machine.command import Foreground, Hold
 from bpfbench.model import TracerSummary
-from bpfbench.testbed.host import HostTestbed
+from bpfbench.testbed.base import Testbed
 
 LOG = logging.getLogger("bpfbench.command")
 
@@ -64,7 +64,7 @@ class Session:
         command: run under the tracer, to the end of which it traces; if empty, it traces until interrupted.
     """
 
-    def __init__(self, testbed: HostTestbed, viewer: Viewer, command: Sequence[str]) -> None:
+    def __init__(self, testbed: Testbed, viewer: Viewer, command: Sequence[str]) -> None:
         self._testbed = testbed
         self._viewer = viewer
         self._command = tuple(command)

@@ -4,34 +4,29 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.codec import to_json
-from bpfbench.errors import MachineError, StepError
-from bpfbench.inside.trace import TraceSpec
-from bpfbench.machine import command
-from bpfbench.model import Setup, Workload
+from bpfbench.errors import MachineError
+from bpfbench.machine import command, facts
+from bpfbench.model import Attach, Setup, Workload
 from bpfbench.testbed import sandbox
+from bpfbench.testbed.base import BROUGHT, Ground, Job, Kind, Testbed, data_name
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
-from bpfbench.testbed.trials import BROUGHT, RUNNER, Job, Testbed, data_name
 
 IN_FLIGHT = ".bpfbench-in-flight-"
 """What the output directory of a running trial begins with; whatever is named so and left is deleted."""
 
 BYTECODE = "/run/bpfbench/bytecode"
 """Where Python keeps what it compiles inside an image; in memory, and soon gone, where nothing is bound there."""
-
-FAILED = '{"event": "failed"'
-"""What a line of a trace begins with that says why there is none."""
 
 
 class HostTestbed(Testbed):
@@ -48,17 +43,24 @@ class HostTestbed(Testbed):
     def __init__(
         self, image: Image, headers: Headers, data_dir: Path, output_dir: Path, setups: Sequence[Setup] = ()
     ) -> None:
-        super().__init__(setups)
-        self.image = image
-        self._data_dir = data_dir
-        self._output_dir = output_dir
+        super().__init__(image, data_dir, output_dir, setups)
         self._headers = headers
 
-    def inside(self, job: Job, on_line: Callable[[str], None], hold: command.Hold | None = None) -> command.Finished:
-        """Run a command in the image to its end; `hold` keeps its stdin open."""
+    @property
+    def hooks(self) -> frozenset[Attach]:
+        """The running kernel's."""
+        return facts.hooks()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """This machine's, and what BCC compiles with."""
+        return {**facts.gather(), "headers_for_bcc": self._headers.origin}
+
+    def inside(self, job: Job, on_line: Callable[[str], None]) -> command.Finished:
+        """Run a command in the image to its end."""
         binds = list(self._bytecode())
         if job.data:
-            directory = self._data_dir / job.data
+            directory = self.data_dir / job.data
             directory.mkdir(parents=True, exist_ok=True)
             binds.append(Bind(str(directory), f"{INSIDE}/data", writable=True))
         if job.record_dir:
@@ -69,7 +71,7 @@ class HostTestbed(Testbed):
                 made = [output_dir, *([str(job.record_dir)] if job.record_dir else [])]
                 command.LOG.debug("%s", shlex.join(("mkdir", "-p", *made)))
             argv = sandbox.argv(self.sandbox(tuple(binds)), job.argv, remove_if_killed=output_dir)
-            return command.run(argv, stdin=job.stdin, on_line=on_line, timeout_s=job.timeout_s, hold=hold)
+            return command.run(argv, stdin=job.stdin, on_line=on_line, timeout_s=job.timeout_s, hold=job.hold)
 
     def _bytecode(self) -> Iterator[Bind]:
         """Yield where the image's Python keeps what it has compiled of ours: beside the image's root, and gone with it.
@@ -88,44 +90,19 @@ class HostTestbed(Testbed):
         if job.output is None:
             yield ""
             return
-        output_dir = self._output_dir / f"{IN_FLIGHT}{os.getpid()}-{job.output}"
+        output_dir = self.output_dir / f"{IN_FLIGHT}{os.getpid()}-{job.output}"
         output_dir.mkdir(parents=True)
         try:
             yield str(output_dir)
         finally:
             if job.keep_output_as:
-                output_dir.rename(self._output_dir / job.keep_output_as)
+                output_dir.rename(self.output_dir / job.keep_output_as)
             else:
                 shutil.rmtree(output_dir, ignore_errors=True)
 
-    def trace(self, spec: TraceSpec, setup: str, on_line: Callable[[str], None], hold: command.Hold) -> None:
-        """Run a setup's tracer until `hold` is let go. `spec` needs no command and no place: both are filled in here.
-
-        Args:
-            spec: what to trace.
-            setup: by which tracer.
-            on_line: given the tracer's records, and between them events in JSON, as inside/trace.py prints them.
-            hold: not yet held.
-
-        Raises:
-            StepError: the tracer did not start, or left no account; says why.
-        """
-        spec = replace(spec, tracer_command=self.tracer_command(setup), output_dir=f"{INSIDE}/output")
-        reasons: list[str] = []
-
-        def on_any(line: str) -> None:
-            if line.startswith(FAILED):
-                reasons.append(json.loads(line)["reason"])
-            else:
-                on_line(line)
-
-        finished = self.inside(Job((*RUNNER, "trace"), to_json(spec, indent=None), output="trace"), on_any, hold)
-        if finished.status != 0:
-            raise StepError(reasons[-1] if reasons else f"the trace ended early: {finished.last_words}")
-
     def discard_outputs(self) -> None:
         """Delete the output of trials that ended with the machine, an end that nothing of ours survives to see."""
-        for path in self._output_dir.glob(f"{IN_FLIGHT}*"):
+        for path in self.output_dir.glob(f"{IN_FLIGHT}*"):
             shutil.rmtree(path, ignore_errors=True)
 
     def shell(self, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -228,3 +205,11 @@ def require(euid: int, missing: Iterator[str]) -> None:
         raise MachineError("measuring on this machine's kernel needs root", "run the same command with sudo")
     for lack in missing:
         raise MachineError(lack, "`bpfbench doctor` lists everything that is missing, and how to get it")
+
+
+def _testbed(ground: Ground) -> HostTestbed:
+    headers = headers_here(ground.image, ground.cache)
+    return HostTestbed(ground.image, headers, ground.data_dir, ground.output_dir, ground.study.setups)
+
+
+KIND = Kind(lambda: require(os.geteuid(), facts.missing()), lambda: facts.hooks(), _testbed)

@@ -17,9 +17,9 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
+from bpfbench.testbed.base import BROUGHT, Slot
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.sandbox import INSIDE, Bind
-from bpfbench.testbed.trials import BROUGHT, Slot
 
 HEADERS = Headers("none", (Bind("/usr/src", "/usr/src"),), (("/usr/src/h", "/usr/lib/modules/6/build"),))
 OWN = make_brought("own", ("/srv/me/bin/tracer", "--fast", "a b"))

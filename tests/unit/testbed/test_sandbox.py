@@ -16,9 +16,9 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command
 from bpfbench.machine.command import KILLED_WITH_US, Finished
 from bpfbench.model import Predecessor, Record, Settings, Status, Tool, TrialSpec, Workload
+from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import Headers, HostTestbed, data_path, kernel_headers, require
 from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv
-from bpfbench.testbed.trials import Slot
 
 PLAIN = Sandbox(root="/cache/roots/trixie-1/root")
 IMAGE = make_image()

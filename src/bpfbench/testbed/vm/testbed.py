@@ -8,17 +8,22 @@ boot serves a whole block. What a trial writes goes with the machine, but for wh
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from bpfbench.errors import LostError
+from bpfbench.errors import LostError, MachineError
+from bpfbench.machine import facts
 from bpfbench.machine.command import Finished
-from bpfbench.model import Accelerator, Boot, Machine, Setup
-from bpfbench.testbed.image import Bootable, Image, Kernel
-from bpfbench.testbed.trials import LOG, Job, Testbed
-from bpfbench.testbed.vm import disks
+from bpfbench.model import Accelerator, Attach, Boot
+from bpfbench.testbed import image as images
+from bpfbench.testbed.base import LOG, Ground, Job, Kind, Testbed
+from bpfbench.testbed.image import Bootable, Kernel
+from bpfbench.testbed.vm import accelerator, disks
 from bpfbench.testbed.vm.agent import GuestOrder
 from bpfbench.testbed.vm.guest import Guest
 from bpfbench.testbed.vm.qemu import Disk, Vm
@@ -30,54 +35,48 @@ BOOT_S = 60.0
 """Deadline for a boot, with KVM. Usual: 3 s, and 10 s to 20 s emulated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much the disks of a virtual machine must hold, in bytes; 0: there is no such disk."""
-
-    data: int = 0
-    output: int = 0
-
-
 class VmTestbed(Testbed):
     """Runs trials in virtual machines.
 
     Args:
-        image: a built image.
-        bootable: its disk, and the kernels.
-        machine: what each virtual machine is.
+        ground: its study says what each machine is, and their names; the first runs what no trial is. Data disks are
+            kept in its data directory, a file per host and size; what is thrown away is on the file system of its
+            output directory.
+        bootable: the image's disk, and the kernels.
         accelerator: KVM or TCG, found out by accelerator.choose.
-        hosts: their names; the first runs what no trial is.
-        data_dir: where data disks are kept, a file per host and size.
-        output_dir: on the file system for everything that is thrown away.
-        sizes: of the disks.
-        setups: those with a command of their own; all others are the image's.
     """
 
-    def __init__(
-        self,
-        image: Image,
-        bootable: Bootable,
-        machine: Machine,
-        accelerator: Accelerator,
-        hosts: Sequence[str],
-        data_dir: Path,
-        output_dir: Path,
-        sizes: Sizes,
-        setups: Sequence[Setup] = (),
-    ) -> None:
-        super().__init__(setups)
-        self.image = image
-        self.accelerator = self._accelerator = accelerator
-        self.slowness = TCG_SLOWNESS if accelerator is Accelerator.TCG else 1.0
-        self.warms_up = accelerator is not Accelerator.TCG and machine.boot is Boot.BLOCK
-        self.boots_blocks = True
+    accelerator: Accelerator
+    boots_blocks = True
+
+    def __init__(self, ground: Ground, bootable: Bootable, accelerator: Accelerator) -> None:
+        super().__init__(ground.image, ground.data_dir, ground.output_dir, ground.study.setups)
+        self._machine = ground.study.machine
+        self._hosts = ground.study.hosts
+        self._disks = ground.disks
         self._bootable = bootable
-        self._machine = machine
-        self._hosts = tuple(hosts)
-        self._data_dir = data_dir
-        self._output_dir = output_dir
-        self._sizes = sizes
+        self.accelerator = accelerator
+        self.slowness = TCG_SLOWNESS if self.emulated else 1.0
+        self.warms_up = not self.emulated and self._machine.boot is Boot.BLOCK
         self._up: _Up | None = None
+
+    @property
+    def hooks(self) -> frozenset[Attach]:
+        """Those of all its kernels."""
+        return frozenset.intersection(*(frozenset(kernel.hooks) for kernel in self._bootable.kernels))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """This machine's, how it is emulated or not, and the kernels."""
+        told = ("key", "release", "version", "suite", "hooks", "config")
+        kernels = {kernel.name: asdict(kernel) for kernel in self._bootable.kernels}
+        return {
+            **facts.gather(),
+            "headers_for_bcc": "each kernel's own",
+            "accelerator": self.accelerator,
+            "emulated": self.emulated,
+            "kernels": {name: {key: kernel[key] for key in told} for name, kernel in kernels.items()},
+        }
 
     def close(self, *, at_once: bool = False) -> None:
         """End what is up."""
@@ -91,7 +90,7 @@ class VmTestbed(Testbed):
         """Run a command in the virtual machine it belongs to, booted if need be; one that is lost is booted anew."""
         keep = {"record": job.record_dir} if job.record_dir else {}
         if job.keep_output_as:
-            keep["output"] = self._output_dir / job.keep_output_as
+            keep["output"] = self.output_dir / job.keep_output_as
             keep["output"].mkdir(parents=True)
         order = GuestOrder(job.argv, job.stdin, job.data, job.output, keep)
         try:
@@ -128,26 +127,26 @@ class VmTestbed(Testbed):
 
     def _boot(self, host: str, kernel: Kernel) -> Guest:
         begin_s = time.monotonic()
-        self._output_dir.mkdir(parents=True, exist_ok=True)
+        self.output_dir.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as ours:  # QEMU has its own hold of them
-            code = ours.enter_context(disks.code(Path(self.image.tracers), self.brought_folders(), self._output_dir))
-            root = ours.enter_context(disks.overlay(self._bootable.disk, self._output_dir))
+            code = ours.enter_context(disks.code(Path(self.image.tracers), self.brought_folders(), self.output_dir))
+            root = ours.enter_context(disks.overlay(self._bootable.disk, self.output_dir))
             files = [code, root]
             attached = [
                 Disk("root", disks.inherited(root), "qcow2", writable=True),
                 Disk("kernel", kernel.disk),
                 Disk("code", disks.inherited(code)),
             ]
-            if self._sizes.data:
-                data = disks.make_data_disk(self._data_dir, host, self._sizes.data)
+            if self._disks.data:
+                data = disks.make_data_disk(self.data_dir, host, self._disks.data)
                 attached.append(Disk("data", str(data), writable=True, direct=True))
-            if self._sizes.output:
-                output = ours.enter_context(disks.scratch(self._sizes.output, self._output_dir))
+            if self._disks.output:
+                output = ours.enter_context(disks.scratch(self._disks.output, self.output_dir))
                 files.append(output)
                 attached.append(Disk("output", disks.inherited(output), writable=True, direct=True))
             vm = Vm(
                 name=host,
-                accelerator=self._accelerator,
+                accelerator=self.accelerator,
                 cpus=self._machine.cpus,
                 memory_bytes=self._machine.memory_bytes,
                 kernel=kernel.vmlinuz,
@@ -175,3 +174,30 @@ class _Up:
             and (kernel is None or self.kernel == kernel)
             and (block is None or self.block in (None, block))
         )
+
+
+def missing() -> Iterator[MachineError]:
+    """Yield what this machine lacks to boot virtual machines."""
+    arch = os.uname().machine
+    packages = {
+        f"qemu-system-{arch}": "qemu-system-x86" if arch == "x86_64" else "qemu-system-arm",
+        "qemu-img": "qemu-utils",
+    }
+    for command, package in packages.items():
+        if shutil.which(command) is None:
+            yield MachineError(f"{command} is not installed", f"apt-get install {package}")
+
+
+def _check() -> None:
+    for lack in missing():
+        raise lack
+
+
+def _testbed(ground: Ground) -> VmTestbed:
+    kernels = ground.study.factors.kernels
+    bootable = images.bootable(ground.cache, ground.image, kernels, ground.sources, ground.progress)
+    chosen = accelerator.choose(ground.cache, ground.study.machine.accelerator, bootable.kernels[0])
+    return VmTestbed(ground, bootable, chosen)
+
+
+KIND = Kind(_check, lambda: frozenset(Attach) - {Attach.AUTO}, _testbed)

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import make_brought, make_executable, make_failure, make_image, make_record
+from rich.console import Console
 
 from bpfbench.codec import to_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.plan import Needs
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
-from bpfbench.machine import facts, turn
+from bpfbench.machine import facts
 from bpfbench.machine.facts import Storage
 from bpfbench.model import (
     Accelerator,
     Attach,
+    Paths,
     Placement,
     Predecessor,
     Record,
@@ -29,15 +32,15 @@ from bpfbench.model import (
     Study,
     Tool,
     Trial,
-    Workload,
 )
 from bpfbench.run import campaign
+from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
-from bpfbench.testbed.host import Headers
-from bpfbench.testbed.image import Bootable, Image, Kernel
-from bpfbench.testbed.opening import Ground
-from bpfbench.testbed.trials import Slot
+from bpfbench.testbed.base import Ground, Slot, Testbed
+from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.image import Bootable, Image, Kernel, Sources
+from bpfbench.testbed.vm.testbed import VmTestbed
 
 GIB = 2**30
 SMALL = replace(
@@ -64,14 +67,14 @@ def image(tmp_path: Path) -> Image:
     return make_image(key="0" * 16, tracers=str(tmp_path / "tracers"))
 
 
-def host_ground(image: Image) -> Ground:
-    """What the trials of a host testbed run on."""
-    return Ground(image, Headers("none", ()), frozenset({Attach.TRACEPOINT}))
+def on_host(image: Image, place: Path) -> HostTestbed:
+    """The testbed of this machine's kernel."""
+    return HostTestbed(image, Headers("none"), place / "data", place / "output")
 
 
-def start(tmp_path: Path, image: Image, declared: Study = SMALL, ground: Ground | None = None) -> Run:
-    place = tmp_path / "runs" / "r1"
-    return campaign.start(declared, ground or host_ground(image), place, tmp_path / "data", tmp_path / "output")
+def start(tmp_path: Path, image: Image, declared: Study = SMALL, testbed: Testbed | None = None) -> Run:
+    testbed = testbed or on_host(image, tmp_path)
+    return campaign.start(declared, plan.unroll(declared), testbed, tmp_path / "runs" / "r1")
 
 
 class TestFit:
@@ -99,7 +102,7 @@ class TestFit:
         if f" {shm} tmpfs " not in Path("/proc/self/mounts").read_text():
             pytest.skip("/dev/shm is no tmpfs here")
         with pytest.raises(MachineError, match=r"is on tmpfs"):
-            campaign.start(SMALL, host_ground(image), tmp_path / "r1", shm / "bpfbench-none", tmp_path)
+            start(tmp_path, image, testbed=on_host(image, shm / "bpfbench-none"))
 
     @pytest.mark.usefixtures("disk")
     @pytest.mark.parametrize(("placement", "ok"), [(Placement.PAPER, False), (Placement.SHARED, True)])
@@ -114,12 +117,6 @@ class TestFit:
         else:
             with pytest.raises(MachineError, match="this machine has one"):
                 start(tmp_path, image, declared)
-
-    @pytest.mark.usefixtures("disk")
-    def test_an_image_without_the_tracer_is_refused(self, tmp_path: Path, image: Image) -> None:
-        declared = replace(SMALL, factors=replace(SMALL.factors, setups=("libbpf", "bcc")))
-        with pytest.raises(MachineError, match=r"^image trixie has no tracer for: bcc$"):
-            start(tmp_path, image, declared)
 
 
 @pytest.fixture
@@ -159,13 +156,6 @@ class TestBrought:
         run = start(tmp_path, image, brought)
         assert Run(run.path).info.executables == {"own": hashlib.sha256(b"one").hexdigest()}
         assert Run(run.path).info.study == brought
-
-    @pytest.mark.usefixtures("disk")
-    def test_an_image_need_not_have_what_the_study_brings(self, tmp_path: Path, image: Image, brought: Study) -> None:
-        assert start(tmp_path, image, brought).info.trials_planned == 3
-        lacking = replace(brought, factors=replace(brought.factors, setups=("own", "bcc")))
-        with pytest.raises(MachineError, match=r"^image trixie has no tracer for: bcc$"):
-            start(tmp_path, image, lacking)
 
 
 class TestSame:
@@ -211,12 +201,13 @@ class TestSame:
 
     @pytest.mark.parametrize("what", ["host", "kernel", "cpus", "cpu_model"])
     def test_on_another_machine_or_kernel_it_does_not(
-        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+        self, run: Run, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
     ) -> None:
+        campaign.require_same_machine(run, on_host(image, tmp_path))
         other = {**facts.gather(), what: "other"}
         monkeypatch.setattr(facts, "gather", lambda: other)
         with pytest.raises(StoreError, match=rf": began with {what} .*, here is other$"):
-            campaign.same_image(run, tmp_path)
+            campaign.require_same_machine(run, on_host(image, tmp_path))
 
 
 KERNEL = Kernel(
@@ -234,10 +225,13 @@ KERNEL = Kernel(
 IN_VMS = replace(SMALL, testbed="vm", hosts=("vm1", "vm2"), factors=replace(SMALL.factors, kernels=("trixie",)))
 
 
-def vm_ground(image: Image, accelerator: Accelerator = Accelerator.TCG, key: str = KERNEL.key) -> Ground:
-    """What the trials of a vm testbed run on."""
-    bootable = Bootable(Path("/d/root.ext4"), (replace(KERNEL, key=key),))
-    return Ground(image, Headers("each kernel's own"), frozenset(KERNEL.hooks), bootable, accelerator)
+def in_vms(
+    image: Image, place: Path, accelerator: Accelerator = Accelerator.TCG, key: str = KERNEL.key, study: Study = IN_VMS
+) -> VmTestbed:
+    """The testbed of virtual machines, none of which is up."""
+    paths = Paths(str(place / "data"), str(place / "output"))
+    ground = Ground(replace(study, paths=paths), image, place, Sources(), lambda *_: None)
+    return VmTestbed(ground, Bootable(Path("/d/root.ext4"), (replace(KERNEL, key=key),)), accelerator)
 
 
 class TestVirtualMachines:
@@ -245,7 +239,7 @@ class TestVirtualMachines:
     def run(self, tmp_path: Path, image: Image, disk: dict[str, Storage], monkeypatch: pytest.MonkeyPatch) -> Run:
         assert not disk
         monkeypatch.setattr(images, "with_key", lambda *_: image)
-        return start(tmp_path, image, IN_VMS, vm_ground(image))
+        return start(tmp_path, image, IN_VMS, in_vms(image, tmp_path))
 
     def test_a_run_tells_on_what_it_ran(self, run: Run) -> None:
         told = run.info.machine
@@ -259,16 +253,16 @@ class TestVirtualMachines:
         other = {**facts.gather(), "kernel": "other"}
         monkeypatch.setattr(facts, "gather", lambda: other)
         assert campaign.same_image(run, tmp_path) == image
-        campaign.require_same_ground(run, vm_ground(image))
+        campaign.require_same_machine(run, in_vms(image, tmp_path))
 
-    def test_with_another_kernel_or_accelerator_it_does_not(self, run: Run, image: Image) -> None:
+    def test_with_another_kernel_or_accelerator_it_does_not(self, run: Run, image: Image, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match=r"began with another build of kernel trixie$"):
-            campaign.require_same_ground(run, vm_ground(image, key="2" * 16))
+            campaign.require_same_machine(run, in_vms(image, tmp_path, key="2" * 16))
         with pytest.raises(StoreError, match=r"began with accelerator tcg, here is kvm$"):
-            campaign.require_same_ground(run, vm_ground(image, Accelerator.KVM))
+            campaign.require_same_machine(run, in_vms(image, tmp_path, Accelerator.KVM))
 
     def test_the_disks_hold_every_data_set_and_the_largest_output(self) -> None:
-        sizes = campaign.disk_sizes(IN_VMS)
+        sizes = campaign.disks(IN_VMS, plan.unroll(IN_VMS))
         assert sizes.data == sum(workload.total_bytes for workload in plan.data_sets(plan.unroll(IN_VMS)))
         assert sizes.output == plan.needs(plan.unroll(IN_VMS), IN_VMS).output_bytes
 
@@ -280,7 +274,7 @@ class TestVirtualMachines:
             settings=replace(IN_VMS.settings, placement=Placement.PAPER),
         )
         with pytest.raises(MachineError, match="the virtual machine has one"):
-            start(tmp_path, image, one, vm_ground(image))
+            start(tmp_path, image, one, in_vms(image, tmp_path, study=one))
 
 
 class TestRoom:
@@ -326,7 +320,7 @@ class TestRoom:
 
 
 @dataclass
-class FakeTestbed:
+class FakeTestbed(HostTestbed):
     """Notes what it is asked for; `spoilt` trials fail, and `lost` ones lose their machine before they begin."""
 
     spoilt: frozenset[str] = frozenset()
@@ -344,7 +338,7 @@ class FakeTestbed:
             raise LostError("the virtual machine was lost")
         self.calls.append("lay out")
 
-    def give_up(self, trial: Trial, reason: str, record_dir: Path) -> Record:
+    def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:  # noqa: ARG002
         self.calls.append(f"give up {trial.id}")
         record = replace(make_failure(trial, reason), fio=None)
         (record_dir / "record.json").write_text(to_json(record))
@@ -361,29 +355,23 @@ class FakeTestbed:
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
-    def discard_outputs(self) -> None:
-        self.calls.append("discard outputs")
-
     @property
     def ran(self) -> list[str]:
         """The ids of the trials that were run, warm-ups among them."""
         return list(self.slots)
 
 
-@dataclass
-class Silent:
-    """A reporter who notes what trials it is told of, and says nothing."""
+class Silent(ProgressReporter):
+    """Notes what trials it is told of, and says nothing."""
 
-    began: list[tuple[str, int, int]] = field(default_factory=list)
-    ended: list[tuple[str, int, int]] = field(default_factory=list)
-
-    def laying_out(self, workload: Workload, done_bytes: int) -> None: ...
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self.began: list[tuple[str, int, int]] = []
+        self.ended: list[tuple[str, int, int]] = []
 
     def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
         assert left_s >= 0
         self.began.append((trial.id, done, total))
-
-    def trial_event(self, trial: Trial, event: dict[str, Any]) -> None: ...
 
     def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
         assert seconds >= 0
@@ -403,56 +391,54 @@ class TestExecute:
             patch.setattr(campaign, "FOLLOWED_LEAST_BYTES", 1)
             return start(tmp_path, image, replace(SMALL, output_limit_bytes=12345))
 
-    def test_every_trial_is_run_once(self, run: Run, tmp_path: Path) -> None:
+    def test_every_trial_is_run_once(self, run: Run) -> None:
         testbed = FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         ids = [trial.id for trial in run.plan()]
-        assert testbed.calls == ["discard outputs", "lay out", warm(ids[0]), *ids]
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        assert testbed.calls[5:] == ["discard outputs"]
+        assert testbed.calls == ["lay out", warm(ids[0]), *ids]
+        campaign.execute(run, testbed, Silent())
+        assert testbed.calls[4:] == []
 
-    def test_failed_trials_are_run_again_only_if_that_is_asked_for(self, run: Run, tmp_path: Path) -> None:
+    def test_failed_trials_are_run_again_only_if_that_is_asked_for(self, run: Run) -> None:
         bad = run.plan()[1].id
-        campaign.execute(run, FakeTestbed(frozenset({bad})), Silent(), tmp_path / "cache")
+        campaign.execute(run, FakeTestbed(frozenset({bad})), Silent())
         untouched, testbed = FakeTestbed(), FakeTestbed()
-        campaign.execute(run, untouched, Silent(), tmp_path / "cache")
-        assert untouched.calls == ["discard outputs"]
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
-        assert testbed.calls == ["discard outputs", "lay out", warm(bad), bad]
+        campaign.execute(run, untouched, Silent())
+        assert untouched.calls == []
+        campaign.execute(run, testbed, Silent(), retry_failed=True)
+        assert testbed.calls == ["lay out", warm(bad), bad]
         assert {record.status for record in run.records()} == {Status.OK}
         assert run.superseded() == 1
 
-    def test_a_machine_that_is_lost_before_a_trial_fails_it_and_nothing_else(self, run: Run, tmp_path: Path) -> None:
+    def test_a_machine_that_is_lost_before_a_trial_fails_it_and_nothing_else(self, run: Run) -> None:
         first, second = (trial.id for trial in run.plan())
         testbed = FakeTestbed(lost=frozenset({first}), warms_up=False)
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        assert testbed.calls == ["discard outputs", f"give up {first}", "lay out", second]
+        campaign.execute(run, testbed, Silent())
+        assert testbed.calls == [f"give up {first}", "lay out", second]
         assert [record.status for record in run.records()] == [Status.FAILED, Status.OK]
         assert run.records()[0].reason == "the virtual machine was lost"
 
-    def test_one_that_is_lost_before_a_warm_up_fails_that_alone(self, run: Run, tmp_path: Path) -> None:
+    def test_one_that_is_lost_before_a_warm_up_fails_that_alone(self, run: Run) -> None:
         first, second = (trial.id for trial in run.plan())
         testbed = FakeTestbed(lost=frozenset({warm(first)}))
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        assert testbed.calls[:4] == ["discard outputs", f"give up {warm(first)}", "lay out", first]
+        campaign.execute(run, testbed, Silent())
+        assert testbed.calls[:3] == [f"give up {warm(first)}", "lay out", first]
         assert [record.status for record in run.warm_ups()][:1] == [Status.FAILED]
         assert [record.status for record in run.records()] == [Status.OK, Status.OK]
         assert testbed.ran == [first, second]
 
-    def test_after_a_failed_trial_data_files_are_looked_at_again(self, run: Run, tmp_path: Path) -> None:
+    def test_after_a_failed_trial_data_files_are_looked_at_again(self, run: Run) -> None:
         first, second = (trial.id for trial in run.plan())
         testbed = FakeTestbed(frozenset({first}))
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
-        assert testbed.calls == ["discard outputs", "lay out", warm(first), first, "lay out", second]
+        campaign.execute(run, testbed, Silent())
+        assert testbed.calls == ["lay out", warm(first), first, "lay out", second]
 
-    def test_while_another_measures_nothing_is_touched(self, run: Run, tmp_path: Path) -> None:
+    def test_while_another_is_running_it_nothing_is_touched(self, run: Run) -> None:
         testbed = FakeTestbed(frozenset(trial.id for trial in run.plan()))
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         calls = list(testbed.calls)
-        with turn.alone(tmp_path / "cache"), pytest.raises(MachineError, match="another bpfbench is measuring"):
-            campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
         with run.locked(), pytest.raises(StoreError, match="another bpfbench is running this"):
-            campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
+            campaign.execute(run, testbed, Silent(), retry_failed=True)
         assert testbed.calls == calls
         assert run.superseded() == 0
 
@@ -474,7 +460,7 @@ class TestOutputDisk:
         monkeypatch.setattr(campaign, "FOLLOWED_LEAST_BYTES", 1)
         declared = replace(SMALL, output_limit_bytes=12345, factors=replace(SMALL.factors, tools=(tool,)))
         run, testbed = start(tmp_path, image, declared), FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         limits = {trial_id: slot.output_disk_bytes for trial_id, slot in testbed.slots.items()}
         traced = [trial.id for trial in run.plan() if not trial.is_vanilla]
         assert {limits[trial_id] for trial_id in traced} == {12345 if outgrows else None}
@@ -523,9 +509,9 @@ class TestWarmUps:
         pairs = zip(trials, (None, *trials), strict=False)
         return [trial.id for trial, before in pairs if before is None or before.workload != trial.workload]
 
-    def test_one_comes_before_the_first_trial_and_where_the_workload_changes(self, run: Run, tmp_path: Path) -> None:
+    def test_one_comes_before_the_first_trial_and_where_the_workload_changes(self, run: Run) -> None:
         testbed = FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         wanted: list[str] = []
         for trial in run.plan():
             wanted += [warm(trial.id)] if trial.id in self.warmed_up(run) else []
@@ -544,7 +530,7 @@ class TestWarmUps:
     ) -> None:
         assert not disk
         run, testbed = start(tmp_path, image, replace(SMALL, factors=replace(SMALL.factors, **factor))), FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         first, _, third, _ = (trial.id for trial in run.plan())
         assert [trial_id for trial_id in testbed.ran if trial_id.endswith("-warm-up")] == [warm(first), warm(third)]
 
@@ -554,8 +540,11 @@ class TestWarmUps:
     ) -> None:
         monkeypatch.setattr(images, "with_key", lambda *_: image)
         declared = replace(IN_VMS, repetitions=4)
-        run, testbed = start(tmp_path, image, declared, vm_ground(image, Accelerator.KVM)), FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        run, testbed = (
+            start(tmp_path, image, declared, in_vms(image, tmp_path, Accelerator.KVM, study=declared)),
+            FakeTestbed(),
+        )
+        campaign.execute(run, testbed, Silent())
         trials = run.plan()
         changes = [
             trial.id
@@ -565,15 +554,15 @@ class TestWarmUps:
         assert len(changes) > 1
         assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, changes))
 
-    def test_where_nothing_is_left_to_the_next_trial_there_are_none(self, run: Run, tmp_path: Path) -> None:
+    def test_where_nothing_is_left_to_the_next_trial_there_are_none(self, run: Run) -> None:
         testbed = FakeTestbed(warms_up=False)
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         assert testbed.ran == [trial.id for trial in run.plan()]
         assert run.warm_ups() == ()
 
-    def test_a_machine_that_has_just_booted_is_warmed_up_for_every_block(self, run: Run, tmp_path: Path) -> None:
+    def test_a_machine_that_has_just_booted_is_warmed_up_for_every_block(self, run: Run) -> None:
         testbed = FakeTestbed(boots_blocks=True)
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         firsts = [
             trial.id
             for trial, before in zip(run.plan(), (None, *run.plan()), strict=False)
@@ -582,9 +571,9 @@ class TestWarmUps:
         assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, firsts))
         assert all(testbed.slots[warm(trial_id)].predecessor is None for trial_id in firsts)
 
-    def test_one_counts_nowhere(self, run: Run, tmp_path: Path) -> None:
+    def test_one_counts_nowhere(self, run: Run) -> None:
         reporter, ids = Silent(), [trial.id for trial in run.plan()]
-        campaign.execute(run, FakeTestbed(), reporter, tmp_path / "cache")
+        campaign.execute(run, FakeTestbed(), reporter)
         total = len(ids)
         assert reporter.ended == [(trial_id, number + 1, total) for number, trial_id in enumerate(ids)]
         assert [began for began in reporter.began if began[0] in ids] == [
@@ -597,15 +586,15 @@ class TestWarmUps:
         assert run.done() == set(ids)
         assert len(run.plan()) == run.info.trials_planned == total
 
-    def test_its_record_is_kept_apart(self, run: Run, tmp_path: Path) -> None:
-        campaign.execute(run, FakeTestbed(), Silent(), tmp_path / "cache")
+    def test_its_record_is_kept_apart(self, run: Run) -> None:
+        campaign.execute(run, FakeTestbed(), Silent())
         records = run.warm_ups()
         assert {record.trial.id for record in records} == set(map(warm, self.warmed_up(run)))
         assert all(record.trial.is_vanilla and record.trial.warm_up for record in records)
 
-    def test_a_record_says_what_was_before_it_and_its_place_in_the_block(self, run: Run, tmp_path: Path) -> None:
+    def test_a_record_says_what_was_before_it_and_its_place_in_the_block(self, run: Run) -> None:
         testbed = FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         before: list[Trial] = []
         for trial in run.plan():
             if warm(trial.id) in testbed.slots:
@@ -624,25 +613,25 @@ class TestWarmUps:
         places = [testbed.slots[trial.id].place for trial in run.plan()]
         assert places == [1, 2] * (len(run.plan()) // 2)
 
-    def test_a_run_that_is_resumed_in_the_middle_of_a_block_is_warmed_up_again(self, run: Run, tmp_path: Path) -> None:
+    def test_a_run_that_is_resumed_in_the_middle_of_a_block_is_warmed_up_again(self, run: Run) -> None:
         first, second, *_ = run.plan()
         assert first.block == second.block
         stopped, testbed = FakeTestbed(interrupted_at=second.id), FakeTestbed()
         with pytest.raises(KeyboardInterrupt):
-            campaign.execute(run, stopped, Silent(), tmp_path / "cache")
+            campaign.execute(run, stopped, Silent())
         assert run.done() == {first.id}
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         assert testbed.ran[:2] == [warm(second.id), second.id]
         assert testbed.slots[warm(second.id)].predecessor is None
         assert testbed.slots[second.id].place == 2, "in the block as planned"
         names = {path.name for path in (run.path / "warm-ups").iterdir()}
         assert {f"{warm(first.id)}.0", f"{warm(second.id)}.0"} <= names
 
-    def test_a_warm_up_that_is_run_again_is_kept_beside_the_one_before(self, run: Run, tmp_path: Path) -> None:
+    def test_a_warm_up_that_is_run_again_is_kept_beside_the_one_before(self, run: Run) -> None:
         first = run.plan()[0].id
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                campaign.execute(run, FakeTestbed(interrupted_at=first), Silent(), tmp_path / "cache")
+                campaign.execute(run, FakeTestbed(interrupted_at=first), Silent())
         assert sorted(path.name for path in (run.path / "warm-ups").iterdir()) == [
             f"{warm(first)}.0",
             f"{warm(first)}.1",
@@ -655,27 +644,27 @@ class TestWarmUps:
         ids=["the runner or the machine was lost", "fio did not end", "fio never began"],
     )
     def test_what_a_fio_left_that_was_cut_short_is_warmed_over(
-        self, run: Run, tmp_path: Path, steps: tuple[str, ...], again: bool
+        self, run: Run, steps: tuple[str, ...], again: bool
     ) -> None:
         first, second, *_ = (trial.id for trial in run.plan())
         testbed = FakeTestbed(frozenset({first}), steps=tuple(Step(name, 1.0) for name in steps))
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         assert testbed.ran[:3] == [warm(first), first, warm(second) if again else second]
 
-    def test_one_that_was_interrupted_is_run_again(self, run: Run, tmp_path: Path) -> None:
+    def test_one_that_was_interrupted_is_run_again(self, run: Run) -> None:
         first = run.plan()[0].id
         with pytest.raises(KeyboardInterrupt):
-            campaign.execute(run, FakeTestbed(interrupted_at=warm(first)), Silent(), tmp_path / "cache")
+            campaign.execute(run, FakeTestbed(interrupted_at=warm(first)), Silent())
         assert run.warm_ups() == ()
         assert not (run.path / "partial").exists()
         testbed = FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache")
+        campaign.execute(run, testbed, Silent())
         assert testbed.ran[:2] == [warm(first), first]
 
-    def test_failed_ones_are_not_run_again_with_the_failed_trials(self, run: Run, tmp_path: Path) -> None:
+    def test_failed_ones_are_not_run_again_with_the_failed_trials(self, run: Run) -> None:
         first = run.plan()[0].id
-        campaign.execute(run, FakeTestbed(frozenset({warm(first)})), Silent(), tmp_path / "cache")
+        campaign.execute(run, FakeTestbed(frozenset({warm(first)})), Silent())
         testbed = FakeTestbed()
-        campaign.execute(run, testbed, Silent(), tmp_path / "cache", retry_failed=True)
+        campaign.execute(run, testbed, Silent(), retry_failed=True)
         assert testbed.ran == []
         assert run.superseded() == 0

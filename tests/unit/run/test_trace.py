@@ -359,7 +359,7 @@ def bpfbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     def reached(*_: Any) -> None:
         raise UsageError("nothing to complain about")
 
-    monkeypatch.setattr("bpfbench.cli.trace.require", reached)
+    monkeypatch.setattr("bpfbench.testbed.host.require", reached)
     handler = signal.getsignal(signal.SIGTERM)
 
     def invoke(*words: str) -> str:

@@ -26,6 +26,8 @@ from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerC
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
 from bpfbench.report import drain as report
 from bpfbench.run import drain
+from bpfbench.run.progress import ProgressReporter
+from bpfbench.testbed.host import HostTestbed
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
@@ -136,8 +138,8 @@ class TestCases:
         assert {case.event_bytes for case in drain.cases(wanted(setups=(own,)))} == {156}
 
 
-class Asked:
-    """A testbed that says what it was asked, and fails for one setup."""
+class Asked(HostTestbed):
+    """Says what it was asked, and fails for one setup."""
 
     def __init__(self) -> None:
         self.asked: list[DrainSpec] = []
@@ -149,10 +151,11 @@ class Asked:
         return result(problems=("6 reads were done, the tracer intercepted 5",) if spec.setup == "libbpf" else ())
 
 
-class Told:
+class Told(ProgressReporter):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
         self.said: list[str] = []
 
     def measuring(self, what: str, done: int, total: int, left_s: float) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every testbed does alike: making up specs, conversing with the programs in the image, and keeping their records.
+"""A testbed: makes up specs, converses with the programs in the image, and keeps their records.
 
-How a command gets into the image is what they differ in: Testbed.inside.
+How a command gets into the image is what testbeds differ in: Testbed.inside.
 """
 
 from __future__ import annotations
@@ -18,23 +18,29 @@ from typing import Any, Self
 
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.errors import LostError, StepError
-from bpfbench.machine.command import Finished
+from bpfbench.inside.trace import TraceSpec
+from bpfbench.machine.command import Finished, Hold
 from bpfbench.model import (
     LOCAL,
     RECORD_FORMAT,
     Accelerator,
+    Attach,
     Deadlines,
     Predecessor,
     Record,
     Settings,
     Setup,
     Status,
+    Study,
     Trial,
     TrialSpec,
     Workload,
 )
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
+from bpfbench.testbed import image as images
+from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Progress as BuildProgress
 from bpfbench.testbed.sandbox import INSIDE
 
 Progress = Callable[[dict[str, Any]], None]
@@ -45,6 +51,9 @@ BROUGHT = "/run/bpfbench/setups"
 """Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
 
 RUNNER = ("python3", "-m", "bpfbench.inside")
+
+FAILED = '{"event": "failed"'
+"""What a line of a trace begins with that says why there is none."""
 
 SLACK_S = 120.0
 """What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
@@ -70,6 +79,8 @@ class Job:
     """What that is to be called afterwards; None: it is deleted."""
     record_dir: Path | None = None
     """Ours, which gets what is written to `record`."""
+    hold: Hold | None = None
+    """Keeps its stdin open; on this machine's own kernel only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +93,21 @@ class Slot:
     """As TrialSpec has it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much the disks of a virtual machine must hold, in bytes; 0: there is no such disk."""
+
+    data: int = 0
+    output: int = 0
+
+
 class Testbed(abc.ABC):
     """Runs trials in an image. Use as a context manager: on leaving, nothing of it is running.
 
     Args:
+        image: a built image.
+        data_dir: where fio's data files are kept.
+        output_dir: on the file system that tracers write to.
         setups: those with a command of their own; all others are the image's.
     """
 
@@ -98,9 +120,32 @@ class Testbed(abc.ABC):
     boots_blocks: bool = False
     """Whether each block finds a machine that has just booted."""
 
-    def __init__(self, setups: Sequence[Setup] = ()) -> None:
+    def __init__(self, image: Image, data_dir: Path, output_dir: Path, setups: Sequence[Setup] = ()) -> None:
+        self.image = image
+        self.data_dir = data_dir
+        self.output_dir = output_dir
         self._brought = {setup.name: setup for setup in setups}
         self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
+
+    @property
+    def emulated(self) -> bool:
+        """Whether it proves correctness only: what takes which time says nothing there."""
+        return self.accelerator is Accelerator.TCG
+
+    @property
+    def setups(self) -> frozenset[str]:
+        """The setups that have a tracer here."""
+        return frozenset((*self.image.setups, *self._brought))
+
+    @property
+    @abc.abstractmethod
+    def hooks(self) -> frozenset[Attach]:
+        """The flavours of attaching that every kernel of it has."""
+
+    @property
+    @abc.abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What a reader of results needs to know of machine and testbed, but for the image; ready for JSON."""
 
     def __enter__(self) -> Self:
         return self
@@ -235,6 +280,32 @@ class Testbed(abc.ABC):
             raise StepError(reasons[-1] if reasons else _end_of_runner(finished, job))
         return results[0]
 
+    def trace(self, spec: TraceSpec, setup: str, on_line: Callable[[str], None], hold: Hold) -> None:
+        """Run a setup's tracer until `hold` is let go. `spec` needs no command and no place: both are filled in here.
+
+        Args:
+            spec: what to trace.
+            setup: by which tracer.
+            on_line: given the tracer's records, and between them events in JSON, as inside/trace.py prints them.
+            hold: not yet held.
+
+        Raises:
+            StepError: the tracer did not start, or left no account; says why.
+        """
+        spec = replace(spec, tracer_command=self.tracer_command(setup), output_dir=f"{INSIDE}/output")
+        reasons: list[str] = []
+
+        def on_any(line: str) -> None:
+            if line.startswith(FAILED):
+                reasons.append(json.loads(line)["reason"])
+            else:
+                on_line(line)
+
+        job = Job((*RUNNER, "trace"), to_json(spec, indent=None), output="trace", hold=hold)
+        finished = self.inside(job, on_any)
+        if finished.status != 0:
+            raise StepError(reasons[-1] if reasons else f"the trace ended early: {finished.last_words}")
+
     def check(self, spec: CheckSpec, on_verdict: Callable[[CaseVerdict], None]) -> None:
         """Run the conformance suite. The subjects of `spec` need no command: it is filled in here.
 
@@ -306,6 +377,45 @@ class Testbed(abc.ABC):
             progress(event)
 
         return self.inside(job, on_line)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a testbed is made for, and of."""
+
+    study: Study
+    image: Image
+    cache: Path
+    """bpfbench's cache directory."""
+    sources: Sources
+    """Where packages come from."""
+    progress: BuildProgress
+    """Told of what is built."""
+    disks: Sizes = Sizes()
+
+    @property
+    def data_dir(self) -> Path:
+        """Where fio's data files are kept."""
+        return Path(self.study.paths.data or self.cache / "data")
+
+    @property
+    def output_dir(self) -> Path:
+        """Where tracers write."""
+        return Path(self.study.paths.output or self.cache / "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is particular to a testbed before there is one."""
+
+    check: Callable[[], None]
+    """Refuses a machine that lacks what it wants (MachineError), before anything is built."""
+    hooks: Callable[[], frozenset[Attach]]
+    """The flavours of attaching that it is going to have; none where that cannot be told yet."""
+    testbed: Callable[[Ground], Testbed]
+    """Makes it, and what it wants besides the image."""
+    image: Callable[[Path, str, Sources, BuildProgress], Image] = lambda *given: images.build(*given)
+    """Builds an image, if need be: in a cache directory, by name."""
 
 
 def data_name(workload: Workload) -> str:

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage: the one way to measured ground, and off it again with nothing left behind.
+
+    with Stage(study, means) as stage:
+        stage.testbed.run(…)
+
+Entering it checks that this machine can do what the study wants, waits for its turn, builds the image, makes ready what
+the testbed wants besides, and opens that. What is done on the stage is all that run, bench, check and trace differ in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+
+from bpfbench.declare import plan
+from bpfbench.errors import MachineError
+from bpfbench.machine.turn import alone
+from bpfbench.model import Study
+from bpfbench.run.progress import ProgressReporter
+from bpfbench.testbed import host
+from bpfbench.testbed.base import Ground, Kind, Sizes, Testbed
+from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.vm import testbed as vm
+
+KINDS: dict[str, Kind] = {"host": host.KIND, "vm": vm.KIND}
+"""By the names of catalogue.TESTBEDS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a stage is made with, whatever comes on it."""
+
+    cache: Path
+    """bpfbench's cache directory: images, data files, and the lock of the machine."""
+    sources: Sources
+    """Where an image's packages come from."""
+    console: Console
+    """Shows how an image is built."""
+    on_wait: Callable[[str], None] | None = None
+    """Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
+
+
+class Stage:
+    """Measured ground. Use as a context manager: on leaving, nothing of it is running, and the machine is free.
+
+    Args:
+        study: says where: testbed, image, kernels, virtual machines, directories, and which setups must be there.
+        means: what the stage is made with.
+        disks: what those of virtual machines must hold.
+        image: finds the image that is wanted; None: it is the study's, built if need be.
+
+    Raises (on entering):
+        ImageError: the image, a kernel or a disk could not be built.
+        MachineError: this machine lacks something, or another bpfbench has it, or the image lacks a tracer.
+        StudyError: the study names a way to attach that the kernel lacks.
+    """
+
+    study: Study
+    """With the hooks that are there in the place of `auto`."""
+    testbed: Testbed
+    """Open."""
+
+    def __init__(
+        self, study: Study, means: Means, disks: Sizes = Sizes(), image: Callable[[], Image] | None = None
+    ) -> None:
+        self.study = study
+        self._means = means
+        self._disks = disks
+        self._image = image
+
+    def __enter__(self) -> Self:
+        kind = KINDS[self.study.testbed]
+        kind.check()
+        with contextlib.ExitStack() as leaving:
+            leaving.enter_context(alone(self._means.cache, self._means.on_wait))
+            self.testbed = leaving.enter_context(self._made(kind))
+            self.study = plan.resolve(self.study, self.testbed.hooks)
+            if absent := set(self.study.factors.setups) - self.testbed.setups:
+                name = self.testbed.image.name
+                raise MachineError(f"image {name} has no tracer for: {', '.join(sorted(absent))}")
+            self.testbed.discard_outputs()
+            self._leaving = leaving.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._leaving.__exit__(*error)  # type: ignore[arg-type]
+
+    def _made(self, kind: Kind) -> Testbed:
+        study, means = self.study, self._means
+        with ProgressReporter(means.console) as reporter:
+            build = self._image or (lambda: kind.image(means.cache, study.image, means.sources, reporter.building))
+            return kind.testbed(Ground(study, build(), means.cache, means.sources, reporter.building, self._disks))
+
+
+def foreseen(study: Study) -> Study:
+    """Return a study with the hooks that it is going to find in the place of `auto`, as far as that can be told here.
+
+    Raises:
+        StudyError: it names one that the kernel lacks.
+    """
+    hooks = KINDS[study.testbed].hooks()
+    return plan.resolve(study, hooks) if hooks else study

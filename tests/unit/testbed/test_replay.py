@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From argv to the page, on what really happened: a recorded run is run again, and says the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bpfbench.declare.study import to_toml
+from bpfbench.machine import facts, turn
+from bpfbench.machine.facts import Storage
+from bpfbench.model import Status
+from bpfbench.run import stage
+from bpfbench.store import Run
+from bpfbench.testbed import image as images
+from bpfbench.testbed import replay
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+RUNS = Path(__file__).parents[2] / "data" / "runs"
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(params=["format-1", "format-2", "format-3", "format-4"])
+def recorded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A real run, replayed in place of what the host would do; its study is there as study.toml."""
+    found = Run(RUNS / str(request.param))
+    roomy = Storage("/", 1, "/dev/vda", "ext4", 10**15)
+    monkeypatch.setattr(facts, "storage", lambda path: replace(roomy, path=str(path)))
+    monkeypatch.setitem(stage.KINDS, "host", replay.kind(found))
+    monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("BPFBENCH_WAIT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(to_toml(found.info.study))
+    return found
+
+
+def numbers(invoke: Invoke, run: Path) -> object:
+    """What a run found: its summary without what was before it."""
+    status, out, _ = invoke("summary", str(run), "--json")
+    assert status == 0
+    return json.loads(out)["data"]["groups"]
+
+
+def test_a_run_says_what_the_recorded_one_says(invoke: Invoke, recorded: Run) -> None:
+    status, out, err = invoke("run", "study.toml", "--run-dir", "again")
+    again = Run(Path("again"))
+    assert status == (0 if all(record.status is Status.OK for record in recorded.records()) else 1), err
+    assert "Results: again" in err
+    assert out
+    assert [record.trial for record in again.records()] == list(again.plan())
+    assert {trial.id for trial in again.plan()} == {trial.id for trial in recorded.plan()}
+    assert again.warm_ups()[0].trial.is_vanilla
+    assert again.info.machine["cpu_model"] == recorded.info.machine["cpu_model"]
+    assert numbers(invoke, again.path) == numbers(invoke, recorded.path)
+
+
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_its_page_is_written(invoke: Invoke, recorded: Run) -> None:
+    invoke("run", "study.toml", "--run-dir", "again")
+    status, _, err = invoke("report", "again", "--output", "report")
+    assert status == 0, err
+    page = Path("report/index.html").read_text()
+    assert all(f">{setup}<" in page for setup in recorded.info.study.factors.setups)
+
+
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_what_is_not_on_record_fails_and_is_run_again_when_it_is(
+    invoke: Invoke, recorded: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stage.KINDS, "host", replay.kind(Halved(recorded.path)))
+    status, _, err = invoke("run", "study.toml", "--run-dir", "again")
+    again = Run(Path("again"))
+    assert status == 1, err
+    statuses = {record.trial.setup: record.status for record in again.records()}
+    assert statuses["libbpf"] is Status.FAILED
+    assert statuses["bpftrace"] is Status.OK
+    reasons = {(record.reason or "").partition(" (")[0] for record in again.records()}
+    assert reasons == {"", "nothing like this trial is on record"}
+    monkeypatch.setitem(stage.KINDS, "host", replay.kind(recorded))
+    image = replay.ReplayTestbed(recorded, Path(), Path()).image
+    monkeypatch.setattr(images, "with_key", lambda *_: image)
+    status, _, err = invoke("run", "--resume", "again", "--retry-failed")
+    assert status == 0, err
+    assert again.superseded()
+
+
+class Halved(Run):
+    """A run without the records of one setup."""
+
+    def records(self) -> tuple[object, ...]:  # type: ignore[override]
+        return tuple(record for record in super().records() if record.trial.setup != "libbpf")
+
+
+def test_one_that_is_refused_by_the_lock_leaves_no_run(invoke: Invoke, recorded: Run, tmp_path: Path) -> None:
+    assert recorded
+    with turn.alone(tmp_path / "cache"):
+        status, out, err = invoke("run", "study.toml")
+    assert (status, out) == (1, "")
+    assert re.match(r"bpfbench: another bpfbench is measuring on this machine: process \d+", err)
+    assert not Path("runs").exists()
