@@ -830,18 +830,9 @@ class TestReport:
 class TestClaimsAsData:
     def test_which_keys_are_given_says_what_is_asserted(self) -> None:
         where: dict[str, Any] = {"workloads": ["read"], "tools": ["rw-tracer"]}
-        within, order, more = read(
-            [
-                {"quantity": "cpu_percent", **where, "high": 2, "slack": 1.2},
-                {
-                    "quantity": "saved_percent",
-                    "workloads": ["read"],
-                    "tools": ["rw-tracer"],
-                    "tiers": [["bcc"], ["rest"]],
-                },
-                {"quantity": "runtime_s", "cases": [["write"], ["read"]], "setups": ["vanilla"]},
-            ]
-        )
+        within = read({"quantity": "cpu_percent", **where, "high": 2, "slack": 1.2})
+        order = read({"quantity": "saved_percent", **where, "tiers": [["bcc"], ["rest"]]})
+        more = read({"quantity": "runtime_s", "cases": [["write"], ["read"]], "setups": ["vanilla"]})
         assert within == Within(CPU, ("read",), RW, high=2.0, slack=1.2)
         assert order == Order(SAVED, ("read",), RW, (("bcc",), ("rest",)))
         assert more == More(RUNTIME, (Case("write"), Case("read")), ("vanilla",))
@@ -852,14 +843,20 @@ class TestClaimsAsData:
         ("changed", "said"),
         [
             ({"quantity": "cpu"}, "'cpu' is not one of: runtime_s"),
-            ({"tools": ["rw"]}, "rw-tracer"),
-            ({"hihg": 1}, "hihg"),
+            ({"tools": ["rw"]}, "'rw' is not one of: syscount, rw-tracer"),
+            ({"setups": ["libbp"]}, "did you mean 'libbpf'"),
+            ({"hihg": 1}, "did you mean 'high'"),
+            ({"tiers": [["bcc"]]}, "'high' is not one of: quantity, workloads, tools, tiers"),
+            ({"high": "2"}, "a number is wanted"),
         ],
     )
     def test_what_is_no_assertion_is_refused_by_name(self, changed: dict[str, Any], said: str) -> None:
         table = {"quantity": "cpu_percent", "workloads": ["read"], "tools": ["rw-tracer"], "high": 2}
         with pytest.raises(ValueError, match=said):
-            read([table | changed])
+            read(table | changed)
+        del table["workloads"]
+        with pytest.raises(ValueError, match="missing 1 required positional argument: 'workloads'"):
+            read(table)
 
 
 def test_all_setups_of_the_paper_are_ours() -> None:

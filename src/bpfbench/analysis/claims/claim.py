@@ -28,5 +28,7 @@ class Claim:
 @cache
 def claims() -> tuple[Claim, ...]:
     """Return all claims, in the order of the paper's text."""
-    found = catalogue.claims()
-    return tuple(Claim(id=name, **{**entry, "holds": read(entry["holds"])}) for name, entry in found.items())
+    read_all = {
+        name: {**entry, "holds": tuple(map(read, entry["holds"]))} for name, entry in catalogue.claims().items()
+    }
+    return tuple(Claim(id=name, **entry) for name, entry in read_all.items())

@@ -94,7 +94,7 @@ class PaperEvidence:
 def paper_evidence(data: Mapping[str, Any]) -> PaperEvidence:
     """Take the paper's numbers and words; `data` is paper.toml."""
     said = (*data["words"]["order"], *data["words"]["across"])
-    words = read([{key: value for key, value in own.items() if key != "section"} for own in said])
+    words = [read({key: value for key, value in own.items() if key != "section"}) for own in said]
     ranked = ((own.quantity.key, one, other) for own in words for group in own.groups() for one, other in group)
     return PaperEvidence(data, frozenset(ranked))
 

@@ -7,13 +7,12 @@ Who is said to have more must be told apart: a tie is neither true nor false, ho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from itertools import combinations, product
-from typing import Annotated, TypeAlias
+from typing import Any, TypeAlias
 
-from pydantic import ConfigDict, PlainValidator, TypeAdapter
-
+from bpfbench import catalogue
 from bpfbench.analysis.claims.evidence import (
     QUANTITIES,
     SETUPS,
@@ -26,8 +25,8 @@ from bpfbench.analysis.claims.evidence import (
     Subject,
     at_least,
 )
-from bpfbench.model import Tool
-from bpfbench.values import choice_message
+from bpfbench.model import VANILLA, Tool
+from bpfbench.values import Reader, flag, number, one_of, several, whole
 
 REST = "rest"
 """In tiers: every setup that no tier names."""
@@ -63,13 +62,6 @@ class Statement:
         return min(self.found.interval.low - self.low, self.high - self.found.interval.high)
 
 
-def _quantity(key: object) -> Quantity:
-    if key not in QUANTITIES:
-        raise ValueError(choice_message(key, tuple(QUANTITIES)))
-    return QUANTITIES[str(key)]
-
-
-ByKey: TypeAlias = Annotated[Quantity, PlainValidator(_quantity)]
 Groups: TypeAlias = list[list[tuple[Subject, ...]]]
 """What statements are made of: one subject, or two that are compared. A group is true if all of its statements are."""
 
@@ -81,7 +73,7 @@ class Within:
     Where the hook makes up as much of it as the library, other hooks than the paper's say nothing about it.
     """
 
-    quantity: ByKey
+    quantity: Quantity
     workloads: tuple[str, ...]
     tools: tuple[Tool, ...]
     setups: tuple[str, ...] = SETUPS
@@ -110,7 +102,7 @@ class Within:
 class Order:
     """In each case, or in enough of them, every setup of a tier has more than every setup of a later tier."""
 
-    quantity: ByKey
+    quantity: Quantity
     workloads: tuple[str, ...]
     tools: tuple[Tool, ...]
     tiers: tuple[tuple[str, ...], ...]
@@ -137,7 +129,7 @@ class Order:
 class More:
     """Each setup has more in a case than it has in a later one."""
 
-    quantity: ByKey
+    quantity: Quantity
     cases: tuple[Case, ...]
     setups: tuple[str, ...] = SETUPS
     over_vanilla: bool = False
@@ -157,16 +149,31 @@ class More:
 Predicate: TypeAlias = Within | Order | More
 
 
-def read(data: object) -> tuple[Predicate, ...]:
-    """Take predicates from TOML tables: one with tiers is an Order, with cases a More, else it is a Within.
+READERS: Mapping[str, Reader] = {
+    "quantity": lambda key: QUANTITIES[one_of(tuple(QUANTITIES))(key)],
+    "workloads": several(one_of(tuple(catalogue.WORKLOADS))),
+    "tools": several(one_of(tuple(Tool))),
+    "setups": several(one_of((*SETUPS, VANILLA))),
+    "tiers": lambda tiers: tuple(map(several(one_of((*SETUPS, REST))), tiers)),
+    "cases": lambda cases: tuple(Case(workload, *map(one_of(tuple(Tool)), tool)) for workload, *tool in cases),
+    **dict.fromkeys(("low", "high", "slack"), number(0, math.inf)),
+    "enough": whole(1),
+    "over_vanilla": flag,
+}
+
+
+def read(table: Mapping[str, Any]) -> Predicate:
+    """Take a predicate from a TOML table: with tiers it is an Order, with cases a More, else a Within.
 
     Raises:
-        ValueError: a table has not the shape of any.
+        ValueError: the table is none; says why.
     """
-    return _READER.validate_python(data)
-
-
-_READER = TypeAdapter[tuple[Predicate, ...]](tuple[Predicate, ...], config=ConfigDict(extra="forbid", defer_build=True))
+    kind = Order if "tiers" in table else More if "cases" in table else Within
+    keys = one_of([field.name for field in fields(kind)])
+    try:
+        return kind(**{keys(key): READERS[key](value) for key, value in table.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{table}: {error}") from None
 
 
 def weigh(predicates: Iterable[Predicate], evidence: Evidence) -> tuple[bool | None, tuple[Statement, ...]]:
