@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
@@ -73,10 +73,11 @@ class RunEvidence:
 
     def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
         """Return the mean over blocks."""
-        values = self._values(quantity, subject)
-        if isinstance(values, Missing):
-            return values
-        found = _student(list(_by_pair(values).values()), self.confidence, exact=quantity.scale is Scale.DIFFERENCE)
+        blocks = self._blocks(quantity, subject)
+        if isinstance(blocks, Missing):
+            return blocks
+        means = list(map(statistics.fmean, blocks.values()))
+        found = _student(means, self.confidence, exact=quantity.scale is Scale.DIFFERENCE)
         if isinstance(found, Missing) or quantity.scale is not Scale.DIFFERENCE:
             return found
         shares = Interval(max(0.0, found.interval.low), min(100.0, found.interval.high))
@@ -109,26 +110,19 @@ class RunEvidence:
 
     def _noise(self, quantity: Quantity, workload: str) -> Noise | None:
         """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
-        values = self._values(quantity, Subject(workload, None, VANILLA))
-        if isinstance(values, Missing) or quantity.scale is not Scale.RATIO:
-            return None
-        blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
-        for pair, value in values:
-            if value > 0:
-                blocks[pair].append(math.log(value))
-        return noise_of(blocks.values())
+        blocks = self._blocks(quantity, Subject(workload, None, VANILLA), logarithms=True)
+        return None if isinstance(blocks, Missing) or quantity.scale is not Scale.RATIO else noise_of(blocks.values())
 
     def stricter(self, statements: int) -> RunEvidence:
         """Return the same with wider intervals, after Bonferroni."""
         return replace(self, confidence=1 - (1 - self.confidence) / statements)
 
     def _scaled(self, quantity: Quantity, subject: Subject, *, over_vanilla: bool) -> dict[Pairing, float] | Missing:
-        """Return its values by block and session, on the scale they are compared on: logarithms, or as they are."""
-        values = self._values(quantity, subject)
-        if isinstance(values, Missing):
-            return values
-        scale: Callable[[float], float] = (lambda value: value) if quantity.scale is Scale.DIFFERENCE else math.log
-        own = _by_pair([(pair, scale(v)) for pair, v in values if v > 0 or quantity.scale is Scale.DIFFERENCE])
+        """Return its mean in each block, on the scale that is compared: of logarithms, or as it is."""
+        blocks = self._blocks(quantity, subject, logarithms=quantity.scale is not Scale.DIFFERENCE)
+        if isinstance(blocks, Missing):
+            return blocks
+        own = {pair: statistics.fmean(values) for pair, values in blocks.items()}
         if not over_vanilla:
             return own
         base = self._scaled(quantity, subject._replace(setup=VANILLA), over_vanilla=False)
@@ -136,14 +130,22 @@ class RunEvidence:
             return base
         return {pair: value - base[pair] for pair, value in own.items() if pair in base}
 
-    def _values(self, quantity: Quantity, subject: Subject) -> list[tuple[Pairing, float]] | Missing:
-        """Return a subject's values, each with the block and session it is from."""
+    def _blocks(
+        self, quantity: Quantity, subject: Subject, *, logarithms: bool = False
+    ) -> dict[Pairing, list[float]] | Missing:
+        """Return its values by block and session, where there normally is a single one but of vanilla."""
         trials = self.trials.get(subject, ())
         if not trials:
             return Missing(self._absent(subject))
         read = ((pairing(record), quantity.metric.read(record)) for record in trials)
         values = [(pair, value) for pair, value in read if value is not None and math.isfinite(value)]
-        return values or Missing(quantity.lacking)
+        if not values:
+            return Missing(quantity.lacking)
+        blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
+        for pair, value in values:
+            if value > 0 or not logarithms:
+                blocks[pair].append(math.log(value) if logarithms else value)
+        return blocks
 
     def _absent(self, subject: Subject) -> str:
         """Say which trials are lacking: all of the workload, of the case, or of the subject."""
@@ -252,14 +254,6 @@ def _nearest(
             values[alike(trial)][value] += 1
     chosen = {key: choose(found) for key, found in values.items()}
     return [r for r in records if factor(r.trial) in (None, chosen.get(alike(r.trial)))]
-
-
-def _by_pair(values: Iterable[tuple[Pairing, float]]) -> dict[Pairing, float]:
-    """Average what shares a block and session, which normally is a single value."""
-    found: defaultdict[Pairing, list[float]] = defaultdict(list)
-    for pair, value in values:
-        found[pair].append(value)
-    return {pair: statistics.fmean(values) for pair, values in found.items()}
 
 
 def _student(values: Sequence[float], confidence: float, *, exact: bool, noise: Noise | None = None) -> Known | Missing:
