@@ -20,8 +20,8 @@ from typing import Any
 
 from bpfbench import catalogue, store
 from bpfbench.analysis.compare import log_ratios, pairing
+from bpfbench.analysis.inference import ratios
 from bpfbench.analysis.metrics import BPF_TIME, PSS_PEAK, RUNTIME, SAVED_PERCENT, STARTUP, Reader
-from bpfbench.analysis.statistics import test
 from bpfbench.model import Record, Status, Variant
 
 Pairs = dict[str, tuple[list[float], list[float], list[float]]]
@@ -50,7 +50,7 @@ def show(name: str, pairs: Pairs) -> None:
     for what, (logs, own, base) in pairs.items():
         if len(logs) < 2:
             continue
-        (paired,) = test([logs])
+        (paired,) = ratios([logs])
         interval = paired.interval
         between = "" if interval is None else f" ({interval.low:.3f} to {interval.high:.3f})"
         noise = " ~" if interval is None or interval.low <= 1 <= interval.high else ""

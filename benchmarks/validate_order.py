@@ -39,10 +39,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpfbench import cli
-from bpfbench.analysis import order, statistics
+from bpfbench.analysis import inference, order
 from bpfbench.analysis.compare import pairing
+from bpfbench.analysis.inference import Paired
 from bpfbench.analysis.order import Timed
-from bpfbench.analysis.statistics import Paired
 from bpfbench.codec import from_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
@@ -149,7 +149,7 @@ def first_over_later(found: Sequence[Timed], *, vanilla: bool = False) -> Paired
         if own := usual[item.group, item.cell]:
             blocks[pairing(item.record)][item.place == 1].append(item.log - float(np.mean(own)))
     logs = [float(np.mean(own[True]) - np.mean(own[False])) for own in blocks.values() if own[True] and own[False]]
-    return statistics.test([logs])[0] if len(logs) > 1 else None
+    return inference.ratios([logs])[0] if len(logs) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from scipy import stats
 
 from bpfbench import store
 from bpfbench.analysis import table
-from bpfbench.analysis.statistics import ALPHA, Interval, Paired, analyse, control, holm, test
+from bpfbench.analysis.inference import ALPHA, Interval, Paired, holm, ratios
+from bpfbench.analysis.statistics import analyse, control
 
 Array = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -82,11 +83,11 @@ class Found:
 def validate(rng: np.random.Generator, studies: int, n: int, noise: Noise) -> Found:
     """Simulate studies in which no setup differs, and studies in which one does."""
     null = simulate(rng, studies, n, [1.0] * SETUPS, noise)
-    paired = test(null.reshape(-1, n).tolist())
+    paired = ratios(null.reshape(-1, n).tolist())
     families = [paired[at : at + SETUPS] for at in range(0, len(paired), SETUPS)]
     first = [family[0] for family in families]
     logs = simulate(rng, studies, n, [TRUTH], noise)[:, 0]
-    effect = test(logs.tolist())
+    effect = ratios(logs.tolist())
     resampled = [item.bootstrap for item in effect if item.bootstrap is not None]
     return Found(
         coverage=_share(_holds(item.interval) for item in effect),
@@ -109,7 +110,7 @@ def bca_coverage(logs: Array) -> float:
 
 def needed(rng: np.random.Generator, studies: int, n: int, noise: Noise) -> tuple[float, float, float]:
     """Return the quartiles of how many repetitions studies of n blocks call for."""
-    found: list[Paired] = test(simulate(rng, studies, n, [TRUTH], noise)[:, 0].tolist())
+    found: list[Paired] = ratios(simulate(rng, studies, n, [TRUTH], noise)[:, 0].tolist())
     low, middle, high = np.quantile([item.repetitions_needed or 0 for item in found], (0.25, 0.5, 0.75))
     return float(low), float(middle), float(high)
 

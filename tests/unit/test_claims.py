@@ -33,7 +33,6 @@ from bpfbench.analysis.claims.evidence import (
     SETUPS,
     Case,
     Evidence,
-    Interval,
     Known,
     Missing,
     Quantity,
@@ -45,6 +44,7 @@ from bpfbench.analysis.claims.paper import PaperEvidence, paper_evidence
 from bpfbench.analysis.claims.predicate import More, Order, Predicate, Within, read, weigh
 from bpfbench.analysis.claims.remark import busy, remarks
 from bpfbench.analysis.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, evidence_of
+from bpfbench.analysis.inference import Interval
 from bpfbench.declare import study
 from bpfbench.model import (
     Accelerator,

@@ -16,8 +16,8 @@ from builders import MIB, make_fio, make_load, make_record, make_summary, make_t
 from scipy import stats
 
 from bpfbench import store
-from bpfbench.analysis.compare_runs import RunComparison, Shift, compare_runs, differences
-from bpfbench.analysis.statistics import Finding
+from bpfbench.analysis.compare_runs import RunComparison, Shift, changed_facts, compare_runs
+from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Environment, Record
 from bpfbench.report import comparison
@@ -129,11 +129,11 @@ def test_facts_that_differ_are_named_and_passing_ones_are_not() -> None:
         image = {**info.image, "versions": versions, "built_at": "another day"}
         return dataclasses.replace(info, id="other", created_at="later", machine=machine, image=image)
 
-    found = {item.what: (item.before, item.after) for item in differences(info(), info(changed))}
+    found = {item.what: (item.before, item.after) for item in changed_facts(info(), info(changed))}
     assert found["machine.kernel"][1] == "6.99"
     assert found["image.versions.libbpf"] == ("1:1.5.0-3", "1:1.7.0")
     assert not [what for what in found if "free_bytes" in what or "built_at" in what]
-    assert differences(info(), info()) == ()
+    assert changed_facts(info(), info()) == ()
 
 
 def test_the_document_is_json_with_cells_flat() -> None:

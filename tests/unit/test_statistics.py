@@ -15,21 +15,19 @@ from builders import MIB, make_failure, make_fio, make_load, make_record, make_t
 from scipy import stats
 from validate_statistics import NOISES, SIZES, simulate, validate
 
-from bpfbench.analysis import statistics
-from bpfbench.analysis.compare import Verdict
-from bpfbench.analysis.statistics import (
+from bpfbench.analysis import inference
+from bpfbench.analysis.compare import PaperRule
+from bpfbench.analysis.inference import (
     Finding,
     Interval,
     Paired,
-    Statistic,
-    analyse,
     bootstrap,
-    control,
     holm,
     outliers,
     repetitions_needed,
     sign_flip_p,
 )
+from bpfbench.analysis.statistics import Statistic, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool
@@ -96,7 +94,7 @@ class TestOfACell:
 
     def test_the_papers_rule_stands_beside(self) -> None:
         records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 11, 12, 13)
-        assert runtime_of(records, "libbpf").rule is Verdict.INCONCLUSIVE
+        assert runtime_of(records, "libbpf").rule is PaperRule.INCONCLUSIVE
         assert runtime_of(records, "vanilla").rule is None
 
     def test_it_says_the_same_as_the_summary(self) -> None:
@@ -274,8 +272,8 @@ class TestOnSimulatedStudies:
 
     def test_what_is_tested_by_rows_is_what_is_tested_alone(self) -> None:
         rows = np.random.default_rng(1).normal(0.1, 0.2, (4, 6)).tolist()
-        assert statistics.test(rows) == [statistics.test([row])[0] for row in rows]
-        assert isinstance(statistics.test(rows)[0].interval, Interval)
+        assert inference.ratios(rows) == [inference.ratios([row])[0] for row in rows]
+        assert isinstance(inference.ratios(rows)[0].interval, Interval)
 
 
 def grown(setup: str, *growth_mib: float) -> list[Record]:

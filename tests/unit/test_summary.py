@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.compare import PaperRule
 from bpfbench.analysis.estimate import Estimate, estimate
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool, TracerConfig, Workload
@@ -96,13 +96,13 @@ class TestAgainstVanilla:
         ("seconds", "verdict"),
         [
             # Vanilla is 10, 11, 12: mean 11, SD 1. Inconclusive from 10 to 12, both included.
-            ((11, 12, 13), Verdict.INCONCLUSIVE),
-            ((9, 10, 11), Verdict.INCONCLUSIVE),
-            ((11, 12, 13.003), Verdict.BEYOND),
-            ((8.997, 10, 11), Verdict.BEYOND),
+            ((11, 12, 13), PaperRule.INCONCLUSIVE),
+            ((9, 10, 11), PaperRule.INCONCLUSIVE),
+            ((11, 12, 13.003), PaperRule.BEYOND),
+            ((8.997, 10, 11), PaperRule.BEYOND),
         ],
     )
-    def test_the_rule_at_its_boundary(self, seconds: tuple[float, ...], verdict: Verdict) -> None:
+    def test_the_rule_at_its_boundary(self, seconds: tuple[float, ...], verdict: PaperRule) -> None:
         records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", *seconds)
         assert row_of(records, "libbpf").comparisons[metrics.RUNTIME].verdict is verdict
 
@@ -119,13 +119,13 @@ class TestAgainstVanilla:
     def test_one_repetition_is_never_conclusive(self) -> None:
         records = runtimes("vanilla", 10) + runtimes("libbpf", 100)
         comparison = row_of(records, "libbpf").comparisons[metrics.RUNTIME]
-        assert comparison.verdict is Verdict.NOT_ASSESSABLE
+        assert comparison.verdict is PaperRule.NOT_ASSESSABLE
         assert_estimate(comparison.difference_percent, mean=900.0, sd=None, n=1)
 
     def test_without_any_vanilla_nothing_is_compared(self) -> None:
         row = row_of(runtimes("libbpf", 10, 11), "libbpf")
         comparison = row.comparisons[metrics.RUNTIME]
-        assert (comparison.verdict, comparison.difference_percent) == (Verdict.NOT_ASSESSABLE, None)
+        assert (comparison.verdict, comparison.difference_percent) == (PaperRule.NOT_ASSESSABLE, None)
         assert row.n_paired == 0
 
     def test_vanilla_is_not_compared_with_itself(self) -> None:
@@ -137,7 +137,7 @@ class TestAgainstVanilla:
             for r in runtimes("vanilla", 10, 11, 13)
         ]
         records = runtimes("vanilla", 10, 11, 12) + control
-        assert row_of(records, "control").comparisons[metrics.RUNTIME].verdict is Verdict.INCONCLUSIVE
+        assert row_of(records, "control").comparisons[metrics.RUNTIME].verdict is PaperRule.INCONCLUSIVE
 
     def test_half_and_double_are_no_difference(self) -> None:
         # The arithmetic mean of -50 % and +100 % would be +25 %. The logs lie 2 ln 2 apart: SD root of 2 * ln 2 =
@@ -180,7 +180,7 @@ class TestAgainstVanilla:
         assert (row.n, row.n_paired) == (2, 1)
         # The mean and the rule know no pairs. Vanilla's SD is 0.
         assert row.estimates[metrics.RUNTIME].mean == pytest.approx(16.5)
-        assert row.comparisons[metrics.RUNTIME].verdict is Verdict.BEYOND
+        assert row.comparisons[metrics.RUNTIME].verdict is PaperRule.BEYOND
 
     def test_each_trial_is_paired_with_vanilla_of_its_own_session(self) -> None:
         # Not what a plan asks for, but unambiguous: vanilla ran again in the second session.
@@ -258,7 +258,7 @@ class TestAgainstVanilla:
     def test_vanilla_against_vanilla_is_inconclusive(self, seconds: list[float]) -> None:
         records = runtimes("vanilla", *seconds) + runtimes("libbpf", *seconds)
         comparison = row_of(records, "libbpf").comparisons[metrics.RUNTIME]
-        assert comparison.verdict is Verdict.INCONCLUSIVE
+        assert comparison.verdict is PaperRule.INCONCLUSIVE
         assert comparison.difference_percent is not None
         assert comparison.difference_percent.mean == pytest.approx(0.0, abs=1e-9)
 

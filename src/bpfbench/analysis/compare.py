@@ -22,7 +22,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.model import Record
 
 
-class Verdict(StrEnum):
+class PaperRule(StrEnum):
     """What the paper's rule says about a mean. No verdict says that a difference is significant."""
 
     BEYOND = "beyond-vanilla-sd"
@@ -42,7 +42,7 @@ class Comparison:
     Its SD is that of the logarithms of the ratios, in per cent likewise: 100 * (exp(SD) - 1). A pair with a value that
     is not positive is left out. None for a metric that is compared by its difference.
     """
-    verdict: Verdict
+    verdict: PaperRule
     difference: Estimate | None = None
     """Mean and SD of value - vanilla's value over the pairs, in the metric's unit, of a metric so compared."""
 
@@ -61,11 +61,11 @@ def compare(metric: Metric, trials: Iterable[Record], vanilla: Iterable[Record])
     return Comparison(_in_percent(estimate(log_ratios(*pairs))), verdict)
 
 
-def judge(own: Estimate, vanilla: Estimate | None) -> Verdict:
+def judge(own: Estimate, vanilla: Estimate | None) -> PaperRule:
     """Apply the paper's rule. The boundary itself is inconclusive."""
     if vanilla is None or vanilla.sd is None:
-        return Verdict.NOT_ASSESSABLE
-    return Verdict.INCONCLUSIVE if abs(own.mean - vanilla.mean) <= vanilla.sd else Verdict.BEYOND
+        return PaperRule.NOT_ASSESSABLE
+    return PaperRule.INCONCLUSIVE if abs(own.mean - vanilla.mean) <= vanilla.sd else PaperRule.BEYOND
 
 
 Pairing = tuple[str, int, str]

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from bpfbench.analysis.compare import Pairing
+from bpfbench.analysis.inference import Finding, Interval, finding, holm, welch
 from bpfbench.analysis.metrics import BY_KEY
-from bpfbench.analysis.statistics import ALPHA, CONFIDENCE, Finding, Interval, Observed, holm, observed, position
+from bpfbench.analysis.statistics import Observed, observed, position
 from bpfbench.analysis.table import Cell, measured
 from bpfbench.store import RunInfo
 
@@ -32,7 +32,7 @@ VOLATILE = ("free_bytes", "device_number", "path", "packages", "built_at", "root
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ChangedFact:
     """A fact that is not the same in both runs. None: not known of that run."""
 
     what: str
@@ -67,30 +67,26 @@ class Shift:
     @property
     def finding(self) -> Finding:
         """Which way it went, if that can be said."""
-        if self.p_corrected is None:
-            return Finding.TOO_FEW
-        if self.p_corrected > ALPHA:
-            return Finding.INCONCLUSIVE
-        return Finding.HIGHER if self.change > self.is_ratio else Finding.LOWER
+        return finding(self.p_corrected, higher=self.change > self.is_ratio)
 
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs side by side."""
 
-    differences: tuple[Difference, ...]
+    facts: tuple[ChangedFact, ...]
     shifts: tuple[Shift, ...]
     """By cell, vanilla first."""
     only_before: tuple[Cell, ...]
     only_after: tuple[Cell, ...]
 
 
-def differences(before: RunInfo, after: RunInfo) -> tuple[Difference, ...]:
+def changed_facts(before: RunInfo, after: RunInfo) -> tuple[ChangedFact, ...]:
     """Return the facts about machine, image, study and bpfbench in which two runs differ."""
     facts = [dict(_leaves(_facts(info))) for info in (before, after)]
     names = dict.fromkeys([*facts[0], *facts[1]])
     return tuple(
-        Difference(name, facts[0].get(name), facts[1].get(name))
+        ChangedFact(name, facts[0].get(name), facts[1].get(name))
         for name in names
         if facts[0].get(name) != facts[1].get(name)
     )
@@ -116,7 +112,7 @@ def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield f"{prefix}{key}", ", ".join(map(str, item)) if isinstance(item, (list, tuple)) else str(item)
 
 
-def compare_runs(before: pl.DataFrame, after: pl.DataFrame, known: Sequence[Difference] = ()) -> RunComparison:
+def compare_runs(before: pl.DataFrame, after: pl.DataFrame, known: Sequence[ChangedFact] = ()) -> RunComparison:
     """Compare two tidy tables.
 
     A cell is the same in both if all that tells it is, but for the kernel where each run had a single one.
@@ -149,16 +145,15 @@ def _shift(before: Observed, after: Observed) -> Shift | None:
     """Compare what both have: ratios to vanilla if either has any, else values. None where they share nothing."""
     versus_vanilla = BY_KEY[before.metric].versus_vanilla and not before.cell.is_vanilla
     by_difference = BY_KEY[before.metric].by_difference or (before.unit == "%" and not versus_vanilla)
-    samples = [_sample(own, versus_vanilla, by_difference) for own in (before, after)]
-    if not all(len(sample) for sample in samples):
+    samples = _sample(before, versus_vanilla, by_difference), _sample(after, versus_vanilla, by_difference)
+    if not all(samples):
         return None
     means = [float(np.mean(sample)) for sample in samples]
     shown = means if by_difference else [math.exp(mean) for mean in means]
-    interval, p = _welch(*samples)
-    change = means[1] - means[0]
+    tested = welch(*samples)
+    change, interval = means[1] - means[0], tested.interval
     if not by_difference:
-        change = math.exp(change)
-        interval = interval and Interval(math.exp(interval.low), math.exp(interval.high))
+        change, interval = math.exp(change), interval and interval.mapped(math.exp)
     return Shift(
         cell=before.cell,
         metric=before.metric,
@@ -171,7 +166,7 @@ def _shift(before: Observed, after: Observed) -> Shift | None:
         is_ratio=not by_difference,
         change=change,
         interval=interval,
-        p=p,
+        p=tested.p,
     )
 
 
@@ -183,22 +178,6 @@ def _sample(own: Observed, versus_vanilla: bool, by_difference: bool) -> list[fl
         if by_difference or value > 0:
             of_block[pairing].append(value if by_difference else math.log(value))
     return [fmean(values) for values in of_block.values()]  # vanilla's two trials of a block are no two repetitions
-
-
-def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[Interval | None, float | None]:
-    """Return the interval of the difference of means, and the two-sided p (Welch 1947)."""
-    if min(len(before), len(after)) < 2:
-        return None, None
-    difference = float(np.mean(after) - np.mean(before))
-    errors = [float(np.var(sample, ddof=1)) / len(sample) for sample in (before, after)]
-    error = math.sqrt(sum(errors))
-    if error <= 1e-12 * max(1.0, abs(difference)):  # equal values have a spread of a rounding error
-        return None, None
-    weights = [e**2 / (len(sample) - 1) for e, sample in zip(errors, (before, after), strict=True)]
-    freedom = sum(errors) ** 2 / sum(weights)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    p = 2 * float(stats.t.sf(abs(difference) / error, freedom))
-    return Interval(difference - half, difference + half), p
 
 
 def _corrected(shifts: Sequence[Shift]) -> list[Shift]:

@@ -21,9 +21,9 @@ import polars as pl
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.compare import Pairing, log_ratios
+from bpfbench.analysis.inference import ALPHA, Noise, holm, noise, paired_p
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.noise import Noise, noise
-from bpfbench.analysis.statistics import ALPHA, Analysis, Statistic, holm, test
+from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.table import CELL, Cell, measured
 from bpfbench.model import VANILLA, Tool
 
@@ -139,7 +139,7 @@ def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, _Valu
     ranked = sorted(field, key=lambda s: s.spread.mean if need.lower_is_better else -s.spread.mean)
     leader, others = ranked[0], ranked[1:]
     ratios = [_ratios(values[other.cell], values[leader.cell]) for other in others]
-    ps = [_p(own) for own in ratios]
+    ps = [paired_p(own) for own in ratios]
     known = [p for p in ps if p is not None]
     corrected = iter(holm(known))
     swamped = _swamped(ratios, noise)
@@ -190,16 +190,6 @@ def _ratios(own: _Values, leader: _Values) -> list[float]:
 
 def _apart(values: _Values) -> tuple[list[Pairing], list[float]]:
     return [pair for pair, _ in values], [value for _, value in values]
-
-
-def _p(ratios: Sequence[float]) -> float | None:
-    """Of the paired test; None with too few pairs. Ratios without any spread differ for certain, or not at all."""
-    if len(ratios) < 2:
-        return None
-    p = test([ratios])[0].p
-    if p is not None:
-        return p
-    return 1.0 if math.isclose(ratios[0], 0.0, abs_tol=1e-12) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

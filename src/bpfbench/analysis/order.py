@@ -19,13 +19,11 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from statsmodels.regression.linear_model import WLS
 
-from bpfbench.analysis import statistics
+from bpfbench.analysis import inference
 from bpfbench.analysis.compare import Pairing, pairing
+from bpfbench.analysis.inference import ALPHA, Interval, Matrix, Noise, Paired, Regression, holm, noise, regress
 from bpfbench.analysis.metrics import LATENCY, RUNTIME
-from bpfbench.analysis.noise import Noise, noise
-from bpfbench.analysis.statistics import ALPHA, CONFIDENCE, Interval, Matrix, Paired, holm
 from bpfbench.model import EMULATED, VANILLA, Predecessor, Record, Status, Workload
 
 BLOCKS_LEAST = 6
@@ -328,7 +326,7 @@ class _Residuals:
             return np.ones(len(self._items))
         return np.array([1 / variances[item.workload] for item in self._items])
 
-    def _fit(self, kinds: Sequence[Kind]) -> tuple[list[Kind], Any]:
+    def _fit(self, kinds: Sequence[Kind]) -> tuple[list[Kind], Regression | None]:
         """Fit those terms that block and cell, and the terms before them, do not say already; None where it is none."""
         columns: list[Matrix] = []
         kept: list[Kind] = []
@@ -338,11 +336,7 @@ class _Residuals:
             if _is_new(column, columns, float(np.linalg.norm(values))):
                 columns.append(column)
                 kept.append(kind)
-        if not kept:
-            return [], None
-        model = WLS(self._logs, np.column_stack(columns), weights=self._weights)
-        model.df_resid = len(self._items) - self.rank - len(kept)  # blocks and cells were fitted, too
-        return kept, model.fit() if model.df_resid > 0 else None
+        return kept, regress(self._logs, columns, self._weights, taken_out=self.rank) if kept else None
 
     def answer(self, terms: Sequence[Kind], shown: Sequence[Sequence[Kind]]) -> OrderTest:
         """Test terms together, and estimate what is to be shown, each list by itself."""
@@ -356,30 +350,21 @@ class _Residuals:
         kept, fitted = self._fit(kinds)
         if not kept:
             return OrderTest(reason="nothing of it varies within blocks and setups")
-        if fitted is None or fitted.df_resid < FREEDOM_LEAST:
-            freedom = max(0, len(self._items) - self.rank - len(kept))
-            return OrderTest(reason=f"{freedom} degrees of freedom are left; it takes {FREEDOM_LEAST}")
-        if fitted.ssr <= NEGLIGIBLE**2:
+        freedom = len(self._items) - self.rank - len(kept)
+        if fitted is None or freedom < FREEDOM_LEAST:
+            return OrderTest(reason=f"{max(0, freedom)} degrees of freedom are left; it takes {FREEDOM_LEAST}")
+        if fitted.f is None:
             return OrderTest(reason="repeated trials do not differ at all")
-        tested = fitted.f_test(np.eye(len(kept)))
-        freedoms = int(tested.df_num), int(tested.df_denom)
-        return OrderTest(f=float(tested.fvalue), freedom=freedoms, p=float(tested.pvalue))
+        return OrderTest(f=fitted.f, freedom=fitted.freedom, p=fitted.p)
 
     def _effects(self, kinds: Sequence[Kind]) -> tuple[Effect, ...]:
         """Return the effects of terms that are fitted together, of those that can be."""
         kept, fitted = self._fit(kinds)
         if fitted is None:
             return ()
-        ends = np.exp(fitted.conf_int(1 - CONFIDENCE))
         return tuple(
-            Effect(
-                what,
-                sum(value(item) > 0 for item in self._items),
-                math.exp(float(fitted.params[number])),
-                Interval(float(ends[number, 0]), float(ends[number, 1])),
-                float(fitted.pvalues[number]),
-            )
-            for number, (what, value) in enumerate(kept)
+            Effect(what, sum(value(item) > 0 for item in self._items), math.exp(mean), interval.mapped(math.exp), p)
+            for (what, value), (mean, interval, p) in zip(kept, fitted.terms, strict=True)
         )
 
 
@@ -420,7 +405,7 @@ def _no_twins(records: Sequence[Record]) -> str:
 
 def _twins(pairs: Sequence[tuple[float, float]]) -> Twins:
     logs = [later - earlier for earlier, later in pairs]
-    return Twins(statistics.test([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0])), noise(pairs))
+    return Twins(inference.ratios([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0])), noise(pairs))
 
 
 def _rank(workload: Workload) -> tuple[Any, ...]:

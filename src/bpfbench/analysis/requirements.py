@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy import stats
-
 from bpfbench.analysis import metrics
+from bpfbench.analysis.inference import Interval, Paired, t_interval
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.statistics import CONFIDENCE, Interval, Paired, Spread, Statistic
+from bpfbench.analysis.statistics import Spread, Statistic
 from bpfbench.analysis.table import Cell
 from bpfbench.model import EVENT_BYTES
 
@@ -347,7 +346,4 @@ def _ratio_ends(paired: Paired) -> Interval | None:
 
 def _ends(spread: Spread) -> Interval | None:
     """The 95 % interval of a mean, by Student's t; None for a single value."""
-    if spread.sd is None:
-        return None
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, spread.n - 1)) * spread.sd / math.sqrt(spread.n)
-    return Interval(spread.mean - half, spread.mean + half)
+    return None if spread.sd is None else t_interval(spread.mean, spread.sd, spread.n)

@@ -11,57 +11,19 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from scipy import stats
 
 from bpfbench import catalogue
-from bpfbench.analysis.compare import Pairing, Verdict, differences, judge, log_ratios
+from bpfbench.analysis import inference
+from bpfbench.analysis.compare import Pairing, PaperRule, differences, judge, log_ratios
 from bpfbench.analysis.estimate import Estimate
+from bpfbench.analysis.inference import Difference, Paired, alike_p, holm, outliers, student
 from bpfbench.analysis.metrics import BY_KEY
 from bpfbench.analysis.table import CELL, GROUP, Cell, measured
 from bpfbench.model import VANILLA, Tool
-
-CONFIDENCE = 0.95
-ALPHA = 0.05
-POWER = 0.8
-WORTH_SEEING = 0.02
-"""The effect that repetitions are counted for: 2 %."""
-
-BOOTSTRAP_LEAST = 5
-"""Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
-OUTLIERS_LEAST = 8
-"""Pairs from which on Tukey's rule is applied: among 5 it calls one outlying in every third sample of normal values."""
-RESAMPLES = 2000
-SIGN_FLIPS = 9999
-"""From 14 pairs on, where there are more than these, the permutation test draws them at random."""
-SEED = 1
-"""Of the resampling, so that a run's numbers are the same every time."""
-
-Matrix = NDArray[np.float64]
-
-
-class Finding(StrEnum):
-    """What the paired comparison amounts to, at a family-wise error of 5 %."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    INCONCLUSIVE = "inconclusive"
-    """The corrected p is above 0.05: the interval says how large a difference is still possible."""
-    TOO_FEW = "too-few"
-    """Fewer than 2 pairs, or pairs without any spread: nothing can be tested."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Both ends, of a ratio unless said otherwise."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,78 +45,6 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """value / vanilla's value, over pairs of the same host, session and block."""
-
-    n: int
-    ratio: float
-    """Geometric mean; 1: no difference."""
-    interval: Interval | None = None
-    """95 % confidence, by Student's t on the logarithms; the one to report. None as for TOO_FEW."""
-    bootstrap: Interval | None = None
-    """The percentile bootstrap of the same, beside it: it is too narrow for few pairs. None below 5 pairs."""
-    log_sd: float | None = None
-    """SD of the logarithms of the ratios."""
-    p: float | None = None
-    """Two-sided, of the paired t test on the logarithms."""
-    p_corrected: float | None = None
-    """The same after Holm's correction over the family: all that is compared with the same vanilla in this metric."""
-    family: int = 1
-    """How many that is."""
-    p_sign_flip: float | None = None
-    """Two-sided, of the paired permutation test; exact below 14 pairs."""
-    p_sign_flip_corrected: float | None = None
-    effect: float | None = None
-    """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
-    is 0."""
-    outliers: tuple[str, ...] = ()
-    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted.
-    Not looked for below 8 pairs."""
-
-    @property
-    def p_sign_flip_least(self) -> float:
-        """What the permutation test cannot go below with so few pairs."""
-        return 2.0 ** (1 - self.n)
-
-    @property
-    def repetitions_needed(self) -> int | None:
-        """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
-        return repetitions_needed(self.log_sd) if self.log_sd else None
-
-    @property
-    def finding(self) -> Finding:
-        """What this amounts to."""
-        return _finding(self.p_corrected, higher=self.ratio > 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """value - vanilla's value over the same pairs, in the metric's unit; of metrics that may be 0 or less."""
-
-    n: int
-    mean: float
-    interval: Interval | None = None
-    """95 % confidence, by Student's t. None as for TOO_FEW."""
-    p: float | None = None
-    """Two-sided, of the paired t test."""
-    p_corrected: float | None = None
-    """After Holm's correction, as of ratios."""
-
-    @property
-    def finding(self) -> Finding:
-        """What this amounts to."""
-        return _finding(self.p_corrected, higher=self.mean > 0)
-
-
-def _finding(p_corrected: float | None, *, higher: bool) -> Finding:
-    if p_corrected is None:
-        return Finding.TOO_FEW
-    if p_corrected > ALPHA:
-        return Finding.INCONCLUSIVE
-    return Finding.HIGHER if higher else Finding.LOWER
-
-
-@dataclass(frozen=True, slots=True)
 class Statistic:
     """One metric of one cell."""
 
@@ -164,7 +54,7 @@ class Statistic:
     spread: Spread
     paired: Paired | None
     """None for vanilla, for metrics vanilla does not have or that are compared by difference, and without a pair."""
-    rule: Verdict | None
+    rule: PaperRule | None
     """The paper's: within vanilla's SD or not. None where vanilla does not have the metric."""
     difference: Difference | None = None
     """In place of `paired`, of a metric that is compared by difference."""
@@ -294,17 +184,8 @@ def _statistic(own: Observed) -> Statistic:
         spread,
         paired=Paired(len(logs), math.exp(sum(logs.values()) / len(logs))) if logs else None,
         rule=judge(spread.estimate, describe(own.vanilla).estimate) if own.vanilla else None,
-        difference=_difference(list(own.differences.values())) if own.differences else None,
+        difference=student(list(own.differences.values())) if own.differences else None,
     )
-
-
-def _difference(values: Sequence[float]) -> Difference:
-    mean = float(np.mean(values))
-    if len(values) < 2 or math.isclose(min(values), max(values), abs_tol=1e-9):
-        return Difference(len(values), mean)
-    tested = stats.ttest_1samp(values, 0.0)
-    ends = tested.confidence_interval(CONFIDENCE)
-    return Difference(len(values), mean, Interval(float(ends.low), float(ends.high)), float(tested.pvalue))
 
 
 def describe(values: Sequence[float]) -> Spread:
@@ -323,111 +204,10 @@ def _with_tests(statistics: Sequence[Statistic], ratios: Sequence[Mapping[str, f
     for n, places in by_size.items():
         if n < 2:
             continue
-        for place, paired in zip(places, test([list(ratios[p].values()) for p in places]), strict=True):
+        for place, paired in zip(places, inference.ratios([list(ratios[p].values()) for p in places]), strict=True):
             outlying = outliers(ratios[place])
             tested[place] = replace(statistics[place], paired=replace(paired, outliers=outlying))
     return tested
-
-
-def test(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
-    """Say of each row of log ratios, one per pair, what can be said of it alone. All rows are equally long, 2 at least.
-
-    Holm's correction is not done.
-    """
-    logs = np.asarray(log_ratio_rows, dtype=np.float64)
-    n = logs.shape[1]
-    means, sds = logs.mean(axis=1), logs.std(axis=1, ddof=1)
-    # Equal values have a spread of a rounding error.
-    spreads = sds > 1e-12 * np.maximum(1.0, abs(means))
-    halves = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * sds / math.sqrt(n)
-    correction = 1 - 3 / (4 * (n - 1) - 1)
-    flips = iter(sign_flip_p(logs[spreads]))
-    resampled = bootstrap(logs[spreads])
-    return [
-        Paired(
-            n=n,
-            ratio=math.exp(mean),
-            interval=Interval(math.exp(mean - half), math.exp(mean + half)),
-            bootstrap=next(resampled),
-            log_sd=float(sd),
-            p=float(2 * stats.t.sf(abs(mean) * math.sqrt(n) / sd, n - 1)),
-            p_sign_flip=next(flips),
-            effect=float(correction * mean / sd) if n > 2 else None,
-        )
-        if varies
-        else Paired(n, math.exp(mean), log_sd=0.0)
-        for mean, sd, half, varies in zip(means, sds, halves, spreads, strict=True)
-    ]
-
-
-def sign_flip_p(logs: Matrix) -> list[float]:
-    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios.
-
-    Exact where all flips are few enough to be gone through, else by random ones, the row itself counting as one of them
-    (Phipson and Smyth 2010).
-    """
-    n = logs.shape[1]
-    if exact := 2**n <= SIGN_FLIPS:
-        signs = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    else:
-        signs = np.random.default_rng(SEED).choice((-1.0, 1.0), (SIGN_FLIPS, n))
-    found: list[float] = []
-    for rows in _chunks(logs):
-        # Sums that differ by rounding only are equal.
-        extreme = abs(signs @ rows.T) >= abs(rows.sum(axis=1)) * (1 - 1e-12)
-        found += (extreme.mean(axis=0) if exact else (extreme.sum(axis=0) + 1) / (len(signs) + 1)).tolist()
-    return found
-
-
-def bootstrap(logs: Matrix) -> Iterator[Interval | None]:
-    """Yield the percentile bootstrap interval of each row's geometric mean, the same resamples for all rows."""
-    n = logs.shape[1]
-    if n < BOOTSTRAP_LEAST:
-        yield from [None] * len(logs)
-        return
-    weights = np.random.default_rng(SEED).multinomial(n, [1 / n] * n, RESAMPLES) / n
-    tail = (1 - CONFIDENCE) / 2
-    for rows in _chunks(logs):
-        for low, high in np.exp(np.quantile(weights @ rows.T, (tail, 1 - tail), axis=0)).T.tolist():
-            yield Interval(low, high)
-
-
-def _chunks(logs: Matrix) -> Iterator[Matrix]:
-    """Yield so many rows at a time that what is made of them stays below a few dozen megabytes."""
-    for begin in range(0, len(logs), 500):
-        yield logs[begin : begin + 500]
-
-
-def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
-    """Return how many pairs a paired t test at 5 % needs to show a ratio of 1 + `effect` with a power of 80 %.
-
-    By the noncentral t distribution, starting from what the normal one says, which is too few.
-    """
-    d = math.log1p(effect) / log_sd
-    n = max(2, math.ceil(((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) / d) ** 2))
-    while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER:
-        n += 1
-    return int(n)
-
-
-def outliers(ratios: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the trials that Tukey's rule calls outlying, by their log ratios; none of fewer than 8."""
-    if len(ratios) < OUTLIERS_LEAST:
-        return ()
-    values = np.fromiter(ratios.values(), dtype=np.float64)
-    lower, upper = np.quantile(values, (0.25, 0.75))
-    reach = 1.5 * (upper - lower)
-    return tuple(trial for trial, value in ratios.items() if not lower - reach <= value <= upper + reach)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Correct p values for having tested several (Holm 1979). Returns them in their order."""
-    order = sorted(range(len(ps)), key=lambda place: ps[place])
-    corrected, worst = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(order):
-        worst = max(worst, min(1.0, (len(ps) - rank) * ps[place]))
-        corrected[place] = worst
-    return corrected
 
 
 def _corrected(statistics: Sequence[Statistic]) -> list[Statistic]:
@@ -474,7 +254,7 @@ def _host_differences(rows: pl.DataFrame) -> tuple[HostDifference, ...]:
             metric=key[-1],
             ratios=_relative({host: float(np.mean(logs)) for host, logs in by_host.items()}),
             n={host: len(logs) for host, logs in by_host.items()},
-            p=_hosts_p(list(by_host.values())),
+            p=alike_p(list(by_host.values())),
         )
         for key, by_host in by_metric.items()
         if len(by_host) > 1
@@ -484,13 +264,6 @@ def _host_differences(rows: pl.DataFrame) -> tuple[HostDifference, ...]:
 def _relative(means: Mapping[str, float]) -> dict[str, float]:
     middle = sum(means.values()) / len(means)
     return {host: math.exp(mean - middle) for host, mean in means.items()}
-
-
-def _hosts_p(samples: Sequence[Sequence[float]]) -> float | None:
-    # Values that differ by rounding alone have no variance to compare.
-    if any(len(sample) < 2 or math.isclose(min(sample), max(sample), abs_tol=1e-9) for sample in samples):
-        return None
-    return float(stats.alexandergovern(*samples).pvalue)
 
 
 def _warnings(statistics: Iterable[Statistic]) -> Iterator[str]:

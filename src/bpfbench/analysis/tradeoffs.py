@@ -10,18 +10,14 @@ fewer than 10 cells is reported, and said to be too few to lean on.
 from __future__ import annotations
 
 import itertools
-import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
-
 from bpfbench.analysis import metrics
+from bpfbench.analysis.inference import Interval, spearman
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.statistics import Analysis, Interval, Statistic
+from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.table import Cell
 from bpfbench.model import Tool
 
@@ -29,10 +25,6 @@ ENOUGH = 10
 """Cells from which on a correlation is worth leaning on."""
 LEAST = 4
 """Cells that a correlation needs: 3 can be ranked in 6 ways only, so that none of them is rare."""
-RESAMPLES = 2000
-PERMUTATIONS = 9999
-SEED = 1
-"""Of the resampling, so that a run's numbers are the same every time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,33 +209,7 @@ def _correlation(axes: tuple[Axis, Axis], points: Sequence[Point]) -> Correlatio
     both = [point for point in points if one in point.at and other in point.at]
     if len(both) < LEAST:
         return Correlation(axes, len(both), None, reason=f"{len(both)} cells have both; it takes {LEAST}")
-    values = np.array([[point.at[axis].value for point in both] for axis in axes])
-    if any(np.ptp(row) == 0 for row in values):
+    xs, ys = ([point.at[axis].value for point in both] for axis in axes)
+    if min(xs) == max(xs) or min(ys) == max(ys):
         return Correlation(axes, len(both), None, reason="all cells have the same value on one of them")
-    tested = stats.permutation_test(
-        (values[0],),
-        lambda permuted, axis: _spearman(permuted, values[1], axis),
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=PERMUTATIONS,
-        rng=SEED,
-    )
-    return Correlation(axes, len(both), float(_spearman(*values)), _bootstrap(values), float(tested.pvalue))
-
-
-def _spearman(xs: NDArray[np.float64], ys: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """Correlate the ranks along an axis; not a number where one side does not vary."""
-    ranks = [stats.rankdata(values, axis=axis) for values in (xs, ys)]
-    x, y = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
-    scale = np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
-    with np.errstate(invalid="ignore"):
-        return np.asarray((x * y).sum(axis=axis) / scale, dtype=np.float64)
-
-
-def _bootstrap(values: NDArray[np.float64]) -> Interval | None:
-    """Resample the cells; draws in which one side does not vary say nothing and are left out."""
-    n = values.shape[1]
-    drawn = values[:, np.random.default_rng(SEED).integers(n, size=(RESAMPLES, n))]
-    found = _spearman(drawn[0], drawn[1])
-    low, high = np.nanquantile(found, (0.025, 0.975))
-    return Interval(float(low), float(high)) if math.isfinite(low) else None
+    return Correlation(axes, len(both), *spearman(xs, ys))

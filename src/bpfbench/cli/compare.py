@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from bpfbench import store
 from bpfbench.analysis import table
-from bpfbench.analysis.compare_runs import compare_runs, differences
+from bpfbench.analysis.compare_runs import changed_facts, compare_runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
@@ -38,7 +38,7 @@ def compare(
         The same, of the run that is compared with it.
     """
     first, second = store.find(runs_dir, before), store.find(runs_dir, after)
-    known = differences(first.info, second.info)
+    known = changed_facts(first.info, second.info)
     records = first.records(), second.records()
     names = first.info.id, second.info.id
     tables = table.tidy(names[0], records[0]), table.tidy(names[1], records[1])

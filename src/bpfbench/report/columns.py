@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import Comparison, Verdict
+from bpfbench.analysis.compare import Comparison, PaperRule
 from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
@@ -78,7 +78,7 @@ class Cell:
     sd: str | None
     difference: str | None
     """Against vanilla, in per cent; None for vanilla itself, for what cannot be compared, and without a pair."""
-    verdict: Verdict | None
+    verdict: PaperRule | None
 
 
 def cells(column: Column, rows: Iterable[Row]) -> list[Cell | None]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.compare_runs import RunComparison, Shift
-from bpfbench.analysis.statistics import Finding
+from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.summary import FACTORS
 from bpfbench.analysis.table import GROUP, Cell
 from bpfbench.model import Variant
@@ -67,7 +67,7 @@ def data(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SA
     return {
         "before": before,
         "after": after,
-        "differences": found.differences,
+        "differences": found.facts,
         "shifts": [_shift(shift) for shift in found.shifts],
         "only_before": found.only_before,
         "only_after": found.only_after,
@@ -88,7 +88,7 @@ def document(found: RunComparison, before: str, after: str, said: Saids = NOTHIN
 
 def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Iterator[Block]:
     """Describe a comparison: what is different about the runs, what each says of its trials, then what came of it."""
-    rows = tuple((item.what, item.before or "-", item.after or "-") for item in found.differences)
+    rows = tuple((item.what, item.before or "-", item.after or "-") for item in found.facts)
     alike = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
     yield from section(
         f"What is different about {before} and {after}", alike, table(("", before, after), rows, texts=3)

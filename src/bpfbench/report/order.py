@@ -17,9 +17,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bpfbench.analysis.noise import Noise
+from bpfbench.analysis.inference import Noise, Paired
 from bpfbench.analysis.order import Effect, Examined, Itself, Order, OrderTest, Twins, examine, labels
-from bpfbench.analysis.statistics import Paired
 from bpfbench.model import Record
 from bpfbench.report.tables import p_value
 from bpfbench.report.wording import Said

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.compare import PaperRule
 from bpfbench.analysis.summary import Group
 from bpfbench.report.columns import difference, share
 from bpfbench.report.wording import row_name
@@ -59,17 +59,17 @@ def _fidelity(group: Group) -> Iterator[str]:
 
 def _runtime(group: Group) -> Iterator[str]:
     rows = [(row, row.comparisons[metrics.RUNTIME]) for row in group.rows if metrics.RUNTIME in row.comparisons]
-    of = {verdict: [(row, c.difference_percent) for row, c in rows if c.verdict is verdict] for verdict in Verdict}
-    beyond = sorted(of[Verdict.BEYOND], key=lambda pair: pair[1].mean if pair[1] else 0.0, reverse=True)
+    of = {verdict: [(row, c.difference_percent) for row, c in rows if c.verdict is verdict] for verdict in PaperRule}
+    beyond = sorted(of[PaperRule.BEYOND], key=lambda pair: pair[1].mean if pair[1] else 0.0, reverse=True)
     changes = [f"{row_name(row, group)} {difference(found) or '(no pair)'}" for row, found in beyond]
-    within = [row_name(row, group) for row, _ in of[Verdict.INCONCLUSIVE]]
+    within = [row_name(row, group) for row, _ in of[PaperRule.INCONCLUSIVE]]
     parts = []
     if changes:
         parts.append(f"beyond vanilla's SD {_listed(changes)}")
     if within:
         span = "it" if changes else "vanilla's SD"
         parts.append(f"within {span} (inconclusive) {_listed(within)}")
-    if of[Verdict.NOT_ASSESSABLE]:
+    if of[PaperRule.NOT_ASSESSABLE]:
         parts.append("not assessable against vanilla (needs 2 repetitions)")
     if parts:
         yield f"Runtime: {'; '.join(parts)}."

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.compare import PaperRule
+from bpfbench.analysis.inference import Difference, Finding, Paired
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.statistics import Analysis, Difference, Finding, Paired, Spread, Statistic
+from bpfbench.analysis.statistics import Analysis, Spread, Statistic
 from bpfbench.analysis.summary import Group
 from bpfbench.analysis.table import CELL
 from bpfbench.report import wording
@@ -146,7 +147,7 @@ def _number(column: _Column, statistic: Statistic | None) -> Cell:
     compared = statistic.paired or statistic.difference
     if compared is None:
         return Cell(mean + sd)
-    within = f"{NO_BREAK}~" if statistic.rule is Verdict.INCONCLUSIVE else ""
+    within = f"{NO_BREAK}~" if statistic.rule is PaperRule.INCONCLUSIVE else ""
     against = change(compared) if isinstance(compared, Paired) else difference(compared, column.scale)
     return Cell(mean + sd, against + within, _weight(compared))
 

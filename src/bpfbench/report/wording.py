@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bpfbench.analysis.compare import Verdict
+from bpfbench.analysis.compare import PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, Status
 from bpfbench.report.run_info import RunInfo
 
-MARKS = {Verdict.INCONCLUSIVE: "~", Verdict.NOT_ASSESSABLE: "?"}
+MARKS = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
 """What stands after a difference that must not be read as one."""
 
 ABSENT = "-"
@@ -157,16 +157,16 @@ def legend(summary: Summary) -> list[str]:
         " with the tracer attached. Tracer CPU, PSS: the tracer's processes alone. Saved, lost: of the events"
         " intercepted.",
     ]
-    if Verdict.INCONCLUSIVE in verdicts:
-        lines.append(f"{MARKS[Verdict.INCONCLUSIVE]} inconclusive: the mean lies within vanilla's SD.")
-    if Verdict.NOT_ASSESSABLE in verdicts:
-        lines.append(f"{MARKS[Verdict.NOT_ASSESSABLE]} not assessable: vanilla has no SD (needs 2 repetitions).")
-    if Verdict.BEYOND in verdicts:
+    if PaperRule.INCONCLUSIVE in verdicts:
+        lines.append(f"{MARKS[PaperRule.INCONCLUSIVE]} inconclusive: the mean lies within vanilla's SD.")
+    if PaperRule.NOT_ASSESSABLE in verdicts:
+        lines.append(f"{MARKS[PaperRule.NOT_ASSESSABLE]} not assessable: vanilla has no SD (needs 2 repetitions).")
+    if PaperRule.BEYOND in verdicts:
         lines.append("No mark: the mean lies beyond vanilla's SD, which is no test of significance.")
     return [*lines, dash]
 
 
-def _verdicts_of(summary: Summary) -> set[Verdict]:
+def _verdicts_of(summary: Summary) -> set[PaperRule]:
     """The verdicts that occur in a summary."""
     return {c.verdict for group in summary.groups for row in group.rows for c in row.comparisons.values()}
 

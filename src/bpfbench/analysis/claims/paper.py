@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bpfbench.analysis.claims.evidence import SAVED, Interval, Known, Missing, Quantity, Scale, Subject
+from bpfbench.analysis.claims.evidence import SAVED, Known, Missing, Quantity, Scale, Subject
 from bpfbench.analysis.claims.predicate import read
+from bpfbench.analysis.inference import Interval
 from bpfbench.model import VANILLA
 
 MIB = 2**20

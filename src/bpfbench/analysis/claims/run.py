@@ -25,10 +25,10 @@ from typing import TypeVar
 
 from scipy import stats
 
-from bpfbench.analysis.claims.evidence import Interval, Known, Missing, Quantity, Scale, Subject
+from bpfbench.analysis.claims.evidence import Known, Missing, Quantity, Scale, Subject
 from bpfbench.analysis.compare import Pairing, pairing
-from bpfbench.analysis.noise import Noise
-from bpfbench.analysis.noise import noise as noise_of
+from bpfbench.analysis.inference import Interval, Noise
+from bpfbench.analysis.inference import noise as noise_of
 from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2

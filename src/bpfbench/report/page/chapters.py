@@ -9,7 +9,8 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.claims.judge import Findings
-from bpfbench.analysis.statistics import Analysis, Finding, Statistic
+from bpfbench.analysis.inference import Finding
+from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.analysis.tradeoffs import TradeOffs
 from bpfbench.declare.study import to_toml

@@ -1,0 +1,426 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inference: the one place of intervals, tests and corrections. Numbers in, statements out; it knows no metric.
+
+Everything about a ratio is done on its logarithm, over pairs of one block. docs/statistics.md has every formula with
+its source, why each was chosen, and what benchmarks/validate_statistics.py found of them in simulation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+CONFIDENCE = 0.95
+ALPHA = 0.05
+POWER = 0.8
+WORTH_SEEING = 0.02
+"""The effect that repetitions are counted for: 2 %."""
+
+BOOTSTRAP_LEAST = 5
+"""Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
+OUTLIERS_LEAST = 8
+"""Pairs from which on Tukey's rule is applied: among 5 it calls one outlying in every third sample of normal values."""
+NOISE_LEAST = 2
+"""Blocks with two vanilla trials that the SD of noise takes."""
+RESAMPLES = 2000
+SIGN_FLIPS = 9999
+"""From 14 pairs on, where there are more than these, the permutation test draws them at random."""
+SEED = 1
+"""Of the resampling, so that a run's numbers are the same every time."""
+NEGLIGIBLE = 1e-12
+"""An SD is taken for that of equal values up to this, or this times the mean: rounding scatters so."""
+SQUARES_LEAST = 1e-18
+"""Of what a regression leaves: so little is rounding."""
+
+Matrix = NDArray[np.float64]
+
+
+class Finding(StrEnum):
+    """What a comparison amounts to, at a family-wise error of 5 %."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    INCONCLUSIVE = "inconclusive"
+    """The corrected p is above 0.05: the interval says how large a difference is still possible."""
+    TOO_FEW = "too-few"
+    """Fewer than 2 pairs, or pairs without any spread: nothing can be tested."""
+
+
+def finding(p_corrected: float | None, *, higher: bool) -> Finding:
+    """Say what a corrected p amounts to, of an estimate that is higher or lower than nothing."""
+    if p_corrected is None:
+        return Finding.TOO_FEW
+    if p_corrected > ALPHA:
+        return Finding.INCONCLUSIVE
+    return Finding.HIGHER if higher else Finding.LOWER
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """All values from `low` to `high`, both included; a number known exactly has the two alike."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def mapped(self, function: Callable[[float], float]) -> Interval:
+        """Return what a rising function makes of it."""
+        return Interval(function(self.low), function(self.high))
+
+    def within(self, low: float, high: float) -> bool | None:
+        """Tell whether a value of this interval lies between two bounds; None where it cannot be told."""
+        if low <= self.low and self.high <= high:
+            return True
+        return False if self.high < low or high < self.low else None
+
+    def exceeds(self, bound: float) -> bool | None:
+        """Tell whether a value of this interval is larger than a bound. A tie, however well known, is not told."""
+        return True if self.low > bound else False if self.high < bound else None
+
+    def minus(self, other: Interval) -> Interval:
+        """Subtract. Infinite minus infinite is taken as unbounded."""
+        low, high = self.low - other.high, self.high - other.low
+        return Interval(-math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high)
+
+    def over(self, other: Interval) -> Interval:
+        """Divide by another interval; both hold no negative value."""
+        low = 0.0 if math.isinf(other.high) or not self.low else self.low / other.high if other.high else math.inf
+        high = math.inf if math.isinf(self.high) or not other.low else self.high / other.low
+        return Interval(low, high)
+
+    def times(self, factor: float) -> Interval:
+        """Multiply by a positive number."""
+        return Interval(self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A mean difference, of pairs or of two samples, in the unit of the values."""
+
+    n: int
+    """Values, or those of the smaller sample."""
+    mean: float
+    interval: Interval | None = None
+    """By Student's t. None as for TOO_FEW."""
+    p: float | None = None
+    """Two-sided, of the t test."""
+    p_corrected: float | None = None
+    """The same after Holm's correction over its family."""
+
+    @property
+    def finding(self) -> Finding:
+        """What this amounts to."""
+        return finding(self.p_corrected, higher=self.mean > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """value / vanilla's value, over pairs of the same host, session and block."""
+
+    n: int
+    ratio: float
+    """Geometric mean; 1: no difference."""
+    interval: Interval | None = None
+    """95 % confidence, by Student's t on the logarithms; the one to report. None as for TOO_FEW."""
+    bootstrap: Interval | None = None
+    """The percentile bootstrap of the same, beside it: it is too narrow for few pairs. None below 5 pairs."""
+    log_sd: float | None = None
+    """SD of the logarithms of the ratios."""
+    p: float | None = None
+    """Two-sided, of the paired t test on the logarithms."""
+    p_corrected: float | None = None
+    """The same after Holm's correction over the family: all that is compared with the same vanilla in this metric."""
+    family: int = 1
+    """How many that is."""
+    p_sign_flip: float | None = None
+    """Two-sided, of the paired permutation test; exact below 14 pairs."""
+    p_sign_flip_corrected: float | None = None
+    effect: float | None = None
+    """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
+    is 0."""
+    outliers: tuple[str, ...] = ()
+    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted.
+    Not looked for below 8 pairs."""
+
+    @property
+    def p_sign_flip_least(self) -> float:
+        """What the permutation test cannot go below with so few pairs."""
+        return 2.0 ** (1 - self.n)
+
+    @property
+    def repetitions_needed(self) -> int | None:
+        """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
+        return repetitions_needed(self.log_sd) if self.log_sd else None
+
+    @property
+    def finding(self) -> Finding:
+        """What this amounts to."""
+        return finding(self.p_corrected, higher=self.ratio > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What a run makes of nothing: by how much two vanilla trials of one block differ, in a metric under a workload.
+
+    It is what a difference between setups must exceed to be one, whatever a few pairs of theirs, alike by luck, seem to
+    say.
+    """
+
+    n: int
+    """Blocks it is known from."""
+    sd: float
+    """Of the difference between two trials that should not differ: of logarithms, or of what is not compared so."""
+
+    def reach(self, blocks: int, confidence: float = CONFIDENCE) -> float:
+        """Return what it makes of a mean difference over so many blocks, in `confidence` of all studies at most."""
+        return t_quantile(self.n, confidence) * self.sd / math.sqrt(blocks)
+
+
+def noise(blocks: Iterable[Sequence[float]]) -> Noise | None:
+    """Return the noise that blocks show; of each, the values of its vanilla trials. None where too few have two.
+
+    The two are of random places in the block, so their difference is 0 on average, and its SD that about 0.
+    """
+    squares = [(values[0] - values[1]) ** 2 for values in blocks if len(values) > 1]
+    if len(squares) < NOISE_LEAST:
+        return None
+    return Noise(len(squares), math.sqrt(sum(squares) / len(squares)))
+
+
+def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Return by how many standard errors an interval reaches out on either side."""
+    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+
+
+def t_interval(mean: float, sd: float, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """Return the interval of a mean of n values, 2 at least, by their sample SD."""
+    half = t_quantile(n - 1, confidence) * sd / math.sqrt(n)
+    return Interval(mean - half, mean + half)
+
+
+def student(values: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
+    """Estimate the mean of values, 1 at least, and test whether it is 0 (Student 1908)."""
+    n, mean = len(values), float(np.mean(values))
+    error = math.sqrt(float(np.var(values, ddof=1)) / n) if n > 1 else 0.0
+    if _equal(error, mean):
+        return Difference(n, mean)
+    half = t_quantile(n - 1, confidence) * error
+    return Difference(n, mean, Interval(mean - half, mean + half), _t_p(mean, error, n - 1))
+
+
+def paired_p(log_ratios: Sequence[float]) -> float | None:
+    """Return the p of the paired test; None with fewer than 2 pairs.
+
+    Ratios without any spread differ for certain, or not at all.
+    """
+    if len(log_ratios) < 2:
+        return None
+    tested = student(log_ratios)
+    return tested.p if tested.p is not None else float(math.isclose(log_ratios[0], 0.0, abs_tol=1e-12))
+
+
+def welch(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
+    """Estimate mean(after) - mean(before) of independent samples, and test whether it is 0 (Welch 1947)."""
+    n, mean = min(len(before), len(after)), float(np.mean(after) - np.mean(before))
+    if n < 2:
+        return Difference(n, mean)
+    errors = [float(np.var(sample, ddof=1)) / len(sample) for sample in (before, after)]
+    error = math.sqrt(sum(errors))
+    if _equal(error, mean):
+        return Difference(n, mean)
+    weights = [part**2 / (len(sample) - 1) for part, sample in zip(errors, (before, after), strict=True)]
+    freedom = sum(errors) ** 2 / sum(weights)
+    half = t_quantile(freedom, confidence) * error
+    return Difference(n, mean, Interval(mean - half, mean + half), _t_p(mean, error, freedom))
+
+
+def _equal(sd: float, mean: float) -> bool:
+    return sd <= NEGLIGIBLE * max(1.0, abs(mean))
+
+
+def _t_p(mean: float, error: float, freedom: float) -> float:
+    return 2 * float(stats.t.sf(abs(mean) / error, freedom))
+
+
+def ratios(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
+    """Say of each row of log ratios, one per pair, what can be said of it alone. All rows are equally long, 2 at least.
+
+    Many rows are tested at once, which takes seconds off a large run. Holm's correction is not done.
+    """
+    logs = np.asarray(log_ratio_rows, dtype=np.float64)
+    n = logs.shape[1]
+    means, sds = logs.mean(axis=1), logs.std(axis=1, ddof=1)
+    spreads = sds > NEGLIGIBLE * np.maximum(1.0, abs(means))
+    halves = t_quantile(n - 1) * sds / math.sqrt(n)
+    correction = 1 - 3 / (4 * (n - 1) - 1)
+    flips = iter(sign_flip_p(logs[spreads]))
+    resampled = bootstrap(logs[spreads])
+    return [
+        Paired(
+            n=n,
+            ratio=math.exp(mean),
+            interval=Interval(math.exp(mean - half), math.exp(mean + half)),
+            bootstrap=next(resampled),
+            log_sd=float(sd),
+            p=float(2 * stats.t.sf(abs(mean) * math.sqrt(n) / sd, n - 1)),
+            p_sign_flip=next(flips),
+            effect=float(correction * mean / sd) if n > 2 else None,
+        )
+        if varies
+        else Paired(n, math.exp(mean), log_sd=0.0)
+        for mean, sd, half, varies in zip(means, sds, halves, spreads, strict=True)
+    ]
+
+
+def sign_flip_p(logs: Matrix) -> list[float]:
+    """Return the two-sided p of the paired permutation test of each row, by flipping the signs of its log ratios.
+
+    Exact where all flips are few enough to be gone through, else by random ones, the row itself counting as one of them
+    (Phipson and Smyth 2010).
+    """
+    n = logs.shape[1]
+    if exact := 2**n <= SIGN_FLIPS:
+        signs = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    else:
+        signs = np.random.default_rng(SEED).choice((-1.0, 1.0), (SIGN_FLIPS, n))
+    found: list[float] = []
+    for rows in _chunks(logs):
+        # Sums that differ by rounding only are equal.
+        extreme = abs(signs @ rows.T) >= abs(rows.sum(axis=1)) * (1 - 1e-12)
+        found += (extreme.mean(axis=0) if exact else (extreme.sum(axis=0) + 1) / (len(signs) + 1)).tolist()
+    return found
+
+
+def bootstrap(logs: Matrix) -> Iterator[Interval | None]:
+    """Yield the percentile bootstrap interval of each row's geometric mean, the same resamples for all rows."""
+    n = logs.shape[1]
+    if n < BOOTSTRAP_LEAST:
+        yield from [None] * len(logs)
+        return
+    weights = np.random.default_rng(SEED).multinomial(n, [1 / n] * n, RESAMPLES) / n
+    tail = (1 - CONFIDENCE) / 2
+    for rows in _chunks(logs):
+        for low, high in np.exp(np.quantile(weights @ rows.T, (tail, 1 - tail), axis=0)).T.tolist():
+            yield Interval(low, high)
+
+
+def _chunks(logs: Matrix) -> Iterator[Matrix]:
+    """Yield so many rows at a time that what is made of them stays below a few dozen megabytes."""
+    for begin in range(0, len(logs), 500):
+        yield logs[begin : begin + 500]
+
+
+def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
+    """Return how many pairs a paired t test at 5 % needs to show a ratio of 1 + `effect` with a power of 80 %.
+
+    By the noncentral t distribution, starting from what the normal one says, which is too few.
+    """
+    d = math.log1p(effect) / log_sd
+    n = max(2, math.ceil(((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) / d) ** 2))
+    while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER:
+        n += 1
+    return int(n)
+
+
+def outliers(log_ratios: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the trials that Tukey's rule calls outlying, by their log ratios; none of fewer than 8."""
+    if len(log_ratios) < OUTLIERS_LEAST:
+        return ()
+    values = np.fromiter(log_ratios.values(), dtype=np.float64)
+    lower, upper = np.quantile(values, (0.25, 0.75))
+    reach = 1.5 * (upper - lower)
+    return tuple(trial for trial, value in log_ratios.items() if not lower - reach <= value <= upper + reach)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Correct p values for having tested several (Holm 1979). Returns them in their order."""
+    order = sorted(range(len(ps)), key=lambda number: ps[number])
+    corrected, worst = [0.0] * len(ps), 0.0
+    for rank, number in enumerate(order):
+        worst = max(worst, min(1.0, (len(ps) - rank) * ps[number]))
+        corrected[number] = worst
+    return corrected
+
+
+def alike_p(samples: Sequence[Sequence[float]]) -> float | None:
+    """Return the p of Alexander and Govern's test that samples have one mean, however differently they scatter.
+
+    None where a sample has fewer than 2 values, or values that differ by rounding alone.
+    """
+    if any(len(sample) < 2 or math.isclose(min(sample), max(sample), abs_tol=1e-9) for sample in samples):
+        return None
+    return float(stats.alexandergovern(*samples).pvalue)
+
+
+def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval | None, float]:
+    """Return Spearman's rank correlation, its percentile bootstrap interval, and p of the permutation test.
+
+    Both sides vary, and are of 4 values at least.
+    """
+    values = np.array([xs, ys])
+    tested = stats.permutation_test(
+        (values[0],),
+        lambda permuted, axis: _rank_correlation(permuted, values[1], axis),
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=SIGN_FLIPS,
+        rng=SEED,
+    )
+    n = values.shape[1]
+    drawn = values[:, np.random.default_rng(SEED).integers(n, size=(RESAMPLES, n))]
+    # Draws in which one side does not vary say nothing and are left out.
+    low, high = np.nanquantile(_rank_correlation(drawn[0], drawn[1]), (0.025, 0.975))
+    interval = Interval(float(low), float(high)) if math.isfinite(low) else None
+    return float(_rank_correlation(values[0], values[1])), interval, float(tested.pvalue)
+
+
+def _rank_correlation(xs: Matrix, ys: Matrix, axis: int = -1) -> Matrix:
+    """Correlate the ranks along an axis; not a number where one side does not vary."""
+    ranks = [stats.rankdata(values, axis=axis) for values in (xs, ys)]
+    x, y = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
+    scale = np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((x * y).sum(axis=axis) / scale, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """A weighted least squares fit of some terms, other columns having been taken out of values and terms before."""
+
+    freedom: tuple[int, int]
+    """Degrees of freedom of F: of the terms, and left."""
+    f: float | None = None
+    """Of all terms together; None where nothing is left that they do not say."""
+    p: float | None = None
+    terms: tuple[tuple[float, Interval, float], ...] = ()
+    """Coefficient, interval and two-sided p of each by itself."""
+
+
+def regress(values: Matrix, terms: Sequence[Matrix], weights: Matrix, taken_out: int) -> Regression | None:
+    """Fit terms, of which none follows from the others; None where no degree of freedom is left.
+
+    Args:
+        values: one per trial.
+        terms: columns of as many; one at least.
+        weights: 1 / variance of each value.
+        taken_out: the rank of what has been taken out of values and terms, which was fitted, too.
+    """
+    from statsmodels.regression.linear_model import WLS  # takes a second to import
+
+    model = WLS(values, np.column_stack(terms), weights=weights)
+    freedom = len(terms), len(values) - taken_out - len(terms)
+    if freedom[1] <= 0:
+        return None
+    model.df_resid = freedom[1]
+    fitted = model.fit()
+    if fitted.ssr <= SQUARES_LEAST:
+        return Regression(freedom)
+    tested = fitted.f_test(np.eye(len(terms)))
+    each = zip(fitted.params, fitted.conf_int(1 - CONFIDENCE), fitted.pvalues, strict=True)
+    found = tuple((float(mean), Interval(float(low), float(high)), float(p)) for mean, (low, high), p in each)
+    return Regression(freedom, float(tested.fvalue), float(tested.pvalue), found)
