@@ -88,8 +88,9 @@ def bare(testbed: HostTestbed, workload: Workload, data: Path) -> Run:
                 Bind(results, f"{INSIDE}/record", writable=True),
             )
         )
-        variables = (f"{name}={value}" for name, value in fio.environment(workload, f"{INSIDE}/data").items())
-        words = ("env", *variables, *fio.command(f"{INSIDE}/record/job.fio", f"{INSIDE}/record/fio.json"))
+        job, output = f"{INSIDE}/record/job.fio", f"{INSIDE}/record/fio.json"
+        call, variables = fio.call(workload, job, output, f"{INSIDE}/data")
+        words = ("env", *(f"{name}={value}" for name, value in variables.items()), *call)
         time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
         finished = command.run(sandbox.argv(inside, words))
         if finished.status != 0:

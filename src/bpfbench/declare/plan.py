@@ -76,7 +76,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class _Member:
     setup: str
     config: TracerConfig | None
     twin: int = 1
@@ -84,7 +84,7 @@ class _Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _BlockKind:
     """What the blocks of a kind have in common."""
 
     kernel: str | None
@@ -123,14 +123,16 @@ def unroll(study: Study) -> Plan:
     """
     left_out: list[str] = []
     blocks: list[list[Trial]] = []
-    kinds = tuple(itertools.starmap(_Kind, itertools.product(_kernels(study), _workloads(study), study.factors.tools)))
+    kinds = tuple(
+        itertools.starmap(_BlockKind, itertools.product(_kernels(study), _workloads(study), study.factors.tools))
+    )
     for repetition in range(1, study.repetitions + 1):
         of_repetition = []
         for number, kind in enumerate(kinds):
-            cells = tuple(_cells(study, kind.tool, left_out))
-            for host, share in _shares(study, cells, number + repetition - 1):
-                vanilla = [_Cell(VANILLA, None, twin) for twin in range(1, 3 if len(share) >= TWINS_FROM else 2)]
-                of_repetition.append([_trial(cell, kind, repetition, host) for cell in (*vanilla, *share)])
+            members = tuple(_members(study, kind.tool, left_out))
+            for host, share in _shares(study, members, number + repetition - 1):
+                vanilla = [_Member(VANILLA, None, twin) for twin in range(1, 3 if len(share) >= TWINS_FROM else 2)]
+                of_repetition.append([_trial(member, kind, repetition, host) for member in (*vanilla, *share)])
         blocks += sorted(of_repetition, key=lambda block: _rank(study.seed, block[0].id))
     trials = [
         replace(trial, block=number)
@@ -233,18 +235,18 @@ def _kernels(study: Study) -> tuple[str | None, ...]:
     return study.factors.kernels or (None,)
 
 
-def _shares(study: Study, cells: tuple[_Cell, ...], turn: int) -> Iterator[tuple[str, tuple[_Cell, ...]]]:
-    """Yield which hosts run which cells of a kind of block in one repetition.
+def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[tuple[str, tuple[_Member, ...]]]:
+    """Yield which hosts run which members of a kind of block in one repetition.
 
     Crossed: one host, another in the next repetition. By setup: every host, each with the setups that are its own.
     """
     hosts = study.hosts
     if study.assignment is Assignment.CROSSED:
-        yield hosts[turn % len(hosts)], cells
+        yield hosts[turn % len(hosts)], members
         return
     own = {setup: hosts[number % len(hosts)] for number, setup in enumerate(sorted(study.factors.setups))}
     for host in hosts:
-        yield host, tuple(cell for cell in cells if own[cell.setup] == host)
+        yield host, tuple(member for member in members if own[member.setup] == host)
 
 
 def _workloads(study: Study) -> Iterable[Workload]:
@@ -255,7 +257,7 @@ def _workloads(study: Study) -> Iterable[Workload]:
     return dict.fromkeys(_crossed(Workload, values))
 
 
-def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
+def _members(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Member]:
     """Yield each setup x configuration once; factors that the tool does not use are not crossed."""
     own = factors.of(TracerConfig)
     values = {one.field: getattr(study.factors, one.name) if tool in one.tools else (None,) for one in own}
@@ -267,7 +269,7 @@ def _cells(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Cell]:
         if reason := setups[setup].refusal(tool, config):
             left_out.append(f"{tool}: {reason}")
         else:
-            yield _Cell(setup, config)
+            yield _Member(setup, config)
 
 
 def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> Iterator[T]:
@@ -276,14 +278,14 @@ def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> 
         yield make(**dict(zip(values, combination, strict=True)))
 
 
-def _trial(cell: _Cell, kind: _Kind, repetition: int, host: str) -> Trial:
+def _trial(member: _Member, kind: _BlockKind, repetition: int, host: str) -> Trial:
     """Make a trial that is named, for ranking, by all that distinguishes it; its place in the plan is set later."""
-    name = repr((repetition, kind.workload, kind.tool.value, cell.setup, cell.config))
+    name = repr((repetition, kind.workload, kind.tool.value, member.setup, member.config))
     # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
-    late = [value for part in (cell.config, kind.workload) if part for value in _late(part)]
-    parts = (host, kind.kernel, *late, "twin" if cell.twin > 1 else None)
+    late = [value for part in (member.config, kind.workload) if part for value in _late(part)]
+    parts = (host, kind.kernel, *late, "twin" if member.twin > 1 else None)
     name += "".join(f" {part}" for part in parts if part not in (LOCAL, None))
-    return Trial(name, 0, 0, repetition, cell.setup, kind.tool, kind.workload, cell.config, host, kind.kernel)
+    return Trial(name, 0, 0, repetition, member.setup, kind.tool, kind.workload, member.config, host, kind.kernel)
 
 
 def _late(part: TracerConfig | Workload) -> Iterator[object]:

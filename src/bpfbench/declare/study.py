@@ -156,7 +156,7 @@ class _Origin:
     """The study file."""
     overrides: Mapping[str, Override]
 
-    def place(self, dotted: str) -> str:
+    def named(self, dotted: str) -> str:
         """Name a key as the user wrote it."""
         given = self.overrides.get(dotted)
         return f"option {given.option}" if given else f"{self.where}: {dotted}"
@@ -186,7 +186,7 @@ class _Origin:
             own = tables.get(table)
             for name in own if isinstance(own, dict) else ():
                 if name not in names:
-                    raise StudyError(f"{self.place(_dotted(table, name))}: unknown key; {choice_message(name, names)}")
+                    raise StudyError(f"{self.named(_dotted(table, name))}: unknown key; {choice_message(name, names)}")
 
     def values(self, table: str, given: Any, keys: Sequence[Key]) -> dict[str, Any]:
         """Read a table, which is None where there is none."""
@@ -204,7 +204,7 @@ class _Origin:
         return key.default
 
     def _missing(self, dotted: str) -> StudyError:
-        return StudyError(f"{self.place(dotted)}: this key is required", HINTS.get(dotted))
+        return StudyError(f"{self.named(dotted)}: this key is required", HINTS.get(dotted))
 
     def read(self, dotted: str, reader: Reader, value: Any) -> Any:
         """Read the value of a key."""
@@ -212,7 +212,7 @@ class _Origin:
             return reader(value)
         except ValueError as error:
             hint = HINTS.get(dotted) if isinstance(error, EmptyError) else None
-            raise StudyError(f"{self.place(dotted)}: {error}", hint) from None
+            raise StudyError(f"{self.named(dotted)}: {error}", hint) from None
 
     def require_time(self, scales: Sequence[float], rates: Sequence[int | None]) -> None:
         """Refuse a rate at which the largest workload cannot end before its deadline."""
@@ -220,7 +220,7 @@ class _Origin:
         ios, deadline_s = scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES, Deadlines().workload_s
         if limits and ios / min(limits) > deadline_s:
             raise StudyError(
-                f"{self.place('factors.rate_iops')}: at {min(limits)} I/Os per second, the {ios:.0f} I/Os of a "
+                f"{self.named('factors.rate_iops')}: at {min(limits)} I/Os per second, the {ios:.0f} I/Os of a "
                 f"process at scale {scale:g} take {ios / min(limits):.0f} s, more than the {deadline_s:.0f} s that fio "
                 "is given",
                 f"choose {math.ceil(ios / deadline_s)} or more, or a smaller scale",

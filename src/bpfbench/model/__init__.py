@@ -7,6 +7,7 @@ All but those of the drain rate (drain.py) and of the conformance suite (check.p
 """
 
 from bpfbench.model.choices import *  # noqa: F403
+from bpfbench.model.factors import *  # noqa: F403
 from bpfbench.model.record import *  # noqa: F403
 from bpfbench.model.specs import *  # noqa: F403
 from bpfbench.model.study import *  # noqa: F403

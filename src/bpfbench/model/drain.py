@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Tool
+from bpfbench.model.factors import TracerConfig
 from bpfbench.model.study import Setup
-from bpfbench.model.trial import TracerConfig
 
 METHOD = 1
 """Version of the method; rates by different versions do not compare. History: 1 (first)."""

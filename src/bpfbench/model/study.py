@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool, Variant
-from bpfbench.model.trial import TracerConfig
+from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
+from bpfbench.model.factors import Factors, TracerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +59,6 @@ class Settings:
     sample_interval_s: float = 0.1
     keep_output: bool = False
     deadlines: Deadlines = field(default_factory=Deadlines)
-
-
-@dataclass(frozen=True, slots=True)
-class Factors:
-    """What a study varies; every combination is tried. Setups do not include vanilla, which is in every block."""
-
-    setups: tuple[str, ...]
-    tools: tuple[Tool, ...]
-    workloads: tuple[str, ...]
-    processes: tuple[int, ...]
-    scale: tuple[float, ...]
-    attach: tuple[Attach, ...]
-    format: tuple[Format, ...]
-    ringbuf_bytes: tuple[int, ...]
-    poll_ms: tuple[int, ...]
-    payload_bytes: tuple[int, ...]
-    variants: tuple[Variant, ...] = (Variant.FULL,)
-    rate_iops: tuple[int | None, ...] = (None,)
-    """Of each process; None: unlimited."""
-    kernels: tuple[str, ...] = ()
-    """Names of the image's kernels; empty: the one that is running."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,46 +3,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bpfbench.model.choices import LOCAL, Attach, Format, Tool, Variant
-
-
-@dataclass(frozen=True, slots=True)
-class TracerConfig:
-    """The factors a tracer is run with. One that its tool does not use is None, so that equal trials compare equal."""
-
-    attach: Attach
-    format: Format
-    ringbuf_bytes: int | None = None
-    poll_ms: int | None = None
-    payload_bytes: int | None = None
-    variant: Variant = field(default=Variant.FULL, repr=False)
-    """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """An fio job file plus scale."""
-
-    name: str
-    processes: int
-    bytes_per_process: int
-    rate_iops: int | None = field(default=None, repr=False)
-    """The most I/Os per second that each process does, reads and writes together (2 or more); None: as many as it can.
-
-    Not in repr(), as TracerConfig's variant."""
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes read and written by all processes together."""
-        return self.processes * self.bytes_per_process
-
-    @property
-    def extent(self) -> tuple[int, int, float]:
-        """What workloads of one name are sorted by: processes, size, and rate, the unlimited last."""
-        return self.processes, self.bytes_per_process, self.rate_iops or math.inf
+from bpfbench.model.choices import LOCAL, Tool
+from bpfbench.model.factors import TracerConfig, Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,16 +143,17 @@ class TestFailures:
 
 class TestCall:
     def test_fio_runs_the_job_file_and_keeps_all_it_measured(self) -> None:
-        assert fio.command("/x/read.fio", "/y/fio.json") == (
+        assert fio.call(WORKLOAD, "/x/read.fio", "/y/fio.json", "/data")[0] == (
             "fio",
             "--eta=never",
             "--output-format=json+",
             "--output=/y/fio.json",
+            "--ioengine=psync",
             "/x/read.fio",
         )
 
     def test_job_files_get_size_and_place_from_the_environment(self) -> None:
-        assert fio.environment(WORKLOAD, "/data") == {
+        assert fio.call(WORKLOAD, "/x/read.fio", "/y/fio.json", "/data")[1] == {
             "BPFBENCH_DATA": "/data",
             "BPFBENCH_PROCESSES": "2",
             "BPFBENCH_BYTES": "16777216",
@@ -161,7 +162,7 @@ class TestCall:
         }
 
     def test_a_limited_rate_is_that_of_both_directions_together(self) -> None:
-        found = fio.environment(replace(WORKLOAD, rate_iops=5001), "/data")
+        _, found = fio.call(replace(WORKLOAD, rate_iops=5001), "/x/read.fio", "/y/fio.json", "/data")
         assert (found["BPFBENCH_RATE_IOPS"], found["BPFBENCH_HALF_RATE_IOPS"]) == ("5001", "2500")
         assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("read").read_text().splitlines()
         assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("write").read_text().splitlines()

@@ -11,18 +11,14 @@ from typing import Any
 from bpfbench.model import FioResult, Workload
 
 
-def command(job_file: str, output_file: str) -> tuple[str, ...]:
-    """Return the argument vector of one fio run."""
-    return ("fio", "--eta=never", "--output-format=json+", f"--output={output_file}", job_file)
-
-
-def environment(workload: Workload, data_dir: str) -> dict[str, str]:
-    """Return the variables that the job files refer to.
+def call(workload: Workload, job_file: str, output_file: str, data_dir: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the argument vector of one fio run, and the variables that the job files refer to.
 
     fio limits the rate of each direction by itself: a job that does both refers to the half. To fio, 0 is no limit.
     """
     rate_iops = workload.rate_iops or 0
-    return {
+    options = ("--eta=never", "--output-format=json+", f"--output={output_file}", "--ioengine=psync")
+    return ("fio", *options, job_file), {
         "BPFBENCH_DATA": data_dir,
         "BPFBENCH_PROCESSES": str(workload.processes),
         "BPFBENCH_BYTES": str(workload.bytes_per_process),

@@ -202,9 +202,8 @@ def _run_fio(
     spec: TrialSpec, cpus: dict[str, Set[int]], found: Observed, traced: TracerProcess | None, notify: Notify
 ) -> float:
     """Run fio to its end; return when it was executed, by CLOCK_MONOTONIC in seconds."""
-    command = fio.command(spec.job_file, str(_file(spec, "fio.json")))
+    command, env = fio.call(spec.trial.workload, spec.job_file, str(_file(spec, "fio.json")), spec.data_dir)
     notify({"event": "command", "argv": command})
-    env = fio.environment(spec.trial.workload, spec.data_dir)
     sampler, join = found.sampler, found.sampler.joiner("workload")
     with _variant(spec, traced) as times:
         sampler.take()

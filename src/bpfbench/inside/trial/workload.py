@@ -167,10 +167,8 @@ def lay_out(
     if is_laid_out(workload, directory):
         return
     (directory / LAYOUT_MARK).unlink(missing_ok=True)
-    env = fio.environment(workload, str(directory))
-    with FioProcess(
-        fio.command(job_file, str(directory / "layout.json")), env, os.sched_getaffinity(0), directory / "layout.log"
-    ) as process:
+    command, env = fio.call(workload, job_file, str(directory / "layout.json"), str(directory))
+    with FioProcess(command, env, os.sched_getaffinity(0), directory / "layout.log") as process:
         process.wait(timeout_s, 0.5, lambda: report(sum(_allocated(path) for path in files)))
     for name in ("layout.json", "layout.log"):
         (directory / name).unlink()

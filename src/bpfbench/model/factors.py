@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Factors: what a study varies, and what a trial has of them, as workload and as configuration of its tracer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass, field
+
+from bpfbench.model.choices import Attach, Format, Tool, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class TracerConfig:
+    """The factors a tracer is run with. One that its tool does not use is None, so that equal trials compare equal."""
+
+    attach: Attach
+    format: Format
+    ringbuf_bytes: int | None = None
+    poll_ms: int | None = None
+    payload_bytes: int | None = None
+    variant: Variant = field(default=Variant.FULL, repr=False)
+    """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """An fio job file plus scale."""
+
+    name: str
+    processes: int
+    bytes_per_process: int
+    rate_iops: int | None = field(default=None, repr=False)
+    """The most I/Os per second that each process does, reads and writes together (2 or more); None: as many as it can.
+
+    Not in repr(), as TracerConfig's variant."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes read and written by all processes together."""
+        return self.processes * self.bytes_per_process
+
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """What workloads of one name are sorted by: processes, size, and all else, no limit last."""
+        return tuple(math.inf if value is None else value for value in astuple(self)[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a study varies; every combination is tried. Setups do not include vanilla, which is in every block."""
+
+    setups: tuple[str, ...]
+    tools: tuple[Tool, ...]
+    workloads: tuple[str, ...]
+    processes: tuple[int, ...]
+    scale: tuple[float, ...]
+    attach: tuple[Attach, ...]
+    format: tuple[Format, ...]
+    ringbuf_bytes: tuple[int, ...]
+    poll_ms: tuple[int, ...]
+    payload_bytes: tuple[int, ...]
+    variants: tuple[Variant, ...] = (Variant.FULL,)
+    rate_iops: tuple[int | None, ...] = (None,)
+    """Of each process; None: unlimited."""
+    kernels: tuple[str, ...] = ()
+    """Names of the image's kernels; empty: the one that is running."""
