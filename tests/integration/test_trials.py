@@ -15,7 +15,6 @@ import pytest
 
 from bpfbench import catalogue
 from bpfbench.declare import plan, study
-from bpfbench.declare.plan import Plan
 from bpfbench.inside.trial.runner import DROP_GAP_S
 from bpfbench.model import Record, Status, Tool
 from bpfbench.run.campaign import predecessor
@@ -160,7 +159,7 @@ def test_a_trial_finds_what_a_trial_of_its_own_workload_left(run: Run) -> None:
     for found in run.records():
         assert found.predecessor is not None
         assert found.predecessor.workload == found.trial.workload
-    wanted = plan.warm_ups(Plan(run.plan(), ()))
+    wanted = plan.warm_ups(run.plan(), run.info.study)
     assert {record.trial for record in run.warm_ups()} == set(wanted)
     assert {record.status for record in run.warm_ups()} == {Status.OK}
     assert all(record.trial.is_vanilla for record in run.warm_ups())

@@ -26,7 +26,7 @@ from bpfbench.store import Run
 from bpfbench.testbed.base import Ground, Job, Sizes
 from bpfbench.testbed.image import Image, Sources
 from bpfbench.testbed.vm import disks
-from bpfbench.testbed.vm.testbed import KIND, VmTestbed
+from bpfbench.testbed.vm.testbed import VENUE, VmTestbed
 
 pytestmark = pytest.mark.beside  # an emulated CPU is not measured
 
@@ -60,7 +60,7 @@ def opened(ground: Ground) -> Callable[[Path, str], VmTestbed]:
 
     def open_in(place: Path, host: str = "vm1") -> VmTestbed:
         paths = Paths(str(place / "data"), str(place / "output"))
-        testbed = KIND.testbed(replace(ground, study=replace(ground.study, hosts=(host,), paths=paths)))
+        testbed = VENUE.testbed(replace(ground, study=replace(ground.study, hosts=(host,), paths=paths)))
         assert isinstance(testbed, VmTestbed)
         return testbed
 

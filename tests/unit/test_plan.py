@@ -282,12 +282,14 @@ class TestWarmUps:
     def test_a_plan_has_one_wherever_its_workload_changes(self, declared: Study) -> None:
         found = unroll(declared)
         stretches = [next(trials) for _, trials in groupby(found.trials, key=lambda trial: trial.workload)]
-        assert [trial.id for trial in warm_ups(found)] == [f"{trial.id}-warm-up" for trial in stretches]
+        assert [trial.id for trial in warm_ups(found.trials, declared)] == [
+            f"{trial.id}-warm-up" for trial in stretches
+        ]
 
     def test_a_plan_of_one_workload_has_one_in_all(self) -> None:
         declared = with_factors(replace(MINIMAL, repetitions=9), tools=tuple(Tool), setups=("bcc", "libbpf"))
-        assert len(warm_ups(unroll(declared))) == 1
-        assert warm_ups(Plan((), ())) == ()
+        assert len(warm_ups(unroll(declared).trials, declared)) == 1
+        assert warm_ups((), declared) == ()
 
 
 class TestPlaces:
@@ -713,7 +715,7 @@ class TestNeeds:
 
     def test_time_grows_with_repetitions(self) -> None:
         once, thrice = (needs_of(replace(MINIMAL, repetitions=n)).seconds for n in (1, 3))
-        (discarded,) = warm_ups(unroll(replace(MINIMAL, repetitions=3)))
+        (discarded,) = warm_ups(unroll(replace(MINIMAL, repetitions=3)).trials, MINIMAL)
         first_s = plan.seconds_of(discarded)
         assert once > first_s > 0
         assert thrice - first_s == pytest.approx(3 * (once - first_s))
@@ -726,7 +728,7 @@ class TestNeeds:
     @given(studies())
     def test_the_time_of_a_plan_is_that_of_its_trials_and_warm_ups(self, declared: Study) -> None:
         found = unroll(declared)
-        run = (*found.trials, *warm_ups(found))
+        run = (*found.trials, *warm_ups(found.trials, declared))
         assert needs(found, declared).seconds == pytest.approx(sum(plan.seconds_of(trial) for trial in run))
 
     @given(studies())
@@ -746,10 +748,13 @@ class TestNeeds:
     def test_a_virtual_machine_boots_for_every_block_or_for_every_trial(self) -> None:
         declared = replace(MINIMAL, testbed="vm", repetitions=3)
         found = unroll(declared)
-        trials_s = sum(map(plan.seconds_of, (*found.trials, *warm_ups(found))))
-        for boot, boots in ((Boot.BLOCK, 3), (Boot.TRIAL, 6)):
-            seconds = needs_of(replace(declared, machine=Machine(boot=boot))).seconds
-            assert seconds == pytest.approx(trials_s + boots * plan.BOOT_SECONDS)
+        trials_s = sum(map(plan.seconds_of, found.trials))
+        warm_up_s = plan.seconds_of(warm_ups(found.trials, declared)[0])
+        for boot, boots, discarded in ((Boot.BLOCK, 3, 3), (Boot.TRIAL, 6, 0)):
+            booting = replace(declared, machine=Machine(boot=boot))
+            assert len(warm_ups(found.trials, booting)) == discarded, "what has just booted is warmed up"
+            wanted = trials_s + discarded * warm_up_s + boots * plan.BOOT_SECONDS
+            assert needs_of(booting).seconds == pytest.approx(wanted)
 
     def test_the_papers_study_wants_what_its_file_says(self) -> None:
         paper = study.load(study.find("paper"))

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Json, Verbose, Wait, app, stderr, stdout
-from bpfbench.cli.options import SourceOptions, TestbedOptions, means, number, split
+from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, number, split
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
@@ -24,7 +24,6 @@ from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
 from bpfbench.run.stage import Stage
 from bpfbench.testbed.base import Sizes
-from bpfbench.values import choice_message
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)
@@ -45,9 +44,6 @@ def drain_(
     study_name: Annotated[
         str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
     ] = None,
-    image_name: Annotated[
-        str | None, Parameter(name="--image", help="Which image (default: the study's, else trixie).")
-    ] = None,
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
@@ -64,33 +60,42 @@ def drain_(
     counters. docs/measurement.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
-    given = {"format": formats, "ringbuf_bytes": ringbuf_bytes, "setups": setups, "attach": attach}
-    chosen = _study(study_name, given, number(repetitions), number(seed), image_name, testbed_options.overrides())
-    wanted = _wanted(chosen, everything=setups is None, sizes=_sizes(events))
+    overrides = {
+        "factors.format": Override("--formats", split(formats)),
+        "factors.ringbuf_bytes": Override("--ringbuf-bytes", split(ringbuf_bytes)),
+        "factors.setups": Override("--setups", list(catalogue.MAIN_SETUPS) if setups is None else split(setups)),
+        "factors.attach": Override("--attach", split(attach)),
+        "repetitions": Override("--repetitions", number(repetitions)),
+        "seed": Override("--seed", number(seed)),
+        **testbed_options.overrides(),
+    }  # a file gives its own setups, its image, where it runs, and nothing else
+    around = study.load(study.find(study_name), overrides) if study_name else study.around("drain", overrides)
+    sizes = chosen("--events", events, tuple(map(str, TOOLS)))
+    wanted = _wanted(around, tuple(map(int, sizes)), everything=setups is None)
     if not drain.cases(replace(wanted, attaches=tuple(Attach))):
         raise UsageError("none of these setups writes such a format")
     _require_place(output)
-    session = _Session()
+    bench = _Bench()
     try:
-        with Stage(chosen, means(source_options, wait=wait), Sizes(output=drain.OUTPUT_BYTES)) as stage:
-            _measure(stage, wanted, session)
+        with Stage(around, means(source_options, wait=wait), Sizes(output=drain.OUTPUT_BYTES)) as stage:
+            _measure(stage, wanted, bench)
     except KeyboardInterrupt:
-        done = f"{len(session.measured)} of {len(session.planned)} were measured"
+        done = f"{len(bench.measured)} of {len(bench.planned)} were measured"
         stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
     finally:  # nothing that was measured is lost
-        if output is not None and session.measured:
-            output.write_text(report.to_json(session.measured, session.about))
-    if session.measured and as_json:
-        sys.stdout.write(report.to_json(session.measured, session.about))
-    elif session.measured:
-        report.render(session.measured, session.about, stdout)
-    if len(session.measured) < len(session.planned) or not session.planned:
+        if output is not None and bench.measured:
+            output.write_text(report.to_json(bench.measured, bench.about))
+    if bench.measured and as_json:
+        sys.stdout.write(report.to_json(bench.measured, bench.about))
+    elif bench.measured:
+        report.render(bench.measured, bench.about, stdout)
+    if len(bench.measured) < len(bench.planned) or not bench.planned:
         return 130
-    return 0 if all(item.reason is None for item in session.measured) else 1
+    return 0 if all(item.reason is None for item in bench.measured) else 1
 
 
 @dataclass
-class _Session:
+class _Bench:
     """What is to be measured, under which circumstances, and what was found so far."""
 
     planned: tuple[Case, ...] = ()
@@ -98,69 +103,37 @@ class _Session:
     measured: list[Measured] = field(default_factory=list)
 
 
-def _measure(stage: Stage, wanted: Wanted, session: _Session) -> None:
-    """Measure, filling in the session as it goes."""
-    chosen, testbed = stage.study, stage.testbed
-    wanted = replace(wanted, attaches=chosen.factors.attach)
-    cpus = chosen.machine.cpus if testbed.accelerator else len(os.sched_getaffinity(0))
+def _measure(stage: Stage, wanted: Wanted, bench: _Bench) -> None:
+    """Measure, filling in the bench as it goes."""
+    around, testbed = stage.study, stage.testbed
+    wanted = replace(wanted, attaches=around.factors.attach)
+    cpus = around.machine.cpus if testbed.accelerator else len(os.sched_getaffinity(0))
     drain.require_fit(cpus, testbed.output_dir)
-    session.planned = drain.cases(wanted)
-    if not session.planned:
+    bench.planned = drain.cases(wanted)
+    if not bench.planned:
         raise UsageError(f"option --attach: none of these setups can attach by {', '.join(wanted.attaches)}")
-    session.about |= drain.circumstances(testbed, wanted, campaign.digests(chosen))
-    about_s = drain.seconds(session.planned)
-    stderr.print(f"{len(session.planned)} measurements, about {duration(about_s)}", highlight=False)
+    bench.about |= drain.circumstances(testbed, wanted, campaign.digests(around))
+    about_s = drain.seconds(bench.planned)
+    stderr.print(f"{len(bench.planned)} measurements, about {duration(about_s)}", highlight=False)
     with ProgressReporter(stderr) as reporter:
-        for item in drain.measure(session.planned, testbed, reporter):
-            session.measured.append(item)
+        for item in drain.measure(bench.planned, testbed, reporter):
+            bench.measured.append(item)
 
 
-def _study(
-    name: str | None,
-    given: dict[str, str | None],
-    repetitions: object,
-    seed: object,
-    image_name: str | None,
-    overrides: dict[str, Override],
-) -> Study:
-    """Return a study of what was asked for; a file gives its own setups, its image, where it runs, and nothing else."""
-    options = {"format": "--formats", "ringbuf_bytes": "--ringbuf-bytes", "setups": "--setups", "attach": "--attach"}
-    overrides = overrides | {
-        f"factors.{key}": Override(options[key], split(value)) for key, value in given.items() if value is not None
-    }
-    overrides |= {"repetitions": Override("--repetitions", repetitions), "seed": Override("--seed", seed)}
-    if "factors.setups" not in overrides:
-        overrides["factors.setups"] = Override("--setups", list(catalogue.MAIN_SETUPS))
-    if image_name is not None:
-        overrides["image"] = Override("--image", image_name)
-    return study.load(study.find(name), overrides) if name else study.around("drain", overrides)
-
-
-def _wanted(chosen: Study, *, everything: bool, sizes: tuple[int, ...]) -> Wanted:
-    known = catalogue.setups(chosen)
+def _wanted(around: Study, sizes: tuple[int, ...], *, everything: bool) -> Wanted:
+    known = catalogue.setups(around)
     usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
-    names = usual if everything else chosen.factors.setups
+    names = usual if everything else around.factors.setups
     if not names:
         raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
     return Wanted(
         setups=tuple(known[name] for name in names),
         event_bytes=sizes,
-        formats=chosen.factors.format,
-        ringbuf_bytes=chosen.factors.ringbuf_bytes,
-        repetitions=chosen.repetitions,
-        seed=chosen.seed,
+        formats=around.factors.format,
+        ringbuf_bytes=around.factors.ringbuf_bytes,
+        repetitions=around.repetitions,
+        seed=around.seed,
     )
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    choices = tuple(map(str, TOOLS))
-    words = [str(word) for word in split(text)]
-    if not words:
-        raise UsageError("option --events: the list is empty; give at least one value")
-    for word in words:
-        if word not in choices:
-            raise UsageError(f"option --events: {choice_message(word, choices)}")
-    return tuple(size for size in TOOLS if str(size) in words)
 
 
 def _require_place(output: Path | None) -> None:

@@ -17,12 +17,12 @@ from bpfbench.cli.app import Verbose, Wait, cache_dir, data_app, image_app, on_w
 from bpfbench.cli.options import SourceOptions, split
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
-from bpfbench.machine import facts, privileges, turn
+from bpfbench.machine import privileges, turn
 from bpfbench.report.document import Block, Heading, Terms
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.testbed import image, sandbox
-from bpfbench.testbed.host import HostTestbed, headers_here, require
+from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
 from bpfbench.testbed.image import Image, Kernel, Sources
 from bpfbench.testbed.image.layers import taken_bytes
 
@@ -109,7 +109,7 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
     ready = _found(name, Sources())
     testbed = HostTestbed(ready, headers_here(ready, cache_dir()), cache_dir(), cache_dir())
     if os.geteuid() == 0:
-        require(os.geteuid(), facts.missing())
+        VENUE.check()
         argv = testbed.shell(words)
     else:
         privileges.require()

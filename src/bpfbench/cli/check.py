@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Json, Verbose, Wait, app, print_json, stderr, stdout
-from bpfbench.cli.options import SourceOptions, TestbedOptions, means, split
+from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, split
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
@@ -21,7 +21,6 @@ from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.report import verdicts as report
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
-from bpfbench.values import choice_message
 
 
 @app.command
@@ -35,7 +34,6 @@ def check(
     ] = None,
     cases: Annotated[str | None, Parameter(help="Which cases (default: all).")] = None,
     study_file: Annotated[str | None, Parameter(name="--study", help="A study that brings setups of its own.")] = None,
-    image_name: Annotated[str, Parameter(name="--image", help="Which image.")] = "trixie",
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
@@ -47,18 +45,17 @@ def check(
     brought = study.load(study.find(study_file)).setups if study_file else ()
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
     usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
-    names = usual if setups is None else _chosen("--setups", setups, tuple(known))
-    chosen_cases = tuple(CASES) if cases is None else _chosen("--cases", cases, tuple(CASES))
+    names = usual if setups is None else chosen("--setups", setups, tuple(known))
+    chosen_cases = tuple(CASES) if cases is None else chosen("--cases", cases, tuple(CASES))
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),
         "factors.attach": Override("--attach", split("auto" if attach is None else attach)),
-        "image": Override("--image", image_name),
         **testbed_options.overrides(),
     }
-    options = study.around("check", overrides)
-    chosen = replace(options, setups=brought, factors=replace(options.factors, setups=names))
+    around = study.around("check", overrides)
+    around = replace(around, setups=brought, factors=replace(around.factors, setups=names))
     found: list[CaseVerdict] = []
-    with Stage(chosen, means(source_options, wait=wait)) as stage, ProgressReporter(stderr) as reporter:
+    with Stage(around, means(source_options, wait=wait)) as stage, ProgressReporter(stderr) as reporter:
         hooks = stage.study.factors.attach
         subjects = _subjects([known[name] for name in names], hooks, all_of_them=attach is not None)
         spec = CheckSpec(subjects, chosen_cases)
@@ -74,21 +71,6 @@ def check(
     else:
         report.render(found, stdout)
     return 1 if any(verdict.outcome is Ended.FAILED for verdict in found) else 0
-
-
-def _chosen(option: str, given: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what was chosen, in the order of what there is.
-
-    Raises:
-        UsageError: something is not there.
-    """
-    names = [name.strip() for name in given.split(",") if name.strip()]
-    for name in names:
-        if name not in valid:
-            raise UsageError(f"option {option}: {choice_message(name, valid)}")
-    if not names:
-        raise UsageError(f"option {option}: give at least one of: {', '.join(valid)}")
-    return tuple(name for name in valid if name in names)
 
 
 def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach], *, all_of_them: bool) -> tuple[Subject, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -17,6 +17,7 @@ from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
 from bpfbench.run.stage import Means
 from bpfbench.testbed.image import Sources
+from bpfbench.values import choice_message
 
 FACTORS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
 HOW = Group("How trials are run", help="In place of the study's.")
@@ -80,7 +81,10 @@ class StudyOptions(_Options):
 KERNEL = Key("factors.kernels", str, (), "Which one boots: trixie, backports, sid.", "--kernel")
 
 
-@_options_for((KERNEL, *(key for key in STUDY if key.name in ("testbed", "cpus", "memory_bytes", "accelerator"))))
+ALONE = ("testbed", "image", "cpus", "memory_bytes", "accelerator")
+
+
+@_options_for((KERNEL, *(key for key in STUDY if key.name in ALONE)))
 class TestbedOptions(_Options):
     """Where tracers run that are tried apart from any study."""
 
@@ -110,6 +114,21 @@ class SourceOptions:
 def means(source_options: SourceOptions, *, wait: bool) -> Means:
     """Return what a stage is made with."""
     return Means(cache_dir(), source_options.sources(), stderr, on_wait(wait=wait))
+
+
+def chosen(option: str, given: str, valid: Sequence[str]) -> tuple[str, ...]:
+    """Return what was chosen, in the order of what there is.
+
+    Raises:
+        UsageError: something is not there.
+    """
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    for name in names:
+        if name not in valid:
+            raise UsageError(f"option {option}: {choice_message(name, valid)}")
+    if not names:
+        raise UsageError(f"option {option}: give at least one of: {', '.join(valid)}")
+    return tuple(name for name in valid if name in names)
 
 
 def split(text: str) -> list[object]:

@@ -57,7 +57,7 @@ def plan_(
     plan.require_tracers(chosen, unrolled)
     emulated = chosen.testbed == "vm" and _expected_accelerator(chosen) is Accelerator.TCG
     needs = plan.needs(unrolled, chosen, emulated=emulated)
-    takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled, emulated=emulated)))
+    takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
     rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
     document = (
         table(("block", "trial"), rows, texts=2),

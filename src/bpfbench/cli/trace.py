@@ -27,7 +27,7 @@ from bpfbench.report import trace as report
 from bpfbench.run import campaign
 from bpfbench.run.progress import set_up_logging
 from bpfbench.run.stage import Stage
-from bpfbench.run.trace import Session, Traced
+from bpfbench.run.trace import Trace, Traced
 from bpfbench.values import choice_message
 
 COMM_BYTES = 15
@@ -107,7 +107,7 @@ def trace(
         viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)
         Path("/proc/self/comm").write_text(OWN_COMM)
         try:
-            traced = Session(stage.testbed, viewer, command).run(spec, setup)
+            traced = Trace(stage.testbed, viewer, command).run(spec, setup)
         except KeyboardInterrupt:
             stderr.print("bpfbench: interrupted", highlight=False)
             return 130

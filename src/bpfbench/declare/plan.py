@@ -165,12 +165,23 @@ def warm_up(trial: Trial, before: Trial | None) -> Trial | None:
     return replace(trial, id=f"{trial.id}-warm-up", setup=VANILLA, config=None, warm_up=True)
 
 
-def warm_ups(plan: Plan, *, emulated: bool = False) -> tuple[Trial, ...]:
-    """Return the warm-ups of a plan that is run in one go: none where the CPU is emulated, whose times mean nothing."""
-    if emulated:
+def warm_ups(trials: Sequence[Trial], study: Study, *, emulated: bool = False) -> tuple[Trial, ...]:
+    """Return the warm-ups of a study's trials that are run in one go, as far as they can be foreseen.
+
+    There are none where the CPU is emulated, whose times mean nothing, or where every trial boots a virtual machine.
+    One that boots for every block is warmed up for every block.
+    """
+    virtual = study.testbed == "vm"
+    if emulated or (virtual and study.machine.boot is Boot.TRIAL):
         return ()
-    pairs = zip(plan.trials, (None, *plan.trials), strict=False)
-    return tuple(found for trial, before in pairs if (found := warm_up(trial, before)) is not None)
+    found, before = [], None
+    for trial in trials:
+        if virtual and before is not None and before.block != trial.block:
+            before = None
+        if (discarded := warm_up(trial, before)) is not None:
+            found.append(discarded)
+        before = trial
+    return tuple(found)
 
 
 def places(trials: Iterable[Trial]) -> dict[str, int]:
@@ -205,7 +216,7 @@ def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
     outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, plan.trials)]
     rings = [trial.config.ringbuf_bytes or 0 for trial in plan.trials if trial.config]
     virtual = study.testbed == "vm"
-    run = (*plan.trials, *warm_ups(plan, emulated=emulated))
+    run = (*plan.trials, *warm_ups(plan.trials, study, emulated=emulated))
     boots = len(plan.trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in plan.trials})
     return Needs(
         seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,

@@ -64,12 +64,14 @@ def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter) -> None:
     left = [trial for trial in trials if trial.id not in done]
     loop = _Loop(run, testbed, reporter, plan.places(trials))
     pace = Pace(plan.seconds_of)
+    coming = {warm_up.index: warm_up for warm_up in plan.warm_ups(left, run.info.study, emulated=testbed.emulated)}
     before: Trial | None = None
     usual = True  # whether `before` left what trials like it leave
     for number, trial in enumerate(left, len(trials) - len(left)):
         if before is not None and testbed.boots_blocks and (before.block != trial.block or not usual):
             before = None
-        left_s = pace.left_s(left[number - len(trials) :])
+        ahead = left[number - len(trials) :]
+        left_s = pace.left_s([*ahead, *(coming[trial.index] for trial in ahead if trial.index in coming)])
         if testbed.warms_up and (warm_up := plan.warm_up(trial, before if usual else None)) is not None:
             reporter.trial_began(warm_up, number, len(trials), left_s)
             pace.add(warm_up, loop.run(warm_up, before)[1])

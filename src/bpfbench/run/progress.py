@@ -88,35 +88,23 @@ class ProgressReporter:
 
     def building(self, what: str, share: float) -> None:
         """An image build does `what`; `share` of it is done."""
-        task = self._task_named("image")
-        elapsed_s = self._progress.tasks[self._index(task)].elapsed or 0.0
-        left = f"about {duration(elapsed_s / share - elapsed_s)} left" if share > 0.05 else ""
-        self._progress.update(task, completed=share, total=1.0, description=f"image: {what}", left=left)
+        self._show("image", f"image: {what}", share, 1.0)
         self._say_once(f"image: {what}")
 
     def checking(self, case: str, done: int, total: int) -> None:
         """The conformance suite is at a case, the `done`th of `total`."""
-        task = self._task_named("check")
-        self._progress.update(task, completed=done - 1, total=total, description=f"{done}/{total} {case}", left="")
+        self._show("check", f"{done}/{total} {case}", done - 1, total)
         self._say_once(f"{done}/{total} {case}")
 
     def laying_out(self, workload: Workload, done_bytes: int) -> None:
         """Data files are being written."""
         what = f"data files: {workload.processes} x {size(workload.bytes_per_process)}"
-        task = self._task_named("data")
-        elapsed_s = self._progress.tasks[self._index(task)].elapsed or 0.0
-        left_s = elapsed_s * (workload.total_bytes - done_bytes) / done_bytes if done_bytes else None
-        left = f"about {duration(left_s)} left" if left_s is not None else ""
-        self._progress.update(task, completed=done_bytes, total=workload.total_bytes, description=what, left=left)
+        self._show("data", what, done_bytes, workload.total_bytes)
         self._say_once(what)
 
     def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
         """A trial begins."""
-        task = self._task_named("trials")
-        left = f"about {duration(left_s)} left"
-        self._progress.update(
-            task, completed=done, total=total, description=f"{done + 1}/{total} {name(trial)}", left=left
-        )
+        self._show("trials", f"{done + 1}/{total} {name(trial)}", done, total, left_s)
         COMMANDS.debug("%s %s", "warm-up" if trial.warm_up else "trial", trial.id)
 
     def trial_event(self, trial: Trial, event: dict[str, Any]) -> None:
@@ -136,12 +124,19 @@ class ProgressReporter:
 
     def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
         """A measurement begins that is no trial."""
-        left, label = f"about {duration(left_s)} left", f"{done + 1}/{total} {what}"
-        self._progress.update(self._task_named("drain"), completed=done, total=total, description=label, left=left)
+        self._show("drain", f"{done + 1}/{total} {what}", done, total, left_s)
 
     def measured(self, what: str) -> None:
         """It has ended."""
         LOG.info("%s", what)
+
+    def _show(self, kind: str, what: str, done: float, total: float, left_s: float | None = None) -> None:
+        """Move the bar; the time that is left is what it took to come so far, where nobody knows better."""
+        task = self._task_named(kind)
+        if left_s is None and done > 0.05 * total:
+            left_s = (self._progress.tasks[self._index(task)].elapsed or 0.0) * (total - done) / done
+        left = "" if left_s is None else f"about {duration(left_s)} left"
+        self._progress.update(task, completed=done, total=total, description=what, left=left)
 
     def _task_named(self, kind: str) -> TaskID:
         """Return the bar of this kind of work, in place of another's."""

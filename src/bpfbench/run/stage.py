@@ -24,11 +24,11 @@ from bpfbench.machine.turn import alone
 from bpfbench.model import Study
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.testbed import host
-from bpfbench.testbed.base import Ground, Kind, Sizes, Testbed
+from bpfbench.testbed.base import Ground, Sizes, Testbed, Venue
 from bpfbench.testbed.image import Image, Sources
 from bpfbench.testbed.vm import testbed as vm
 
-KINDS: dict[str, Kind] = {"host": host.KIND, "vm": vm.KIND}
+VENUES: dict[str, Venue] = {"host": host.VENUE, "vm": vm.VENUE}
 """By the names of catalogue.TESTBEDS."""
 
 
@@ -75,11 +75,11 @@ class Stage:
         self._image = image
 
     def __enter__(self) -> Self:
-        kind = KINDS[self.study.testbed]
-        kind.check()
+        venue = VENUES[self.study.testbed]
+        venue.check()
         with contextlib.ExitStack() as leaving:
             leaving.enter_context(alone(self._means.cache, self._means.on_wait))
-            self.testbed = leaving.enter_context(self._made(kind))
+            self.testbed = leaving.enter_context(self._made(venue))
             self.study = plan.resolve(self.study, self.testbed.hooks)
             if absent := set(self.study.factors.setups) - self.testbed.setups:
                 name = self.testbed.image.name
@@ -91,11 +91,11 @@ class Stage:
     def __exit__(self, *error: object) -> None:
         self._leaving.__exit__(*error)  # type: ignore[arg-type]
 
-    def _made(self, kind: Kind) -> Testbed:
+    def _made(self, venue: Venue) -> Testbed:
         study, means = self.study, self._means
         with ProgressReporter(means.console) as reporter:
-            build = self._image or (lambda: kind.image(means.cache, study.image, means.sources, reporter.building))
-            return kind.testbed(Ground(study, build(), means.cache, means.sources, reporter.building, self._disks))
+            build = self._image or (lambda: venue.image(means.cache, study.image, means.sources, reporter.building))
+            return venue.testbed(Ground(study, build(), means.cache, means.sources, reporter.building, self._disks))
 
 
 def foreseen(study: Study) -> Study:
@@ -104,5 +104,5 @@ def foreseen(study: Study) -> Study:
     Raises:
         StudyError: it names one that the kernel lacks.
     """
-    hooks = KINDS[study.testbed].hooks()
+    hooks = VENUES[study.testbed].hooks()
     return plan.resolve(study, hooks) if hooks else study

@@ -55,7 +55,7 @@ class Viewer(Protocol):
         """All has been shown; what counts was counted is in the summary. `names`: of system calls."""
 
 
-class Session:
+class Trace:
     """One trace. To be run once.
 
     Args:

@@ -39,11 +39,11 @@ from bpfbench.model import (
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed import image as images
-from bpfbench.testbed.image import Image, Sources
-from bpfbench.testbed.image import Progress as BuildProgress
+from bpfbench.testbed.image import Image, Progress, Sources
 from bpfbench.testbed.sandbox import INSIDE
 
-Progress = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
+"""Told of what a program in the image says."""
 
 LOG = logging.getLogger("bpfbench.testbed")
 
@@ -172,7 +172,7 @@ class Testbed(abc.ABC):
     def discard_outputs(self) -> None:
         """Delete the output of trials that ended with the machine, an end that nothing of ours survives to see."""
 
-    def lay_out(self, trial: Trial, settings: Settings, progress: Progress) -> None:
+    def lay_out(self, trial: Trial, settings: Settings, progress: OnEvent) -> None:
         """Write the data files that a trial works on, where it runs, unless they are there.
 
         Raises:
@@ -189,13 +189,11 @@ class Testbed(abc.ABC):
             block=trial.block,
             data=data_name(trial.workload),
         )
-        reasons: list[str] = []
-        finished = self._converse(job, progress, reasons)
+        finished, reason = self._converse(job, progress)
         if finished.status != 0:
-            reason = reasons[-1] if reasons else finished.last_words
             raise StepError(f"data files {job.data} of host {self.host_name(trial)}: {reason}")
 
-    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Progress) -> Record:
+    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: OnEvent) -> Record:
         """Run a trial, leave its files in `record_dir` (empty, existing), and return its record.
 
         A runner that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
@@ -217,16 +215,14 @@ class Testbed(abc.ABC):
             record_dir=record_dir,
         )
         started_at = _now()
-        reasons: list[str] = []
         try:
-            finished = self._converse(job, progress, reasons)
+            finished, reason = self._converse(job, progress)
         except LostError as error:
             return self.give_up(trial, error.message, record_dir, started_at)
         (record_dir / "runner.stderr").write_text(finished.stderr, encoding="utf-8")
         try:
             return from_json(Record, (record_dir / "record.json").read_bytes())
         except (OSError, ValueError) as error:
-            reason = reasons[-1] if reasons else _end_of_runner(finished, job)
             return self.give_up(trial, f"{reason} ({error})", record_dir, started_at)
 
     def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:
@@ -268,16 +264,15 @@ class Testbed(abc.ABC):
         )
         timeout_s = spec.ready_s + spec.drain_s + SLACK_S * self.slowness
         job = Job((*RUNNER, "drain"), to_json(spec, indent=None), timeout_s, output="drain")
-        reasons: list[str] = []
         results: list[DrainResult] = []
 
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "result":
                 results.append(decode(DrainResult, event["result"], "result"))
 
-        finished = self._converse(job, on_event, reasons)
+        _, reason = self._converse(job, on_event)
         if not results:
-            raise StepError(reasons[-1] if reasons else _end_of_runner(finished, job))
+            raise StepError(reason)
         return results[0]
 
     def trace(self, spec: TraceSpec, setup: str, on_line: Callable[[str], None], hold: Hold) -> None:
@@ -365,7 +360,10 @@ class Testbed(abc.ABC):
         layout_s = settings.deadlines.layout_s * self.slowness
         return replace(settings, deadlines=Deadlines(ready_s, workload_s, drain_s, layout_s))
 
-    def _converse(self, job: Job, progress: Progress, reasons: list[str]) -> Finished:
+    def _converse(self, job: Job, progress: OnEvent) -> tuple[Finished, str]:
+        """Have a runner work; return how it ended, and why, should that be too early."""
+        reasons: list[str] = []
+
         def on_line(line: str) -> None:
             try:
                 event = json.loads(line)
@@ -376,7 +374,8 @@ class Testbed(abc.ABC):
                 reasons.append(event["reason"])
             progress(event)
 
-        return self.inside(job, on_line)
+        finished = self.inside(job, on_line)
+        return finished, reasons[-1] if reasons else _end_of_runner(finished, job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +388,7 @@ class Ground:
     """bpfbench's cache directory."""
     sources: Sources
     """Where packages come from."""
-    progress: BuildProgress
+    progress: Progress
     """Told of what is built."""
     disks: Sizes = Sizes()
 
@@ -405,7 +404,7 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Venue:
     """What is particular to a testbed before there is one."""
 
     check: Callable[[], None]
@@ -414,7 +413,7 @@ class Kind:
     """The flavours of attaching that it is going to have; none where that cannot be told yet."""
     testbed: Callable[[Ground], Testbed]
     """Makes it, and what it wants besides the image."""
-    image: Callable[[Path, str, Sources, BuildProgress], Image] = lambda *given: images.build(*given)
+    image: Callable[[Path, str, Sources, Progress], Image] = lambda *given: images.build(*given)
     """Builds an image, if need be: in a cache directory, by name."""
 
 

@@ -18,7 +18,7 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command, facts
 from bpfbench.model import Attach, Setup, Workload
 from bpfbench.testbed import sandbox
-from bpfbench.testbed.base import BROUGHT, Ground, Job, Kind, Testbed, data_name
+from bpfbench.testbed.base import BROUGHT, Ground, Job, Testbed, Venue, data_name
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
@@ -212,4 +212,4 @@ def _testbed(ground: Ground) -> HostTestbed:
     return HostTestbed(ground.image, headers, ground.data_dir, ground.output_dir, ground.study.setups)
 
 
-KIND = Kind(lambda: require(os.geteuid(), facts.missing()), lambda: facts.hooks(), _testbed)
+VENUE = Venue(lambda: require(os.geteuid(), facts.missing()), lambda: facts.hooks(), _testbed)

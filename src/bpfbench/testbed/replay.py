@@ -4,7 +4,7 @@
 A trial finds what the trial like it left: that of the same setup, tool, workload and configuration, and of the same
 name or repetition where there is one. So everything that is not inside the image can be tried on what really happened:
 
-    stage.KINDS["host"] = replay.kind(Run(path))
+    stage.VENUES["host"] = replay.venue(Run(path))
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bpfbench.codec import decode, from_json, to_json
 from bpfbench.machine.command import Finished
 from bpfbench.model import RECORD_FORMAT, Accelerator, Attach, Record, Trial, TrialSpec
 from bpfbench.store import Run
-from bpfbench.testbed.base import Job, Kind, Testbed
+from bpfbench.testbed.base import Job, Testbed, Venue
 from bpfbench.testbed.image import Image
 
 
@@ -86,9 +86,9 @@ class ReplayTestbed(Testbed):
         return min(records, key=far, default=None)
 
 
-def kind(recorded: Run) -> Kind:
-    """Return the kind of testbed that replays a run."""
-    return Kind(
+def venue(recorded: Run) -> Venue:
+    """Return where a run is replayed."""
+    return Venue(
         check=lambda: None,
         hooks=lambda: _hooks(recorded),
         testbed=lambda ground: ReplayTestbed(recorded, ground.data_dir, ground.output_dir),

@@ -391,7 +391,7 @@ class TestCommandLine:
             (("--formats", "json"), ("option --formats", "'json'", "text, binary")),
             (("--setups", "bpftrace", "--formats", "binary"), ("none of these setups",)),
             (("--events", "157"), ("option --events", "157", "156, 4252")),
-            (("--events", ""), ("option --events", "empty")),
+            (("--events", ""), ("option --events", "at least one of: 156, 4252")),
             (("--ringbuf-bytes", "65KiB"), ("option --ringbuf-bytes", "power of two", "65536 or 131072")),
             (("--ringbuf-bytes", "2KiB"), ("option --ringbuf-bytes", "4096 to 1073741824")),
             (("--ringbuf-bytes", "much"), ("option --ringbuf-bytes", "'much'")),

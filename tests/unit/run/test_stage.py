@@ -22,7 +22,7 @@ from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Study
 from bpfbench.run import stage
 from bpfbench.run.stage import Means, Stage, foreseen
-from bpfbench.testbed.base import Ground, Job, Kind, Testbed
+from bpfbench.testbed.base import Ground, Job, Testbed, Venue
 from bpfbench.testbed.image import Image, Sources
 
 SMOKE = study.load(study.find("smoke"))
@@ -62,7 +62,7 @@ def lacks() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: list[str], lacks: list[str]) -> None:
+def venue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: list[str], lacks: list[str]) -> None:
     """A testbed in place of the host's, which notes what is done; its image has libbpf."""
     (tmp_path / "tracers" / "libbpf").mkdir(parents=True)
     (tmp_path / "tracers" / "libbpf" / "tracer").touch()
@@ -80,7 +80,7 @@ def kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: list[str], lacks
         done.append("make")
         return Noted(ground, done)
 
-    monkeypatch.setitem(stage.KINDS, "host", Kind(check, lambda: Noted.hooks, make, build))
+    monkeypatch.setitem(stage.VENUES, "host", Venue(check, lambda: Noted.hooks, make, build))
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ class TestHooks:
             assert found.study == foreseen(LIBBPF)
 
     def test_where_it_cannot_be_told_yet_it_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(stage.KINDS, "host", replace(stage.KINDS["host"], hooks=frozenset))
+        monkeypatch.setitem(stage.VENUES, "host", replace(stage.VENUES["host"], hooks=frozenset))
         assert foreseen(LIBBPF) == LIBBPF
 
     def test_one_that_is_lacking_is_refused(self, means: Means, done: list[str]) -> None:
@@ -183,4 +183,4 @@ class TestHooks:
 
 
 def test_every_testbed_of_the_catalogue_has_a_kind() -> None:
-    assert set(stage.KINDS) == set(catalogue.TESTBEDS)
+    assert set(stage.VENUES) == set(catalogue.TESTBEDS)

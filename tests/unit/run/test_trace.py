@@ -26,7 +26,7 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Hold
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary
 from bpfbench.report.trace import HEADER, JsonLines, Table, account, summary_json
-from bpfbench.run.trace import MOST_HELD, Session
+from bpfbench.run.trace import MOST_HELD, Trace
 from bpfbench.testbed.host import HostTestbed
 
 CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 262144, 100)
@@ -306,11 +306,11 @@ def ended(reason: str | None = None) -> str:
     return json.dumps({"event": "summary", "summary": summary, "reason": reason, "names": {"0": "read"}})
 
 
-def session(testbed: FakeTestbed, viewer: FakeViewer, *words: str) -> Session:
-    return Session(cast("HostTestbed", testbed), viewer, words)
+def session(testbed: FakeTestbed, viewer: FakeViewer, *words: str) -> Trace:
+    return Trace(cast("HostTestbed", testbed), viewer, words)
 
 
-class TestSession:
+class TestTrace:
     def test_records_are_shown_together_and_all_of_them(self) -> None:
         viewer = FakeViewer()
         traced = session(FakeTestbed([READY, "1", "2", BATCH, BATCH, "3", ended()]), viewer).run(SPEC, "libbpf")

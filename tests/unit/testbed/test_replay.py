@@ -32,7 +32,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     found = Run(RUNS / str(request.param))
     roomy = Storage("/", 1, "/dev/vda", "ext4", 10**15)
     monkeypatch.setattr(facts, "storage", lambda path: replace(roomy, path=str(path)))
-    monkeypatch.setitem(stage.KINDS, "host", replay.kind(found))
+    monkeypatch.setitem(stage.VENUES, "host", replay.venue(found))
     monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BPFBENCH_WAIT", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -73,7 +73,7 @@ def test_its_page_is_written(invoke: Invoke, recorded: Run) -> None:
 def test_what_is_not_on_record_fails_and_is_run_again_when_it_is(
     invoke: Invoke, recorded: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(stage.KINDS, "host", replay.kind(Halved(recorded.path)))
+    monkeypatch.setitem(stage.VENUES, "host", replay.venue(Halved(recorded.path)))
     status, _, err = invoke("run", "study.toml", "--run-dir", "again")
     again = Run(Path("again"))
     assert status == 1, err
@@ -82,7 +82,7 @@ def test_what_is_not_on_record_fails_and_is_run_again_when_it_is(
     assert statuses["bpftrace"] is Status.OK
     reasons = {(record.reason or "").partition(" (")[0] for record in again.records()}
     assert reasons == {"", "nothing like this trial is on record"}
-    monkeypatch.setitem(stage.KINDS, "host", replay.kind(recorded))
+    monkeypatch.setitem(stage.VENUES, "host", replay.venue(recorded))
     image = replay.ReplayTestbed(recorded, Path(), Path()).image
     monkeypatch.setattr(images, "with_key", lambda *_: image)
     status, _, err = invoke("run", "--resume", "again", "--retry-failed")

@@ -21,7 +21,7 @@ from bpfbench.machine import facts
 from bpfbench.machine.command import Finished
 from bpfbench.model import Accelerator, Attach, Boot
 from bpfbench.testbed import image as images
-from bpfbench.testbed.base import LOG, Ground, Job, Kind, Testbed
+from bpfbench.testbed.base import LOG, Ground, Job, Testbed, Venue
 from bpfbench.testbed.image import Bootable, Kernel
 from bpfbench.testbed.vm import accelerator, disks
 from bpfbench.testbed.vm.agent import GuestOrder
@@ -200,4 +200,4 @@ def _testbed(ground: Ground) -> VmTestbed:
     return VmTestbed(ground, bootable, chosen)
 
 
-KIND = Kind(_check, lambda: frozenset(Attach) - {Attach.AUTO}, _testbed)
+VENUE = Venue(_check, lambda: frozenset(Attach) - {Attach.AUTO}, _testbed)
