@@ -11,8 +11,10 @@ import pytest
 from builders import make_config, make_fio, make_record, make_summary, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
+from validate_capacity import hold_out, hold_out_by_cpu, predict_paper_writes
 
-from bpfbench.analysis.capacity import (
+from bpfbench.analysis.questions.capacity import (
+    Capacity,
     DrainRate,
     Observation,
     Source,
@@ -21,10 +23,10 @@ from bpfbench.analysis.capacity import (
     drain_rates,
     fidelity_percent,
     from_bench,
-    from_table,
+    learnt,
     predict,
+    trials,
 )
-from bpfbench.analysis.capacity_check import hold_out, predict_paper_writes, validate
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Variant, Workload
 
@@ -44,6 +46,11 @@ def traced(saved: int, lost: int, runtime_s: float = 10.0, block: int = 0, **val
     return make_record(trial, summary=summary, fio=make_fio(runtime_s=runtime_s, ios=saved + lost))
 
 
+def said_by(*records: Record) -> tuple[DrainRate, ...]:
+    """What trials say of drain rates."""
+    return learnt(trials(tidy("run", records)))
+
+
 class TestWhatTrialsSay:
     def test_a_ring_holds_its_size_in_records_with_a_header(self) -> None:
         # 156 bytes round up to 160, with the header 168: 262144 / 168.
@@ -52,25 +59,25 @@ class TestWhatTrialsSay:
 
     def test_losses_of_a_steady_target_say_what_the_drain_rate_is(self) -> None:
         # What the ring holds at the end is drained after it: (500000 - 1560) / 10 s.
-        (found,) = from_table(tidy("run", [traced(500_000, 500_000, workload=STEADY)]))
+        (found,) = said_by(traced(500_000, 500_000, workload=STEADY))
         assert found.exact
         assert found.events_per_s == pytest.approx(49_844, abs=1)
         assert found.tracer == SMALL
 
     def test_those_of_an_unlimited_one_say_so_with_the_tracers_waits(self) -> None:
-        (found,) = from_table(tidy("run", [traced(500_000, 500_000)]))
+        (found,) = said_by(traced(500_000, 500_000))
         x = found.events_per_s / 100_000
         assert 1 - (1 + x) * math.exp(-2 * x) == pytest.approx(0.49844)
 
     def test_what_lost_nothing_says_what_it_is_at_least(self) -> None:
-        (found,) = from_table(tidy("run", [traced(1_000_000, 0, workload=STEADY)]))
+        (found,) = said_by(traced(1_000_000, 0, workload=STEADY))
         assert (found.exact, found.events_per_s) == (False, 100_000)
-        (found,) = from_table(tidy("run", [traced(1_000_000, 0)]))
+        (found,) = said_by(traced(1_000_000, 0))
         assert not found.exact
         assert fidelity_percent(found.events_per_s, 100_000, steady=False) == pytest.approx(99.9)
 
     def test_what_was_saved_by_the_ring_alone_says_nothing(self) -> None:
-        assert from_table(tidy("run", [traced(2000, 100_000)])) == ()
+        assert said_by(traced(2000, 100_000)) == ()
 
     def test_other_variants_counting_tools_and_vanilla_say_nothing(self) -> None:
         records = [
@@ -78,7 +85,7 @@ class TestWhatTrialsSay:
             traced(500_000, 500_000, tool=Tool.SYSCOUNT),
             make_record(make_trial()),
         ]
-        assert from_table(tidy("run", records)) == ()
+        assert said_by(*records) == ()
 
     def test_exact_rates_prevail_over_those_known_from_below(self) -> None:
         (found,) = drain_rates([drained(100.0), drained(300.0), drained(120.0), drained(400.0, exact=False)])
@@ -177,7 +184,7 @@ class TestHeldOut:
         write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
         records = [traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)]
         (found,) = hold_out(tidy("run", records), lambda trial: trial["workload"] == "read")
-        assert (found.workload, found.rate_iops, found.n) == ("write", 20_000, 1)
+        assert (found.target, found.n) == (("write", 4, 20_000), 1)
         assert found.predicted == pytest.approx(100 * (49_844 / 62_305 + 1560 / 623_050), abs=0.01)
         assert found.error == pytest.approx(found.predicted - 100 * 520_000 / 623_050)
 
@@ -187,6 +194,16 @@ class TestHeldOut:
         drain = drain_of(0.49844, 100_000, steady=False)
         assert found.predicted == pytest.approx(min(100, 100 * drain / 62_500 + 100 * 1560 / 625_000), abs=0.01)
         assert found.measured == 80.0
+
+    def test_with_the_cpu_time_it_had_the_same_is_as_if_it_had_a_cpu_to_itself(self) -> None:
+        write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
+        table = tidy(
+            "run", [traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)]
+        )
+        (found,) = hold_out_by_cpu(table, lambda trial: trial["workload"] == "read")
+        (by_rates,) = hold_out(table, lambda trial: trial["workload"] == "read")
+        # Both had the same CPU time in the same time, so that their shares of it cancel out.
+        assert found.predicted == pytest.approx(by_rates.predicted)
 
     def test_too_low_a_prediction_from_below_is_no_error(self) -> None:
         write = dataclasses.replace(STEADY, name="write")
@@ -199,14 +216,15 @@ class TestHeldOut:
         # 100000 a second drain 49844; 125000 a second 39844, as the CPU was another's. Unlimited ones are not.
         fast = dataclasses.replace(STEADY, rate_iops=31_250)
         records = [traced(500_000, 500_000, workload=STEADY), traced(400_000, 850_000, workload=fast, block=1)]
-        found = {held.rate_iops: held for held in validate(tidy("run", [*records, traced(1_000_000, 0, block=2)]))}
+        checked = Capacity.of(tidy("run", [*records, traced(1_000_000, 0, block=2)])).checked
+        found = {held.target[2]: held for held in checked}
         assert set(found) == {25_000, 31_250}
         assert found[25_000].predicted == pytest.approx(39.844 + 0.156, abs=0.01)
         assert found[31_250].error == pytest.approx(100 * 49_844 / 125_000 + 0.125 - 32, abs=0.01)
 
     def test_those_of_bench_drain_are_checked_by_all_of_them(self) -> None:
         bench = [Observation(SMALL, Source.BENCH, 80_000.0, exact=True, cpu_share=1.0)]
-        (found,) = validate(tidy("run", [traced(500_000, 500_000, workload=STEADY), traced(5, 5)]), bench)
+        (found,) = Capacity.of(tidy("run", [traced(500_000, 500_000, workload=STEADY), traced(5, 5)]), bench).checked
         assert found.predicted == pytest.approx(80.156, abs=0.01)
 
 

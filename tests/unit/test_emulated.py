@@ -14,7 +14,7 @@ import pytest
 from builders import make_config, make_record, make_summary, make_trial
 
 from bpfbench.analysis import costs, metrics
-from bpfbench.analysis.capacity import from_table
+from bpfbench.analysis.questions.capacity import learnt, trials
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import counted, measured, tidy
@@ -140,7 +140,7 @@ def test_a_table_keeps_the_rows_and_says_nothing_by_them() -> None:
     assert len(counted(table)) > 0
     assert len(measured(table)) == 0
     assert analyse(table).statistics == ()
-    assert from_table(table) == ()
+    assert learnt(trials(table)) == ()
 
 
 def test_variants_cost_nothing_that_could_be_told() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from builders import MIB, make_config, make_fio, make_record, make_summary, make_trial, make_usage
 
-from bpfbench.analysis.capacity import Observation, Source, Tracer
-from bpfbench.analysis.recommend import Fit, Preference, Recommendation, Wish, recommend
-from bpfbench.analysis.requirements import Assessment, Basis, Evidence, Requirement, Verdict, judge
+from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
+from bpfbench.analysis.questions.evidence import Evidence, Quality
+from bpfbench.analysis.questions.recommend import Assessment, Fit, Recommendation, Wish, judge, recommend
 from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Workload
-from bpfbench.report import recommendation
 from bpfbench.report.document import Code, Heading, Table
+from bpfbench.report.documents import recommend as recommendation
 
 IOS = 1_000_000
 FAST = Workload("read", 4, IOS * 1024)
@@ -73,17 +73,15 @@ def judged(records: list[Record], per_s: float = 100_000, **values: Any) -> Reco
     return recommend(tidy("run", records), wish(per_s, **values))
 
 
-def of(found: Recommendation, setup: str, requirement: Requirement) -> Assessment:
+def of(found: Recommendation, setup: str, requirement: Quality) -> Assessment:
     (candidate,) = (candidate for candidate in found.candidates if candidate.setup == setup)
     (assessment,) = (own for own in candidate.assessments if own.requirement is requirement)
     return assessment
 
 
-def basis(assessment: Assessment) -> tuple[Verdict, Basis | None, float | None]:
+def basis(assessment: Assessment) -> tuple[Fit, str | None, float | None]:
     evidence = assessment.evidence
-    return (
-        (assessment.verdict, None, None) if evidence is None else (assessment.verdict, evidence.basis, evidence.value)
-    )
+    return (assessment.fit, None, None) if evidence is None else (assessment.fit, evidence.basis, evidence.value)
 
 
 # A process has 40 us per I/O at 100,000 a second, and untraced spends 10 of them in it: 1 us more is 2.5 % of its time.
@@ -103,13 +101,13 @@ class TestWhatFits:
     @pytest.mark.parametrize(
         ("prefer", "first"),
         [
-            (Preference.MEMORY, "libbpf"),
-            (Preference.OVERHEAD, "ebpf-go"),
-            (Preference.CPU, "libbpf"),
-            (Preference.LATENCY, "ebpf-go"),
+            (Quality.MEMORY, "libbpf"),
+            (Quality.OVERHEAD, "ebpf-go"),
+            (Quality.CPU, "libbpf"),
+            (Quality.LATENCY, "ebpf-go"),
         ],
     )
-    def test_is_ranked_by_what_is_preferred(self, prefer: Preference, first: str) -> None:
+    def test_is_ranked_by_what_is_preferred(self, prefer: Quality, first: str) -> None:
         found = judged(LIMITED, prefer=prefer)
         assert found.candidates[0].setup == first
         assert [candidate.fit for candidate in found.candidates] == [Fit.YES, Fit.YES, Fit.NO]
@@ -155,33 +153,33 @@ class TestWhatFits:
 class TestOverhead:
     def test_of_a_target_that_keeps_its_rate_is_what_its_io_takes_longer_of_its_time(self) -> None:
         # Its runtime does not move: by that everything would pass.
-        verdict, how, value = basis(of(judged(LIMITED), "libbpf", Requirement.OVERHEAD))
-        assert (verdict, how) == (Verdict.MET, Basis.MEASURED)
+        verdict, how, value = basis(of(judged(LIMITED), "libbpf", Quality.OVERHEAD))
+        assert (verdict, how) == (Fit.YES, "measured")
         assert value == pytest.approx(2.5, abs=0.01)
-        assert of(judged(LIMITED, max_overhead_percent=2), "libbpf", Requirement.OVERHEAD).verdict is Verdict.NOT_MET
+        assert of(judged(LIMITED, max_overhead_percent=2), "libbpf", Quality.OVERHEAD).fit is Fit.NO
 
     def test_of_a_target_that_could_not_keep_it_is_its_runtime(self) -> None:
         records = [*trials("vanilla", 100_000), *trials("libbpf", 100_000, slower=0.3)]
-        verdict, _, value = basis(of(judged(records), "libbpf", Requirement.OVERHEAD))
-        assert verdict is Verdict.NOT_MET
+        verdict, _, value = basis(of(judged(records), "libbpf", Quality.OVERHEAD))
+        assert verdict is Fit.NO
         assert value == pytest.approx(30, abs=0.1)
 
     def test_beside_lost_events_is_no_evidence_for_they_were_never_consumed(self) -> None:
         # bcc lost half of them, and so looks the cheapest.
-        overhead = of(judged(LIMITED), "bcc", Requirement.OVERHEAD)
-        assert (overhead.verdict, overhead.evidence) == (Verdict.NOT_MEASURED, None)
+        overhead = of(judged(LIMITED), "bcc", Quality.OVERHEAD)
+        assert (overhead.fit, overhead.evidence) == (Fit.UNKNOWN, None)
         assert "trials that lost events do not count for it" in overhead.reason
 
-    @pytest.mark.parametrize("requirement", [Requirement.OVERHEAD, Requirement.CPU])
-    def test_at_another_rate_says_nothing_here(self, requirement: Requirement) -> None:
+    @pytest.mark.parametrize("requirement", [Quality.OVERHEAD, Quality.CPU])
+    def test_at_another_rate_says_nothing_here(self, requirement: Quality) -> None:
         for per_s in (10_000, 66_000, 150_000):
             found = judged(LIMITED, per_s, max_cpu_percent=50)
-            assert of(found, "ebpf-go", requirement).verdict is Verdict.NOT_MEASURED
-        assert of(judged(LIMITED, 67_000, max_cpu_percent=50), "ebpf-go", requirement).verdict is Verdict.MET
+            assert of(found, "ebpf-go", requirement).fit is Fit.UNKNOWN
+        assert of(judged(LIMITED, 67_000, max_cpu_percent=50), "ebpf-go", requirement).fit is Fit.YES
 
     def test_above_the_rate_what_is_not_met_is_undecided(self) -> None:
-        overhead = of(judged(LIMITED, 80_000, max_overhead_percent=2), "libbpf", Requirement.OVERHEAD)
-        assert overhead.verdict is Verdict.UNDECIDED
+        overhead = of(judged(LIMITED, 80_000, max_overhead_percent=2), "libbpf", Quality.OVERHEAD)
+        assert overhead.fit is Fit.UNDECIDED
         assert overhead.reason.endswith("it was not met at more than the wanted rate")
 
     def test_two_vanillas_in_a_block_are_one_reference(self) -> None:
@@ -194,41 +192,38 @@ class TestOverhead:
             for r in LIMITED[:3]
         ]
         # The geometric mean of 10 and 40 us is 20.
-        _, _, value = basis(of(judged([*LIMITED, *twice]), "libbpf", Requirement.OVERHEAD))
+        _, _, value = basis(of(judged([*LIMITED, *twice]), "libbpf", Quality.OVERHEAD))
         assert value == pytest.approx(100 * 0.625 * (11 / 20 - 1), abs=0.1)
 
 
 class TestFidelity:
     def test_met_at_a_higher_rate_is_met_and_not_met_at_a_lower_one_is_not(self) -> None:
-        assert of(judged(LIMITED, 5_000), "libbpf", Requirement.FIDELITY).verdict is Verdict.MET
-        assert of(judged(LIMITED, 5_000), "bcc", Requirement.FIDELITY).verdict is not Verdict.NOT_MET
-        assert of(judged(LIMITED, 500_000), "bcc", Requirement.FIDELITY).verdict is Verdict.NOT_MET
-        assert of(judged(LIMITED, 500_000), "libbpf", Requirement.FIDELITY).verdict is Verdict.NOT_MEASURED
+        assert of(judged(LIMITED, 5_000), "libbpf", Quality.FIDELITY).fit is Fit.YES
+        assert of(judged(LIMITED, 5_000), "bcc", Quality.FIDELITY).fit is not Fit.NO
+        assert of(judged(LIMITED, 500_000), "bcc", Quality.FIDELITY).fit is Fit.NO
+        assert of(judged(LIMITED, 500_000), "libbpf", Quality.FIDELITY).fit is Fit.UNKNOWN
 
     def test_of_larger_events_speaks_for_smaller_ones_likewise(self) -> None:
         large = [*trials("vanilla", 100_000, payload=4096), *trials("libbpf", 100_000, payload=4096)]
-        for size, verdict in ((156, Verdict.MET), (2048, Verdict.MET), (8192, Verdict.NOT_MEASURED)):
-            assert of(judged(large, event_bytes=size), "libbpf", Requirement.FIDELITY).verdict is verdict
-        assert of(judged(large, event_bytes=156), "libbpf", Requirement.OVERHEAD).verdict is Verdict.NOT_MEASURED
+        for size, verdict in ((156, Fit.YES), (2048, Fit.YES), (8192, Fit.UNKNOWN)):
+            assert of(judged(large, event_bytes=size), "libbpf", Quality.FIDELITY).fit is verdict
+        assert of(judged(large, event_bytes=156), "libbpf", Quality.OVERHEAD).fit is Fit.UNKNOWN
 
     def test_losing_beside_a_target_as_fast_as_it_can_be_is_no_failure_of_one_with_a_rate(self) -> None:
         for per_s in (300_000, 390_000):
-            fidelity = of(judged(UNLIMITED, per_s), "libbpf", Requirement.FIDELITY)
-            assert fidelity.verdict is not Verdict.NOT_MET
-            assert fidelity.evidence is None or fidelity.evidence.basis is Basis.PREDICTED
+            fidelity = of(judged(UNLIMITED, per_s), "libbpf", Quality.FIDELITY)
+            assert fidelity.fit is not Fit.NO
+            assert fidelity.evidence is None or fidelity.evidence.basis == "predicted"
 
     def test_a_prediction_without_anything_to_check_it_here_has_the_documented_error(self) -> None:
         found = judged(UNLIMITED, 50_000)
-        fidelity = of(found, "libbpf", Requirement.FIDELITY)
+        fidelity = of(found, "libbpf", Quality.FIDELITY)
         assert fidelity.evidence is not None
         assert (fidelity.evidence.value, fidelity.evidence.low, fidelity.evidence.error) == (100.0, 96.6, 3.4)
         assert fidelity.evidence.validated_by == "docs/statistics.md"
-        assert fidelity.verdict is Verdict.UNDECIDED
+        assert fidelity.fit is Fit.UNDECIDED
         assert found.candidates[0].fit is Fit.UNKNOWN
-        assert (
-            of(judged(UNLIMITED, 50_000, min_fidelity_percent=95), "libbpf", Requirement.FIDELITY).verdict
-            is Verdict.MET
-        )
+        assert of(judged(UNLIMITED, 50_000, min_fidelity_percent=95), "libbpf", Quality.FIDELITY).fit is Fit.YES
 
     def test_between_rates_of_this_run_it_has_the_error_found_with_them(self) -> None:
         # It drains about 99,844 a second whatever comes: 50 % of 200,000, 25 % of 400,000.
@@ -237,21 +232,19 @@ class TestFidelity:
             for per_s, saved in ((200_000, 0.5), (300_000, 0.333), (400_000, 0.25))
             for record in (*trials("vanilla", per_s), *trials("bcc", per_s, saved))
         ]
-        fidelity = of(judged(records, 250_000, min_fidelity_percent=35), "bcc", Requirement.FIDELITY)
+        fidelity = of(judged(records, 250_000, min_fidelity_percent=35), "bcc", Quality.FIDELITY)
         assert fidelity.evidence is not None
-        assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == (Basis.MEASURED, None)  # 300,000 is near
-        predicted = of(
-            judged(records[:6] + records[12:], 250_000, min_fidelity_percent=35), "bcc", Requirement.FIDELITY
-        )
+        assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == ("measured", None)  # 300,000 is near
+        predicted = of(judged(records[:6] + records[12:], 250_000, min_fidelity_percent=35), "bcc", Quality.FIDELITY)
         assert predicted.evidence is not None
-        assert (predicted.evidence.basis, predicted.evidence.validated_by) == (Basis.PREDICTED, "this run")
+        assert (predicted.evidence.basis, predicted.evidence.validated_by) == ("predicted", "this run")
         assert predicted.evidence.value == pytest.approx(40, abs=0.3)
         assert predicted.evidence.error is not None
         assert predicted.evidence.error < 0.5
-        assert predicted.verdict is Verdict.MET
+        assert predicted.fit is Fit.YES
 
     def test_beyond_all_that_was_measured_nothing_is_predicted(self) -> None:
-        assert of(judged(UNLIMITED, 1_000_000), "libbpf", Requirement.FIDELITY).verdict is Verdict.NOT_MEASURED
+        assert of(judged(UNLIMITED, 1_000_000), "libbpf", Quality.FIDELITY).fit is Fit.UNKNOWN
 
     def test_of_bench_drain_is_believed_where_this_run_bears_it_out_alone(self) -> None:
         tracer = Tracer("libbpf", "kprobe", "binary", 156, 256 * 1024)
@@ -259,53 +252,53 @@ class TestFidelity:
         records = [
             r for n in (150_000, 400_000) for r in (*trials("vanilla", n), *trials("libbpf", n, min(1, 2e5 / n)))
         ]
-        fidelity = of(recommend(tidy("run", records), wish(190_000), bench), "libbpf", Requirement.FIDELITY)
+        fidelity = of(recommend(tidy("run", records), wish(190_000), bench), "libbpf", Quality.FIDELITY)
         assert fidelity.evidence is not None
-        assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == (Basis.PREDICTED, "this run")
-        alone = of(recommend(tidy("run", UNLIMITED), wish(190_000), bench), "libbpf", Requirement.FIDELITY)
-        assert alone.verdict is Verdict.NOT_MEASURED
+        assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == ("predicted", "this run")
+        alone = of(recommend(tidy("run", UNLIMITED), wish(190_000), bench), "libbpf", Quality.FIDELITY)
+        assert alone.fit is Fit.UNKNOWN
 
 
 class TestIntervals:
     @pytest.mark.parametrize(
         ("low", "high", "at_least", "at_most"),
         [
-            (99.5, 99.9, Verdict.MET, Verdict.NOT_MET),
-            (98.0, 99.5, Verdict.UNDECIDED, Verdict.UNDECIDED),
-            (90.0, 98.9, Verdict.NOT_MET, Verdict.MET),
-            (99.0, 99.0, Verdict.MET, Verdict.MET),
-            (None, None, Verdict.UNDECIDED, Verdict.UNDECIDED),
+            (99.5, 99.9, Fit.YES, Fit.NO),
+            (98.0, 99.5, Fit.UNDECIDED, Fit.UNDECIDED),
+            (90.0, 98.9, Fit.NO, Fit.YES),
+            (99.0, 99.0, Fit.YES, Fit.YES),
+            (None, None, Fit.UNDECIDED, Fit.UNDECIDED),
         ],
     )
     def test_decide_by_both_of_their_ends(
-        self, low: float | None, high: float | None, at_least: Verdict, at_most: Verdict
+        self, low: float | None, high: float | None, at_least: Fit, at_most: Fit
     ) -> None:
-        found = Evidence(Basis.MEASURED, 99.0, low, high, 1e5, 156)
-        assert judge(Requirement.FIDELITY, 99.0, found) is at_least
-        assert judge(Requirement.CPU, 99.0, found) is at_most
+        found = Evidence(99.0, low, high, 1e5, 156)
+        assert judge(Quality.FIDELITY, 99.0, found) is at_least
+        assert judge(Quality.CPU, 99.0, found) is at_most
 
     def test_that_reach_over_the_limit_leave_it_undecided(self) -> None:
         noisy = [*trials("vanilla", 100_000), *trials("libbpf", 100_000, latency_us=10.5, noise=(0.9, 1.0, 1.1))]
         found = judged(noisy)
         assert found.candidates[0].fit is Fit.UNDECIDED
-        assert of(found, "libbpf", Requirement.OVERHEAD).reason.endswith("its interval reaches over the limit")
+        assert of(found, "libbpf", Quality.OVERHEAD).reason.endswith("its interval reaches over the limit")
 
     def test_of_one_trial_there_is_none(self) -> None:
         found = judged([*trials("vanilla", 100_000, noise=(1.0,)), *trials("libbpf", 100_000, noise=(1.0,))])
-        assert {own.verdict for own in found.candidates[0].assessments} == {Verdict.UNDECIDED}
-        assert of(found, "libbpf", Requirement.FIDELITY).reason.endswith("one trial says nothing of its error")
+        assert {own.fit for own in found.candidates[0].assessments} == {Fit.UNDECIDED}
+        assert of(found, "libbpf", Quality.FIDELITY).reason.endswith("one trial says nothing of its error")
 
     def test_of_the_workload_where_it_is_worst_count(self) -> None:
         writes = [*trials("vanilla", 100_000, name="write"), *trials("libbpf", 100_000, latency_us=14, name="write")]
-        overhead = of(judged([*LIMITED, *writes]), "libbpf", Requirement.OVERHEAD)
-        assert overhead.verdict is Verdict.NOT_MET
+        overhead = of(judged([*LIMITED, *writes]), "libbpf", Quality.OVERHEAD)
+        assert overhead.fit is Fit.NO
         assert overhead.evidence is not None
         assert overhead.evidence.workload == "write"
 
     def test_of_reads_say_nothing_of_writes(self) -> None:
         writes = [*trials("vanilla", 9_000, name="write"), *trials("libbpf", 9_000, name="write")]
-        overhead = of(judged([*LIMITED, *writes]), "libbpf", Requirement.OVERHEAD)
-        assert (overhead.verdict, overhead.evidence) == (Verdict.NOT_MEASURED, None)
+        overhead = of(judged([*LIMITED, *writes]), "libbpf", Quality.OVERHEAD)
+        assert (overhead.fit, overhead.evidence) == (Fit.UNKNOWN, None)
 
 
 class TestWhatIsNotKnown:

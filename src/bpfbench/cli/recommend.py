@@ -13,13 +13,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import store
-from bpfbench.analysis import capacity, table
-from bpfbench.analysis.recommend import Preference, Wish
-from bpfbench.analysis.recommend import recommend as judge
+from bpfbench.analysis import table
+from bpfbench.analysis.questions import capacity
+from bpfbench.analysis.questions.evidence import Quality
+from bpfbench.analysis.questions.recommend import Wish
+from bpfbench.analysis.questions.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
-from bpfbench.report import recommendation
+from bpfbench.report.documents import recommend as recommendation
 from bpfbench.report.write import markdown as markdown_writer
 from bpfbench.report.write import terminal
 from bpfbench.values import choice_message
@@ -58,8 +60,8 @@ def recommend(
     """
     if as_json and markdown:
         raise UsageError("choose one of --json, --markdown")
-    if prefer not in tuple(Preference):
-        raise UsageError(f"option --prefer: {choice_message(prefer, tuple(Preference))}")
+    if prefer not in tuple(Quality):
+        raise UsageError(f"option --prefer: {choice_message(prefer, tuple(Quality))}")
     wish = Wish(
         rate_per_s=_quantity("--rate", rate, DECIMAL, least=1e-3),
         event_bytes=round(_quantity("--event-bytes", event_bytes, SIZES, least=1)),
@@ -67,7 +69,7 @@ def recommend(
         max_overhead_percent=_quantity("--max-overhead", max_overhead, PERCENT),
         max_cpu_percent=None if max_cpu is None else _quantity("--max-cpu", max_cpu, PERCENT),
         max_memory_bytes=None if max_memory is None else _quantity("--max-memory", max_memory, SIZES, least=1),
-        prefer=Preference(prefer),
+        prefer=Quality(prefer),
     )
     bench = _bench(drain) if drain is not None else ()
     opened = store.find(runs_dir, name)

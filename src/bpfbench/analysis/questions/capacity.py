@@ -16,7 +16,9 @@ D is known from `bench drain`, where the tracer has a CPU to itself, and from tr
 solving for D. A trial that lost next to nothing says only what D is at least.
 Between event sizes, the time per event, 1 / D, is interpolated linearly: a part per event and a part per byte.
 
-capacity_check.py and docs/statistics.md say how well this predicts what was held out, and where it does not apply.
+Its predictions are believed where they were checked against trials they had not seen: those of this run, where it has
+targets with a rate of their own on both sides of the wanted one, else those of docs/statistics.md, which says how well
+this predicts what was held out, and where it does not apply.
 """
 
 from __future__ import annotations
@@ -43,6 +45,16 @@ SLACK_MOST = 0.5
 
 SAVED_MOST = 0.999
 """Of an unlimited target, what saved more is taken to have saved this: g is 1 at an infinite drain rate only."""
+
+DOCUMENTED_ERROR = {EVENT_BYTES: 3.4, 1 << 30: 51.5}
+"""By the largest event it holds for: the worst error, in points, of predictions for targets with a rate of their own
+from those without. docs/statistics.md, "Held out on a machine of two CPUs"."""
+
+DOCUMENTED = "docs/statistics.md"
+THIS_RUN = "this run"
+
+KEPT = 0.98
+"""A target had the rate wanted of it where it had this share of it: fio's comes out up to 0.5 % below its limit."""
 
 HEADER_BYTES = 8
 """Of a record in the ring (kernel/bpf/ringbuf.c, BPF_RINGBUF_HDR_SZ); records are rounded up to 8 bytes."""
@@ -150,10 +162,9 @@ def drain_of(share: float, rate_per_s: float, *, steady: bool) -> float:
     return rate_per_s * float(-lambertw(-2 * lost * math.exp(-2), -1).real / 2 - 1)
 
 
-def from_table(table: pl.DataFrame) -> tuple[Observation, ...]:
-    """Return what the ok trials of a tidy table say of drain rates; only full tracers with a ring say anything."""
-    found = (observe(trial) for trial in trials(table))
-    return tuple(observation for observation in found if observation is not None)
+def learnt(found: Iterable[Mapping[str, Any]]) -> tuple[DrainRate, ...]:
+    """Return what trials, as `trials` gives them, say of drain rates."""
+    return drain_rates(filter(None, map(observe, found)))
 
 
 def trials(table: pl.DataFrame) -> list[dict[str, Any]]:
@@ -208,15 +219,6 @@ def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
         rate = result["events"] / result["seconds"]
         found.append(Observation(tracer, Source.BENCH, rate, exact=True, cpu_share=1.0))
     return tuple(found)
-
-
-def alone(observation: Observation) -> Observation | None:
-    """Return what the rate would be with a CPU to itself: that of its CPU time. None where that was not measured.
-
-    A tracer with the share s of a CPU meets a rate R as one with a CPU to itself meets R / s.
-    """
-    share = observation.cpu_share
-    return replace(observation, events_per_s=observation.events_per_s / share, cpu_share=1.0) if share else None
 
 
 def drain_rates(observations: Iterable[Observation]) -> tuple[DrainRate, ...]:
@@ -301,3 +303,116 @@ def _interpolated(basis: Sequence[DrainRate], event_bytes: int) -> list[float]:
     low, high = basis
     share = (event_bytes - low.tracer.event_bytes) / (high.tracer.event_bytes - low.tracer.event_bytes)
     return [1 / ((1 - share) / below + share / above) for below in low.observed for above in high.observed]
+
+
+Target = tuple[str, int, int | None]
+"""Workload, processes, and what the rate of each is limited to."""
+
+
+def target_of(trial: Mapping[str, Any]) -> Target:
+    """Return the target of a trial as `trials` gives it."""
+    return trial["workload"], trial["processes"], trial["rate_iops"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A prediction of what was not looked at, beside what was measured: medians over trials, in per cent."""
+
+    tracer: Tracer
+    target: Target
+    rate_per_s: float
+    """Of the events."""
+    predicted: float
+    """From the event rates alone: as if the tracer had what it had of the CPUs where the drain rate was learnt."""
+    measured: float
+    n: int
+    at_least: bool
+
+    @property
+    def error(self) -> float:
+        """In percentage points. Where the drain rate is known from below only, too low a prediction is none."""
+        error = self.predicted - self.measured
+        return max(0.0, error) if self.at_least else error
+
+
+def held_out(rates: Sequence[DrainRate], held: Iterable[Mapping[str, Any]]) -> tuple[HeldOut, ...]:
+    """Predict trials, as `trials` gives them, by their event rates alone, from drain rates learnt without them.
+
+    Those of event sizes and rings that were not learnt from are left out.
+    """
+    groups: defaultdict[tuple[Tracer, Target], list[Mapping[str, Any]]] = defaultdict(list)
+    for trial in held:
+        groups[tracer_of(trial), target_of(trial)].append(trial)
+    found = (_held_out(rates, tracer, target, group) for (tracer, target), group in groups.items())
+    return tuple(filter(None, found))
+
+
+def _held_out(
+    rates: Sequence[DrainRate], tracer: Tracer, target: Target, group: Sequence[Mapping[str, Any]]
+) -> HeldOut | None:
+    steady = is_steady(group[0])
+    offered = [trial["offered_events_per_s"] for trial in group]
+    counts = (trial["intercepted_events"] for trial in group)
+    tried = (predict(rates, tracer, rate, n, steady=steady) for rate, n in zip(offered, counts, strict=True))
+    found = [prediction for prediction in tried if prediction is not None and not prediction.beyond]
+    if not found:
+        return None
+    return HeldOut(
+        tracer,
+        target,
+        statistics.median(offered),
+        statistics.median(prediction.percent for prediction in found),
+        statistics.median(trial["saved_percent"] for trial in group),
+        len(group),
+        at_least=any(prediction.at_least for prediction in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a run, or `bench drain`, predicts of fidelity, and how far that was off where it could be checked."""
+
+    rates: tuple[DrainRate, ...]
+    checked: tuple[HeldOut, ...]
+    """What targets with a rate of their own saved, each predicted without it."""
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, bench: Sequence[Observation] = ()) -> Capacity:
+        """Learn from `bench drain` where it is given, which all of the run checks; else from the run itself.
+
+        There, each target is predicted from all others.
+        """
+        found = trials(table)
+        limited = [trial for trial in found if is_steady(trial)]
+        if bench:
+            rates = drain_rates(bench)
+            return cls(rates, held_out(rates, limited))
+        checked: list[HeldOut] = []
+        for target in dict.fromkeys(map(target_of, limited)):
+            others = learnt(trial for trial in found if target_of(trial) != target)
+            checked += held_out(others, (trial for trial in limited if target_of(trial) == target))
+        return cls(learnt(found), tuple(checked))
+
+    def predict(self, tracer: Tracer, rate_per_s: float) -> tuple[Prediction, float, str] | None:
+        """Predict what is saved of a target's own rate, with the error of such predictions and where it was found.
+
+        None beyond what was measured, and where nothing validates the prediction.
+        """
+        found = predict(self.rates, tracer, rate_per_s, steady=True)
+        if found is None or found.beyond:
+            return None
+        own = [
+            self._bracketing(replace(tracer, event_bytes=rate.tracer.event_bytes), rate_per_s) for rate in found.basis
+        ]
+        if all(own):
+            return found, max(abs(held.error) for members in own for held in members), THIS_RUN
+        if any(rate.source is Source.BENCH for rate in found.basis):
+            return None
+        documented = next(error for size, error in DOCUMENTED_ERROR.items() if tracer.event_bytes <= size)
+        return found, documented, DOCUMENTED
+
+    def _bracketing(self, tracer: Tracer, rate_per_s: float) -> list[HeldOut]:
+        """Return what was checked of a tracer, if that was at rates on both sides."""
+        held = [found for found in self.checked if found.tracer == tracer]
+        rates = [found.rate_per_s for found in held]
+        return held if held and min(rates) * KEPT <= rate_per_s <= max(rates) / KEPT else []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What fits a user's needs, for the eye and for programs.
+"""What fits a user's needs.
 
-JSON (`schema` counts incompatible changes; new keys may come without one):
+For programs (`schema` counts incompatible changes; new keys may come without one):
 
     schema         2
     run, wish      what was asked, of which run
@@ -19,70 +19,109 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from bpfbench.analysis.capacity import DrainRate
-from bpfbench.analysis.recommend import Candidate, Fit, Preference, Recommendation, Wish
-from bpfbench.analysis.requirements import Assessment, Basis, Evidence, Requirement, Verdict
+from bpfbench.analysis.questions.capacity import DrainRate
+from bpfbench.analysis.questions.evidence import Evidence, Quality
+from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Recommendation, Wish
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.columns import share
 from bpfbench.report.document import Block, Code, Document, section, table
 
 SCHEMA = 2
-"""Version of the JSON document. History: 1 (first), 2 (each requirement is judged by itself, with its evidence)."""
+"""Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence)."""
 
 RANKED_BY = {
-    Preference.MEMORY: "memory (PSS)",
-    Preference.CPU: "CPU, % of one",
-    Preference.LATENCY: "p99 latency",
-    Preference.ENERGY: "energy",
+    Quality.MEMORY: "memory (PSS)",
+    Quality.CPU: "CPU, % of one",
+    Quality.LATENCY: "p99 latency",
+    Quality.ENERGY: "energy",
 }
 """What is shown in a column of its own: it need not be among the requirements."""
+
+UNITS = {Quality.FIDELITY: " %", Quality.OVERHEAD: " %", Quality.CPU: " % of a CPU", Quality.MEMORY: ""}
+
+WRITTEN: Mapping[Quality, Callable[[float], str]] = {
+    Quality.MEMORY: lambda value: wording.size(max(0, round(value))),
+    Quality.CPU: "{:.1f}".format,
+    # No figures that mean nothing: two pairs can have intervals of millions.
+    Quality.OVERHEAD: lambda percent: "> +1000" if percent >= 1000 else f"{round(percent, 2) + 0.0:+.2f}",
+    Quality.FIDELITY: share,
+    Quality.LATENCY: "x {:.3f}".format,
+    Quality.ENERGY: "x {:.3f}".format,
+}
 
 
 def to_json(found: Recommendation, run: str, *, emulated: bool) -> str:
     """Write a recommendation as one JSON document."""
-    document = {
-        "schema": SCHEMA,
-        "run": run,
-        "emulated": emulated,
-        "wish": dataclasses.asdict(found.wish),
-        "qualified": len(found.qualified),
-        "to_measure": found.to_measure,
-        "candidates": [{**dataclasses.asdict(item), "fit": item.fit} for item in found.candidates],
-    }
+    document = {"schema": SCHEMA, "run": run, "emulated": emulated, **data(found)}
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def data(found: Recommendation) -> dict[str, Any]:
+    """Return a recommendation for programs."""
+    return {
+        "wish": dataclasses.asdict(found.wish),
+        "qualified": len(found.qualified),
+        "to_measure": found.to_measure,
+        "candidates": [
+            {
+                "setup": own.setup,
+                "attach": own.attach,
+                "format": own.format,
+                "ringbuf_bytes": own.ringbuf_bytes,
+                "poll_ms": own.poll_ms,
+                "assessments": [_assessment(assessment) for assessment in own.assessments],
+                "basis": [dataclasses.asdict(rate) for rate in own.drain_rates],
+                "preferred": own.preferred,
+                "fit": own.fit,
+            }
+            for own in found.candidates
+        ],
+    }
+
+
+def _assessment(own: Assessment) -> dict[str, Any]:
+    found = None
+    if own.evidence is not None:
+        keys = ("value", "low", "high", "rate_per_s", "event_bytes", "workload", "n", "error", "validated_by")
+        found = {"basis": own.evidence.basis, **{key: getattr(own.evidence, key) for key in keys}}
+    return {
+        "requirement": own.requirement,
+        "limit": own.limit,
+        "verdict": own.fit.of_requirement,
+        "evidence": found,
+        "reason": own.reason,
+    }
+
+
 def document(found: Recommendation, run: str, *, emulated: bool) -> Document:
-    """Describe a recommendation."""
+    """Describe a recommendation: the answer first, then every candidate with its evidence."""
     return tuple(_blocks(found, run, emulated=emulated))
 
 
 def _blocks(found: Recommendation, run: str, *, emulated: bool) -> Iterator[Block]:
-    """Describe a recommendation: the answer first, then every candidate with its evidence."""
     paragraphs = [_wanted(found.wish), *([EMULATED_REMARK] if emulated else [])]
     yield from section(_answer(found, emulated=emulated), tuple(paragraphs))
     if not found.candidates:
         return
-    ranked_by = RANKED_BY.get(found.wish.prefer)
     common = {_configuration(candidate) for candidate in found.candidates}
-    told = len(common) > 1
-    header = ["setup", "fits", "requirement", "", "found", "by", *([ranked_by] if ranked_by else [])]
-    rows = tuple(line for own in found.candidates for line in _rows(own, found.wish, told=told, ranked=bool(ranked_by)))
-    said = () if told else (f"All: {common.pop()}.",)
-    yield from section(f"Candidates of {run}, the best first", said, table(header, rows, texts=6))
+    told, prefer = len(common) > 1, found.wish.prefer
+    ranked_by = (RANKED_BY[prefer],) if prefer in RANKED_BY else ()
+    rows = tuple(line for own in found.candidates for line in _rows(own, prefer, told=told))
+    candidates = table(("setup", "fits", "requirement", "", "found", "by", *ranked_by), rows, texts=6)
+    yield from section(f"Candidates of {run}, the best first", () if told else (f"All: {common.pop()}.",), candidates)
     because: dict[str, list[str]] = {}
     for own in found.candidates:
         if own.reasons:
-            because.setdefault("; ".join(own.reasons), []).append(_named(own, told=told))
+            because.setdefault("; ".join(own.reasons), []).append(_name(own) if told else own.setup)
     if because:
         lines = tuple((", ".join(names), reason) for reason, names in because.items())
         yield from section("Why not, or not for sure", (), table(("setup", "because"), lines, texts=2))
     if found.to_measure is not None:
-        said = ("Then ask again, of that run.",)
-        yield from section("To measure what is not known", said, Code((found.to_measure,)))
+        yield from section("To measure what is not known", ("Then ask again, of that run.",), Code((found.to_measure,)))
     yield from section("What this rests on", tuple(_evidence(found)))
 
 
@@ -104,12 +143,14 @@ def _answer(found: Recommendation, *, emulated: bool) -> str:
 
 def _unmet(candidate: Candidate) -> Iterator[str]:
     for own in candidate.assessments:
-        if own.verdict is Verdict.NOT_MET and own.evidence is not None:
-            yield f"{own.requirement.word} {_number(own.requirement, own.evidence.value)}, {_limit(own)} wanted"
+        if own.fit is Fit.NO and own.evidence is not None:
+            number = f"{WRITTEN[own.requirement](own.evidence.value)}{UNITS[own.requirement]}"
+            yield f"{own.requirement.word} {number}, {_limit(own)} wanted"
 
 
 def _limit(own: Assessment) -> str:
-    return f"{'>=' if own.requirement.at_least else '<='} {_number(own.requirement, own.limit, signed=False)}"
+    write = WRITTEN[own.requirement] if own.requirement is Quality.MEMORY else "{:g}".format
+    return f"{'>=' if own.requirement.higher_is_better else '<='} {write(own.limit)}{UNITS[own.requirement]}"
 
 
 def _wanted(wish: Wish) -> str:
@@ -122,58 +163,30 @@ def _wanted(wish: Wish) -> str:
     return f"Wanted: {what}, {', '.join(most)}; then the best in {wish.prefer}."
 
 
-def _rows(candidate: Candidate, wish: Wish, *, told: bool, ranked: bool) -> Iterator[tuple[str, ...]]:
+def _rows(candidate: Candidate, prefer: Quality, *, told: bool) -> Iterator[tuple[str, ...]]:
     """A line per requirement; what is of the candidate as a whole stands in the first."""
-    head: tuple[str, ...] = (_named(candidate, told=told), candidate.fit.value)
-    tail: tuple[str, ...] = (_preferred(candidate.preferred, wish.prefer),) if ranked else ()
+    preferred = wording.ABSENT if candidate.preferred is None else WRITTEN[prefer](candidate.preferred)
+    whole = (_name(candidate) if told else candidate.setup, candidate.fit.value, preferred)
     for own in candidate.assessments:
         number, by = (wording.ABSENT, wording.ABSENT) if own.evidence is None else _found(own.requirement, own.evidence)
-        yield (*head, f"{own.requirement.word} {_limit(own)}", own.verdict.value, number, by, *tail)
-        head, tail = ("", ""), ("",) if ranked else ()
+        line = (*whole[:2], f"{own.requirement.word} {_limit(own)}", own.fit.of_requirement, number, by)
+        yield (*line, whole[2]) if prefer in RANKED_BY else line
+        whole = ("", "", "")
 
 
-def _found(requirement: Requirement, found: Evidence) -> tuple[str, str]:
-    number = _number(requirement, found.value)
+def _found(requirement: Quality, found: Evidence) -> tuple[str, str]:
+    write = WRITTEN[requirement]
+    number = write(found.value) + UNITS[requirement]
     if found.low is not None and found.high is not None:
-        number += f" [{', '.join(_number(requirement, end, unit=False) for end in (found.low, found.high))}]"
-    if found.basis is Basis.PREDICTED:
+        number += f" [{write(found.low)}, {write(found.high)}]"
+    if found.basis == "predicted":
         return number, f"predicted (error ± {found.error:.1f} points, {found.validated_by})"
     where = f"{found.workload}, {wording.size(found.event_bytes)}, n = {found.n}"
     return number, f"measured at {found.rate_per_s:,.0f}/s ({where})"
 
 
-def _number(requirement: Requirement, value: float, *, unit: bool = True, signed: bool = True) -> str:
-    match requirement:
-        case Requirement.FIDELITY:
-            text, name = (share(value) if signed else f"{value:g}"), " %"
-        case Requirement.OVERHEAD:
-            text, name = (_change(value) if signed else f"{value:g}"), " %"
-        case Requirement.CPU:
-            text, name = (f"{value:.1f}" if signed else f"{value:g}"), " % of a CPU"
-        case Requirement.MEMORY:
-            return wording.size(max(0, round(value)))
-    return text + (name if unit else "")
-
-
-def _change(percent: float) -> str:
-    """Write a change with its sign, and no figures that mean nothing: two pairs can have intervals of millions."""
-    return "> +1000" if percent >= 1000 else f"{round(percent, 2) + 0.0:+.2f}"
-
-
-def _preferred(value: float | None, prefer: Preference) -> str:
-    if value is None:
-        return wording.ABSENT
-    match prefer:
-        case Preference.MEMORY:
-            return wording.size(round(value))
-        case Preference.LATENCY | Preference.ENERGY:
-            return f"x {value:.3f}"
-        case _:
-            return f"{value:.1f}"
-
-
 def _evidence(found: Recommendation) -> Iterator[str]:
-    basis = dict.fromkeys(rate for candidate in found.candidates for rate in candidate.basis)
+    basis = dict.fromkeys(rate for candidate in found.candidates for rate in candidate.drain_rates)
     if basis:
         yield f"Drain rates, events/s: {'; '.join(map(_drained, basis))}."
     if any(rate.held_up for rate in basis):
@@ -197,14 +210,10 @@ def _drained(rate: DrainRate) -> str:
     return f"{what}: {least}{rate.events_per_s:,.0f} ({rate.source}, n = {len(rate.observed)}{held_up})"
 
 
-def _named(candidate: Candidate, *, told: bool) -> str:
-    return _name(candidate) if told else candidate.setup
-
-
 def _name(candidate: Candidate) -> str:
     return f"{candidate.setup} ({_configuration(candidate)})"
 
 
 def _configuration(candidate: Candidate) -> str:
-    names: Sequence[str] = ("attach", "format", "ringbuf_bytes", "poll_ms")
-    return ", ".join(wording.factor(name, getattr(candidate, name)) for name in names)
+    factors = ("attach", "format", "ringbuf_bytes", "poll_ms")
+    return ", ".join(wording.factor(name, getattr(candidate, name)) for name in factors)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a cell says of a tracer's qualities, with the rate and the size of the events that it was seen at.
+
+Events that were lost were never consumed: what a tracer costs is no evidence where it saved less than is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import Literal
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.inference import Interval, t_interval
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.questions.capacity import KEPT, DrainRate
+from bpfbench.analysis.statistics import Spread, Statistic
+from bpfbench.analysis.table import Cell
+from bpfbench.model import EVENT_BYTES
+
+
+class Quality(StrEnum):
+    """What can be wanted of a tracer. All can be ranked by, all but the last two required."""
+
+    MEMORY = "memory"
+    """Of the tracer's own processes: peak PSS, in bytes."""
+    CPU = "cpu"
+    """CPU time of the tracer's own processes, in per cent of one CPU."""
+    OVERHEAD = "overhead"
+    """The share of the target's time that tracing takes, in per cent."""
+    FIDELITY = "fidelity"
+    """The share of events saved, in per cent."""
+    LATENCY = "latency"
+    """99th percentile over vanilla's."""
+    ENERGY = "energy"
+    """Of the CPU packages, over vanilla's."""
+
+    @property
+    def word(self) -> str:
+        """For people."""
+        return "CPU" if self is Quality.CPU else self.value
+
+    @property
+    def monotone(self) -> bool:
+        """Whether more, or larger, events can only make it worse.
+
+        Loss and what piles up in memory can only grow with the rate. Overhead and CPU per event need not: where events
+        are rare, each of them wakes the consumer up, which costs more than finding it busy.
+        """
+        return self in (Quality.FIDELITY, Quality.MEMORY)
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether what is required is the least that is wanted, and not the most that is allowed."""
+        return self is Quality.FIDELITY
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A number that a quality is judged by: measured, or predicted with an error that was validated."""
+
+    value: float
+    low: float | None
+    """95 % confidence, or the prediction with its error taken off and added; None where a single trial has neither."""
+    high: float | None
+    rate_per_s: float
+    """Of the events."""
+    event_bytes: int
+    workload: str | None = None
+    """None of a prediction, which is not of one."""
+    n: int | None = None
+    """Trials, or pairs with vanilla."""
+    error: float | None = None
+    """Of a prediction: the largest that was found where such predictions were checked."""
+    validated_by: str | None = None
+    """Where that was."""
+    own_rate: bool = True
+    """False of a target that is as fast as it can be: it leaves a tracer no more of the CPUs than one that has this
+    rate as its own, so that what is met beside it is met beside the other, and not the reverse."""
+    drain_rates: tuple[DrainRate, ...] = ()
+    """What a prediction is made from."""
+
+    @property
+    def basis(self) -> Literal["measured", "predicted"]:
+        """How it is known."""
+        return "measured" if self.error is None else "predicted"
+
+
+def event_bytes(cell: Cell) -> int:
+    """Return the size of its events."""
+    return EVENT_BYTES + (cell.payload_bytes or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run has of every cell and metric, read as evidence; None where a cell says nothing."""
+
+    values: Mapping[tuple[Cell, str], Statistic]
+
+    def of(self, quality: Quality, cell: Cell) -> Evidence | None:
+        """Return what a cell says of a quality."""
+        return READERS[quality](self, cell)
+
+    def fidelity(self, cell: Cell) -> Evidence | None:
+        """Return what a cell saved."""
+        found = self.own(cell, metrics.SAVED_PERCENT)
+        if found is None:
+            return None
+        if found.low is not None and found.high is not None:
+            found = replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
+        return replace(found, own_rate=_keeps_rate(cell, found.rate_per_s))
+
+    def own(self, cell: Cell, metric: Metric) -> Evidence | None:
+        """Return what a tracer itself did, or took, at the rate of the events that were offered to it."""
+        found, rate = self.values.get((cell, metric.key)), self.mean(cell, metrics.OFFERED)
+        if found is None or not rate:
+            return None
+        return _measured(cell, rate, found.spread.mean, _ends(found.spread), found.spread.n)
+
+    def ratio(self, cell: Cell, metric: Metric) -> Evidence | None:
+        """Return the ratio to vanilla, at the rate that vanilla had. That of pairs without any spread is a point."""
+        found, rate = self.values.get((cell, metric.key)), self._vanilla_rate(cell)
+        if found is None or found.paired is None or rate is None:
+            return None
+        paired = found.paired
+        ends = Interval(paired.ratio, paired.ratio) if paired.log_sd == 0 else paired.interval
+        return _measured(cell, rate, paired.ratio, ends, paired.n)
+
+    def overhead(self, cell: Cell) -> Evidence | None:
+        """Return the share of the target's time that tracing took, at the rate that vanilla had.
+
+        A target that is as fast as it can be takes longer for all of its I/O: that is its runtime over vanilla's. One
+        that keeps a rate of its own has the time between two I/Os for other things, and its runtime does not move: of
+        that time, tracing takes what each I/O takes longer. That is the change in latency, times the share of its time
+        that vanilla spends in I/O (its latency x its rate / processes: Little's law).
+        """
+        rate, latency_us = self._vanilla_rate(cell) or 0.0, self.mean(cell.vanilla, metrics.LATENCY)
+        kept = _keeps_rate(cell, rate) and _keeps_rate(cell, self.mean(cell, metrics.OFFERED) or 0.0)
+        found = self.ratio(cell, metrics.LATENCY if kept else metrics.RUNTIME)
+        if found is None or (kept and latency_us is None):
+            return None
+        busy = (latency_us or 0.0) / 1e6 * rate / cell.processes if kept else 1.0
+
+        def share(ratio: float) -> float:
+            return 100 * busy * (ratio - 1)
+
+        low, high = (None if end is None else share(end) for end in (found.low, found.high))
+        return replace(found, value=share(found.value), low=low, high=high)
+
+    def mean(self, cell: Cell, metric: Metric) -> float | None:
+        """Return the mean of a metric; None where the cell lacks it."""
+        statistic = self.values.get((cell, metric.key))
+        return None if statistic is None else statistic.spread.mean
+
+    def _vanilla_rate(self, cell: Cell) -> float | None:
+        ios, runtime_s = (self.mean(cell.vanilla, metric) for metric in (metrics.FIO_IOS, metrics.RUNTIME))
+        return ios / runtime_s if ios and runtime_s else None
+
+
+READERS: Mapping[Quality, Callable[[Seen, Cell], Evidence | None]] = {
+    Quality.MEMORY: partial(Seen.own, metric=metrics.PSS_PEAK),
+    Quality.CPU: partial(Seen.own, metric=metrics.TRACER_CPU),
+    Quality.OVERHEAD: Seen.overhead,
+    Quality.FIDELITY: Seen.fidelity,
+    Quality.LATENCY: partial(Seen.ratio, metric=metrics.LATENCY_P99),
+    Quality.ENERGY: partial(Seen.ratio, metric=metrics.ENERGY),
+}
+
+
+def _measured(cell: Cell, rate: float, value: float, ends: Interval | None, n: int) -> Evidence:
+    low, high = (None, None) if ends is None else (ends.low, ends.high)
+    return Evidence(value, low, high, rate, event_bytes(cell), cell.workload, n)
+
+
+def _keeps_rate(cell: Cell, rate: float) -> bool:
+    """Whether a target had a rate of its own, and kept to it."""
+    return cell.rate_iops is not None and rate >= KEPT * cell.rate_iops * cell.processes
+
+
+def _ends(spread: Spread) -> Interval | None:
+    """The 95 % interval of a mean, by Student's t; None for a single value."""
+    return None if spread.sd is None else t_interval(spread.mean, spread.sd, spread.n)
