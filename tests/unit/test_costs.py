@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_trial, make_usage
 
-from bpfbench.analysis.costs import STEPS, costs, cpu_ns, time_ns
+from bpfbench.analysis.questions.costs import STEPS, costs, cpu_ns, time_ns
 from bpfbench.model import GroupUsage, ProgramTime, Record, Variant, Workload
 
 READ = Workload("read", processes=4, bytes_per_process=1000 * 4096)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from builders import make_config, make_record, make_summary, make_trial
 
-from bpfbench.analysis import costs, metrics
+from bpfbench.analysis import metrics
+from bpfbench.analysis.questions import costs
 from bpfbench.analysis.questions.capacity import learnt, trials
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise

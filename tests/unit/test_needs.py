@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from builders import make_fio, make_record, make_summary, make_trial
 
-from bpfbench.analysis.needs import Choice, choices, contests
+from bpfbench.analysis.questions.needs import Choice, choices, contests
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import tidy
 from bpfbench.model import VANILLA, Accelerator, Environment, Record

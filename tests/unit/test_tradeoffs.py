@@ -10,11 +10,11 @@ from builders import make_fio, make_record, make_summary, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Coordinate, Point, correlations, front, trade_offs
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import Cell, tidy
-from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Coordinate, Point, correlations, front, trade_offs
 from bpfbench.model import Record, Tool
-from bpfbench.report import tradeoffs as report
+from bpfbench.report.documents import tradeoffs as report
 from bpfbench.report.run_info import RunInfo
 
 INFO = RunInfo(study="quick", run_id="run-1", trials_done=9, trials_planned=9)
@@ -97,9 +97,9 @@ def _records() -> list[Record]:
 
 class TestOfARun:
     def test_places_points_and_fronts(self) -> None:
-        (place,) = trade_offs(analyse(tidy("run-1", _records()))).places
-        assert _names(place.front) == ["bcc", "libbpf"]
-        (libbpf,) = (point for point in place.points if point.cell.setup == "libbpf")
+        (found,) = trade_offs(analyse(tidy("run-1", _records()))).each
+        assert _names(found.front) == ["bcc", "libbpf"]
+        (libbpf,) = (point for point in found.points if point.cell.setup == "libbpf")
         assert libbpf.at[OVERHEAD].value == pytest.approx(20.1, abs=0.1)
         assert libbpf.at[FIDELITY].value == pytest.approx(99.0)
 
@@ -111,4 +111,4 @@ class TestOfARun:
 
     def test_counting_tools_have_no_fidelity_to_trade(self) -> None:
         records = [make_record(make_trial("bcc", tool=Tool.SYSCOUNT))]
-        assert trade_offs(analyse(tidy("run-1", records))).places == ()
+        assert trade_offs(analyse(tidy("run-1", records))).each == ()

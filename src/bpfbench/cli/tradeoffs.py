@@ -6,12 +6,13 @@ from __future__ import annotations
 import sys
 
 from bpfbench import store
+from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import tidy
-from bpfbench.analysis.tradeoffs import trade_offs
 from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
-from bpfbench.report import tradeoffs as report
+from bpfbench.report.documents import tradeoffs as report
 from bpfbench.report.run_info import describe
+from bpfbench.report.write import terminal
 
 
 def tradeoffs(
@@ -28,5 +29,5 @@ def tradeoffs(
     if as_json:
         sys.stdout.write(report.to_json(found, info))
     else:
-        report.render(found, info, stdout)
+        terminal.write(report.document(found, info), stdout)
     return 0

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bpfbench import catalogue
-from bpfbench.analysis import needs
 from bpfbench.analysis.claims.judge import by_run
-from bpfbench.analysis.needs import Contest
 from bpfbench.analysis.order import Examined, examine
+from bpfbench.analysis.questions import needs
+from bpfbench.analysis.questions.needs import Contest
+from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
 from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
-from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, Record
 from bpfbench.report import latex, order, remarks, tables, wording
@@ -77,7 +77,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         tuple(catalogue.WORKLOADS),
     )
     exchanged = trade_offs(analysis)
-    points = {point.cell: point for place in exchanged.places for point in place.points}
+    points = {point.cell: point for own in exchanged.each for point in own.points}
     style = looks({record.trial.setup for record in material.records})
     shown: dict[int, tuple[Shown, ...]] = {}
     captions: list[str] = []
@@ -194,7 +194,7 @@ def _workload(section: Section, shown: tuple[Shown, ...], views: tuple[Table, ..
 
 def _answer(condition: Condition, contests: Sequence[Contest], exchanged: TradeOffs, *, several: bool) -> Answer:
     choices = needs.choices([contest for contest in contests if condition.has(contest.leader.cell)])
-    places = [[point for point in place.points if condition.has(point.cell)] for place in exchanged.places]
+    places = [[point for point in own.points if condition.has(point.cell)] for own in exchanged.each]
     fronts = [front(points, (OVERHEAD, FIDELITY)) for points in places]
     title = condition.title if several else None
     if condition.emulated:

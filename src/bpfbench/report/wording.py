@@ -108,8 +108,12 @@ def limit(rate_iops: int | None) -> str:
 
 def heading(group: Group) -> str:
     """Name a group: workload, scale, tool, and the kernel where it is one of the image's."""
-    kernel = f", kernel {group.kernel}" if group.kernel else ""
-    return f"{group.workload.name}, {extent(group.workload)}: {group.tool}{kernel}"
+    return case_title(group.workload.name, group.workload, group.tool, group.kernel)
+
+
+def case_title(workload: str, work: Extent, tool: str, kernel: str | None) -> str:
+    """Name what setups are compared in: workload, scale, tool, and the kernel where it is known."""
+    return f"{workload}, {extent(work)}: {tool}{f', kernel {kernel}' if kernel else ''}"
 
 
 def common_configuration(group: Group) -> str:

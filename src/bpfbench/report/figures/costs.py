@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a tracer's cost arises: in user space or the kernel, in hook, ring or output.
 
-The first needs nothing but full trials. The second needs a study with variants, and is analysis/costs.py drawn.
+The first needs nothing but full trials. The second needs a study with variants, and draws what `costs` says.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.costs import Cost, costs
 from bpfbench.analysis.estimate import Estimate
+from bpfbench.analysis.questions.costs import Cost, costs
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording

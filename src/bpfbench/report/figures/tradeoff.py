@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bpfbench.analysis import metrics
+from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point, front
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.analysis.table import Cell
-from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Point, front
 from bpfbench.model import Tool
 from bpfbench.report import wording
 from bpfbench.report.figures.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.needs import Choice, Contender, Contest
+from bpfbench.analysis.questions.needs import Choice, Contender, Contest
+from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point
 from bpfbench.analysis.statistics import Statistic
-from bpfbench.analysis.tradeoffs import FIDELITY, OVERHEAD, Point
 from bpfbench.report import wording
 from bpfbench.report.columns import MIB, share
 from bpfbench.report.tables import DASH, Cell, Table, percent
@@ -75,11 +75,11 @@ def _change(over: float) -> str:
 
 def _choose(choice: Choice) -> Cell:
     if choice.undecided:
-        return Cell(NOISE, _among(choice.places))
-    names = _names(choice.winners, choice.places)
+        return Cell(NOISE, _among(choice.firsts))
+    names = _names(choice.winners, choice.firsts)
     if choice.everywhere:
         return Cell(names)
-    most, all_ = max(choice.places.values()), len(choice.contests)
+    most, all_ = max(choice.firsts.values()), len(choice.contests)
     return Cell(names, f"first, or not told from it, in {most} of {all_} cases: it depends on workload and tool")
 
 
@@ -100,7 +100,7 @@ def _listed(names: Sequence[str], word: str = "and") -> str:
 
 
 def _gets(choice: Choice) -> Cell:
-    winners = set(choice.places) if choice.undecided else set(choice.winners)
+    winners = set(choice.firsts) if choice.undecided else set(choice.winners)
     own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
     others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
     beside = f"the others: {_span(choice.need.metric, others)}" if others else ""

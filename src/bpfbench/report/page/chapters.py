@@ -10,13 +10,14 @@ from typing import Any
 from bpfbench.analysis import metrics
 from bpfbench.analysis.claims.judge import Findings
 from bpfbench.analysis.inference import Finding
+from bpfbench.analysis.questions.tradeoffs import TradeOffs
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Excluded
-from bpfbench.analysis.tradeoffs import TradeOffs
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Study
-from bpfbench.report import claims, tradeoffs, wording
+from bpfbench.report import claims, wording
 from bpfbench.report.columns import MIB
+from bpfbench.report.documents import tradeoffs
 from bpfbench.report.page.page import Part
 from bpfbench.report.tables import DASH, NO_BREAK, Cell, Table, change, difference, p_value, percent
 
@@ -94,7 +95,7 @@ def findings(found: Findings) -> Part:
 
 def exchanged(found: TradeOffs) -> Part | None:
     """Correlations between what setups cost and what they yield; None without any tracer to compare."""
-    if not found.places:
+    if not found.each:
         return None
     rows = tuple(
         (

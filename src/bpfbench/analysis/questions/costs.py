@@ -7,7 +7,6 @@ tracer together take of CPU time for it. Steps add up to the whole, where every 
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ STEPS: Mapping[str, tuple[Variant, Variant | None]] = {
 }
 """Step -> the variant that has it, and the one that has all but it; None: vanilla."""
 
-Quantity = Callable[[Record], float | None]
+_Blocks = Mapping[Pairing, Sequence[Record]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +48,27 @@ class Cost:
 
 def costs(records: Iterable[Record]) -> tuple[Cost, ...]:
     """Work out what each setup of a run costs; those run in the variant full alone are left out."""
-    counted = [record for record in records if record.status is Status.OK and not record.emulated]
     vanilla: defaultdict[Pairing, list[Record]] = defaultdict(list)
-    cells: defaultdict[tuple[str | None, Workload, Tool, str, TracerConfig], list[Record]] = defaultdict(list)
-    for record in counted:
+    cells: defaultdict[tuple[str | None, Workload, Tool, str, TracerConfig], defaultdict[Variant, list[Record]]]
+    cells = defaultdict(lambda: defaultdict(list))
+    for record in records:
         trial = record.trial
+        if record.status is not Status.OK or record.emulated:
+            continue
         if trial.config is None:
             vanilla[pairing(record)].append(record)
         else:
-            config = replace(trial.config, variant=Variant.FULL)
-            cells[trial.kernel, trial.workload, trial.tool, trial.setup, config].append(record)
-    found = (_cost(*key, members, vanilla) for key, members in cells.items())
-    known = [cost for cost in found if _says_more_than_the_whole(cost)]
-    return tuple(sorted(known, key=lambda cost: (str(cost.kernel), cost.workload.name, cost.tool, cost.setup)))
-
-
-def _says_more_than_the_whole(cost: Cost) -> bool:
-    return cost.bpf_ns is not None or any(cost.time_ns[step] for step in STEPS if step != "whole")
+            full = replace(trial.config, variant=Variant.FULL)
+            cells[trial.kernel, trial.workload, trial.tool, trial.setup, full][trial.config.variant].append(record)
+    found = []
+    for key, variants in cells.items():
+        blocks: dict[Variant | None, _Blocks] = {name: _by_block(members) for name, members in variants.items()}
+        blocks[None] = vanilla
+        bpf_ns = estimate(map(BPF_TIME.read, variants[Variant.RUN_TIME]))
+        cost = Cost(*key, _steps(time_ns, blocks), _steps(cpu_ns, blocks), bpf_ns)
+        if bpf_ns is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
+            found.append(cost)
+    return tuple(sorted(found, key=lambda cost: (str(cost.kernel), cost.workload.name, cost.tool, cost.setup)))
 
 
 def time_ns(record: Record) -> float | None:
@@ -87,40 +90,25 @@ def cpu_ns(record: Record) -> float | None:
     return 1e9 * sum(known) / record.fio.ios if len(known) == len(spent) else None
 
 
-def _cost(
-    kernel: str | None,
-    workload: Workload,
-    tool: Tool,
-    setup: str,
-    config: TracerConfig,
-    members: Sequence[Record],
-    vanilla: Mapping[Pairing, Sequence[Record]],
-) -> Cost:
-    variants: defaultdict[Variant | None, defaultdict[Pairing, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in members:
-        if record.trial.config is not None:
-            variants[record.trial.config.variant][pairing(record)].append(record)
-    for place in {pairing(record) for record in members}:
-        variants[None][place] += vanilla.get(place, ())
-
-    def steps(quantity: Quantity) -> dict[str, Estimate | None]:
-        return {
-            step: estimate(_differences(variants[more], variants[less], quantity))
-            for step, (more, less) in STEPS.items()
-        }
-
-    timed = (record for record in members if record.trial.config and record.trial.config.variant is Variant.RUN_TIME)
-    bpf_ns = estimate(BPF_TIME.read(record) for record in timed)
-    return Cost(kernel, workload, tool, setup, config, steps(time_ns), steps(cpu_ns), bpf_ns)
+def _by_block(records: Iterable[Record]) -> _Blocks:
+    blocks: defaultdict[Pairing, list[Record]] = defaultdict(list)
+    for record in records:
+        blocks[pairing(record)].append(record)
+    return blocks
 
 
-def _differences(
-    more: Mapping[Pairing, Sequence[Record]], less: Mapping[Pairing, Sequence[Record]], quantity: Quantity
-) -> list[float]:
-    """Return the differences of the means within each block that has both."""
-    found = []
-    for place in more.keys() & less.keys():
-        sides = [[value for record in side[place] if (value := quantity(record)) is not None] for side in (more, less)]
-        if all(sides):
-            found.append(statistics.fmean(sides[0]) - statistics.fmean(sides[1]))
+def _steps(
+    quantity: Callable[[Record], float | None], blocks: Mapping[Variant | None, _Blocks]
+) -> dict[str, Estimate | None]:
+    """Estimate each step from the differences of the means within each block that has both variants."""
+
+    def mean(records: Sequence[Record]) -> float | None:
+        found = estimate(map(quantity, records))
+        return None if found is None else found.mean
+
+    found = {}
+    for step, (more, less) in STEPS.items():
+        own, other = blocks.get(more, {}), blocks.get(less, {})
+        pairs = [(mean(own[block]), mean(other[block])) for block in own.keys() & other.keys()]
+        found[step] = estimate(one - two for one, two in pairs if one is not None and two is not None)
     return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -93,15 +94,10 @@ class Correlation:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One workload under one tool: what can be chosen among."""
+class TradeOff:
+    """What is traded for what among the tracers that have one vanilla: one workload under one tool."""
 
-    workload: str
-    processes: int
-    bytes_per_process: int
-    rate_iops: int | None
-    kernel: str | None
-    tool: str
+    vanilla: Cell
     points: tuple[Point, ...]
     front: tuple[Point, ...]
     """Those that no other beats in fidelity and overhead, the cheapest first."""
@@ -116,26 +112,29 @@ class Place:
 class TradeOffs:
     """What is traded for what in a run."""
 
-    places: tuple[Place, ...]
+    each: tuple[TradeOff, ...]
     correlations: tuple[Correlation, ...]
-    """Over the cells of all places."""
+    """Over the cells of all of them."""
 
 
 def trade_offs(analysis: Analysis) -> TradeOffs:
     """Find them in a run. Only tools that can lose events, and tracers that do all of their work, take part."""
-    by_cell: dict[Cell, list[Statistic]] = {}
+    by_cell: defaultdict[Cell, list[Statistic]] = defaultdict(list)
     for statistic in analysis.statistics:
         cell = statistic.cell
         if cell.tool != Tool.SYSCOUNT and cell.is_full and not cell.is_vanilla:
-            by_cell.setdefault(cell, []).append(statistic)
+            by_cell[cell].append(statistic)
     points = [Point(cell, _coordinates(found)) for cell, found in by_cell.items()]
-    grouped: dict[Cell, list[Point]] = {}
+    grouped: defaultdict[Cell, list[Point]] = defaultdict(list)
     for point in points:
-        grouped.setdefault(point.cell.vanilla, []).append(point)
-    return TradeOffs(
-        places=tuple(_place(vanilla, members) for vanilla, members in grouped.items()),
-        correlations=correlations(points),
-    )
+        grouped[point.cell.vanilla].append(point)
+    return TradeOffs(tuple(_trade_off(vanilla, own) for vanilla, own in grouped.items()), correlations(points))
+
+
+def _trade_off(vanilla: Cell, points: Sequence[Point]) -> TradeOff:
+    axes = tuple(axis for axis in AXES if all(axis in point.at for point in points))
+    of_two, of_all = front(points, (OVERHEAD, FIDELITY)), front(points, axes)
+    return TradeOff(vanilla, tuple(points), of_two, of_all, axes, correlations(points))
 
 
 def front(points: Sequence[Point], axes: Sequence[Axis]) -> tuple[Point, ...]:
@@ -180,23 +179,6 @@ def _coordinate(axis: Axis, statistic: Statistic | None) -> Coordinate | None:
 
 def _percent(ratio: float) -> float:
     return 100 * (ratio - 1)
-
-
-def _place(vanilla: Cell, points: Sequence[Point]) -> Place:
-    axes = tuple(axis for axis in AXES if all(axis in point.at for point in points))
-    return Place(
-        workload=vanilla.workload,
-        processes=vanilla.processes,
-        bytes_per_process=vanilla.bytes_per_process,
-        rate_iops=vanilla.rate_iops,
-        kernel=vanilla.kernel,
-        tool=vanilla.tool,
-        points=tuple(points),
-        front=front(points, (OVERHEAD, FIDELITY)),
-        front_of_all=front(points, axes),
-        axes=axes,
-        correlations=correlations(points),
-    )
 
 
 def _gain(point: Point, axis: Axis) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -198,7 +198,7 @@ class Choice:
 
     need: Need
     contests: tuple[Contest, ...]
-    places: Mapping[str, int]
+    firsts: Mapping[str, int]
     """By setup: in how many contests it shares first place. In falling order."""
 
     @property
@@ -209,26 +209,24 @@ class Choice:
     @property
     def winners(self) -> tuple[str, ...]:
         """The setups that share first place most often."""
-        most = max(self.places.values(), default=0)
-        return tuple(setup for setup, count in self.places.items() if count == most)
+        most = max(self.firsts.values(), default=0)
+        return tuple(setup for setup, count in self.firsts.items() if count == most)
 
     @property
     def everywhere(self) -> bool:
         """Whether those share first place in every contest."""
-        return max(self.places.values(), default=0) == len(self.contests)
+        return max(self.firsts.values(), default=0) == len(self.contests)
 
 
 def choices(found: Sequence[Contest]) -> tuple[Choice, ...]:
     """Sum contests up by need."""
-    by_need: defaultdict[str, list[Contest]] = defaultdict(list)
-    for contest in found:
-        by_need[contest.need.key].append(contest)
-    return tuple(_choice(need, by_need[need.key]) for need in NEEDS if need.key in by_need)
+    by_need = {need: tuple(contest for contest in found if contest.need is need) for need in NEEDS}
+    return tuple(_choice(need, own) for need, own in by_need.items() if own)
 
 
-def _choice(need: Need, own: Sequence[Contest]) -> Choice:
-    places: defaultdict[str, int] = defaultdict(int)
+def _choice(need: Need, own: tuple[Contest, ...]) -> Choice:
+    firsts: Counter[str] = Counter()
     for contest in own:
-        for setup in dict.fromkeys(contender.cell.setup for contender in contest.contenders):
-            places[setup] += any(contender.cell.setup == setup for contender in contest.first)
-    return Choice(need, tuple(own), dict(sorted(places.items(), key=lambda item: -item[1])))
+        firsts.update(dict.fromkeys((contender.cell.setup for contender in contest.contenders), 0))
+        firsts.update({contender.cell.setup for contender in contest.first})
+    return Choice(need, own, dict(firsts.most_common()))

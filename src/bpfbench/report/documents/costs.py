@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hook and ring, consuming, and output cost, apart: a table a workload and tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from itertools import groupby
+
+from bpfbench.analysis.estimate import Estimate
+from bpfbench.analysis.questions.costs import STEPS, Cost
+from bpfbench.report import wording
+from bpfbench.report.document import Block, Bullets, Document, section, table
+
+LEGEND = (
+    "ns per I/O: mean and SD of the differences between two variants of one block.",
+    "time: what an I/O takes longer. CPU: what fio and tracer take of it. BPF: run time of the programs, per event.",
+    "kernel: no-consumer against vanilla. The ring is soon full: hook and refused slot, unless the ring holds "
+    "everything.",
+    "consuming: no-output against no-consumer. output: full against no-output. whole: full against vanilla.",
+)
+
+
+def data(found: Sequence[Cost]) -> Sequence[Cost]:
+    """Return costs for programs: cells with their estimates {mean, sd, n} in ns, null where a variant is missing."""
+    return found
+
+
+def document(found: Sequence[Cost]) -> Document:
+    """Describe costs."""
+    return tuple(_blocks(found))
+
+
+def _blocks(found: Sequence[Cost]) -> Iterator[Block]:
+    for (kernel, workload, tool), members in groupby(found, lambda cost: (cost.kernel, cost.workload, cost.tool)):
+        rows = [row for cost in members for row in _rows(cost)]
+        steps = table(("setup", "configuration", "", *STEPS, "n"), rows, texts=3)
+        yield from section(wording.case_title(workload.name, workload, tool, kernel), (), steps)
+    yield from section("How to read this", (), Bullets(LEGEND))
+
+
+def _rows(cost: Cost) -> Iterator[Sequence[str]]:
+    config = {field.name: getattr(cost.config, field.name) for field in fields(cost.config) if field.name != "variant"}
+    labels = (wording.factor(name, value) for name, value in config.items() if value is not None)
+    names = (cost.setup, ", ".join(labels))
+    values = {
+        "time": [cost.time_ns[step] for step in STEPS],
+        "CPU": [cost.cpu_ns[step] for step in STEPS],
+        "BPF": [cost.bpf_ns, *[None] * (len(STEPS) - 1)],
+    }
+    for what, own in values.items():
+        n = max((value.n for value in own if value is not None), default=0)
+        yield *names, what, *map(_number, own), str(n)
+        names = ("", "")
+
+
+def _number(value: Estimate | None) -> str:
+    if value is None:
+        return wording.ABSENT
+    return f"{value.mean:.0f}" + (f" ± {value.sd:.0f}" if value.sd is not None else "")

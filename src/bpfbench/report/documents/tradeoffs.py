@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What setups trade for what: a table a workload and tool, then the correlations.
+
+For programs (`schema` counts incompatible changes; new keys may come without one):
+
+    schema         1
+    run            RunInfo, key by key
+    axes           key -> {title, unit, higher_is_better}
+    places[]       workload, processes, bytes_per_process, rate_iops, kernel, tool, points[], front[],
+                   front_of_all[], axes[] (of the latter), correlations[]
+    points[]       cell {setup, attach, format, ...}, at: axis -> {value, interval {low, high} or null, n}
+    front[]        positions in points[], best first: what no other beats in overhead and fidelity
+    correlations[] axes[2], n, rho, interval, p, reason, each null where there is none; on the top level over all places
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlation, Point, TradeOff, TradeOffs
+from bpfbench.analysis.table import CONFIGURED, Cell
+from bpfbench.model import EMULATED
+from bpfbench.report import wording
+from bpfbench.report.document import Block, Document, Paragraph, section, table
+from bpfbench.report.run_info import RunInfo
+
+SCHEMA = 1
+"""Version of the data. History: 1 (first)."""
+
+
+def document(found: TradeOffs, info: RunInfo) -> Document:
+    """Describe trade-offs."""
+    return tuple(_blocks(found, info))
+
+
+def _blocks(found: TradeOffs, info: RunInfo) -> Iterator[Block]:
+    yield from (Paragraph(f"Note: {warning}", "note") for warning in wording.warnings(info))
+    if not found.each:
+        why = EMULATED if info.emulated else "no trial of a tool that can lose events"
+        yield Paragraph(f"There is no fidelity to trade: {why}.")
+        return
+    axes = [axis for axis in AXES if any(axis in point.at for own in found.each for point in own.points)]
+    for own in found.each:
+        cell = own.vanilla
+        header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in axes), "front")
+        title = wording.case_title(cell.workload, cell, cell.tool, cell.kernel)
+        yield from section(title, (), table(header, list(_rows(own, axes))))
+    over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
+    rows = [_correlation(own) for own in found.correlations if set(own.axes) <= set(axes)]
+    correlations = table(("between", "rho", "95 %", "p", "cells"), rows)
+    yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations)
+    missing = [axis.title for axis in AXES if axis not in axes]
+    lacking = (f"Not measured, or not comparable: {', '.join(missing)}.",) if missing else ()
+    yield from section("How to read this", (*lacking, *legend(found)))
+
+
+def legend(found: TradeOffs) -> Iterator[str]:
+    """Explain the marks, and say how far to trust them."""
+    yield (
+        "Front: by the means, no other setup is at least as good in overhead and fidelity and better in one; (all): the"
+        " same over all axes. In brackets the 95 % interval; setups whose intervals overlap may well change places."
+    )
+    if any(c.rho is not None and not c.leans for c in found.correlations):
+        yield f"With fewer than {ENOUGH} cells a correlation is nothing to lean on."
+    yield "Cells of one setup are not independent, so that p and intervals say more than they should."
+
+
+def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
+    varying = [key for key in CONFIGURED if len({getattr(point.cell, key) for point in own.points}) > 1]
+    for point in own.points:
+        fronts = {"front": own.front, "(all)": own.front_of_all}
+        on = " ".join(name for name, members in fronts.items() if point in members)
+        yield [_name(point.cell, varying), *(_coordinate(axis, point) for axis in axes), on]
+
+
+def _name(cell: Cell, varying: Sequence[str]) -> str:
+    labels = [wording.factor(key, getattr(cell, key)) for key in varying if getattr(cell, key) is not None]
+    return f"{cell.setup} ({', '.join(labels)})" if labels else cell.setup
+
+
+def _coordinate(axis: Axis, point: Point) -> str:
+    found = point.at.get(axis)
+    if found is None:
+        return wording.ABSENT
+    number = f"{found.value:+.1f}" if axis.over_vanilla else f"{found.value:.2f}"
+    return f"{number} [{found.interval.low:+.1f}, {found.interval.high:+.1f}]" if found.interval else number
+
+
+def _correlation(found: Correlation) -> list[str]:
+    one, other = found.axes
+    between = f"{one.title} and {other.title}"
+    if found.rho is None:
+        return [between, wording.ABSENT, wording.ABSENT, wording.ABSENT, f"{found.n}: {found.reason}"]
+    ends = f"[{found.interval.low:+.2f}, {found.interval.high:+.2f}]" if found.interval else wording.ABSENT
+    return [between, f"{found.rho:+.2f}", ends, f"{found.p:.4f}", str(found.n)]
+
+
+def to_json(found: TradeOffs, info: RunInfo) -> str:
+    """Write all of it as one JSON document."""
+    document = {"schema": SCHEMA, "run": dataclasses.asdict(info), **data(found)}
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def data(found: TradeOffs) -> dict[str, Any]:
+    """Return trade-offs for programs."""
+    return {
+        "axes": {
+            axis.key: {"title": axis.title, "unit": axis.unit, "higher_is_better": axis.higher_is_better}
+            for axis in AXES
+        },
+        "places": [_trade_off(own) for own in found.each],
+        "correlations": [_correlated(own) for own in found.correlations],
+    }
+
+
+def _trade_off(own: TradeOff) -> dict[str, Any]:
+    positions = {id(point): number for number, point in enumerate(own.points)}
+    keys = ("workload", "processes", "bytes_per_process", "rate_iops", "kernel", "tool")
+    return {
+        **{key: getattr(own.vanilla, key) for key in keys},
+        "points": [_point(point) for point in own.points],
+        "front": [positions[id(point)] for point in own.front],
+        "front_of_all": [positions[id(point)] for point in own.front_of_all],
+        "axes": [axis.key for axis in own.axes],
+        "correlations": [_correlated(correlation) for correlation in own.correlations],
+    }
+
+
+def _point(point: Point) -> dict[str, Any]:
+    return {
+        "cell": {key: getattr(point.cell, key) for key in ("setup", *CONFIGURED)},
+        "at": {axis.key: dataclasses.asdict(coordinate) for axis, coordinate in point.at.items()},
+    }
+
+
+def _correlated(found: Correlation) -> dict[str, Any]:
+    shown = {key: getattr(found, key) for key in ("n", "rho", "interval", "p", "reason")}
+    interval = found.interval and dataclasses.asdict(found.interval)
+    return {"axes": [axis.key for axis in found.axes], **shown, "interval": interval}
