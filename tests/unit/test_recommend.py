@@ -17,7 +17,10 @@ from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Workload
 from bpfbench.report.document import Code, Heading, Table
 from bpfbench.report.documents import recommend as recommendation
+from bpfbench.report.run_info import RunInfo
+from bpfbench.report.write.json import written
 
+RUN = RunInfo(study="quick", run_id="run", trials_done=9, trials_planned=9)
 IOS = 1_000_000
 FAST = Workload("read", 4, IOS * 1024)
 NOISE = (0.999, 1.0, 1.001)
@@ -115,7 +118,7 @@ class TestWhatFits:
 
     def test_every_requirement_has_its_verdict_and_evidence_in_words(self) -> None:
         found = judged(LIMITED, max_cpu_percent=15, max_memory_bytes=3 * MIB)
-        answer, *blocks = recommendation.document(found, "run", emulated=False)
+        answer, *blocks = recommendation.document(found, RUN)
         assert isinstance(answer, Heading)
         assert answer.text.startswith("Take libbpf (")
         candidates = next(block for block in blocks if isinstance(block, Table))
@@ -129,14 +132,14 @@ class TestWhatFits:
     def test_the_nearest_is_named_where_none_fits(self) -> None:
         found = judged(LIMITED[:9], max_overhead_percent=0.5)
         assert found.qualified == ()
-        answer, *_ = recommendation.document(found, "run", emulated=False)
+        answer, *_ = recommendation.document(found, RUN)
         assert isinstance(answer, Heading)
         assert answer.text.startswith("None qualifies. The nearest is ebpf-go (")
         assert answer.text.endswith("overhead +1.00 %, <= 0.5 % wanted.")
 
     def test_programs_get_all_of_it(self) -> None:
-        document = json.loads(recommendation.to_json(judged(LIMITED), "run", emulated=False))
-        assert (document["schema"], document["qualified"], document["to_measure"]) == (2, 2, None)
+        document = json.loads(written(recommendation.data(judged(LIMITED))))
+        assert (document["qualified"], document["to_measure"]) == (2, None)
         best = document["candidates"][0]
         assert best["fit"] == "yes"
         assert [own["verdict"] for own in best["assessments"]] == ["met", "met"]
@@ -145,7 +148,7 @@ class TestWhatFits:
     def test_a_run_without_tracers_recommends_nothing(self) -> None:
         found = judged(LIMITED[:3])
         assert found.candidates == ()
-        answer, *_ = recommendation.document(found, "run", emulated=False)
+        answer, *_ = recommendation.document(found, RUN)
         assert isinstance(answer, Heading)
         assert "nothing can be recommended" in answer.text
 
@@ -313,7 +316,7 @@ class TestWhatIsNotKnown:
         assert (given["--tools"], given["--payload-bytes"]) == ("rw-tracer-all", "512")
         # So many I/Os of each process that a trial takes 10 s or more: 2^17 of 4 KiB.
         assert float(given["--scale"]) * 32 * 2**30 == 2**17 * 4096
-        shown = recommendation.document(found, "run", emulated=False)
+        shown = recommendation.document(found, RUN)
         assert Code((found.to_measure,)) in shown
         assert isinstance(shown[0], Heading)
         assert "was not measured" in shown[0].text

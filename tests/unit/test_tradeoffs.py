@@ -15,9 +15,8 @@ from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import Cell, tidy
 from bpfbench.model import Record, Tool
 from bpfbench.report.documents import tradeoffs as report
-from bpfbench.report.run_info import RunInfo
+from bpfbench.report.write.json import written
 
-INFO = RunInfo(study="quick", run_id="run-1", trials_done=9, trials_planned=9)
 VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)
 
 
@@ -104,9 +103,9 @@ class TestOfARun:
         assert libbpf.at[FIDELITY].value == pytest.approx(99.0)
 
     def test_json_points_at_the_front(self) -> None:
-        document = json.loads(report.to_json(trade_offs(analyse(tidy("run-1", _records()))), INFO))
-        (place,) = document["places"]
-        assert [place["points"][number]["cell"]["setup"] for number in place["front"]] == ["bcc", "libbpf"]
+        document = json.loads(written(report.data(trade_offs(analyse(tidy("run-1", _records()))))))
+        (group,) = document["groups"]
+        assert [group["points"][number]["cell"]["setup"] for number in group["front"]] == ["bcc", "libbpf"]
         assert document["axes"]["saved_percent"]["higher_is_better"]
 
     def test_counting_tools_have_no_fidelity_to_trade(self) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +17,12 @@ from bpfbench.analysis.questions import capacity
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.recommend import Wish
 from bpfbench.analysis.questions.recommend import recommend as judge
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
-from bpfbench.report.documents import recommend as recommendation
-from bpfbench.report.write import markdown as markdown_writer
-from bpfbench.report.write import terminal
+from bpfbench.report.documents import recommend as report
+from bpfbench.report.run_info import describe
 from bpfbench.values import choice_message
 
 DECIMAL = {"": 1, "k": 10**3, "M": 10**6}
@@ -48,8 +47,7 @@ def recommend(
         Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
-    markdown: Annotated[bool, Parameter(negative="", help="Print Markdown.")] = False,
+    form: Form = Form(),
 ) -> int:
     """Say which setup and configuration fit a need, by what a run measured.
 
@@ -58,8 +56,6 @@ def recommend(
     is an answer, too: the nearest is shown, and why it does not; and what is
     not known comes with the command that measures it.
     """
-    if as_json and markdown:
-        raise UsageError("choose one of --json, --markdown")
     if prefer not in tuple(Quality):
         raise UsageError(f"option --prefer: {choice_message(prefer, tuple(Quality))}")
     wish = Wish(
@@ -73,17 +69,9 @@ def recommend(
     )
     bench = _bench(drain) if drain is not None else ()
     opened = store.find(runs_dir, name)
-    frame = table.load(opened)
-    found = judge(frame, wish, bench)
-    emulated = bool(frame["emulated"].any())
-    if as_json:
-        sys.stdout.write(recommendation.to_json(found, opened.info.id, emulated=emulated))
-        return 0
-    described = recommendation.document(found, opened.info.id, emulated=emulated)
-    if markdown:
-        sys.stdout.write(markdown_writer.text(described))
-    else:
-        terminal.write(described, stdout)
+    records = opened.records()
+    found, run = judge(table.tidy(opened.info.id, records), wish, bench), describe(opened, records)
+    show(form, "recommend", report.document(found, run), report.data(found), run, schema=report.SCHEMA)
     return 0
 
 

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import sys
-
 from bpfbench import store
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import tidy
-from bpfbench.cli.app import DEFAULT_RUNS, Json, RunName, RunsDir, stdout
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.show import Form, show
 from bpfbench.report.documents import tradeoffs as report
 from bpfbench.report.run_info import describe
-from bpfbench.report.write import terminal
 
 
 def tradeoffs(
@@ -20,14 +18,11 @@ def tradeoffs(
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    as_json: Json = False,
+    form: Form = Form(),
 ) -> int:
     """Say what setups trade for what: Pareto fronts, correlations of what they cost and save."""
     opened = store.find(runs_dir, name)
     records = opened.records()
     found, info = trade_offs(analyse(tidy(opened.info.id, records))), describe(opened, records)
-    if as_json:
-        sys.stdout.write(report.to_json(found, info))
-    else:
-        terminal.write(report.document(found, info), stdout)
+    show(form, "tradeoffs", report.document(found, info), report.data(found), info, schema=report.SCHEMA)
     return 0

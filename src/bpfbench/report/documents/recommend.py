@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What fits a user's needs.
 
-For programs (`schema` counts incompatible changes; new keys may come without one):
+Data:
 
-    schema         2
-    run, wish      what was asked, of which run
-    emulated       whether the run is of a machine that says nothing of it
+    wish           what was asked
     qualified      how many candidates do what is wanted
     to_measure     the command that would measure what is not known, or null
     candidates[]   the best first: setup, attach, format, ringbuf_bytes, poll_ms, fit (yes, undecided, not known, no),
@@ -17,8 +15,6 @@ For programs (`schema` counts incompatible changes; new keys may come without on
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,9 +25,11 @@ from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.columns import share
 from bpfbench.report.document import Block, Code, Document, section, table
+from bpfbench.report.run_info import RunInfo
 
-SCHEMA = 2
-"""Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence)."""
+SCHEMA = 3
+"""Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence), 3 (in the
+envelope of all answers, which has the run, and whether it is emulated)."""
 
 RANKED_BY = {
     Quality.MEMORY: "memory (PSS)",
@@ -54,16 +52,10 @@ WRITTEN: Mapping[Quality, Callable[[float], str]] = {
 }
 
 
-def to_json(found: Recommendation, run: str, *, emulated: bool) -> str:
-    """Write a recommendation as one JSON document."""
-    document = {"schema": SCHEMA, "run": run, "emulated": emulated, **data(found)}
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def data(found: Recommendation) -> dict[str, Any]:
     """Return a recommendation for programs."""
     return {
-        "wish": dataclasses.asdict(found.wish),
+        "wish": found.wish,
         "qualified": len(found.qualified),
         "to_measure": found.to_measure,
         "candidates": [
@@ -74,7 +66,7 @@ def data(found: Recommendation) -> dict[str, Any]:
                 "ringbuf_bytes": own.ringbuf_bytes,
                 "poll_ms": own.poll_ms,
                 "assessments": [_assessment(assessment) for assessment in own.assessments],
-                "basis": [dataclasses.asdict(rate) for rate in own.drain_rates],
+                "basis": own.drain_rates,
                 "preferred": own.preferred,
                 "fit": own.fit,
             }
@@ -97,14 +89,14 @@ def _assessment(own: Assessment) -> dict[str, Any]:
     }
 
 
-def document(found: Recommendation, run: str, *, emulated: bool) -> Document:
+def document(found: Recommendation, run: RunInfo) -> Document:
     """Describe a recommendation: the answer first, then every candidate with its evidence."""
-    return tuple(_blocks(found, run, emulated=emulated))
+    return tuple(_blocks(found, run))
 
 
-def _blocks(found: Recommendation, run: str, *, emulated: bool) -> Iterator[Block]:
-    paragraphs = [_wanted(found.wish), *([EMULATED_REMARK] if emulated else [])]
-    yield from section(_answer(found, emulated=emulated), tuple(paragraphs))
+def _blocks(found: Recommendation, run: RunInfo) -> Iterator[Block]:
+    paragraphs = [_wanted(found.wish), *([EMULATED_REMARK] if run.emulated else [])]
+    yield from section(_answer(found, emulated=run.emulated), tuple(paragraphs))
     if not found.candidates:
         return
     common = {_configuration(candidate) for candidate in found.candidates}
@@ -112,7 +104,9 @@ def _blocks(found: Recommendation, run: str, *, emulated: bool) -> Iterator[Bloc
     ranked_by = (RANKED_BY[prefer],) if prefer in RANKED_BY else ()
     rows = tuple(line for own in found.candidates for line in _rows(own, prefer, told=told))
     candidates = table(("setup", "fits", "requirement", "", "found", "by", *ranked_by), rows, texts=6)
-    yield from section(f"Candidates of {run}, the best first", () if told else (f"All: {common.pop()}.",), candidates)
+    yield from section(
+        f"Candidates of {run.run_id}, the best first", () if told else (f"All: {common.pop()}.",), candidates
+    )
     because: dict[str, list[str]] = {}
     for own in found.candidates:
         if own.reasons:

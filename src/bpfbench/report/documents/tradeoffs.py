@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What setups trade for what: a table a workload and tool, then the correlations.
 
-For programs (`schema` counts incompatible changes; new keys may come without one):
+Data:
 
-    schema         1
-    run            RunInfo, key by key
     axes           key -> {title, unit, higher_is_better}
-    places[]       workload, processes, bytes_per_process, rate_iops, kernel, tool, points[], front[],
+    groups[]       workload, processes, bytes_per_process, rate_iops, kernel, tool, points[], front[],
                    front_of_all[], axes[] (of the latter), correlations[]
     points[]       cell {setup, attach, format, ...}, at: axis -> {value, interval {low, high} or null, n}
     front[]        positions in points[], best first: what no other beats in overhead and fidelity
-    correlations[] axes[2], n, rho, interval, p, reason, each null where there is none; on the top level over all places
+    correlations[] axes[2], n, rho, interval, p, reason, each null where there is none; on the top level over all groups
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,8 +23,8 @@ from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, Paragraph, section, table
 from bpfbench.report.run_info import RunInfo
 
-SCHEMA = 1
-"""Version of the data. History: 1 (first)."""
+SCHEMA = 2
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers; `groups` were `places`)."""
 
 
 def document(found: TradeOffs, info: RunInfo) -> Document:
@@ -98,12 +94,6 @@ def _correlation(found: Correlation) -> list[str]:
     return [between, f"{found.rho:+.2f}", ends, f"{found.p:.4f}", str(found.n)]
 
 
-def to_json(found: TradeOffs, info: RunInfo) -> str:
-    """Write all of it as one JSON document."""
-    document = {"schema": SCHEMA, "run": dataclasses.asdict(info), **data(found)}
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def data(found: TradeOffs) -> dict[str, Any]:
     """Return trade-offs for programs."""
     return {
@@ -111,7 +101,7 @@ def data(found: TradeOffs) -> dict[str, Any]:
             axis.key: {"title": axis.title, "unit": axis.unit, "higher_is_better": axis.higher_is_better}
             for axis in AXES
         },
-        "places": [_trade_off(own) for own in found.each],
+        "groups": [_trade_off(own) for own in found.each],
         "correlations": [_correlated(own) for own in found.correlations],
     }
 
@@ -121,7 +111,13 @@ def _trade_off(own: TradeOff) -> dict[str, Any]:
     keys = ("workload", "processes", "bytes_per_process", "rate_iops", "kernel", "tool")
     return {
         **{key: getattr(own.vanilla, key) for key in keys},
-        "points": [_point(point) for point in own.points],
+        "points": [
+            {
+                "cell": {key: getattr(point.cell, key) for key in ("setup", *CONFIGURED)},
+                "at": {axis.key: coordinate for axis, coordinate in point.at.items()},
+            }
+            for point in own.points
+        ],
         "front": [positions[id(point)] for point in own.front],
         "front_of_all": [positions[id(point)] for point in own.front_of_all],
         "axes": [axis.key for axis in own.axes],
@@ -129,14 +125,6 @@ def _trade_off(own: TradeOff) -> dict[str, Any]:
     }
 
 
-def _point(point: Point) -> dict[str, Any]:
-    return {
-        "cell": {key: getattr(point.cell, key) for key in ("setup", *CONFIGURED)},
-        "at": {axis.key: dataclasses.asdict(coordinate) for axis, coordinate in point.at.items()},
-    }
-
-
 def _correlated(found: Correlation) -> dict[str, Any]:
-    shown = {key: getattr(found, key) for key in ("n", "rho", "interval", "p", "reason")}
-    interval = found.interval and dataclasses.asdict(found.interval)
-    return {"axes": [axis.key for axis in found.axes], **shown, "interval": interval}
+    shown = ("n", "rho", "interval", "p", "reason")
+    return {"axes": [axis.key for axis in found.axes], **{key: getattr(found, key) for key in shown}}
