@@ -133,8 +133,6 @@ class Prediction:
     """The drain rate is known from below only: fidelity may be higher."""
     basis: tuple[DrainRate, ...]
     """One drain rate, or the two that were interpolated between."""
-    beyond: tuple[str, ...]
-    """In what this goes beyond what was measured; empty: in nothing."""
 
 
 def fidelity_percent(
@@ -247,60 +245,41 @@ def _drain_rate(tracer: Tracer, source: Source, found: Sequence[Observation]) ->
 def predict(
     rates: Iterable[DrainRate], wanted: Tracer, rate_per_s: float, events: float = math.inf, *, steady: bool
 ) -> Prediction | None:
-    """Predict what a tracer saves; None where nothing is known of its setup, hook and format.
+    """Predict what a tracer saves; None where nothing is known of its setup, hook and format, and beyond what is.
 
     Args:
         rates: of one source: those of `bench drain` hold for a tracer with a CPU to itself, those of a run for one
             that shares the CPUs as it did there.
-        wanted: the tracer.
+        wanted: the tracer. A ring between those measured is drained as the nearest of them is.
         rate_per_s: of the events, for as long as they come.
         events: how many come in all; a burst that is not much larger than the ring is saved by the ring.
         steady: whether the rate is the target's own, rather than the fastest that it can.
     """
-    known = [
-        rate
-        for rate in rates
-        if (rate.tracer.setup, rate.tracer.attach, rate.tracer.format) == (wanted.setup, wanted.attach, wanted.format)
-    ]
-    if not known:
-        return None
-    beyond: list[str] = []
+    of = wanted.setup, wanted.attach, wanted.format
+    known = [rate for rate in rates if (rate.tracer.setup, rate.tracer.attach, rate.tracer.format) == of]
     rings = {rate.tracer.ringbuf_bytes for rate in known}
+    if not rings or not min(rings) <= wanted.ringbuf_bytes <= max(rings):
+        return None
     ring = min(rings, key=lambda size: (abs(math.log2(size / wanted.ringbuf_bytes)), size))
-    if not min(rings) <= wanted.ringbuf_bytes <= max(rings):
-        beyond.append(f"a ring of {wanted.ringbuf_bytes} bytes: drained as one of {ring}, the nearest measured")
     sized = sorted((r for r in known if r.tracer.ringbuf_bytes == ring), key=lambda rate: rate.tracer.event_bytes)
-    basis = _around(sized, wanted.event_bytes)
-    if not sized[0].tracer.event_bytes <= wanted.event_bytes <= sized[-1].tracer.event_bytes:
-        measured = ", ".join(str(rate.tracer.event_bytes) for rate in sized)
-        beyond.append(f"events of {wanted.event_bytes} bytes: measured are {measured}")
-
-    drains = _interpolated(basis, wanted.event_bytes)
+    below = [rate for rate in sized if rate.tracer.event_bytes <= wanted.event_bytes]
+    above = [rate for rate in sized if rate.tracer.event_bytes >= wanted.event_bytes]
+    if not below or not above:
+        return None
+    low, high = below[-1], above[0]
+    drains = low.observed if low is high else _interpolated(low, high, wanted.event_bytes)
     percents = [fidelity_percent(drain, rate_per_s, wanted.slots, events, steady=steady) for drain in drains]
     return Prediction(
         statistics.fmean(percents),
         min(percents),
         max(percents),
-        at_least=not all(rate.exact for rate in basis) or wanted.event_bytes < sized[0].tracer.event_bytes,
-        basis=basis,
-        beyond=tuple(beyond),
+        at_least=not (low.exact and high.exact),
+        basis=tuple(dict.fromkeys((low, high))),
     )
 
 
-def _around(sized: Sequence[DrainRate], event_bytes: int) -> tuple[DrainRate, ...]:
-    """Return the rate of this event size, or those of the sizes below and above; outside, the nearest alone."""
-    below = [rate for rate in sized if rate.tracer.event_bytes <= event_bytes]
-    above = [rate for rate in sized if rate.tracer.event_bytes >= event_bytes]
-    return tuple(dict.fromkeys((*below[-1:], *above[:1])))
-
-
-def _interpolated(basis: Sequence[DrainRate], event_bytes: int) -> list[float]:
+def _interpolated(low: DrainRate, high: DrainRate, event_bytes: int) -> Sequence[float]:
     """Return drain rates at an event size by the time per event, of each combination of what was observed."""
-    if len(basis) == 1:
-        # A larger event is not drained faster; of a smaller one no more is known than that it is not drained slower.
-        factor = min(1.0, basis[0].tracer.event_bytes / event_bytes)
-        return [factor * drain for drain in basis[0].observed]
-    low, high = basis
     share = (event_bytes - low.tracer.event_bytes) / (high.tracer.event_bytes - low.tracer.event_bytes)
     return [1 / ((1 - share) / below + share / above) for below in low.observed for above in high.observed]
 
@@ -354,7 +333,7 @@ def _held_out(
     offered = [trial["offered_events_per_s"] for trial in group]
     counts = (trial["intercepted_events"] for trial in group)
     tried = (predict(rates, tracer, rate, n, steady=steady) for rate, n in zip(offered, counts, strict=True))
-    found = [prediction for prediction in tried if prediction is not None and not prediction.beyond]
+    found = [prediction for prediction in tried if prediction is not None]
     if not found:
         return None
     return HeldOut(
@@ -399,7 +378,7 @@ class Capacity:
         None beyond what was measured, and where nothing validates the prediction.
         """
         found = predict(self.rates, tracer, rate_per_s, steady=True)
-        if found is None or found.beyond:
+        if found is None:
             return None
         own = [
             self._bracketing(replace(tracer, event_bytes=rate.tracer.event_bytes), rate_per_s) for rate in found.basis
