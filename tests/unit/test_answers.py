@@ -89,7 +89,7 @@ class TestRecommend:
 
     def test_json_has_every_candidate_with_its_evidence(self, bpfbench: Any) -> None:
         status, out, _ = bpfbench("recommend", NEW, "--rate", "10k", "--prefer", "memory", "--json")
-        document = json.loads(out)
+        document = json.loads(out)["data"]
         assert status == 0
         assert {candidate["setup"] for candidate in document["candidates"]} == {"libbpf", "bpftrace"}
         by_setup = {candidate["setup"]: candidate["assessments"] for candidate in document["candidates"]}
