@@ -31,19 +31,19 @@ from bpfbench.analysis.claims.evidence import (
     RUNTIME_SPREAD,
     SAVED,
     SETUPS,
-    Case,
-    Evidence,
+    Contestant,
     Known,
+    Measure,
     Missing,
-    Quantity,
-    Subject,
+    Task,
+    Witness,
     at_least,
 )
 from bpfbench.analysis.claims.judge import ClaimVerdict, Findings, Judgement, by_paper, by_run, judge, judge_all
-from bpfbench.analysis.claims.paper import PaperEvidence, paper_evidence
-from bpfbench.analysis.claims.predicate import More, Order, Predicate, Within, read, weigh
+from bpfbench.analysis.claims.paper import PaperWitness, paper_witness
+from bpfbench.analysis.claims.predicate import More, Predicate, Ranking, Within, read, weigh
 from bpfbench.analysis.claims.remark import busy, remarks
-from bpfbench.analysis.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, evidence_of
+from bpfbench.analysis.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, run_witness
 from bpfbench.analysis.inference import Interval
 from bpfbench.declare import study
 from bpfbench.model import (
@@ -99,7 +99,7 @@ def _claim(*holds: Predicate) -> Claim:
 
 
 def _judged(records: Sequence[Record], *holds: Predicate) -> Judgement:
-    return judge(_claim(*holds), evidence_of(records))
+    return judge(_claim(*holds), run_witness(records))
 
 
 def _tracer(setup: str, block: int, runtime_s: float = 11.0, saved: int = 900, **trial: Any) -> Record:
@@ -125,22 +125,22 @@ def _run(blocks: int = 3) -> list[Record]:
 class TestThePaperItself:
     @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
     def test_its_own_numbers_bear_it_out_unless_they_contradict_it_or_are_too_few(self, claim: Claim) -> None:
-        verdict = judge(claim, paper_evidence(catalogue.paper())).verdict
+        verdict = judge(claim, paper_witness(catalogue.paper())).verdict
         expected = ClaimVerdict.INCONCLUSIVE if claim.unprinted else ClaimVerdict.REPRODUCED
         assert verdict is (ClaimVerdict.NOT_REPRODUCED if claim.contradicted else expected)
 
     @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
     def test_other_numbers_do_not_reproduce_it(self, claim: Claim) -> None:
-        assert any(judge(claim, evidence).verdict is ClaimVerdict.NOT_REPRODUCED for evidence in _perturbed())
+        assert any(judge(claim, witness).verdict is ClaimVerdict.NOT_REPRODUCED for witness in _perturbed())
 
     def test_a_bound_is_not_reached_by_those_it_bounds(self) -> None:
-        evidence = paper_evidence(catalogue.paper())
-        most = Order(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))
-        assert judge(_claim(most), evidence).verdict is ClaimVerdict.REPRODUCED
+        witness = paper_witness(catalogue.paper())
+        most = Ranking(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))
+        assert judge(_claim(most), witness).verdict is ClaimVerdict.REPRODUCED
 
     def test_numbers_that_tie_are_no_order(self) -> None:
-        ties = Order(SAVED, ("read",), RW, (("aya-sync",), ("aya-async",)))
-        assert judge(_claim(ties), paper_evidence(catalogue.paper())).verdict is ClaimVerdict.INCONCLUSIVE
+        ties = Ranking(SAVED, ("read",), RW, (("aya-sync",), ("aya-async",)))
+        assert judge(_claim(ties), paper_witness(catalogue.paper())).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_ids_are_unique(self) -> None:
         assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
@@ -150,7 +150,7 @@ class TestThePaperItself:
         data["words"] = {
             "order": [
                 {
-                    "quantity": "saved_percent",
+                    "measure": "saved_percent",
                     "workloads": ["read"],
                     "tools": ["rw-tracer"],
                     "tiers": [["bpftrace"], ["libbpf"]],
@@ -158,14 +158,14 @@ class TestThePaperItself:
             ],
             "across": [],
         }
-        claim = _claim(Order(SAVED, ("read",), RW, (("bpftrace",), ("libbpf",))))
-        assert judge(claim, paper_evidence(data)).verdict is ClaimVerdict.NOT_REPRODUCED
+        claim = _claim(Ranking(SAVED, ("read",), RW, (("bpftrace",), ("libbpf",))))
+        assert judge(claim, paper_witness(data)).verdict is ClaimVerdict.NOT_REPRODUCED
 
 
 @functools.cache
-def _perturbed() -> tuple[PaperEvidence, ...]:
+def _perturbed() -> tuple[PaperWitness, ...]:
     """The paper with all numbers of a table, one of them, or one rank, far off."""
-    return tuple(paper_evidence(data) for data in _perturbations(catalogue.paper()))
+    return tuple(paper_witness(data) for data in _perturbations(catalogue.paper()))
 
 
 def _perturbations(paper: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _perturbations(paper: dict[str, Any]) -> Iterator[dict[str, Any]]:
             data = copy.deepcopy(paper)
             functools.reduce(dict.__getitem__, keys[:-1], data)[keys[-1]] = changed
             yield data
-    for kind, ranks in (("order", "tiers"), ("across", "cases")):
+    for kind, ranks in (("order", "tiers"), ("across", "tasks")):
         for number in range(len(paper["words"][kind])):
             data = copy.deepcopy(paper)
             data["words"][kind][number][ranks].reverse()
@@ -221,10 +221,10 @@ class TestVerdicts:
 
     def test_setups_are_compared_with_each_other_within_blocks(self) -> None:
         assert (
-            _judged(_run(), Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))).verdict is ClaimVerdict.REPRODUCED
+            _judged(_run(), Ranking(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))).verdict is ClaimVerdict.REPRODUCED
         )
         assert (
-            _judged(_run(), Order(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))).verdict
+            _judged(_run(), Ranking(RUNTIME, ("read",), RW, (("libbpf",), ("bcc",)))).verdict
             is ClaimVerdict.NOT_REPRODUCED
         )
 
@@ -235,11 +235,11 @@ class TestVerdicts:
 
     def test_shares_are_compared_by_their_difference_and_stay_shares(self) -> None:
         records = [_tracer("libbpf", block, saved=saved) for block, saved in enumerate((1000, 999, 1000))]
-        level = evidence_of(records).level(SAVED, Subject("read", Tool.RW_TRACER, "libbpf"))
+        level = run_witness(records).level(SAVED, Contestant("read", Tool.RW_TRACER, "libbpf"))
         assert isinstance(level, Known)
         assert level.interval.high == 100.0
         nothing = [_tracer("bcc", block, saved=0) for block in range(3)]
-        order = Order(SAVED, ("read",), RW, (("libbpf",), ("bcc",)))
+        order = Ranking(SAVED, ("read",), RW, (("libbpf",), ("bcc",)))
         assert _judged([*records, *nothing], order).verdict is ClaimVerdict.REPRODUCED
 
     def test_places_share_no_block_and_are_compared_as_independent_samples(self) -> None:
@@ -250,9 +250,9 @@ class TestVerdicts:
             ]
 
         records = [*blocks(READ, (10.0, 11.0, 12.0), 0), *blocks(WRITE, (40.0, 42.0, 44.0), 3)]
-        slower = More(RUNTIME, (Case("write"), Case("read")), ("vanilla",))
+        slower = More(RUNTIME, (Task("write"), Task("read")), ("vanilla",))
         assert _judged(records, slower).verdict is ClaimVerdict.REPRODUCED
-        faster = More(RUNTIME, (Case("read"), Case("write")), ("vanilla",))
+        faster = More(RUNTIME, (Task("read"), Task("write")), ("vanilla",))
         assert _judged(records, faster).verdict is ClaimVerdict.NOT_REPRODUCED
 
     def test_enough_cells_are_enough(self) -> None:
@@ -269,12 +269,12 @@ class TestVerdicts:
         assert _judged(_run(), any_of_two).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_an_order_in_enough_places(self) -> None:
-        order = Order(SAVED, ("read", "write"), RW, (("libbpf",), ("bcc",)), enough=1)
+        order = Ranking(SAVED, ("read", "write"), RW, (("libbpf",), ("bcc",)), enough=1)
         assert _judged(_run(), order).verdict is ClaimVerdict.REPRODUCED
         assert _judged(_run(), dataclasses.replace(order, enough=2)).verdict is ClaimVerdict.NOT_TESTABLE
 
     def test_one_false_statement_is_enough_whatever_else_is_missing(self) -> None:
-        order = Order(SAVED, ("read", "mixed"), RW, (("bcc",), ("libbpf",)))
+        order = Ranking(SAVED, ("read", "mixed"), RW, (("bcc",), ("libbpf",)))
         assert _judged(_run(), order).verdict is ClaimVerdict.NOT_REPRODUCED
 
     def test_one_of_many_comparisons_must_be_farther_off(self) -> None:
@@ -304,10 +304,10 @@ def _two(differences: Sequence[float]) -> list[Record]:
 
 
 class TestWhatIsToldApart:
-    @pytest.mark.parametrize("quantity", [RUNTIME, SAVED], ids=lambda quantity: quantity.name)
-    def test_an_order_takes_strict_evidence(self, quantity: Quantity) -> None:
-        order = Order(quantity, ("read",), RW, (("bcc",), ("libbpf",)))
-        reverse = Order(quantity, ("read",), RW, (("libbpf",), ("bcc",)))
+    @pytest.mark.parametrize("measure", [RUNTIME, SAVED], ids=lambda measure: measure.name)
+    def test_an_order_takes_strict_evidence(self, measure: Measure) -> None:
+        order = Ranking(measure, ("read",), RW, (("bcc",), ("libbpf",)))
+        reverse = Ranking(measure, ("read",), RW, (("libbpf",), ("bcc",)))
         assert _judged(_two(CLEAR), order).verdict is ClaimVerdict.REPRODUCED
         assert _judged(_two(CLEAR), reverse).verdict is ClaimVerdict.NOT_REPRODUCED
         for either in (order, reverse):
@@ -315,11 +315,11 @@ class TestWhatIsToldApart:
 
     def test_a_tie_is_no_order_either_way_however_well_it_is_known(self) -> None:
         for tiers in ((("bcc",), ("libbpf",)), (("libbpf",), ("bcc",))):
-            assert _judged(_two(TIED), Order(SAVED, ("read",), RW, tiers)).verdict is ClaimVerdict.INCONCLUSIVE
+            assert _judged(_two(TIED), Ranking(SAVED, ("read",), RW, tiers)).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_each_step_of_an_order_must_be_told_apart(self) -> None:
         records = [*_two(CLEAR), *[_tracer("ebpf-go", block, 11.0 + block, saved=500) for block in range(4)]]
-        order = Order(SAVED, ("read",), RW, (("bcc",), ("libbpf",), ("ebpf-go",)))
+        order = Ranking(SAVED, ("read",), RW, (("bcc",), ("libbpf",), ("ebpf-go",)))
         judgement = _judged(records, order)
         assert judgement.verdict is ClaimVerdict.INCONCLUSIVE
         assert [statement.subject for statement in judgement.deciding] == ["read rw-tracer libbpf saved - ebpf-go"]
@@ -342,7 +342,7 @@ class TestWhatIsToldApart:
             for workload, seconds, first in ((READ, here, 0), (WRITE, there, 3))
             for n, runtime_s in enumerate(seconds)
         ]
-        write, read = Case("write"), Case("read")
+        write, read = Task("write"), Task("read")
         assert _judged(records, More(RUNTIME, (write, read), ("vanilla",))).verdict is verdict
         assert _judged(records, More(RUNTIME, (read, write), ("vanilla",))).verdict is reverse
 
@@ -352,7 +352,7 @@ class TestWhatIsToldApart:
             for place, workload in enumerate((READ, WRITE))
             for n in range(3)
         ]
-        more = More(SAVED, (Case("read", Tool.RW_TRACER), Case("write", Tool.RW_TRACER)), ("bcc",))
+        more = More(SAVED, (Task("read", Tool.RW_TRACER), Task("write", Tool.RW_TRACER)), ("bcc",))
         assert _judged(records, more).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_limits_are_within(self) -> None:
@@ -377,8 +377,8 @@ class TestWhatIsToldApart:
                 )
             ]
 
-        more = Order(RUNTIME_SPREAD, ("read",), RW, (("bcc",), ("libbpf",)))
-        less = Order(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
+        more = Ranking(RUNTIME_SPREAD, ("read",), RW, (("bcc",), ("libbpf",)))
+        less = Ranking(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
         assert _judged(run(0.1), more).verdict is ClaimVerdict.REPRODUCED
         assert _judged(run(0.1), less).verdict is ClaimVerdict.NOT_REPRODUCED
         assert {_judged(run(0.001), either).verdict for either in (more, less)} == {ClaimVerdict.INCONCLUSIVE}
@@ -389,7 +389,7 @@ class TestWhatIsToldApart:
         for block, noise in enumerate((0.99, 1.0, 1.02, 1.01, 0.98, 1.0, 0.99, 1.01, 1.02, 0.98)):
             records.append(_tracer("libbpf", block, 11 * noise))
             records.append(_tracer("bcc", block, (11 if block else 22) / noise))
-        spread = Order(RUNTIME_SPREAD, ("read",), RW, (("bcc",), ("libbpf",)))
+        spread = Ranking(RUNTIME_SPREAD, ("read",), RW, (("bcc",), ("libbpf",)))
         assert _judged(records, spread).verdict is ClaimVerdict.INCONCLUSIVE
 
     def test_two_vanillas_of_a_block_are_one_reference(self) -> None:
@@ -401,11 +401,11 @@ class TestWhatIsToldApart:
         records = [_tracer("libbpf", block, 22.0 * noise[block]) for block in range(3)]
         records += [vanilla(block, 10.0, 1) for block in range(3)] + [vanilla(block, 40.0, 2) for block in range(3)]
         # The geometric mean of 10 s and 40 s is 20 s.
-        factor = evidence_of(records).factor(RUNTIME, Subject("read", Tool.RW_TRACER, "libbpf"))
+        factor = run_witness(records).factor(RUNTIME, Contestant("read", Tool.RW_TRACER, "libbpf"))
         assert isinstance(factor, Known)
         assert factor.estimate == pytest.approx(1.1, abs=1e-4)
         assert factor.n == 3
-        level = evidence_of([*records, *[vanilla(3, 25.5, 1)]]).level(RUNTIME, Subject("read", None, "vanilla"))
+        level = run_witness([*records, *[vanilla(3, 25.5, 1)]]).level(RUNTIME, Contestant("read", None, "vanilla"))
         assert isinstance(level, Known)
         assert level.estimate == pytest.approx((25 * 3 + 25.5) / 4)
         assert level.n == 4
@@ -418,7 +418,7 @@ class TestWhatIsToldApart:
                 for trial, factor in zip(trials, factors, strict=True)
             ]
 
-        order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
+        order = Ranking(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
         alike_by_luck = _two((0.030, 0.031, 0.029, 0.030))
         assert _judged([*alike_by_luck, *twins(1.001, 0.999, 1.0, 1.002)], order).verdict is ClaimVerdict.REPRODUCED
         judgement = _judged([*alike_by_luck, *twins(1.2, 0.85, 1.1, 0.9)], order)
@@ -434,7 +434,7 @@ class TestWhatIsToldApart:
 
     @given(st.sampled_from(CLAIMS), st.floats(0, 10), st.floats(0, 10))
     def test_to_know_less_never_decides(self, claim: Claim, below: float, above: float) -> None:
-        known = paper_evidence(catalogue.paper())
+        known = paper_witness(catalogue.paper())
         less = judge(claim, Vague(known, below, above)).verdict
         assert less in (judge(claim, known).verdict, ClaimVerdict.INCONCLUSIVE)
 
@@ -452,30 +452,30 @@ class TestWhatIsToldApart:
             logs = [mean + scale * (own - middle) for own in scatter]
             return _judged(_two([math.exp(log) - 1 for log in logs]), predicate).verdict
 
-        order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
+        order = Ranking(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
         for predicate in (order, Within(RUNTIME, ("read",), RW, ("bcc", "libbpf"), 0.9, 1.2, enough=1)):
             assert verdict(predicate, factor) in (verdict(predicate, 1.0), ClaimVerdict.INCONCLUSIVE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Vague:
-    """Evidence that knows less than another."""
+    """Witness that knows less than another."""
 
-    of: Evidence
+    of: Witness
     below: float
     above: float
     kprobes: bool = True
 
-    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
-        return self._wider(self.of.level(quantity, subject))
+    def level(self, measure: Measure, subject: Contestant) -> Known | Missing:
+        return self._wider(self.of.level(measure, subject))
 
-    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
-        return self._wider(self.of.factor(quantity, subject))
+    def factor(self, measure: Measure, subject: Contestant) -> Known | Missing:
+        return self._wider(self.of.factor(measure, subject))
 
-    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
-        return self._wider(self.of.contrast(quantity, one, other, over_vanilla=over_vanilla))
+    def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
+        return self._wider(self.of.contrast(measure, one, other, over_vanilla=over_vanilla))
 
-    def stricter(self, statements: int) -> Evidence:
+    def stricter(self, statements: int) -> Witness:
         return dataclasses.replace(self, of=self.of.stricter(statements))
 
     def _wider(self, found: Known | Missing) -> Known | Missing:
@@ -510,10 +510,10 @@ class TestNotTestable:
         records += [_tracer(s, n, seconds[s][n], config=tracepoint) for s in seconds for n in range(3)]
         # What a setup costs is the hook's cost, too; which of two costs more, with the same hook, is theirs.
         assert self._missing(records, Within(RUNTIME, ("read",), RW, ("libbpf",))) == "kprobes"
-        order = Order(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
+        order = Ranking(RUNTIME, ("read",), RW, (("bcc",), ("libbpf",)))
         assert _judged(records, order).verdict is ClaimVerdict.REPRODUCED
         assert _judged(records, Within(SAVED, ("read",), RW, ("libbpf",), low=50)).verdict is ClaimVerdict.REPRODUCED
-        assert any("tracepoint" in remark for remark in evidence_of(records).remarks)
+        assert any("tracepoint" in remark for remark in run_witness(records).remarks)
 
     def test_syscount_has_the_papers_hook_everywhere(self) -> None:
         config = make_config(attach=Attach.TRACEPOINT, ringbuf_bytes=None, poll_ms=None)
@@ -529,7 +529,7 @@ class TestNotTestable:
         predicate = Within(RUNTIME, ("read",), RW, ("libbpf",))
         assert self._missing(records, predicate) == "repetitions that scatter"
         scatters = [*records, *[_tracer("bcc", block, 11.0) for block in range(3)]]
-        spread = Order(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
+        spread = Ranking(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
         assert self._missing(scatters, spread) == "repetitions that scatter"
 
     def test_no_runs_of_the_workload_or_tool(self) -> None:
@@ -559,46 +559,46 @@ class TestNotTestable:
             Within(SAVED, ("read",), RW, ("bcc",), 39, 41),
         ):
             assert self._missing(records, predicate) == "a CPU that is not emulated"
-        assert any("correctness only" in remark for remark in evidence_of(records).remarks)
-        assert {judgement.verdict for judgement in judge_all(evidence_of(records))} == {ClaimVerdict.NOT_TESTABLE}
+        assert any("correctness only" in remark for remark in run_witness(records).remarks)
+        assert {judgement.verdict for judgement in judge_all(run_witness(records))} == {ClaimVerdict.NOT_TESTABLE}
 
     def test_nothing_at_all(self) -> None:
-        assert {judgement.verdict for judgement in judge_all(evidence_of([]))} == {ClaimVerdict.NOT_TESTABLE}
+        assert {judgement.verdict for judgement in judge_all(run_witness([]))} == {ClaimVerdict.NOT_TESTABLE}
 
 
 class TestWhatIsJudgedOfARun:
     def test_other_configurations_are_left_aside(self) -> None:
         large = make_config(ringbuf_bytes=64 * MIB)
         others = [_tracer("bcc", block, saved=1000, config=large) for block in range(3)]
-        evidence = evidence_of([*_run(), *others])
-        level = evidence.level(SAVED, Subject("read", Tool.RW_TRACER, "bcc"))
+        witness = run_witness([*_run(), *others])
+        level = witness.level(SAVED, Contestant("read", Tool.RW_TRACER, "bcc"))
         assert isinstance(level, Known)
         assert level.estimate == pytest.approx(40.1)
         assert level.n == 3
-        assert any("3 trials in other configurations" in remark for remark in evidence.remarks)
+        assert any("3 trials in other configurations" in remark for remark in witness.remarks)
 
     def test_a_limited_rate_is_not_the_papers(self) -> None:
         slow = dataclasses.replace(READ, rate_iops=1000)
         others = [_tracer("bcc", block, saved=1000, workload=slow) for block in range(3)]
-        evidence = evidence_of([*others, *_run()])
-        assert len(evidence.trials[Subject("read", Tool.RW_TRACER, "bcc")]) == 3
-        assert any("3 trials in other configurations" in remark for remark in evidence.remarks)
-        assert not evidence_of(others).trials
+        witness = run_witness([*others, *_run()])
+        assert len(witness.trials[Contestant("read", Tool.RW_TRACER, "bcc")]) == 3
+        assert any("3 trials in other configurations" in remark for remark in witness.remarks)
+        assert not run_witness(others).trials
 
     def test_another_number_of_processes_is_not_the_papers(self) -> None:
         alone = dataclasses.replace(READ, processes=1)
         others = [_tracer("bcc", block, saved=1000, workload=alone) for block in range(3)]
-        assert len(evidence_of([*others, *_run()]).trials[Subject("read", Tool.RW_TRACER, "bcc")]) == 3
-        evidence = evidence_of(others)
-        assert not evidence.trials
+        assert len(run_witness([*others, *_run()]).trials[Contestant("read", Tool.RW_TRACER, "bcc")]) == 3
+        witness = run_witness(others)
+        assert not witness.trials
         (claim,) = (claim for claim in CLAIMS if claim.id == "read-rw-bcc-saved")
-        assert judge(claim, evidence).missing == ("read runs with 4 processes",)
+        assert judge(claim, witness).missing == ("read runs with 4 processes",)
 
     def test_everything_that_makes_a_trial_unlike_the_papers_is_named(self) -> None:
         config = make_config(ringbuf_bytes=4096, poll_ms=1, payload_bytes=1, variant=Variant.NO_OUTPUT)
         workload = dataclasses.replace(READ, processes=2, rate_iops=1000)
         others = [_tracer("bcc", block, config=config, workload=workload) for block in range(3)]
-        (missing,) = judge(_claim(Within(SAVED, ("read",), RW, ("bcc",))), evidence_of(others)).missing
+        (missing,) = judge(_claim(Within(SAVED, ("read",), RW, ("bcc",))), run_witness(others)).missing
         assert missing == (
             "read runs with 4 processes, no limit to the rate, a ring of 256 KiB, a poll time-out of 100 ms, payloads"
             " of up to 4 KiB, all of the tracer's work"
@@ -618,19 +618,19 @@ class TestWhatIsJudgedOfARun:
     def test_kprobes_before_tracepoints(self) -> None:
         hooked = make_config(attach=Attach.TRACEPOINT)
         others = [_tracer("bcc", block, saved=1000, config=hooked) for block in range(3)]
-        evidence = evidence_of([*others, *_run()])
-        assert evidence.kprobes
-        level = evidence.level(SAVED, Subject("read", Tool.RW_TRACER, "bcc"))
+        witness = run_witness([*others, *_run()])
+        assert witness.kprobes
+        level = witness.level(SAVED, Contestant("read", Tool.RW_TRACER, "bcc"))
         assert isinstance(level, Known)
         assert level.estimate == pytest.approx(40.1)
 
     def test_the_largest_workload_is_taken(self) -> None:
         small = dataclasses.replace(READ, bytes_per_process=MIB)
         others = [_tracer("bcc", block + 3, saved=1000, workload=small) for block in range(3)]
-        evidence = evidence_of([*_run(), *others])
-        assert len(evidence.trials[Subject("read", Tool.RW_TRACER, "bcc")]) == 3
-        assert not any("% of the paper's data" in remark for remark in evidence.remarks)
-        only_small = evidence_of(others)
+        witness = run_witness([*_run(), *others])
+        assert len(witness.trials[Contestant("read", Tool.RW_TRACER, "bcc")]) == 3
+        assert not any("% of the paper's data" in remark for remark in witness.remarks)
+        only_small = run_witness(others)
         assert any("read moves 0.00305 % of the paper's data" in remark for remark in only_small.remarks)
 
 
@@ -687,7 +687,7 @@ class TestRemarksOnThePaper:
 class TestCircumstances:
     def _beside(self, records: Sequence[Record], **machine: Any) -> dict[str, Circumstance]:
         stored = make_run_info(machine=machine)
-        return {own.what: own for own in circumstances(catalogue.paper(), stored, evidence_of(records).records)}
+        return {own.what: own for own in circumstances(catalogue.paper(), stored, run_witness(records).records)}
 
     def test_the_papers_own_are_the_same(self) -> None:
         placed: dict[str, tuple[int, ...]] = {"monitor": (0,), "workload": (1, 2, 3, 4, 5), "tracer": (1, 2, 3, 4, 5)}
@@ -725,7 +725,7 @@ class TestCircumstances:
     def test_what_was_not_recorded_is_said(self) -> None:
         stored = dataclasses.replace(make_run_info(), image={"name": "trixie", "key": "0"})
         for records in (_run(), []):
-            taken = evidence_of([dataclasses.replace(record, cpus={}) for record in records]).records
+            taken = run_witness([dataclasses.replace(record, cpus={}) for record in records]).records
             beside = {own.what: own for own in circumstances(catalogue.paper(), stored, taken)}
             assert (beside["placement"].here, beside["placement"].same) == ("not recorded", None)
             assert (beside["disks"].here, beside["disks"].same) == (
@@ -781,7 +781,7 @@ class TestReport:
         ]
 
     def test_what_is_false_but_not_false_enough_for_so_many_comparisons_has_its_evidence(self) -> None:
-        judged = judge_all(evidence_of(_run()))
+        judged = judge_all(run_witness(_run()))
         missed = [judgement for judgement in judged if judgement.verdict is ClaimVerdict.NOT_REPRODUCED]
         assert missed
         for judgement in missed:
@@ -830,28 +830,28 @@ class TestReport:
 class TestClaimsAsData:
     def test_which_keys_are_given_says_what_is_asserted(self) -> None:
         where: dict[str, Any] = {"workloads": ["read"], "tools": ["rw-tracer"]}
-        within = read({"quantity": "cpu_percent", **where, "high": 2, "slack": 1.2})
-        order = read({"quantity": "saved_percent", **where, "tiers": [["bcc"], ["rest"]]})
-        more = read({"quantity": "runtime_s", "cases": [["write"], ["read"]], "setups": ["vanilla"]})
+        within = read({"measure": "cpu_percent", **where, "high": 2, "slack": 1.2})
+        order = read({"measure": "saved_percent", **where, "tiers": [["bcc"], ["rest"]]})
+        more = read({"measure": "runtime_s", "tasks": [["write"], ["read"]], "setups": ["vanilla"]})
         assert within == Within(CPU, ("read",), RW, high=2.0, slack=1.2)
-        assert order == Order(SAVED, ("read",), RW, (("bcc",), ("rest",)))
-        assert more == More(RUNTIME, (Case("write"), Case("read")), ("vanilla",))
-        (statement, *_) = weigh((within,), paper_evidence(catalogue.paper()))[1]
+        assert order == Ranking(SAVED, ("read",), RW, (("bcc",), ("rest",)))
+        assert more == More(RUNTIME, (Task("write"), Task("read")), ("vanilla",))
+        (statement, *_) = weigh((within,), paper_witness(catalogue.paper()))[1]
         assert statement.high == pytest.approx(2.4)
 
     @pytest.mark.parametrize(
         ("changed", "said"),
         [
-            ({"quantity": "cpu"}, "'cpu' is not one of: runtime_s"),
+            ({"measure": "cpu"}, "'cpu' is not one of: runtime_s"),
             ({"tools": ["rw"]}, "'rw' is not one of: syscount, rw-tracer"),
             ({"setups": ["libbp"]}, "did you mean 'libbpf'"),
             ({"hihg": 1}, "did you mean 'high'"),
-            ({"tiers": [["bcc"]]}, "'high' is not one of: quantity, workloads, tools, tiers"),
+            ({"tiers": [["bcc"]]}, "'high' is not one of: measure, workloads, tools, tiers"),
             ({"high": "2"}, "a number is wanted"),
         ],
     )
     def test_what_is_no_assertion_is_refused_by_name(self, changed: dict[str, Any], said: str) -> None:
-        table = {"quantity": "cpu_percent", "workloads": ["read"], "tools": ["rw-tracer"], "high": 2}
+        table = {"measure": "cpu_percent", "workloads": ["read"], "tools": ["rw-tracer"], "high": 2}
         with pytest.raises(ValueError, match=said):
             read(table | changed)
         del table["workloads"]
@@ -866,11 +866,11 @@ def test_all_setups_of_the_paper_are_ours() -> None:
 def test_the_documents_list_is_complete() -> None:
     text = (Path(__file__).parents[2] / "docs" / "claims.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if re.match(r"\| `[a-z0-9-]+` \| [34]", line)]
-    elsewhere = dataclasses.replace(paper_evidence(catalogue.paper()), kprobes=False)
+    elsewhere = dataclasses.replace(paper_witness(catalogue.paper()), kprobes=False)
     kprobes = {claim.id: Missing("kprobes") in _found_by(claim, elsewhere) for claim in CLAIMS}
     expected = [(f"| `{claim.id}`", claim.section, claim.text, kprobes[claim.id]) for claim in CLAIMS]
     assert [(row[0], row[1], row[2], row[3].startswith("yes")) for row in rows] == expected
 
 
-def _found_by(claim: Claim, evidence: Evidence) -> list[Known | Missing]:
-    return [statement.found for statement in weigh(claim.holds, evidence)[1]]
+def _found_by(claim: Claim, witness: Witness) -> list[Known | Missing]:
+    return [statement.found for statement in weigh(claim.holds, witness)[1]]

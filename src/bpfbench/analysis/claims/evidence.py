@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What claims are judged on: quantities, the subjects they are known of, and who knows them.
+"""What claims are judged on: measures, the contestants they are known of, and the witnesses who know them.
 
 What is known is an interval: of a run, the 95 % confidence interval; of the paper, the number where it prints one, and
 a bound where it prints an extreme only. Comparisons with an interval have three answers: surely true, surely false,
@@ -31,7 +31,7 @@ def at_least(wanted: int, answers: Sequence[bool | None]) -> bool | None:
 
 
 class Scale(StrEnum):
-    """How two values of a quantity are compared."""
+    """How two values of a measure are compared."""
 
     RATIO = "ratio"
     DIFFERENCE = "difference"
@@ -41,7 +41,7 @@ class Scale(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class Measure:
     """What a claim speaks of."""
 
     name: str
@@ -63,45 +63,45 @@ class Quantity:
         return 1.0 if self.scale is Scale.RATIO else 0.0
 
 
-RUNTIME = Quantity("runtime", metrics.RUNTIME, hooked=True)
-THROUGHPUT = Quantity("throughput", metrics.THROUGHPUT, hooked=True)
-LATENCY = Quantity("latency", metrics.LATENCY, hooked=True)
-CPU = Quantity("CPU", metrics.CPU, hooked=True)
-MEMORY = Quantity("memory", metrics.MEMORY)
-IDLE_MEMORY = Quantity("memory before the workload", metrics.IDLE_MEMORY)
-POWER = Quantity("power", metrics.POWER, hooked=True, lacking="RAPL counters")
-SAVED = Quantity("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE)
-RUNTIME_SPREAD = Quantity("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
-QUANTITIES = {
-    quantity.key: quantity
-    for quantity in (RUNTIME, THROUGHPUT, LATENCY, CPU, MEMORY, IDLE_MEMORY, POWER, SAVED, RUNTIME_SPREAD)
+RUNTIME = Measure("runtime", metrics.RUNTIME, hooked=True)
+THROUGHPUT = Measure("throughput", metrics.THROUGHPUT, hooked=True)
+LATENCY = Measure("latency", metrics.LATENCY, hooked=True)
+CPU = Measure("CPU", metrics.CPU, hooked=True)
+MEMORY = Measure("memory", metrics.MEMORY)
+IDLE_MEMORY = Measure("memory before the workload", metrics.IDLE_MEMORY)
+POWER = Measure("power", metrics.POWER, hooked=True, lacking="RAPL counters")
+SAVED = Measure("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE)
+RUNTIME_SPREAD = Measure("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
+MEASURES = {
+    measure.key: measure
+    for measure in (RUNTIME, THROUGHPUT, LATENCY, CPU, MEMORY, IDLE_MEMORY, POWER, SAVED, RUNTIME_SPREAD)
 }
 
 
-class Case(NamedTuple):
-    """Where setups are comparable with each other."""
+class Task(NamedTuple):
+    """What setups are compared at: a workload, and the tool that observes it."""
 
     workload: str
     tool: Tool | None = None
     """None: under any tool, for vanilla, which has none."""
 
 
-class Subject(NamedTuple):
-    """A setup in a case."""
+class Contestant(NamedTuple):
+    """A setup at a task."""
 
     workload: str
     tool: Tool | None
     setup: str
 
     @property
-    def case(self) -> Case:
-        """Where it is."""
-        return Case(self.workload, self.tool)
+    def task(self) -> Task:
+        """What it is at."""
+        return Task(self.workload, self.tool)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a quantity."""
+    """What is known of a measure."""
 
     interval: Interval
     estimate: float | None
@@ -119,28 +119,28 @@ class Missing:
     what: str
 
 
-class Evidence(Protocol):
-    """Who knows the subjects: a run, or the paper."""
+class Witness(Protocol):
+    """Who knows what measures come to: a run, or the paper."""
 
     @property
     def kprobes(self) -> bool:
         """Whether the hooks are the paper's."""
 
-    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
-        """Return a quantity of a subject, in its metric's unit."""
+    def level(self, measure: Measure, contestant: Contestant) -> Known | Missing:
+        """Return a measure of a contestant, in its metric's unit."""
 
-    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
-        """Return a quantity of a subject over vanilla's in the same case."""
+    def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
+        """Return a measure of a contestant over vanilla's in the same task."""
 
-    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
-        """Compare two subjects on the quantity's scale.
+    def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
+        """Compare two contestants on the measure's scale.
 
         Args:
-            quantity: of which.
+            measure: of which.
             one: the dividend, or minuend.
             other: the divisor, or subtrahend.
-            over_vanilla: compare what they are over their own vanilla. Within one case it makes no difference.
+            over_vanilla: compare what they are over their own vanilla. Within one task it makes no difference.
         """
 
-    def stricter(self, statements: int) -> Evidence:
+    def stricter(self, statements: int) -> Witness:
         """Return the same with intervals so wide that all of so many together have the confidence that one has now."""

@@ -10,11 +10,11 @@ from enum import StrEnum
 from bpfbench import catalogue
 from bpfbench.analysis.claims.circumstances import Circumstance, circumstances
 from bpfbench.analysis.claims.claim import Claim, claims
-from bpfbench.analysis.claims.evidence import Evidence, Missing
-from bpfbench.analysis.claims.paper import paper_evidence
+from bpfbench.analysis.claims.evidence import Missing, Witness
+from bpfbench.analysis.claims.paper import paper_witness
 from bpfbench.analysis.claims.predicate import Statement, weigh
 from bpfbench.analysis.claims.remark import Remark, remarks
-from bpfbench.analysis.claims.run import evidence_of
+from bpfbench.analysis.claims.run import run_witness
 from bpfbench.model import Record
 from bpfbench.store import RunInfo
 
@@ -91,31 +91,31 @@ class Findings:
 
 def by_run(run: RunInfo, records: Sequence[Record]) -> Findings:
     """Judge the claims by a run."""
-    evidence, paper = evidence_of(records), catalogue.paper()
-    beside = circumstances(paper, run, evidence.records)
-    return Findings(judge_all(evidence), remarks(paper), evidence.remarks, beside)
+    witness, paper = run_witness(records), catalogue.paper()
+    beside = circumstances(paper, run, witness.records)
+    return Findings(judge_all(witness), remarks(paper), witness.remarks, beside)
 
 
 def by_paper() -> Findings:
     """Judge the claims by the paper's own numbers."""
     paper = catalogue.paper()
-    return Findings(judge_all(paper_evidence(paper)), remarks(paper), of_paper=True)
+    return Findings(judge_all(paper_witness(paper)), remarks(paper), of_paper=True)
 
 
-def judge_all(evidence: Evidence) -> tuple[Judgement, ...]:
+def judge_all(witness: Witness) -> tuple[Judgement, ...]:
     """Judge all claims in their order."""
-    return tuple(judge(claim, evidence) for claim in claims())
+    return tuple(judge(claim, witness) for claim in claims())
 
 
-def judge(claim: Claim, evidence: Evidence) -> Judgement:
+def judge(claim: Claim, witness: Witness) -> Judgement:
     """Judge one claim. One that is surely false is not reproduced even where not all of it can be tested.
 
     A claim of many statements holds if all do, for which no correction is due; and is false if any one is, which by
     chance alone happens the more often, the more there are. So what 95 % intervals call false must still be false with
     intervals as wide as so many statements call for (Bonferroni).
     """
-    holds, statements = weigh(claim.holds, evidence)
+    holds, statements = weigh(claim.holds, witness)
     if holds is False:
-        holds, _ = weigh(claim.holds, evidence.stricter(len(statements)))
+        holds, _ = weigh(claim.holds, witness.stricter(len(statements)))
     untestable = holds is None and any(isinstance(statement.found, Missing) for statement in statements)
     return Judgement(claim, ClaimVerdict.NOT_TESTABLE if untestable else VERDICTS[holds], statements)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper knows of its subjects: the numbers it prints, and what it says in words, as data/paper.toml has them.
+"""What the paper knows: the numbers it prints, and what it says in words, as data/paper.toml has them.
 
 A number printed of a setup is exact; `others_at_most` and `others_at_least` bound those that have none. Who reaches an
-extreme is named, so all others are short of it: bounds are open ends. Words that rank setups or cases count where
+extreme is named, so all others are short of it: bounds are open ends. Words that rank setups or tasks count where
 numbers leave a comparison open; where the two disagree, the numbers stand.
 
 What comes of it is a check of our transcription against the paper's own statements, and evidence of nothing else.
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bpfbench.analysis.claims.evidence import SAVED, Known, Missing, Quantity, Scale, Subject
+from bpfbench.analysis.claims.evidence import SAVED, Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.claims.predicate import read
 from bpfbench.analysis.inference import Interval
 from bpfbench.model import VANILLA
@@ -34,70 +34,70 @@ OPEN = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class PaperEvidence:
+class PaperWitness:
     """What the paper knows."""
 
     data: Mapping[str, Any]
-    ranked: frozenset[tuple[str, Subject, Subject]]
-    """Of this quantity the one subject has more than the other."""
+    ranked: frozenset[tuple[str, Contestant, Contestant]]
+    """Of this measure the one contestant has more than the other."""
     kprobes: bool = True
 
-    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
-        """Return a quantity itself."""
-        return _known(self._level(quantity, subject))
+    def level(self, measure: Measure, contestant: Contestant) -> Known | Missing:
+        """Return a measure itself."""
+        return _known(self._level(measure, contestant))
 
-    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
-        """Return a quantity over vanilla's."""
-        return _known(self._factor(quantity, subject))
+    def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
+        """Return a measure over vanilla's."""
+        return _known(self._factor(measure, contestant))
 
-    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
+    def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
         """Compare two cells by their numbers, or where these leave it open, by what is said in words."""
-        if quantity.scale is Scale.DIFFERENCE:
-            found = self._level(quantity, one).minus(self._level(quantity, other))
-        elif quantity.scale is Scale.SPREAD:
+        if measure.scale is Scale.DIFFERENCE:
+            found = self._level(measure, one).minus(self._level(measure, other))
+        elif measure.scale is Scale.SPREAD:
             found = Interval()
-        elif over_vanilla or one.case == other.case:
-            found = self._factor(quantity, one).over(self._factor(quantity, other))
+        elif over_vanilla or one.task == other.task:
+            found = self._factor(measure, one).over(self._factor(measure, other))
         else:
-            found = self._level(quantity, one).over(self._level(quantity, other))
-        return _known(self._in_words(found, quantity, one, other))
+            found = self._level(measure, one).over(self._level(measure, other))
+        return _known(self._in_words(found, measure, one, other))
 
-    def stricter(self, statements: int) -> PaperEvidence:
+    def stricter(self, statements: int) -> PaperWitness:
         """Printed numbers get no wider."""
         del statements
         return self
 
-    def _in_words(self, found: Interval, quantity: Quantity, one: Subject, other: Subject) -> Interval:
-        if found.exceeds(quantity.neutral) is not None or found.low == found.high:
+    def _in_words(self, found: Interval, measure: Measure, one: Contestant, other: Contestant) -> Interval:
+        if found.exceeds(measure.neutral) is not None or found.low == found.high:
             return found
-        if (quantity.key, one, other) in self.ranked:
-            return Interval(quantity.neutral + OPEN, max(found.high, quantity.neutral + OPEN))
-        if (quantity.key, other, one) in self.ranked:
-            return Interval(min(found.low, quantity.neutral - OPEN), quantity.neutral - OPEN)
+        if (measure.key, one, other) in self.ranked:
+            return Interval(measure.neutral + OPEN, max(found.high, measure.neutral + OPEN))
+        if (measure.key, other, one) in self.ranked:
+            return Interval(min(found.low, measure.neutral - OPEN), measure.neutral - OPEN)
         return found
 
-    def _level(self, quantity: Quantity, subject: Subject) -> Interval:
-        if quantity is SAVED:
-            printed = self.data[subject.workload].get("saved_percent", {})
-            return _bounds(printed.get(subject.tool, {}), subject.setup, 0.0, 100.0)
-        vanilla = self.data["vanilla"].get(subject.workload)
+    def _level(self, measure: Measure, contestant: Contestant) -> Interval:
+        if measure is SAVED:
+            printed = self.data[contestant.workload].get("saved_percent", {})
+            return _bounds(printed.get(contestant.tool, {}), contestant.setup, 0.0, 100.0)
+        vanilla = self.data["vanilla"].get(contestant.workload)
         if vanilla is None:
             return Interval(0.0)
-        key, unit = PRINTED_AS.get(quantity.key, (quantity.key, 1.0))
+        key, unit = PRINTED_AS.get(measure.key, (measure.key, 1.0))
         base = vanilla[key]["mean"] * unit
-        return _exactly(base) if subject.setup == VANILLA else self._factor(quantity, subject).times(base)
+        return _exactly(base) if contestant.setup == VANILLA else self._factor(measure, contestant).times(base)
 
-    def _factor(self, quantity: Quantity, subject: Subject) -> Interval:
-        tools = self.data[subject.workload].get("factor_over_vanilla", {})
-        return _bounds(tools.get(subject.tool, {}).get(quantity.key, {}), subject.setup, 0.0, math.inf)
+    def _factor(self, measure: Measure, contestant: Contestant) -> Interval:
+        tools = self.data[contestant.workload].get("factor_over_vanilla", {})
+        return _bounds(tools.get(contestant.tool, {}).get(measure.key, {}), contestant.setup, 0.0, math.inf)
 
 
-def paper_evidence(data: Mapping[str, Any]) -> PaperEvidence:
+def paper_witness(data: Mapping[str, Any]) -> PaperWitness:
     """Take the paper's numbers and words; `data` is paper.toml."""
     said = (*data["words"]["order"], *data["words"]["across"])
     words = [read({key: value for key, value in own.items() if key != "section"}) for own in said]
-    ranked = ((own.quantity.key, one, other) for own in words for group in own.groups() for one, other in group)
-    return PaperEvidence(data, frozenset(ranked))
+    ranked = ((own.measure.key, one, other) for own in words for group in own.groups() for one, other in group)
+    return PaperWitness(data, frozenset(ranked))
 
 
 def _bounds(printed: Mapping[str, Any], setup: str, least: float, most: float) -> Interval:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run knows of its subjects: 95 % confidence intervals over its trials.
+"""What a run knows of its contestants: 95 % confidence intervals over its trials.
 
-A block is one observation: where it has several trials of a subject, as of vanilla, they count as their mean. Two
-setups in one case ran in the same blocks and are compared within them: Student's t on the differences, of the
-logarithms for ratios. Those of different cases share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the
+A block is one observation: where it has several trials of a contestant, as of vanilla, they count as their mean. Two
+setups at one task ran in the same blocks and are compared within them: Student's t on the differences, of the
+logarithms for ratios. Those of different tasks share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the
 logarithms likewise. These suppose that repetitions scatter about normally on that scale; with the few there are, that
 cannot be checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of
 studies with outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median
@@ -25,7 +25,7 @@ from typing import TypeVar
 
 from scipy import stats
 
-from bpfbench.analysis.claims.evidence import Known, Missing, Quantity, Scale, Subject
+from bpfbench.analysis.claims.evidence import Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.compare import Pairing, pairing
 from bpfbench.analysis.inference import Interval, Noise
 from bpfbench.analysis.inference import noise as noise_of
@@ -48,118 +48,119 @@ PAPER_CONFIG = {
 PAPER_PROCESSES = 4
 PAPER_BYTES_PER_PROCESS = 32 * 2**30
 
-PREFERRED_ATTACH = (Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT)
-PREFERRED_FORMAT = (Format.TEXT, Format.BINARY)
+HOOKS = (Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT)
+FORMATS = (Format.TEXT, Format.BINARY)
+"""The nearest to the paper's first."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunEvidence:
+class RunWitness:
     """What the trials of one run know."""
 
     records: Sequence[Record]
     """Those that are judged: like the paper's, as far as the run has such, and ended ok."""
-    trials: Mapping[Subject, Sequence[Record]]
-    """The same by subject. Vanilla's are under each tool they were run beside, and under None, all together."""
-    planned: Collection[Subject]
+    trials: Mapping[Contestant, Sequence[Record]]
+    """The same by contestant. Vanilla's are under each tool they were run beside, and under None, all together."""
+    planned: Collection[Contestant]
     """What was tried, whatever came of it."""
-    emulated: Collection[Subject]
+    emulated: Collection[Contestant]
     """What was tried on an emulated machine, which is no evidence: it proves correctness only."""
-    aside: Mapping[Subject, str]
+    aside: Mapping[Contestant, str]
     """What it takes of trials that were left aside to be like the paper's."""
     kprobes: bool
     remarks: tuple[str, ...]
     confidence: float = 0.95
     """Of each interval."""
 
-    def level(self, quantity: Quantity, subject: Subject) -> Known | Missing:
+    def level(self, measure: Measure, contestant: Contestant) -> Known | Missing:
         """Return the mean over blocks."""
-        blocks = self._blocks(quantity, subject)
+        blocks = self._blocks(measure, contestant)
         if isinstance(blocks, Missing):
             return blocks
         means = list(map(statistics.fmean, blocks.values()))
-        found = _student(means, self.confidence, exact=quantity.scale is Scale.DIFFERENCE)
-        if isinstance(found, Missing) or quantity.scale is not Scale.DIFFERENCE:
+        found = _student(means, self.confidence, exact=measure.scale is Scale.DIFFERENCE)
+        if isinstance(found, Missing) or measure.scale is not Scale.DIFFERENCE:
             return found
         shares = Interval(max(0.0, found.interval.low), min(100.0, found.interval.high))
         return replace(found, interval=shares)
 
-    def factor(self, quantity: Quantity, subject: Subject) -> Known | Missing:
+    def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
         """Return the geometric mean of the ratios to vanilla of the same block."""
-        return self.contrast(quantity, subject, subject._replace(setup=VANILLA), over_vanilla=False)
+        return self.contrast(measure, contestant, contestant._replace(setup=VANILLA), over_vanilla=False)
 
-    def contrast(self, quantity: Quantity, one: Subject, other: Subject, *, over_vanilla: bool) -> Known | Missing:
-        """Compare two subjects: within blocks where they share them, else as independent samples."""
-        paired = one.case == other.case
-        over_vanilla = quantity.scale is Scale.SPREAD or (over_vanilla and not paired)
-        ours = self._scaled(quantity, one, over_vanilla=over_vanilla)
-        theirs = self._scaled(quantity, other, over_vanilla=over_vanilla)
+    def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
+        """Compare two contestants: within blocks where they share them, else as independent samples."""
+        paired = one.task == other.task
+        over_vanilla = measure.scale is Scale.SPREAD or (over_vanilla and not paired)
+        ours = self._scaled(measure, one, over_vanilla=over_vanilla)
+        theirs = self._scaled(measure, other, over_vanilla=over_vanilla)
         if isinstance(ours, Missing):
             return ours
         if isinstance(theirs, Missing):
             return theirs
         both = [(value, theirs[pair]) for pair, value in ours.items() if pair in theirs]
-        if quantity.scale is Scale.SPREAD:
+        if measure.scale is Scale.SPREAD:
             return _spread(both, self.confidence)
-        exact = quantity.scale is Scale.DIFFERENCE
+        exact = measure.scale is Scale.DIFFERENCE
         if paired:
-            noise = self._noise(quantity, one.workload)
+            noise = self._noise(measure, one.workload)
             found = _student([one - other for one, other in both], self.confidence, exact=exact, noise=noise)
         else:
             found = _welch(list(ours.values()), list(theirs.values()), self.confidence, exact=exact)
         return found if isinstance(found, Missing) or exact else _mapped(math.exp, found)
 
-    def _noise(self, quantity: Quantity, workload: str) -> Noise | None:
+    def _noise(self, measure: Measure, workload: str) -> Noise | None:
         """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
-        blocks = self._blocks(quantity, Subject(workload, None, VANILLA), logarithms=True)
-        return None if isinstance(blocks, Missing) or quantity.scale is not Scale.RATIO else noise_of(blocks.values())
+        blocks = self._blocks(measure, Contestant(workload, None, VANILLA), logarithms=True)
+        return None if isinstance(blocks, Missing) or measure.scale is not Scale.RATIO else noise_of(blocks.values())
 
-    def stricter(self, statements: int) -> RunEvidence:
+    def stricter(self, statements: int) -> RunWitness:
         """Return the same with wider intervals, after Bonferroni."""
         return replace(self, confidence=1 - (1 - self.confidence) / statements)
 
-    def _scaled(self, quantity: Quantity, subject: Subject, *, over_vanilla: bool) -> dict[Pairing, float] | Missing:
+    def _scaled(self, measure: Measure, own: Contestant, *, over_vanilla: bool) -> dict[Pairing, float] | Missing:
         """Return its mean in each block, on the scale that is compared: of logarithms, or as it is."""
-        blocks = self._blocks(quantity, subject, logarithms=quantity.scale is not Scale.DIFFERENCE)
+        blocks = self._blocks(measure, own, logarithms=measure.scale is not Scale.DIFFERENCE)
         if isinstance(blocks, Missing):
             return blocks
-        own = {pair: statistics.fmean(values) for pair, values in blocks.items()}
+        means = {pair: statistics.fmean(values) for pair, values in blocks.items()}
         if not over_vanilla:
-            return own
-        base = self._scaled(quantity, subject._replace(setup=VANILLA), over_vanilla=False)
+            return means
+        base = self._scaled(measure, own._replace(setup=VANILLA), over_vanilla=False)
         if isinstance(base, Missing):
             return base
-        return {pair: value - base[pair] for pair, value in own.items() if pair in base}
+        return {pair: value - base[pair] for pair, value in means.items() if pair in base}
 
     def _blocks(
-        self, quantity: Quantity, subject: Subject, *, logarithms: bool = False
+        self, measure: Measure, contestant: Contestant, *, logarithms: bool = False
     ) -> dict[Pairing, list[float]] | Missing:
         """Return its values by block and session, where there normally is a single one but of vanilla."""
-        trials = self.trials.get(subject, ())
+        trials = self.trials.get(contestant, ())
         if not trials:
-            return Missing(self._absent(subject))
-        read = ((pairing(record), quantity.metric.read(record)) for record in trials)
+            return Missing(self._absent(contestant))
+        read = ((pairing(record), measure.metric.read(record)) for record in trials)
         values = [(pair, value) for pair, value in read if value is not None and math.isfinite(value)]
         if not values:
-            return Missing(quantity.lacking)
+            return Missing(measure.lacking)
         blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
         for pair, value in values:
             if value > 0 or not logarithms:
                 blocks[pair].append(math.log(value) if logarithms else value)
         return blocks
 
-    def _absent(self, subject: Subject) -> str:
-        """Say which trials are lacking: all of the workload, of the case, or of the subject."""
-        trials = f"trials of {' '.join(filter(None, (subject.setup, subject.tool)))}"
-        workload = f"{subject.workload} runs"
-        for extent, what in enumerate((workload, f"{workload} of {subject.tool}", trials), 1):
-            own = subject[:extent]
+    def _absent(self, contestant: Contestant) -> str:
+        """Say which trials are lacking: all of the workload, of the task, or of the contestant."""
+        trials = f"trials of {' '.join(filter(None, (contestant.setup, contestant.tool)))}"
+        workload = f"{contestant.workload} runs"
+        for extent, what in enumerate((workload, f"{workload} of {contestant.tool}", trials), 1):
+            own = contestant[:extent]
             if all(planned[:extent] != own for planned in self.planned):
                 unlike = next((takes for other, takes in self.aside.items() if other[:extent] == own), None)
                 return f"{what} with {unlike}" if unlike else what
-        return "a CPU that is not emulated" if subject in self.emulated else f"{trials} that ended ok"
+        return "a CPU that is not emulated" if contestant in self.emulated else f"{trials} that ended ok"
 
 
-def evidence_of(records: Sequence[Record]) -> RunEvidence:
+def run_witness(records: Sequence[Record]) -> RunWitness:
     """Take from a run what is nearest to the paper's configuration.
 
     Trials with another number of processes, ring, poll time-out, payload or variant than the paper's, or a limited
@@ -169,24 +170,22 @@ def evidence_of(records: Sequence[Record]) -> RunEvidence:
     """
     aside = {record.trial: lacking for record in records if (lacking := _unlike_paper(record.trial))}
     taken = [record for record in records if record.trial not in aside]
-    taken = _nearest(taken, lambda _: None, lambda trial: trial.kernel, lambda found: found.most_common(1)[0][0])
-    taken = _nearest(
-        taken, lambda trial: trial.workload.name, lambda trial: trial.workload.total_bytes, lambda found: max(found)
-    )
-    taken = _nearest(taken, lambda trial: trial.tool, _attach, partial(min, key=PREFERRED_ATTACH.index))
-    taken = _nearest(taken, lambda _: None, _format, partial(min, key=PREFERRED_FORMAT.index))
+    taken = _nearest(taken, lambda _: None, lambda t: t.kernel, lambda found: found.most_common(1)[0][0])
+    taken = _nearest(taken, lambda t: t.workload.name, lambda t: t.workload.total_bytes, lambda found: max(found))
+    taken = _nearest(taken, lambda t: t.tool, lambda t: t.config and t.config.attach, partial(min, key=HOOKS.index))
+    taken = _nearest(taken, lambda _: None, lambda t: t.config and t.config.format, partial(min, key=FORMATS.index))
     ok = [record for record in taken if record.status is Status.OK and not record.emulated]
-    trials: defaultdict[Subject, list[Record]] = defaultdict(list)
+    trials: defaultdict[Contestant, list[Record]] = defaultdict(list)
     for record in ok:
-        for subject in _subjects(record.trial):
-            trials[subject].append(record)
+        for contestant in _contestants(record.trial):
+            trials[contestant].append(record)
     hooks = {r.trial.config.attach for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT}
-    emulated = frozenset(subject for record in taken if record.emulated for subject in _subjects(record.trial))
-    return RunEvidence(
+    emulated = frozenset(contestant for record in taken if record.emulated for contestant in _contestants(record.trial))
+    return RunWitness(
         records=ok,
         trials=trials,
-        planned=frozenset(subject for record in taken for subject in _subjects(record.trial)),
-        aside={subject: ", ".join(lacking) for trial, lacking in aside.items() for subject in _subjects(trial)},
+        planned=frozenset(contestant for record in taken for contestant in _contestants(record.trial)),
+        aside={contestant: lacking for trial, lacking in aside.items() for contestant in _contestants(trial)},
         emulated=emulated,
         kprobes=hooks == {Attach.KPROBE},
         remarks=tuple(_remarks(len(records) - len(taken), taken, hooks, emulated=bool(emulated))),
@@ -210,12 +209,12 @@ def _remarks(left_aside: int, taken: Sequence[Record], hooks: AbstractSet[Attach
         )
 
 
-def _subjects(trial: Trial) -> tuple[Subject, ...]:
-    subject = Subject(trial.workload.name, trial.tool, trial.setup)
-    return (subject, subject._replace(tool=None)) if trial.is_vanilla else (subject,)
+def _contestants(trial: Trial) -> tuple[Contestant, ...]:
+    contestant = Contestant(trial.workload.name, trial.tool, trial.setup)
+    return (contestant, contestant._replace(tool=None)) if trial.is_vanilla else (contestant,)
 
 
-def _unlike_paper(trial: Trial) -> tuple[str, ...]:
+def _unlike_paper(trial: Trial) -> str:
     """Say what a trial lacks to be like the paper's; empty if nothing."""
     found = [] if trial.workload.processes == PAPER_PROCESSES else [f"{PAPER_PROCESSES} processes"]
     if trial.workload.rate_iops is not None:
@@ -223,19 +222,7 @@ def _unlike_paper(trial: Trial) -> tuple[str, ...]:
     if trial.config is not None:
         config = ((getattr(trial.config, key), *paper) for key, paper in PAPER_CONFIG.items())
         found += [words for here, paper, words in config if here not in (None, paper)]
-    return tuple(found)
-
-
-def _largest(found: Counter[int]) -> int:
-    return max(found)
-
-
-def _attach(trial: Trial) -> Attach | None:
-    return trial.config.attach if trial.config is not None else None
-
-
-def _format(trial: Trial) -> Format | None:
-    return trial.config.format if trial.config is not None else None
+    return ", ".join(found)
 
 
 T = TypeVar("T")
