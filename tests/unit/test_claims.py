@@ -532,6 +532,19 @@ class TestNotTestable:
         spread = Ranking(RUNTIME_SPREAD, ("read",), RW, (("libbpf",), ("bcc",)))
         assert self._missing(scatters, spread) == "repetitions that scatter"
 
+    def test_what_differs_by_rounding_alone_does_not_scatter(self) -> None:
+        # As of a CPU that is busy all the time: the same, give or take what floating point makes of it.
+        alike = [
+            (make_record(make_trial(block=n), fio=make_fio(runtime_s=10 * (1 + 1e-15 * n))), _tracer("libbpf", n, 10.0))
+            for n in range(3)
+        ]
+        predicate = Within(RUNTIME, ("read",), RW, ("libbpf",))
+        assert self._missing([record for pair in alike for record in pair], predicate) == "repetitions that scatter"
+
+    def test_no_block_has_both(self) -> None:
+        records = [make_record(make_trial(block=n)) for n in range(3)] + [_tracer("bcc", n) for n in range(3, 6)]
+        assert self._missing(records, Within(RUNTIME, ("read",), RW, ("bcc",))) == "2 repetitions (0 here)"
+
     def test_no_runs_of_the_workload_or_tool(self) -> None:
         assert self._missing(_run(), Within(SAVED, ("mixed",), RW, ("bcc",))) == "mixed runs"
         all_events = (Tool.RW_TRACER_ALL,)

@@ -23,11 +23,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from scipy import stats
-
 from bpfbench.analysis.claims.evidence import Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.compare import Pairing, pairing
-from bpfbench.analysis.inference import Interval, Noise
+from bpfbench.analysis.inference import Difference, Interval, Noise, student, welch
 from bpfbench.analysis.inference import noise as noise_of
 from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
@@ -35,7 +33,8 @@ LEAST = 2
 """Blocks an interval needs."""
 LEAST_OF_SPREADS = 3
 """Those that comparing two spreads needs."""
-SCATTERLESS = Missing("repetitions that scatter")
+NOTHING = Difference(0, 0.0)
+"""Of no blocks at all."""
 
 PAPER_CONFIG = {
     "ringbuf_bytes": (256 * 1024, "a ring of 256 KiB"),
@@ -78,11 +77,11 @@ class RunWitness:
         if isinstance(blocks, Missing):
             return blocks
         means = list(map(statistics.fmean, blocks.values()))
-        found = _student(means, self.confidence, exact=measure.scale is Scale.DIFFERENCE)
-        if isinstance(found, Missing) or measure.scale is not Scale.DIFFERENCE:
+        exact = measure.scale is Scale.DIFFERENCE
+        found = _known(student(means, self.confidence), exact=exact)
+        if isinstance(found, Missing) or not exact:
             return found
-        shares = Interval(max(0.0, found.interval.low), min(100.0, found.interval.high))
-        return replace(found, interval=shares)
+        return replace(found, interval=found.interval.mapped(lambda end: min(100.0, max(0.0, end))))
 
     def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
         """Return the geometric mean of the ratios to vanilla of the same block."""
@@ -101,13 +100,15 @@ class RunWitness:
         both = [(value, theirs[pair]) for pair, value in ours.items() if pair in theirs]
         if measure.scale is Scale.SPREAD:
             return _spread(both, self.confidence)
-        exact = measure.scale is Scale.DIFFERENCE
-        if paired:
+        found, reach = NOTHING, 0.0
+        if paired and both:
+            found = student([a - b for a, b in both], self.confidence)
             noise = self._noise(measure, one.workload)
-            found = _student([one - other for one, other in both], self.confidence, exact=exact, noise=noise)
-        else:
-            found = _welch(list(ours.values()), list(theirs.values()), self.confidence, exact=exact)
-        return found if isinstance(found, Missing) or exact else _mapped(math.exp, found)
+            reach = noise.reach(len(both), self.confidence) if noise else 0.0
+        elif ours and theirs and not paired:
+            found = welch(list(theirs.values()), list(ours.values()), self.confidence)
+        exact = measure.scale is Scale.DIFFERENCE
+        return _known(found, exact=exact, reach=reach, scale=float if exact else math.exp)
 
     def _noise(self, measure: Measure, workload: str) -> Noise | None:
         """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
@@ -243,50 +244,31 @@ def _nearest(
     return [r for r in records if factor(r.trial) in (None, chosen.get(alike(r.trial)))]
 
 
-def _student(values: Sequence[float], confidence: float, *, exact: bool, noise: Noise | None = None) -> Known | Missing:
-    """Return the interval of a mean, no narrower than noise makes one: a few values can be alike by luck."""
-    if len(values) < LEAST:
-        return _too_few(len(values))
-    mean, sd = statistics.fmean(values), statistics.stdev(values)
-    if not sd and not exact:
-        return SCATTERLESS
-    half = _quantile(len(values) - 1, confidence) * sd / math.sqrt(len(values))
-    reach = noise.reach(len(values), confidence) if noise else 0.0
-    half = max(half, reach)
-    return Known(Interval(mean - half, mean + half), mean, len(values), swamped=abs(mean) < reach)
-
-
-def _welch(ours: Sequence[float], theirs: Sequence[float], confidence: float, *, exact: bool) -> Known | Missing:
-    n = min(len(ours), len(theirs))
-    if n < LEAST:
-        return _too_few(n)
-    mean = statistics.fmean(ours) - statistics.fmean(theirs)
-    parts = [(statistics.variance(values) / len(values), len(values) - 1) for values in (ours, theirs)]
-    variance = sum(part for part, _ in parts)
-    if not variance:
-        return Known(Interval(mean, mean), mean, n) if exact else SCATTERLESS
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    half = _quantile(freedom, confidence) * math.sqrt(variance)
-    return Known(Interval(mean - half, mean + half), mean, n)
-
-
 def _spread(both: Sequence[tuple[float, float]], confidence: float) -> Known | Missing:
     """Compare by how much two setups scatter: the difference of their mean absolute deviations from their medians."""
     if len(both) < LEAST_OF_SPREADS:
         return Missing(f"{LEAST_OF_SPREADS} repetitions ({len(both)} here)")
     middles = [statistics.median(values) for values in zip(*both, strict=True)]
     deviations = ([100 * abs(value - middle) for value, middle in zip(pair, middles, strict=True)] for pair in both)
-    return _student([one - other for one, other in deviations], confidence, exact=False)
+    return _known(student([one - other for one, other in deviations], confidence))
 
 
-def _quantile(freedom: float, confidence: float) -> float:
-    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+def _known(
+    found: Difference, *, exact: bool = False, reach: float = 0.0, scale: Callable[[float], float] = float
+) -> Known | Missing:
+    """Take an estimate for known.
 
-
-def _too_few(n: int) -> Missing:
-    return Missing(f"{LEAST} repetitions ({n} here)")
-
-
-def _mapped(function: Callable[[float], float], known: Known) -> Known:
-    interval = Interval(function(known.interval.low), function(known.interval.high))
-    return replace(known, interval=interval, estimate=None if known.estimate is None else function(known.estimate))
+    Args:
+        found: the estimate.
+        exact: values that do not scatter have no error; else nothing is known of it.
+        reach: how far noise makes an interval go on either side at least: a few values can be alike by luck.
+        scale: what brings the estimate to the scale that is spoken of.
+    """
+    n, mean = found.n, found.mean
+    if n < LEAST:
+        return Missing(f"{LEAST} repetitions ({n} here)")
+    interval = found.interval or (Interval(mean, mean) if exact else None)
+    if interval is None:
+        return Missing("repetitions that scatter")
+    interval = Interval(min(interval.low, mean - reach), max(interval.high, mean + reach))
+    return Known(interval.mapped(scale), scale(mean), n, swamped=abs(mean) < reach)
