@@ -9,7 +9,7 @@ cannot be checked. Spreads do without, since tests of variances call one of two 
 studies with outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median
 (M. B. Brown, A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing
 of its error, but for shares, which are counts. Where blocks have two vanilla trials, no interval of a ratio within
-blocks is narrower than vanilla against vanilla makes it (noise.py).
+blocks is narrower than vanilla against vanilla makes it (inference.py).
 """
 
 from __future__ import annotations
