@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On what a trial runs: what of machine and kernel decides how long things take. Reads files only, in milliseconds.
+"""The environment of a trial: what of machine and kernel decides how long things take. Files are read, in milliseconds.
 
 Where a fact cannot be had, `absent` has the reason under its name.
 """

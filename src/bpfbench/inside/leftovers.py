@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a trial could leave behind: BPF objects, processes, mounts, control groups, files. Compared before and after."""
+"""Leftovers of a trial, by comparing before and after: BPF objects, processes, mounts, control groups, files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives one tracer through the contract of tracers/README.md: start, READY, stop, summary."""
+"""One tracer at work, driven by the contract of tracers/README.md: start, READY, stop, summary."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every process of the controller: logged ready to paste, in a session of its own, gone when we are gone."""
+"""A process of the controller: logged ready to paste, in a session of its own, gone when we are gone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine is, has and lacks. Reads files and looks for commands; changes nothing."""
+"""This machine: what it is, has and lacks. Files are read and commands looked for; nothing is changed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building and entering images without root: in a user namespace, in which an ordinary user is root.
+"""Privileges, without root: images are built and entered in a user namespace, in which an ordinary user is root.
 
 There the user's own id is that of root, and the ids that /etc/subuid and /etc/subgid lend to the user are those of
 everybody else, so that files in an image have the owners they should have.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of this machine that make results noisy: what they are, and setting them for a while.
+"""The settings of this machine that make results noisy: what they are, and setting them for a while.
 
 Before anything is changed, the originals are saved in a file that lasts until the machine is rebooted, as the settings
 do. Left alone is what would change what is measured rather than how steadily: the number of CPUs (SMT), mitigations,

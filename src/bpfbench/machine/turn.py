@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose turn it is: one bpfbench at a time measures on a machine, or removes what is measured with."""
+"""The turn to measure: one bpfbench at a time has a machine, be it to remove what is measured with."""
 
 from __future__ import annotations
 

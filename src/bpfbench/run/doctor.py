@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person wants to know of this machine before measuring: what there is, what is missing, what makes it noisy."""
+"""The doctor: what there is of a machine, what is missing for measuring on it, and what makes it noisy."""
 
 from __future__ import annotations
 

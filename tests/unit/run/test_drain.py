@@ -20,8 +20,9 @@ from rich.console import Console
 from bpfbench import catalogue
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
-from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure, stop, stopped
+from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure
 from bpfbench.inside.drain.rate import Grown, chosen, enough, kernel_time, place
+from bpfbench.inside.kernel.tasks import stop, stopped
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
 from bpfbench.report import drain as report

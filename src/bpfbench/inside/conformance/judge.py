@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares what tracers reported with what was done, to the event. Pure; every failure shows an event."""
+"""The comparison of what tracers reported with what was done, to the event. Pure; every failure shows an event."""
 
 from __future__ import annotations
 

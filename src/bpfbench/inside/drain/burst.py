@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One burst: a stopped tracer's ring is full; it is let go on, watched until the ring is empty, and stopped.
-
-What a ring has taken and given back is in its first two pages, which anyone with a descriptor of it may map: so every
-library's progress is seen in the same way, and without its help.
-"""
+"""One burst: a stopped tracer's ring is full; it is let go on, watched until the ring is empty, and stopped."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import mmap
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.inside.kernel import bpf, tasks
+from bpfbench.inside.kernel.ring import Ring
+from bpfbench.inside.kernel.tasks import stop
 
 READ_BYTES = 4096
 
@@ -36,49 +32,6 @@ SLACK_MAX_NS = 2000
 _CHECK_NS = 100_000_000
 _PR_SET_NAME = 15
 _CPUCLOCK_SCHED = 2
-
-
-class Ring:
-    """The two positions of a BPF ring buffer, in bytes since it was made. Use as a context manager.
-
-    Args:
-        number: the map's id.
-
-    Raises:
-        StepError: it cannot be mapped.
-    """
-
-    def __init__(self, number: int) -> None:
-        try:
-            fd = bpf.open_map(number)
-            try:
-                pages = [mmap.mmap(fd, mmap.PAGESIZE, prot=mmap.PROT_READ, offset=mmap.PAGESIZE * n) for n in (0, 1)]
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise StepError(f"the ring cannot be watched: {error.strerror}") from error
-        # Each is at the beginning of its page; read as one word, which is what makes it consistent.
-        self._consumer, self._producer = (memoryview(page).cast("Q") for page in pages)
-        self._pages = pages
-
-    def __enter__(self) -> Ring:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for view in (self._consumer, self._producer):
-            view.release()
-        for page in self._pages:
-            page.close()
-
-    @property
-    def consumed(self) -> int:
-        """Up to where user space has given space back."""
-        return self._consumer[0]
-
-    @property
-    def produced(self) -> int:
-        """Up to where the kernel side has reserved space."""
-        return self._producer[0]
 
 
 class Producer:
@@ -239,53 +192,3 @@ def _looks(ring: Ring, let_go: Glance, end: int, timeout_s: float, alive: Callab
 def _cpu_ns(pid: int) -> int:
     """Return the CPU time of all threads of a stopped process; that of a running one is up to a tick old."""
     return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED)
-
-
-def wait_empty(ring: Ring, timeout_s: float) -> None:
-    """Wait until the ring is empty.
-
-    Raises:
-        StepError: it is not in time.
-    """
-    until_s = time.monotonic() + timeout_s
-    while ring.consumed != ring.produced:
-        if time.monotonic() > until_s:
-            raise StepError(f"events were still in the ring after {timeout_s:g} s")
-        time.sleep(0.0005)
-
-
-def stop(pid: int, timeout_s: float = 30.0) -> None:
-    """Stop a process with all its threads.
-
-    Raises:
-        StepError: it does not stop.
-    """
-    os.kill(pid, signal.SIGSTOP)
-    until_s = time.monotonic() + timeout_s
-    while not all(state == "T" for state in _states(pid)):
-        if time.monotonic() > until_s:
-            raise StepError(f"the tracer did not stop within {timeout_s:g} s")
-        time.sleep(0.0001)
-
-
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Have a process stopped meanwhile.
-
-    Raises:
-        StepError: it does not stop.
-    """
-    stop(pid)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-
-
-def _states(pid: int) -> Iterator[str]:
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            yield tasks.state(task)
-    except OSError as error:
-        raise StepError("the tracer died") from error

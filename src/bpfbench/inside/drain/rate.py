@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast one tracer drains its ring, in bursts; what an event takes on the kernel side, by run-time counters."""
+"""The drain rate of one tracer, in bursts; and what an event takes on the kernel side, by run-time counters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import tracer
-from bpfbench.inside.drain.burst import Burst, Producer, Ring, stopped, wait_empty, watch
+from bpfbench.inside.drain.burst import Burst, Producer, watch
 from bpfbench.inside.kernel import bpf
+from bpfbench.inside.kernel.ring import Ring, wait_empty
+from bpfbench.inside.kernel.tasks import stopped
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import EVENT_BYTES, TracerSummary
 from bpfbench.model.drain import DrainResult, DrainSpec, KernelTime

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which hook flavours the running kernel has, found out by setting each, with nothing to run."""
+"""The hook flavours of the running kernel, found out by setting each, with nothing to run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes back and drops the page cache of the data files, and proves it.
+"""The page cache of the data files: written back, dropped, and proved to be gone.
 
 Only the data files are dropped (posix_fadvise), not every cache of the machine (drop_caches): the latter would make
 tracers load their libraries from disk in every trial, and slow down whatever else the machine does.

@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from bpfbench.errors import StepError
 
 
 def state(task: Path) -> str:
@@ -35,3 +41,40 @@ def descendants(pid: int) -> Iterator[int]:
         for child in map(int, children):
             yield child
             yield from descendants(child)
+
+
+def stop(pid: int, timeout_s: float = 30.0) -> None:
+    """Stop a process with all its threads.
+
+    Raises:
+        StepError: it does not stop.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    until_s = time.monotonic() + timeout_s
+    while not all(state == "T" for state in _states(pid)):
+        if time.monotonic() > until_s:
+            raise StepError(f"the tracer did not stop within {timeout_s:g} s")
+        time.sleep(0.0001)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Have a process stopped meanwhile.
+
+    Raises:
+        StepError: it does not stop.
+    """
+    stop(pid)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _states(pid: int) -> Iterator[str]:
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            yield state(task)
+    except OSError as error:
+        raise StepError("the tracer died") from error

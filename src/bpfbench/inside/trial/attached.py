@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a tracer's programs are attached and what its rings have passed on, as the kernel tells, whatever it says."""
+"""The hooks and rings of a running tracer, as the kernel tells of them, whatever the tracer says."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Mapping
 from types import TracebackType
 
-from bpfbench.inside.drain.burst import Ring
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.hooks import BTF, function_id
+from bpfbench.inside.kernel.ring import Ring
 from bpfbench.inside.leftovers import RING_BUFFERS, TRACING_PROGRAMS, Inventory
 from bpfbench.model import Hook, RingAccount
 

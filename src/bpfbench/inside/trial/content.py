@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in a tracer's output: read by tracers/audit, after fio or behind the tracer, and judged here."""
+"""The content of a tracer's output: read by tracers/audit, after fio or behind the tracer, and judged here."""
 
 from __future__ import annotations
 

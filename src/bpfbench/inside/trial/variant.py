@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Iterator
 
 from bpfbench.errors import StepError
-from bpfbench.inside.drain.burst import stopped
 from bpfbench.inside.kernel import bpf
+from bpfbench.inside.kernel.tasks import stopped
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import ProgramTime, TracerConfig, Variant
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lays out data files and runs fio, with what is to be sampled meanwhile."""
+"""The workload of a trial: data files laid out, fio run, and what is to be sampled meanwhile."""
 
 from __future__ import annotations
 
