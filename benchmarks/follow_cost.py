@@ -21,11 +21,22 @@ from pathlib import Path
 from harness_cost import Ratio, ratio
 
 from bpfbench import catalogue, cli
-from bpfbench.model import Attach, Format, Placement, Record, Settings, Status, Tool, TracerConfig, Trial, Workload
+from bpfbench.model import (
+    Attach,
+    Format,
+    Placement,
+    Record,
+    Settings,
+    Sources,
+    Status,
+    Tool,
+    TracerConfig,
+    Trial,
+    Workload,
+)
 from bpfbench.testbed import image
 from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import HostTestbed, headers_here
-from bpfbench.testbed.image import Sources
 
 CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 64 * 2**20, 100, 4096)
 UNCOUNTED_PAIRS = 2

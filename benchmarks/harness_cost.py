@@ -35,11 +35,11 @@ from bpfbench.inside.kernel import pagecache
 from bpfbench.inside.trial import fio
 from bpfbench.inside.trial.runner import DROP_GAP_S
 from bpfbench.machine import command
-from bpfbench.model import Attach, Format, Record, Settings, Tool, TracerConfig, Trial, Workload
+from bpfbench.model import Attach, Format, Record, Settings, Sources, Tool, TracerConfig, Trial, Workload
 from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import HostTestbed, data_path, headers_here
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind
 
 UNCOUNTED_PAIRS = 2

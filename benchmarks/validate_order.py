@@ -47,13 +47,12 @@ from bpfbench.codec import from_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.machine.turn import alone
-from bpfbench.model import VANILLA, Record, Status, Study, Trial
+from bpfbench.model import VANILLA, Record, Sources, Status, Study, Trial
 from bpfbench.report import order as worded
 from bpfbench.run import campaign
 from bpfbench.testbed import image
 from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import HostTestbed, headers_here
-from bpfbench.testbed.image import Sources
 
 Array = NDArray[np.float64]
 

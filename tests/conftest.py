@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bpfbench.machine import facts
+from bpfbench.model import Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image
 
 UNIT = Path(__file__).parent / "unit"
 

@@ -19,11 +19,10 @@ import pytest
 
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
-from bpfbench.inside.tracer import TARGET_COMM
 from bpfbench.inside.trial import content
 from bpfbench.inside.trial.content import Expectation, TracedOutput
 from bpfbench.machine import command
-from bpfbench.model import BLOCK_BYTES, Content, Format
+from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Content, Format
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.libraries import TRACERS

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bpfbench import cli
-from bpfbench.model import Attach
+from bpfbench.model import Attach, Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Bootable, Image, Kernel, Sources
+from bpfbench.testbed.image import Bootable, Image, Kernel
 
 pytestmark = pytest.mark.beside  # an emulated CPU is not measured
 

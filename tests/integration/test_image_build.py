@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from bpfbench.machine.privileges import as_root
+from bpfbench.model import Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.disks import ROOT, SCRIPTS
 from bpfbench.testbed.image.root import bootstrap_argv
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox, building

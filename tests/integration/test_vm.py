@@ -21,10 +21,10 @@ import pytest
 from bpfbench import cli
 from bpfbench.declare import study
 from bpfbench.errors import LostError
-from bpfbench.model import Accelerator, Attach, Paths, Status
+from bpfbench.model import Accelerator, Attach, Paths, Sources, Status
 from bpfbench.store import Run
 from bpfbench.testbed.base import Ground, Job, Sizes
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image
 from bpfbench.testbed.vm import disks
 from bpfbench.testbed.vm.testbed import VENUE, VmTestbed
 

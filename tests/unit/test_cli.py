@@ -25,6 +25,7 @@ from bpfbench.machine import facts, privileges, tune, turn
 from bpfbench.machine.privileges import Lack
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
+from bpfbench.run import images
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import host, image
 from bpfbench.testbed.host import Headers, HostTestbed
@@ -483,7 +484,7 @@ class TestImage:
     ) -> None:
         monkeypatch.setattr("os.geteuid", lambda: 1000)
         monkeypatch.setattr(privileges, "missing", lambda: Lack("newuidmap is not installed", "apt-get install uidmap"))
-        monkeypatch.setattr(cli.cache, "headers_here", lambda *_: Headers("none"))
+        monkeypatch.setattr(images, "headers_here", lambda *_: Headers("none"))
         if words != ("build",):
             monkeypatch.setattr(image, "find", lambda *_: make_image())
             monkeypatch.setattr(image, "built", lambda *_: (make_image(),))
@@ -497,7 +498,7 @@ class TestImage:
     ) -> None:
         monkeypatch.setattr(facts, "missing", lambda: iter(("bwrap: not installed",)))
         monkeypatch.setattr(image, "find", lambda *_: make_image())
-        monkeypatch.setattr(cli.cache, "headers_here", lambda *_: Headers("none"))
+        monkeypatch.setattr(images, "headers_here", lambda *_: Headers("none"))
         assert complaint(bpfbench("image", "enter"), status=1) == "bpfbench: bwrap: not installed"
 
     @pytest.mark.parametrize(
@@ -520,7 +521,7 @@ class TestImage:
             raise SystemExit(0)
 
         monkeypatch.setattr(image, "find", lambda *_: make_image())
-        monkeypatch.setattr(cli.cache, "headers_here", lambda *_: Headers("none"))
+        monkeypatch.setattr(images, "headers_here", lambda *_: Headers("none"))
         monkeypatch.setattr("os.execvp", execvp)
         assert bpfbench("image", "enter", *given).status == 0
         (argv,) = told
@@ -556,7 +557,7 @@ class TestImage:
         monkeypatch.setattr(image, "build", lambda *_: make_image())
         monkeypatch.setattr(image, "bootable", lambda _, __, names, *___: asked.append(names))
         monkeypatch.setattr(image, "boot_layers", lambda *_: (None, ()))
-        monkeypatch.setattr(cli.cache, "taken_bytes", lambda _: 0)
+        monkeypatch.setattr(images, "taken_bytes", lambda _: 0)
         assert bpfbench("image", "build").status == 0
         assert asked == []
         assert bpfbench("image", "build", "trixie", "--kernels", "sid,trixie").status == 0
@@ -567,9 +568,7 @@ class TestImage:
     ) -> None:
         monkeypatch.setattr(image, "built", lambda *_: (make_image(),))
         monkeypatch.setattr(image, "boot_layers", lambda *_: (Path("/cache/disks/x/root.ext4"), (KERNEL,)))
-        monkeypatch.setattr(
-            cli.cache, "taken_bytes", lambda path: {"root": 3, "root.ext4": 2}.get(path.name, 1) * 2**30
-        )
+        monkeypatch.setattr(images, "taken_bytes", lambda path: {"root": 3, "root.ext4": 2}.get(path.name, 1) * 2**30)
         text = bpfbench("image", "list").out
         assert "root           3.0 GiB, /cache/root\n" in text
         assert "disk           2.0 GiB, /cache/disks/x/root.ext4\n" in text

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +13,9 @@ from bpfbench.cli.app import app, cache_dir
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.errors import UsageError
-from bpfbench.inside import environment
-from bpfbench.machine import facts
-from bpfbench.machine.facts import Diagnosis, Fitness
+from bpfbench.machine.facts import Fitness
 from bpfbench.report.document import Block, Document, Heading, Terms, table
-from bpfbench.run import campaign
 from bpfbench.run import doctor as examination
-from bpfbench.testbed import image
-from bpfbench.testbed.image import Image
 
 
 @app.command
@@ -33,26 +27,13 @@ def doctor(
     """Say what this machine can measure, what it lacks, and how to get it. Changes nothing."""
     if testbed not in catalogue.TESTBEDS:
         raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(catalogue.TESTBEDS)}")
-    findings = tuple(examination.examine(testbed, cache_dir()))
-    images = image.built(cache_dir())
-    usable = all(finding.verdict is not Fitness.MISSING for finding in findings)
-    places = {"data": cache_dir(), "run": Path.cwd()}
-    differences = tuple(examination.against_paper(catalogue.paper()["setup"], testbed, places))
-    data = {
-        "testbed": testbed,
-        "usable": usable,
-        "findings": findings,
-        "against_paper": differences,
-        "machine": facts.gather(),
-        "environment": environment.facts({}),
-        "storage": facts.storage_facts({"cache": cache_dir()}),
-        "images": images,
-        "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
-    }
+    found = examination.examine(testbed, cache_dir(), Path.cwd())
     marks = {Fitness.OK: "ok", Fitness.NOTE: "note", Fitness.MISSING: "MISSING"}
-    looked_at = [(marks[own.verdict], own.what, own.found, own.advice or "") for own in (*findings, *_kept(images))]
-    beside = [("same" if own.same else "", own.what, own.paper, own.here) for own in differences]
-    verdict = "This machine can measure." if usable else "Nothing can be measured before what is MISSING is mended."
+    looked_at = [(marks[own.verdict], own.what, own.found, own.advice or "") for own in (*found.findings, *found.kept)]
+    beside = [("same" if own.same else "", own.what, own.paper, own.here) for own in found.against_paper]
+    verdict = (
+        "This machine can measure." if found.usable else "Nothing can be measured before what is MISSING is mended."
+    )
     document: Document = (
         Heading("What this machine can measure"),
         table(("", "what", "found", "what to do"), looked_at, texts=4),
@@ -60,27 +41,8 @@ def doctor(
         table(("", "what", "paper", "here"), beside, texts=4),
         Heading(verdict),
     )
-    show(form, "doctor", document, data)
-    return 0 if usable else 1
-
-
-def _kept(images: Sequence[Image]) -> Iterator[Diagnosis]:
-    """Say what there is of disk, images and setups."""
-    disk = facts.storage(cache_dir())
-    yield Diagnosis("disk", Fitness.OK, f"{campaign.gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
-    build = "bpfbench image build trixie"
-    if not images:
-        yield Diagnosis("images", Fitness.NOTE, "none built", build)
-        yield Diagnosis("setups", Fitness.NOTE, "none built", build)
-        return
-    yield Diagnosis("images", Fitness.OK, f"{len(images)} built, newest {images[0].name} {images[0].key}")
-    built = images[0].setups
-    present = ", ".join(name for name in catalogue.SETUPS if name in built)
-    absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
-    if absent:
-        yield Diagnosis("setups", Fitness.NOTE, f"{present}; not built: {absent}", build)
-    else:
-        yield Diagnosis("setups", Fitness.OK, present)
+    show(form, "doctor", document, found.data)
+    return 0 if found.usable else 1
 
 
 @app.command(name="list")
@@ -95,7 +57,7 @@ def list_(*, form: Form = Form()) -> int:
         },
         "tools": {tool.value: text for tool, text in catalogue.TOOLS.items()},
         "workloads": catalogue.WORKLOADS,
-        "images": {recipe.name: recipe.description for recipe in image.RECIPES.values()},
+        "images": catalogue.IMAGES,
         "kernels": catalogue.KERNELS,
     }
     blocks: list[Block] = []

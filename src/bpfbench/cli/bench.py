@@ -23,7 +23,6 @@ from bpfbench.report import drain as report
 from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
 from bpfbench.run.stage import Stage
-from bpfbench.testbed.base import Sizes
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)
@@ -77,7 +76,7 @@ def drain_(
     _require_place(output)
     bench = _Bench()
     try:
-        with Stage(around, means(source_options, wait=wait), Sizes(output=drain.OUTPUT_BYTES)) as stage:
+        with Stage(around, means(source_options, wait=wait), drain.DISKS) as stage:
             _measure(stage, wanted, bench)
     except KeyboardInterrupt:
         done = f"{len(bench.measured)} of {len(bench.planned)} were measured"

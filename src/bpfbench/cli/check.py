@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -14,11 +13,9 @@ from bpfbench.cli.app import Json, Verbose, Wait, app, print_json, stderr, stdou
 from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, split
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
-from bpfbench.errors import UsageError
-from bpfbench.inside.conformance.cases import CASES
-from bpfbench.model import Attach, Setup
-from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
+from bpfbench.model.check import CaseVerdict, CheckSpec, Ended
 from bpfbench.report import verdicts as report
+from bpfbench.run.check import CASE_NAMES, subjects
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
 
@@ -46,7 +43,7 @@ def check(
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
     usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
     names = usual if setups is None else chosen("--setups", setups, tuple(known))
-    chosen_cases = tuple(CASES) if cases is None else chosen("--cases", cases, tuple(CASES))
+    chosen_cases = CASE_NAMES if cases is None else chosen("--cases", cases, CASE_NAMES)
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),
         "factors.attach": Override("--attach", split("auto" if attach is None else attach)),
@@ -57,8 +54,8 @@ def check(
     found: list[CaseVerdict] = []
     with Stage(around, means(source_options, wait=wait)) as stage, ProgressReporter(stderr) as reporter:
         hooks = stage.study.factors.attach
-        subjects = _subjects([known[name] for name in names], hooks, all_of_them=attach is not None)
-        spec = CheckSpec(subjects, chosen_cases)
+        trying = subjects([known[name] for name in names], hooks, all_of_them=attach is not None)
+        spec = CheckSpec(trying, chosen_cases)
 
         def on_verdict(verdict: CaseVerdict) -> None:
             found.append(verdict)
@@ -71,21 +68,3 @@ def check(
     else:
         report.render(found, stdout)
     return 1 if any(verdict.outcome is Ended.FAILED for verdict in found) else 0
-
-
-def _subjects(setups: Sequence[Setup], hooks: Sequence[Attach], *, all_of_them: bool) -> tuple[Subject, ...]:
-    """Return each setup with those of the hooks it can attach by; or with one, these first.
-
-    Raises:
-        UsageError: none can.
-    """
-    can = {
-        setup: [attach for attach in hooks if attach in setup.attaches] or ([] if all_of_them else setup.attaches[:1])
-        for setup in setups
-    }
-    subjects = tuple(
-        Subject(setup.name, (), attach, setup.tools, setup.formats) for setup, found in can.items() for attach in found
-    )
-    if not subjects:
-        raise UsageError(f"option --attach: none of these setups can attach by {', '.join(hooks)}")
-    return subjects

@@ -15,8 +15,8 @@ from bpfbench.cli.app import cache_dir, on_wait, stderr
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
+from bpfbench.model import Sources
 from bpfbench.run.stage import Means
-from bpfbench.testbed.image import Sources
 from bpfbench.values import choice_message
 
 FACTORS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")

@@ -35,9 +35,8 @@ from bpfbench.report.document import Block, Bullets, Code, Heading, Paragraph, t
 from bpfbench.report.run_info import describe
 from bpfbench.report.write import json
 from bpfbench.run import campaign
-from bpfbench.run.progress import ProgressReporter, duration, logged_to, set_up_logging
-from bpfbench.run.stage import Stage, foreseen
-from bpfbench.testbed.vm import accelerator
+from bpfbench.run.progress import ProgressReporter, duration, gib, logged_to, set_up_logging
+from bpfbench.run.stage import Stage, expected_accelerator, foreseen
 
 
 @app.command(name="plan")
@@ -55,7 +54,7 @@ def plan_(
     chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
-    emulated = chosen.testbed == "vm" and _expected_accelerator(chosen) is Accelerator.TCG
+    emulated = chosen.testbed == "vm" and expected_accelerator(chosen, cache_dir()) is Accelerator.TCG
     needs = plan.needs(unrolled, chosen, emulated=emulated)
     takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
     rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
@@ -176,18 +175,10 @@ def _testbed_text(chosen: Study) -> str:
         return "on this machine's kernel"
     vm = chosen.machine
     hosts = f"{len(chosen.hosts)} virtual machines, one at a time" if len(chosen.hosts) > 1 else "a virtual machine"
-    expected = _expected_accelerator(chosen)
+    expected = expected_accelerator(chosen, cache_dir())
     how = EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
-    each = f"{vm.cpus} CPUs and {campaign.gib(vm.memory_bytes)} each"
+    each = f"{vm.cpus} CPUs and {gib(vm.memory_bytes)} each"
     return f"in {hosts}, {each}, kernels: {', '.join(chosen.factors.kernels)}; {how}"
-
-
-def _expected_accelerator(chosen: Study) -> Accelerator:
-    """Return what virtual machines will be run with, as far as that is known without trying: `auto` where it is not."""
-    wanted, probe = chosen.machine.accelerator, accelerator.known(cache_dir())
-    if wanted is Accelerator.TCG or accelerator.lack() or (probe and probe.reason):
-        return Accelerator.TCG
-    return Accelerator.KVM if probe else wanted
 
 
 def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
@@ -195,7 +186,7 @@ def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
     discarded = f" and {warm_ups} warm-ups" if warm_ups else ""
     return (
         f"{len(unrolled.trials)} trials in {blocks} blocks{discarded}, about {duration(needs.seconds)}; data files "
-        f"{campaign.gib(needs.data_bytes)}, tracer output at most {campaign.gib(needs.output_bytes)} at a time"
+        f"{gib(needs.data_bytes)}, tracer output at most {gib(needs.output_bytes)} at a time"
     )
 
 

@@ -19,13 +19,10 @@ from bpfbench.cli.options import SourceOptions, means, number
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import MachineError, UsageError
-from bpfbench.inside.trace import OWN_COMM, TraceSpec
-from bpfbench.inside.tracer import TARGET_COMM
 from bpfbench.machine import facts
-from bpfbench.model import Deadlines, Study, Tool, TracerConfig, TracerSummary
+from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TracerSummary, TraceSpec
 from bpfbench.report import trace as report
-from bpfbench.run import campaign
-from bpfbench.run.progress import set_up_logging
+from bpfbench.run.progress import gib, set_up_logging
 from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Trace, Traced
 from bpfbench.values import choice_message
@@ -105,7 +102,6 @@ def trace(
         _require_room(stage.testbed.output_dir, chosen.output_limit_bytes or 0)
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
         viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)
-        Path("/proc/self/comm").write_text(OWN_COMM)
         try:
             traced = Trace(stage.testbed, viewer, command).run(spec, setup)
         except KeyboardInterrupt:
@@ -168,7 +164,7 @@ def _require_room(output_dir: Path, limit_bytes: int) -> None:
     free_bytes = facts.storage(output_dir).free_bytes
     if free_bytes < limit_bytes:
         raise MachineError(
-            f"{output_dir} has {campaign.gib(free_bytes)} free; the tracer may write {campaign.gib(limit_bytes)} there",
+            f"{output_dir} has {gib(free_bytes)} free; the tracer may write {gib(limit_bytes)} there",
             "--output-limit-bytes sets how much",
         )
 

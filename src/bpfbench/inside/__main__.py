@@ -14,7 +14,7 @@ from typing import Any
 
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
-from bpfbench.model import TrialSpec
+from bpfbench.model import TraceSpec, TrialSpec
 
 
 def notify(event: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ def _drain(text: str) -> None:
 def _trace(text: str) -> None:
     from bpfbench.inside import trace
 
-    trace.run(from_json(trace.TraceSpec, text))
+    trace.run(from_json(TraceSpec, text))
 
 
 def _check(text: str) -> None:

@@ -14,13 +14,13 @@ import select
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import tracer
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.model import Deadlines, Tool, TracerConfig
+from bpfbench.model import OWN_COMM, Tool, TraceSpec
 
 LOOK_S = 0.05
 """How often the output is looked at while nothing comes."""
@@ -32,24 +32,6 @@ NO_RECORD = re.compile(rb"^(?![0-9])[^\n]*\n", re.MULTILINE)
 """A line that is no record: bpftrace writes its warnings among them, until its adapter tidies up at the end."""
 
 NUMBER = re.compile(r"^#define __NR(?:3264)?_(\w+) (\w+)$", re.MULTILINE)
-
-OWN_COMM = "bpfbench-trace"
-"""What processes of ours are called meanwhile, lest they be traced: handing on an event would make another."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceSpec:
-    """All that a trace is told. Paths are as seen inside the image."""
-
-    tool: Tool
-    config: TracerConfig
-    comm: str
-    """Whose events are traced."""
-    output_limit_bytes: int
-    """The most the tracer may write (RLIMIT_FSIZE)."""
-    deadlines: Deadlines
-    tracer_command: tuple[str, ...] = ()
-    output_dir: str = ""
 
 
 class Records:

@@ -16,9 +16,7 @@ from typing import IO
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel import taskio
-from bpfbench.model import Tool, TracerConfig, TracerSummary
-
-TARGET_COMM = "fio"
+from bpfbench.model import TARGET_COMM, Tool, TracerConfig, TracerSummary
 
 DEFAULT_RINGBUF_BYTES = 262144
 DEFAULT_POLL_MS = 100

@@ -1,13 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The specification of a trial: all that the trial runner is told."""
+"""Specifications: all that is told to what runs inside an image, and to who builds one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfbench.model.choices import Accelerator
-from bpfbench.model.study import Settings
+from bpfbench.model.choices import Accelerator, Tool
+from bpfbench.model.factors import TracerConfig
+from bpfbench.model.study import Deadlines, Settings
 from bpfbench.model.trial import Predecessor, Trial
+
+TARGET_COMM = "fio"
+"""What the processes are called that a trial's tracer watches."""
+OWN_COMM = "bpfbench-trace"
+"""What processes of ours are called while one traces, lest they be traced: handing on an event would make another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where packages come from; None: the defaults of mmdebstrap."""
+
+    mirror: str | None = None
+    suite: str | None = None
+    ca_bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +46,18 @@ class TrialSpec:
     """None: nothing ran since the session, or the virtual machine, began."""
     place: int | None = None
     """In its block, from 1; None for a warm-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSpec:
+    """All that a trace is told. Paths are as seen inside the image."""
+
+    tool: Tool
+    config: TracerConfig
+    comm: str
+    """Whose events are traced."""
+    output_limit_bytes: int
+    """The most the tracer may write (RLIMIT_FSIZE)."""
+    deadlines: Deadlines
+    tracer_command: tuple[str, ...] = ()
+    output_dir: str = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one loop: plan + store + testbed -> records. Resumable: whatever has a record is not run again."""
+"""A campaign, the one loop: plan + store + testbed -> records. Resumable: whatever has a record is not run again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
 from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial
-from bpfbench.run.progress import Pace, ProgressReporter
+from bpfbench.run.progress import Pace, ProgressReporter, gib
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Sizes, Slot, Testbed, data_name
@@ -191,11 +191,6 @@ def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes:
             f"{gib(available)} of memory is available; this study wants {gib(needs.memory_bytes)}",
             "choose a smaller ringbuf_bytes, or free memory",
         )
-
-
-def gib(n: int) -> str:
-    """Write a number of bytes in GiB."""
-    return f"{n / 2**30:.1f} GiB"
 
 
 def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:

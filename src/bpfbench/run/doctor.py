@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from bpfbench.inside.monitors import cgroup, energy
 from bpfbench.machine import facts, privileges, tune
 from bpfbench.machine.facts import Diagnosis, Fitness
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Attach
+from bpfbench.run.progress import gib
+from bpfbench.testbed import image
+from bpfbench.testbed.image import Image
 from bpfbench.testbed.vm import accelerator
 from bpfbench.testbed.vm import testbed as vm
 
@@ -37,13 +40,67 @@ class PaperDifference:
     same: bool
 
 
-def examine(testbed: str, cache: Path) -> Iterator[Diagnosis]:
-    """Look at everything that measuring depends on, most important first.
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All that was found."""
+
+    findings: tuple[Diagnosis, ...]
+    kept: tuple[Diagnosis, ...]
+    """Of disk, images and setups."""
+    against_paper: tuple[PaperDifference, ...]
+    usable: bool
+    """Whether anything can be measured here."""
+    data: dict[str, Any]
+    """All of it, for programs."""
+
+
+def examine(testbed: str, cache: Path, runs: Path) -> Examination:
+    """Look at everything that a person wants to know before measuring.
 
     Args:
         testbed: host or vm.
         cache: bpfbench's cache directory.
+        runs: where records would be.
     """
+    findings = tuple(_findings(testbed, cache))
+    images = image.built(cache)
+    differences = tuple(against_paper(catalogue.paper()["setup"], testbed, {"data": cache, "run": runs}))
+    usable = all(finding.verdict is not Fitness.MISSING for finding in findings)
+    data = {
+        "testbed": testbed,
+        "usable": usable,
+        "findings": findings,
+        "against_paper": differences,
+        "machine": facts.gather(),
+        "environment": environment.facts({}),
+        "storage": facts.storage_facts({"cache": cache}),
+        "images": images,
+        "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
+    }
+    return Examination(findings, tuple(_kept(cache, images)), differences, usable, data)
+
+
+def _kept(cache: Path, images: Sequence[Image]) -> Iterator[Diagnosis]:
+    """Say what there is of disk, images and setups."""
+    disk = facts.storage(cache)
+    yield Diagnosis("disk", Fitness.OK, f"{gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
+    build = "bpfbench image build trixie"
+    if not images:
+        yield Diagnosis("images", Fitness.NOTE, "none built", build)
+        yield Diagnosis("setups", Fitness.NOTE, "none built", build)
+        return
+    yield Diagnosis("images", Fitness.OK, f"{len(images)} built, newest {images[0].name} {images[0].key}")
+    built = images[0].setups
+    present = ", ".join(name for name in catalogue.SETUPS if name in built)
+    absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
+    if absent:
+        yield Diagnosis("setups", Fitness.NOTE, f"{present}; not built: {absent}", build)
+    else:
+        yield Diagnosis("setups", Fitness.OK, present)
+
+
+def _findings(testbed: str, cache: Path) -> Iterator[Diagnosis]:
+    """Look at everything that measuring depends on, most important first."""
     if testbed == "vm":
         yield from _for_vm(cache)
     else:

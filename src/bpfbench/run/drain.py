@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the drain rate of every setup: which configurations, in what order, and how long it takes.
+"""The drain rate of every setup: which configurations are measured, in what order, and how long it takes.
 
 Independent of campaign.py: no fio, no run directory, and minutes instead of hours.
 """
@@ -21,7 +21,7 @@ from bpfbench.machine import facts
 from bpfbench.model import Tool, TracerConfig
 from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainSpec, Measured, Wanted
 from bpfbench.run.progress import Pace, ProgressReporter
-from bpfbench.testbed.base import Testbed
+from bpfbench.testbed.base import Sizes, Testbed
 
 POLL_MS = 100
 READY_S = 90.0
@@ -30,7 +30,7 @@ KERNEL_EVENTS = 5000
 KERNEL_RING_BYTES = 4 * 2**20
 """The ring, or that nearest to it, that the kernel side's run time is taken with."""
 
-OUTPUT_BYTES = 2**30
+DISKS = Sizes(output=2**30)
 """Room that must be there for a tracer's output. The largest seen: 0.7 GB."""
 
 SECONDS = {"bcc": 3.0, "bpftrace": 4.5}
@@ -94,7 +94,7 @@ def require_fit(cpus: int, output_dir: Path) -> None:
     if cpus == 1:
         raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; there is one")
     place = facts.storage(output_dir)
-    if place.free_bytes < OUTPUT_BYTES:
+    if place.free_bytes < DISKS.output:
         free = place.free_bytes // 2**20
         raise MachineError(f"{place.path} has {free} MiB free; the tracers' output takes up to 1024 MiB at a time")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees on stderr: a progress bar on a terminal, dated lines elsewhere, and the same in the run's log."""
+"""Progress: a bar on a terminal, dated lines elsewhere, and the same in the run's log; durations and sizes in words."""
 
 from __future__ import annotations
 
@@ -212,3 +212,8 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def gib(n: int) -> str:
+    """Write a number of bytes in GiB."""
+    return f"{n / 2**30:.1f} GiB"

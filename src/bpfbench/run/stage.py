@@ -21,11 +21,12 @@ from rich.console import Console
 from bpfbench.declare import plan
 from bpfbench.errors import MachineError
 from bpfbench.machine.turn import alone
-from bpfbench.model import Study
+from bpfbench.model import Accelerator, Sources, Study
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.testbed import host
 from bpfbench.testbed.base import Ground, Sizes, Testbed, Venue
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image
+from bpfbench.testbed.vm import accelerator
 from bpfbench.testbed.vm import testbed as vm
 
 VENUES: dict[str, Venue] = {"host": host.VENUE, "vm": vm.VENUE}
@@ -106,3 +107,11 @@ def foreseen(study: Study) -> Study:
     """
     hooks = VENUES[study.testbed].hooks()
     return plan.resolve(study, hooks) if hooks else study
+
+
+def expected_accelerator(study: Study, cache: Path) -> Accelerator:
+    """Return what virtual machines will be run with, as far as that is known without trying: `auto` where it is not."""
+    wanted, probe = study.machine.accelerator, accelerator.known(cache)
+    if wanted is Accelerator.TCG or accelerator.lack() or (probe and probe.reason):
+        return Accelerator.TCG
+    return Accelerator.KVM if probe else wanted

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tracer in front of the user: a command of theirs under it, or until they have seen enough."""
+"""A trace, one tracer in front of the user: over a command of theirs, or until they have seen enough."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 from bpfbench.codec import decode
 from bpfbench.errors import StepError
-from bpfbench.inside.trace import TraceSpec
 from bpfbench.machine.command import Foreground, Hold
-from bpfbench.model import TracerSummary
+from bpfbench.model import OWN_COMM, TracerSummary, TraceSpec
 from bpfbench.testbed.base import Testbed
 
 LOG = logging.getLogger("bpfbench.command")
@@ -84,6 +84,7 @@ class Trace:
             StepError: the tracer did not start, or left no account.
             BrokenPipeError: the viewer's reader has gone; the command has been ended.
         """
+        Path("/proc/self/comm").write_text(OWN_COMM)
         with self._running, _on_signals(self._signalled):
             self._testbed.trace(spec, setup, self._on_line, self._hold)
             if not self._ended:

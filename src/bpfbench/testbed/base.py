@@ -18,7 +18,6 @@ from typing import Any, Self
 
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.errors import LostError, StepError
-from bpfbench.inside.trace import TraceSpec
 from bpfbench.machine.command import Finished, Hold
 from bpfbench.model import (
     LOCAL,
@@ -30,8 +29,10 @@ from bpfbench.model import (
     Record,
     Settings,
     Setup,
+    Sources,
     Status,
     Study,
+    TraceSpec,
     Trial,
     TrialSpec,
     Workload,
@@ -39,7 +40,7 @@ from bpfbench.model import (
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed import image as images
-from bpfbench.testbed.image import Image, Progress, Sources
+from bpfbench.testbed.image import Image, Progress
 from bpfbench.testbed.sandbox import INSIDE
 
 OnEvent = Callable[[dict[str, Any]], None]

@@ -27,6 +27,7 @@ from bpfbench.model import (
     Predecessor,
     Record,
     Settings,
+    Sources,
     Status,
     Step,
     Study,
@@ -39,7 +40,7 @@ from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Ground, Slot, Testbed
 from bpfbench.testbed.host import Headers, HostTestbed
-from bpfbench.testbed.image import Bootable, Image, Kernel, Sources
+from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.vm.testbed import VmTestbed
 
 GIB = 2**30

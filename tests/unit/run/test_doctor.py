@@ -81,10 +81,14 @@ class TestAgainstPaper:
 
 
 def test_what_measuring_takes_is_what_the_doctor_calls_missing(tmp_path: Path) -> None:
-    missing = {finding.what for finding in doctor.examine("host", tmp_path) if finding.verdict is Fitness.MISSING}
+    missing = {
+        finding.what
+        for finding in doctor.examine("host", tmp_path, tmp_path).findings
+        if finding.verdict is Fitness.MISSING
+    }
     assert missing - {"root"} == {text.partition(":")[0] for text in facts.missing()}
 
 
 def test_findings_can_be_told_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privileges, "missing", lambda: None)
-    assert json.dumps([finding.verdict for finding in doctor.examine("vm", tmp_path)])
+    assert json.dumps([finding.verdict for finding in doctor.examine("vm", tmp_path, tmp_path).findings])

@@ -19,11 +19,11 @@ from bpfbench.declare import study
 from bpfbench.errors import MachineError, StudyError
 from bpfbench.machine import turn
 from bpfbench.machine.command import Finished
-from bpfbench.model import Attach, Study
+from bpfbench.model import Attach, Sources, Study
 from bpfbench.run import stage
 from bpfbench.run.stage import Means, Stage, foreseen
 from bpfbench.testbed.base import Ground, Job, Testbed, Venue
-from bpfbench.testbed.image import Image, Sources
+from bpfbench.testbed.image import Image
 
 SMOKE = study.load(study.find("smoke"))
 LIBBPF = replace(SMOKE, factors=replace(SMOKE.factors, setups=("libbpf",), attach=(Attach.AUTO,)))

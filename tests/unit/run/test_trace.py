@@ -20,11 +20,11 @@ from builders import make_summary, make_trial
 from bpfbench import cli
 from bpfbench.cli.app import stderr
 from bpfbench.errors import StepError, UsageError
-from bpfbench.inside.trace import BLOCK_BYTES, Records, TraceSpec, numbered
+from bpfbench.inside.trace import BLOCK_BYTES, Records, numbered
 from bpfbench.inside.tracer import arguments
 from bpfbench.machine import command
 from bpfbench.machine.command import Hold
-from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary
+from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary, TraceSpec
 from bpfbench.report.trace import HEADER, JsonLines, Table, account, summary_json
 from bpfbench.run.trace import MOST_HELD, Trace
 from bpfbench.testbed.host import HostTestbed

@@ -14,8 +14,9 @@ import pytest
 from bpfbench.errors import ImageError, UsageError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
+from bpfbench.model import Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Image, Recipe, Sources, image_key, libraries, root_key
+from bpfbench.testbed.image import Image, Recipe, image_key, libraries, root_key
 from bpfbench.testbed.image.root import bootstrap_argv
 
 RECIPE = Recipe("mine", "for tests", "trixie", ("fio", "clang"), {"fio": "fio"})

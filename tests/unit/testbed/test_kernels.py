@@ -16,9 +16,9 @@ from bpfbench.catalogue import KERNELS
 from bpfbench.errors import ImageError, UsageError
 from bpfbench.machine import command, privileges
 from bpfbench.machine.command import Finished
-from bpfbench.model import Attach
+from bpfbench.model import Attach, Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Bootable, Image, Sources, kernels
+from bpfbench.testbed.image import Bootable, Image, kernels
 from bpfbench.testbed.image.disks import disk_key
 from bpfbench.testbed.image.kernels import hooks, kernel_key, read_config
 from bpfbench.testbed.image.recipes import KERNEL_SUITES

@@ -17,8 +17,9 @@ from builders import make_executable, make_image
 from bpfbench.errors import ImageError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
+from bpfbench.model import Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import RECIPES, Image, Sources, image_key, libraries, root_key
+from bpfbench.testbed.image import RECIPES, Image, image_key, libraries, root_key
 from bpfbench.testbed.image.libraries import NEEDS, build_order, library_key
 from bpfbench.testbed.sandbox import INSIDE
 

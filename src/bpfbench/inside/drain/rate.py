@@ -18,7 +18,7 @@ from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.ring import Ring, wait_empty
 from bpfbench.inside.kernel.tasks import stopped
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.model import EVENT_BYTES, TracerSummary
+from bpfbench.model import EVENT_BYTES, TARGET_COMM, TracerSummary
 from bpfbench.model.drain import DrainResult, DrainSpec, KernelTime
 
 ENOUGH_S = 0.3
@@ -65,7 +65,7 @@ def run(spec: DrainSpec) -> DrainResult:
     output, summary, stderr, data = (Path(spec.output_dir) / name for name in ("out", "summary.json", "stderr", "data"))
     options = tracer.arguments(spec.tool, spec.config, output, summary)
     with (
-        Producer(tracer.TARGET_COMM, data, cpus["others"]) as producer,
+        Producer(TARGET_COMM, data, cpus["others"]) as producer,
         TracerProcess((*spec.tracer_command, *options), cpus["tracer"], None, stderr) as traced,
     ):
         traced.wait_ready(spec.ready_s)
@@ -154,7 +154,7 @@ def _fill(run: _Run, events: int) -> None:
     run.producer.read(events)
     made = (run.ring.produced - before) / run.slot_bytes
     if made != events:
-        raise StepError(f"{events} reads made {made:g} events; is another process named {tracer.TARGET_COMM} at work?")
+        raise StepError(f"{events} reads made {made:g} events; is another process named {TARGET_COMM} at work?")
 
 
 def _kernel_side(run: _Run) -> KernelTime:

@@ -11,9 +11,8 @@ from pathlib import Path
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside import environment
-from bpfbench.inside.tracer import TARGET_COMM
 from bpfbench.inside.trial import fio
-from bpfbench.model import BLOCK_BYTES, Check, Content, Format, Trial, Workload
+from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Trial, Workload
 
 AUDIT = "/bpfbench/tracers/audit/audit"
 """The program, inside an image."""

@@ -27,6 +27,7 @@ from bpfbench.catalogue import KERNELS
 from bpfbench.codec import from_json
 from bpfbench.errors import ImageError
 from bpfbench.machine import privileges
+from bpfbench.model import Sources
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.disks import build_disk, disk_key
 from bpfbench.testbed.image.kernels import (
@@ -45,7 +46,7 @@ from bpfbench.testbed.image.libraries import (
     library_key,
     versions,
 )
-from bpfbench.testbed.image.recipes import RECIPES, Recipe, Sources, recipe_of
+from bpfbench.testbed.image.recipes import RECIPES, Recipe, recipe_of
 from bpfbench.testbed.image.root import bootstrap, headers, packages, root_key
 
 __all__ = [
@@ -55,7 +56,6 @@ __all__ = [
     "Kernel",
     "Progress",
     "Recipe",
-    "Sources",
     "boot_layers",
     "bootable",
     "build",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bpfbench.testbed.image.recipes import Sources
+from bpfbench.model import Sources
 from bpfbench.testbed.sandbox import Bind, Sandbox
 
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"

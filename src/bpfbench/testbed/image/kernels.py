@@ -11,11 +11,11 @@ from pathlib import Path
 from bpfbench.catalogue import KERNELS, PACKAGE
 from bpfbench.codec import from_json
 from bpfbench.errors import ImageError, UsageError
-from bpfbench.model import Attach
+from bpfbench.model import Attach, Sources
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.build_sandbox import build_sandbox
-from bpfbench.testbed.image.recipes import KERNEL_SUITES, Sources
+from bpfbench.testbed.image.recipes import KERNEL_SUITES
 from bpfbench.testbed.sandbox import INSIDE, Bind
 
 SCRIPTS = PACKAGE / "testbed" / "image"

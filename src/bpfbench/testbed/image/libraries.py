@@ -15,11 +15,11 @@ from pathlib import Path
 from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import ImageError
 from bpfbench.machine import command
+from bpfbench.model import Sources
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.build_sandbox import build_sandbox
 from bpfbench.testbed.image.layers import Progress
-from bpfbench.testbed.image.recipes import Sources
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 TRACERS = PACKAGE / "tracers"

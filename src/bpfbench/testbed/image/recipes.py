@@ -80,15 +80,6 @@ KERNEL_SUITES = {"trixie": "trixie", "backports": "trixie-backports", "sid": "si
 """Kernel (catalogue.KERNELS) -> the Debian suite it is from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where packages come from; None: the defaults of mmdebstrap."""
-
-    mirror: str | None = None
-    suite: str | None = None
-    ca_bundle: str | None = None
-
-
 def recipe_of(name: str) -> Recipe:
     """Return the recipe of that name.
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import ImageError
 from bpfbench.machine import command, privileges
+from bpfbench.model import Sources
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.layers import Progress
-from bpfbench.testbed.image.recipes import Recipe, Sources
+from bpfbench.testbed.image.recipes import Recipe
 
 HOOK = PACKAGE / "testbed" / "image" / "install-headers"
 

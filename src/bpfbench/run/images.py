@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept between runs: images, what virtual machines boot of them, and fio's data files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bpfbench.errors import UsageError
+from bpfbench.machine import privileges
+from bpfbench.machine.turn import alone
+from bpfbench.model import Sources
+from bpfbench.run.progress import ProgressReporter
+from bpfbench.run.stage import Means
+from bpfbench.testbed import image, sandbox
+from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
+from bpfbench.testbed.image import Image, Kernel
+from bpfbench.testbed.image.layers import taken_bytes
+
+OnWait = Callable[[str], None] | None
+"""Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An image, and what it takes of its disk, in bytes."""
+
+    image: Image
+    root_bytes: int
+    disk: Path | None
+    """What virtual machines boot from, if it was made."""
+    disk_bytes: int | None
+    kernels: tuple[tuple[Kernel, int], ...]
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """All of it, for programs."""
+        return {
+            **asdict(self.image),
+            "root_taken_bytes": self.root_bytes,
+            "disk": str(self.disk) if self.disk else None,
+            "disk_taken_bytes": self.disk_bytes,
+            "kernels": [{**asdict(kernel), "taken_bytes": taken} for kernel, taken in self.kernels],
+        }
+
+
+def built(cache: Path) -> tuple[Kept, ...]:
+    """Return the images that are built, newest first."""
+    return tuple(_kept(cache, item) for item in image.built(cache))
+
+
+def _kept(cache: Path, item: Image) -> Kept:
+    disk, kernels = image.boot_layers(cache, item)
+    return Kept(
+        image=item,
+        root_bytes=taken_bytes(Path(item.root)),
+        disk=disk,
+        disk_bytes=taken_bytes(disk) if disk else None,
+        kernels=tuple((kernel, taken_bytes(Path(kernel.disk).parent)) for kernel in kernels),
+    )
+
+
+def build(name: str, kernels: Sequence[str], means: Means) -> Kept:
+    """Build an image, and for virtual machines its disk and these kernels, but what is built.
+
+    Raises:
+        ImageError: something could not be built.
+        UsageError: there is no such image or kernel.
+    """
+    image.recipe_of(name)
+    image.require_kernels(tuple(kernels))
+    with ProgressReporter(means.console) as reporter:
+        ready = image.build(means.cache, name, means.sources, reporter.building)
+        if kernels:
+            image.bootable(means.cache, ready, tuple(kernels), means.sources, reporter.building)
+    return _kept(means.cache, ready)
+
+
+def remove(cache: Path, name: str, on_wait: OnWait) -> Iterator[Image]:
+    """Delete the images of that name, or the one with that key, and yield each when it is gone.
+
+    Args:
+        cache: bpfbench's cache directory.
+        name: a name, or the beginning of a key.
+        on_wait: see `Means`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = image.built(cache)
+    chosen = [item for item in known if item.name == name or (name and item.key.startswith(name))]
+    if not chosen:
+        names = ", ".join(f"{item.name} {item.key}" for item in known) or "none"
+        raise UsageError(f"no image {name!r} is built (there are: {names})")
+    privileges.require()
+    for item in chosen:
+        with alone(cache, on_wait):
+            image.remove(cache, item)
+        yield item
+
+
+def check(cache: Path, name: str, sources: Sources) -> Iterator[str]:
+    """Run the linters of the tracers' sources with an image's toolchains; yield each library that passes.
+
+    Raises:
+        ImageError: one does not.
+        UsageError: the image is not built.
+    """
+    ready = _found(cache, name, sources)
+    privileges.require()
+    for library in image.checked_libraries():
+        image.check_sources(Path(ready.root), library, sources)
+        yield library
+
+
+def entering(cache: Path, name: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that opens a shell in an image as a trial sees it, or runs `words` there.
+
+    Raises:
+        MachineError: this machine lacks what that takes.
+        UsageError: the image is not built.
+    """
+    ready = _found(cache, name, Sources())
+    testbed = HostTestbed(ready, headers_here(ready, cache), cache, cache)
+    if os.geteuid() == 0:
+        VENUE.check()
+        return testbed.shell(tuple(words))
+    privileges.require()
+    return sandbox.building(testbed.sandbox(()), tuple(words) or ("bash",))
+
+
+def _found(cache: Path, name: str, sources: Sources) -> Image:
+    ready = image.find(cache, name, sources)
+    if ready is None:
+        raise UsageError(f"image {name!r} is not built", f"bpfbench image build {name}")
+    return ready
+
+
+def data_sets(cache: Path) -> dict[Path, int]:
+    """Return fio's data files, and the disks of virtual machines with theirs, with what each takes in bytes."""
+    data = cache / "data"
+    found = [*(path for path in data.glob("*x*") if path.is_dir()), *data.glob("vm/*.raw")]
+    return {path: _on_disk_bytes(path) for path in sorted(found)}
+
+
+def _on_disk_bytes(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_blocks * 512 for file in files)
+
+
+def remove_data(cache: Path, on_wait: OnWait) -> Iterator[Path]:
+    """Delete those files and disks, and yield each when it is gone."""
+    for path in data_sets(cache):
+        with alone(cache, on_wait):
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+        yield path
