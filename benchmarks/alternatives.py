@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue, store
-from bpfbench.analysis.compare import log_ratios, pairing
 from bpfbench.analysis.inference import ratios
 from bpfbench.analysis.metrics import BPF_TIME, PSS_PEAK, RUNTIME, SAVED_PERCENT, STARTUP, Reader
+from bpfbench.analysis.results import pairing
 from bpfbench.model import Record, Status, Variant
 
 Pairs = dict[str, tuple[list[float], list[float], list[float]]]
@@ -91,14 +92,17 @@ def of_run(records: tuple[Record, ...], name: str, base: str) -> Pairs:
                 ]
                 for setup in (name, base)
             )
-            own, values = [read(record) for record in mine], [read(record) for record in theirs]
-            logs = log_ratios([pairing(r) for r in mine], own, [pairing(r) for r in theirs], values)
-            found = [log for log in logs if log is not None]
-            pairs[f"{tool}: {what}"] = (found, _there(own), _there(values))
+            own, values = ({pairing(record): read(record) for record in side} for side in (mine, theirs))
+            logs = [log for place, value in own.items() if (log := _log_ratio(value, values.get(place))) is not None]
+            pairs[f"{tool}: {what}"] = (logs, _there(own.values()), _there(values.values()))
     return pairs
 
 
-def _there(values: list[float | None]) -> list[float]:
+def _log_ratio(own: float | None, base: float | None) -> float | None:
+    return math.log(own) - math.log(base) if own and base else None
+
+
+def _there(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
@@ -128,10 +132,8 @@ def _compared(
     for what, read in DRAINED.items():
         values = [(read(own), read(base)) for own, base in both]
         found = [(own, base) for own, base in values if own and base]
-        places = [("", number, "") for number in range(len(found))]
-        own, base = [pair[0] for pair in found], [pair[1] for pair in found]
-        logs = log_ratios(places, list(own), places, list(base))
-        yield what, ([log for log in logs if log is not None], own, base)
+        logs = [math.log(own) - math.log(base) for own, base in found]
+        yield what, (logs, [own for own, _ in found], [base for _, base in found])
 
 
 if __name__ == "__main__":

@@ -18,10 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from bpfbench import catalogue, store
-from bpfbench.analysis import table
+from bpfbench.analysis import results
 from bpfbench.analysis.questions.capacity import (
     HeldOut,
     drain_of,
@@ -33,6 +31,7 @@ from bpfbench.analysis.questions.capacity import (
     observe,
     trials,
 )
+from bpfbench.analysis.results import Results
 from bpfbench.model import BLOCK_BYTES
 from bpfbench.report.wording import limit
 
@@ -59,9 +58,9 @@ def main() -> None:
         return
     print("\n| held out | event, B | offered, events/s | predicted % | by CPU % | measured % | error, points | n |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    frame = table.load(store.Run(given.run))
-    known = hold_out(frame, _learnt_from)
-    known_by_cpu = {(held.tracer, held.target): held for held in hold_out_by_cpu(frame, _learnt_from)}
+    run = results.load(store.Run(given.run))
+    known = hold_out(run, _learnt_from)
+    known_by_cpu = {(held.tracer, held.target): held for held in hold_out_by_cpu(run, _learnt_from)}
     for held in sorted(known, key=lambda item: (*_kind(item), item.tracer.setup)):
         found = known_by_cpu.get((held.tracer, held.target))
         by_cpu = "-" if found is None else f"{found.predicted:.1f}"
@@ -81,18 +80,18 @@ def main() -> None:
         print(f"{what}:", _errors(held.error for held in known if _kind(held) == kind).strip())
 
 
-def hold_out(frame: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
+def hold_out(run: Results, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
     """Predict the trials for which `known` is false from those for which it is true, given their event rates alone."""
-    found = trials(frame)
+    found = trials(run)
     return held_out(learnt(filter(known, found)), (trial for trial in found if not known(trial)))
 
 
-def hold_out_by_cpu(frame: pl.DataFrame, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
+def hold_out_by_cpu(run: Results, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
     """Predict the same given the CPU time that the tracer had, too: what is left of the error if that is known.
 
     A tracer with the share s of a CPU meets a rate R as one with a CPU to itself meets R / s.
     """
-    found = trials(frame)
+    found = trials(run)
     observed = [own for trial in found if known(trial) and (own := observe(trial)) is not None]
     alone = [replace(own, events_per_s=own.events_per_s / own.cpu_share) for own in observed if own.cpu_share]
     rest = [

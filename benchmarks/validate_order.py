@@ -40,9 +40,9 @@ from numpy.typing import NDArray
 
 from bpfbench import cli
 from bpfbench.analysis import inference, order
-from bpfbench.analysis.compare import pairing
 from bpfbench.analysis.inference import Paired
 from bpfbench.analysis.order import Timed
+from bpfbench.analysis.results import pairing
 from bpfbench.codec import from_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override

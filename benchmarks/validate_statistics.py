@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bpfbench import store
-from bpfbench.analysis import table
+from bpfbench.analysis import results
 from bpfbench.analysis.inference import ALPHA, Interval, Paired, holm, ratios
 from bpfbench.analysis.statistics import analyse, control
 
@@ -129,7 +129,7 @@ def _share(found: Iterable[bool]) -> float:
 
 def against_itself(run: Path) -> None:
     """Print what comes of vanilla against vanilla in a run."""
-    found = [item for item in analyse(control(table.load(store.Run(run)))).statistics if item.paired is not None]
+    found = [item for item in analyse(control(results.load(store.Run(run)))).statistics if item.paired is not None]
     print("| workload | metric | n | ratio | 95 % interval | p | sign-flip | finding |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for item in found:
@@ -137,7 +137,7 @@ def against_itself(run: Path) -> None:
         if paired is None or paired.interval is None:
             continue
         low, high = paired.interval.low, paired.interval.high
-        name = f"{item.cell.workload}, {item.cell.processes} processes"
+        name = f"{item.cell.workload.name}, {item.cell.workload.processes} processes"
         print(
             f"| {name} | {item.metric} | {paired.n} | {paired.ratio:.3f} | {low:.3f} to {high:.3f} | {paired.p:.3f} | "
             f"{paired.p_sign_flip:.3f} | {paired.finding} |"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.analysis.claims.judge import by_run
+from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import summarise
 from bpfbench.report import artifact, latex
 from bpfbench.report.run_info import describe
@@ -42,7 +43,7 @@ def _compiled(body: str, place: Path) -> str:
 def test_tables(tmp_path: Path) -> None:
     run = Run(RUN)
     records = run.records()
-    log = _compiled(latex.to_latex(summarise(records), describe(run, records)), tmp_path)
+    log = _compiled(latex.to_latex(summarise(of(records)), describe(run, records)), tmp_path)
     assert "Overfull" not in log
 
 
@@ -57,6 +58,6 @@ def test_artifact_appendix(tmp_path: Path) -> None:
     chosen = dataclasses.replace(run.info.study, description=HOSTILE)
     stored = dataclasses.replace(run.info, study=chosen)
     _compiled(
-        artifact.to_latex(artifact.Material(stored, info, records, summarise(records), by_run(stored, records))),
+        artifact.to_latex(artifact.Material(stored, info, records, summarise(of(records)), by_run(stored, records))),
         tmp_path,
     )

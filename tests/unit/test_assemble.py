@@ -14,6 +14,7 @@ from builders import make_config, make_failure, make_fio, make_record, make_summ
 from test_order import simulated
 
 from bpfbench import catalogue
+from bpfbench.analysis.results import of
 from bpfbench.declare import study
 from bpfbench.model import (
     EMULATED,
@@ -53,7 +54,7 @@ def report_of(records: Sequence[Record], *, emulated: bool = False) -> dict[str,
     about = run_info.RunInfo(
         "mine", "r1", len(records), len(records), host="testhost", kernel="6.12", emulated=emulated
     )
-    return dict(assemble(Material(info, about, records, lambda _: None)))
+    return dict(assemble(Material(info, about, of(records, info), lambda _: None)))
 
 
 def page_of(records: Sequence[Record], *, emulated: bool = False) -> str:

@@ -27,7 +27,7 @@ from bpfbench.analysis.questions.capacity import (
     predict,
     trials,
 )
-from bpfbench.analysis.table import tidy
+from bpfbench.analysis.results import of
 from bpfbench.model import Record, Tool, Variant, Workload
 
 RING = 256 * 1024
@@ -48,7 +48,7 @@ def traced(saved: int, lost: int, runtime_s: float = 10.0, block: int = 0, **val
 
 def said_by(*records: Record) -> tuple[DrainRate, ...]:
     """What trials say of drain rates."""
-    return learnt(trials(tidy("run", records)))
+    return learnt(trials(of(records)))
 
 
 class TestWhatTrialsSay:
@@ -174,23 +174,21 @@ class TestHeldOut:
         # Reads drain (500000 - 1560) / 10 s = 49844 a second; the writes come at 62305 and hold 1560 more at the end.
         write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
         records = [traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)]
-        (found,) = hold_out(tidy("run", records), lambda trial: trial["workload"] == "read")
+        (found,) = hold_out(of(records), lambda trial: trial["workload"] == "read")
         assert (found.target, found.n) == (("write", 4, 20_000), 1)
         assert found.predicted == pytest.approx(100 * (49_844 / 62_305 + 1560 / 623_050), abs=0.01)
         assert found.error == pytest.approx(found.predicted - 100 * 520_000 / 623_050)
 
     def test_reads_of_a_limited_rate_are_predicted_from_those_without(self) -> None:
         records = [traced(500_000, 500_000), traced(500_000, 125_000, workload=STEADY, block=1)]
-        (found,) = hold_out(tidy("run", records), lambda trial: trial["rate_iops"] is None)
+        (found,) = hold_out(of(records), lambda trial: trial["rate_iops"] is None)
         drain = drain_of(0.49844, 100_000, steady=False)
         assert found.predicted == pytest.approx(min(100, 100 * drain / 62_500 + 100 * 1560 / 625_000), abs=0.01)
         assert found.measured == 80.0
 
     def test_with_the_cpu_time_it_had_the_same_is_as_if_it_had_a_cpu_to_itself(self) -> None:
         write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
-        table = tidy(
-            "run", [traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)]
-        )
+        table = of([traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)])
         (found,) = hold_out_by_cpu(table, lambda trial: trial["workload"] == "read")
         (by_rates,) = hold_out(table, lambda trial: trial["workload"] == "read")
         # Both had the same CPU time in the same time, so that their shares of it cancel out.
@@ -199,7 +197,7 @@ class TestHeldOut:
     def test_too_low_a_prediction_from_below_is_no_error(self) -> None:
         write = dataclasses.replace(STEADY, name="write")
         records = [traced(1_000_000, 0, workload=STEADY), traced(2_000_000, 0, workload=write, block=1)]
-        (found,) = hold_out(tidy("run", records), lambda trial: trial["workload"] == "read")
+        (found,) = hold_out(of(records), lambda trial: trial["workload"] == "read")
         assert found.predicted == pytest.approx(50.0, abs=0.1)
         assert (found.at_least, found.error) == (True, 0.0)
 
@@ -207,7 +205,7 @@ class TestHeldOut:
         # 100000 a second drain 49844; 125000 a second 39844, as the CPU was another's. Unlimited ones are not.
         fast = dataclasses.replace(STEADY, rate_iops=31_250)
         records = [traced(500_000, 500_000, workload=STEADY), traced(400_000, 850_000, workload=fast, block=1)]
-        checked = Capacity.of(tidy("run", [*records, traced(1_000_000, 0, block=2)])).checked
+        checked = Capacity.of(of([*records, traced(1_000_000, 0, block=2)])).checked
         found = {held.target[2]: held for held in checked}
         assert set(found) == {25_000, 31_250}
         assert found[25_000].predicted == pytest.approx(39.844 + 0.156, abs=0.01)
@@ -215,7 +213,7 @@ class TestHeldOut:
 
     def test_those_of_bench_drain_are_checked_by_all_of_them(self) -> None:
         bench = [Observation(SMALL, Source.BENCH, 80_000.0, exact=True, cpu_share=1.0)]
-        (found,) = Capacity.of(tidy("run", [traced(500_000, 500_000, workload=STEADY), traced(5, 5)]), bench).checked
+        (found,) = Capacity.of(of([traced(500_000, 500_000, workload=STEADY), traced(5, 5)]), bench).checked
         assert found.predicted == pytest.approx(80.156, abs=0.01)
 
 

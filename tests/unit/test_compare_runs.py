@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from builders import MIB, make_fio, make_load, make_record, make_summary, make_trial
 from scipy import stats
@@ -18,7 +17,7 @@ from scipy import stats
 from bpfbench import store
 from bpfbench.analysis.compare_runs import RunComparison, Shift, changed_facts, compare_runs
 from bpfbench.analysis.inference import Finding
-from bpfbench.analysis.table import tidy
+from bpfbench.analysis.results import Results, of
 from bpfbench.model import Environment, Record
 from bpfbench.report import comparison
 from bpfbench.report.document import Heading, Paragraph, Table
@@ -39,8 +38,8 @@ def records(vanilla: Sequence[float], libbpf: Sequence[float], kernel: str = "6.
     return found
 
 
-def table(*args: Sequence[float], **kwargs: object) -> pl.DataFrame:
-    return tidy("run", records(*args, **kwargs))  # type: ignore[arg-type]
+def table(*args: Sequence[float], **kwargs: object) -> Results:
+    return of(records(*args, **kwargs))  # type: ignore[arg-type]
 
 
 def shift(found: RunComparison, setup: str, metric: str = "runtime_s") -> Shift:
@@ -76,8 +75,8 @@ def test_two_vanillas_of_a_block_are_no_two_repetitions() -> None:
         return [*found, *(record for record in again if record.trial.is_vanilla)]
 
     sides = (records((10, 11, 12), (11, 12, 13)), records((12, 11, 14), (12, 13, 13)))
-    once = compare_runs(tidy("run", sides[0]), tidy("run", sides[1]))
-    both = compare_runs(tidy("run", twice(sides[0])), tidy("run", twice(sides[1])))
+    once = compare_runs(of(sides[0]), of(sides[1]))
+    both = compare_runs(of(twice(sides[0])), of(twice(sides[1])))
     assert (shift(both, "vanilla").n_before, shift(both, "vanilla").n_after) == (3, 3)
     for metric in ("runtime_s", "cpu_percent"):
         assert shift(both, "vanilla", metric).p == pytest.approx(shift(once, "vanilla", metric).p)
@@ -103,13 +102,13 @@ def test_two_kernels_are_compared_where_each_run_has_one() -> None:
 
 def test_where_a_run_has_several_kernels_each_is_compared_with_itself() -> None:
     after = [*records((10, 11), (11, 12), kernel="6.18"), *records((10, 11), (11, 12), kernel="6.12")]
-    found = compare_runs(table((10, 11), (11, 12), kernel="6.12"), tidy("run", after))
+    found = compare_runs(table((10, 11), (11, 12), kernel="6.12"), of(after))
     assert {cell.kernel for cell in found.only_after} == {"6.18"}
     assert shift(found, "libbpf").cell.kernel == "6.12"
 
 
 def test_what_one_run_alone_has_is_listed() -> None:
-    vanilla_only = tidy("run", [record for record in records((10, 11), (11, 12)) if record.trial.is_vanilla])
+    vanilla_only = of([record for record in records((10, 11), (11, 12)) if record.trial.is_vanilla])
     found = compare_runs(table((10, 11), (11, 12)), vanilla_only)
     assert [cell.setup for cell in found.only_before] == ["libbpf"]
 
@@ -171,13 +170,13 @@ def test_people_are_told_what_is_different_then_what_changed() -> None:
 
 
 def test_memory_growth_is_compared_by_its_difference_from_vanilla() -> None:
-    def grown(libbpf: Sequence[float]) -> pl.DataFrame:
+    def grown(libbpf: Sequence[float]) -> Results:
         found = []
         for setup, growth in (("vanilla", (-30.0, -20.0, -25.0)), ("libbpf", libbpf)):
             for block, mib in enumerate(growth):
                 record = make_record(make_trial(setup, block), load=make_load(memory_mib=500 + mib))
                 found.append(dataclasses.replace(record, idle=make_load(memory_mib=500)))
-        return tidy("run", found)
+        return of(found)
 
     found = compare_runs(grown((-30, -19, -26)), grown((10, 22, 14)))
     own = shift(found, "libbpf", "memory_growth_bytes")

@@ -16,9 +16,10 @@ from builders import make_config, make_record, make_summary, make_trial
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions import costs
 from bpfbench.analysis.questions.capacity import learnt, trials
+from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
-from bpfbench.analysis.table import counted, measured, tidy
+from bpfbench.analysis.table import tidy
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Accelerator, Environment, Record, Variant
 from bpfbench.run.progress import describe
 
@@ -137,11 +138,12 @@ class TestVerbs:
 
 
 def test_a_table_keeps_the_rows_and_says_nothing_by_them() -> None:
-    table = tidy("run", RECORDS)
-    assert len(counted(table)) > 0
-    assert len(measured(table)) == 0
-    assert analyse(table).statistics == ()
-    assert learnt(trials(table)) == ()
+    results = of(RECORDS)
+    table = tidy(results)
+    assert len(table) > 0
+    assert list(results.measured) == []
+    assert analyse(results).statistics == ()
+    assert learnt(trials(results)) == ()
 
 
 def test_variants_cost_nothing_that_could_be_told() -> None:
@@ -149,7 +151,7 @@ def test_variants_cost_nothing_that_could_be_told() -> None:
 
 
 def test_a_summary_says_still_what_cannot_be_counted() -> None:
-    (group,) = summarise(RECORDS).groups
+    (group,) = summarise(of(RECORDS)).groups
     libbpf = next(row for row in group.rows if row.setup == "libbpf")
     assert libbpf.lost_percent_by_cause == {"missed": None}
     assert libbpf.comparisons == {}

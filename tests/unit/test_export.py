@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from bpfbench.analysis import results
 from bpfbench.analysis.claims.judge import by_run
+from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
@@ -86,7 +88,7 @@ def _records(blocks: int = 3) -> list[Record]:
 
 
 def _analysis(records: list[Record]) -> Analysis:
-    return analyse(tidy("run-1", records))
+    return analyse(of(records))
 
 
 LIBBPF = "read 4x32 GiB rw-tracer libbpf, kprobe, binary, ring 256 KiB, poll 100 ms"
@@ -149,12 +151,12 @@ class TestLatex:
         assert not set(bare) & set("\\{}$&#%_~^<>|`")
 
     def test_tables_of_a_run(self) -> None:
-        text = latex.to_latex(summarise(_records()), INFO)
+        text = latex.to_latex(summarise(of(_records())), INFO)
         assert r"libbpf & 3 & 12.11 $\pm$ 1.11 (+10.1 \%)" in text
         assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 1
 
     def test_a_run_without_trials(self) -> None:
-        assert "No trial" in latex.to_latex(summarise([]), INFO)
+        assert "No trial" in latex.to_latex(summarise(of([])), INFO)
 
 
 STUDY = """
@@ -181,7 +183,7 @@ def _material(records: list[Record]) -> artifact.Material:
         image={"name": "trixie", "key": "0123", "suite": "trixie", "versions": {"fio": "3.39"}},
         machine={"cpu_model": "CPU", "cpus": 2, "memory_bytes": 2**34, "architecture": "x86_64"},
     )
-    return artifact.Material(stored, INFO, records, summarise(records), by_run(stored, records))
+    return artifact.Material(stored, INFO, records, summarise(of(records)), by_run(stored, records))
 
 
 PARTS = (
@@ -245,7 +247,7 @@ class TestVerb:
     def test_parquet_is_the_tidy_table(self, tmp_path: Path) -> None:
         export(str(RUN), format_="parquet", output=tmp_path / "run.parquet")
         run = Run(RUN)
-        assert pl.read_parquet(tmp_path / "run.parquet").equals(tidy(run.info.id, run.records()))
+        assert pl.read_parquet(tmp_path / "run.parquet").equals(tidy(results.load(run)))
 
     def test_what_cannot_be_carried_out_is_told(self) -> None:
         with pytest.raises(UsageError, match="parquet") as told:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from builders import make_fio, make_record, make_summary, make_trial
 
 from bpfbench.analysis.questions.needs import Choice, choices, contests
+from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import analyse
-from bpfbench.analysis.table import tidy
 from bpfbench.model import VANILLA, Accelerator, Environment, Record
 from bpfbench.report.page import answer
 
@@ -31,8 +31,8 @@ def run_of(factors: Mapping[str, Sequence[float]], saved: Mapping[str, int] | No
 
 
 def chosen(records: Sequence[Record]) -> dict[str, Choice]:
-    table = tidy("run", records)
-    return {choice.need.key: choice for choice in choices(contests(table, analyse(table)))}
+    results = of(records)
+    return {choice.need.key: choice for choice in choices(contests(results, analyse(results)))}
 
 
 def test_who_is_better_in_every_block_is_named_however_the_machine_drifts() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from builders import MIB, make_config, make_fio, make_record, make_summary, make_trial, make_usage
 
+from bpfbench.analysis import results
 from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Assessment, Fit, Recommendation, Wish, judge, recommend
-from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool, Workload
 from bpfbench.report.document import Code, Heading, Table
 from bpfbench.report.documents import recommend as recommendation
@@ -73,7 +73,7 @@ def wish(per_s: float, **values: Any) -> Wish:
 
 
 def judged(records: list[Record], per_s: float = 100_000, **values: Any) -> Recommendation:
-    return recommend(tidy("run", records), wish(per_s, **values))
+    return recommend(results.of(records), wish(per_s, **values))
 
 
 def of(found: Recommendation, setup: str, requirement: Quality) -> Assessment:
@@ -255,10 +255,10 @@ class TestFidelity:
         records = [
             r for n in (150_000, 400_000) for r in (*trials("vanilla", n), *trials("libbpf", n, min(1, 2e5 / n)))
         ]
-        fidelity = of(recommend(tidy("run", records), wish(190_000), bench), "libbpf", Quality.FIDELITY)
+        fidelity = of(recommend(results.of(records), wish(190_000), bench), "libbpf", Quality.FIDELITY)
         assert fidelity.evidence is not None
         assert (fidelity.evidence.basis, fidelity.evidence.validated_by) == ("predicted", "this run")
-        alone = of(recommend(tidy("run", UNLIMITED), wish(190_000), bench), "libbpf", Quality.FIDELITY)
+        alone = of(recommend(results.of(UNLIMITED), wish(190_000), bench), "libbpf", Quality.FIDELITY)
         assert alone.fit is Fit.UNKNOWN
 
 

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bpfbench.analysis.metrics import METRICS
+from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool
 from bpfbench.report.columns import share
@@ -75,7 +76,7 @@ def typical_run() -> list[Record]:
 
 def shown(records: Sequence[Record], width: int = 140, info: RunInfo = INFO, **options: Any) -> str:
     out = io.StringIO()
-    render(summarise(records, ("libbpf", "bcc")), info, Console(file=out, width=width, **options))
+    render(summarise(of(records)), info, Console(file=out, width=width, **options))
     return out.getvalue()
 
 
@@ -208,13 +209,13 @@ class TestTerminal:
         text = shown([make_failure(records[0].trial, "died"), *records[1:]])
         assert (
             "Vanilla is missing, or was run in another session, in some blocks;"
-            " the differences are over libbpf 2 of 3, bcc 2 of 3 trials."
+            " the differences are over bcc 2 of 3, libbpf 2 of 3 trials."
         ) in folded(text)
 
     def test_vanilla_of_another_session_is_said_like_one_that_is_missing(self) -> None:
         records = typical_run()
         text = folded(shown([dataclasses.replace(records[0], session="0"), *records[1:]]))
-        assert "was run in another session, in some blocks; the differences are over libbpf 2 of 3, bcc 2 of 3" in text
+        assert "was run in another session, in some blocks; the differences are over bcc 2 of 3, libbpf 2 of 3" in text
         assert "another session" not in folded(shown(typical_run()))
 
     @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ class TestTerminal:
     def test_ascii_where_the_terminal_has_nothing_else(self) -> None:
         raw = io.BytesIO()
         out = io.TextIOWrapper(raw, encoding="ascii")
-        render(summarise(typical_run(), ("libbpf", "bcc")), INFO, Console(file=out, width=140))
+        render(summarise(of(typical_run())), INFO, Console(file=out, width=140))
         out.flush()
         text = raw.getvalue().decode("ascii")
         assert line_of(text, "libbpf").startswith("libbpf 3 12.10 +- 1.10")
@@ -307,7 +308,7 @@ SAID = Said(("Order: no effect was found.", "Noise: 3 %."), ("Order mattered.",)
 
 
 def test_what_is_said_of_the_trials_as_a_whole_is_in_every_document() -> None:
-    summary, out = summarise(typical_run()), io.StringIO()
+    summary, out = summarise(of(typical_run())), io.StringIO()
     render(summary, INFO, Console(file=out, width=140), SAID)
     text, markdown = out.getvalue(), to_markdown(summary, INFO, SAID)
     assert text.index("Warning: Order mattered.") < text.index("libbpf") < text.index("Order: no effect was found.")
@@ -317,7 +318,7 @@ def test_what_is_said_of_the_trials_as_a_whole_is_in_every_document() -> None:
 
 class TestJson:
     def test_reads_back(self) -> None:
-        found = envelope(summarise(typical_run(), ("libbpf", "bcc")))
+        found = envelope(summarise(of(typical_run())))
         assert list(found) == ["schema", "kind", "run", "data"]
         assert (found["schema"], found["kind"]) == (2, "summary")
         assert (found["run"]["study"], found["run"]["seed"]) == ("quick", 7)
@@ -329,8 +330,8 @@ class TestJson:
             "rate_iops": None,
         }
         assert group["tool"] == "rw-tracer"
-        assert [row["setup"] for row in group["rows"]] == ["vanilla", "libbpf", "bcc"]
-        libbpf = group["rows"][1]
+        assert [row["setup"] for row in group["rows"]] == ["vanilla", "bcc", "libbpf"]
+        libbpf = group["rows"][2]
         assert libbpf["config"]["ringbuf_bytes"] == 262144
         runtime = libbpf["metrics"]["runtime_s"]
         assert (runtime["mean"], runtime["n"]) == (pytest.approx(12.1), 3)
@@ -340,40 +341,40 @@ class TestJson:
 
     def test_records_set_aside_are_counted(self) -> None:
         info = dataclasses.replace(INFO, superseded=2)
-        assert envelope(summarise([]), info)["run"]["superseded"] == 2
-        assert envelope(summarise([]))["run"]["superseded"] == 0
+        assert envelope(summarise(of([])), info)["run"]["superseded"] == 2
+        assert envelope(summarise(of([])))["run"]["superseded"] == 0
 
     def test_every_metric_is_explained_and_present(self) -> None:
-        found = document(summarise(typical_run()))
+        found = document(summarise(of(typical_run())))
         keys = [metric.key for metric in METRICS]
         assert list(found["metrics"]) == keys
         assert all(list(row["metrics"]) == keys for group in found["groups"] for row in group["rows"])
 
     def test_absent_is_null(self) -> None:
-        vanilla, _, bcc = document(summarise(typical_run(), ("libbpf", "bcc")))["groups"][0]["rows"]
+        vanilla, bcc, _ = document(summarise(of(typical_run())))["groups"][0]["rows"]
         assert vanilla["config"] is None
         assert vanilla["metrics"]["saved_percent"] is None
         assert vanilla["metrics"]["runtime_s"]["versus_vanilla"] is None
         assert bcc["metrics"]["pss_peak_bytes"] is None
 
     def test_excluded_trials_are_in_it(self) -> None:
-        found = document(summarise([make_failure(make_trial("bcc", 2), 'no "READY"')]))
+        found = document(summarise(of([make_failure(make_trial("bcc", 2), 'no "READY"')])))
         (excluded,) = found["excluded"]
         assert (excluded["trial"], excluded["status"]) == ("read-rw-tracer-bcc-3", "failed")
         assert (excluded["reason"], excluded["repetition"]) == ('no "READY"', 3)
 
     def test_empty_run(self) -> None:
-        found = document(summarise([]))
+        found = document(summarise(of([])))
         assert (found["groups"], found["excluded"]) == ([], [])
 
 
 def rows_of_csv(records: Sequence[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(to_csv(summarise(records, ("libbpf", "bcc"))))))
+    return list(csv.DictReader(io.StringIO(to_csv(summarise(of(records))))))
 
 
 class TestCsv:
     def test_one_row_for_each_workload_tool_setup_and_configuration(self) -> None:
-        vanilla, libbpf, bcc = rows_of_csv(typical_run())
+        vanilla, bcc, libbpf = rows_of_csv(typical_run())
         assert (libbpf["workload"], libbpf["tool"], libbpf["setup"]) == ("read", "rw-tracer", "libbpf")
         assert (libbpf["attach"], libbpf["ringbuf_bytes"], libbpf["payload_bytes"]) == ("kprobe", "262144", "")
         assert float(libbpf["runtime_s_mean"]) == pytest.approx(12.1)
@@ -389,7 +390,7 @@ class TestCsv:
         assert vanilla["n"] == "0"
 
     def test_the_columns_do_not_depend_on_the_results(self) -> None:
-        headers = {to_csv(summarise(records)).splitlines()[0] for records in ([], typical_run(), typical_run()[:1])}
+        headers = {to_csv(summarise(of(records))).splitlines()[0] for records in ([], typical_run(), typical_run()[:1])}
         assert len(headers) == 1
 
     def test_a_cause_the_contract_does_not_know_is_kept(self) -> None:
@@ -400,10 +401,10 @@ class TestCsv:
 
 class TestMarkdown:
     def test_tables_are_rectangular_and_complete(self) -> None:
-        lines = to_markdown(summarise(typical_run(), ("libbpf", "bcc")), INFO).splitlines()
+        lines = to_markdown(summarise(of(typical_run())), INFO).splitlines()
         table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
         assert len({len(row) for row in table}) == 1
-        header, _, vanilla, libbpf, bcc = table
+        header, _, vanilla, bcc, libbpf = table
         assert header[:3] == ["setup", "n", "runtime, s"]
         assert libbpf[:3] == ["libbpf", "3", "12.10 ± 1.10 (+10.0 %)"]
         assert bcc[:3] == ["bcc", "3", "11.05 ± 1.00 (+0.5 % ~)"]
@@ -412,28 +413,28 @@ class TestMarkdown:
         assert "drain, s" in header
 
     def test_records_set_aside_are_said_in_the_head(self) -> None:
-        text = to_markdown(summarise(typical_run()), dataclasses.replace(INFO, superseded=3))
+        text = to_markdown(summarise(of(typical_run())), dataclasses.replace(INFO, superseded=3))
         head, _, _ = text.partition("###")
         assert "**Note:** 3 records of trials that had failed or were invalid were set aside" in head
-        assert "set aside" not in to_markdown(summarise(typical_run()), INFO)
+        assert "set aside" not in to_markdown(summarise(of(typical_run())), INFO)
 
     def test_reasons_cannot_break_the_table(self) -> None:
-        text = to_markdown(summarise([make_failure(make_trial("bcc"), "a | b\n# c <img> *d* map_full")]), INFO)
+        text = to_markdown(summarise(of([make_failure(make_trial("bcc"), "a | b\n# c <img> *d* map_full")])), INFO)
         assert r"| read-rw-tracer-bcc-1 | failed | a \| b # c &lt;img&gt; \*d\* map_full |" in text.splitlines()
 
     def test_configurations_have_a_column_where_they_differ(self) -> None:
         configs = [make_config(ringbuf_bytes=ring) for ring in (65536, 1048576)]
-        text = to_markdown(summarise([make_record(make_trial("libbpf", config=config)) for config in configs]), INFO)
+        text = to_markdown(summarise(of(make_record(make_trial("libbpf", config=config)) for config in configs)), INFO)
         assert "| setup | configuration | n |" in text
         assert "| libbpf | ring 64 KiB | 1 |" in text
-        assert "configuration" not in to_markdown(summarise(typical_run()), INFO)
+        assert "configuration" not in to_markdown(summarise(of(typical_run())), INFO)
 
     def test_empty_run(self) -> None:
-        assert "No trial has been recorded yet." in to_markdown(summarise([]), INFO)
+        assert "No trial has been recorded yet." in to_markdown(summarise(of([])), INFO)
 
 
 def test_every_document_shows_the_same_workload() -> None:
-    summary = summarise(typical_run())
+    summary = summarise(of(typical_run()))
     for text in (
         json.dumps(envelope(summary)) + "\n",
         to_csv(summary),

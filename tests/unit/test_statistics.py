@@ -16,7 +16,6 @@ from scipy import stats
 from validate_statistics import NOISES, SIZES, simulate, validate
 
 from bpfbench.analysis import inference
-from bpfbench.analysis.compare import PaperRule
 from bpfbench.analysis.inference import (
     Finding,
     Interval,
@@ -27,9 +26,9 @@ from bpfbench.analysis.inference import (
     repetitions_needed,
     sign_flip_p,
 )
+from bpfbench.analysis.results import PaperRule, of
 from bpfbench.analysis.statistics import Statistic, analyse, control
 from bpfbench.analysis.summary import summarise
-from bpfbench.analysis.table import tidy
 from bpfbench.model import Record, Tool
 from bpfbench.report import tables
 
@@ -47,7 +46,7 @@ def runtimes(setup: str, *seconds: float | None, host: str = "local", tool: Tool
 
 
 def runtime_of(records: Sequence[Record], setup: str) -> Statistic:
-    (found,) = analyse(tidy("run", records)).find("runtime_s", setup=setup)
+    (found,) = analyse(of(records)).find("runtime_s", setup=setup)
     return found
 
 
@@ -99,7 +98,7 @@ class TestOfACell:
 
     def test_it_says_the_same_as_the_summary(self) -> None:
         records = runtimes("vanilla", 10, 11, None, 12) + runtimes("libbpf", 12, 14, 13, 11)
-        row = summarise(records).groups[0].rows[1]
+        row = summarise(of(records)).groups[0].rows[1]
         statistic = runtime_of(records, "libbpf")
         for metric, comparison in row.comparisons.items():
             if metric.key == "runtime_s":
@@ -107,7 +106,7 @@ class TestOfACell:
                 assert statistic.paired is not None
                 assert comparison.difference_percent.mean == pytest.approx(100 * (statistic.paired.ratio - 1))
                 assert (comparison.difference_percent.n, comparison.verdict) == (3, statistic.rule)
-                assert row.estimates[metric] == statistic.spread.estimate
+                assert row.estimates[metric] == statistic.spread
 
     @pytest.mark.parametrize("seconds", [(11.0,), (11.0, 11.0, 11.0)])
     def test_without_spread_nothing_is_tested(self, seconds: tuple[float, ...]) -> None:
@@ -116,12 +115,12 @@ class TestOfACell:
         assert (paired.interval, paired.p, paired.finding) == (None, None, Finding.TOO_FEW)
 
     def test_metrics_that_vanilla_lacks_have_no_ratio(self) -> None:
-        (saved,) = analyse(tidy("run", runtimes("vanilla", 10, 11) + runtimes("libbpf", 10, 11))).find("saved_percent")
+        (saved,) = analyse(of(runtimes("vanilla", 10, 11) + runtimes("libbpf", 10, 11))).find("saved_percent")
         assert (saved.paired, saved.rule, saved.unit) == (None, None, "%")
 
     def test_few_pairs_are_warned_of_with_what_they_cannot_show(self) -> None:
         records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 11, 12, 13)
-        (warning,) = analyse(tidy("run", records)).warnings
+        (warning,) = analyse(of(records)).warnings
         assert "With 3 pairs the permutation test cannot go below p = 0.25" in warning
         assert paired_of(records, "libbpf").p_sign_flip_least == 0.25
 
@@ -135,9 +134,9 @@ class TestOfManyCells:
             *runtimes("vanilla", 10, 11, 12, 10, tool=Tool.SYSCOUNT),
             *runtimes("libbpf", 10.1, 11, 12.2, 10, tool=Tool.SYSCOUNT),
         ]
-        found = {(s.cell.tool, s.cell.setup): s.paired for s in analyse(tidy("run", records)).find("runtime_s")}
-        libbpf, bcc = found["rw-tracer", "libbpf"], found["rw-tracer", "bcc"]
-        alone = found["syscount", "libbpf"]
+        found = {(s.cell.tool, s.cell.setup): s.paired for s in analyse(of(records)).find("runtime_s")}
+        libbpf, bcc = found[Tool.RW_TRACER, "libbpf"], found[Tool.RW_TRACER, "bcc"]
+        alone = found[Tool.SYSCOUNT, "libbpf"]
         assert libbpf is not None
         assert bcc is not None
         assert alone is not None
@@ -147,7 +146,7 @@ class TestOfManyCells:
 
     def test_vanilla_comes_first_then_setups_as_they_are_listed(self) -> None:
         records = [record for setup in ("own", "libbpf", "bpftrace", "vanilla") for record in runtimes(setup, 10, 11)]
-        found = analyse(tidy("run", records)).find("runtime_s")
+        found = analyse(of(records)).find("runtime_s")
         assert [statistic.cell.setup for statistic in found] == ["vanilla", "bpftrace", "libbpf", "own"]
 
     def test_hosts_are_compared_by_vanilla_before_anything_else(self) -> None:
@@ -156,7 +155,7 @@ class TestOfManyCells:
             *runtimes("vanilla", 20, 20.3, 19.8, host="b"),
             *runtimes("libbpf", 30, 31, 29, host="a"),
         ]
-        (found,) = (difference for difference in analyse(tidy("r", records)).hosts if difference.metric == "runtime_s")
+        (found,) = (difference for difference in analyse(of(records)).hosts if difference.metric == "runtime_s")
         assert found.ratios["b"] / found.ratios["a"] == pytest.approx(2.0, rel=0.01)
         assert found.n == {"a": 3, "b": 3}
         assert found.p is not None
@@ -165,15 +164,15 @@ class TestOfManyCells:
     def test_two_vanillas_of_a_block_are_no_two_repetitions_of_a_host(self) -> None:
         one = runtimes("vanilla", 10, 11, 12, host="a") + runtimes("vanilla", 20, 21, 25, host="b")
         twice = [*one, *(dataclasses.replace(r, trial=dataclasses.replace(r.trial, id=f"{r.trial.id}-2")) for r in one)]
-        found = {len(records): analyse(tidy("run", records)).hosts[0] for records in (one, twice)}
+        found = {len(records): analyse(of(records)).hosts[0] for records in (one, twice)}
         assert found[6].n == found[12].n == {"a": 3, "b": 3}
         assert found[6].p == pytest.approx(found[12].p)
 
     def test_one_host_is_not_compared(self) -> None:
-        assert analyse(tidy("run", runtimes("vanilla", 10, 11, 12))).hosts == ()
+        assert analyse(of(runtimes("vanilla", 10, 11, 12))).hosts == ()
 
     def test_nothing_is_found_in_nothing(self) -> None:
-        assert analyse(tidy("run", [])).statistics == ()
+        assert analyse(of([])).statistics == ()
 
 
 class TestControl:
@@ -183,7 +182,7 @@ class TestControl:
         records = [
             make_record(trial, fio=make_fio(runtime_s=s)) for trial, s in zip(trials, (10, 12, 20, 22), strict=True)
         ]
-        (found,) = analyse(control(tidy("run", records))).find("runtime_s", setup="control")
+        (found,) = analyse(control(of(records))).find("runtime_s", setup="control")
         assert found.paired is not None
         assert found.paired.n == 2
         assert found.paired.ratio == pytest.approx((12 / 10 * 20 / 22) ** 0.5)
@@ -197,16 +196,16 @@ class TestControl:
             )
             for i, (block, s) in enumerate(seconds)
         ]
-        frame = control(tidy("run", records))
-        assert set(frame["trial"]) == {"0", "1", "3", "4"}
-        (found,) = analyse(frame).find("runtime_s", setup="control")
+        pairs = control(of(records))
+        assert {record.trial.id for record in pairs.records} == {"0", "1", "3", "4"}
+        (found,) = analyse(pairs).find("runtime_s", setup="control")
         assert found.paired is not None
         assert found.paired.n == 2
         assert found.paired.ratio == pytest.approx((12 / 10 * 20 / 22) ** 0.5)
 
     def test_a_vanilla_without_a_partner_and_tracers_are_left_out(self) -> None:
-        frame = control(tidy("run", runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 10, 11, 12)))
-        assert frame["trial"].n_unique() == 2
+        pairs = control(of(runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 10, 11, 12)))
+        assert len(pairs.records) == 2
 
 
 class TestMethods:
@@ -290,7 +289,7 @@ class TestMemoryGrowth:
     LIBBPF = (-10.0, 40.0, -25.0, 20.0)
 
     def _found(self, records: Sequence[Record], setup: str = "libbpf") -> Statistic:
-        (found,) = analyse(tidy("run", records)).find("memory_growth_bytes", setup=setup)
+        (found,) = analyse(of(records)).find("memory_growth_bytes", setup=setup)
         return found
 
     def test_is_compared_by_the_difference_within_blocks_since_it_may_be_0_or_less(self) -> None:
@@ -334,7 +333,7 @@ class TestMemoryGrowth:
             csv.DictReader(
                 io.StringIO(
                     tables.statistics_csv(
-                        analyse(tidy("run", [*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
+                        analyse(of([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
                     )
                 )
             )

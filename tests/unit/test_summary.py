@@ -25,8 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import PaperRule
-from bpfbench.analysis.estimate import Estimate, estimate
+from bpfbench.analysis.results import Description, PaperRule, describe, of
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool, TracerConfig, Workload
 from bpfbench.report import wording
@@ -41,8 +40,8 @@ def runtimes(setup: str, *seconds: float | None, config: TracerConfig | None = N
     ]
 
 
-def only_group(records: Sequence[Record], setup_order: Sequence[str] = ()) -> Group:
-    (group,) = summarise(records, setup_order).groups
+def only_group(records: Sequence[Record]) -> Group:
+    (group,) = summarise(of(records)).groups
     return group
 
 
@@ -51,27 +50,27 @@ def row_of(records: Sequence[Record], setup: str) -> Row:
     return row
 
 
-def assert_estimate(found: Estimate | None, mean: float, sd: float | None, n: int) -> None:
+def assert_estimate(found: Description | None, mean: float, sd: float | None, n: int) -> None:
     assert found is not None
     assert found.mean == pytest.approx(mean, abs=1e-9)
     assert found.sd == (None if sd is None else pytest.approx(sd, abs=1e-4))
     assert found.n == n
 
 
-class TestEstimate:
+class TestDescription:
     def test_mean_and_sample_sd(self) -> None:
         # Mean (2 + 4 + 9) / 3 = 5; squares of 3, 1, 4 are 9 + 1 + 16 = 26; SD is the root of 26 / (3 - 1) = 13.
-        assert_estimate(estimate([2.0, 4.0, 9.0]), mean=5.0, sd=13**0.5, n=3)
+        assert_estimate(describe([2.0, 4.0, 9.0]), mean=5.0, sd=13**0.5, n=3)
 
     def test_a_single_value_has_no_sd(self) -> None:
-        assert_estimate(estimate([3.0]), mean=3.0, sd=None, n=1)
+        assert_estimate(describe([3.0]), mean=3.0, sd=None, n=1)
 
     def test_nothing_is_estimated_from_nothing(self) -> None:
-        assert estimate([]) is None
-        assert estimate([None, float("nan"), float("inf")]) is None
+        assert describe([]) is None
+        assert describe([None, float("nan"), float("inf")]) is None
 
     def test_absent_values_are_no_zeros(self) -> None:
-        assert_estimate(estimate([None, 4.0, None, 6.0]), mean=5.0, sd=2**0.5, n=2)
+        assert_estimate(describe([None, 4.0, None, 6.0]), mean=5.0, sd=2**0.5, n=2)
 
 
 class TestAgainstVanilla:
@@ -189,7 +188,11 @@ class TestAgainstVanilla:
             for session, slowness in (("1", 1), ("2", 3))
             for record in (
                 make_record(make_trial(), fio=make_fio(runtime_s=10 * slowness), session=session),
-                make_record(make_trial("libbpf"), fio=make_fio(runtime_s=11 * slowness), session=session),
+                make_record(
+                    dataclasses.replace(make_trial("libbpf"), id=f"libbpf-{session}"),
+                    fio=make_fio(runtime_s=11 * slowness),
+                    session=session,
+                ),
             )
         ]
         row = row_of(records, "libbpf")
@@ -234,7 +237,7 @@ class TestAgainstVanilla:
         # No side is favoured, whatever the noise: the arithmetic mean of the percentages is above 0 on both.
         ones, others = [one for one, _ in pairs], [other for _, other in pairs]
 
-        def difference(vanilla: list[float], traced: list[float]) -> Estimate:
+        def difference(vanilla: list[float], traced: list[float]) -> Description:
             records = runtimes("vanilla", *vanilla) + runtimes("libbpf", *traced)
             found = row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent
             assert found is not None
@@ -350,7 +353,7 @@ class TestWhatCounts:
         row = row_of(records, "bcc")
         assert (row.n, row.n_failed, row.n_invalid, row.n_paired) == (1, 1, 1, 1)
         assert_estimate(row.estimates[metrics.RUNTIME], mean=13.0, sd=None, n=1)
-        excluded = summarise(records).excluded
+        excluded = summarise(of(records)).excluded
         assert [(e.trial.id, e.status, e.reason) for e in excluded] == [
             ("read-rw-tracer-bcc-2", Status.FAILED, "no READY within 90 s"),
             ("read-rw-tracer-bcc-3", Status.INVALID, "saved 5, but the output holds 4"),
@@ -363,17 +366,17 @@ class TestWhatCounts:
 
     def test_nothing_ended_ok(self) -> None:
         records = runtimes("vanilla", None) + runtimes("bcc", None)
-        summary = summarise(records)
+        summary = summarise(of(records))
         assert [(row.setup, row.n) for row in summary.groups[0].rows] == [("vanilla", 0), ("bcc", 0)]
         assert len(summary.excluded) == 2
 
     def test_empty_run(self) -> None:
-        summary = summarise([])
+        summary = summarise(of([]))
         assert (summary.groups, summary.excluded) == ((), ())
 
     def test_excluded_trials_come_in_the_order_of_the_plan(self) -> None:
         records = runtimes("bcc", None, None, None)
-        assert [e.trial.block for e in summarise(records[::-1]).excluded] == [0, 1, 2]
+        assert [e.trial.block for e in summarise(of(records[::-1])).excluded] == [0, 1, 2]
 
     @given(st.randoms(use_true_random=False))
     def test_the_order_of_the_records_does_not_matter(self, shuffler: random.Random) -> None:
@@ -383,15 +386,15 @@ class TestWhatCounts:
             *runtimes("bcc", 10.2, 11.8, 12.1),
         ]
         shuffled = shuffler.sample(records, len(records))
-        assert summarise(shuffled) == summarise(records)
+        assert summarise(of(shuffled)) == summarise(of(records))
 
 
 class TestArrangement:
-    def test_vanilla_is_first_and_setups_follow_the_order_given_then_their_names(self) -> None:
-        setups = ("libbpf", "aya-sync", "vanilla", "ebpf-go", "bcc")
+    def test_vanilla_is_first_and_setups_follow_the_order_of_the_catalogue_then_their_names(self) -> None:
+        setups = ("own", "libbpf", "mine", "vanilla", "ebpf-go", "bcc")
         records = [make_record(make_trial(setup)) for setup in setups]
-        rows = only_group(records, setup_order=("bcc", "libbpf")).rows
-        assert [row.setup for row in rows] == ["vanilla", "bcc", "libbpf", "aya-sync", "ebpf-go"]
+        rows = only_group(records).rows
+        assert [row.setup for row in rows] == ["vanilla", "bcc", "libbpf", "ebpf-go", "mine", "own"]
 
     def test_vanilla_has_a_row_even_if_it_never_ran(self) -> None:
         assert [(row.setup, row.n) for row in only_group(runtimes("bcc", 10)).rows] == [("vanilla", 0), ("bcc", 1)]
@@ -404,16 +407,16 @@ class TestArrangement:
             for workload in (READ, write, small)
             for tool in (Tool.RW_TRACER_ALL, Tool.SYSCOUNT)
         ]
-        groups = summarise(records, workload_order=("write", "read")).groups
+        groups = summarise(of(records)).groups
         assert [(group.workload, group.tool) for group in groups] == [
-            (workload, tool) for workload in (write, small, READ) for tool in (Tool.SYSCOUNT, Tool.RW_TRACER_ALL)
+            (workload, tool) for workload in (small, READ, write) for tool in (Tool.SYSCOUNT, Tool.RW_TRACER_ALL)
         ]
 
     def test_trials_are_compared_within_their_group_only(self) -> None:
         # Vanilla of the other workload runs in a block of the same number; it must not be taken for this one's.
         write = Workload("write", 4, MIB)
         other = make_record(make_trial(workload=write), fio=make_fio(runtime_s=1))
-        groups = summarise([other, *runtimes("vanilla", 10), *runtimes("libbpf", 11)]).groups
+        groups = summarise(of([other, *runtimes("vanilla", 10), *runtimes("libbpf", 11)])).groups
         (row,) = (row for group in groups for row in group.rows if row.setup == "libbpf")
         difference = row.comparisons[metrics.RUNTIME].difference_percent
         assert difference is not None
@@ -449,7 +452,7 @@ class TestArrangement:
             for block, kernel in enumerate(("trixie", "sid"))
             for setup in ("vanilla", "libbpf")
         ]
-        groups = summarise(records).groups
+        groups = summarise(of(records)).groups
         assert [group.kernel for group in groups] == ["sid", "trixie"]
         assert {row.n for group in groups for row in group.rows} == {1}
         assert [wording.heading(group).split(", ")[-1] for group in groups] == ["kernel sid", "kernel trixie"]

@@ -12,10 +12,21 @@ from builders import READ, make_config, make_failure, make_record, make_summary,
 
 from bpfbench import store
 from bpfbench.analysis import metrics, table
+from bpfbench.analysis.results import Cell, load, of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
-from bpfbench.analysis.table import Cell, counted, tidy
-from bpfbench.model import Accelerator, Energy, EnergyDomain, Environment, Predecessor, ProgramTime, Status
+from bpfbench.analysis.table import tidy
+from bpfbench.model import (
+    Accelerator,
+    Energy,
+    EnergyDomain,
+    Environment,
+    Predecessor,
+    ProgramTime,
+    Status,
+    Tool,
+    Workload,
+)
 
 RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
 
@@ -29,15 +40,15 @@ def value(frame: pl.DataFrame, trial: str, metric: str) -> float | None:
 
 def test_one_row_per_trial_and_metric_in_the_order_of_the_records() -> None:
     records = [make_record(make_trial(setup)) for setup in ("libbpf", "vanilla", "bcc")]
-    frame = tidy("run", records)
+    frame = tidy(of(records))
     assert frame["trial"].to_list() == [r.trial.id for r in records for _ in metrics.METRICS]
     assert frame["metric"].to_list() == [metric.key for metric in metrics.METRICS] * 3
-    assert set(frame["run"]) == {"run"}
+    assert set(frame["run"]) == {None}
 
 
 def test_a_row_has_the_factors_of_its_trial_and_vanilla_has_none() -> None:
     libbpf, vanilla = make_trial("libbpf", config=make_config(ringbuf_bytes=4096)), make_trial()
-    frame = tidy("run", [make_record(libbpf), make_record(vanilla)])
+    frame = tidy(of([make_record(libbpf), make_record(vanilla)]))
     first, last = frame.row(0, named=True), frame.row(-1, named=True)
     assert (first["attach"], first["format"], first["ringbuf_bytes"], first["variant"]) == (
         "kprobe",
@@ -53,7 +64,7 @@ def test_a_row_says_what_ran_before_and_nothing_where_the_record_does_not() -> N
     vanilla, libbpf = make_trial(), make_trial("libbpf")
     before = Predecessor("0001-warm-up", "vanilla", vanilla.tool, dataclasses.replace(READ, name="write"), warm_up=True)
     told = dataclasses.replace(make_record(libbpf), place=2, predecessor=before, drop_gap_s=0.05)
-    frame = tidy("run", [told, make_record(vanilla)])
+    frame = tidy(of([told, make_record(vanilla)]))
     names = ("place", "predecessor", "predecessor_setup", "predecessor_workload", "predecessor_warm_up", "drop_gap_s")
     assert [frame.row(0, named=True)[name] for name in names] == [2, "0001-warm-up", "vanilla", "write", True, 0.05]
     assert [frame.row(-1, named=True)[name] for name in names] == [None] * 6
@@ -62,7 +73,7 @@ def test_a_row_says_what_ran_before_and_nothing_where_the_record_does_not() -> N
 def test_values_are_those_of_the_metrics_and_absent_ones_are_null_not_zero() -> None:
     trial = make_trial("libbpf")
     record = make_record(trial, summary=make_summary(trial, saved=900, lost={"ring_full": 100}))
-    frame = tidy("run", [record, make_record(make_trial())])
+    frame = tidy(of([record, make_record(make_trial())]))
     assert value(frame, trial.id, "saved_percent") == 90.0
     assert value(frame, trial.id, "energy_joules") is None
     assert value(frame, make_trial().id, "saved_percent") is None
@@ -80,7 +91,7 @@ def test_energy_and_run_times_of_programs_are_read_where_there_are_any() -> None
         energy=Energy("perf", 10.0, domains),
         programs=(ProgramTime("enter", 200_000, 1000), ProgramTime("exit", 100_000, 1000)),
     )
-    frame = tidy("run", [record])
+    frame = tidy(of([record]))
     assert value(frame, trial.id, "energy_joules") == 40.0
     assert value(frame, trial.id, "power_w") == 4.0
     assert value(frame, trial.id, "bpf_ns_per_event") == 300.0
@@ -88,17 +99,17 @@ def test_energy_and_run_times_of_programs_are_read_where_there_are_any() -> None
 
 def test_what_failed_keeps_its_rows_and_is_never_counted() -> None:
     ok, failed = make_trial("libbpf"), make_trial("libbpf", block=1)
-    frame = tidy("run", [make_record(ok), make_failure(failed, "fio died"), make_failure(failed, "?", Status.INVALID)])
+    records = [make_record(ok), make_failure(failed, "fio died"), make_failure(failed, "?", Status.INVALID)]
+    frame = tidy(of(records))
     assert frame.filter(pl.col("trial") == failed.id)["reason"].unique().sort().to_list() == ["?", "fio died"]
-    assert set(counted(frame)["trial"]) == {ok.id}
-    assert counted(frame)["value"].null_count() == 0
+    assert {trial for sample in of(records).measured for trial in sample.trials} == {ok.id}
 
 
 def test_a_trial_that_failed_early_is_put_where_the_others_of_its_host_and_kernel_were() -> None:
     seen = dataclasses.replace(
         make_record(make_trial("libbpf")), environment=Environment("6.12.1", "boot", Accelerator.TCG)
     )
-    frame = tidy("run", [seen, make_failure(make_trial("bcc"), "no READY")])
+    frame = tidy(of([seen, make_failure(make_trial("bcc"), "no READY")]))
     assert frame["kernel"].unique().to_list() == ["6.12.1"]
     assert frame["emulated"].unique().to_list() == [True]
 
@@ -110,23 +121,21 @@ def test_every_metric_has_a_unit_and_no_key_is_there_twice() -> None:
     assert (metrics.OFFERED.unit, metrics.PSS_PEAK.unit, metrics.LOST_PERCENT.unit) == ("events/s", "bytes", "%")
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
-def test_a_written_table_reads_back(tmp_path: Path, suffix: str) -> None:
-    frame = tidy("run", [make_record(make_trial(setup)) for setup in ("libbpf", "vanilla")])
-    path = tmp_path / f"table{suffix}"
-    table.write(frame, path)
-    found = pl.read_parquet(path) if suffix == ".parquet" else pl.read_csv(path, schema=frame.schema)
-    assert found.equals(frame)
+def test_a_written_table_reads_back(tmp_path: Path) -> None:
+    frame = tidy(of(make_record(make_trial(setup)) for setup in ("libbpf", "vanilla")))
+    frame.write_parquet(tmp_path / "table.parquet")
+    frame.write_csv(tmp_path / "table.csv")
+    assert pl.read_parquet(tmp_path / "table.parquet").equals(frame)
+    assert pl.read_csv(tmp_path / "table.csv", schema=frame.schema).equals(frame)
 
 
-def test_another_suffix_is_refused_with_those_that_do(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'.xlsx' is not one of: .parquet, .csv"):
-        table.write(tidy("run", []), tmp_path / "table.xlsx")
+def test_a_table_of_nothing_has_all_columns() -> None:
+    assert tidy(of([])).columns == [*table.SCHEMA, *table.MEASURED]
 
 
 def test_the_cells_of_a_tracer_are_compared_with_the_vanilla_of_their_tool() -> None:
-    cell = Cell("6.12", False, "read", 4, 4096, 9000, "rw-tracer", "libbpf", "kprobe", "text", 4096, 100, None, "full")
-    assert cell.vanilla == Cell("6.12", False, "read", 4, 4096, 9000, "rw-tracer", "vanilla")
+    cell = Cell("6.12", False, Workload("read", 4, 4096, 9000), Tool.RW_TRACER, "libbpf", make_config())
+    assert cell.vanilla == Cell("6.12", False, Workload("read", 4, 4096, 9000), Tool.RW_TRACER, "vanilla")
     assert cell.vanilla.is_vanilla
     assert cell.vanilla.vanilla == cell.vanilla
 
@@ -135,10 +144,10 @@ def test_the_cells_of_a_tracer_are_compared_with_the_vanilla_of_their_tool() -> 
 def test_a_run_of_each_format_gives_table_statistics_and_summary(path: Path) -> None:
     run = store.Run(path)
     assert f"format-{run.info.format}" == path.name
-    frame = table.load(run)
-    assert frame["trial"].n_unique() == len(run.plan()) == run.info.trials_planned
-    rows = [row for group in summarise(run.records()).groups for row in group.rows if not row.is_vanilla]
+    found = load(run)
+    assert tidy(found)["trial"].n_unique() == len(run.plan()) == run.info.trials_planned
+    rows = [row for group in summarise(found).groups for row in group.rows if not row.is_vanilla]
     assert {row.setup for row in rows} == set(run.info.study.factors.setups)
-    ratios = analyse(frame).find("runtime_s", setup="libbpf", tool="rw-tracer")
+    ratios = analyse(found).find("runtime_s", setup="libbpf", tool="rw-tracer")
     pairs = {statistic.paired and statistic.paired.n for statistic in ratios}
     assert pairs == ({2, 3} if path.name == "format-4" else {2})  # of the three pairs of one cell, one does not count

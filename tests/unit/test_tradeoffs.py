@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Coordinate, Point, correlations, front, trade_offs
+from bpfbench.analysis.results import Cell, of
 from bpfbench.analysis.statistics import analyse
-from bpfbench.analysis.table import Cell, tidy
-from bpfbench.model import Record, Tool
+from bpfbench.model import Record, Tool, Workload
 from bpfbench.report.documents import tradeoffs as report
 from bpfbench.report.write.json import written
 
@@ -21,7 +21,7 @@ VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)
 
 
 def _point(setup: str, overhead: float, saved: float) -> Point:
-    cell = Cell(None, False, "read", 4, 4096, None, "rw-tracer", setup)
+    cell = Cell(None, False, Workload("read", 4, 4096), Tool.RW_TRACER, setup)
     at = {OVERHEAD: Coordinate(overhead, None, 3), FIDELITY: Coordinate(saved, None, 3)}
     return Point(cell, at)
 
@@ -96,18 +96,18 @@ def _records() -> list[Record]:
 
 class TestOfARun:
     def test_places_points_and_fronts(self) -> None:
-        (found,) = trade_offs(analyse(tidy("run-1", _records()))).each
+        (found,) = trade_offs(analyse(of(_records()))).each
         assert _names(found.front) == ["bcc", "libbpf"]
         (libbpf,) = (point for point in found.points if point.cell.setup == "libbpf")
         assert libbpf.at[OVERHEAD].value == pytest.approx(20.1, abs=0.1)
         assert libbpf.at[FIDELITY].value == pytest.approx(99.0)
 
     def test_json_points_at_the_front(self) -> None:
-        document = json.loads(written(report.data(trade_offs(analyse(tidy("run-1", _records()))))))
+        document = json.loads(written(report.data(trade_offs(analyse(of(_records()))))))
         (group,) = document["groups"]
         assert [group["points"][number]["cell"]["setup"] for number in group["front"]] == ["bcc", "libbpf"]
         assert document["axes"]["saved_percent"]["higher_is_better"]
 
     def test_counting_tools_have_no_fidelity_to_trade(self) -> None:
         records = [make_record(make_trial("bcc", tool=Tool.SYSCOUNT))]
-        assert trade_offs(analyse(tidy("run-1", records))).each == ()
+        assert trade_offs(analyse(of(records))).each == ()

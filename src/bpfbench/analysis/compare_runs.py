@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from bpfbench.analysis.compare import Pairing
 from bpfbench.analysis.inference import Finding, Interval, finding, holm, welch
-from bpfbench.analysis.metrics import BY_KEY
-from bpfbench.analysis.statistics import Observed, observed, position
-from bpfbench.analysis.table import Cell, measured
+from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.results import Cell, Results, Sample
 from bpfbench.store import RunInfo
 
 VOLATILE = ("free_bytes", "device_number", "path", "packages", "built_at", "root", "tracers", "description", "paths")
@@ -112,55 +108,58 @@ def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield f"{prefix}{key}", ", ".join(map(str, item)) if isinstance(item, (list, tuple)) else str(item)
 
 
-def compare_runs(before: pl.DataFrame, after: pl.DataFrame, known: Sequence[ChangedFact] = ()) -> RunComparison:
-    """Compare two tidy tables.
+def compare_runs(before: Results, after: Results) -> RunComparison:
+    """Compare two runs.
 
     A cell is the same in both if all that tells it is, but for the kernel where each run had a single one.
     """
-    single = all(table["kernel"].n_unique() <= 1 for table in (before, after))
-    first, second = (_by_key(table, single) for table in (before, after))
-    shared = [key for key in first if key in second]
-    found = [shift for key in shared if (shift := _shift(first[key], second[key])) is not None]
-    cells = [{key[0]: own.cell for key, own in side.items()} for side in (first, second)]
+    single = all(len({cell.kernel for cell in run.cells}) <= 1 for run in (before, after))
+    sides = tuple(_by_key(run, single) for run in (before, after))
+    shared = [key for key in sides[0] if key in sides[1]]
+    found = [shift for key in shared if (shift := _shift(key[1], *(side[key] for side in sides))) is not None]
+    corrected = holm([shift.p for shift in found], [shift.metric for shift in found])
+    cells = [{key[0]: own.cell for key, (own, _) in side.items()} for side in sides]
     return RunComparison(
-        tuple(known),
-        tuple(sorted(_corrected(found), key=lambda shift: position(shift.cell))),
-        only_before=_sorted(cell for key, cell in cells[0].items() if key not in cells[1]),
-        only_after=_sorted(cell for key, cell in cells[1].items() if key not in cells[0]),
+        changed_facts(before.info, after.info) if before.info and after.info else (),
+        tuple(replace(shift, p_corrected=p) for shift, p in zip(found, corrected, strict=True)),
+        only_before=tuple(cell for key, cell in cells[0].items() if key not in cells[1]),
+        only_after=tuple(cell for key, cell in cells[1].items() if key not in cells[0]),
     )
 
 
-def _sorted(cells: Iterator[Cell]) -> tuple[Cell, ...]:
-    return tuple(sorted(cells, key=position))
+Compared = tuple[Sample, Sample | None]
+"""A sample, and what it is compared with: vanilla's."""
 
 
-def _by_key(table: pl.DataFrame, single_kernel: bool) -> dict[tuple[Cell, str], Observed]:
+def _by_key(run: Results, single_kernel: bool) -> dict[tuple[Cell, Metric], Compared]:
+    """Return what can be compared by what both runs must have alike."""
     return {
-        (replace(own.cell, kernel=None if single_kernel else own.cell.kernel), own.metric): own
-        for own in observed(measured(table))
+        (replace(own.cell, kernel=None if single_kernel else own.cell.kernel), own.metric): (own, run.vanilla_of(own))
+        for own in run.measured
     }
 
 
-def _shift(before: Observed, after: Observed) -> Shift | None:
+def _shift(metric: Metric, before: Compared, after: Compared) -> Shift | None:
     """Compare what both have: ratios to vanilla if either has any, else values. None where they share nothing."""
-    versus_vanilla = BY_KEY[before.metric].versus_vanilla and not before.cell.is_vanilla
-    by_difference = BY_KEY[before.metric].by_difference or (before.unit == "%" and not versus_vanilla)
-    samples = _sample(before, versus_vanilla, by_difference), _sample(after, versus_vanilla, by_difference)
+    cell = before[0].cell
+    versus_vanilla = metric.versus_vanilla and not cell.is_vanilla
+    by_difference = metric.by_difference or (metric.unit == "%" and not versus_vanilla)
+    samples = [_sample(*side, versus_vanilla, by_difference) for side in (before, after)]
     if not all(samples):
         return None
     means = [float(np.mean(sample)) for sample in samples]
-    shown = means if by_difference else [math.exp(mean) for mean in means]
-    tested = welch(*samples)
+    tested = welch(samples[0], samples[1])
     change, interval = means[1] - means[0], tested.interval
     if not by_difference:
-        change, interval = math.exp(change), interval and interval.mapped(math.exp)
+        means, change = [math.exp(mean) for mean in means], math.exp(change)
+        interval = interval and interval.mapped(math.exp)
     return Shift(
-        cell=before.cell,
-        metric=before.metric,
-        unit=before.unit,
+        cell=cell,
+        metric=metric.key,
+        unit=metric.unit,
         versus_vanilla=versus_vanilla,
-        before=shown[0],
-        after=shown[1],
+        before=means[0],
+        after=means[1],
         n_before=len(samples[0]),
         n_after=len(samples[1]),
         is_ratio=not by_difference,
@@ -170,23 +169,8 @@ def _shift(before: Observed, after: Observed) -> Shift | None:
     )
 
 
-def _sample(own: Observed, versus_vanilla: bool, by_difference: bool) -> list[float]:
+def _sample(own: Sample, vanilla: Sample | None, versus_vanilla: bool, by_difference: bool) -> list[float]:
     if versus_vanilla:
-        return list((own.differences if by_difference else own.log_ratios).values())
-    of_block: defaultdict[Pairing, list[float]] = defaultdict(list)
-    for pairing, value in zip(own.pairings, own.values, strict=True):
-        if by_difference or value > 0:
-            of_block[pairing].append(value if by_difference else math.log(value))
-    return [fmean(values) for values in of_block.values()]  # vanilla's two trials of a block are no two repetitions
-
-
-def _corrected(shifts: Sequence[Shift]) -> list[Shift]:
-    families: dict[str, list[int]] = {}
-    for place, shift in enumerate(shifts):
-        if shift.p is not None:
-            families.setdefault(shift.metric, []).append(place)
-    corrected = list(shifts)
-    for places in families.values():
-        for place, p in zip(places, holm([shifts[place].p or 0.0 for place in places]), strict=True):
-            corrected[place] = replace(shifts[place], p_corrected=p)
-    return corrected
+        return list(own.over(vanilla).values()) if vanilla else []
+    # Vanilla's two trials of a block are no two repetitions.
+    return [fmean(values) for values in own.by_block(logs=not by_difference).values()]

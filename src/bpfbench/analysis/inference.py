@@ -8,6 +8,7 @@ its source, why each was chosen, and what benchmarks/validate_statistics.py foun
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -337,13 +338,23 @@ def outliers(log_ratios: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(trial for trial, value in log_ratios.items() if not lower - reach <= value <= upper + reach)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """Correct p values for having tested several (Holm 1979). Returns them in their order."""
-    order = sorted(range(len(ps)), key=lambda number: ps[number])
-    corrected, worst = [0.0] * len(ps), 0.0
-    for rank, number in enumerate(order):
-        worst = max(worst, min(1.0, (len(ps) - rank) * ps[number]))
-        corrected[number] = worst
+def holm(ps: Sequence[float | None], families: Sequence[object] = ()) -> list[float | None]:
+    """Correct p values for having tested several (Holm 1979).
+
+    Args:
+        ps: None where nothing was tested, which stays None.
+        families: which tests are corrected together, one entry per p; empty: all of them.
+    """
+    members: defaultdict[object, list[tuple[float, int]]] = defaultdict(list)
+    for number, (p, family) in enumerate(zip(ps, families or [None] * len(ps), strict=True)):
+        if p is not None:
+            members[family].append((p, number))
+    corrected: list[float | None] = [None] * len(ps)
+    for own in members.values():
+        worst = 0.0
+        for rank, (p, number) in enumerate(sorted(own)):
+            worst = max(worst, min(1.0, (len(own) - rank) * p))
+            corrected[number] = worst
     return corrected
 
 

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from bpfbench.analysis import inference
-from bpfbench.analysis.compare import Pairing, pairing
 from bpfbench.analysis.inference import ALPHA, Interval, Matrix, Noise, Paired, Regression, holm, noise, regress
 from bpfbench.analysis.metrics import LATENCY, RUNTIME
+from bpfbench.analysis.results import Pairing, pairing
 from bpfbench.model import EMULATED, VANILLA, Predecessor, Record, Status, Workload
 
 BLOCKS_LEAST = 6
@@ -179,11 +179,8 @@ def order(records: Sequence[Record]) -> Order:
     place, (predecessor, left_out) = _place(found), _predecessor(found)
     if left_out:
         notes.append(f"Too few to be tested: trials after {', '.join(left_out)}.")
-    tested = [test for test in (place, predecessor) if test.p is not None]
-    corrected = iter(holm([test.p or 0.0 for test in tested]))
-    place, predecessor = (
-        replace(test, p_corrected=next(corrected)) if test.p is not None else test for test in (place, predecessor)
-    )
+    corrected = holm([place.p, predecessor.p])
+    place, predecessor = (replace(test, p_corrected=p) for test, p in zip((place, predecessor), corrected, strict=True))
     return Order(len(found), blocks, place, predecessor, tuple(notes))
 
 

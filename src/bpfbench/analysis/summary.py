@@ -1,56 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records -> Summary: per workload and tool, one row for vanilla and one for each setup and configuration.
+"""The summary: per workload and tool, one row for vanilla and one for each setup and configuration.
 
 Only trials that ended `ok` are counted. The others are kept, with their reason, in `Summary.excluded`. Of an emulated
 machine there is nothing but whether every call is accounted for: no share, no timing, no comparison.
+
+A difference is the geometric mean of the ratios within blocks. It favours neither side: two trials without a difference
+come out as twice as fast as often as half as fast, which the arithmetic mean of the percentages would call +25 %.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from bpfbench.analysis.compare import Comparison, compare, pairing
-from bpfbench.analysis.estimate import Estimate, estimate
 from bpfbench.analysis.metrics import CORRECTNESS, LOSS_CAUSES, METRICS, Metric, loss_percent
-from bpfbench.model import VANILLA, Record, Status, Tool, TracerConfig, Trial, Variant, Workload
+from bpfbench.analysis.results import (
+    FACTORS,
+    Cell,
+    Description,
+    PaperRule,
+    Results,
+    Sample,
+    describe,
+    pairing,
+    paper_rule,
+    rank,
+)
+from bpfbench.catalogue import WORKLOADS
+from bpfbench.model import Record, Status, Tool, TracerConfig, Trial, Variant, Workload
 
 UNSAID = (None, Variant.FULL)
 """Values that go without saying."""
 
-FACTORS = tuple(field.name for field in dataclasses.fields(TracerConfig))
-"""The names of what a tracer can be configured with."""
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of one row against vanilla."""
+
+    difference_percent: Description | None
+    """100 * (ratio - 1), where the ratios are value / vanilla's value over the pairs; None without a pair.
+
+    The mean is that of the geometric mean, the SD that of the logarithms: 100 * (exp(SD) - 1). A pair with a value that
+    is not positive is left out. None for a metric that is compared by its difference.
+    """
+    verdict: PaperRule
+    difference: Description | None = None
+    """Of value - vanilla's value over the pairs, in the metric's unit, of a metric so compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setup in one configuration, over its repetitions."""
+    """One cell, over its repetitions."""
 
-    setup: str
-    config: TracerConfig | None
-    """None for vanilla."""
+    cell: Cell
     n: int
     """Trials that ended ok; all numbers of the row are over these."""
     n_failed: int
     n_invalid: int
     n_paired: int
     """Of `n`, those with an ok vanilla trial in their block and session; differences are over these."""
-    estimates: Mapping[Metric, Estimate]
+    estimates: Mapping[Metric, Description]
     """A metric no trial has is not in it."""
     comparisons: Mapping[Metric, Comparison]
     """Of the metrics that vanilla has too; empty for vanilla itself."""
-    lost_percent_by_cause: Mapping[str, Estimate | None]
+    lost_percent_by_cause: Mapping[str, Description | None]
     """Of the intercepted events; None where the library gives no means to count the cause."""
     uncounted: Mapping[str, str]
     """Why, for each cause that cannot be counted."""
 
     @property
+    def setup(self) -> str:
+        """Its setup."""
+        return self.cell.setup
+
+    @property
+    def config(self) -> TracerConfig | None:
+        """What it is configured with; None for vanilla."""
+        return self.cell.config
+
+    @property
     def is_vanilla(self) -> bool:
         """True for the row that the others are compared with."""
-        return self.setup == VANILLA
+        return self.cell.is_vanilla
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,102 +138,72 @@ class Summary:
         return sum(trial.status is status for trial in self.excluded)
 
 
-def summarise(
-    records: Sequence[Record], setup_order: Sequence[str] = (), workload_order: Sequence[str] = ()
-) -> Summary:
-    """Summarise a run. The order of the records does not matter.
-
-    Args:
-        records: what the trials left, also of a run that is not complete.
-        setup_order: names of setups in the order wanted; vanilla is first in any case, the others follow by name.
-        workload_order: the same for workloads.
-    """
-    tools = list(Tool)
-
-    def position(key: tuple[Workload, Tool, str | None]) -> tuple[Any, ...]:
-        workload, tool, kernel = key
-        return (_rank(workload.name, workload_order), *workload.extent, tools.index(tool), kernel or "")
-
-    groups = _grouped(records, lambda record: (record.trial.workload, record.trial.tool, record.trial.kernel))
-    excluded = sorted((r for r in records if r.status is not Status.OK), key=lambda r: r.trial.index)
+def summarise(results: Results) -> Summary:
+    """Summarise a run, also one that is not complete."""
+    groups: defaultdict[Cell, list[Cell]] = defaultdict(list)
+    for cell in results.cells:
+        groups[cell.vanilla].append(cell)
     return Summary(
-        groups=tuple(_group(*key, groups[key], setup_order) for key in sorted(groups, key=position)),
-        excluded=tuple(Excluded(r.trial, r.status, r.reason) for r in excluded),
+        groups=tuple(sorted((_group(results, vanilla, cells) for vanilla, cells in groups.items()), key=_position)),
+        excluded=tuple(Excluded(r.trial, r.status, r.reason) for r in results.records if r.status is not Status.OK),
     )
 
 
-def _group(
-    workload: Workload, tool: Tool, kernel: str | None, records: Sequence[Record], setup_order: Sequence[str]
-) -> Group:
-    rows = _grouped(records, lambda record: (record.trial.setup, record.trial.config))
-    rows.setdefault((VANILLA, None), [])
-
-    def position(key: tuple[str, TracerConfig | None]) -> tuple[Any, ...]:
-        setup, config = key
-        return (setup != VANILLA, _rank(setup, setup_order), _config_order(config))
-
-    vanilla = [record for record in rows[VANILLA, None] if record.status is Status.OK]
-    emulated = any(record.emulated for record in records)
-    ordered = (_row(*key, rows[key], vanilla) for key in sorted(rows, key=position))
-    shown = tuple(_correctness(row) for row in ordered) if emulated else tuple(ordered)
-    return Group(workload, tool, shown, kernel, emulated)
-
-
-def _correctness(row: Row) -> Row:
-    """Leave of a row what proves correctness."""
-    return dataclasses.replace(
-        row,
-        estimates={metric: found for metric, found in row.estimates.items() if metric in CORRECTNESS},
-        comparisons={},
-        lost_percent_by_cause={cause: None for cause, found in row.lost_percent_by_cause.items() if found is None},
+def _position(group: Group) -> tuple[Any, ...]:
+    workload = group.workload
+    return (
+        rank(workload.name, tuple(WORKLOADS)),
+        *workload.extent,
+        list(Tool).index(group.tool),
+        group.kernel or "",
     )
 
 
-def _row(setup: str, config: TracerConfig | None, records: Sequence[Record], vanilla: Sequence[Record]) -> Row:
-    counted = [record for record in records if record.status is Status.OK]
-    pairs = {pairing(record) for record in vanilla}
-    estimates = {metric: estimate(metric.read(record) for record in counted) for metric in METRICS}
-    compared = [] if setup == VANILLA else [metric for metric in METRICS if metric.versus_vanilla]
-    comparisons = {metric: compare(metric, counted, vanilla) for metric in compared}
+def _group(results: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:
+    rows = tuple(_row(results, cell) for cell in dict.fromkeys((vanilla, *cells)))
+    planned = {record.trial.kernel for cell in cells for record in results.cells[cell]}
+    return Group(vanilla.workload, vanilla.tool, rows, min(planned, key=str), vanilla.emulated)
+
+
+def _row(results: Results, cell: Cell) -> Row:
+    records, counted = results.cells.get(cell, ()), results.counted(cell)
+    pairs = {pairing(record) for record in results.counted(cell.vanilla)}
+    shown = CORRECTNESS if cell.emulated else METRICS
+    samples = [sample for metric in shown if (sample := results.samples.get((cell, metric))) is not None]
+    compared = [] if cell.emulated or cell.is_vanilla else [own for own in samples if own.metric.versus_vanilla]
     return Row(
-        setup=setup,
-        config=config,
+        cell=cell,
         n=len(counted),
         n_failed=sum(record.status is Status.FAILED for record in records),
         n_invalid=sum(record.status is Status.INVALID for record in records),
         n_paired=sum(pairing(record) in pairs for record in counted),
-        estimates={metric: found for metric, found in estimates.items() if found is not None},
-        comparisons={metric: found for metric, found in comparisons.items() if found is not None},
-        lost_percent_by_cause=_lost_percent_by_cause(counted),
+        estimates={own.metric: own.spread for own in samples},
+        comparisons={own.metric: _compare(own, results.vanilla_of(own)) for own in compared},
+        lost_percent_by_cause=_lost_percent_by_cause(counted, cell.emulated),
         uncounted={
             cause: why for r in counted if r.summary is not None for cause, why in r.summary.unavailable.items()
         },
     )
 
 
-def _lost_percent_by_cause(records: Iterable[Record]) -> dict[str, Estimate | None]:
+def _compare(own: Sample, vanilla: Sample | None) -> Comparison:
+    if vanilla is None:
+        return Comparison(None, PaperRule.NOT_ASSESSABLE)
+    verdict, found = paper_rule(own.spread, vanilla.spread), describe(own.over(vanilla).values())
+    if own.metric.by_difference:
+        return Comparison(None, verdict, found)
+    return Comparison(found and _in_percent(found), verdict)
+
+
+def _in_percent(logs: Description) -> Description:
+    """Turn logarithms of ratios into changes in per cent."""
+    mean, median, low, high = (100 * math.expm1(value) for value in (logs.mean, logs.median, logs.min, logs.max))
+    return Description(logs.n, mean, None if logs.sd is None else 100 * math.expm1(logs.sd), median, low, high)
+
+
+def _lost_percent_by_cause(records: Sequence[Record], emulated: bool) -> dict[str, Description | None]:
+    """Describe what was lost by each cause; of an emulated machine, name but the causes that cannot be counted."""
     summaries = [record.summary for record in records if record.summary is not None]
-    causes = {cause for summary in summaries for cause in summary.lost}
-    ordered = sorted(causes, key=lambda cause: _rank(cause, LOSS_CAUSES))
-    return {cause: estimate(loss_percent(summary, cause) for summary in summaries) for cause in ordered}
-
-
-def _rank(name: str, order: Sequence[str]) -> tuple[int, str]:
-    """A sort key: listed names in their order, then all others by name."""
-    return (order.index(name), "") if name in order else (len(order), name)
-
-
-def _config_order(config: TracerConfig | None) -> tuple[tuple[bool, Any], ...]:
-    """A sort key: factor by factor, a factor that is absent first."""
-    values = (getattr(config, name, None) for name in FACTORS)
-    return tuple((value is not None, 0 if value is None else value) for value in values)
-
-
-K = TypeVar("K")
-
-
-def _grouped(records: Iterable[Record], key: Callable[[Record], K]) -> dict[K, list[Record]]:
-    groups: defaultdict[K, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[key(record)].append(record)
-    return dict(groups)
+    causes = sorted({cause for summary in summaries for cause in summary.lost}, key=lambda c: rank(c, LOSS_CAUSES))
+    found = {cause: describe(loss_percent(summary, cause) for summary in summaries) for cause in causes}
+    return {cause: share for cause, share in found.items() if share is None or not emulated}

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import store
-from bpfbench.analysis import table
-from bpfbench.analysis.compare_runs import changed_facts, compare_runs
+from bpfbench.analysis.compare_runs import compare_runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
+from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
@@ -37,13 +36,10 @@ def compare(
     after
         The same, of the run that is compared with it.
     """
-    first, second = store.find(runs_dir, before), store.find(runs_dir, after)
-    known = changed_facts(first.info, second.info)
-    records = first.records(), second.records()
-    names = first.info.id, second.info.id
-    tables = table.tidy(names[0], records[0]), table.tidy(names[1], records[1])
-    found = compare_runs(*tables, known)
-    if emulated := [name for name, frame in zip(names, tables, strict=True) if frame["emulated"].all()]:
+    first, second = opened(runs_dir, before), opened(runs_dir, after)
+    names = first.about.run_id, second.about.run_id
+    found = compare_runs(first.results, second.results)
+    if emulated := [own.about.run_id for own in (first, second) if own.results.emulated]:
         raise UsageError(f"{' and '.join(emulated)} cannot be compared: {EMULATED}", EMULATED_BECAUSE)
     if not found.shifts:
         raise UsageError(
@@ -51,7 +47,7 @@ def compare(
             "and workload of the same size has an ok trial in both",
             "`bpfbench summary` shows what a run has",
         )
-    said = order.said(records[0]), order.said(records[1])
+    said = order.said(first.results.records), order.said(second.results.records)
     answer = comparison.document(found, *names, said), comparison.data(found, *names, said)
     show(form, "compare", *answer, schema=comparison.SCHEMA)
     return 0

@@ -10,45 +10,32 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import catalogue, store
 from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.statistics import analyse
-from bpfbench.analysis.summary import Summary, summarise
+from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
+from bpfbench.cli.runs import Opened, opened
 from bpfbench.errors import UsageError
-from bpfbench.model import EMULATED_REMARK, Record
+from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import artifact, export_bench, latex, markdown, order
-from bpfbench.report.run_info import RunInfo, describe
 from bpfbench.values import choice_message
 
 
-class _Exported:
-    """A run, and what every format is made from."""
-
-    def __init__(self, run: store.Run) -> None:
-        self.run = run
-        self.records: tuple[Record, ...] = run.records()
-        self.info: RunInfo = describe(run, self.records)
-
-    def summary(self) -> Summary:
-        """Return the tables of `bpfbench summary`."""
-        return summarise(self.records, tuple(catalogue.setups(self.run.info.study)), tuple(catalogue.WORKLOADS))
-
-    def material(self) -> artifact.Material:
-        """Return what the artifact appendix is written from."""
-        found = by_run(self.run.info, self.records)
-        return artifact.Material(self.run.info, self.info, self.records, self.summary(), found)
+def _material(run: Opened) -> artifact.Material:
+    """Return what the artifact appendix is written from."""
+    records, info = run.results.records, run.run.info
+    return artifact.Material(info, run.about, records, summarise(run.results), by_run(info, records))
 
 
-FORMATS: dict[str, Callable[[_Exported], str]] = {
-    "bencher": lambda run: export_bench.to_bencher(analyse(tidy(run.info.run_id, run.records))),
-    "github-benchmark": lambda run: export_bench.to_github(analyse(tidy(run.info.run_id, run.records)), run.info),
-    "csv": lambda run: tidy(run.info.run_id, run.records).write_csv(),
-    "markdown": lambda run: markdown.to_markdown(run.summary(), run.info, order.said(run.records)),
-    "latex": lambda run: latex.to_latex(run.summary(), run.info),
-    "artifact": lambda run: artifact.to_markdown(run.material()),
-    "artifact-latex": lambda run: artifact.to_latex(run.material()),
+FORMATS: dict[str, Callable[[Opened], str]] = {
+    "bencher": lambda run: export_bench.to_bencher(analyse(run.results)),
+    "github-benchmark": lambda run: export_bench.to_github(analyse(run.results), run.about),
+    "csv": lambda run: tidy(run.results).write_csv(),
+    "markdown": lambda run: markdown.to_markdown(summarise(run.results), run.about, order.said(run.results.records)),
+    "latex": lambda run: latex.to_latex(summarise(run.results), run.about),
+    "artifact": lambda run: artifact.to_markdown(_material(run)),
+    "artifact-latex": lambda run: artifact.to_latex(_material(run)),
 }
 """Format -> its text. Parquet, which is no text, goes straight to its file."""
 CHOICES = (*FORMATS, "parquet")
@@ -69,11 +56,11 @@ def export(
         raise UsageError(f"option --format: {choice_message(format_, CHOICES)}")
     if format_ == "parquet" and output is None:
         raise UsageError("Parquet is no text", "give --output FILE")
-    exported = _Exported(store.find(runs_dir, name))
-    if format_ in STATEMENTS and any(record.emulated for record in exported.records):
+    exported = opened(runs_dir, name)
+    if format_ in STATEMENTS and any(cell.emulated for cell in exported.results.cells):
         stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
     if format_ == "parquet" and output is not None:
-        tidy(exported.info.run_id, exported.records).write_parquet(output)
+        tidy(exported.results).write_parquet(output)
     elif output is not None:
         output.write_text(FORMATS[format_](exported))
     else:

@@ -11,18 +11,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import store
-from bpfbench.analysis import table
 from bpfbench.analysis.questions import capacity
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.recommend import Wish
 from bpfbench.analysis.questions.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report.documents import recommend as report
-from bpfbench.report.run_info import describe
 from bpfbench.values import choice_message
 
 DECIMAL = {"": 1, "k": 10**3, "M": 10**6}
@@ -68,9 +66,8 @@ def recommend(
         prefer=Quality(prefer),
     )
     bench = _bench(drain) if drain is not None else ()
-    opened = store.find(runs_dir, name)
-    records = opened.records()
-    found, run = judge(table.tidy(opened.info.id, records), wish, bench), describe(opened, records)
+    _, results, run = opened(runs_dir, name)
+    found = judge(results, wish, bench)
     show(form, "recommend", report.document(found, run), report.data(found), run, schema=report.SCHEMA)
     return 0
 

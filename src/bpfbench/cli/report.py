@@ -10,13 +10,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import catalogue, store
+from bpfbench import catalogue
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
+from bpfbench.cli.runs import opened
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, assemble
 from bpfbench.report.figures.paper import Printed
-from bpfbench.report.run_info import describe
 
 
 def report(
@@ -28,18 +28,17 @@ def report(
     runs_dir: RunsDir = DEFAULT_RUNS,
 ) -> int:
     """Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables."""
-    opened = store.find(runs_dir, name)
-    records = opened.records()
-    if not records:
-        raise UsageError(f"{opened.path} has no trial yet", f"finish it with: bpfbench run --resume {opened.path}")
+    run, results, about = opened(runs_dir, name)
+    if not results.records:
+        raise UsageError(f"{run.path} has no trial yet", f"finish it with: bpfbench run --resume {run.path}")
     material = Material(
-        info=opened.info,
-        about=describe(opened, records),
-        records=records,
-        sampled=lambda record: samples.read(opened.path / "trials" / record.trial.id / "samples.csv"),
+        info=run.info,
+        about=about,
+        results=results,
+        sampled=lambda record: samples.read(run.path / "trials" / record.trial.id / "samples.csv"),
         printed=Printed(catalogue.paper()) if paper else None,
     )
-    place = output or opened.path / "report"
+    place = output or run.path / "report"
     _write(place, assemble(material, lambda what: stderr.print(f"{what} …", highlight=False)))
     stdout.print(f"page     {place / 'index.html'}", highlight=False, soft_wrap=True)
     stdout.print(f"figures  {place / 'figures'}", highlight=False, soft_wrap=True)

@@ -11,8 +11,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import catalogue, store
+from bpfbench import store
 from bpfbench.analysis.summary import summarise
+from bpfbench.cli import runs
 from bpfbench.cli.app import (
     DEFAULT_RUNS,
     RunName,
@@ -32,7 +33,6 @@ from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Statu
 from bpfbench.report import export, terminal
 from bpfbench.report import markdown as markdown_report
 from bpfbench.report.document import Block, Bullets, Code, Heading, Paragraph, table
-from bpfbench.report.run_info import describe
 from bpfbench.report.write import json
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, duration, gib, logged_to, set_up_logging
@@ -123,7 +123,7 @@ def run(
             stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
         with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
             campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed)
-    _show_summary(opened)
+    _show_summary(runs.read(opened))
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
     return 0 if all(record.status is Status.OK for record in opened.records()) else 1
 
@@ -137,21 +137,21 @@ def status(
     form: Form = Form(),
 ) -> int:
     """Say how far a run is."""
-    opened = store.find(runs_dir, name)
-    records = opened.records()
+    run, results, about = runs.opened(runs_dir, name)
+    records = results.records
     counts = {status.value: sum(record.status is status for record in records) for status in Status}
-    about, running = describe(opened, records), opened.is_locked()
-    data = {"path": opened.path, "testbed": opened.info.study.testbed, **counts, "running": running}
+    running = run.is_locked()
+    data = {"path": run.path, "testbed": run.info.study.testbed, **counts, "running": running}
     state = "running" if running else "complete" if about.trials_done == about.trials_planned else "interrupted"
     detail = ", ".join(f"{count} {what}" for what, count in counts.items())
     blocks: list[Block] = [
-        Heading(f"{opened.path}: study {about.study}, {state}"),
+        Heading(f"{run.path}: study {about.study}, {state}"),
         *([Paragraph(EMULATED_REMARK)] if about.emulated else []),
         Paragraph(f"{about.trials_done} of {about.trials_planned} trials done: {detail}"),
         Bullets(tuple(f"{r.trial.id}: {r.status}: {r.reason}" for r in records if r.status is not Status.OK)),
     ]
     if state == "interrupted":
-        blocks += [Paragraph("Finish it with:"), Code((f"bpfbench run --resume {opened.path}",))]
+        blocks += [Paragraph("Finish it with:"), Code((f"bpfbench run --resume {run.path}",))]
     show(form, "status", tuple(blocks), data, about)
     return 0
 
@@ -165,7 +165,7 @@ def summary(
     form: TableForm = TableForm(),
 ) -> int:
     """Print what a run found: a table per workload and tool."""
-    _show_summary(store.find(runs_dir, name), form)
+    _show_summary(runs.opened(runs_dir, name), form)
     return 0
 
 
@@ -190,18 +190,17 @@ def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
     )
 
 
-def _show_summary(opened: store.Run, form: TableForm = TableForm()) -> None:
+def _show_summary(run: runs.Opened, form: TableForm = TableForm()) -> None:
     """Print a run's summary as tables, or as what was asked for."""
     from bpfbench.report import order  # imports numpy, scipy and statsmodels, which no other verb here waits for
 
-    records = opened.records()
-    found = summarise(records, tuple(catalogue.setups(opened.info.study)), tuple(catalogue.WORKLOADS))
-    about = describe(opened, records)
+    found, about = summarise(run.results), run.about
+    said = order.said(run.results.records)
     if form.json:
-        sys.stdout.write(json.text("summary", export.SCHEMA, about, export.data(found, order.said(records))))
+        sys.stdout.write(json.text("summary", export.SCHEMA, about, export.data(found, said)))
     elif form.csv:
         sys.stdout.write(export.to_csv(found))
     elif form.markdown:
-        sys.stdout.write(markdown_report.to_markdown(found, about, order.said(records)))
+        sys.stdout.write(markdown_report.to_markdown(found, about, said))
     else:
-        terminal.render(found, about, stdout, order.said(records))
+        terminal.render(found, about, stdout, said)

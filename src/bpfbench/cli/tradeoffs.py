@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from bpfbench import store
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.statistics import analyse
-from bpfbench.analysis.table import tidy
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.report.documents import tradeoffs as report
-from bpfbench.report.run_info import describe
 
 
 def tradeoffs(
@@ -21,8 +19,7 @@ def tradeoffs(
     form: Form = Form(),
 ) -> int:
     """Say what setups trade for what: Pareto fronts, correlations of what they cost and save."""
-    opened = store.find(runs_dir, name)
-    records = opened.records()
-    found, info = trade_offs(analyse(tidy(opened.info.id, records))), describe(opened, records)
+    _, results, info = opened(runs_dir, name)
+    found = trade_offs(analyse(results))
     show(form, "tradeoffs", report.document(found, info), report.data(found), info, schema=report.SCHEMA)
     return 0

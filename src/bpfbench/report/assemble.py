@@ -13,17 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bpfbench import catalogue
 from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.order import Examined, examine
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.needs import Contest
 from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, TradeOffs, front, trade_offs
+from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, analyse, control
 from bpfbench.analysis.summary import summarise
-from bpfbench.analysis.table import tidy
 from bpfbench.declare.study import to_toml
-from bpfbench.model import EMULATED, Record
+from bpfbench.model import EMULATED
 from bpfbench.report import latex, order, remarks, tables, wording
 from bpfbench.report import run_info as described
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
@@ -50,7 +49,7 @@ class Material:
 
     info: RunInfo
     about: described.RunInfo
-    records: Sequence[Record]
+    results: Results
     sampled: Sampled
     printed: Printed | None = None
     """The paper's numbers, to be drawn beside."""
@@ -63,22 +62,15 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         material: of one run.
         progress: told of what is being made.
     """
-    table = tidy(material.info.id, material.records)
     progress("statistics")
-    analysis, examined = analyse(table), examine(material.records)
+    results = material.results
+    analysis, examined = analyse(results), examine(results.records)
     study = material.info.study
     machine = material.about.host or "unknown machine"
-    found = sections(
-        material.records,
-        analysis,
-        machine,
-        material.about.kernel or "unknown",
-        tuple(catalogue.setups(study)),
-        tuple(catalogue.WORKLOADS),
-    )
+    found = sections(results, analysis, machine, material.about.kernel or "unknown")
     exchanged = trade_offs(analysis)
     points = {point.cell: point for own in exchanged.each for point in own.points}
-    style = looks({record.trial.setup for record in material.records})
+    style = looks({cell.setup for cell in results.cells})
     shown: dict[int, tuple[Shown, ...]] = {}
     captions: list[str] = []
     for number, section in enumerate(found):
@@ -95,7 +87,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         yield from _table_files(view)
     yield "tables/statistics.csv", tables.statistics_csv(analysis).encode()
     yield "study.toml", to_toml(study).encode()
-    contests = needs.contests(table, analysis)
+    contests = needs.contests(results, analysis)
     emulated = bool(found) and all(section.condition.emulated for section in found)
     page = Page(
         title=f"bpfbench report: {study.name}",
@@ -114,7 +106,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
             )
             for condition, own in _by(found)
         ),
-        parts=tuple(_parts(material, analysis, exchanged, analyse(control(table)), examined)),
+        parts=tuple(_parts(material, analysis, exchanged, analyse(control(results)), examined)),
         footer=f"bpfbench {material.info.bpfbench_version}, run {material.info.id}. This page needs no network.",
     )
     yield "index.html", render(page, style).encode()
@@ -214,11 +206,11 @@ def _parts(
     material: Material, analysis: Analysis, exchanged: TradeOffs, aa: Analysis, examined: Examined
 ) -> Iterator[Part]:
     info = material.info
-    excluded = summarise(material.records).excluded
+    excluded = summarise(material.results).excluded
     found = (
         chapters.servers(analysis),
         chapters.control(aa, order.noise_sentence(examined.itself), emulated=material.about.emulated),
-        chapters.findings(by_run(info, material.records)),
+        chapters.findings(by_run(info, material.results.records)),
         chapters.exchanged(exchanged),
         chapters.not_counted(excluded),
         chapters.method(info.study, order.order_sentence(examined.order), analysis.warnings),
@@ -229,7 +221,7 @@ def _parts(
 
 
 def _lead(material: Material) -> str:
-    about, excluded = material.about, summarise(material.records).excluded
+    about, excluded = material.about, summarise(material.results).excluded
     ok = about.trials_done - len(excluded)
     text = f"{ok} of {about.trials_planned} planned trials count"
     if excluded:

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import Comparison, PaperRule
-from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.summary import Group, Row
+from bpfbench.analysis.results import Description, PaperRule
+from bpfbench.analysis.summary import Comparison, Group, Row
 
 MIB = 1024 * 1024
 
@@ -92,7 +91,7 @@ def cells(column: Column, rows: Iterable[Row]) -> list[Cell | None]:
     ]
 
 
-def _cell(column: Column, estimate: Estimate, comparison: Comparison | None, decimals: int) -> Cell:
+def _cell(column: Column, estimate: Description, comparison: Comparison | None, decimals: int) -> Cell:
     if column.is_total:
         return Cell(f"{estimate.mean * estimate.n:.0f}", None, None, None)
     sd = estimate.sd if column.with_sd else None
@@ -105,7 +104,7 @@ def _cell(column: Column, estimate: Estimate, comparison: Comparison | None, dec
     )
 
 
-def _decimals(column: Column, estimates: Iterable[Estimate | None]) -> int:
+def _decimals(column: Column, estimates: Iterable[Description | None]) -> int:
     """Whole numbers get one decimal where all of a table are small, so that no SD reads as zero for want of a digit."""
     largest = max((estimate.mean / column.scale for estimate in estimates if estimate is not None), default=0.0)
     return 1 if column.decimals == 0 and largest < 100 else column.decimals
@@ -117,7 +116,7 @@ def _change(column: Column, comparison: Comparison) -> str | None:
     return difference(comparison.difference_percent)
 
 
-def difference(estimate: Estimate | None) -> str | None:
+def difference(estimate: Description | None) -> str | None:
     """Write a difference in per cent, with its sign."""
     return None if estimate is None else f"{rounded(estimate.mean, 1, '+')} %"
 

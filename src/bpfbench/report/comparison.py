@@ -21,8 +21,7 @@ from typing import Any
 from bpfbench.analysis import metrics
 from bpfbench.analysis.compare_runs import RunComparison, Shift
 from bpfbench.analysis.inference import Finding
-from bpfbench.analysis.summary import FACTORS
-from bpfbench.analysis.table import GROUP, Cell
+from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.model import Variant
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, section, table
@@ -69,16 +68,17 @@ def data(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SA
         "after": after,
         "differences": found.facts,
         "shifts": [_shift(shift) for shift in found.shifts],
-        "only_before": found.only_before,
-        "only_after": found.only_after,
+        "only_before": [cell.columns for cell in found.only_before],
+        "only_after": [cell.columns for cell in found.only_after],
         "trials_before": dict(said[0].document),
         "trials_after": dict(said[1].document),
     }
 
 
 def _shift(shift: Shift) -> dict[str, Any]:
-    flat = dataclasses.asdict(shift)
-    return {**flat.pop("cell"), **flat, "finding": shift.finding.value}
+    flat = dataclasses.asdict(shift) | {"finding": shift.finding.value}
+    del flat["cell"]
+    return shift.cell.columns | flat
 
 
 def document(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> Document:
@@ -100,7 +100,7 @@ def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Itera
             )
     shown = [shift for shift in found.shifts if shift.metric in SHOWN]
     yield from section("What changed", (_told(shown), *_apart(found)))
-    for _, group in groupby(shown, key=lambda shift: [getattr(shift.cell, name) for name in GROUP]):
+    for _, group in groupby(shown, key=lambda shift: shift.cell.vanilla):
         yield from _table(list(group), before, after)
     yield from section(
         "How to read this",
@@ -130,7 +130,7 @@ def _apart(found: RunComparison) -> Iterator[str]:
 
 def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     cell = group[0].cell
-    title = f"{cell.workload}, {wording.extent(cell)}: {cell.tool}"
+    title = f"{cell.workload.name}, {wording.extent(cell.workload)}: {cell.tool}"
     varying = [name for name in FACTORS if len(_values(group, name)) > 1]
     common = [wording.factor(name, *values) for name in FACTORS if len(values := _values(group, name)) == 1]
     rows, last = [], None
@@ -151,16 +151,16 @@ def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
 
 
 def _values(group: Iterable[Shift], factor: str) -> list[Any]:
-    values = dict.fromkeys(getattr(shift.cell, factor) for shift in group if not shift.cell.is_vanilla)
+    values = dict.fromkeys(shift.cell.columns[factor] for shift in group if not shift.cell.is_vanilla)
     return [value for value in values if value not in (None, Variant.FULL.value)]
 
 
 def _name(cell: Cell) -> str:
-    return f"{cell.workload}{wording.limit(cell.rate_iops)} {cell.tool} {cell.setup}"
+    return f"{cell.workload.name}{wording.limit(cell.workload.rate_iops)} {cell.tool} {cell.setup}"
 
 
 def _configured(cell: Cell, factors: Iterable[str]) -> str:
-    labels = [wording.factor(name, value) for name in factors if (value := getattr(cell, name)) is not None]
+    labels = [wording.factor(name, value) for name in factors if (value := cell.columns[name]) is not None]
     return f"{cell.setup} ({', '.join(labels)})" if labels else cell.setup
 
 

@@ -35,9 +35,9 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
-from bpfbench.analysis.summary import FACTORS, Excluded, Group, Row, Summary
+from bpfbench.analysis.results import FACTORS, Description
+from bpfbench.analysis.summary import Comparison, Excluded, Group, Row, Summary
 from bpfbench.report.wording import Said
 
 SCHEMA = 2
@@ -74,7 +74,7 @@ def _row(row: Row) -> dict[str, Any]:
         "n_invalid": row.n_invalid,
         "n_paired": row.n_paired,
         "metrics": {metric.key: _metric(row, metric) for metric in METRICS},
-        "lost_percent_by_cause": {cause: _asdict(estimate) for cause, estimate in row.lost_percent_by_cause.items()},
+        "lost_percent_by_cause": {cause: _brief(estimate) for cause, estimate in row.lost_percent_by_cause.items()},
         "uncounted": dict(row.uncounted),
     }
 
@@ -83,7 +83,21 @@ def _metric(row: Row, metric: Metric) -> dict[str, Any] | None:
     estimate = row.estimates.get(metric)
     if estimate is None:
         return None
-    return {**dataclasses.asdict(estimate), "versus_vanilla": _asdict(row.comparisons.get(metric))}
+    return {**estimate.brief, "versus_vanilla": _compared(row.comparisons.get(metric))}
+
+
+def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "difference_percent": _brief(comparison.difference_percent),
+        "verdict": comparison.verdict,
+        "difference": _brief(comparison.difference),
+    }
+
+
+def _brief(found: Description | None) -> dict[str, Any] | None:
+    return None if found is None else found.brief
 
 
 def _excluded(excluded: Excluded) -> dict[str, Any]:
@@ -172,7 +186,7 @@ def _flat_row(group: Group, row: Row, causes: tuple[str, ...]) -> dict[str, Any]
     return cells
 
 
-def _flat(name: str, estimate: Estimate | None) -> Mapping[str, float | None]:
+def _flat(name: str, estimate: Description | None) -> Mapping[str, float | None]:
     if estimate is None:
         return {f"{name}_mean": None, f"{name}_sd": None, f"{name}_n": None}
     return {f"{name}_mean": estimate.mean, f"{name}_sd": estimate.sd, f"{name}_n": estimate.n}

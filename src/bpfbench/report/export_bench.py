@@ -20,8 +20,9 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.table import Cell
+from bpfbench.analysis.summary import UNSAID
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import factor, size
 
@@ -66,22 +67,11 @@ def to_github(analysis: Analysis, info: RunInfo) -> str:
 
 def name(cell: Cell) -> str:
     """Name what was measured by all it was run with."""
-    config = {
-        "attach": cell.attach,
-        "format": cell.format,
-        "ringbuf_bytes": cell.ringbuf_bytes,
-        "poll_ms": cell.poll_ms,
-        "payload_bytes": cell.payload_bytes,
-        "variant": None if cell.is_full else cell.variant,
-    }
-    limit = "" if cell.rate_iops is None else f" at {cell.rate_iops} IOPS"
-    workload = f"{cell.workload} {cell.processes}x{size(cell.bytes_per_process)}{limit}"
-    return ", ".join(
-        [
-            f"{workload} {cell.tool} {cell.setup}",
-            *(factor(key, value) for key, value in config.items() if value is not None),
-        ]
-    )
+    work, config = cell.workload, {key: cell.columns[key] for key in FACTORS}
+    limit = "" if work.rate_iops is None else f" at {work.rate_iops} IOPS"
+    workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}"
+    said = (factor(key, value) for key, value in config.items() if value not in UNSAID)
+    return ", ".join([f"{workload} {cell.tool} {cell.setup}", *said])
 
 
 def _metric(value: float, bounds: tuple[float, float] | None) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import PaperRule
+from bpfbench.analysis.results import PaperRule
 from bpfbench.analysis.summary import Group
 from bpfbench.report.columns import difference, share
 from bpfbench.report.wording import row_name

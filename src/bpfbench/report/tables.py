@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import PaperRule
 from bpfbench.analysis.inference import Difference, Finding, Paired
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.statistics import Analysis, Spread, Statistic
+from bpfbench.analysis.results import CELL, Description, PaperRule
+from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group
-from bpfbench.analysis.table import CELL
 from bpfbench.report import wording
 from bpfbench.report.columns import ACCOUNT, MIB, cells, rounded, share
 from bpfbench.report.figures.sections import Section
@@ -117,7 +116,7 @@ def _account(section: Section, group: Group) -> Table:
 
 
 def _results(section: Section, group: Group, key: str, title: str, wanted: Sequence[_Column]) -> Table | None:
-    found = {column: [section.statistic(group, row, column.metric) for row in group.rows] for column in wanted}
+    found = {column: [section.statistic(row, column.metric) for row in group.rows] for column in wanted}
     columns = [column for column in wanted if any(found[column])]
     if not columns:
         return None
@@ -209,7 +208,7 @@ def statistics_csv(analysis: Analysis) -> str:
     return out.getvalue()
 
 
-_SPREAD = tuple(field.name for field in dataclasses.fields(Spread))
+_SPREAD = tuple(field.name for field in dataclasses.fields(Description))
 _PAIRED = ("ratio", "p", "p_corrected", "p_sign_flip", "p_sign_flip_corrected", "effect", "repetitions_needed")
 _ENDS = ("interval_low", "interval_high", "bootstrap_low", "bootstrap_high")
 _DIFFERENCE = ("difference", "difference_low", "difference_high")
@@ -217,7 +216,7 @@ _FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding"
 
 
 def _flat(found: Statistic) -> dict[str, object]:
-    flat: dict[str, object] = {**dataclasses.asdict(found.cell), "metric": found.metric, "unit": found.unit}
+    flat: dict[str, object] = {**found.cell.columns, "metric": found.metric, "unit": found.unit}
     flat |= dataclasses.asdict(found.spread)
     if found.rule is not None:
         flat["paper_rule"] = found.rule.value

@@ -24,9 +24,9 @@ from functools import partial
 from typing import TypeVar
 
 from bpfbench.analysis.claims.evidence import Contestant, Known, Measure, Missing, Scale
-from bpfbench.analysis.compare import Pairing, pairing
 from bpfbench.analysis.inference import Difference, Interval, Noise, student, welch
 from bpfbench.analysis.inference import noise as noise_of
+from bpfbench.analysis.results import Pairing, pairing
 from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
 LEAST = 2

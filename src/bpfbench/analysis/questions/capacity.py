@@ -31,11 +31,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-import polars as pl
 from scipy.special import lambertw
 
-from bpfbench.analysis.table import measured
-from bpfbench.model import EVENT_BYTES, Tool, Variant
+from bpfbench.analysis.metrics import METRICS
+from bpfbench.analysis.results import Results
+from bpfbench.model import EVENT_BYTES, Tool
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -165,13 +165,14 @@ def learnt(found: Iterable[Mapping[str, Any]]) -> tuple[DrainRate, ...]:
     return drain_rates(filter(None, map(observe, found)))
 
 
-def trials(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return one mapping per ok trial of a full tracer with a ring: the columns that tell it, and its metrics."""
-    rows = measured(table).filter(
-        pl.col("variant") == Variant.FULL.value, pl.col("tool").is_in([Tool.RW_TRACER, Tool.RW_TRACER_ALL])
-    )
-    index = [name for name in table.columns if name not in ("metric", "value", "unit")]
-    return rows.pivot(on="metric", index=index, values="value").to_dicts() if len(rows) else []
+def trials(results: Results) -> list[dict[str, Any]]:
+    """Return one mapping per ok trial of a full tracer with a ring: the columns of its cell, and its metrics."""
+    return [
+        cell.columns | {metric.key: metric.read(record) for metric in METRICS}
+        for cell in results.cells
+        if cell.config is not None and cell.is_full and not cell.emulated and cell.tool is not Tool.SYSCOUNT
+        for record in results.counted(cell)
+    ]
 
 
 def tracer_of(trial: Mapping[str, Any]) -> Tracer:
@@ -356,12 +357,12 @@ class Capacity:
     """What targets with a rate of their own saved, each predicted without it."""
 
     @classmethod
-    def of(cls, table: pl.DataFrame, bench: Sequence[Observation] = ()) -> Capacity:
+    def of(cls, results: Results, bench: Sequence[Observation] = ()) -> Capacity:
         """Learn from `bench drain` where it is given, which all of the run checks; else from the run itself.
 
         There, each target is predicted from all others.
         """
-        found = trials(table)
+        found = trials(results)
         limited = [trial for trial in found if is_steady(trial)]
         if bench:
             rates = drain_rates(bench)

@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bpfbench.analysis.compare import Pairing, pairing
-from bpfbench.analysis.estimate import Estimate, estimate
 from bpfbench.analysis.metrics import BPF_TIME
+from bpfbench.analysis.results import Description, Pairing, describe, pairing
 from bpfbench.model import Record, Status, Tool, TracerConfig, Variant, Workload
 
 STEPS: Mapping[str, tuple[Variant, Variant | None]] = {
@@ -38,11 +37,11 @@ class Cost:
     setup: str
     config: TracerConfig
     """Of the variant full."""
-    time_ns: Mapping[str, Estimate | None]
+    time_ns: Mapping[str, Description | None]
     """By step: what an I/O takes longer."""
-    cpu_ns: Mapping[str, Estimate | None]
+    cpu_ns: Mapping[str, Description | None]
     """By step: CPU time of fio and tracer per I/O; None where fio has no control group."""
-    bpf_ns: Estimate | None
+    bpf_ns: Description | None
     """Run time of the BPF programs per event intercepted, of trials of their own."""
 
 
@@ -64,7 +63,7 @@ def costs(records: Iterable[Record]) -> tuple[Cost, ...]:
     for key, variants in cells.items():
         blocks: dict[Variant | None, _Blocks] = {name: _by_block(members) for name, members in variants.items()}
         blocks[None] = vanilla
-        bpf_ns = estimate(map(BPF_TIME.read, variants[Variant.RUN_TIME]))
+        bpf_ns = describe(map(BPF_TIME.read, variants[Variant.RUN_TIME]))
         cost = Cost(*key, _steps(time_ns, blocks), _steps(cpu_ns, blocks), bpf_ns)
         if bpf_ns is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
             found.append(cost)
@@ -99,16 +98,16 @@ def _by_block(records: Iterable[Record]) -> _Blocks:
 
 def _steps(
     quantity: Callable[[Record], float | None], blocks: Mapping[Variant | None, _Blocks]
-) -> dict[str, Estimate | None]:
-    """Estimate each step from the differences of the means within each block that has both variants."""
+) -> dict[str, Description | None]:
+    """Description each step from the differences of the means within each block that has both variants."""
 
     def mean(records: Sequence[Record]) -> float | None:
-        found = estimate(map(quantity, records))
+        found = describe(map(quantity, records))
         return None if found is None else found.mean
 
     found = {}
     for step, (more, less) in STEPS.items():
         own, other = blocks.get(more, {}), blocks.get(less, {})
         pairs = [(mean(own[block]), mean(other[block])) for block in own.keys() & other.keys()]
-        found[step] = estimate(one - two for one, two in pairs if one is not None and two is not None)
+        found[step] = describe(one - two for one, two in pairs if one is not None and two is not None)
     return found

@@ -16,8 +16,8 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Interval, t_interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions.capacity import KEPT, DrainRate
-from bpfbench.analysis.statistics import Spread, Statistic
-from bpfbench.analysis.table import Cell
+from bpfbench.analysis.results import Cell, Description
+from bpfbench.analysis.statistics import Statistic
 from bpfbench.model import EVENT_BYTES
 
 
@@ -90,7 +90,7 @@ class Evidence:
 
 def event_bytes(cell: Cell) -> int:
     """Return the size of its events."""
-    return EVENT_BYTES + (cell.payload_bytes or 0)
+    return EVENT_BYTES + ((cell.config and cell.config.payload_bytes) or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Seen:
         found = self.ratio(cell, metrics.LATENCY if kept else metrics.RUNTIME)
         if found is None or (kept and latency_us is None):
             return None
-        busy = (latency_us or 0.0) / 1e6 * rate / cell.processes if kept else 1.0
+        busy = (latency_us or 0.0) / 1e6 * rate / cell.workload.processes if kept else 1.0
 
         def share(ratio: float) -> float:
             return 100 * busy * (ratio - 1)
@@ -171,14 +171,15 @@ READERS: Mapping[Quality, Callable[[Seen, Cell], Evidence | None]] = {
 
 def _measured(cell: Cell, rate: float, value: float, ends: Interval | None, n: int) -> Evidence:
     low, high = (None, None) if ends is None else (ends.low, ends.high)
-    return Evidence(value, low, high, rate, event_bytes(cell), cell.workload, n)
+    return Evidence(value, low, high, rate, event_bytes(cell), cell.workload.name, n)
 
 
 def _keeps_rate(cell: Cell, rate: float) -> bool:
     """Whether a target had a rate of its own, and kept to it."""
-    return cell.rate_iops is not None and rate >= KEPT * cell.rate_iops * cell.processes
+    limit = cell.workload.rate_iops
+    return limit is not None and rate >= KEPT * limit * cell.workload.processes
 
 
-def _ends(spread: Spread) -> Interval | None:
+def _ends(spread: Description) -> Interval | None:
     """The 95 % interval of a mean, by Student's t; None for a single value."""
     return None if spread.sd is None else t_interval(spread.mean, spread.sd, spread.n)

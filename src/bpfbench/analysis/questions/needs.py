@@ -17,15 +17,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare import Pairing, log_ratios
 from bpfbench.analysis.inference import ALPHA, Noise, holm, noise, paired_p
 from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.results import Cell, Pairing, Results
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.table import CELL, Cell, measured
-from bpfbench.model import VANILLA, Tool
+from bpfbench.model import Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Need:
         """Tell whether a tracer has a part in its contests."""
         if cell.is_vanilla or not cell.is_full or cell.tool not in self.tools:
             return False
-        return self.limited is None or self.limited == (cell.rate_iops is not None)
+        return self.limited is None or self.limited == (cell.workload.rate_iops is not None)
 
 
 NEEDS = (
@@ -117,35 +114,30 @@ class Contest:
         return len(self.contenders) > 1 and all(contender.tied for contender in self.contenders)
 
 
-_Values = Sequence[tuple[Pairing, float]]
-"""Of a cell's trials, each with the block it is from; a block may have several."""
-
-
-def contests(table: pl.DataFrame, analysis: Analysis) -> tuple[Contest, ...]:
+def contests(results: Results, analysis: Analysis) -> tuple[Contest, ...]:
     """Hold every contest that a run has the numbers for, in the order of NEEDS, workloads and tools."""
-    return tuple(contest for need in NEEDS for contest in _contests(need, table, analysis))
+    return tuple(contest for need in NEEDS for contest in _contests(need, results, analysis))
 
 
-def _contests(need: Need, table: pl.DataFrame, analysis: Analysis) -> Iterable[Contest]:
-    values, noises = _values(need.metric, table), _noises(need.metric, table)
+def _contests(need: Need, results: Results, analysis: Analysis) -> Iterable[Contest]:
+    noises = _noises(need.metric, results)
     fields: defaultdict[tuple[object, ...], list[Statistic]] = defaultdict(list)
     for statistic in analysis.find(need.metric.key):
         if need.concerns(statistic.cell):
             fields[statistic.cell.vanilla, statistic.cell.attach].append(statistic)
-    return [_contest(need, field, values, noises.get(_under(field[0].cell))) for field in fields.values()]
+    return [_contest(need, field, results, noises.get(_under(field[0].cell))) for field in fields.values()]
 
 
-def _contest(need: Need, field: Sequence[Statistic], values: Mapping[Cell, _Values], noise: Noise | None) -> Contest:
+def _contest(need: Need, field: Sequence[Statistic], results: Results, noise: Noise | None) -> Contest:
     ranked = sorted(field, key=lambda s: s.spread.mean if need.lower_is_better else -s.spread.mean)
     leader, others = ranked[0], ranked[1:]
-    ratios = [_ratios(values[other.cell], values[leader.cell]) for other in others]
-    ps = [paired_p(own) for own in ratios]
-    known = [p for p in ps if p is not None]
-    corrected = iter(holm(known))
+    best, *rest = (results.samples[own.cell, need.metric] for own in ranked)
+    ratios = [list(own.over(best).values()) for own in rest]
+    corrected = holm([paired_p(own) for own in ratios])
     swamped = _swamped(ratios, noise)
     found = [Contender(leader, leader.spread.n, tied=True)]
-    for other, own, p in zip(others, ratios, ps, strict=True):
-        apart = p is not None and next(corrected) <= ALPHA
+    for other, own, p in zip(others, ratios, corrected, strict=True):
+        apart = p is not None and p <= ALPHA
         found.append(Contender(other, len(own), tied=swamped is not None or not apart))
     return Contest(need, tuple(found), swamped)
 
@@ -161,35 +153,18 @@ def _swamped(ratios: Sequence[Sequence[float]], noise: Noise | None) -> Swamped 
 
 def _under(cell: Cell) -> Cell:
     """The vanilla of a cell, whatever the tool it ran beside, which does nothing to it."""
-    return dataclasses.replace(cell.vanilla, tool="")
+    return dataclasses.replace(cell.vanilla, tool=Tool.SYSCOUNT)
 
 
-def _noises(metric: Metric, table: pl.DataFrame) -> dict[Cell, Noise]:
+def _noises(metric: Metric, results: Results) -> dict[Cell, Noise]:
     """What vanilla against vanilla comes to, on logarithms."""
     blocks: defaultdict[Cell, defaultdict[Pairing, list[float]]] = defaultdict(lambda: defaultdict(list))
-    rows = measured(table).filter(pl.col("metric") == metric.key, pl.col("setup") == VANILLA, pl.col("value") > 0)
-    for *cell, host, block, session, value in rows.select(*CELL, "host", "block", "session", "value").iter_rows():
-        blocks[_under(Cell(*cell))][host, block, session].append(math.log(value))
+    for own in results.measured:
+        if own.metric is metric and own.cell.is_vanilla:
+            for pair, values in own.by_block(logs=True).items():
+                blocks[_under(own.cell)][pair] += values
     found = {cell: noise(own.values()) for cell, own in blocks.items()}
     return {cell: own for cell, own in found.items() if own is not None}
-
-
-def _values(metric: Metric, table: pl.DataFrame) -> Mapping[Cell, _Values]:
-    rows = measured(table).filter(pl.col("metric") == metric.key).select(*CELL, "host", "block", "session", "value")
-    found: defaultdict[Cell, list[tuple[Pairing, float]]] = defaultdict(list)
-    for row in rows.iter_rows():
-        host, block, session, value = row[len(CELL) :]
-        found[Cell(*row[: len(CELL)])].append(((host, block, session), value))
-    return found
-
-
-def _ratios(own: _Values, leader: _Values) -> list[float]:
-    found = log_ratios(*_apart(own), *_apart(leader))
-    return [ratio for ratio in found if ratio is not None]
-
-
-def _apart(values: _Values) -> tuple[list[Pairing], list[float]]:
-    return [pair for pair, _ in values], [value for _, value in values]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import polars as pl
-
 from bpfbench import catalogue
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes
+from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import analyse
-from bpfbench.analysis.table import Cell
 from bpfbench.model import BLOCK_BYTES, EVENT_BYTES
 
 NEAR = 1.5
@@ -166,23 +164,23 @@ _Config = tuple[str, str, str, int, int]
 """Setup, attach, format, ring and poll time-out."""
 
 
-def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()) -> Recommendation:
+def recommend(results: Results, wish: Wish, bench: Iterable[Observation] = ()) -> Recommendation:
     """Judge every configuration that a run has.
 
     Args:
-        table: the run's tidy table.
+        results: of a run.
         wish: what is needed.
         bench: of `bench drain`. Where given, fidelity is predicted from it: for a tracer with a CPU of its own.
     """
-    analysis = analyse(table)
+    analysis = analyse(results)
     seen = Seen({(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics})
     configs: defaultdict[_Config, list[Cell]] = defaultdict(list)
     for statistic in analysis.find(metrics.SAVED_PERCENT.key):
-        cell = statistic.cell
-        if cell.ringbuf_bytes is not None and cell.is_full:
-            key = (cell.setup, cell.attach or "", cell.format or "", cell.ringbuf_bytes, cell.poll_ms or 0)
+        cell, config = statistic.cell, statistic.cell.config
+        if config is not None and config.ringbuf_bytes is not None and cell.is_full:
+            key = (cell.setup, config.attach.value, config.format.value, config.ringbuf_bytes, config.poll_ms or 0)
             configs[key].append(cell)
-    capacity = Capacity.of(table, tuple(bench))
+    capacity = Capacity.of(results, tuple(bench))
     found = [_candidate(config, cells, seen, capacity, wish) for config, cells in configs.items()]
     sign = -1 if wish.prefer.higher_is_better else 1
     found.sort(
@@ -200,7 +198,7 @@ def recommend(table: pl.DataFrame, wish: Wish, bench: Iterable[Observation] = ()
 
 def _candidate(config: _Config, cells: Sequence[Cell], seen: Seen, capacity: Capacity, wish: Wish) -> Candidate:
     whole = [cell for cell in cells if (seen.mean(cell, metrics.SAVED_PERCENT) or 0.0) >= wish.min_fidelity_percent]
-    workloads = tuple(dict.fromkeys(cell.workload for cell in cells))
+    workloads = tuple(dict.fromkeys(cell.workload.name for cell in cells))
 
     def measured(quality: Quality) -> dict[str, list[Evidence]]:
         """By workload; what a tracer saves, and what piles up in memory, is evidence where events are lost, too."""
@@ -350,14 +348,14 @@ def _to_measure(found: Sequence[Candidate], configs: Mapping[_Config, list[Cell]
     if not open_:
         return None
     cells = [cell for config in configs.values() for cell in config]
-    (processes, _), *_ = Counter(cell.processes for cell in cells).most_common(1)
+    (processes, _), *_ = Counter(cell.workload.processes for cell in cells).most_common(1)
     rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
     payload = wish.event_bytes - EVENT_BYTES
     ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
     options = {
         "setups": dict.fromkeys(candidate.setup for candidate in open_),
         "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
-        "workloads": dict.fromkeys(cell.workload for cell in cells),
+        "workloads": dict.fromkeys(cell.workload.name for cell in cells),
         "processes": [processes],
         "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
         "rate-iops": [rate_iops],

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Interval, spearman
 from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.results import Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.table import Cell
 from bpfbench.model import Tool
 
 ENOUGH = 10

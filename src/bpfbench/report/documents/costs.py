@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from itertools import groupby
+from typing import Any
 
-from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.questions.costs import STEPS, Cost
+from bpfbench.analysis.results import Description
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Bullets, Document, section, table
 
@@ -21,9 +22,17 @@ LEGEND = (
 )
 
 
-def data(found: Sequence[Cost]) -> Sequence[Cost]:
+def data(found: Sequence[Cost]) -> Sequence[Mapping[str, Any]]:
     """Return costs for programs: cells with their estimates {mean, sd, n} in ns, null where a variant is missing."""
-    return found
+    return [
+        asdict(cost)
+        | {
+            "time_ns": {step: value and value.brief for step, value in cost.time_ns.items()},
+            "cpu_ns": {step: value and value.brief for step, value in cost.cpu_ns.items()},
+            "bpf_ns": cost.bpf_ns and cost.bpf_ns.brief,
+        }
+        for cost in found
+    ]
 
 
 def document(found: Sequence[Cost]) -> Document:
@@ -54,7 +63,7 @@ def _rows(cost: Cost) -> Iterator[Sequence[str]]:
         names = ("", "")
 
 
-def _number(value: Estimate | None) -> str:
+def _number(value: Description | None) -> str:
     if value is None:
         return wording.ABSENT
     return f"{value.mean:.0f}" + (f" ± {value.sd:.0f}" if value.sd is not None else "")

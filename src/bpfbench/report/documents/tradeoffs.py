@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlation, Point, TradeOff, TradeOffs
-from bpfbench.analysis.table import CONFIGURED, Cell
+from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, Paragraph, section, table
@@ -42,7 +42,7 @@ def _blocks(found: TradeOffs, info: RunInfo) -> Iterator[Block]:
     for own in found.each:
         cell = own.vanilla
         header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in axes), "front")
-        title = wording.case_title(cell.workload, cell, cell.tool, cell.kernel)
+        title = wording.case_title(cell.workload.name, cell.workload, cell.tool, cell.kernel)
         yield from section(title, (), table(header, list(_rows(own, axes))))
     over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
     rows = [_correlation(own) for own in found.correlations if set(own.axes) <= set(axes)]
@@ -65,7 +65,7 @@ def legend(found: TradeOffs) -> Iterator[str]:
 
 
 def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
-    varying = [key for key in CONFIGURED if len({getattr(point.cell, key) for point in own.points}) > 1]
+    varying = [key for key in FACTORS if len({point.cell.columns[key] for point in own.points}) > 1]
     for point in own.points:
         fronts = {"front": own.front, "(all)": own.front_of_all}
         on = " ".join(name for name, members in fronts.items() if point in members)
@@ -73,7 +73,7 @@ def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
 
 
 def _name(cell: Cell, varying: Sequence[str]) -> str:
-    labels = [wording.factor(key, getattr(cell, key)) for key in varying if getattr(cell, key) is not None]
+    labels = [wording.factor(key, cell.columns[key]) for key in varying if cell.columns[key] is not None]
     return f"{cell.setup} ({', '.join(labels)})" if labels else cell.setup
 
 
@@ -110,10 +110,10 @@ def _trade_off(own: TradeOff) -> dict[str, Any]:
     positions = {id(point): number for number, point in enumerate(own.points)}
     keys = ("workload", "processes", "bytes_per_process", "rate_iops", "kernel", "tool")
     return {
-        **{key: getattr(own.vanilla, key) for key in keys},
+        **{key: own.vanilla.columns[key] for key in keys},
         "points": [
             {
-                "cell": {key: getattr(point.cell, key) for key in ("setup", *CONFIGURED)},
+                "cell": {key: point.cell.columns[key] for key in ("setup", *FACTORS)},
                 "at": {axis.key: coordinate for axis, coordinate in point.at.items()},
             }
             for point in own.points

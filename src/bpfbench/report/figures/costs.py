@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.estimate import Estimate
 from bpfbench.analysis.questions.costs import Cost, costs
+from bpfbench.analysis.results import Description
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
@@ -67,7 +67,7 @@ def layers(section: Section) -> Chart | None:
     return Chart(f"layers-{section.key}", LAYERS, section.caption(what), tools, rows)
 
 
-def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Estimate | None]]) -> Panel:
+def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Description | None]]) -> Panel:
     marks = [
         _mark(f"{cost.setup} {step}", cost.setup, value)
         for cost in found
@@ -82,6 +82,6 @@ def _programs(found: Sequence[Cost]) -> Panel:
     return Dots(tuple(marks)) if marks else Absent("no trial of the variant run-time")
 
 
-def _mark(label: str, setup: str, found: Estimate) -> Mark:
+def _mark(label: str, setup: str, found: Description) -> Mark:
     spread = None if found.sd is None else (found.mean - found.sd, found.mean + found.sd)
     return Mark(label, setup, found.mean, spread, hover=f"n = {found.n}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bpfbench.analysis.estimate import estimate
+from bpfbench.analysis.results import describe
 from bpfbench.analysis.summary import Group
 from bpfbench.model import Record
 from bpfbench.report import wording
@@ -33,7 +33,7 @@ def latency(section: Section) -> Chart:
 def _panel(section: Section, group: Group) -> Panel:
     lines = []
     for row in group.rows:
-        points = _points(section.of(group, row))
+        points = _points(section.of(row))
         if points:
             x, y = zip(*points, strict=True)
             lines.append(Line(wording.row_name(row, group), row.setup, x, y))
@@ -45,7 +45,7 @@ def _panel(section: Section, group: Group) -> Panel:
 def _points(records: Sequence[Record]) -> list[tuple[float, float]]:
     found = []
     for key in PERCENTILES:
-        value = estimate(record.fio.latency_percentiles_us.get(key) for record in records if record.fio)
+        value = describe(record.fio.latency_percentiles_us.get(key) for record in records if record.fio)
         if value is not None and value.mean > 0:
             found.append((_place(key), value.mean))
     return found

@@ -76,7 +76,7 @@ def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, .
 def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed | None) -> Panel:
     marks = [mark for row in group.rows if (mark := _mark(section, group, row, quantity))]
     if not marks:
-        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(group, row))))
+        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(row))))
     vanilla = next((row.estimates.get(quantity.metric) for row in group.rows if row.is_vanilla), None)
     band = None if vanilla is None else Band(vanilla.mean / quantity.scale, _scaled(vanilla.sd, quantity.scale))
     ratios: Mapping[str, float] = (
@@ -90,7 +90,7 @@ def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark 
     found = row.estimates.get(quantity.metric)
     if found is None:
         return None
-    records = section.of(group, row) if found.n <= MOST_TRIALS else ()
+    records = section.of(row) if found.n <= MOST_TRIALS else ()
     values = (quantity.metric.read(record) for record in records)
     mean, sd = found.mean / quantity.scale, _scaled(found.sd, quantity.scale)
     return Mark(

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from bpfbench import catalogue
 from bpfbench.analysis.metrics import Metric
+from bpfbench.analysis.results import Cell, Results, of, rank
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
-from bpfbench.analysis.table import Cell
-from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
+from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Trial, Variant, Workload
 from bpfbench.report import wording
 
 MOST_ROWS = 14
@@ -54,9 +54,6 @@ class Condition:
         return f"Linux {self.kernel}, {hook}{machine.get(self.accelerator, '')}"
 
 
-RowKey = tuple[Tool, str, object]
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
     """One workload under one condition."""
@@ -65,7 +62,7 @@ class Section:
     workload: Workload
     groups: tuple[Group, ...]
     """By tool, in the order of the paper; of full trials only."""
-    trials: dict[RowKey, tuple[Record, ...]]
+    trials: Mapping[Cell, tuple[Record, ...]]
     """The ok trials behind each row."""
     variants: tuple[Record, ...]
     """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
@@ -88,28 +85,13 @@ class Section:
         """The workload and its size."""
         return f"{self.workload.name}, {wording.extent(self.workload)}".replace(" x ", " × ")
 
-    def of(self, group: Group, row: Row) -> tuple[Record, ...]:
+    def of(self, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""
-        return self.trials.get((group.tool, row.setup, row.config), ())
+        return self.trials.get(row.cell, ())
 
-    def cell(self, group: Group, row: Row) -> Cell:
-        """A row as the tidy table has it."""
-        work, config = self.workload, row.config
-        return Cell(
-            self.condition.known_kernel,
-            self.condition.emulated,
-            work.name,
-            work.processes,
-            work.bytes_per_process,
-            work.rate_iops,
-            group.tool,
-            row.setup,
-            **({} if config is None else dataclasses.asdict(config)),
-        )
-
-    def statistic(self, group: Group, row: Row, metric: Metric) -> Statistic | None:
+    def statistic(self, row: Row, metric: Metric) -> Statistic | None:
         """What can be said of one metric of a row; None where it has no value."""
-        return self.statistics.get((self.cell(group, row), metric.key))
+        return self.statistics.get((row.cell, metric.key))
 
     def caption(self, what: str) -> str:
         """Complete a caption: workload, machine, kernel, hook, n, emulated."""
@@ -148,26 +130,18 @@ class Section:
         return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
-def sections(
-    records: Sequence[Record],
-    analysis: Analysis,
-    machine: str,
-    kernel: str,
-    setup_order: Sequence[str],
-    workload_order: Sequence[str],
-) -> tuple[Section, ...]:
+def sections(results: Results, analysis: Analysis, machine: str, kernel: str) -> tuple[Section, ...]:
     """Partition a run into what may be drawn side by side.
 
     Args:
-        records: of the run.
+        results: of the run.
         analysis: of the same.
         machine: what it ran on, in words.
         kernel: the run's, for records that do not name theirs.
-        setup_order: names in the order wanted; vanilla is first in any case.
-        workload_order: the same for workloads.
     """
     trials: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
     shared: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
+    records = results.records
     seen = {(record.trial.host, record.trial.kernel): record.environment for record in records if record.environment}
     for record in records:
         # A trial that failed before it could look gets what others saw on its host and kernel.
@@ -183,11 +157,11 @@ def sections(
 
     def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
         condition, workload = item
-        rank = workload_order.index(workload.name) if workload.name in workload_order else len(workload_order)
-        return (condition.emulated, condition.key, rank, workload.name, *workload.extent)
+        named = rank(workload.name, tuple(catalogue.WORKLOADS))
+        return (condition.emulated, condition.key, named, *workload.extent)
 
     return tuple(
-        _section(condition, workload, trials[condition, workload], statistics, setup_order, workload_order)
+        _section(condition, workload, of(trials[condition, workload], results.info), statistics)
         for condition, workload in sorted(trials, key=position)
     )
 
@@ -213,23 +187,15 @@ def _condition(record: Record, environment: Environment | None, machine: str, ke
 
 
 def _section(
-    condition: Condition,
-    workload: Workload,
-    records: Sequence[Record],
-    statistics: Mapping[tuple[Cell, str], Statistic],
-    setup_order: Sequence[str],
-    workload_order: Sequence[str],
+    condition: Condition, workload: Workload, own: Results, statistics: Mapping[tuple[Cell, str], Statistic]
 ) -> Section:
-    full = [record for record in records if is_full(record.trial)]
-    trials: defaultdict[RowKey, list[Record]] = defaultdict(list)
-    for record in _ok(full):
-        trials[record.trial.tool, record.trial.setup, record.trial.config].append(record)
+    full = of((record for record in own.records if is_full(record.trial)), own.info)
     return Section(
         condition=condition,
         workload=workload,
-        groups=summarise(full, setup_order, workload_order).groups,
-        trials={key: tuple(value) for key, value in trials.items()},
-        variants=tuple(_ok(records)) if len(full) < len(records) else (),
+        groups=summarise(full).groups,
+        trials={cell: full.counted(cell) for cell in full.cells},
+        variants=tuple(_ok(own.records)) if len(full.records) < len(own.records) else (),
         statistics=statistics,
     )
 

@@ -41,7 +41,7 @@ _QUANTITIES = (
 def timeline(section: Section, sampled: Sampled) -> Chart:
     """Make the figure. Of each setup it shows the repetition with the median runtime."""
     typical = {
-        (group.tool, wording.row_name(row, group)): (row.setup, _median(section.of(group, row)))
+        (group.tool, wording.row_name(row, group)): (row.setup, _median(section.of(row)))
         for group in section.groups
         for row in group.rows
     }
@@ -68,7 +68,7 @@ def _panel(
         if series is not None:
             lines.append(Line(label, setup, series.seconds, tuple(value / quantity.scale for value in series.values)))
     if not lines:
-        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(group, row))))
+        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(row))))
     return Lines(tuple(lines), "time (s)")
 
 

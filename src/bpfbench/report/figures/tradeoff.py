@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point, front
+from bpfbench.analysis.results import Cell
 from bpfbench.analysis.summary import Group, Row
-from bpfbench.analysis.table import Cell
 from bpfbench.model import Tool
 from bpfbench.report import wording
 from bpfbench.report.figures.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter
@@ -40,7 +40,7 @@ def tradeoff(section: Section, points: Points) -> Chart | None:
 
 
 def _panel(section: Section, group: Group, points: Points) -> Panel:
-    known = [(row, points.get(section.cell(group, row))) for row in group.rows]
+    known = [(row, points.get(row.cell)) for row in group.rows]
     placed = [(row, point) for row, point in known if point and OVERHEAD in point.at and FIDELITY in point.at]
     if not placed:
         return Absent("no pair with vanilla")
@@ -54,7 +54,7 @@ def _panel(section: Section, group: Group, points: Points) -> Panel:
 
 def _mark(section: Section, group: Group, row: Row, point: Point) -> Mark:
     over, saved = point.at[OVERHEAD], point.at[FIDELITY].value
-    found = section.statistic(group, row, metrics.SAVED_PERCENT)
+    found = section.statistic(row, metrics.SAVED_PERCENT)
     sd = found.spread.sd if found else None
     return Mark(
         label=wording.row_name(row, group),

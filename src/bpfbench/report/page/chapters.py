@@ -30,7 +30,7 @@ def servers(analysis: Analysis) -> Part | None:
     shown = {metric.key for metric in _SHOWN}
     rows = tuple(
         (
-            Cell(f"{found.group[2]}, {found.group[5]}"),
+            Cell(f"{found.cell.workload.name}, {found.cell.tool}"),
             Cell(found.metric),
             Cell(", ".join(f"{host} {percent(ratio)} %" for host, ratio in found.ratios.items())),
             Cell(DASH if found.p is None else f"p {p_value(found.p)}"),
@@ -77,7 +77,7 @@ def control(analysis: Analysis, noise: str, *, emulated: bool) -> Part:
 
 def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
     paired, other = statistic.paired, statistic.difference
-    workload = f"{statistic.cell.workload}, {wording.extent(statistic.cell)}"
+    workload = f"{statistic.cell.workload.name}, {wording.extent(statistic.cell.workload)}"
     cells = (Cell(DASH), Cell(DASH))
     if paired is not None:
         cells = Cell(str(paired.n)), Cell(change(paired))

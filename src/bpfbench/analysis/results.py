@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results: a run as one immutable thing, its cells x metrics x blocks. Every question is a function of it.
+
+A *cell* is what repeated trials share. Of each cell and metric there is a `Sample`: the values of its trials that ended
+ok, and what became of each against the vanilla trial of the same host, session and block.
+
+The paper's rule (a mean that lies within vanilla's SD is inconclusive) stands beside what is paired within blocks: the
+rule takes no account of a machine that drifts from block to block, the pairs are not blurred by it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from bpfbench import catalogue
+from bpfbench.analysis.metrics import METRICS, Metric
+from bpfbench.model import VANILLA, Attach, Environment, Record, Status, Tool, TracerConfig, Variant, Workload
+from bpfbench.store import Run, RunInfo
+
+FACTORS = tuple(field.name for field in dataclasses.fields(TracerConfig))
+"""The names of what a tracer can be configured with."""
+
+WORKLOAD = ("workload", *(field.name for field in dataclasses.fields(Workload) if field.name != "name"))
+"""The columns of a workload."""
+
+GROUP = ("kernel", "emulated", *WORKLOAD, "tool")
+"""The columns that cells share which are compared with the same vanilla."""
+
+CELL = (*GROUP, "setup", *FACTORS)
+"""The columns of a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What trials share that repeat each other: one setup in one configuration under one workload.
+
+    The host is not in it: pairs are made within a host, and pooled.
+    """
+
+    kernel: str | None
+    """Release, as the trials found it; None where they do not say."""
+    emulated: bool
+    workload: Workload
+    tool: Tool
+    setup: str
+    config: TracerConfig | None = None
+    """None for vanilla."""
+
+    @property
+    def is_vanilla(self) -> bool:
+        """True for the cell that the others are compared with."""
+        return self.setup == VANILLA
+
+    @property
+    def vanilla(self) -> Cell:
+        """The cell it is compared with."""
+        return replace(self, setup=VANILLA, config=None)
+
+    @property
+    def attach(self) -> Attach | None:
+        """By which hook it traces; None for vanilla."""
+        return self.config.attach if self.config else None
+
+    @property
+    def is_full(self) -> bool:
+        """True for vanilla and for tracers that do all of their work."""
+        return self.config is None or self.config.variant is Variant.FULL
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Its values by the names of CELL, as exports have them; what vanilla is not configured with is None."""
+        workload = zip(WORKLOAD, dataclasses.astuple(self.workload), strict=True)
+        config = dict.fromkeys(FACTORS) if self.config is None else dataclasses.asdict(self.config)
+        shared = {"kernel": self.kernel, "emulated": self.emulated, **dict(workload), "tool": self.tool.value}
+        return {**shared, "setup": self.setup, **config}
+
+
+Pairing = tuple[str, int, str]
+"""Host, block and session."""
+
+
+def pairing(record: Record) -> Pairing:
+    """What a trial must share with a vanilla trial to be paired with it.
+
+    A block that an interruption split, or of which trials were run again, may have hours between its trials.
+    """
+    return record.trial.host, record.trial.block, record.session
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Values, described: in the metric's unit."""
+
+    n: int
+    mean: float
+    sd: float | None
+    """Sample standard deviation (n - 1 in the denominator); None for a single value."""
+    median: float
+    min: float
+    max: float
+
+    @property
+    def brief(self) -> dict[str, float | None]:
+        """Mean, SD and n alone, as JSON has them."""
+        return {"mean": self.mean, "sd": self.sd, "n": self.n}
+
+
+def describe(values: Iterable[float | None]) -> Description | None:
+    """Describe the values present; None if there is none. One that is not finite counts as absent."""
+    present = [value for value in values if value is not None and math.isfinite(value)]
+    if not present:
+        return None
+    sd = statistics.stdev(present) if len(present) > 1 else None
+    median = statistics.median(present)
+    return Description(len(present), statistics.fmean(present), sd, median, min(present), max(present))
+
+
+class PaperRule(StrEnum):
+    """What the paper's rule says about a mean. None of it says that a difference is significant."""
+
+    BEYOND = "beyond-vanilla-sd"
+    INCONCLUSIVE = "inconclusive"
+    """|mean - vanilla's mean| <= vanilla's SD."""
+    NOT_ASSESSABLE = "not-assessable"
+    """Vanilla has no SD: that needs 2 repetitions."""
+
+
+def paper_rule(own: Description, vanilla: Description | None) -> PaperRule:
+    """Apply the paper's rule. The boundary itself is inconclusive."""
+    if vanilla is None or vanilla.sd is None:
+        return PaperRule.NOT_ASSESSABLE
+    return PaperRule.INCONCLUSIVE if abs(own.mean - vanilla.mean) <= vanilla.sd else PaperRule.BEYOND
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One metric of one cell: what its ok trials have of it."""
+
+    cell: Cell
+    metric: Metric
+    trials: tuple[str, ...]
+    """Ids, in the order of the plan."""
+    values: tuple[float, ...]
+    """One per trial; at least one."""
+    pairings: tuple[Pairing, ...]
+    """Of the values: two of a block share what the machine was worth then, and are no two repetitions."""
+    spread: Description
+    """Of the values."""
+
+    def over(self, base: Sample) -> dict[str, float]:
+        """Return by trial what it changed against `base` where they share host, session and block.
+
+        ln(value / base's value), or value - base's value of a metric that is compared by its difference. A side that
+        has no logarithm makes no pair; where `base` has several values in a block, their mean on that scale counts.
+        """
+        logs = not self.metric.by_difference
+        means = {pair: statistics.fmean(values) for pair, values in base.by_block(logs=logs).items()}
+        # A difference of logarithms, not the logarithm of a quotient: swapped, it is exactly the negative.
+        return {trial: value - means[pair] for pair, trial, value in self._scaled(logs) if pair in means}
+
+    def by_block(self, *, logs: bool) -> dict[Pairing, list[float]]:
+        """Return the values of each block, or their logarithms, where they have one."""
+        found: defaultdict[Pairing, list[float]] = defaultdict(list)
+        for pair, _, value in self._scaled(logs):
+            found[pair].append(value)
+        return dict(found)
+
+    def _scaled(self, logs: bool) -> Iterable[tuple[Pairing, str, float]]:
+        for pair, trial, value in zip(self.pairings, self.trials, self.values, strict=True):
+            if not logs:
+                yield pair, trial, value
+            elif value > 0:
+                yield pair, trial, math.log(value)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run: what its trials left, by cell."""
+
+    records: tuple[Record, ...]
+    """Of every trial that has ended, however, in the order of the plan."""
+    cells: Mapping[Cell, tuple[Record, ...]]
+    """The same by cell. Cells are in the order they are shown in: by workload, tool and kernel, vanilla first in each,
+    setups and workloads in the order of the catalogue."""
+    info: RunInfo | None = None
+    """None of records without a run."""
+
+    @property
+    def emulated(self) -> bool:
+        """Whether all of it proves correctness only (model.EMULATED_BECAUSE)."""
+        return all(cell.emulated for cell in self.cells)
+
+    def counted(self, cell: Cell) -> tuple[Record, ...]:
+        """Return a cell's trials that may be averaged: those that ended ok."""
+        return tuple(record for record in self.cells.get(cell, ()) if record.status is Status.OK)
+
+    @cached_property
+    def samples(self) -> Mapping[tuple[Cell, Metric], Sample]:
+        """Everything that was measured, cell by cell, each with its metrics in the order of METRICS."""
+        found = {}
+        for cell in self.cells:
+            counted = self.counted(cell)
+            for metric in METRICS:
+                sample = _sample(cell, metric, counted)
+                if sample is not None:
+                    found[cell, metric] = sample
+        return found
+
+    @property
+    def measured(self) -> Iterable[Sample]:
+        """What says something of setups: the samples of machines whose CPU is not emulated.
+
+        Shares, rankings, comparisons, capacity and recommendations are all made from here.
+        """
+        return (sample for sample in self.samples.values() if not sample.cell.emulated)
+
+    def vanilla_of(self, sample: Sample) -> Sample | None:
+        """Return what a tracer's sample is compared with; None for vanilla itself, and for what vanilla has not."""
+        return None if sample.cell.is_vanilla else self.samples.get((sample.cell.vanilla, sample.metric))
+
+
+def _sample(cell: Cell, metric: Metric, counted: Sequence[Record]) -> Sample | None:
+    read = ((record, metric.read(record)) for record in counted)
+    known = [(record, float(value)) for record, value in read if value is not None and math.isfinite(value)]
+    values = tuple(value for _, value in known)
+    spread = describe(values)
+    if spread is None:
+        return None
+    trials = tuple(record.trial.id for record, _ in known)
+    return Sample(cell, metric, trials, values, tuple(pairing(record) for record, _ in known), spread)
+
+
+def load(run: Run) -> Results:
+    """Read a run directory.
+
+    Raises:
+        StoreError: a record cannot be read.
+    """
+    return of(run.records(), run.info)
+
+
+def of(records: Iterable[Record], info: RunInfo | None = None) -> Results:
+    """Put records together, in whatever order they are, also of a run that is not complete.
+
+    Args:
+        records: what the trials left.
+        info: of their run; its study tells the order of the setups that it brings.
+    """
+    records = tuple(sorted(records, key=lambda record: record.trial.index))
+    setups = tuple(catalogue.setups(info.study) if info else catalogue.SETUPS)
+    kernels: dict[object, Environment] = {}
+    for record in records:
+        if record.environment:
+            kernels[record.trial.host, record.trial.kernel] = kernels[record.trial.kernel] = record.environment
+    cells: defaultdict[Cell, list[Record]] = defaultdict(list)
+    for record in records:
+        trial = record.trial
+        # A trial that failed before it could look gets what others saw: on its host and kernel, else on its kernel.
+        known = record.environment or kernels.get((trial.host, trial.kernel)) or kernels.get(trial.kernel)
+        kernel, emulated = (known.kernel, known.emulated) if known else (trial.kernel, False)
+        cells[Cell(kernel, emulated, trial.workload, trial.tool, trial.setup, trial.config)].append(record)
+    ordered = sorted(cells, key=lambda cell: _position(cell, setups))
+    return Results(records, {cell: tuple(cells[cell]) for cell in ordered}, info)
+
+
+def _position(cell: Cell, setups: Sequence[str]) -> tuple[Any, ...]:
+    """A sort key: groups, vanilla first in each, setups as given, configurations by factor, an absent one first."""
+    config = dataclasses.astuple(cell.config) if cell.config else ()
+    return (
+        cell.kernel or "",
+        cell.emulated,
+        cell.workload.name,
+        cell.workload.extent,
+        list(Tool).index(cell.tool),
+        rank(cell.setup, (VANILLA, *setups)),
+        tuple((value is not None, 0 if value is None else value) for value in config),
+    )
+
+
+def rank(name: str, order: Sequence[str]) -> tuple[int, str]:
+    """A sort key: listed names in their order, then all others by name."""
+    return (order.index(name), "") if name in order else (len(order), name)
