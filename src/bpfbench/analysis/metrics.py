@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metrics: what is read out of a record, under which name, in which unit.
 
-A new metric is one definition here and its name in METRICS; JSON, CSV and the tidy table then have it, and a line in
-report/columns.py puts it into the tables. The key is public (it names the metric in JSON and CSV) and ends in the unit;
+A new metric is one entry of METRICS; JSON, CSV and the tidy table then have it, and a row of
+report/quantities.py says how it is shown. The key is public (it names the metric in JSON and CSV) and ends in the unit;
 it does not change.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bpfbench.model import Energy, FioResult, GroupUsage, Record, SystemLoad, TracerSummary, TracerUsage
+from bpfbench.model import Energy, Record, TracerSummary
 
 UNITS = {
     "_bytes_per_s": "bytes/s",
@@ -54,42 +54,27 @@ class Metric:
 T = TypeVar("T")
 
 
-def _where_present(part: Callable[[Record], T | None], value: Callable[[T], float | None]) -> Reader:
-    """Read `value` from a part of the record, or nothing where the record lacks the part."""
+def _of(part: Callable[[Record], T | None]) -> Callable[[Callable[[T], float | None]], Reader]:
+    """Return what makes readers of a part of the record, which read nothing where the record lacks the part."""
 
-    def read(record: Record) -> float | None:
-        found = part(record)
-        return None if found is None else value(found)
+    def reader(value: Callable[[T], float | None]) -> Reader:
+        def read(record: Record) -> float | None:
+            found = part(record)
+            return None if found is None else value(found)
 
-    return read
+        return read
 
-
-def _fio(value: Callable[[FioResult], float | None]) -> Reader:
-    return _where_present(lambda record: record.fio, value)
-
-
-def _load(value: Callable[[SystemLoad], float | None]) -> Reader:
-    return _where_present(lambda record: record.load, value)
+    return reader
 
 
-def _idle(value: Callable[[SystemLoad], float | None]) -> Reader:
-    return _where_present(lambda record: record.idle, value)
-
-
-def _summary(value: Callable[[TracerSummary], float | None]) -> Reader:
-    return _where_present(lambda record: record.summary, value)
-
-
-def _usage(value: Callable[[TracerUsage], float | None]) -> Reader:
-    return _where_present(lambda record: record.usage, value)
-
-
-def _energy(value: Callable[[Energy], float | None]) -> Reader:
-    return _where_present(lambda record: record.energy, value)
-
-
-def _group(role: str, value: Callable[[GroupUsage], float | None]) -> Reader:
-    return _where_present(lambda record: record.groups.get(role), value)
+_fio = _of(lambda record: record.fio)
+_load = _of(lambda record: record.load)
+_idle = _of(lambda record: record.idle)
+_summary = _of(lambda record: record.summary)
+_usage = _of(lambda record: record.usage)
+_energy = _of(lambda record: record.energy)
+_tracer_group = _of(lambda record: record.groups.get("tracer"))
+_fio_group = _of(lambda record: record.groups.get("workload"))
 
 
 def _percentile(key: str) -> Reader:
@@ -153,235 +138,200 @@ def _bpf_ns_per_event(record: Record) -> float | None:
     return _ratio(sum(program.run_ns for program in record.programs), record.summary.intercepted_total)
 
 
-RUNTIME = Metric("runtime_s", "fio's runtime", _fio(lambda fio: fio.runtime_s), versus_vanilla=True)
-THROUGHPUT = Metric(
-    "throughput_bytes_per_s",
-    "fio's throughput, reads and writes of all processes together",
-    _fio(lambda fio: fio.throughput_bytes_per_s),
-    versus_vanilla=True,
-)
-LATENCY = Metric(
-    "latency_mean_us",
-    "fio's mean latency, submission to completion",
-    _fio(lambda fio: fio.latency_mean_us),
-    versus_vanilla=True,
-)
-LATENCY_P50 = Metric(
-    "latency_p50_us", "median of fio's completion latency", _percentile("50.000000"), versus_vanilla=True
-)
-LATENCY_P99 = Metric(
-    "latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000"), versus_vanilla=True
-)
-LATENCY_P999 = Metric(
-    "latency_p999_us", "99.9th percentile of fio's completion latency", _percentile("99.900000"), versus_vanilla=True
-)
-CPU = Metric(
-    "cpu_percent",
-    "user and system CPU time of the whole machine while fio ran, in per cent of all CPUs",
-    _load(lambda load: load.cpu_percent),
-    versus_vanilla=True,
-)
-MEMORY = Metric(
-    "memory_bytes",
-    "memory in use (used and buffers) on the whole machine while fio ran",
-    _load(lambda load: load.memory_bytes),
-    versus_vanilla=True,
-)
-MEMORY_GROWTH = Metric(
-    "memory_growth_bytes",
-    "memory_bytes less idle_memory_bytes: by how much memory in use grew when fio ran, or shrank. What the tracer had"
-    " taken before is not in it",
-    _memory_growth,
-    versus_vanilla=True,
-    by_difference=True,
-)
-IDLE_CPU = Metric(
-    "idle_cpu_percent",
-    "cpu_percent before fio started, with the tracer attached",
-    _idle(lambda idle: idle.cpu_percent),
-    versus_vanilla=True,
-)
-IDLE_MEMORY = Metric(
-    "idle_memory_bytes",
-    "memory_bytes before fio started, with the tracer attached",
-    _idle(lambda idle: idle.memory_bytes),
-    versus_vanilla=True,
-)
-ENERGY = Metric(
-    "energy_joules",
-    "energy of all CPU packages while fio ran",
-    _energy(lambda energy: energy.packages_joules),
-    versus_vanilla=True,
-)
-POWER = Metric(
-    "power_w",
-    "mean power of all CPU packages while fio ran",
-    _energy(lambda energy: energy.packages_w),
-    versus_vanilla=True,
-)
-IDLE_POWER = Metric(
-    "idle_power_w",
-    "mean power of all CPU packages before fio started, with the tracer attached",
-    _energy(_idle_w),
-    versus_vanilla=True,
-)
-MEMORY_ENERGY = Metric(
-    "dram_joules", "energy of all memory while fio ran, where RAPL counts it", _joules("dram"), versus_vanilla=True
-)
-PLATFORM_ENERGY = Metric(
-    "psys_joules",
-    "energy of the whole machine while fio ran, where RAPL counts it; the packages' is part of it",
-    _joules("psys"),
-    versus_vanilla=True,
-)
-FIO_IOS = Metric("fio_ios", "reads and writes fio counts itself", _fio(lambda fio: fio.ios))
-INTERCEPTED = Metric(
-    "intercepted_events",
-    "events the tracer's probes saw; exceeds fio_ios by fio's few own file accesses",
-    _summary(lambda summary: summary.intercepted_total),
-)
-SAVED = Metric("saved_events", "events in the tracer's output", _summary(lambda summary: summary.saved))
-LOST = Metric(
-    "lost_events",
-    "events intercepted and not saved, by every cause that could be counted",
-    _summary(lambda summary: summary.lost_total),
-)
-SAVED_PERCENT = Metric(
-    "saved_percent",
-    "saved_events in per cent of intercepted_events",
-    _summary(lambda summary: _ratio(100 * summary.saved, summary.intercepted_total)),
-)
-LOST_PERCENT = Metric(
-    "lost_percent",
-    "lost_events in per cent of intercepted_events",
-    _summary(lambda summary: _ratio(100 * summary.lost_total, summary.intercepted_total)),
-)
-OFFERED = Metric("offered_events_per_s", "intercepted_events per second of fio's runtime", _offered_events_per_s)
-TRACER_CPU = Metric(
-    "tracer_cpu_percent",
-    "CPU time of the tracer's processes while fio ran, in per cent of one CPU over fio's runtime; without the BPF"
-    " programs, which run on the time of the task they trace",
-    _tracer_cpu_percent,
-)
-TRACER_USER = Metric(
-    "tracer_user_s",
-    "user CPU time of the tracer's processes while fio ran",
-    _usage(lambda usage: usage.workload_user_s),
-)
-TRACER_SYSTEM = Metric(
-    "tracer_system_s",
-    "system CPU time of the tracer's processes while fio ran",
-    _usage(lambda usage: usage.workload_system_s),
-)
-PSS_PEAK = Metric(
-    "pss_peak_bytes",
-    "largest sampled proportional set size of the tracer's processes",
-    _usage(lambda usage: usage.pss_peak_bytes),
-)
-GROUP_PEAK = Metric(
-    "tracer_group_peak_bytes",
-    "largest memory of the tracer's control group, page cache and kernel memory included",
-    _group("tracer", lambda group: group.memory_peak_bytes),
-)
-GROUP_CACHE = Metric(
-    "tracer_group_cache_bytes",
-    "page cache charged to the tracer's control group at the end of the workload",
-    _group("tracer", lambda group: group.page_cache_bytes),
-)
-GROUP_WRITTEN = Metric(
-    "tracer_group_written_bytes",
-    "written to block devices on behalf of the tracer's control group until the end of the workload",
-    _group("tracer", lambda group: group.written_bytes),
-)
-FIO_USER = Metric(
-    "fio_user_s",
-    "user CPU time of fio's control group, its launch included",
-    _group("workload", lambda group: group.user_s),
-    versus_vanilla=True,
-)
-FIO_SYSTEM = Metric(
-    "fio_system_s",
-    "system CPU time of fio's control group, its launch included; BPF programs run on it",
-    _group("workload", lambda group: group.system_s),
-    versus_vanilla=True,
-)
-FIO_PEAK = Metric(
-    "fio_group_peak_bytes",
-    "largest memory of fio's control group, page cache and kernel memory included",
-    _group("workload", lambda group: group.memory_peak_bytes),
-    versus_vanilla=True,
-)
-FIO_READ = Metric(
-    "fio_group_read_bytes",
-    "read from block devices on behalf of fio's control group",
-    _group("workload", lambda group: group.read_bytes),
-    versus_vanilla=True,
-)
-FIO_WRITTEN = Metric(
-    "fio_group_written_bytes",
-    "written to block devices on behalf of fio's control group until the end of the workload",
-    _group("workload", lambda group: group.written_bytes),
-    versus_vanilla=True,
-)
-STARTUP = Metric("startup_s", "from the tracer's exec to READY", _usage(lambda usage: usage.startup_s))
-STARTUP_CPU = Metric("startup_cpu_s", "CPU time the tracer took until READY", _usage(lambda usage: usage.startup_cpu_s))
-DRAIN = Metric(
-    "drain_s", "from the stopping signal to the tracer's output being flushed", _usage(lambda usage: usage.drain_s)
-)
-OUTPUT = Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes))
-TRACER_TIME = Metric(
-    "tracer_ns_per_event",
-    "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it, too",
-    _tracer_ns_per_event,
-)
-BPF_TIME = Metric(
-    "bpf_ns_per_event",
-    "run time of the tracer's BPF programs, of any task, per event intercepted; in trials of the variant run-time only",
-    _bpf_ns_per_event,
-)
-
 METRICS = (
-    RUNTIME,
-    THROUGHPUT,
-    LATENCY,
-    LATENCY_P50,
-    LATENCY_P99,
-    LATENCY_P999,
-    CPU,
-    MEMORY,
-    MEMORY_GROWTH,
-    IDLE_CPU,
-    IDLE_MEMORY,
-    ENERGY,
-    POWER,
-    IDLE_POWER,
-    MEMORY_ENERGY,
-    PLATFORM_ENERGY,
-    FIO_IOS,
-    INTERCEPTED,
-    SAVED,
-    LOST,
-    SAVED_PERCENT,
-    LOST_PERCENT,
-    OFFERED,
-    TRACER_CPU,
-    TRACER_USER,
-    TRACER_SYSTEM,
-    PSS_PEAK,
-    GROUP_PEAK,
-    GROUP_CACHE,
-    GROUP_WRITTEN,
-    FIO_USER,
-    FIO_SYSTEM,
-    FIO_PEAK,
-    FIO_READ,
-    FIO_WRITTEN,
-    STARTUP,
-    STARTUP_CPU,
-    DRAIN,
-    OUTPUT,
-    TRACER_TIME,
-    BPF_TIME,
+    RUNTIME := Metric("runtime_s", "fio's runtime", _fio(lambda fio: fio.runtime_s), versus_vanilla=True),
+    THROUGHPUT := Metric(
+        "throughput_bytes_per_s",
+        "fio's throughput, reads and writes of all processes together",
+        _fio(lambda fio: fio.throughput_bytes_per_s),
+        versus_vanilla=True,
+    ),
+    LATENCY := Metric(
+        "latency_mean_us",
+        "fio's mean latency, submission to completion",
+        _fio(lambda fio: fio.latency_mean_us),
+        versus_vanilla=True,
+    ),
+    LATENCY_P50 := Metric(
+        "latency_p50_us", "median of fio's completion latency", _percentile("50.000000"), versus_vanilla=True
+    ),
+    LATENCY_P99 := Metric(
+        "latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000"), versus_vanilla=True
+    ),
+    LATENCY_P999 := Metric(
+        "latency_p999_us",
+        "99.9th percentile of fio's completion latency",
+        _percentile("99.900000"),
+        versus_vanilla=True,
+    ),
+    CPU := Metric(
+        "cpu_percent",
+        "user and system CPU time of the whole machine while fio ran, in per cent of all CPUs",
+        _load(lambda load: load.cpu_percent),
+        versus_vanilla=True,
+    ),
+    MEMORY := Metric(
+        "memory_bytes",
+        "memory in use (used and buffers) on the whole machine while fio ran",
+        _load(lambda load: load.memory_bytes),
+        versus_vanilla=True,
+    ),
+    MEMORY_GROWTH := Metric(
+        "memory_growth_bytes",
+        "memory_bytes less idle_memory_bytes: by how much memory in use grew when fio ran, or shrank. What the tracer"
+        " had taken before is not in it",
+        _memory_growth,
+        versus_vanilla=True,
+        by_difference=True,
+    ),
+    IDLE_CPU := Metric(
+        "idle_cpu_percent",
+        "cpu_percent before fio started, with the tracer attached",
+        _idle(lambda idle: idle.cpu_percent),
+        versus_vanilla=True,
+    ),
+    IDLE_MEMORY := Metric(
+        "idle_memory_bytes",
+        "memory_bytes before fio started, with the tracer attached",
+        _idle(lambda idle: idle.memory_bytes),
+        versus_vanilla=True,
+    ),
+    ENERGY := Metric(
+        "energy_joules",
+        "energy of all CPU packages while fio ran",
+        _energy(lambda energy: energy.packages_joules),
+        versus_vanilla=True,
+    ),
+    POWER := Metric(
+        "power_w",
+        "mean power of all CPU packages while fio ran",
+        _energy(lambda energy: energy.packages_w),
+        versus_vanilla=True,
+    ),
+    IDLE_POWER := Metric(
+        "idle_power_w",
+        "mean power of all CPU packages before fio started, with the tracer attached",
+        _energy(_idle_w),
+        versus_vanilla=True,
+    ),
+    MEMORY_ENERGY := Metric(
+        "dram_joules", "energy of all memory while fio ran, where RAPL counts it", _joules("dram"), versus_vanilla=True
+    ),
+    PLATFORM_ENERGY := Metric(
+        "psys_joules",
+        "energy of the whole machine while fio ran, where RAPL counts it; the packages' is part of it",
+        _joules("psys"),
+        versus_vanilla=True,
+    ),
+    FIO_IOS := Metric("fio_ios", "reads and writes fio counts itself", _fio(lambda fio: fio.ios)),
+    INTERCEPTED := Metric(
+        "intercepted_events",
+        "events the tracer's probes saw; exceeds fio_ios by fio's few own file accesses",
+        _summary(lambda summary: summary.intercepted_total),
+    ),
+    SAVED := Metric("saved_events", "events in the tracer's output", _summary(lambda summary: summary.saved)),
+    LOST := Metric(
+        "lost_events",
+        "events intercepted and not saved, by every cause that could be counted",
+        _summary(lambda summary: summary.lost_total),
+    ),
+    SAVED_PERCENT := Metric(
+        "saved_percent",
+        "saved_events in per cent of intercepted_events",
+        _summary(lambda summary: _ratio(100 * summary.saved, summary.intercepted_total)),
+    ),
+    LOST_PERCENT := Metric(
+        "lost_percent",
+        "lost_events in per cent of intercepted_events",
+        _summary(lambda summary: _ratio(100 * summary.lost_total, summary.intercepted_total)),
+    ),
+    OFFERED := Metric("offered_events_per_s", "intercepted_events per second of fio's runtime", _offered_events_per_s),
+    TRACER_CPU := Metric(
+        "tracer_cpu_percent",
+        "CPU time of the tracer's processes while fio ran, in per cent of one CPU over fio's runtime; without the BPF"
+        " programs, which run on the time of the task they trace",
+        _tracer_cpu_percent,
+    ),
+    TRACER_USER := Metric(
+        "tracer_user_s",
+        "user CPU time of the tracer's processes while fio ran",
+        _usage(lambda usage: usage.workload_user_s),
+    ),
+    TRACER_SYSTEM := Metric(
+        "tracer_system_s",
+        "system CPU time of the tracer's processes while fio ran",
+        _usage(lambda usage: usage.workload_system_s),
+    ),
+    PSS_PEAK := Metric(
+        "pss_peak_bytes",
+        "largest sampled proportional set size of the tracer's processes",
+        _usage(lambda usage: usage.pss_peak_bytes),
+    ),
+    GROUP_PEAK := Metric(
+        "tracer_group_peak_bytes",
+        "largest memory of the tracer's control group, page cache and kernel memory included",
+        _tracer_group(lambda group: group.memory_peak_bytes),
+    ),
+    GROUP_CACHE := Metric(
+        "tracer_group_cache_bytes",
+        "page cache charged to the tracer's control group at the end of the workload",
+        _tracer_group(lambda group: group.page_cache_bytes),
+    ),
+    GROUP_WRITTEN := Metric(
+        "tracer_group_written_bytes",
+        "written to block devices on behalf of the tracer's control group until the end of the workload",
+        _tracer_group(lambda group: group.written_bytes),
+    ),
+    FIO_USER := Metric(
+        "fio_user_s",
+        "user CPU time of fio's control group, its launch included",
+        _fio_group(lambda group: group.user_s),
+        versus_vanilla=True,
+    ),
+    FIO_SYSTEM := Metric(
+        "fio_system_s",
+        "system CPU time of fio's control group, its launch included; BPF programs run on it",
+        _fio_group(lambda group: group.system_s),
+        versus_vanilla=True,
+    ),
+    FIO_PEAK := Metric(
+        "fio_group_peak_bytes",
+        "largest memory of fio's control group, page cache and kernel memory included",
+        _fio_group(lambda group: group.memory_peak_bytes),
+        versus_vanilla=True,
+    ),
+    FIO_READ := Metric(
+        "fio_group_read_bytes",
+        "read from block devices on behalf of fio's control group",
+        _fio_group(lambda group: group.read_bytes),
+        versus_vanilla=True,
+    ),
+    FIO_WRITTEN := Metric(
+        "fio_group_written_bytes",
+        "written to block devices on behalf of fio's control group until the end of the workload",
+        _fio_group(lambda group: group.written_bytes),
+        versus_vanilla=True,
+    ),
+    STARTUP := Metric("startup_s", "from the tracer's exec to READY", _usage(lambda usage: usage.startup_s)),
+    STARTUP_CPU := Metric(
+        "startup_cpu_s", "CPU time the tracer took until READY", _usage(lambda usage: usage.startup_cpu_s)
+    ),
+    DRAIN := Metric(
+        "drain_s", "from the stopping signal to the tracer's output being flushed", _usage(lambda usage: usage.drain_s)
+    ),
+    OUTPUT := Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes)),
+    TRACER_TIME := Metric(
+        "tracer_ns_per_event",
+        "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it,"
+        " too",
+        _tracer_ns_per_event,
+    ),
+    BPF_TIME := Metric(
+        "bpf_ns_per_event",
+        "run time of the tracer's BPF programs, of any task, per event intercepted; in trials of the variant"
+        " run-time only",
+        _bpf_ns_per_event,
+    ),
 )
 """All of them, in the order of the documents."""
 
