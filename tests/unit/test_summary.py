@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.results import Description, PaperRule, describe, of
+from bpfbench.analysis.results import Description, PaperRule, of
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool, TracerConfig, Workload
 from bpfbench.report import wording
@@ -55,22 +55,6 @@ def assert_estimate(found: Description | None, mean: float, sd: float | None, n:
     assert found.mean == pytest.approx(mean, abs=1e-9)
     assert found.sd == (None if sd is None else pytest.approx(sd, abs=1e-4))
     assert found.n == n
-
-
-class TestDescription:
-    def test_mean_and_sample_sd(self) -> None:
-        # Mean (2 + 4 + 9) / 3 = 5; squares of 3, 1, 4 are 9 + 1 + 16 = 26; SD is the root of 26 / (3 - 1) = 13.
-        assert_estimate(describe([2.0, 4.0, 9.0]), mean=5.0, sd=13**0.5, n=3)
-
-    def test_a_single_value_has_no_sd(self) -> None:
-        assert_estimate(describe([3.0]), mean=3.0, sd=None, n=1)
-
-    def test_nothing_is_estimated_from_nothing(self) -> None:
-        assert describe([]) is None
-        assert describe([None, float("nan"), float("inf")]) is None
-
-    def test_absent_values_are_no_zeros(self) -> None:
-        assert_estimate(describe([None, 4.0, None, 6.0]), mean=5.0, sd=2**0.5, n=2)
 
 
 class TestAgainstVanilla:

@@ -12,7 +12,7 @@ from builders import READ, make_config, make_failure, make_record, make_summary,
 
 from bpfbench import store
 from bpfbench.analysis import metrics, table
-from bpfbench.analysis.results import Cell, load, of
+from bpfbench.analysis.results import load, of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
@@ -24,8 +24,6 @@ from bpfbench.model import (
     Predecessor,
     ProgramTime,
     Status,
-    Tool,
-    Workload,
 )
 
 RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
@@ -131,13 +129,6 @@ def test_a_written_table_reads_back(tmp_path: Path) -> None:
 
 def test_a_table_of_nothing_has_all_columns() -> None:
     assert tidy(of([])).columns == [*table.SCHEMA, *table.MEASURED]
-
-
-def test_the_cells_of_a_tracer_are_compared_with_the_vanilla_of_their_tool() -> None:
-    cell = Cell("6.12", False, Workload("read", 4, 4096, 9000), Tool.RW_TRACER, "libbpf", make_config())
-    assert cell.vanilla == Cell("6.12", False, Workload("read", 4, 4096, 9000), Tool.RW_TRACER, "vanilla")
-    assert cell.vanilla.is_vanilla
-    assert cell.vanilla.vanilla == cell.vanilla
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)

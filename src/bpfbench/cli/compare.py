@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench.analysis.compare_runs import compare_runs
+from bpfbench.analysis.questions.compare import compare_runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
 from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show

@@ -19,8 +19,8 @@ from itertools import groupby
 from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.compare_runs import RunComparison, Shift
 from bpfbench.analysis.inference import Finding
+from bpfbench.analysis.questions.compare import RunComparison, Shift
 from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.model import Variant
 from bpfbench.report import wording

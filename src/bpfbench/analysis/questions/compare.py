@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two runs -> what changed between them, by how much, and how sure that is.
+"""What changed between two runs, by how much, and how sure that is.
 
 Trials of two runs make no pairs. What vanilla has too is compared by its ratio to vanilla of the same block, so that a
 faster machine alone is no change; vanilla itself, and what it does not have, by their values. Interval and p are of

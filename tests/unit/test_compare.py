@@ -15,8 +15,8 @@ from builders import MIB, make_fio, make_load, make_record, make_summary, make_t
 from scipy import stats
 
 from bpfbench import store
-from bpfbench.analysis.compare_runs import RunComparison, Shift, changed_facts, compare_runs
 from bpfbench.analysis.inference import Finding
+from bpfbench.analysis.questions.compare import RunComparison, Shift, changed_facts, compare_runs
 from bpfbench.analysis.results import Results, of
 from bpfbench.model import Environment, Record
 from bpfbench.report import comparison
