@@ -275,11 +275,11 @@ def _position(cell: Cell, setups: Sequence[str]) -> tuple[Any, ...]:
     """A sort key: groups, vanilla first in each, setups as given, configurations by factor, an absent one first."""
     config = dataclasses.astuple(cell.config) if cell.config else ()
     return (
-        cell.kernel or "",
-        cell.emulated,
-        cell.workload.name,
+        rank(cell.workload.name, tuple(catalogue.WORKLOADS)),
         cell.workload.extent,
         list(Tool).index(cell.tool),
+        cell.kernel or "",
+        cell.emulated,
         rank(cell.setup, (VANILLA, *setups)),
         tuple((value is not None, 0 if value is None else value) for value in config),
     )

@@ -29,7 +29,6 @@ from bpfbench.analysis.results import (
     paper_rule,
     rank,
 )
-from bpfbench.catalogue import WORKLOADS
 from bpfbench.model import Record, Status, Tool, TracerConfig, Trial, Variant, Workload
 
 UNSAID = (None, Variant.FULL)
@@ -144,18 +143,8 @@ def summarise(results: Results) -> Summary:
     for cell in results.cells:
         groups[cell.vanilla].append(cell)
     return Summary(
-        groups=tuple(sorted((_group(results, vanilla, cells) for vanilla, cells in groups.items()), key=_position)),
+        groups=tuple(_group(results, vanilla, cells) for vanilla, cells in groups.items()),
         excluded=tuple(Excluded(r.trial, r.status, r.reason) for r in results.records if r.status is not Status.OK),
-    )
-
-
-def _position(group: Group) -> tuple[Any, ...]:
-    workload = group.workload
-    return (
-        rank(workload.name, tuple(WORKLOADS)),
-        *workload.extent,
-        list(Tool).index(group.tool),
-        group.kernel or "",
     )
 
 
