@@ -42,7 +42,7 @@ from bpfbench import cli
 from bpfbench.analysis import inference, order
 from bpfbench.analysis.inference import Paired
 from bpfbench.analysis.order import Timed
-from bpfbench.analysis.results import pairing
+from bpfbench.analysis.results import of, pairing
 from bpfbench.codec import from_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
@@ -142,10 +142,10 @@ def first_over_later(found: Sequence[Timed], *, vanilla: bool = False) -> Paired
     usual: defaultdict[Any, list[float]] = defaultdict(list)
     for item in chosen:
         if item.place > 1:
-            usual[item.group, item.cell].append(item.log)
+            usual[item.cell].append(item.log)
     blocks: defaultdict[Any, dict[bool, list[float]]] = defaultdict(lambda: {True: [], False: []})
     for item in chosen:
-        if own := usual[item.group, item.cell]:
+        if own := usual[item.cell]:
             blocks[pairing(item.record)][item.place == 1].append(item.log - float(np.mean(own)))
     logs = [float(np.mean(own[True]) - np.mean(own[False])) for own in blocks.values() if own[True] and own[False]]
     return inference.ratios([logs])[0] if len(logs) > 1 else None
@@ -232,8 +232,8 @@ def _pooled(own: Sequence[Array]) -> Array:
 def report(keep: Path) -> dict[str, Any]:
     """Print what the records in `keep` come to, and return it."""
     records = {protocol: read(keep, protocol) for protocol in PROTOCOLS}
-    found = {protocol: by_workload(order.timed(own)) for protocol, own in records.items()}
-    examined = {protocol: order.examine(own) for protocol, own in records.items()}
+    found = {protocol: by_workload(order.timed(of(own))) for protocol, own in records.items()}
+    examined = {protocol: order.examine(of(own)) for protocol, own in records.items()}
     print("\nFirst trials of a block / later ones")
     print("| protocol | workload | blocks | first / later | p | vanilla alone | blocks |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")

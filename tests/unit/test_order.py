@@ -16,6 +16,7 @@ from builders import READ, make_failure, make_fio, make_record, make_trial
 from bpfbench import store
 from bpfbench.analysis import order
 from bpfbench.analysis.order import After, Effect, OrderTest, examine, itself, timed
+from bpfbench.analysis.results import of
 from bpfbench.model import EMULATED, Accelerator, Environment, Predecessor, Record, Trial, Workload
 from bpfbench.report import order as worded
 
@@ -90,7 +91,7 @@ def effect(test: OrderTest, what: str) -> Effect:
 
 class TestOrder:
     def test_first_trials_that_take_longer_are_found_with_their_size_where_they_do(self) -> None:
-        found = order.order(simulated(1, first=1.5))
+        found = order.order(of(simulated(1, first=1.5)))
         assert found.found
         assert found.place.found
         reads, writes = effect(found.place, "first, read"), effect(found.place, "first, write")
@@ -99,13 +100,13 @@ class TestOrder:
         assert writes.interval.low <= 1.0 <= writes.interval.high
 
     def test_a_predecessor_that_matters_is_found_with_its_size(self) -> None:
-        found = order.order(simulated(2, after_other=1.6, warm_ups=False))
+        found = order.order(of(simulated(2, after_other=1.6, warm_ups=False)))
         assert found.predecessor.found
         own = effect(found.predecessor, "after another workload")
         assert own.interval.low <= 1.6 <= own.interval.high
 
     def test_what_is_not_there_is_found_about_as_often_as_the_error_allows(self) -> None:
-        runs = [order.order(simulated(seed)) for seed in range(200)]
+        runs = [order.order(of(simulated(seed))) for seed in range(200)]
         places = [run.place.p for run in runs if run.place.p is not None]
         predecessors = [run.predecessor.p for run in runs if run.predecessor.p is not None]
         assert len(places) == len(predecessors) == 200
@@ -126,7 +127,7 @@ class TestOrder:
             )
             for i, record in enumerate(records)
         ]
-        found = order.order(records)
+        found = order.order(of(records))
         blocks = sorted({record.trial.block for record in records})
         setups = sorted(set(SETUPS))
         design = np.array(
@@ -152,38 +153,38 @@ class TestOrder:
             for r in records
             if r.fio
         ]
-        one, other = order.order(records), order.order(slower)
+        one, other = order.order(of(records)), order.order(of(slower))
         assert one.place.p == pytest.approx(other.place.p)
         assert one.predecessor.p == pytest.approx(other.predecessor.p)
 
     def test_at_a_limited_rate_latency_is_looked_at(self) -> None:
-        assert order.order(simulated(6, first=1.5, rate_iops=1000)).place.found
+        assert order.order(of(simulated(6, first=1.5, rate_iops=1000))).place.found
 
     @pytest.mark.parametrize("blocks", [1, 2, 5])
     def test_few_blocks_are_not_tested_and_that_is_said(self, blocks: int) -> None:
-        found = order.order(simulated(7, blocks=blocks))
+        found = order.order(of(simulated(7, blocks=blocks)))
         assert found.place.p is found.predecessor.p is None
         assert not found.found
         assert found.place.reason is not None
         assert found.place.reason.startswith(f"{blocks} block")
 
     def test_trials_that_leave_no_freedom_are_not_tested(self) -> None:
-        found = order.order(simulated(8, blocks=6, setups=("vanilla", "bcc")))
+        found = order.order(of(simulated(8, blocks=6, setups=("vanilla", "bcc"))))
         assert "degrees of freedom" in (found.place.reason or "")
 
     def test_values_that_never_vary_are_not_tested(self) -> None:
         same = [dataclasses.replace(record, fio=make_fio()) for record in simulated(9)]
-        assert order.order(same).place.reason == "repeated trials do not differ at all"
+        assert order.order(of(same)).place.reason == "repeated trials do not differ at all"
 
     def test_what_did_not_end_well_and_what_was_emulated_takes_no_part(self) -> None:
         records = simulated(10)
         failed = [*records[:-1], dataclasses.replace(make_failure(records[-1].trial, "fio died"), place=6)]
-        assert order.order(failed).trials == len(records) - 1
+        assert order.order(of(failed)).trials == len(records) - 1
         emulated = [dataclasses.replace(r, environment=Environment("6.12", "boot", Accelerator.TCG)) for r in records]
-        assert order.order(emulated).place.reason == itself(emulated).reason == EMULATED
+        assert order.order(of(emulated)).place.reason == itself(of(emulated)).reason == EMULATED
 
     def test_no_trial_at_all(self) -> None:
-        found = examine([])
+        found = examine(of([]))
         assert found.order.place.reason == "no trial has a time that could be compared"
         assert found.itself.pooled is None
 
@@ -191,7 +192,7 @@ class TestOrder:
 class TestOldFormats:
     def test_place_and_predecessor_are_those_of_the_plan_and_that_is_said(self) -> None:
         records = simulated(11, after_other=1.6, warm_ups=False)
-        new, old = order.order(records), order.order(as_of_old(records))
+        new, old = order.order(of(records)), order.order(of(as_of_old(records)))
         assert (new.place, new.predecessor) == (old.place, old.predecessor)
         assert not any("those of the plan" in note for note in new.notes)
         assert any("those of the plan" in note for note in old.notes)
@@ -203,7 +204,7 @@ class TestOldFormats:
             dataclasses.replace(make_record(trial, session=session), environment=Environment("6.12", boot))
             for trial, (session, boot) in zip(trials, where, strict=True)
         ]
-        found = [item.after for item in timed(as_of_old(records))]
+        found = [item.after for item in timed(of(as_of_old(records)))]
         assert found == [After.NOTHING, After.VANILLA, After.NOTHING, After.NOTHING, After.TRACER]
 
     def test_another_size_or_rate_is_another_workload(self) -> None:
@@ -213,12 +214,12 @@ class TestOldFormats:
             dataclasses.replace(READ, processes=1, rate_iops=1000),
         ]
         trials = [dataclasses.replace(make_trial("bcc", n, workload=own), index=n) for n, own in enumerate(others)]
-        found = [item.after for item in timed(as_of_old([make_record(trial) for trial in trials]))]
+        found = [item.after for item in timed(of(as_of_old([make_record(trial) for trial in trials])))]
         assert found == [After.NOTHING, After.OTHER, After.OTHER]
 
     @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
     def test_a_run_of_each_format_is_examined_or_says_why_not(self, path: Path) -> None:
-        found = examine(store.Run(path).records())
+        found = examine(of(store.Run(path).records()))
         assert found.order.trials > 0
         assert found.order.place.p is not None or found.order.place.reason
         if path.name == "format-4":
@@ -237,7 +238,7 @@ class TestNoise:
                 trial = dataclasses.replace(make_trial("vanilla", block), index=2 * block + number)
                 records.append(make_record(trial, fio=make_fio(runtime_s=seconds)))
         logs = np.log([later / earlier for earlier, later in values])
-        found = itself(records[::-1]).pooled
+        found = itself(of(records[::-1])).pooled
         assert found is not None
         assert found.noise is not None
         assert found.paired.n == found.noise.n == 3
@@ -245,7 +246,7 @@ class TestNoise:
         assert found.noise.sd == pytest.approx(math.sqrt((logs**2).mean()))
 
     def test_workloads_are_told_apart_and_tools_are_not(self) -> None:
-        found = itself(simulated(12))
+        found = itself(of(simulated(12)))
         assert [workload.name for workload, _ in found.workloads] == ["read", "write"]
         sds = {workload.name: own.noise.sd if own.noise else 0.0 for workload, own in found.workloads}
         # Of a ratio of two trials, sqrt(2) times that of one.
@@ -256,7 +257,7 @@ class TestNoise:
         records = simulated(13, blocks=6)
         lost = next(record for record in records if record.trial.is_vanilla)
         kept = [record if record is not lost else make_failure(record.trial, "fio died") for record in records]
-        before, after = itself(records).pooled, itself(kept).pooled
+        before, after = itself(of(records)).pooled, itself(of(kept)).pooled
         assert before is not None
         assert after is not None
         assert (before.paired.n, after.paired.n) == (6, 5)
@@ -264,13 +265,13 @@ class TestNoise:
 
 class TestWords:
     def test_an_effect_is_said_loudly(self) -> None:
-        said = worded.said(simulated(1, first=1.5))
+        said = worded.said(of(simulated(1, first=1.5)))
         assert any("made a difference" in warning for warning in said.warnings)
         assert "the place in the block made a difference (p < 0.001)" in said.sentences[0]
         assert "times what later ones did (read 1." in said.sentences[0]
 
     def test_what_was_not_found_is_said_with_its_interval_and_no_warning(self) -> None:
-        said = worded.said(simulated(15))
+        said = worded.said(of(simulated(15)))
         assert said.warnings == ()
         assert "no effect of the place in the block was found (p = " in said.sentences[0]
         assert "its first trials took " in said.sentences[0]
@@ -279,13 +280,13 @@ class TestWords:
         assert "18 blocks" in said.sentences[1]
 
     def test_what_cannot_be_tested_says_why(self) -> None:
-        said = worded.said(as_of_old(simulated(16, blocks=2, setups=SETUPS[1:])))
+        said = worded.said(of(as_of_old(simulated(16, blocks=2, setups=SETUPS[1:]))))
         assert said.sentences[0].startswith("Order: its effect cannot be tested: 2 blocks; it takes 6.")
         assert said.sentences[1].endswith("no block has two vanilla trials that count.")
 
     @pytest.mark.parametrize("blocks", [1, 2, 18])
     def test_programs_get_all_of_it(self, blocks: int) -> None:
-        found = json.loads(json.dumps(worded.said(simulated(17, blocks=blocks)).document, allow_nan=False))
+        found = json.loads(json.dumps(worded.said(of(simulated(17, blocks=blocks))).document, allow_nan=False))
         assert set(found) == {"order", "noise"}
         assert found["order"]["blocks"] == blocks
         assert (found["order"]["place"]["p"] is None) == (found["order"]["place"]["reason"] is not None)

@@ -13,6 +13,7 @@ import validate_order
 from test_order import simulated
 
 from bpfbench.analysis import order
+from bpfbench.analysis.results import of
 from bpfbench.codec import to_json
 from bpfbench.model import VANILLA, Record
 
@@ -30,7 +31,7 @@ def test_both_protocols_run_the_same_blocks_reads_and_writes_in_turn() -> None:
 
 
 def test_first_over_later_is_found_of_whom_it_is() -> None:
-    found = validate_order.by_workload(order.timed(simulated(1, blocks=40, first=1.5)))
+    found = validate_order.by_workload(order.timed(of(simulated(1, blocks=40, first=1.5))))
     reads, writes = (validate_order.first_over_later(found[name]) for name in ("read", "write"))
     assert reads is not None
     assert writes is not None

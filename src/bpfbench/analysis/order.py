@@ -23,7 +23,7 @@ import numpy as np
 from bpfbench.analysis import inference
 from bpfbench.analysis.inference import ALPHA, Interval, Matrix, Noise, Paired, Regression, holm, noise, regress
 from bpfbench.analysis.metrics import LATENCY, RUNTIME
-from bpfbench.analysis.results import Pairing, pairing
+from bpfbench.analysis.results import Cell, Pairing, Results, in_order, pairing
 from bpfbench.model import EMULATED, VANILLA, Predecessor, Record, Status, Workload
 
 BLOCKS_LEAST = 6
@@ -137,6 +137,7 @@ class Examined:
 class Timed:
     """A trial as the test of order sees it: what it took, and when it was run."""
 
+    cell: Cell
     record: Record
     log: float
     """Of what it took: the runtime, or at a limited rate, where that is given, the mean latency."""
@@ -147,33 +148,22 @@ class Timed:
     @property
     def workload(self) -> Workload:
         """What the target does."""
-        return self.record.trial.workload
-
-    @property
-    def group(self) -> tuple[Any, ...]:
-        """What whole blocks and whole cells lie within: workload, tool and kernel."""
-        trial = self.record.trial
-        return trial.workload, trial.tool, trial.kernel
-
-    @property
-    def cell(self) -> tuple[Any, ...]:
-        """Within its group: who repeats it."""
-        return self.record.trial.setup, self.record.trial.config
+        return self.cell.workload
 
 
-def examine(records: Sequence[Record]) -> Examined:
-    """Examine a run, in whatever order its records are."""
-    return Examined(order(records), itself(records))
+def examine(results: Results) -> Examined:
+    """Examine a run."""
+    return Examined(order(results), itself(results))
 
 
-def order(records: Sequence[Record]) -> Order:
+def order(results: Results) -> Order:
     """Test whether place and predecessor made a difference."""
-    found = timed(records)
+    found = timed(results)
     blocks = len({pairing(item.record) for item in found})
     notes = []
     if any(item.record.place is None for item in found):
         notes.append("Its records do not say what ran before: place and predecessor are those of the plan.")
-    if reason := _untestable(found, blocks, records):
+    if reason := _untestable(found, blocks, results):
         untested = OrderTest(reason=reason)
         return Order(len(found), blocks, untested, untested, tuple(notes))
     place, (predecessor, left_out) = _place(found), _predecessor(found)
@@ -184,25 +174,18 @@ def order(records: Sequence[Record]) -> Order:
     return Order(len(found), blocks, place, predecessor, tuple(notes))
 
 
-def timed(records: Iterable[Record]) -> tuple[Timed, ...]:
+def timed(results: Results) -> tuple[Timed, ...]:
     """Return the trials that the test of order looks at, with what it needs to know of them."""
-    ordered = sorted(records, key=lambda record: record.trial.index)
-    before = _predecessors(ordered)
+    before = _predecessors(results.records)
     in_block: Counter[int] = Counter()
     found = []
-    for record in ordered:
+    for cell, record in results.trials:
         in_block[record.trial.block] += 1
-        log = _log(record)
-        if record.status is Status.OK and log is not None and not record.emulated:
+        value = (RUNTIME if cell.workload.rate_iops is None else LATENCY).read(record)
+        if record.status is Status.OK and value is not None and value > 0 and not cell.emulated:
             place = record.place or in_block[record.trial.block]
-            found.append(Timed(record, log, place, _after(record.trial.workload, before[record.trial.id])))
+            found.append(Timed(cell, record, math.log(value), place, _after(cell.workload, before[record.trial.id])))
     return tuple(found)
-
-
-def _log(record: Record) -> float | None:
-    metric = RUNTIME if record.trial.workload.rate_iops is None else LATENCY
-    value = metric.read(record)
-    return math.log(value) if value is not None and value > 0 else None
 
 
 def _predecessors(ordered: Iterable[Record]) -> dict[str, Predecessor | None]:
@@ -241,9 +224,9 @@ def _after(workload: Workload, before: Predecessor | None) -> After:
     return After.VANILLA if before.setup == VANILLA else After.TRACER
 
 
-def _untestable(found: Sequence[Timed], blocks: int, records: Sequence[Record]) -> str | None:
+def _untestable(found: Sequence[Timed], blocks: int, results: Results) -> str | None:
     if not found:
-        return EMULATED if any(record.emulated for record in records) else "no trial has a time that could be compared"
+        return _lacking("no trial has a time that could be compared", results)
     if blocks < BLOCKS_LEAST:
         return f"{blocks} {'block' if blocks == 1 else 'blocks'}; it takes {BLOCKS_LEAST}"
     return None
@@ -256,7 +239,7 @@ Kind = tuple[str, Callable[[Timed], float]]
 def _place(found: Sequence[Timed]) -> OrderTest:
     first: Kind = ("first", lambda item: float(item.place == 1))
     later: Kind = ("a place later", lambda item: float(item.place))
-    workloads = sorted({item.workload for item in found}, key=_rank)
+    workloads = sorted({item.workload for item in found}, key=in_order)
     firsts: list[Kind] = [
         (f"first, {label}", _first_of(workload)) for workload, label in zip(workloads, labels(workloads), strict=True)
     ]
@@ -296,9 +279,9 @@ class _Residuals:
 
     def __init__(self, found: Sequence[Timed]) -> None:
         self._items = found
-        places: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+        places: defaultdict[Cell, list[int]] = defaultdict(list)
         for number, item in enumerate(found):
-            places[item.group].append(number)
+            places[item.cell.vanilla].append(number)
         self._bases = [(own, _basis([found[number] for number in own])) for own in places.values()]
         self.rank = sum(basis.shape[1] for _, basis in self._bases)
         self._logs = self._taken_out(np.array([item.log for item in found]))
@@ -380,33 +363,29 @@ def _is_new(column: Matrix, others: Sequence[Matrix], length: float) -> bool:
     return float(np.linalg.norm(column)) > NEGLIGIBLE * max(1.0, length)
 
 
-def itself(records: Sequence[Record]) -> Itself:
+def itself(results: Results) -> Itself:
     """Compare vanilla with itself, where blocks have it twice."""
     vanilla: defaultdict[Pairing, list[Timed]] = defaultdict(list)
-    for item in timed(records):
-        if item.record.trial.is_vanilla:
+    for item in timed(results):
+        if item.cell.is_vanilla:
             vanilla[pairing(item.record)].append(item)
     pairs: defaultdict[Workload, list[tuple[float, float]]] = defaultdict(list)
     for own in vanilla.values():
         for earlier, later in itertools.pairwise(own):
             pairs[earlier.workload].append((earlier.log, later.log))
     if not pairs:
-        return Itself((), None, _no_twins(records))
-    found = tuple((workload, _twins(pairs[workload])) for workload in sorted(pairs, key=_rank))
+        return Itself((), None, _lacking("no block has two vanilla trials that count", results))
+    found = tuple((workload, _twins(pairs[workload])) for workload in sorted(pairs, key=in_order))
     return Itself(found, _twins(list(itertools.chain.from_iterable(pairs.values()))))
 
 
-def _no_twins(records: Sequence[Record]) -> str:
-    return EMULATED if any(record.emulated for record in records) else "no block has two vanilla trials that count"
+def _lacking(what: str, results: Results) -> str:
+    return EMULATED if any(cell.emulated for cell in results.cells) else what
 
 
 def _twins(pairs: Sequence[tuple[float, float]]) -> Twins:
     logs = [later - earlier for earlier, later in pairs]
     return Twins(inference.ratios([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0])), noise(pairs))
-
-
-def _rank(workload: Workload) -> tuple[Any, ...]:
-    return workload.name, *workload.extent
 
 
 def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:

@@ -194,6 +194,12 @@ class Results:
     """None of records without a run."""
 
     @property
+    def trials(self) -> list[tuple[Cell, Record]]:
+        """Every record with its cell, in the order of the plan."""
+        cells = {id(record): cell for cell, own in self.cells.items() for record in own}
+        return [(cells[id(record)], record) for record in self.records]
+
+    @property
     def emulated(self) -> bool:
         """Whether all of it proves correctness only (model.EMULATED_BECAUSE)."""
         return all(cell.emulated for cell in self.cells)
@@ -275,14 +281,18 @@ def _position(cell: Cell, setups: Sequence[str]) -> tuple[Any, ...]:
     """A sort key: groups, vanilla first in each, setups as given, configurations by factor, an absent one first."""
     config = dataclasses.astuple(cell.config) if cell.config else ()
     return (
-        rank(cell.workload.name, tuple(catalogue.WORKLOADS)),
-        cell.workload.extent,
+        in_order(cell.workload),
         list(Tool).index(cell.tool),
         cell.kernel or "",
         cell.emulated,
         rank(cell.setup, (VANILLA, *setups)),
         tuple((value is not None, 0 if value is None else value) for value in config),
     )
+
+
+def in_order(workload: Workload) -> tuple[Any, ...]:
+    """A sort key: by the catalogue's order of names, then by size and rate."""
+    return rank(workload.name, tuple(catalogue.WORKLOADS)), workload.extent
 
 
 def rank(name: str, order: Sequence[str]) -> tuple[int, str]:

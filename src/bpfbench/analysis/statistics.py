@@ -105,8 +105,7 @@ def control(of_run: Results) -> Results:
     """
     vanilla = [
         (cell, record)
-        for cell, own in of_run.cells.items()
-        for record in own
+        for cell, record in of_run.trials
         if cell.is_vanilla and record.status is Status.OK and not cell.emulated
     ]
     blocks: defaultdict[Any, list[tuple[Cell, Record]]] = defaultdict(list)
@@ -114,7 +113,7 @@ def control(of_run: Results) -> Results:
         blocks[pairing(record)].append((cell, record))
     twins = [item for own in blocks.values() if len(own) == 2 for item in own]
     alike: defaultdict[Any, list[Record]] = defaultdict(list)
-    for cell, record in sorted(twins or vanilla, key=lambda item: item[1].trial.index):
+    for cell, record in twins or vanilla:
         # What tool it ran beside does nothing to it.
         alike[replace(cell, tool=Tool.SYSCOUNT), record.trial.host, record.session].append(record)
     return results.of(

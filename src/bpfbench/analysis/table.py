@@ -57,11 +57,12 @@ MEASURED: dict[str, pl.DataType] = {"metric": pl.String(), "value": pl.Float64()
 def tidy(results: Results) -> pl.DataFrame:
     """Return the tidy table of a run: its trials in the order of the plan, each trial's metrics in that of METRICS."""
     run = results.info.id if results.info else None
-    told = {id(record): _trial(run, cell, record) for cell, own in results.cells.items() for record in own}
-    records = results.records
-    trials = pl.DataFrame([told[id(record)] for record in records], schema=SCHEMA)
+    trials = pl.DataFrame([_trial(run, cell, record) for cell, record in results.trials], schema=SCHEMA)
     values = pl.DataFrame(
-        {metric.key: pl.Series([metric.read(record) for record in records], dtype=pl.Float64) for metric in METRICS}
+        {
+            metric.key: pl.Series([metric.read(record) for record in results.records], dtype=pl.Float64)
+            for metric in METRICS
+        }
     )
     units = pl.DataFrame({"metric": [metric.key for metric in METRICS], "unit": [metric.unit for metric in METRICS]})
     long = (

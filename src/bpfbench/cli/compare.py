@@ -47,7 +47,7 @@ def compare(
             "and workload of the same size has an ok trial in both",
             "`bpfbench summary` shows what a run has",
         )
-    said = order.said(first.results.records), order.said(second.results.records)
+    said = order.said(first.results), order.said(second.results)
     answer = comparison.document(found, *names, said), comparison.data(found, *names, said)
     show(form, "compare", *answer, schema=comparison.SCHEMA)
     return 0

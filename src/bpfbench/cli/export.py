@@ -32,7 +32,7 @@ FORMATS: dict[str, Callable[[Opened], str]] = {
     "bencher": lambda run: export_bench.to_bencher(analyse(run.results)),
     "github-benchmark": lambda run: export_bench.to_github(analyse(run.results), run.about),
     "csv": lambda run: tidy(run.results).write_csv(),
-    "markdown": lambda run: markdown.to_markdown(summarise(run.results), run.about, order.said(run.results.records)),
+    "markdown": lambda run: markdown.to_markdown(summarise(run.results), run.about, order.said(run.results)),
     "latex": lambda run: latex.to_latex(summarise(run.results), run.about),
     "artifact": lambda run: artifact.to_markdown(_material(run)),
     "artifact-latex": lambda run: artifact.to_latex(_material(run)),

@@ -195,7 +195,7 @@ def _show_summary(run: runs.Opened, form: TableForm = TableForm()) -> None:
     from bpfbench.report import order  # imports numpy, scipy and statsmodels, which no other verb here waits for
 
     found, about = summarise(run.results), run.about
-    said = order.said(run.results.records)
+    said = order.said(run.results)
     if form.json:
         sys.stdout.write(json.text("summary", export.SCHEMA, about, export.data(found, said)))
     elif form.csv:

@@ -64,7 +64,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
     """
     progress("statistics")
     results = material.results
-    analysis, examined = analyse(results), examine(results.records)
+    analysis, examined = analyse(results), examine(results)
     study = material.info.study
     machine = material.about.host or "unknown machine"
     found = sections(results, analysis, machine, material.about.kernel or "unknown")

@@ -19,14 +19,14 @@ from typing import Any
 
 from bpfbench.analysis.inference import Noise, Paired
 from bpfbench.analysis.order import Effect, Examined, Itself, Order, OrderTest, Twins, examine, labels
-from bpfbench.model import Record
+from bpfbench.analysis.results import Results
 from bpfbench.report.tables import p_value
 from bpfbench.report.wording import Said
 
 
-def said(records: Sequence[Record]) -> Said:
+def said(results: Results) -> Said:
     """Examine a run, and say what came of it."""
-    found = examine(records)
+    found = examine(results)
     return Said(sentences(found), tuple(warnings(found.order)), document(found))
 
 

@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bpfbench import catalogue
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import Cell, Results, of, rank
+from bpfbench.analysis.results import Cell, Results, in_order, of
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Trial, Variant, Workload
@@ -157,8 +156,7 @@ def sections(results: Results, analysis: Analysis, machine: str, kernel: str) ->
 
     def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
         condition, workload = item
-        named = rank(workload.name, tuple(catalogue.WORKLOADS))
-        return (condition.emulated, condition.key, named, *workload.extent)
+        return (condition.emulated, condition.key, in_order(workload))
 
     return tuple(
         _section(condition, workload, of(trials[condition, workload], results.info), statistics)
