@@ -14,8 +14,10 @@ import pytest
 from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import summarise
-from bpfbench.report import artifact, latex
+from bpfbench.report.document import Cell, Column, Table
+from bpfbench.report.documents import artifact, summary
 from bpfbench.report.run_info import describe
+from bpfbench.report.write import latex
 from bpfbench.store import Run
 
 pytestmark = pytest.mark.beside
@@ -43,12 +45,13 @@ def _compiled(body: str, place: Path) -> str:
 def test_tables(tmp_path: Path) -> None:
     run = Run(RUN)
     records = run.records()
-    log = _compiled(latex.to_latex(summarise(of(records)), describe(run, records)), tmp_path)
+    log = _compiled(latex.text(summary.printed(summarise(of(records)), describe(run, records))), tmp_path)
     assert "Overfull" not in log
 
 
 def test_any_text(tmp_path: Path) -> None:
-    _compiled(latex.table(["a\nb", HOSTILE[:90]], [["x", HOSTILE]], texts=1, caption=HOSTILE, label="tab:x"), tmp_path)
+    columns = Column("a", "b", is_text=True), Column(HOSTILE[:90])
+    _compiled(latex.text((Table(columns, ((Cell("x"), Cell(HOSTILE)),), "x", caption=HOSTILE),)), tmp_path)
 
 
 def test_artifact_appendix(tmp_path: Path) -> None:
@@ -57,7 +60,5 @@ def test_artifact_appendix(tmp_path: Path) -> None:
     info = describe(run, records)
     chosen = dataclasses.replace(run.info.study, description=HOSTILE)
     stored = dataclasses.replace(run.info, study=chosen)
-    _compiled(
-        artifact.to_latex(artifact.Material(stored, info, records, summarise(of(records)), by_run(stored, records))),
-        tmp_path,
-    )
+    material = artifact.Material(stored, info, records, summarise(of(records)), by_run(stored, records))
+    _compiled(latex.text(artifact.document(material)), tmp_path)

@@ -26,8 +26,10 @@ from bpfbench.cli.export import FORMATS, export
 from bpfbench.declare import study
 from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Environment, Record
-from bpfbench.report import artifact, export_bench, latex
+from bpfbench.report import export_bench
+from bpfbench.report.documents import artifact, summary
 from bpfbench.report.run_info import RunInfo
+from bpfbench.report.write import latex, markdown
 from bpfbench.store import RUN_FORMAT, Run
 from bpfbench.store import RunInfo as StoredInfo
 
@@ -151,12 +153,12 @@ class TestLatex:
         assert not set(bare) & set("\\{}$&#%_~^<>|`")
 
     def test_tables_of_a_run(self) -> None:
-        text = latex.to_latex(summarise(of(_records())), INFO)
+        text = latex.text(summary.printed(summarise(of(_records())), INFO))
         assert r"libbpf & 3 & 12.11 $\pm$ 1.11 (+10.1 \%)" in text
         assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 1
 
     def test_a_run_without_trials(self) -> None:
-        assert "No trial" in latex.to_latex(summarise(of([])), INFO)
+        assert "No trial" in latex.text(summary.printed(summarise(of([])), INFO))
 
 
 STUDY = """
@@ -186,6 +188,10 @@ def _material(records: list[Record]) -> artifact.Material:
     return artifact.Material(stored, INFO, records, summarise(of(records)), by_run(stored, records))
 
 
+def _as_markdown(material: artifact.Material) -> str:
+    return markdown.text(artifact.document(material))
+
+
 PARTS = (
     "Abstract",
     "Artifact check-list",
@@ -203,7 +209,7 @@ PARTS = (
 
 class TestArtifact:
     def test_has_every_part_and_the_study_to_run_again(self) -> None:
-        text = artifact.to_markdown(_material([*_records(), make_failure(make_trial("bcc"), "disk full")]))
+        text = _as_markdown(_material([*_records(), make_failure(make_trial("bcc"), "disk full")]))
         assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(PARTS)
         assert "fio 3.39" in text
         assert "- **failed:** read-rw-tracer-bcc-1: disk full" in text
@@ -218,12 +224,12 @@ class TestArtifact:
         assert study.parse(toml, "study.toml") == _material([]).run.study
 
     def test_latex_has_the_same_parts(self) -> None:
-        text = artifact.to_latex(_material(_records()))
+        text = latex.text(artifact.document(_material(_records())))
         assert re.findall(r"\\subsection\{(.*)\}", text) == list(PARTS)
         assert r"50 \% of a\_b" in text
 
     def test_of_a_run_without_trials(self) -> None:
-        assert "0 of 9 trials" in artifact.to_markdown(_material([]))
+        assert "0 of 9 trials" in _as_markdown(_material([]))
 
 
 def test_names_of_benchmarks_tell_configurations_apart() -> None:

@@ -12,7 +12,7 @@ from bpfbench.analysis.questions.needs import Choice, choices, contests
 from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.model import VANILLA, Accelerator, Environment, Record
-from bpfbench.report.page import answer
+from bpfbench.report.documents import needs as answer
 
 VANILLA_S = (10.0, 14.0, 11.0, 19.0, 12.0, 15.0)
 """A machine that drifts from block to block."""

@@ -30,12 +30,12 @@ from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool
-from bpfbench.report.columns import share
-from bpfbench.report.export import data, to_csv
-from bpfbench.report.markdown import to_markdown
+from bpfbench.report.documents.summary import data, document, flat
+from bpfbench.report.numbers import share
 from bpfbench.report.run_info import RunInfo
-from bpfbench.report.terminal import render
 from bpfbench.report.wording import Said, size
+from bpfbench.report.write import csv as csv_writer
+from bpfbench.report.write import markdown, terminal
 from bpfbench.report.write.json import text as as_json
 
 INFO = RunInfo(
@@ -76,7 +76,7 @@ def typical_run() -> list[Record]:
 
 def shown(records: Sequence[Record], width: int = 140, info: RunInfo = INFO, **options: Any) -> str:
     out = io.StringIO()
-    render(summarise(of(records)), info, Console(file=out, width=width, **options))
+    terminal.write(document(summarise(of(records)), info), Console(file=out, width=width, **options))
     return out.getvalue()
 
 
@@ -260,7 +260,7 @@ class TestTerminal:
     def test_ascii_where_the_terminal_has_nothing_else(self) -> None:
         raw = io.BytesIO()
         out = io.TextIOWrapper(raw, encoding="ascii")
-        render(summarise(of(typical_run())), INFO, Console(file=out, width=140))
+        terminal.write(document(summarise(of(typical_run())), INFO), Console(file=out, width=140))
         out.flush()
         text = raw.getvalue().decode("ascii")
         assert line_of(text, "libbpf").startswith("libbpf 3 12.10 +- 1.10")
@@ -296,11 +296,19 @@ class TestNumbers:
         assert size(count) == text
 
 
+def to_markdown(summary: Summary, info: RunInfo, said: Said | None = None) -> str:
+    return markdown.text(document(summary, info, said or Said()))
+
+
+def to_csv(summary: Summary) -> str:
+    return csv_writer.data(*flat(summary))
+
+
 def envelope(summary: Summary, info: RunInfo = INFO, said: Said | None = None) -> Any:
     return json.loads(as_json("summary", 2, info, data(summary, said or Said())))
 
 
-def document(summary: Summary) -> Any:
+def told(summary: Summary) -> Any:
     return envelope(summary)["data"]
 
 
@@ -309,10 +317,10 @@ SAID = Said(("Order: no effect was found.", "Noise: 3 %."), ("Order mattered.",)
 
 def test_what_is_said_of_the_trials_as_a_whole_is_in_every_document() -> None:
     summary, out = summarise(of(typical_run())), io.StringIO()
-    render(summary, INFO, Console(file=out, width=140), SAID)
-    text, markdown = out.getvalue(), to_markdown(summary, INFO, SAID)
+    terminal.write(document(summary, INFO, SAID), Console(file=out, width=140))
+    text, written = out.getvalue(), to_markdown(summary, INFO, SAID)
     assert text.index("Warning: Order mattered.") < text.index("libbpf") < text.index("Order: no effect was found.")
-    assert markdown.index("**Warning:** Order mattered.") < markdown.index("libbpf") < markdown.index("- Noise: 3 %.")
+    assert written.index("**Warning:** Order mattered.") < written.index("libbpf") < written.index("- Noise: 3 %.")
     assert envelope(summary, said=SAID)["data"]["order"] == {"found": True}
 
 
@@ -345,26 +353,26 @@ class TestJson:
         assert envelope(summarise(of([])))["run"]["superseded"] == 0
 
     def test_every_metric_is_explained_and_present(self) -> None:
-        found = document(summarise(of(typical_run())))
+        found = told(summarise(of(typical_run())))
         keys = [metric.key for metric in METRICS]
         assert list(found["metrics"]) == keys
         assert all(list(row["metrics"]) == keys for group in found["groups"] for row in group["rows"])
 
     def test_absent_is_null(self) -> None:
-        vanilla, bcc, _ = document(summarise(of(typical_run())))["groups"][0]["rows"]
+        vanilla, bcc, _ = told(summarise(of(typical_run())))["groups"][0]["rows"]
         assert vanilla["config"] is None
         assert vanilla["metrics"]["saved_percent"] is None
         assert vanilla["metrics"]["runtime_s"]["versus_vanilla"] is None
         assert bcc["metrics"]["pss_peak_bytes"] is None
 
     def test_excluded_trials_are_in_it(self) -> None:
-        found = document(summarise(of([make_failure(make_trial("bcc", 2), 'no "READY"')])))
+        found = told(summarise(of([make_failure(make_trial("bcc", 2), 'no "READY"')])))
         (excluded,) = found["excluded"]
         assert (excluded["trial"], excluded["status"]) == ("read-rw-tracer-bcc-3", "failed")
         assert (excluded["reason"], excluded["repetition"]) == ('no "READY"', 3)
 
     def test_empty_run(self) -> None:
-        found = document(summarise(of([])))
+        found = told(summarise(of([])))
         assert (found["groups"], found["excluded"]) == ([], [])
 
 
@@ -422,12 +430,12 @@ class TestMarkdown:
         text = to_markdown(summarise(of([make_failure(make_trial("bcc"), "a | b\n# c <img> *d* map_full")])), INFO)
         assert r"| read-rw-tracer-bcc-1 | failed | a \| b # c &lt;img&gt; \*d\* map_full |" in text.splitlines()
 
-    def test_configurations_have_a_column_where_they_differ(self) -> None:
+    def test_configurations_are_told_where_they_differ(self) -> None:
         configs = [make_config(ringbuf_bytes=ring) for ring in (65536, 1048576)]
         text = to_markdown(summarise(of(make_record(make_trial("libbpf", config=config)) for config in configs)), INFO)
-        assert "| setup | configuration | n |" in text
-        assert "| libbpf | ring 64 KiB | 1 |" in text
-        assert "configuration" not in to_markdown(summarise(of(typical_run())), INFO)
+        assert "| setup | n |" in text
+        assert "| libbpf (ring 64 KiB) | 1 |" in text
+        assert "(ring" not in to_markdown(summarise(of(typical_run())), INFO)
 
     def test_empty_run(self) -> None:
         assert "No trial has been recorded yet." in to_markdown(summarise(of([])), INFO)

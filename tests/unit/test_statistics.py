@@ -14,6 +14,7 @@ import pytest
 from builders import MIB, make_failure, make_fio, make_load, make_record, make_trial
 from scipy import stats
 
+from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import (
     Finding,
     Paired,
@@ -23,7 +24,9 @@ from bpfbench.analysis.results import PaperRule, of
 from bpfbench.analysis.statistics import Statistic, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.model import Record, Tool
-from bpfbench.report import tables
+from bpfbench.report.documents import results
+from bpfbench.report.quantities import BY_METRIC
+from bpfbench.report.write import csv as csv_writer
 
 
 def runtimes(setup: str, *seconds: float | None, host: str = "local", tool: Tool = Tool.RW_TRACER) -> list[Record]:
@@ -253,17 +256,10 @@ class TestMemoryGrowth:
     def test_tables_have_the_difference_with_its_sign(self) -> None:
         found = self._found([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)])
         assert found.difference is not None
-        written = tables.difference(found.difference, MIB).replace(tables.NO_BREAK, " ")
-        assert written == "+24 [+16, +31] p = 0.002"
-        rows = list(
-            csv.DictReader(
-                io.StringIO(
-                    tables.statistics_csv(
-                        analyse(of([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
-                    )
-                )
-            )
-        )
+        written = results.against(found.difference, BY_METRIC[metrics.MEMORY_GROWTH])
+        assert written == "+24\n[+16, +31]\np = 0.002"
+        analysis = analyse(of([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
+        rows = list(csv.DictReader(io.StringIO(csv_writer.data(*results.statistics(analysis)))))
         (row,) = (r for r in rows if (r["metric"], r["setup"]) == ("memory_growth_bytes", "libbpf"))
         assert (row["ratio"], row["pairs"], row["finding"]) == ("", "4", "higher")
         assert float(row["difference"]) / MIB == pytest.approx(23.75)

@@ -18,7 +18,9 @@ from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
 from bpfbench.cli.runs import Opened, opened
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK
-from bpfbench.report import artifact, export_bench, latex, markdown, order
+from bpfbench.report import export_bench, order
+from bpfbench.report.documents import artifact, summary
+from bpfbench.report.write import latex, markdown
 from bpfbench.values import choice_message
 
 
@@ -32,10 +34,10 @@ FORMATS: dict[str, Callable[[Opened], str]] = {
     "bencher": lambda run: export_bench.to_bencher(analyse(run.results)),
     "github-benchmark": lambda run: export_bench.to_github(analyse(run.results), run.about),
     "csv": lambda run: tidy(run.results).write_csv(),
-    "markdown": lambda run: markdown.to_markdown(summarise(run.results), run.about, order.said(run.results)),
-    "latex": lambda run: latex.to_latex(summarise(run.results), run.about),
-    "artifact": lambda run: artifact.to_markdown(_material(run)),
-    "artifact-latex": lambda run: artifact.to_latex(_material(run)),
+    "markdown": lambda run: markdown.text(summary.document(summarise(run.results), run.about, order.said(run.results))),
+    "latex": lambda run: latex.text(summary.printed(summarise(run.results), run.about)),
+    "artifact": lambda run: markdown.text(artifact.document(_material(run))),
+    "artifact-latex": lambda run: latex.text(artifact.document(_material(run))),
 }
 """Format -> its text. Parquet, which is no text, goes straight to its file."""
 CHOICES = (*FORMATS, "parquet")

@@ -23,17 +23,15 @@ from bpfbench.cli.app import (
     app,
     cache_dir,
     stderr,
-    stdout,
 )
 from bpfbench.cli.options import SourceOptions, StudyOptions, means
 from bpfbench.cli.show import Form, TableForm, show
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_REMARK, Accelerator, Attach, Status, Study
-from bpfbench.report import export, terminal
-from bpfbench.report import markdown as markdown_report
 from bpfbench.report.document import Block, Bullets, Code, Heading, Paragraph, table
-from bpfbench.report.write import json
+from bpfbench.report.documents import summary as summary_report
+from bpfbench.report.write import csv
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter, duration, gib, logged_to, set_up_logging
 from bpfbench.run.stage import Stage, expected_accelerator, foreseen
@@ -195,12 +193,9 @@ def _show_summary(run: runs.Opened, form: TableForm = TableForm()) -> None:
     from bpfbench.report import order  # imports numpy, scipy and statsmodels, which no other verb here waits for
 
     found, about = summarise(run.results), run.about
+    if form.csv:
+        sys.stdout.write(csv.data(*summary_report.flat(found)))
+        return
     said = order.said(run.results)
-    if form.json:
-        sys.stdout.write(json.text("summary", export.SCHEMA, about, export.data(found, said)))
-    elif form.csv:
-        sys.stdout.write(export.to_csv(found))
-    elif form.markdown:
-        sys.stdout.write(markdown_report.to_markdown(found, about, said))
-    else:
-        terminal.render(found, about, stdout, said)
+    answer = summary_report.document(found, about, said), summary_report.data(found, said)
+    show(form, "summary", *answer, about, schema=summary_report.SCHEMA)

@@ -27,7 +27,7 @@ from typing import Any
 from bpfbench.analysis.claims.evidence import Known, Missing
 from bpfbench.analysis.claims.judge import ClaimVerdict, Findings, Judgement
 from bpfbench.analysis.claims.predicate import Statement
-from bpfbench.report.document import Cell, Document, Heading, Paragraph, Table, table
+from bpfbench.report.document import Cell, Document, Heading, Paragraph, Table, table, texts
 from bpfbench.report.run_info import RunInfo
 
 SCHEMA = 3
@@ -73,7 +73,7 @@ def document(found: Findings, info: RunInfo | None) -> Document:
 def tables(found: Findings) -> tuple[Table, ...]:
     """Return the claims, the circumstances where there are any, and the remarks on the paper."""
     rows = tuple(_row(judgement, of_paper=found.of_paper) for judgement in found.judgements)
-    judged = Table(("claim", "section", "verdict", "evidence"), rows, 4, "claims", "The paper's claims")
+    judged = Table(texts("claim", "section", "verdict", "evidence"), rows, "claims", "The paper's claims")
     sides = [(own.what, own.paper, own.here, SAME[own.same]) for own in found.circumstances]
     beside = table(
         ("what", "the paper", "this run", "same?"),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A document: what is said, in blocks, as pure data. Questions make documents; `report/write` writes them.
 
-Texts are plain: what comes from outside may stand in them, as every writer escapes what its format would obey.
+Texts are plain: what comes from outside may stand in them, as every writer escapes what its format would obey. Numbers
+have a hyphen for a minus, and what there is no number for is ABSENT; writers that have better characters put those.
 """
 
 from __future__ import annotations
@@ -10,10 +11,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bpfbench.report.figures.chart import Chart
+
+ABSENT = "-"
+"""What stands where there is nothing to say."""
+
+ALWAYS = 9
+"""The importance of a column that every terminal has room for."""
+NEVER = 0
+"""Of one that none has room for: it is for documents that are scrolled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A title; 1 is the document's own."""
+    """A title; 1 is the document's own, or a chapter's of one whose own is 0."""
 
     text: str
     level: int = 2
@@ -25,7 +36,8 @@ class Paragraph:
 
     text: str
     tone: str = ""
-    """`note`, `warning`: to be read before any number; `fine`: explains what stands above. Else empty."""
+    """`note`, `warning`: to be read before any number; `lead`: says what all of it is about; `fine`: explains what
+    stands above. Else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ class Bullets:
     """Remarks, one line each."""
 
     lines: tuple[str, ...]
+    tone: str = ""
+    """As of paragraphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,8 @@ class Code:
     """Commands to be pasted, or a file's text; each line as it is."""
 
     lines: tuple[str, ...]
+    title: str = ""
+    """Names a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +71,100 @@ class Cell:
 
     text: str
     detail: str = ""
-    """The second line: what is to be known of the number."""
+    """What is to be known of the text, a line each."""
     weight: str = ""
     """`higher` or `lower` where a test found a difference from vanilla, `unclear` where not; `good`, `bad` or `open`,
     how a question came out; else empty."""
     anchor: str = ""
     """The place on the page that explains the text: PART-TABLE."""
+    spread: str = ""
+    """Of a number: give or take this."""
+    mark: str = ""
+    """Stands after the detail: it must not be read as a difference."""
+
+    @property
+    def number(self) -> str:
+        """Text and spread."""
+        return f"{self.text} ± {self.spread}" if self.spread else self.text
+
+    @property
+    def details(self) -> str:
+        """Detail and mark in one line."""
+        return " ".join(filter(None, (self.detail.replace("\n", ", "), self.mark)))
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.number} ({self.details})" if self.details else self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    title: str
+    unit: str = ""
+    is_text: bool = False
+    """Texts are set to the left and may be broken into lines; numbers to the right, and never."""
+    importance: int = ALWAYS
+    """A narrow terminal drops the columns of the least importance first, and those of ALWAYS never."""
+
+    @property
+    def heading(self) -> str:
+        """Title and unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under one header; the first `texts` columns are set to the left, the others are numbers."""
+    """Rows under one header; the first column names them."""
 
-    header: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    texts: int = 1
     key: str = ""
     """Names its files and its place on the page."""
     title: str = ""
     caption: str = ""
+    leads: bool = False
+    """It is what the document is about, and set larger where there is room."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it has no numbers."""
+        return all(column.is_text for column in self.columns)
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The headings of its columns."""
+        return tuple(column.heading for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
-    """Blocks behind a title, open only when asked for where the format can fold."""
+class Figure:
+    """What may be drawn."""
+
+    chart: Chart
+    of: str
+    """What it is of, for who cannot see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Blocks under a title, at a place of their own that can be pointed at."""
 
     title: str
     blocks: Document
+    key: str = ""
+    """Names the place."""
 
 
-Block: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Fold
+Block: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Figure | Chapter
 Document: TypeAlias = tuple[Block, ...]
+
+
+def texts(*titles: str) -> tuple[Column, ...]:
+    """Make the columns of a table without numbers."""
+    return tuple(Column(title, is_text=True) for title in titles)
 
 
 def table(
@@ -97,9 +176,9 @@ def table(
     title: str = "",
     caption: str = "",
 ) -> Table:
-    """Make a table of texts alone."""
-    cells = tuple(tuple(Cell(text) for text in row) for row in rows)
-    return Table(tuple(header), cells, texts, key, title, caption)
+    """Make a table of texts alone, of which the first `texts` columns are no numbers."""
+    columns = tuple(Column(title, is_text=at < texts) for at, title in enumerate(header))
+    return Table(columns, tuple(tuple(map(Cell, row)) for row in rows), key, title, caption)
 
 
 def section(title: str, paragraphs: Sequence[str] = (), *below: Block) -> Iterator[Block]:

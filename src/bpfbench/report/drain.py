@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import Box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -29,8 +30,18 @@ from rich.text import Text
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.model.drain import DrainResult, KernelTime, Measured
 from bpfbench.report import wording
-from bpfbench.report.terminal import ASCII, GAP, UNICODE, Glyphs
+from bpfbench.report.write.terminal import ASCII_RULE, GAP, RULE
 
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Characters that not every terminal can show."""
+
+    plus_minus: str
+    box: Box
+
+
+UNICODE, ASCII = Glyphs("\N{PLUS-MINUS SIGN}", RULE), Glyphs("+-", ASCII_RULE)
 SCHEMA = 1
 """Version of the JSON document. History: 1 (first)."""
 

@@ -20,7 +20,7 @@ from typing import Any
 from bpfbench.analysis.inference import Noise, Paired
 from bpfbench.analysis.order import Effect, Examined, Itself, Order, OrderTest, Twins, examine, labels
 from bpfbench.analysis.results import Results
-from bpfbench.report.tables import p_value
+from bpfbench.report.numbers import p_value
 from bpfbench.report.wording import Said
 
 

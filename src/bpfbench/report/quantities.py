@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quantities: how each metric is shown to people, one row a metric, and the only place that says so.
 
-A metric that has no row here is in the data for programs only. Whoever shows some of them picks rows; titles, units and
-decimals are the same in every table, figure and sentence.
+A metric that has no row here is in the data for programs only. Titles, units and decimals are the same in every table,
+figure and sentence; a row also says which tables and figures the metric is a part of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
+from bpfbench.report.document import ALWAYS, NEVER, Column
+from bpfbench.report.numbers import rounded, share
 
 MIB = 2**20
 
@@ -24,42 +27,76 @@ class Quantity:
     unit: str
     """What is shown, which is `scale` of the metric's own."""
     decimals: int
-    """Of a mean; a table in which all whole numbers are small has one more."""
+    """Of a mean; where all means of a table are below 100, a whole number has one more."""
     scale: float = 1.0
     higher_is_better: bool = False
     is_share: bool = False
     """A share of a whole, in per cent: it must not read 0 or 100 unless it is."""
+    importance: int | None = None
+    """Of its column in the summary; None: it has none."""
+    with_sd: bool = True
+    """Whether the summary has its SD."""
+    page: str = ""
+    """The table of the report that has it: performance, resources."""
+    figure: str = ""
+    """The figure that has it: performance, resources."""
 
     @property
-    def heading(self) -> str:
-        """Title and unit."""
-        return f"{self.title}, {self.unit}"
+    def column(self) -> Column:
+        """Its column in a table."""
+        return Column(self.title, self.unit, importance=ALWAYS if self.importance is None else self.importance)
+
+    def digits(self, means: Iterable[float]) -> int:
+        """Return the decimals for a table of these means, so that no SD reads as zero for want of a digit."""
+        largest = max((mean / self.scale for mean in means), default=0.0)
+        return 1 if self.decimals == 0 and largest < 100 else self.decimals
+
+    def number(self, mean: float, digits: int | None = None) -> str:
+        """Write a mean, given in the metric's own unit."""
+        return share(mean) if self.is_share else rounded(mean / self.scale, self.decimals if digits is None else digits)
+
+    def spread(self, sd: float | None, digits: int) -> str:
+        """Write an SD; empty where there is none."""
+        return "" if sd is None else f"{sd / self.scale:.{digits}f}"
+
+    def difference(self, value: float) -> str:
+        """Write a difference in its unit, with its sign."""
+        return rounded(value / self.scale, self.decimals, "+")
 
 
 QUANTITIES = (
-    Quantity(metrics.RUNTIME, "runtime", "s", 2),
-    Quantity(metrics.THROUGHPUT, "throughput", "MiB/s", 0, MIB, higher_is_better=True),
-    Quantity(metrics.LATENCY, "latency", "µs", 2),
-    Quantity(metrics.LATENCY_P99, "latency p99", "µs", 1),
-    Quantity(metrics.SAVED_PERCENT, "saved", "%", 2, higher_is_better=True, is_share=True),
-    Quantity(metrics.LOST_PERCENT, "lost", "%", 2, is_share=True),
-    Quantity(metrics.CPU, "CPU", "% of all", 1),
+    Quantity(metrics.RUNTIME, "runtime", "s", 2, importance=ALWAYS, page="performance", figure="performance"),
+    Quantity(
+        metrics.THROUGHPUT, "throughput", "MiB/s", 0, MIB, True, importance=6, page="performance", figure="performance"
+    ),
+    Quantity(metrics.LATENCY, "latency", "µs", 2, importance=8, page="performance", figure="performance"),
+    Quantity(metrics.LATENCY_P99, "latency p99", "µs", 1, page="performance"),
+    Quantity(metrics.SAVED_PERCENT, "saved", "%", 2, 1.0, True, True, importance=ALWAYS, page="performance"),
+    Quantity(metrics.LOST_PERCENT, "lost", "%", 2, is_share=True, importance=4, with_sd=False),
+    Quantity(metrics.CPU, "CPU", "% of all", 1, importance=7, page="resources", figure="resources"),
     Quantity(metrics.MEMORY, "memory", "MiB", 0, MIB),
-    Quantity(metrics.MEMORY_GROWTH, "memory growth", "MiB", 0, MIB),
-    Quantity(metrics.ENERGY, "energy", "J", 1),
-    Quantity(metrics.POWER, "power", "W", 2),
-    Quantity(metrics.TRACER_CPU, "tracer CPU", "% of one", 1),
-    Quantity(metrics.PSS_PEAK, "PSS", "MiB", 1, MIB),
-    Quantity(metrics.STARTUP, "start", "s", 2),
-    Quantity(metrics.DRAIN, "drain", "s", 2),
-    Quantity(metrics.OFFERED, "offered", "k events/s", 1, 1000),
-    Quantity(metrics.OUTPUT, "output", "MiB", 1, MIB),
-    Quantity(metrics.FIO_IOS, "fio", "I/Os", 0),
-    Quantity(metrics.INTERCEPTED, "intercepted", "events", 0),
-    Quantity(metrics.SAVED, "saved", "events", 0, higher_is_better=True),
-    Quantity(metrics.LOST, "lost", "events", 0),
+    Quantity(metrics.MEMORY_GROWTH, "memory growth", "MiB", 0, MIB, importance=5, page="resources", figure="resources"),
+    Quantity(metrics.POWER, "power", "W", 2, page="resources", figure="resources"),
+    Quantity(metrics.TRACER_CPU, "tracer CPU", "% of one", 1, importance=3, page="resources"),
+    Quantity(metrics.PSS_PEAK, "PSS", "MiB", 1, MIB, importance=2, with_sd=False, page="resources"),
+    Quantity(metrics.STARTUP, "start", "s", 2, importance=1, with_sd=False, page="resources"),
+    Quantity(metrics.DRAIN, "drain", "s", 2, importance=NEVER, page="resources"),
+    Quantity(metrics.OFFERED, "offered", "k events/s", 1, 1000, importance=NEVER),
+    Quantity(metrics.OUTPUT, "output", "MiB", 1, MIB, importance=NEVER),
 )
 """All of them, in the order of the tables."""
 
-BY_METRIC = {quantity.metric: quantity for quantity in QUANTITIES}
-"""The same by metric."""
+ACCOUNT = tuple(
+    Quantity(metric, title, unit, 0)
+    for metric, title, unit in (
+        (metrics.FIO_IOS, "fio", "I/Os"),
+        (metrics.INTERCEPTED, "intercepted", "events"),
+        (metrics.SAVED, "saved", "events"),
+        (metrics.LOST, "lost", "events"),
+    )
+)
+"""Of an emulated machine: what was intercepted, and what became of it, as totals over the trials."""
+
+SUMMARY = tuple(quantity for quantity in QUANTITIES if quantity.importance is not None)
+FIGURES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
+BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, *ACCOUNT)}

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bpfbench.analysis.results import PaperRule
+from bpfbench.analysis.results import Description, PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, Status
+from bpfbench.report.document import ABSENT, Cell
+from bpfbench.report.numbers import rounded
 from bpfbench.report.run_info import RunInfo
+
+__all__ = ["ABSENT"]
 
 MARKS = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
 """What stands after a difference that must not be read as one."""
 
-ABSENT = "-"
-"""What stands where there is no number."""
 ACCOUNT = "Totals over n trials that ended ok, each of which passed all of its checks."
 """What the numbers of an emulated machine are."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -61,9 +63,15 @@ def row_name(row: Row, group: Group) -> str:
     return f"{row.setup} ({', '.join(labels)})" if labels else row.setup
 
 
-def counts(row: Row) -> list[str]:
-    """Say how many trials count, then how many do not."""
-    return [str(row.n), *_not_counted(row.n_failed, row.n_invalid)]
+def named(row: Row, group: Group) -> tuple[Cell, Cell]:
+    """Write what begins a line of a table: who it is of, and how many trials count."""
+    labels = "\n".join(configuration(row, group.varying))
+    return Cell(row.setup, detail=labels), Cell(str(row.n), detail="\n".join(_not_counted(row.n_failed, row.n_invalid)))
+
+
+def change(found: Description | None) -> str | None:
+    """Write a difference in per cent, with its sign."""
+    return None if found is None else f"{rounded(found.mean, 1, '+')} %"
 
 
 def _not_counted(failed: int, invalid: int) -> list[str]:
@@ -88,11 +96,11 @@ class Extent(Protocol):
     """How much a target does: a Workload, or a cell of one."""
 
     @property
-    def processes(self) -> int: ...  # noqa: D102
+    def processes(self) -> int: ...
     @property
-    def bytes_per_process(self) -> int: ...  # noqa: D102
+    def bytes_per_process(self) -> int: ...
     @property
-    def rate_iops(self) -> int | None: ...  # noqa: D102
+    def rate_iops(self) -> int | None: ...
 
 
 def extent(work: Extent) -> str:

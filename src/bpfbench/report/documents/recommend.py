@@ -23,8 +23,8 @@ from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Recommendation, Wish
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
-from bpfbench.report.columns import share
 from bpfbench.report.document import Block, Code, Document, section, table
+from bpfbench.report.numbers import share
 from bpfbench.report.run_info import RunInfo
 
 SCHEMA = 3

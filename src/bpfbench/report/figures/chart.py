@@ -8,7 +8,7 @@ chart, so that print and screen cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +151,11 @@ class Chart:
     columns: tuple[str, ...]
     rows: tuple[PanelRow, ...]
 
-    def named(self, key: str) -> Chart:
-        """The same under another name."""
-        return replace(self, key=key)
-
     @property
-    def is_empty(self) -> bool:
-        """True where there is nothing to draw at all."""
-        return all(row.absent is not None for row in self.rows)
+    def absent(self) -> str | None:
+        """Why there is nothing to draw at all; None where there is something."""
+        reasons = [row.absent for row in self.rows if row.absent is not None]
+        return "; ".join(dict.fromkeys(reasons)) or "nothing to draw" if len(reasons) == len(self.rows) else None
 
     def panels(self) -> Iterator[Panel]:
         """Every panel, row by row."""

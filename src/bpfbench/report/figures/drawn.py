@@ -20,7 +20,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from bpfbench.report import columns
 from bpfbench.report.figures.chart import (
     Absent,
     Band,
@@ -38,6 +37,7 @@ from bpfbench.report.figures.chart import (
     x_range,
 )
 from bpfbench.report.figures.palette import BAND, BAND_MEAN, DASHES, GRID, INK, LOST, QUIET, Look
+from bpfbench.report.numbers import share
 
 MM = 1 / 25.4
 """Of an inch, matplotlib's unit."""
@@ -293,7 +293,7 @@ def _value(axes: Axes, position: float, value: float, top: float) -> None:
     inside = value > 0.4 * top
     paper = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.9}
     axes.annotate(
-        f"{value:.1f}" if 1 <= value < 99.95 else columns.share(value).removesuffix(".00"),
+        f"{value:.1f}" if 1 <= value < 99.95 else share(value).removesuffix(".00"),
         (position, value),
         xytext=(0, -3 if inside else 3),
         textcoords="offset points",

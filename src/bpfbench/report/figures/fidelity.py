@@ -7,10 +7,10 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.columns import share
 from bpfbench.report.figures.chart import Absent, Chart, Panel, PanelRow, Part, Stack, Stacks
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
+from bpfbench.report.numbers import share
 
 TITLE = "Saved and lost events"
 

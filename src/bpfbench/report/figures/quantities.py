@@ -11,10 +11,10 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Record
 from bpfbench.report import wording
-from bpfbench.report.columns import MIB
 from bpfbench.report.figures.chart import Absent, Band, Chart, Dots, Mark, Panel, PanelRow
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
+from bpfbench.report.quantities import MIB
 
 MOST_TRIALS = 60
 """Of a mark that are shown one by one; more are a smear, and their SD says it."""

@@ -67,6 +67,8 @@ class Section:
     """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
     statistics: Mapping[tuple[Cell, str], Statistic]
     """Of the whole run, by cell and metric."""
+    prefix: str = ""
+    """Tells its files from those of other conditions."""
     part: tuple[int, int] = (1, 1)
     """Which part of how many, where its rows are too many for one figure."""
 
@@ -77,7 +79,8 @@ class Section:
         number, of = self.part
         limit = f"-rate{work.rate_iops}" if work.rate_iops else ""
         part = f"-part{number}" if of > 1 else ""
-        return f"{work.name}-{work.processes}x{wording.size(work.bytes_per_process).replace(' ', '')}{limit}{part}"
+        size = wording.size(work.bytes_per_process).replace(" ", "")
+        return f"{self.prefix}{work.name}-{work.processes}x{size}{limit}{part}"
 
     @property
     def title(self) -> str:
@@ -158,10 +161,12 @@ def sections(results: Results, analysis: Analysis, machine: str, kernel: str) ->
         condition, workload = item
         return (condition.emulated, condition.key, in_order(workload))
 
-    return tuple(
-        _section(condition, workload, of(trials[condition, workload], results.info), statistics)
+    several = len({condition for condition, _ in trials}) > 1
+    found = (
+        (condition, _section(condition, workload, of(trials[condition, workload], results.info), statistics))
         for condition, workload in sorted(trials, key=position)
     )
+    return tuple(replace(own, prefix=f"{condition.key}-") if several else own for condition, own in found)
 
 
 def _chunks(group: Group) -> list[Group]:

@@ -10,10 +10,10 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group
 from bpfbench.model import Record, Tool
 from bpfbench.report import wording
-from bpfbench.report.columns import MIB
 from bpfbench.report.figures.chart import Absent, Chart, Line, Lines, Panel, PanelRow
 from bpfbench.report.figures.quantities import why_absent
 from bpfbench.report.figures.sections import Section
+from bpfbench.report.quantities import MIB
 from bpfbench.report.samples import Samples, Series
 
 TITLE = "CPU, memory and power over time"

@@ -4,9 +4,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from bpfbench.report.document import Block, Bullets, Code, Document, Fold, Heading, Paragraph, Table, Terms
+from bpfbench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    Terms,
+)
 from bpfbench.report.wording import printable
 
 TONES = {"note": "**Note:** ", "warning": "**Warning:** "}
@@ -31,18 +43,19 @@ def _parts(block: Block) -> Iterator[str]:
             yield "\n".join(f"    {printable(line)}" for line in lines)
         case Table():
             if block.rows:
-                rows = (
-                    [escaped(" ".join(filter(None, (cell.text, cell.detail)))) for cell in row] for row in block.rows
-                )
-                yield table([escaped(name) for name in block.header], rows, block.texts)
-        case Fold(title, blocks):
-            yield from (part for inner in (Heading(title, 3), *blocks) for part in _parts(inner))
+                rule = ["---" if column.is_text else "---:" for column in block.columns]
+                rows = ([_field(cell) for cell in row] for row in block.rows)
+                yield "\n".join(f"| {' | '.join(line)} |" for line in (map(escaped, block.header), rule, *rows))
+        case Figure(chart):
+            yield f"- `{chart.key}`: **{escaped(chart.title)}.** {escaped(chart.caption)}"
+        case Chapter(title, blocks):
+            yield from (part for inner in (Heading(title), *blocks) for part in _parts(inner))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
-    """A table whose first `texts` columns are set to the left and the others, numbers, to the right."""
-    rule = ["---" if position < texts else "---:" for position in range(len(header))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))
+def _field(cell: Cell) -> str:
+    """All of a cell in one line. Its mark, which is ours, is left as it is."""
+    details = " ".join(filter(None, (escaped(cell.detail.replace("\n", ", ")), cell.mark)))
+    return f"{escaped(cell.number)} ({details})" if details else escaped(cell.number)
 
 
 def bullets(lines: Iterable[str]) -> str:

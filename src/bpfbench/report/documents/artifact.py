@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifact appendix of a run, as the ACM's reproducibility reviews ask for it, in Markdown and LaTeX.
+"""The artifact appendix of a run, as the ACM's reproducibility reviews ask for it.
 
 Its parts are those of the template in common use at ACM conferences (https://ctuning.org/ae): abstract, check-list,
 description, installation, workflow, evaluation and expected results, customisation, notes. Whatever a run does not know
@@ -8,19 +8,17 @@ description, installation, workflow, evaluation and expected results, customisat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from jinja2 import Environment, PackageLoader
 
 from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.summary import Summary
 from bpfbench.declare.study import to_toml
 from bpfbench.model import Record, Status
-from bpfbench.report import claims, latex, wording
+from bpfbench.report import claims, wording
+from bpfbench.report.document import Block, Code, Document, Heading, Paragraph, Terms, table
 from bpfbench.report.run_info import RunInfo
-from bpfbench.report.write import markdown
 from bpfbench.store import RunInfo as StoredInfo
 
 GIB = 2**30
@@ -54,63 +52,23 @@ class Material:
     """Of the paper's claims."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A paragraph, or what stands between paragraphs; one of these is not empty."""
-
-    text: str = ""
-    items: tuple[tuple[str, str], ...] = ()
-    """Label and text of each."""
-    commands: tuple[str, ...] = ()
-    header: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading and what stands under it."""
-
-    title: str
-    blocks: tuple[Block, ...]
-
-
-def to_markdown(material: Material) -> str:
-    """Write the appendix in Markdown."""
-    return _render("artifact.md.j2", material, markdown.escaped, wording.printable)
-
-
-def to_latex(material: Material) -> str:
-    """Write the appendix in LaTeX, to be input into a paper; base LaTeX only."""
-    return _render("artifact.tex.j2", material, latex.escape, latex.verbatim)
-
-
-def sections(material: Material) -> tuple[Section, ...]:
-    """Say everything, whatever it is written in."""
-    return (
-        Section("Abstract", (Block(_abstract(material)),)),
-        Section("Artifact check-list", (Block(items=tuple(_checklist(material))),)),
-        Section("How to access", (Block(_access(material)),)),
-        Section("Hardware dependencies", (Block(_hardware(material)),)),
-        Section("Software dependencies", tuple(_software(material))),
-        Section("Installation", (Block(_INSTALLATION), Block(commands=INSTALLATION))),
-        Section("Kick the tires", (Block(_KICK), Block(commands=KICK_THE_TIRES))),
-        Section("Experiment workflow", tuple(_workflow(material))),
-        Section("Evaluation and expected results", tuple(_evaluation(material))),
-        Section("Experiment customisation", (Block(_CUSTOMISATION),)),
-        Section("Notes", (Block(items=tuple(_notes(material))),)),
-    )
-
-
-def _render(template: str, material: Material, escape: Callable[[str], str], code: Callable[[str], str]) -> str:
-    environment = Environment(
-        loader=PackageLoader("bpfbench.report"),
-        autoescape=False,  # noqa: S701 - no HTML; every text goes through the filter
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"e": escape, "code": code}
-    return environment.get_template(template).render(sections=sections(material))
+def document(material: Material) -> Document:
+    """Write the appendix, every part of it."""
+    parts: Mapping[str, Iterable[Block]] = {
+        "Abstract": [Paragraph(_abstract(material))],
+        "Artifact check-list": [Terms(tuple(_checklist(material)))],
+        "How to access": [Paragraph(_access(material))],
+        "Hardware dependencies": [Paragraph(_hardware(material))],
+        "Software dependencies": [Paragraph(_software(material))],
+        "Installation": [Paragraph(_INSTALLATION), Code(INSTALLATION)],
+        "Kick the tires": [Paragraph(_KICK), Code(KICK_THE_TIRES)],
+        "Experiment workflow": _workflow(material),
+        "Evaluation and expected results": _evaluation(material),
+        "Experiment customisation": [Paragraph(_CUSTOMISATION)],
+        "Notes": [Terms(tuple(_notes(material)))],
+    }
+    chapters = (block for title, blocks in parts.items() for block in (Heading(title, 1), *blocks))
+    return Heading("Artifact appendix", 0), *chapters
 
 
 def _abstract(material: Material) -> str:
@@ -173,8 +131,8 @@ def _hardware(material: Material) -> str:
     )
 
 
-def _software(material: Material) -> Iterator[Block]:
-    yield Block(
+def _software(material: Material) -> str:
+    return (
         "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its"
         f" key ({material.run.image.get('key', 'not recorded')}); the machine measured on ran"
         f" {material.run.machine.get('distribution', 'a distribution not recorded')}."
@@ -183,27 +141,25 @@ def _software(material: Material) -> Iterator[Block]:
 
 def _workflow(material: Material) -> Iterator[Block]:
     study = material.run.study
-    yield Block("The study as it was run, every key resolved, to be saved as study.toml:")
-    yield Block(commands=tuple(to_toml(study).splitlines()))
-    yield Block("One command runs it, the others show what it found. An interrupted run goes on with --resume.")
+    yield Paragraph("The study as it was run, every key resolved, to be saved as study.toml:")
+    yield Code(tuple(to_toml(study).splitlines()))
+    yield Paragraph("One command runs it, the others show what it found. An interrupted run goes on with --resume.")
     shown = (f"bpfbench {verb} latest" for verb in ("summary", "claims", "tradeoffs", "report"))
-    yield Block(commands=("bpfbench run study.toml", *shown))
+    yield Code(("bpfbench run study.toml", *shown))
 
 
 def _evaluation(material: Material) -> Iterator[Block]:
     found = material.findings
-    yield Block(claims.headline(found, material.info) + ". " + claims.EXPLANATION)
+    yield Paragraph(claims.headline(found, material.info) + ". " + claims.EXPLANATION)
     tested = [j for j in found.judgements if j.verdict is not ClaimVerdict.NOT_TESTABLE]
-    yield Block(
-        header=("verdict", "section", "claim"),
-        rows=tuple((claims.WORDS[j.verdict][found.of_paper], j.claim.section, j.claim.text) for j in tested),
-    )
+    judged = [(claims.WORDS[j.verdict][found.of_paper], j.claim.section, j.claim.text) for j in tested]
+    yield table(("verdict", "section", "claim"), judged, texts=3)
     missing = dict.fromkeys(what for j in found.judgements for what in j.missing)
     if missing:
-        yield Block(f"Those that are not testable here take: {'; '.join(missing)}.")
+        yield Paragraph(f"Those that are not testable here take: {'; '.join(missing)}.")
     for own in claims.tables(found)[1:]:
-        yield Block(f"{own.title}:")
-        yield Block(header=own.header, rows=tuple(tuple(cell.text for cell in row) for row in own.rows))
+        yield Paragraph(f"{own.title}:")
+        yield own
 
 
 def _notes(material: Material) -> Iterator[tuple[str, str]]:

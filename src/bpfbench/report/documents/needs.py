@@ -9,44 +9,42 @@ from collections.abc import Iterable, Sequence
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions.needs import Choice, Contender, Contest
-from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point
+from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point, front
 from bpfbench.analysis.statistics import Statistic
 from bpfbench.report import wording
-from bpfbench.report.columns import MIB, share
-from bpfbench.report.tables import DASH, Cell, Table, percent
+from bpfbench.report.document import ABSENT, Cell, Document, Paragraph, Table, texts
+from bpfbench.report.numbers import percent, share
+from bpfbench.report.quantities import BY_METRIC
 
 NOISE = "No difference beyond noise"
 LISTED = 3
 """More names than that are told by who is not among them."""
 
-_UNITS: dict[Metric, tuple[str, float, str]] = {
-    metrics.LATENCY: ("µs", 1.0, ".1f"),
-    metrics.CPU: ("% of all CPUs", 1.0, ".0f"),
-    metrics.PSS_PEAK: ("MiB (PSS)", MIB, ".1f"),
-    metrics.POWER: ("W", 1.0, ".1f"),
-}
-"""How values are written: unit, scale, format."""
 
-
-def answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table:
-    """The table that the report opens on.
+def document(found: Sequence[Choice], places: Sequence[Sequence[Point]]) -> Document:
+    """Describe which setup to choose, then each case.
 
     Args:
         found: what the contests of each need come to.
-        fronts: of each case in which events can be lost, the setups that no other beats in overhead and fidelity.
+        places: where setups stand, in each case in which events can be lost.
     """
+    notes = (
+        *swamped([contest for choice in found for contest in choice.contests]),
+        "What loses events is cheap to run: read overhead together with fidelity. Where several setups share first"
+        " place, the data cannot tell them apart.",
+    )
+    fronts = [front(points, (OVERHEAD, FIDELITY)) for points in places]
+    return (_answer(found, fronts), *(Paragraph(note, "fine") for note in notes), cases(found))
+
+
+def _answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice))) for choice in found
     ]
     if any(fronts):
-        rows.append(_all_round([front for front in fronts if front]))
-    return Table(
-        key="answer",
-        title="Which setup for which need",
-        caption="",
-        header=("You need", "Choose", "What it gets you", "How sure"),
-        rows=tuple(rows),
-    )
+        rows.append(_all_round([own for own in fronts if own]))
+    columns = texts("You need", "Choose", "What it gets you", "How sure")
+    return Table(columns, tuple(rows), title="Which setup for which need", leads=True)
 
 
 def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Cell, ...]:
@@ -117,8 +115,8 @@ def _span(metric: Metric, contenders: Sequence[Contender]) -> str:
     values = sorted(contender.statistic.spread.mean for contender in contenders)
     if metric is metrics.SAVED_PERCENT:
         return f"{_from_to(share(values[0]), share(values[-1]))} % of events saved"
-    unit, scale, form = _UNITS[metric]
-    return f"{_from_to(format(values[0] / scale, form), format(values[-1] / scale, form))} {unit}"
+    quantity = BY_METRIC[metric]
+    return f"{_from_to(quantity.number(values[0]), quantity.number(values[-1]))} {quantity.unit}"
 
 
 def _from_to(low: str, high: str) -> str:
@@ -166,10 +164,9 @@ def cases(found: Sequence[Choice]) -> Table:
         for own in by_case.values()
     )
     return Table(
-        key="cases",
         title="Case by case",
         caption="Best mean, then those that a paired test cannot tell from it (p > 0.05 after Holm's correction).",
-        header=("case", *(need.title for need in needs)),
+        columns=texts("case", *(need.title for need in needs)),
         rows=rows,
     )
 
@@ -198,7 +195,7 @@ def _case(contest: Contest, *, named: bool) -> str:
 
 def _leader(contest: Contest | None) -> Cell:
     if contest is None:
-        return Cell(DASH)
+        return Cell(ABSENT)
     leader = contest.leader
     value = _value(leader.statistic)
     if contest.undecided:
@@ -213,5 +210,5 @@ def _value(statistic: Statistic) -> str:
         return "" if statistic.paired is None else f"{percent(statistic.paired.ratio)} %"
     if metric is metrics.SAVED_PERCENT:
         return f"{share(statistic.spread.mean)} %"
-    unit, scale, form = _UNITS[metric]
-    return f"{format(statistic.spread.mean / scale, form)} {unit.split()[0]}"
+    quantity = BY_METRIC[metric]
+    return f"{quantity.number(statistic.spread.mean)} {quantity.unit.split()[0]}"

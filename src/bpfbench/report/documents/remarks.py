@@ -12,8 +12,8 @@ from itertools import accumulate
 from bpfbench.analysis import metrics
 from bpfbench.analysis.results import PaperRule
 from bpfbench.analysis.summary import Group
-from bpfbench.report.columns import difference, share
-from bpfbench.report.wording import row_name
+from bpfbench.report.numbers import share
+from bpfbench.report.wording import change, row_name
 
 LONGEST_LIST = 110
 """Characters of a list of rows in one remark; a crossed study has dozens of rows."""
@@ -61,7 +61,7 @@ def _runtime(group: Group) -> Iterator[str]:
     rows = [(row, row.comparisons[metrics.RUNTIME]) for row in group.rows if metrics.RUNTIME in row.comparisons]
     of = {verdict: [(row, c.difference_percent) for row, c in rows if c.verdict is verdict] for verdict in PaperRule}
     beyond = sorted(of[PaperRule.BEYOND], key=lambda pair: pair[1].mean if pair[1] else 0.0, reverse=True)
-    changes = [f"{row_name(row, group)} {difference(found) or '(no pair)'}" for row, found in beyond]
+    changes = [f"{row_name(row, group)} {change(found) or '(no pair)'}" for row, found in beyond]
     within = [row_name(row, group) for row, _ in of[PaperRule.INCONCLUSIVE]]
     parts = []
     if changes:

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a run as one document: the answer, the evidence, and the chapters behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.claims.judge import Findings
+from bpfbench.analysis.inference import Finding
+from bpfbench.analysis.order import Examined
+from bpfbench.analysis.questions import needs
+from bpfbench.analysis.questions.needs import Contest
+from bpfbench.analysis.questions.tradeoffs import TradeOffs
+from bpfbench.analysis.statistics import Analysis, Statistic
+from bpfbench.analysis.summary import Excluded
+from bpfbench.declare.study import to_toml
+from bpfbench.model import EMULATED, EMULATED_REMARK, Study
+from bpfbench.report import claims, order, wording
+from bpfbench.report.document import (
+    ABSENT,
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    Terms,
+    table,
+    texts,
+)
+from bpfbench.report.documents import needs as answers
+from bpfbench.report.documents import results, summary, tradeoffs
+from bpfbench.report.documents.remarks import remarks
+from bpfbench.report.figures.chart import Chart
+from bpfbench.report.figures.sections import Condition, Section
+from bpfbench.report.numbers import p_value, percent
+from bpfbench.report.quantities import BY_METRIC, FIGURES
+from bpfbench.report.run_info import RunInfo
+from bpfbench.store import RunInfo as StoredInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """All that is known of a run."""
+
+    info: StoredInfo
+    about: RunInfo
+    evidence: Mapping[Condition, Sequence[tuple[Section, Sequence[Chart], Sequence[Table]]]]
+    """By condition: each workload with its figures, the most important first, and its tables."""
+    analysis: Analysis
+    control: Analysis
+    """Of vanilla against vanilla."""
+    examined: Examined
+    contests: Sequence[Contest]
+    exchanged: TradeOffs
+    findings: Findings
+    excluded: Sequence[Excluded]
+
+
+def document(run: Reported) -> Document:
+    """Write the report."""
+    return tuple(_blocks(run))
+
+
+def _blocks(run: Reported) -> Iterator[Block]:
+    study, version = run.info.study, run.info.bpfbench_version
+    emulated = bool(run.evidence) and all(condition.emulated for condition in run.evidence)
+    what = f", {EMULATED}" if emulated else ": which eBPF library for which need"
+    yield Heading(f"{study.name}{what}", 1)
+    yield Paragraph(_lead(run), "lead")
+    yield Terms(tuple(_facts(run.about, study)))
+    warnings = (*order.warnings(run.examined.order), *wording.warnings(run.about))
+    yield from (Paragraph(text, "warning") for text in warnings)
+    yield Chapter("Which setup for which need", tuple(_answers(run)), "answer")
+    legend = Paragraph(wording.ACCOUNT if emulated else results.LEGEND)
+    yield Chapter("Evidence", (legend, *_evidence(run)), "evidence")
+    behind = (
+        _servers(run.analysis),
+        _control(run.control, order.noise_sentence(run.examined.itself), emulated=run.about.emulated),
+        _findings(run.findings),
+        _exchanged(run.exchanged),
+        _not_counted(run.excluded),
+        _method(study, order.order_sentence(run.examined.order), run.analysis.warnings),
+        _environment(run.info.machine, run.info.image),
+        _again(study, version),
+    )
+    yield from (chapter for chapter in behind if chapter is not None)
+    yield Paragraph(f"bpfbench {version}, run {run.info.id}. This page needs no network.")
+
+
+def _lead(run: Reported) -> str:
+    about, ended = run.about, Counter(found.status for found in run.excluded)
+    text = f"{about.trials_done - len(run.excluded)} of {about.trials_planned} planned trials count"
+    if ended:
+        text += f"; {', '.join(f'{count} {status}' for status, count in ended.items())}"
+    description = run.info.study.description
+    return f"{description[:1].upper()}{description[1:]}. {text}." if description else f"{text}."
+
+
+def _facts(about: RunInfo, study: Study) -> Iterator[tuple[str, str]]:
+    known = {
+        "Machine": about.host,
+        "Kernel": about.kernel,
+        "Testbed": f"{study.testbed}, image {about.image}",
+        "Repetitions": str(study.repetitions),
+        "Run": about.run_id,
+        "Started": (about.started_at or "")[:16].replace("T", " ") + " UTC" if about.started_at else None,
+    }
+    return ((name, value) for name, value in known.items() if value)
+
+
+def _answers(run: Reported) -> Iterator[Block]:
+    for condition in run.evidence:
+        if len(run.evidence) > 1:
+            yield Heading(condition.title)
+        choices = needs.choices([contest for contest in run.contests if condition.has(contest.leader.cell)])
+        if condition.emulated:
+            yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
+        elif not choices:
+            yield Paragraph("No tracer has a trial that counts: there is nothing to choose from.")
+        else:
+            places = [[point for point in own.points if condition.has(point.cell)] for own in run.exchanged.each]
+            yield from answers.document(choices, places)
+
+
+def _evidence(run: Reported) -> Iterator[Block]:
+    for condition, workloads in run.evidence.items():
+        chapters = tuple(_workload(*own) for own in workloads)
+        yield from (Chapter(condition.title, chapters),) if len(run.evidence) > 1 else chapters
+
+
+def _workload(section: Section, charts: Sequence[Chart], tables: Sequence[Table]) -> Chapter:
+    figures = (Figure(chart, section.title) for chart in charts)
+    said = Bullets(tuple(f"{group.tool}: {remark}" for group in section.groups for remark in remarks(group)), "fine")
+    return Chapter(section.title, (*figures, *tables, said), f"workload-{section.key}")
+
+
+def _servers(analysis: Analysis) -> Chapter | None:
+    """What the hosts differ by before any tracer runs; None for a single one."""
+    shown = {quantity.metric.key for quantity in FIGURES}
+    rows = tuple(
+        (
+            Cell(f"{found.cell.workload.name}, {found.cell.tool}"),
+            Cell(found.metric),
+            Cell(", ".join(f"{host} {percent(ratio)} %" for host, ratio in found.ratios.items())),
+            Cell(ABSENT if found.p is None else f"p {p_value(found.p)}"),
+        )
+        for found in analysis.hosts
+        if found.metric in shown
+    )
+    if not rows:
+        return None
+    columns = texts("case", "metric", "hosts", "equal?")
+    table = Table(columns, rows, "hosts", "Vanilla by host", "Against the mean of all hosts.")
+    text = (
+        "Read this first: by how much the servers differ without any tracer. Setups are compared with the vanilla of"
+        " their own server, so that such differences cancel."
+    )
+    return Chapter("Between servers", (Paragraph(text), table), "servers")
+
+
+def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:
+    """Vanilla against vanilla: how much this machine makes of nothing; `noise` says it in a sentence."""
+    title = "Noise: vanilla against vanilla"
+    shown = {quantity.metric.key for quantity in FIGURES}
+    found = [s for s in analysis.statistics if (s.paired or s.difference) and s.metric in shown]
+    tested = (s.paired or s.difference for s in found)
+    false = [own for own in tested if own and own.finding in (Finding.HIGHER, Finding.LOWER)]
+    if not found:
+        why = EMULATED if emulated else "too few vanilla trials to compare with each other"
+        return Chapter(title, (Paragraph(noise), Paragraph(f"{why.capitalize()}.")), "control")
+    text = (
+        "Two vanilla trials (of a block, or where blocks have one, of neighbouring blocks) are compared as a tracer and"
+        " its vanilla are. Nothing"
+        f" differs, so nothing should be found: {len(false)} of {len(found)} comparisons came out as a difference."
+        " The intervals show what noise alone amounts to on this machine."
+    )
+    table = Table(
+        texts("workload", "metric", "pairs", "difference"),
+        tuple(_control_row(statistic) for statistic in found),
+        "control",
+        "Vanilla against vanilla",
+        "Ratio as a change, 95 % interval, p after Holm's correction.",
+    )
+    return Chapter(title, (Paragraph(noise), Paragraph(text), table), "control")
+
+
+def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
+    compared, quantity = statistic.paired or statistic.difference, BY_METRIC[metrics.BY_KEY[statistic.metric]]
+    workload = f"{statistic.cell.workload.name}, {wording.extent(statistic.cell.workload)}"
+    cells = (Cell(ABSENT), Cell(ABSENT))
+    if compared is not None:
+        unit = " (MiB)" if statistic.paired is None else ""
+        cells = Cell(str(compared.n)), Cell(results.against(compared, quantity).replace("\n", " ") + unit)
+    return (Cell(workload), Cell(statistic.metric), *cells)
+
+
+def _findings(found: Findings) -> Chapter:
+    """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
+    text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
+    said = [remark for remark in found.remarks if remark != EMULATED_REMARK]  # the page begins with it
+    return Chapter("What of the paper holds here", (*map(Paragraph, (text, *said)), *claims.tables(found)), "claims")
+
+
+def _exchanged(found: TradeOffs) -> Chapter | None:
+    """Correlations between what setups cost and what they yield; None without any tracer to compare."""
+    if not found.each:
+        return None
+    rows = tuple(
+        (
+            Cell(f"{one.title} and {other.title}"),
+            Cell(ABSENT if own.rho is None else f"{own.rho:+.2f}"),
+            Cell(ABSENT if own.interval is None else f"[{own.interval.low:+.2f}, {own.interval.high:+.2f}]"),
+            Cell(ABSENT if own.p is None else p_value(own.p)),
+            Cell(str(own.n), own.reason or ""),
+        )
+        for own in found.correlations
+        for one, other in (own.axes,)
+    )
+    columns = texts("axes", "rho", "95 %", "p", "cells")
+    table = Table(columns, rows, "correlations", "Spearman's rank correlations", "Over all cells.")
+    return Chapter("Trade-offs", (*map(Paragraph, tradeoffs.legend(found)), table), "tradeoffs")
+
+
+def _not_counted(excluded: Sequence[Excluded]) -> Chapter:
+    """Every failed and invalid trial with its reason."""
+    if not excluded:
+        said = Paragraph("Every trial ended well and passed all of its checks.")
+        return Chapter("Not counted", (said,), "not-counted")
+    text = "These trials are in no number. Failed: a step could not be done. Invalid: all was done, and a check failed."
+    table = replace(summary.not_counted(excluded), title="Trials that do not count")
+    return Chapter(f"Not counted ({len(excluded)})", (Paragraph(text), table), "not-counted")
+
+
+def _method(study: Study, order: str, warnings: Sequence[str]) -> Chapter:
+    """What was done, in brief; `order` says whether the order of trials mattered."""
+    said = (
+        "Each trial runs fio (4 KiB, sequential, synchronous, one file per process) once, beside one tracer or none"
+        " (vanilla), in an image of pinned versions. Trials are run in blocks, one of every setup and one or two of"
+        f" vanilla in random order; this study has {study.repetitions} of each kind. What is compared ran in one"
+        " block, with the mean of vanilla where it is there twice.",
+        order,
+        "Every trial is checked: fio did all of its I/O, every I/O was intercepted, intercepted = saved + lost, the"
+        " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
+        "Ratios are geometric means over blocks, with a 95 % interval of Student's t on their logarithms; p is of"
+        " the paired t test, corrected by Holm's method for the number of setups. Means within vanilla's SD are"
+        " marked, which is the paper's rule.",
+        *warnings,
+    )
+    return Chapter("Method in brief", tuple(map(Paragraph, said)), "method")
+
+
+def _environment(machine: Mapping[str, Any], image: Mapping[str, Any]) -> Chapter:
+    """On what it ran, with which versions."""
+    versions = [(str(name), str(value)) for name, value in dict(image.get("versions", {})).items()]
+    tables = (
+        replace(table(("what", "value"), list(_flat(machine)), texts=2), title="Machine"),
+        replace(table(("what", "version"), versions, texts=2), title="Versions in the image"),
+    )
+    text = "environment.json beside each record has all that is known of the machine at that moment."
+    return Chapter("Environment", (Paragraph(text), *tables), "environment")
+
+
+def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        path = f"{above}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}: ")
+        elif value is not None:
+            yield path, wording.printable(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+
+
+def _again(study: Study, version: str) -> Chapter:
+    """How to repeat the run by one command."""
+    text = (
+        f"Save the study below as study.toml (it is beside this page, too) and run it with bpfbench {version}:"
+        " bpfbench run study.toml. The seed in it makes the order of trials the same."
+    )
+    code = Code(tuple(to_toml(study).splitlines()), "study.toml")
+    return Chapter("Reproduce this run", (Paragraph(text), code), "reproduce")

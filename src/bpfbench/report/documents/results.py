@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables behind a report: what each workload and tool came to, with what a test says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+
+from bpfbench.analysis.inference import Difference, Finding, Paired
+from bpfbench.analysis.results import CELL, Description, PaperRule
+from bpfbench.analysis.statistics import Analysis, Statistic
+from bpfbench.analysis.summary import Group
+from bpfbench.report import wording
+from bpfbench.report.document import ABSENT, Cell, Column, Table
+from bpfbench.report.documents.summary import NAMING, totals
+from bpfbench.report.figures.sections import Section
+from bpfbench.report.numbers import p_value, percent
+from bpfbench.report.quantities import ACCOUNT, QUANTITIES, Quantity
+
+TABLES = {"performance": "performance and fidelity", "resources": "resources"}
+"""Key of a table -> its title; quantities.py says what is in which."""
+
+LEGEND = (
+    "Mean ± SD over n trials that ended ok. Below it the ratio to vanilla of the same block, as a change in per cent,"
+    " with its 95 % confidence interval, and p of the paired t test after Holm's correction over the setups; of memory"
+    " growth the difference, in MiB. Bold: p ≤ 0.05. ~: within vanilla's SD, which the paper calls inconclusive."
+)
+
+
+def results(section: Section, group: Group) -> Iterator[Table]:
+    """Yield what one workload and tool came to: a row per setup, a column per quantity that was measured."""
+    if group.emulated:
+        numbers = [totals(own, group.rows) for own in ACCOUNT]
+        what = f"Tool {group.tool}. {wording.ACCOUNT}"
+        yield _table(section, group, ("account", "every call accounted for", what), ACCOUNT, numbers)
+        return
+    for key, title in TABLES.items():
+        found = {own: _numbers(own, section, group) for own in QUANTITIES if own.page == key}
+        measured = {own: cells for own, cells in found.items() if any(cell.text != ABSENT for cell in cells)}
+        if measured:
+            yield _table(section, group, (key, title, f"Tool {group.tool}."), measured, measured.values())
+
+
+def _table(
+    section: Section,
+    group: Group,
+    named: tuple[str, str, str],
+    quantities: Iterable[Quantity],
+    numbers: Iterable[list[Cell]],
+) -> Table:
+    key, title, what = named
+    rows = zip((wording.named(row, group) for row in group.rows), zip(*numbers, strict=True), strict=True)
+    return Table(
+        (*NAMING, *(Column(own.title, own.unit) for own in quantities)),
+        tuple((*names, *line) for names, line in rows),
+        key=f"{key}-{section.key}-{group.tool}",
+        title=f"{section.workload.name}, {group.tool}: {title}",
+        caption=section.caption(what),
+    )
+
+
+def _numbers(quantity: Quantity, section: Section, group: Group) -> list[Cell]:
+    found = [section.statistic(row, quantity.metric) for row in group.rows]
+    digits = quantity.digits(own.spread.mean for own in found if own is not None)
+    return [Cell(ABSENT) if own is None else _number(quantity, own, digits) for own in found]
+
+
+def _number(quantity: Quantity, own: Statistic, digits: int) -> Cell:
+    text, spread = quantity.number(own.spread.mean, digits), quantity.spread(own.spread.sd, digits)
+    compared = own.paired or own.difference
+    if compared is None:
+        return Cell(text, spread=spread)
+    mark = wording.MARKS[PaperRule.INCONCLUSIVE] if own.rule is PaperRule.INCONCLUSIVE else ""
+    weight = compared.finding.value if compared.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
+    return Cell(text, against(compared, quantity), weight, spread=spread, mark=mark)
+
+
+def against(compared: Paired | Difference, quantity: Quantity) -> str:
+    """Write a ratio to vanilla as a change, or a difference, with what is known of its error, a line each."""
+    written: Callable[[float], str] = percent if isinstance(compared, Paired) else quantity.difference
+    lines = [f"{percent(compared.ratio)} %" if isinstance(compared, Paired) else written(compared.mean)]
+    if compared.interval is not None:
+        lines.append(f"[{written(compared.interval.low)}, {written(compared.interval.high)}]")
+    if compared.p_corrected is not None:
+        lines.append(f"p {p_value(compared.p_corrected)}")
+    return "\n".join(lines)
+
+
+def statistics(analysis: Analysis) -> tuple[tuple[str, ...], list[dict[str, object]]]:
+    """Return header and rows of a CSV of everything that is known of every cell and metric, unrounded."""
+    return _FLAT, [_flat(found) for found in analysis.statistics]
+
+
+_SPREAD = tuple(field.name for field in dataclasses.fields(Description))
+_PAIRED = ("ratio", "p", "p_corrected", "p_sign_flip", "p_sign_flip_corrected", "effect", "repetitions_needed")
+_ENDS = ("interval_low", "interval_high", "bootstrap_low", "bootstrap_high")
+_DIFFERENCE = ("difference", "difference_low", "difference_high")
+_FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule", *_DIFFERENCE)
+
+
+def _flat(found: Statistic) -> dict[str, object]:
+    flat: dict[str, object] = {**found.cell.columns, "metric": found.metric, "unit": found.unit}
+    flat |= dataclasses.asdict(found.spread)
+    if found.rule is not None:
+        flat["paper_rule"] = found.rule.value
+    if found.difference is not None:
+        flat |= {"pairs": found.difference.n, "difference": found.difference.mean, "p": found.difference.p}
+        flat |= {"p_corrected": found.difference.p_corrected, "finding": found.difference.finding.value}
+        if ends := found.difference.interval:
+            flat |= {"difference_low": ends.low, "difference_high": ends.high}
+    if found.paired is None:
+        return flat
+    flat |= {name: getattr(found.paired, name) for name in _PAIRED}
+    flat |= {"pairs": found.paired.n, "finding": found.paired.finding.value}
+    for name, ends in (("interval", found.paired.interval), ("bootstrap", found.paired.bootstrap)):
+        if ends is not None:
+            flat |= {f"{name}_low": ends.low, f"{name}_high": ends.high}
+    return flat

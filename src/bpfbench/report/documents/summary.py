@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A summary: one table per workload and tool, for people; every metric unrounded, in its own unit, for programs.
+
+Data:
+
+    metrics      key -> what the metric means
+    groups[]     workload {name, processes, bytes_per_process, rate_iops}, tool, kernel, emulated, rows[]; of an
+                 emulated machine the metrics that prove correctness only (counts of events), all others null
+    rows[]       setup, config {attach, format, ringbuf_bytes, poll_ms, payload_bytes} or null for vanilla,
+                 n, n_failed, n_invalid, n_paired,
+                 metrics: key -> {mean, sd, n, versus_vanilla} or null,
+                 lost_percent_by_cause: cause -> {mean, sd, n} or null where the library cannot count it,
+                 uncounted: cause -> why
+    versus_vanilla   {difference_percent: {mean, sd, n} or null, verdict, difference: {mean, sd, n} or null}; null for
+                     vanilla and what it does not have
+    difference       of memory_growth_bytes, in place of the other: value - vanilla's, in its unit
+    difference_percent   over n pairs: mean is 100 * (geometric mean of the ratios - 1), sd 100 * (exp(SD of their
+                     logarithms) - 1)
+    order, noise   what the run says of its own trials: order.py describes both
+    excluded[]   trial, workload, tool, setup, config, block, repetition, status, reason
+
+CSV: one row per workload, tool, setup and configuration; `KEY_mean`, `KEY_sd`, `KEY_n` and, where vanilla has the
+metric, `KEY_difference_percent_mean`, `..._sd`, `..._n` (`KEY_difference_mean` and so on of what is compared by its
+difference) and `KEY_verdict`; losses as `lost_CAUSE_percent_mean`,
+`..._sd`, `..._n`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
+from bpfbench.analysis.results import FACTORS, Description
+from bpfbench.analysis.summary import Comparison, Excluded, Group, Row, Summary
+from bpfbench.report import wording
+from bpfbench.report.document import (
+    ABSENT,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Heading,
+    Paragraph,
+    Table,
+    section,
+    table,
+)
+from bpfbench.report.documents.remarks import remarks
+from bpfbench.report.quantities import ACCOUNT, SUMMARY, Quantity
+from bpfbench.report.run_info import RunInfo
+from bpfbench.report.wording import Said
+
+SCHEMA = 2
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
+NOTHING_SAID = Said()
+COUNTS = ("n", "n_failed", "n_invalid", "n_paired")
+CONDITION = ("workload", "processes", "bytes_per_process", "rate_iops", "tool", "kernel", "emulated", "setup", *FACTORS)
+NAMING = (Column("setup", is_text=True), Column("n"))
+"""The columns that begin every table of setups."""
+NO_TRIAL = Paragraph("No trial has been recorded yet.")
+
+
+def document(summary: Summary, info: RunInfo, said: Said = NOTHING_SAID) -> Document:
+    """Describe the summary of a run, and what is said of its trials as a whole."""
+    return tuple(_blocks(summary, info, said))
+
+
+def printed(summary: Summary, info: RunInfo) -> Document:
+    """Return its tables alone, each with a caption that says all that is to be known of it."""
+    tables = [_printed(group, info, number) for number, group in enumerate(summary.groups, 1)]
+    return tuple(tables) or (NO_TRIAL,)
+
+
+def _printed(group: Group, info: RunInfo, number: int) -> Table:
+    facts = [
+        wording.heading(group),
+        wording.common_configuration(group),
+        f"{info.host}, kernel {info.kernel}, run {info.run_id}",
+    ]
+    what = wording.ACCOUNT if group.emulated else "Mean and SD; in parentheses the change against vanilla."
+    caption = " ".join([f"{'. '.join(filter(None, facts))}.", what, *wording.warnings(info)])
+    return dataclasses.replace(_table(group), key=f"bpfbench-{number}", caption=caption)
+
+
+def _blocks(summary: Summary, info: RunInfo, said: Said) -> Iterator[Block]:
+    yield Heading(wording.title(info, summary), level=1)
+    yield Paragraph(wording.circumstances(info))
+    yield from (Paragraph(text, "note") for text in wording.warnings(info))
+    yield from (Paragraph(text, "warning") for text in said.warnings)
+    for group in summary.groups:
+        common = wording.common_configuration(group)
+        yield from section(wording.heading(group), [common] if common else [], _table(group))
+        yield Bullets(tuple(remarks(group)))
+    if said.sentences:
+        yield from section("Order and noise", (), Bullets(said.sentences))
+    if summary.groups:
+        yield from section("Legend", (), Bullets(tuple(wording.legend(summary)), "fine"))
+    else:
+        yield NO_TRIAL
+    if summary.excluded:
+        yield from section(f"Not counted ({len(summary.excluded)})", (), not_counted(summary.excluded))
+
+
+def not_counted(excluded: Sequence[Excluded]) -> Table:
+    """Make the table of the trials that are in no number."""
+    rows = [(found.trial.id, found.status.value, wording.reason(found) or ABSENT) for found in excluded]
+    return table(("trial", "status", "reason"), rows, texts=3)
+
+
+def _table(group: Group) -> Table:
+    shown = ACCOUNT if group.emulated else SUMMARY
+    columns = (*NAMING, *(quantity.column for quantity in shown))
+    named = [wording.named(row, group) for row in group.rows]
+    numbers = [totals(own, group.rows) if group.emulated else _numbers(own, group.rows) for own in shown]
+    rows = zip(named, zip(*numbers, strict=True), strict=True)
+    return Table(columns, tuple((*names, *line) for names, line in rows))
+
+
+def totals(quantity: Quantity, rows: Sequence[Row]) -> list[Cell]:
+    """Write the sums over the trials of each row."""
+    found = [row.estimates.get(quantity.metric) for row in rows]
+    return [Cell(ABSENT if own is None else f"{own.mean * own.n:.0f}") for own in found]
+
+
+def _numbers(quantity: Quantity, rows: Sequence[Row]) -> list[Cell]:
+    found = [row.estimates.get(quantity.metric) for row in rows]
+    digits = quantity.digits(own.mean for own in found if own is not None)
+    compared = [row.comparisons.get(quantity.metric) for row in rows]
+    return [_number(quantity, own, other, digits) for own, other in zip(found, compared, strict=True)]
+
+
+def _number(quantity: Quantity, own: Description | None, compared: Comparison | None, digits: int) -> Cell:
+    if own is None:
+        return Cell(ABSENT)
+    sd = own.sd if quantity.with_sd else None
+    cell = Cell(quantity.number(own.mean, digits), spread=quantity.spread(sd, digits))
+    if compared is None:
+        return cell
+    return dataclasses.replace(cell, detail=_change(quantity, compared), mark=wording.MARKS.get(compared.verdict, ""))
+
+
+def _change(quantity: Quantity, compared: Comparison) -> str:
+    if compared.difference is not None:
+        return quantity.difference(compared.difference.mean)
+    return wording.change(compared.difference_percent) or ABSENT
+
+
+def data(summary: Summary, said: Said = NOTHING_SAID) -> dict[str, Any]:
+    """Return a summary for programs."""
+    return {
+        "metrics": {metric.key: metric.meaning for metric in METRICS},
+        "groups": [_group(group) for group in summary.groups],
+        "excluded": [_excluded(trial) for trial in summary.excluded],
+        **said.document,
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "workload": group.workload,
+        "tool": group.tool,
+        "kernel": group.kernel,
+        "emulated": group.emulated,
+        "rows": [_row(row) for row in group.rows],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "setup": row.setup,
+        "config": row.config,
+        **{name: getattr(row, name) for name in COUNTS},
+        "metrics": {metric.key: _metric(row, metric) for metric in METRICS},
+        "lost_percent_by_cause": {cause: _brief(lost) for cause, lost in row.lost_percent_by_cause.items()},
+        "uncounted": dict(row.uncounted),
+    }
+
+
+def _metric(row: Row, metric: Metric) -> dict[str, Any] | None:
+    estimate = row.estimates.get(metric)
+    if estimate is None:
+        return None
+    return {**estimate.brief, "versus_vanilla": _compared(row.comparisons.get(metric))}
+
+
+def _compared(compared: Comparison | None) -> dict[str, Any] | None:
+    if compared is None:
+        return None
+    return {
+        "difference_percent": _brief(compared.difference_percent),
+        "verdict": compared.verdict,
+        "difference": _brief(compared.difference),
+    }
+
+
+def _brief(found: Description | None) -> dict[str, Any] | None:
+    return None if found is None else found.brief
+
+
+def _excluded(excluded: Excluded) -> dict[str, Any]:
+    trial = excluded.trial
+    return {
+        "trial": trial.id,
+        "workload": trial.workload,
+        "tool": trial.tool,
+        "setup": trial.setup,
+        "config": trial.config,
+        "block": trial.block,
+        "repetition": trial.repetition,
+        "status": excluded.status,
+        "reason": excluded.reason,
+    }
+
+
+def flat(summary: Summary) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the header and the rows of its CSV; no column depends on a result, but for causes the contract lacks."""
+    found = {cause for group in summary.groups for row in group.rows for cause in row.lost_percent_by_cause}
+    names: list[str] = []
+    for metric in METRICS:
+        names += _names(metric.key)
+        if metric.versus_vanilla:
+            names += [*_names(_difference(metric)), f"{metric.key}_verdict"]
+    for cause in (*LOSS_CAUSES, *sorted(found - set(LOSS_CAUSES))):
+        names += _names(f"lost_{cause}_percent")
+    rows = [_flat_row(group, row) for group in summary.groups for row in group.rows]
+    return [*CONDITION, *COUNTS, *names], rows
+
+
+def _flat_row(group: Group, row: Row) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "workload": group.workload.name,
+        **dataclasses.asdict(group.workload),
+        **{name: getattr(group, name) for name in ("tool", "kernel", "emulated")},
+        **({} if row.config is None else dataclasses.asdict(row.config)),
+        **{name: getattr(row, name) for name in ("setup", *COUNTS)},
+    }
+    for metric, estimate in row.estimates.items():
+        fields |= _estimated(metric.key, estimate)
+    for metric, compared in row.comparisons.items():
+        fields |= _estimated(_difference(metric), compared.difference or compared.difference_percent)
+        fields[f"{metric.key}_verdict"] = compared.verdict
+    for cause, lost in row.lost_percent_by_cause.items():
+        fields |= _estimated(f"lost_{cause}_percent", lost)
+    return fields
+
+
+def _difference(metric: Metric) -> str:
+    return f"{metric.key}_difference{'' if metric.by_difference else '_percent'}"
+
+
+def _names(name: str) -> list[str]:
+    return [f"{name}_{part}" for part in ("mean", "sd", "n")]
+
+
+def _estimated(name: str, found: Description | None) -> dict[str, float | None]:
+    return {} if found is None else dict(zip(_names(name), (found.mean, found.sd, found.n), strict=True))
