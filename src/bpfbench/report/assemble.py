@@ -111,9 +111,9 @@ def _charts(section: Section, material: Material, points: Points) -> Iterator[Ch
     if section.condition.emulated:
         return iter(())
     made = (
-        quantities.performance(section, material.printed),
+        quantities.dots(section, "performance", material.printed),
         fidelity.fidelity(section, material.printed),
-        quantities.resources(section, material.printed),
+        quantities.dots(section, "resources", material.printed),
         tradeoff.tradeoff(section, points),
         latency.latency(section),
         timeline.timeline(section, material.sampled),

@@ -116,7 +116,7 @@ def _span(metric: Metric, contenders: Sequence[Contender]) -> str:
     if metric is metrics.SAVED_PERCENT:
         return f"{_from_to(share(values[0]), share(values[-1]))} % of events saved"
     quantity = BY_METRIC[metric]
-    return f"{_from_to(quantity.number(values[0]), quantity.number(values[-1]))} {quantity.unit}"
+    return f"{quantity.title} {_from_to(quantity.number(values[0]), quantity.number(values[-1]))} {quantity.unit}"
 
 
 def _from_to(low: str, high: str) -> str:

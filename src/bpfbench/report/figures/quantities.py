@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
@@ -14,54 +13,30 @@ from bpfbench.report import wording
 from bpfbench.report.figures.chart import Absent, Band, Chart, Dots, Mark, Panel, PanelRow
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
-from bpfbench.report.quantities import MIB
+from bpfbench.report.quantities import QUANTITIES, Quantity
 
 MOST_TRIALS = 60
 """Of a mark that are shown one by one; more are a smear, and their SD says it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A metric as figures show it."""
-
-    title: str
-    unit: str
-    metric: Metric
-    scale: float = 1.0
-    """The unit shown, in units of the metric."""
+TITLES = {
+    "performance": "Runtime, throughput and latency",
+    "resources": "CPU, memory and power of the whole machine",
+}
+"""Figure -> its title: the first is figures 1 and 4 of the paper, the second 3 and 6. quantities.py of the report says
+what is in which."""
 
 
-RUNTIME = Quantity("runtime", "s", metrics.RUNTIME)
-PERFORMANCE = (
-    RUNTIME,
-    Quantity("throughput", "MiB/s", metrics.THROUGHPUT, MIB),
-    Quantity("latency", "µs", metrics.LATENCY),
-)
-RESOURCES = (
-    Quantity("CPU", "% of all", metrics.CPU),
-    Quantity("memory growth", "MiB", metrics.MEMORY_GROWTH, MIB),
-    Quantity("power", "W", metrics.POWER),
-)
-
-
-def performance(section: Section, printed: Printed | None = None) -> Chart:
-    """Runtime, throughput and latency: figures 1 and 4 of the paper."""
-    return _chart(section, "performance", "Runtime, throughput and latency", PERFORMANCE, printed)
-
-
-def resources(section: Section, printed: Printed | None = None) -> Chart:
-    """CPU, memory and power of the whole machine: figures 3 and 6 of the paper."""
-    return _chart(section, "resources", "CPU, memory and power of the whole machine", RESOURCES, printed)
-
-
-def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, ...], printed: Printed | None) -> Chart:
+def dots(section: Section, key: str, printed: Printed | None = None) -> Chart:
+    """Make a figure, by its key in TITLES."""
     rows = tuple(
         PanelRow(
             quantity.title,
             quantity.unit,
             tuple(_panel(section, group, quantity, printed) for group in section.groups),
         )
-        for quantity in quantities
+        for quantity in QUANTITIES
+        if quantity.figure == key
     )
     what = (
         "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD,"
@@ -70,7 +45,7 @@ def _chart(section: Section, key: str, title: str, quantities: tuple[Quantity, .
     if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
     columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"{key}-{section.key}", title, section.caption(what), columns, rows)
+    return Chart(f"{key}-{section.key}", TITLES[key], section.caption(what), columns, rows)
 
 
 def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed | None) -> Panel:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group
@@ -13,7 +12,7 @@ from bpfbench.report import wording
 from bpfbench.report.figures.chart import Absent, Chart, Line, Lines, Panel, PanelRow
 from bpfbench.report.figures.quantities import why_absent
 from bpfbench.report.figures.sections import Section
-from bpfbench.report.quantities import MIB
+from bpfbench.report.quantities import BY_METRIC, Quantity
 from bpfbench.report.samples import Samples, Series
 
 TITLE = "CPU, memory and power over time"
@@ -22,20 +21,12 @@ Sampled = Callable[[Record], Samples | None]
 """Fetches what was sampled beside a trial."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Quantity:
-    title: str
-    unit: str
-    of: Callable[[Samples], Series | None]
-    metric: metrics.Metric
-    scale: float = 1.0
-
-
-_QUANTITIES = (
-    _Quantity("CPU", "% of all", lambda samples: samples.cpu_percent, metrics.CPU),
-    _Quantity("memory", "MiB", lambda samples: samples.memory_bytes, metrics.MEMORY, MIB),
-    _Quantity("power", "W", lambda samples: samples.power_w, metrics.POWER),
-)
+SERIES: dict[metrics.Metric, Callable[[Samples], Series | None]] = {
+    metrics.CPU: lambda samples: samples.cpu_percent,
+    metrics.MEMORY: lambda samples: samples.memory_bytes,
+    metrics.POWER: lambda samples: samples.power_w,
+}
+"""Where the samples of a metric are."""
 
 
 def timeline(section: Section, sampled: Sampled) -> Chart:
@@ -52,7 +43,7 @@ def timeline(section: Section, sampled: Sampled) -> Chart:
             quantity.unit,
             tuple(_panel(section, group, quantity, samples) for group in section.groups),
         )
-        for quantity in _QUANTITIES
+        for quantity in (BY_METRIC[metric] for metric in SERIES)
     )
     what = "From fio's start; of each setup the trial with the median runtime."
     columns = tuple(group.tool.value for group in section.groups)
@@ -60,11 +51,11 @@ def timeline(section: Section, sampled: Sampled) -> Chart:
 
 
 def _panel(
-    section: Section, group: Group, quantity: _Quantity, samples: dict[tuple[Tool, str], tuple[str, Samples | None]]
+    section: Section, group: Group, quantity: Quantity, samples: dict[tuple[Tool, str], tuple[str, Samples | None]]
 ) -> Panel:
     lines = []
     for (tool, label), (setup, found) in samples.items():
-        series = quantity.of(found) if found and tool is group.tool else None
+        series = SERIES[quantity.metric](found) if found and tool is group.tool else None
         if series is not None:
             lines.append(Line(label, setup, series.seconds, tuple(value / quantity.scale for value in series.values)))
     if not lines:
