@@ -214,19 +214,9 @@ def _exchanged(found: TradeOffs) -> Chapter | None:
     """Correlations between what setups cost and what they yield; None without any tracer to compare."""
     if not found.each:
         return None
-    rows = tuple(
-        (
-            Cell(f"{one.title} and {other.title}"),
-            Cell(ABSENT if own.rho is None else f"{own.rho:+.2f}"),
-            Cell(ABSENT if own.interval is None else f"[{own.interval.low:+.2f}, {own.interval.high:+.2f}]"),
-            Cell(ABSENT if own.p is None else p_value(own.p)),
-            Cell(str(own.n), own.reason or ""),
-        )
-        for own in found.correlations
-        for one, other in (own.axes,)
+    table = replace(
+        tradeoffs.correlations(found), title="Spearman's rank correlations", caption="Over the cells of all cases."
     )
-    columns = texts("axes", "rho", "95 %", "p", "cells")
-    table = Table(columns, rows, "correlations", "Spearman's rank correlations", "Over all cells.")
     return Chapter("Trade-offs", (*map(Paragraph, tradeoffs.legend(found)), table), "tradeoffs")
 
 

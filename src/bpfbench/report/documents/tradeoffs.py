@@ -20,7 +20,7 @@ from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlatio
 from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
-from bpfbench.report.document import Block, Document, Paragraph, section, table
+from bpfbench.report.document import Block, Document, Paragraph, Table, section, table
 from bpfbench.report.run_info import RunInfo
 
 SCHEMA = 2
@@ -33,7 +33,7 @@ def document(found: TradeOffs, info: RunInfo) -> Document:
 
 
 def _blocks(found: TradeOffs, info: RunInfo) -> Iterator[Block]:
-    yield from (Paragraph(f"Note: {warning}", "note") for warning in wording.warnings(info))
+    yield from (Paragraph(warning, "note") for warning in wording.warnings(info))
     if not found.each:
         why = EMULATED if info.emulated else "no trial of a tool that can lose events"
         yield Paragraph(f"There is no fidelity to trade: {why}.")
@@ -45,12 +45,16 @@ def _blocks(found: TradeOffs, info: RunInfo) -> Iterator[Block]:
         title = wording.case_title(cell.workload.name, cell.workload, cell.tool, cell.kernel)
         yield from section(title, (), table(header, list(_rows(own, axes))))
     over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
-    rows = [_correlation(own) for own in found.correlations if set(own.axes) <= set(axes)]
-    correlations = table(("between", "rho", "95 %", "p", "cells"), rows)
-    yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations)
+    yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations(found, axes))
     missing = [axis.title for axis in AXES if axis not in axes]
     lacking = (f"Not measured, or not comparable: {', '.join(missing)}.",) if missing else ()
     yield from section("How to read this", (*lacking, *legend(found)))
+
+
+def correlations(found: TradeOffs, axes: Sequence[Axis] = AXES) -> Table:
+    """Make the table of the correlations between axes, over all cells."""
+    rows = [_correlation(own) for own in found.correlations if set(own.axes) <= set(axes)]
+    return table(("between", "rho", "95 %", "p", "cells"), rows)
 
 
 def legend(found: TradeOffs) -> Iterator[str]:
