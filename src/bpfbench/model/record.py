@@ -122,8 +122,9 @@ class FioResult:
     latency_sd_us: float
     latency_percentiles_us: dict[str, float]
     """fio's `clat_ns` percentiles, keyed as fio keys them ("99.000000")."""
-    user_cpu_percent: float
-    system_cpu_percent: float
+    user_cpu_percent: float = field(metadata={"fio": "usr_cpu"})
+    """Of its processes. The metadata has fio's own key, by which it is read as it is."""
+    system_cpu_percent: float = field(metadata={"fio": "sys_cpu"})
 
     @property
     def ios(self) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from bpfbench.model import FioResult, Workload
@@ -30,6 +31,10 @@ def call(workload: Workload, job_file: str, output_file: str, data_dir: str) -> 
 def data_files(workload: Workload) -> tuple[str, ...]:
     """Return the names of the files a workload's processes use, as the job files name them."""
     return tuple(f"fio.{number}" for number in range(workload.processes))
+
+
+AS_FIO_SAYS = {field.name: field.metadata["fio"] for field in fields(FioResult) if "fio" in field.metadata}
+"""Of what is taken from a job as it is: the field of the result, and fio's key."""
 
 
 def parse(text: str) -> FioResult:
@@ -63,8 +68,7 @@ def parse(text: str) -> FioResult:
         latency_mean_us=whole["lat_ns"]["mean"] / 1000,
         latency_sd_us=whole["lat_ns"]["stddev"] / 1000,
         latency_percentiles_us=_percentiles_us(whole),
-        user_cpu_percent=job["usr_cpu"],
-        system_cpu_percent=job["sys_cpu"],
+        **{name: job[key] for name, key in AS_FIO_SAYS.items()},
     )
 
 
