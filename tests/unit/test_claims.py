@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bpfbench import catalogue
-from bpfbench.analysis.claims.circumstances import Circumstance, circumstances, upstream
-from bpfbench.analysis.claims.claim import Claim, claims
-from bpfbench.analysis.claims.evidence import (
+from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.questions.claims.circumstances import Circumstance, circumstances, upstream
+from bpfbench.analysis.questions.claims.claim import Claim, claims
+from bpfbench.analysis.questions.claims.evidence import (
     CPU,
     POWER,
     RUNTIME,
@@ -39,12 +40,20 @@ from bpfbench.analysis.claims.evidence import (
     Witness,
     at_least,
 )
-from bpfbench.analysis.claims.judge import ClaimVerdict, Findings, Judgement, by_paper, by_run, judge, judge_all
-from bpfbench.analysis.claims.paper import PaperWitness, paper_witness
-from bpfbench.analysis.claims.predicate import More, Predicate, Ranking, Within, read, weigh
-from bpfbench.analysis.claims.remark import busy, remarks
-from bpfbench.analysis.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, run_witness
-from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.questions.claims.judge import (
+    ClaimVerdict,
+    Findings,
+    Judgement,
+    by_paper,
+    by_run,
+    judge,
+    judge_all,
+)
+from bpfbench.analysis.questions.claims.paper import PaperWitness, paper_witness
+from bpfbench.analysis.questions.claims.predicate import More, Predicate, Ranking, Within, read, weigh
+from bpfbench.analysis.questions.claims.remark import busy, remarks
+from bpfbench.analysis.questions.claims.run import PAPER_BYTES_PER_PROCESS, PAPER_CONFIG, PAPER_PROCESSES, run_witness
+from bpfbench.analysis.results import of
 from bpfbench.declare import study
 from bpfbench.model import (
     Accelerator,
@@ -57,7 +66,7 @@ from bpfbench.model import (
     Variant,
     Workload,
 )
-from bpfbench.report import claims as report
+from bpfbench.report.documents import claims as report
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write import json as json_writer
 from bpfbench.report.write import markdown, terminal
@@ -756,7 +765,7 @@ class TestCircumstances:
 
 
 def _found(records: Sequence[Record]) -> Findings:
-    return by_run(make_run_info(), records)
+    return by_run(of(records, make_run_info()))
 
 
 def _data(found: Findings) -> dict[str, Any]:

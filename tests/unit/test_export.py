@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from bpfbench.analysis import results
-from bpfbench.analysis.claims.judge import by_run
+from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
@@ -185,7 +185,7 @@ def _material(records: list[Record]) -> artifact.Material:
         image={"name": "trixie", "key": "0123", "suite": "trixie", "versions": {"fio": "3.39"}},
         machine={"cpu_model": "CPU", "cpus": 2, "memory_bytes": 2**34, "architecture": "x86_64"},
     )
-    return artifact.Material(stored, INFO, records, summarise(of(records)), by_run(stored, records))
+    return artifact.Material(stored, INFO, records, summarise(of(records)), by_run(of(records, stored)))
 
 
 def _as_markdown(material: artifact.Material) -> str:

@@ -7,13 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import store
-from bpfbench.analysis.claims.judge import by_paper, by_run
+from bpfbench.analysis.questions.claims.judge import by_paper, by_run
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
+from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
-from bpfbench.report import claims as report
-from bpfbench.report.run_info import describe
+from bpfbench.report.documents import claims as report
 
 
 def claims(
@@ -38,8 +37,7 @@ def claims(
     if paper:
         found, info = by_paper(), None
     else:
-        opened = store.find(runs_dir, name or "latest")
-        records = opened.records()
-        found, info = by_run(opened.info, records), describe(opened, records)
+        run = opened(runs_dir, name or "latest")
+        found, info = by_run(run.results), run.about
     show(form, "claims", report.document(found, info), report.data(found), info, schema=report.SCHEMA)
     return 0

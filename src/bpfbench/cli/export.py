@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench.analysis.claims.judge import by_run
+from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
@@ -26,8 +26,8 @@ from bpfbench.values import choice_message
 
 def _material(run: Opened) -> artifact.Material:
     """Return what the artifact appendix is written from."""
-    records, info = run.results.records, run.run.info
-    return artifact.Material(info, run.about, records, summarise(run.results), by_run(info, records))
+    results = run.results
+    return artifact.Material(run.run.info, run.about, results.records, summarise(results), by_run(results))
 
 
 FORMATS: dict[str, Callable[[Opened], str]] = {

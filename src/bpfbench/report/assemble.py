@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from bpfbench.analysis.claims.judge import by_run
 from bpfbench.analysis.order import examine
 from bpfbench.analysis.questions import needs
+from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse, control
@@ -93,7 +93,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         examined=examine(run),
         contests=needs.contests(run, analysis),
         exchanged=exchanged,
-        findings=by_run(info, run.records),
+        findings=by_run(run),
         excluded=summarise(run).excluded,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"

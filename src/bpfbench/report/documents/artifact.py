@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpfbench.analysis.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.metrics import METRICS
+from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings
 from bpfbench.analysis.summary import Summary
 from bpfbench.declare.study import to_toml
 from bpfbench.model import Record, Status
-from bpfbench.report import claims, wording
+from bpfbench.report import wording
 from bpfbench.report.document import Block, Code, Document, Heading, Paragraph, Terms, table
+from bpfbench.report.documents import claims
 from bpfbench.report.run_info import RunInfo
 from bpfbench.store import RunInfo as StoredInfo
 

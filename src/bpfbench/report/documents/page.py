@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.claims.judge import Findings
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.order import Examined
 from bpfbench.analysis.questions import needs
+from bpfbench.analysis.questions.claims.judge import Findings
 from bpfbench.analysis.questions.needs import Contest
 from bpfbench.analysis.questions.tradeoffs import TradeOffs
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Study
-from bpfbench.report import claims, order, wording
+from bpfbench.report import order, wording
 from bpfbench.report.document import (
     ABSENT,
     Block,
@@ -36,8 +36,8 @@ from bpfbench.report.document import (
     table,
     texts,
 )
+from bpfbench.report.documents import claims, results, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
-from bpfbench.report.documents import results, summary, tradeoffs
 from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures.chart import Chart
 from bpfbench.report.figures.sections import Condition, Section

@@ -24,9 +24,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from bpfbench.analysis.claims.evidence import Known, Missing
-from bpfbench.analysis.claims.judge import ClaimVerdict, Findings, Judgement
-from bpfbench.analysis.claims.predicate import Statement
+from bpfbench.analysis.questions.claims.evidence import Known, Missing
+from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings, Judgement
+from bpfbench.analysis.questions.claims.predicate import Statement
 from bpfbench.report.document import Cell, Document, Heading, Paragraph, Table, table, texts
 from bpfbench.report.run_info import RunInfo
 

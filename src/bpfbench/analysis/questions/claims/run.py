@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from bpfbench.analysis.claims.evidence import Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.inference import Difference, Interval, Noise, student, welch
 from bpfbench.analysis.inference import noise as noise_of
+from bpfbench.analysis.questions.claims.evidence import Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.results import Pairing, pairing
 from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 

@@ -13,7 +13,7 @@ from itertools import combinations, product
 from typing import Any, TypeAlias
 
 from bpfbench import catalogue
-from bpfbench.analysis.claims.evidence import (
+from bpfbench.analysis.questions.claims.evidence import (
     MEASURES,
     SETUPS,
     Contestant,

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bpfbench.analysis.claims.evidence import SAVED, Contestant, Known, Measure, Missing, Scale
-from bpfbench.analysis.claims.predicate import read
 from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.questions.claims.evidence import SAVED, Contestant, Known, Measure, Missing, Scale
+from bpfbench.analysis.questions.claims.predicate import read
 from bpfbench.model import VANILLA
 
 MIB = 2**20

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bpfbench import catalogue
-from bpfbench.analysis.claims.circumstances import Circumstance, circumstances
-from bpfbench.analysis.claims.claim import Claim, claims
-from bpfbench.analysis.claims.evidence import Missing, Witness
-from bpfbench.analysis.claims.paper import paper_witness
-from bpfbench.analysis.claims.predicate import Statement, weigh
-from bpfbench.analysis.claims.remark import Remark, remarks
-from bpfbench.analysis.claims.run import run_witness
-from bpfbench.model import Record
-from bpfbench.store import RunInfo
+from bpfbench.analysis.questions.claims.circumstances import Circumstance, circumstances
+from bpfbench.analysis.questions.claims.claim import Claim, claims
+from bpfbench.analysis.questions.claims.evidence import Missing, Witness
+from bpfbench.analysis.questions.claims.paper import paper_witness
+from bpfbench.analysis.questions.claims.predicate import Statement, weigh
+from bpfbench.analysis.questions.claims.remark import Remark, remarks
+from bpfbench.analysis.questions.claims.run import run_witness
+from bpfbench.analysis.results import Results
 
 
 class ClaimVerdict(StrEnum):
@@ -78,7 +77,7 @@ class Findings:
     remarks: tuple[str, ...] = ()
     """What a reader must know of all verdicts."""
     circumstances: tuple[Circumstance, ...] = ()
-    """The paper's beside the run's; empty where the paper's own numbers were judged."""
+    """The paper's beside the run's; empty where the paper's own numbers were judged, or records without a run."""
     of_paper: bool = False
     """No evidence, but a check of our transcription: judged were the paper's own numbers."""
 
@@ -89,10 +88,10 @@ class Findings:
         return {verdict: found.count(verdict) for verdict in ClaimVerdict}
 
 
-def by_run(run: RunInfo, records: Sequence[Record]) -> Findings:
+def by_run(run: Results) -> Findings:
     """Judge the claims by a run."""
-    witness, paper = run_witness(records), catalogue.paper()
-    beside = circumstances(paper, run, witness.records)
+    witness, paper = run_witness(run.records), catalogue.paper()
+    beside = circumstances(paper, run.info, witness.records) if run.info else ()
     return Findings(judge_all(witness), remarks(paper), witness.remarks, beside)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from bpfbench import catalogue
-from bpfbench.analysis.claims.predicate import Predicate, read
+from bpfbench.analysis.questions.claims.predicate import Predicate, read
 
 
 @dataclass(frozen=True, slots=True)
