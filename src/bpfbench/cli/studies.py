@@ -105,6 +105,8 @@ def run(
         raise UsageError("--retry-failed goes with --resume")
     if resume is not None:
         opened = store.find(runs_dir, resume)
+        with opened.locked():
+            pass  # who is running it already is not waited for
         chosen, unrolled = opened.info.study, plan.Plan(opened.plan(), opened.info.left_out)
     else:
         chosen = foreseen(study.load(study.find(str(name)), options.overrides()))

@@ -97,6 +97,16 @@ class Halved(Run):
         return tuple(record for record in super().records() if record.trial.setup != "libbpf")
 
 
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_a_run_that_is_running_is_not_waited_for(invoke: Invoke, recorded: Run, tmp_path: Path) -> None:
+    assert recorded
+    invoke("run", "study.toml", "--run-dir", "again")
+    with turn.alone(tmp_path / "cache"), Run(Path("again")).locked():
+        status, _, err = invoke("run", "--resume", "again", "--wait")
+    assert status == 1
+    assert err.startswith("bpfbench: again: another bpfbench is running this")
+
+
 def test_one_that_is_refused_by_the_lock_leaves_no_run(invoke: Invoke, recorded: Run, tmp_path: Path) -> None:
     assert recorded
     with turn.alone(tmp_path / "cache"):
