@@ -33,10 +33,11 @@ from bpfbench.model import Attach, Format, Record, Status, Tool
 from bpfbench.report.documents.summary import data, document, flat
 from bpfbench.report.numbers import share
 from bpfbench.report.run_info import RunInfo
-from bpfbench.report.wording import Said, size
+from bpfbench.report.wording import Said
 from bpfbench.report.write import csv as csv_writer
 from bpfbench.report.write import markdown, terminal
 from bpfbench.report.write.json import text as as_json
+from bpfbench.units import size
 
 INFO = RunInfo(
     study="quick",

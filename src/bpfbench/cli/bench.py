@@ -21,8 +21,9 @@ from bpfbench.model import Attach, Study
 from bpfbench.model.drain import TOOLS, Case, Measured, Wanted
 from bpfbench.report import drain as report
 from bpfbench.run import campaign, drain
-from bpfbench.run.progress import ProgressReporter, duration, set_up_logging
+from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
+from bpfbench.units import duration
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)

@@ -16,7 +16,8 @@ from bpfbench.cli.show import Form, show
 from bpfbench.report.document import Block, Heading, Terms
 from bpfbench.run import images
 from bpfbench.run.images import Kept
-from bpfbench.run.progress import gib, set_up_logging
+from bpfbench.run.progress import set_up_logging
+from bpfbench.units import gib
 
 
 @image_app.command(name="build")

@@ -33,8 +33,9 @@ from bpfbench.report.document import Block, Bullets, Code, Heading, Paragraph, t
 from bpfbench.report.documents import summary as summary_report
 from bpfbench.report.write import csv
 from bpfbench.run import campaign
-from bpfbench.run.progress import ProgressReporter, duration, gib, logged_to, set_up_logging
+from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
 from bpfbench.run.stage import Stage, expected_accelerator, foreseen
+from bpfbench.units import duration, gib
 
 
 @app.command(name="plan")

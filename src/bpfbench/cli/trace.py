@@ -22,9 +22,10 @@ from bpfbench.errors import MachineError, UsageError
 from bpfbench.machine import facts
 from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TracerSummary, TraceSpec
 from bpfbench.report import trace as report
-from bpfbench.run.progress import gib, set_up_logging
+from bpfbench.run.progress import set_up_logging
 from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Trace, Traced
+from bpfbench.units import gib
 from bpfbench.values import choice_message
 
 COMM_BYTES = 15

@@ -25,6 +25,7 @@ from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.model import Variant
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, section, table
+from bpfbench.units import size
 
 SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
@@ -168,7 +169,7 @@ def _number(value: float, shift: Shift) -> str:
     if shift.versus_vanilla and shift.is_ratio:
         return f"x {value:.3f}"
     if shift.unit == "bytes":
-        return wording.signed_size(value) if not shift.is_ratio else wording.size(round(value))
+        return wording.signed_size(value) if not shift.is_ratio else size(round(value))
     return f"{value:.4g} {shift.unit}"
 
 

@@ -27,6 +27,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bpfbench import units
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.model.drain import DrainResult, KernelTime, Measured
 from bpfbench.report import wording
@@ -199,7 +200,7 @@ def _table(these: Sequence[Row], setups: Sequence[str], console: Console) -> Tab
     table.add_column(Text("\nsetup"), no_wrap=True)
     for number, ring in enumerate(rings):
         title = "events/s" if number == 0 else ""
-        table.add_column(Text(f"{title}\n{wording.size(ring)}"), justify="right", no_wrap=True)
+        table.add_column(Text(f"{title}\n{units.size(ring)}"), justify="right", no_wrap=True)
     for title in ("MB/s\nbest", "CPU, ns\nper event", "kernel, ns\nwaiting", "\nbusy", "\nfull", "\nother"):
         table.add_column(Text(title), justify="right", no_wrap=True)
     for setup in setups:
@@ -264,7 +265,7 @@ def _legend(found: Sequence[Row]) -> Iterator[str]:
         yield (
             f"Held up in {len(held_up)} of {len(found)} configurations, by the disk or by other programs: the tracer "
             f"was on its CPU less than {100 * ON_CPU_MIN:.0f} % of the time (worst: {share:.0f} %, "
-            f"{worst.setup}, {worst.event_bytes} B, {worst.format}, ring {wording.size(worst.ringbuf_bytes)}). There "
+            f"{worst.setup}, {worst.event_bytes} B, {worst.format}, ring {units.size(worst.ringbuf_bytes)}). There "
             "the library could be faster than this machine let it."
         )
 

@@ -24,7 +24,8 @@ from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import UNSAID
 from bpfbench.report.run_info import RunInfo
-from bpfbench.report.wording import factor, size
+from bpfbench.report.wording import factor
+from bpfbench.units import size
 
 COSTS: tuple[Metric, ...] = (
     metrics.RUNTIME,

@@ -14,7 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bpfbench.model import Tool, TracerConfig, TracerSummary
-from bpfbench.report.wording import printable, size
+from bpfbench.report.wording import printable
+from bpfbench.units import size
 
 OPS = {"0": "read", "1": "write"}
 COLUMNS = (

@@ -14,6 +14,7 @@ from bpfbench.model import EMULATED_REMARK, Status
 from bpfbench.report.document import ABSENT, Cell
 from bpfbench.report.numbers import rounded
 from bpfbench.report.run_info import RunInfo
+from bpfbench.units import size
 
 __all__ = ["ABSENT"]
 
@@ -24,16 +25,6 @@ ACCOUNT = "Totals over n trials that ended ok, each of which passed all of its c
 """What the numbers of an emulated machine are."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """What compilers colour their messages with."""
-
-
-def size(count: int) -> str:
-    """Write a number of bytes in the largest binary unit that leaves no fraction, else with one decimal."""
-    units = ("B", "KiB", "MiB", "GiB", "TiB")
-    exact = max(power for power in range(len(units)) if count % 1024**power == 0) if count else 0
-    if count < 10240 * 1024**exact:
-        return f"{count // 1024**exact} {units[exact]}"
-    power = min((count.bit_length() - 1) // 10, len(units) - 1)
-    return f"{count / 1024**power:.1f} {units[power]}"
 
 
 def signed_size(count: float) -> str:

@@ -16,25 +16,20 @@ from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
 from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial
-from bpfbench.run.progress import Pace, ProgressReporter, gib
+from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Sizes, Slot, Testbed, data_name
 from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.vm.disks import data_disk
+from bpfbench.units import gib
 
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 """File systems that keep their data in memory of their own, whatever is asked of the page cache."""
 
 
-def execute(
-    run: Run,
-    testbed: Testbed,
-    reporter: ProgressReporter,
-    *,
-    retry_failed: bool = False,
-) -> None:
+def execute(run: Run, testbed: Testbed, reporter: ProgressReporter, *, retry_failed: bool = False) -> None:
     """Run every trial that has no record yet. May be interrupted anywhere; only the trial in flight is lost.
 
     Args:
@@ -64,21 +59,21 @@ def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter) -> None:
     left = [trial for trial in trials if trial.id not in done]
     loop = _Loop(run, testbed, reporter, plan.places(trials))
     pace = Pace(plan.seconds_of)
-    coming = {warm_up.index: warm_up for warm_up in plan.warm_ups(left, run.info.study, emulated=testbed.emulated)}
+    foreseen = plan.warm_ups(left, run.info.study, emulated=testbed.emulated)
+    ahead = {trial.id: trial for trial in (*left, *foreseen)}
     before: Trial | None = None
     usual = True  # whether `before` left what trials like it leave
     for number, trial in enumerate(left, len(trials) - len(left)):
         if before is not None and testbed.boots_blocks and (before.block != trial.block or not usual):
             before = None
-        ahead = left[number - len(trials) :]
-        left_s = pace.left_s([*ahead, *(coming[trial.index] for trial in ahead if trial.index in coming)])
         if testbed.warms_up and (warm_up := plan.warm_up(trial, before if usual else None)) is not None:
-            reporter.trial_began(warm_up, number, len(trials), left_s)
+            reporter.trial_began(warm_up, number, len(trials), pace.left_s(ahead.values()))
             pace.add(warm_up, loop.run(warm_up, before)[1])
+            ahead.pop(warm_up.id, None)
             before = warm_up
-        reporter.trial_began(trial, number, len(trials), left_s)
+        reporter.trial_began(trial, number, len(trials), pace.left_s(ahead.values()))
         record, seconds = loop.run(trial, before)
-        pace.add(trial, seconds)
+        pace.add(ahead.pop(trial.id), seconds)
         before, usual = trial, not _cut_short(record)
         reporter.trial_ended(record, seconds, number + 1, len(trials))
 

@@ -17,11 +17,11 @@ from bpfbench.inside.monitors import cgroup, energy
 from bpfbench.machine import facts, privileges, tune
 from bpfbench.machine.facts import Diagnosis, Fitness
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Attach
-from bpfbench.run.progress import gib
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.vm import accelerator
 from bpfbench.testbed.vm import testbed as vm
+from bpfbench.units import gib
 
 STEAL_SHARE_MAX = 0.01
 """Of the time since boot, that the hypervisor gave to others: more is a busy neighbour."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bpfbench.model import Record, Status, TracerSummary, Trial, Workload
-from bpfbench.report.wording import size
+from bpfbench.units import duration, size
 
 LOG = logging.getLogger("bpfbench")
 COMMANDS = logging.getLogger("bpfbench.command")
@@ -203,17 +203,3 @@ def _accounted(summary: TracerSummary | None) -> str:
 def name(trial: Trial) -> str:
     """Name a trial for people."""
     return trial.id.split("-", 1)[1]
-
-
-def duration(seconds: float) -> str:
-    """Write a time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def gib(n: int) -> str:
-    """Write a number of bytes in GiB."""
-    return f"{n / 2**30:.1f} GiB"

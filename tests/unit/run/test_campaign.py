@@ -35,7 +35,7 @@ from bpfbench.model import (
     Trial,
 )
 from bpfbench.run import campaign
-from bpfbench.run.progress import ProgressReporter
+from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Ground, Slot, Testbed
@@ -368,10 +368,11 @@ class Silent(ProgressReporter):
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO()))
         self.began: list[tuple[str, int, int]] = []
+        self.left_s: list[float] = []
         self.ended: list[tuple[str, int, int]] = []
 
     def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
-        assert left_s >= 0
+        self.left_s.append(left_s)
         self.began.append((trial.id, done, total))
 
     def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
@@ -586,6 +587,14 @@ class TestWarmUps:
         assert [record.trial.id for record in run.records()] == ids
         assert run.done() == set(ids)
         assert len(run.plan()) == run.info.trials_planned == total
+
+    def test_the_time_that_is_left_counts_those_to_come(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plan, "seconds_of", lambda _: 1.0)
+        reporter = Silent()
+        monkeypatch.setattr(Pace, "add", lambda *_: None)
+        campaign.execute(run, FakeTestbed(), reporter)
+        in_all = len(run.plan()) + len(self.warmed_up(run))
+        assert reporter.left_s == list(range(in_all, 0, -1))
 
     def test_its_record_is_kept_apart(self, run: Run) -> None:
         campaign.execute(run, FakeTestbed(), Silent())

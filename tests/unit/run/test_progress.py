@@ -12,7 +12,8 @@ from builders import make_failure, make_fio, make_record, make_summary, make_tri
 from rich.console import Console
 
 from bpfbench.model import Status, Trial
-from bpfbench.run.progress import ProgressReporter, describe, duration, name
+from bpfbench.run.progress import ProgressReporter, describe, name
+from bpfbench.units import duration
 
 
 def numbered(setup: str) -> Trial:

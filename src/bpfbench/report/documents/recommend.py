@@ -26,6 +26,7 @@ from bpfbench.report import wording
 from bpfbench.report.document import Block, Code, Document, section, table
 from bpfbench.report.numbers import share
 from bpfbench.report.run_info import RunInfo
+from bpfbench.units import size
 
 SCHEMA = 3
 """Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence), 3 (in the
@@ -42,7 +43,7 @@ RANKED_BY = {
 UNITS = {Quality.FIDELITY: " %", Quality.OVERHEAD: " %", Quality.CPU: " % of a CPU", Quality.MEMORY: ""}
 
 WRITTEN: Mapping[Quality, Callable[[float], str]] = {
-    Quality.MEMORY: lambda value: wording.size(max(0, round(value))),
+    Quality.MEMORY: lambda value: size(max(0, round(value))),
     Quality.CPU: "{:.1f}".format,
     # No figures that mean nothing: two pairs can have intervals of millions.
     Quality.OVERHEAD: lambda percent: "> +1000" if percent >= 1000 else f"{round(percent, 2) + 0.0:+.2f}",
@@ -152,8 +153,8 @@ def _wanted(wish: Wish) -> str:
     if wish.max_cpu_percent is not None:
         most.append(f"at most {wish.max_cpu_percent:g} % of a CPU")
     if wish.max_memory_bytes is not None:
-        most.append(f"at most {wording.size(round(wish.max_memory_bytes))} of memory")
-    what = f"{wish.rate_per_s:,.0f} events/s of {wording.size(wish.event_bytes)}"
+        most.append(f"at most {size(round(wish.max_memory_bytes))} of memory")
+    what = f"{wish.rate_per_s:,.0f} events/s of {size(wish.event_bytes)}"
     return f"Wanted: {what}, {', '.join(most)}; then the best in {wish.prefer}."
 
 
@@ -175,7 +176,7 @@ def _found(requirement: Quality, found: Evidence) -> tuple[str, str]:
         number += f" [{write(found.low)}, {write(found.high)}]"
     if found.basis == "predicted":
         return number, f"predicted (error ± {found.error:.1f} points, {found.validated_by})"
-    where = f"{found.workload}, {wording.size(found.event_bytes)}, n = {found.n}"
+    where = f"{found.workload}, {size(found.event_bytes)}, n = {found.n}"
     return number, f"measured at {found.rate_per_s:,.0f}/s ({where})"
 
 
@@ -200,7 +201,7 @@ def _evidence(found: Recommendation) -> Iterator[str]:
 def _drained(rate: DrainRate) -> str:
     tracer, least = rate.tracer, "" if rate.exact else "at least "
     held_up = f", with {100 * (rate.cpu_share or 0):.0f} % of a CPU" if rate.held_up else ""
-    what = f"{tracer.setup} {tracer.event_bytes} B {tracer.format} ring {wording.size(tracer.ringbuf_bytes)}"
+    what = f"{tracer.setup} {tracer.event_bytes} B {tracer.format} ring {size(tracer.ringbuf_bytes)}"
     return f"{what}: {least}{rate.events_per_s:,.0f} ({rate.source}, n = {len(rate.observed)}{held_up})"
 
 

@@ -13,6 +13,7 @@ from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Trial, Variant, Workload
 from bpfbench.report import wording
+from bpfbench.units import size
 
 MOST_ROWS = 14
 """More do not fit beside each other; a crossed study has dozens."""
@@ -79,8 +80,8 @@ class Section:
         number, of = self.part
         limit = f"-rate{work.rate_iops}" if work.rate_iops else ""
         part = f"-part{number}" if of > 1 else ""
-        size = wording.size(work.bytes_per_process).replace(" ", "")
-        return f"{self.prefix}{work.name}-{work.processes}x{size}{limit}{part}"
+        each = size(work.bytes_per_process).replace(" ", "")
+        return f"{self.prefix}{work.name}-{work.processes}x{each}{limit}{part}"
 
     @property
     def title(self) -> str:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Amounts as people write them: bytes and times."""
+
+from __future__ import annotations
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in the largest binary unit that leaves no fraction, else with one decimal."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    exact = max(power for power in range(len(units)) if count % 1024**power == 0) if count else 0
+    if count < 10240 * 1024**exact:
+        return f"{count // 1024**exact} {units[exact]}"
+    power = min((count.bit_length() - 1) // 10, len(units) - 1)
+    return f"{count / 1024**power:.1f} {units[power]}"
+
+
+def gib(count: int) -> str:
+    """Write a number of bytes in GiB."""
+    return f"{count / 2**30:.1f} GiB"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
