@@ -174,7 +174,7 @@ class _Printer:
     """Prints what is traced on stdout."""
 
     def __init__(self, spec: TraceSpec, setup: str, *, as_json: bool, until_interrupted: bool) -> None:
-        self._report = report.JsonLines(spec.tool) if as_json else report.Table(spec.tool)
+        self._report = report.JsonLines(spec.tool) if as_json else report.TextLines(spec.tool)
         self._hint = f"tracing {spec.comm} with {setup}; Ctrl-C ends it" if until_interrupted else ""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a name may have what the terminal cannot show

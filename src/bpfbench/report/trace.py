@@ -59,7 +59,7 @@ CAUSES = {
 }
 
 
-class Table:
+class TextLines:
     """Records as aligned columns."""
 
     def __init__(self, tool: Tool) -> None:

@@ -25,7 +25,7 @@ from bpfbench.inside.tracer import arguments
 from bpfbench.machine import command
 from bpfbench.machine.command import Hold
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary, TraceSpec
-from bpfbench.report.trace import HEADER, JsonLines, Table, account, summary_json
+from bpfbench.report.trace import HEADER, JsonLines, TextLines, account, summary_json
 from bpfbench.run.trace import MOST_HELD, Trace
 from bpfbench.testbed.host import HostTestbed
 
@@ -44,8 +44,8 @@ def event(**columns: object) -> str:
 
 
 class TestTable:
-    def table(self, tool: Tool = Tool.RW_TRACER) -> Table:
-        table = Table(tool)
+    def table(self, tool: Tool = Tool.RW_TRACER) -> TextLines:
+        table = TextLines(tool)
         table.head(5_000_000_000)
         return table
 
@@ -89,7 +89,7 @@ class TestTable:
 
     def test_counts_come_most_first_and_by_name(self) -> None:
         summary = counted({"0": 1, "17": 6, "999": 2, str(2**64 - 1): 1})
-        table = Table(Tool.SYSCOUNT)
+        table = TextLines(Tool.SYSCOUNT)
         assert table.head(0) == ""
         assert [line.split() for line in table.end(summary, {0: "read", 17: "pread64"}).splitlines()] == [
             ["SYSCALL", "NUMBER", "COUNT", "%"],
@@ -100,7 +100,7 @@ class TestTable:
         ]
 
     def test_nothing_counted_is_no_table(self) -> None:
-        assert Table(Tool.SYSCOUNT).end(counted({}), {}) == ""
+        assert TextLines(Tool.SYSCOUNT).end(counted({}), {}) == ""
 
 
 def counted(syscalls: dict[str, int]) -> TracerSummary:
