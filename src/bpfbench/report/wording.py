@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from bpfbench.analysis.results import Description, PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
-from bpfbench.model import EMULATED_REMARK, Status
+from bpfbench.model import EMULATED_REMARK, Status, TracerConfig
 from bpfbench.report.document import ABSENT, Cell
 from bpfbench.report.numbers import rounded
 from bpfbench.report.run_info import RunInfo
@@ -46,6 +46,12 @@ def configuration(row: Row, varying: Sequence[str]) -> list[str]:
     """Label what distinguishes a row from the others of its setup."""
     values = ((name, getattr(row.config, name, None)) for name in varying)
     return [factor(name, value) for name, value in values if value is not None]
+
+
+def settings(config: TracerConfig) -> str:
+    """Label all of a configuration but its variant."""
+    named = ((key.name, getattr(config, key.name)) for key in fields(config) if key.name != "variant")
+    return ", ".join(factor(name, value) for name, value in named if value is not None)
 
 
 def row_name(row: Row, group: Group) -> str:

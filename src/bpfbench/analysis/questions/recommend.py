@@ -12,16 +12,17 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 
 from bpfbench import catalogue
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes
-from bpfbench.analysis.results import Cell, Results
+from bpfbench.analysis.results import FACTORS, Cell, Results
 from bpfbench.analysis.statistics import analyse
-from bpfbench.model import BLOCK_BYTES, EVENT_BYTES
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, TracerConfig
 
 NEAR = 1.5
 """A measurement is near a rate, or an event size, up to this many times it; never below it."""
@@ -119,10 +120,8 @@ class Candidate:
     """One setup in one configuration."""
 
     setup: str
-    attach: str
-    format: str
-    ringbuf_bytes: int
-    poll_ms: int
+    config: TracerConfig
+    """Whatever its payload, as the wish says how large events are."""
     assessments: tuple[Assessment, ...]
     """One per requirement."""
     preferred: float | None
@@ -160,10 +159,6 @@ class Recommendation:
         return tuple(candidate for candidate in self.candidates if candidate.fit is Fit.YES)
 
 
-_Config = tuple[str, str, str, int, int]
-"""Setup, attach, format, ring and poll time-out."""
-
-
 def recommend(results: Results, wish: Wish, bench: Iterable[Observation] = ()) -> Recommendation:
     """Judge every configuration that a run has.
 
@@ -174,14 +169,13 @@ def recommend(results: Results, wish: Wish, bench: Iterable[Observation] = ()) -
     """
     analysis = analyse(results)
     seen = Seen({(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics})
-    configs: defaultdict[_Config, list[Cell]] = defaultdict(list)
+    cells: defaultdict[tuple[str, TracerConfig], list[Cell]] = defaultdict(list)
     for statistic in analysis.find(metrics.SAVED_PERCENT.key):
         cell, config = statistic.cell, statistic.cell.config
         if config is not None and config.ringbuf_bytes is not None and cell.is_full:
-            key = (cell.setup, config.attach.value, config.format.value, config.ringbuf_bytes, config.poll_ms or 0)
-            configs[key].append(cell)
+            cells[cell.setup, replace(config, payload_bytes=None)].append(cell)
     capacity = Capacity.of(results, tuple(bench))
-    found = [_candidate(config, cells, seen, capacity, wish) for config, cells in configs.items()]
+    found = [_candidate(*key, own, seen, capacity, wish) for key, own in cells.items()]
     sign = -1 if wish.prefer.higher_is_better else 1
     found.sort(
         key=lambda c: (
@@ -190,13 +184,15 @@ def recommend(results: Results, wish: Wish, bench: Iterable[Observation] = ()) -
             c.preferred is None,
             sign * (c.preferred or 0.0),
             c.setup,
-            c.ringbuf_bytes,
+            c.config.ringbuf_bytes,
         )
     )
-    return Recommendation(wish, tuple(found), _to_measure(found, configs, wish))
+    return Recommendation(wish, tuple(found), _to_measure(found, list(chain.from_iterable(cells.values())), wish))
 
 
-def _candidate(config: _Config, cells: Sequence[Cell], seen: Seen, capacity: Capacity, wish: Wish) -> Candidate:
+def _candidate(
+    setup: str, config: TracerConfig, cells: Sequence[Cell], seen: Seen, capacity: Capacity, wish: Wish
+) -> Candidate:
     whole = [cell for cell in cells if (seen.mean(cell, metrics.SAVED_PERCENT) or 0.0) >= wish.min_fidelity_percent]
     workloads = tuple(dict.fromkeys(cell.workload.name for cell in cells))
 
@@ -207,7 +203,11 @@ def _candidate(config: _Config, cells: Sequence[Cell], seen: Seen, capacity: Cap
 
     lost = [seen.fidelity(cell) for cell in cells if cell not in whole]
     lossy = any(own is not None and wish.is_near(own) for own in lost)
-    predicted = _predicted(config, cells, seen, capacity, wish)
+    # A smaller event than any measured is drained at least as fast.
+    size = max(wish.event_bytes, min(map(event_bytes, cells)))
+    tracer = Tracer(setup, config.attach, config.format, size, config.ringbuf_bytes or 0)
+    offered = max(seen.values[cell, metrics.OFFERED.key].spread.max for cell in cells)
+    predicted = _predicted(tracer, capacity, wish) if wish.rate_per_s <= offered else None
     assessments = tuple(
         _assess(
             quality,
@@ -223,16 +223,11 @@ def _candidate(config: _Config, cells: Sequence[Cell], seen: Seen, capacity: Cap
     else:
         best = [_closest(wish, own) for own in measured(wish.prefer).values()]
     preferred = max((found.value for found in best if found is not None), default=None)
-    return Candidate(*config, assessments, preferred)
+    return Candidate(setup, config, assessments, preferred)
 
 
-def _predicted(config: _Config, cells: Sequence[Cell], seen: Seen, capacity: Capacity, wish: Wish) -> Evidence | None:
+def _predicted(tracer: Tracer, capacity: Capacity, wish: Wish) -> Evidence | None:
     """Predict fidelity at the wanted rate; None beyond what was measured, and where nothing validates it."""
-    setup, attach, form, ring, _ = config
-    # A smaller event than any measured is drained at least as fast.
-    tracer = Tracer(setup, attach, form, max(wish.event_bytes, min(map(event_bytes, cells))), ring)
-    if wish.rate_per_s > max(seen.values[cell, metrics.OFFERED.key].spread.max for cell in cells):
-        return None
     validated = capacity.predict(tracer, wish.rate_per_s)
     if validated is None:
         return None
@@ -342,12 +337,11 @@ def _reason(requirement: Quality, limit: float, fit: Fit, evidence: Evidence | N
             return f"{what} was not measured at such a rate{f': {lacking}' if lacking else ''}"
 
 
-def _to_measure(found: Sequence[Candidate], configs: Mapping[_Config, list[Cell]], wish: Wish) -> str | None:
+def _to_measure(found: Sequence[Candidate], cells: Sequence[Cell], wish: Wish) -> str | None:
     """Return the command that measures what candidates are not known or not decided for, at the wanted rate."""
     open_ = [candidate for candidate in found if candidate.fit in (Fit.UNKNOWN, Fit.UNDECIDED)]
     if not open_:
         return None
-    cells = [cell for config in configs.values() for cell in config]
     (processes, _), *_ = Counter(cell.workload.processes for cell in cells).most_common(1)
     rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
     payload = wish.event_bytes - EVENT_BYTES
@@ -359,10 +353,11 @@ def _to_measure(found: Sequence[Candidate], configs: Mapping[_Config, list[Cell]
         "processes": [processes],
         "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
         "rate-iops": [rate_iops],
-        "attach": dict.fromkeys(candidate.attach for candidate in open_),
-        "format": dict.fromkeys(candidate.format for candidate in open_),
-        "ringbuf-bytes": dict.fromkeys(candidate.ringbuf_bytes for candidate in open_),
-        "poll-ms": dict.fromkeys(candidate.poll_ms for candidate in open_),
+        **{
+            name.replace("_", "-"): dict.fromkeys(getattr(candidate.config, name) for candidate in open_)
+            for name in FACTORS
+            if name not in ("payload_bytes", "variant")
+        },
         **({"payload-bytes": [payload]} if payload > 0 else {}),
         "repetitions": [REPETITIONS],
     }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -49,9 +49,7 @@ def _blocks(found: Sequence[Cost]) -> Iterator[Block]:
 
 
 def _rows(cost: Cost) -> Iterator[Sequence[str]]:
-    config = {field.name: getattr(cost.config, field.name) for field in fields(cost.config) if field.name != "variant"}
-    labels = (wording.factor(name, value) for name, value in config.items() if value is not None)
-    names = (cost.setup, ", ".join(labels))
+    names = (cost.setup, wording.settings(cost.config))
     values = {
         "time": [cost.time_ns[step] for step in STEPS],
         "CPU": [cost.cpu_ns[step] for step in STEPS],

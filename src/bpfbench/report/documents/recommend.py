@@ -21,6 +21,7 @@ from typing import Any
 from bpfbench.analysis.questions.capacity import DrainRate
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Recommendation, Wish
+from bpfbench.analysis.results import FACTORS
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Code, Document, section, table
@@ -62,10 +63,7 @@ def data(found: Recommendation) -> dict[str, Any]:
         "candidates": [
             {
                 "setup": own.setup,
-                "attach": own.attach,
-                "format": own.format,
-                "ringbuf_bytes": own.ringbuf_bytes,
-                "poll_ms": own.poll_ms,
+                **{key: getattr(own.config, key) for key in FACTORS if key not in ("payload_bytes", "variant")},
                 "assessments": [_assessment(assessment) for assessment in own.assessments],
                 "basis": own.drain_rates,
                 "preferred": own.preferred,
@@ -100,7 +98,7 @@ def _blocks(found: Recommendation, run: RunInfo) -> Iterator[Block]:
     yield from section(_answer(found, emulated=run.emulated), tuple(paragraphs))
     if not found.candidates:
         return
-    common = {_configuration(candidate) for candidate in found.candidates}
+    common = {wording.settings(candidate.config) for candidate in found.candidates}
     told, prefer = len(common) > 1, found.wish.prefer
     ranked_by = (RANKED_BY[prefer],) if prefer in RANKED_BY else ()
     rows = tuple(line for own in found.candidates for line in _rows(own, prefer, told=told))
@@ -206,9 +204,4 @@ def _drained(rate: DrainRate) -> str:
 
 
 def _name(candidate: Candidate) -> str:
-    return f"{candidate.setup} ({_configuration(candidate)})"
-
-
-def _configuration(candidate: Candidate) -> str:
-    factors = ("attach", "format", "ringbuf_bytes", "poll_ms")
-    return ", ".join(wording.factor(name, getattr(candidate, name)) for name in factors)
+    return f"{candidate.setup} ({wording.settings(candidate.config)})"
