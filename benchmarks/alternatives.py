@@ -43,7 +43,7 @@ def main() -> None:
         for path in given.run:
             show(name, of_run(store.Run(path).records(), name, setup.alternative_to))
         for path in given.drain:
-            show(name, of_drain(json.loads(path.read_text())["measurements"], name, setup.alternative_to))
+            show(name, of_drain(json.loads(path.read_text())["data"]["measurements"], name, setup.alternative_to))
 
 
 def show(name: str, pairs: Pairs) -> None:

@@ -36,7 +36,7 @@ def check(*options: str) -> Verdicts:
     argv = (sys.executable, "-m", "bpfbench", "check", "--json", *options)
     finished = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert finished.returncode in {0, 1}, finished.stderr
-    verdicts: Verdicts = json.loads(finished.stdout)["verdicts"]
+    verdicts: Verdicts = json.loads(finished.stdout)["data"]["verdicts"]
     failed = any(verdict["outcome"] == "failed" for verdict in verdicts)
     assert finished.returncode == int(failed)
     return verdicts

@@ -90,7 +90,7 @@ def test_a_table_and_its_json(
     assert done.returncode == 0, done.stderr
     assert "2 measurements, about" in done.stderr
     assert "libbpf" in done.stdout
-    data = json.loads((tmp_path / "drain.json").read_text())
+    data = json.loads((tmp_path / "drain.json").read_text())["data"]
     (row,) = data["rows"]
     assert (row["setup"], row["event_bytes"], row["ringbuf_bytes"]) == ("libbpf", 156, 262144)
     assert row["events_per_s"]["n"] == 2

@@ -25,7 +25,7 @@ def _image(trixie: Image) -> None:
 
 def test_the_example_passes_the_conformance_suite(bpfbench: Bpfbench) -> None:
     done = bpfbench("check", "--study", EXAMPLE / "study.toml", "--setups", "own", "--json")
-    verdicts = json.loads(done.stdout)["verdicts"]
+    verdicts = json.loads(done.stdout)["data"]["verdicts"]
     assert [verdict for verdict in verdicts if verdict["outcome"] == "failed"] == []
     assert done.returncode == 0
     assert {verdict["case"] for verdict in verdicts if verdict["outcome"] == "passed"} >= {"counts", "options"}

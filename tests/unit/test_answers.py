@@ -125,6 +125,22 @@ class TestRecommend:
         assert (status, out) == (2, "")
         assert message in " ".join(err.split())
 
+    @pytest.mark.parametrize("enveloped", [True, False])
+    def test_rates_of_bench_drain_are_read_as_they_are_saved_and_were(
+        self, bpfbench: Any, tmp_path: Path, enveloped: bool
+    ) -> None:
+        config = {"attach": "tracepoint", "format": "text", "ringbuf_bytes": 262144, "poll_ms": 100}
+        case = {"setup": "libbpf", "event_bytes": 156, "config": config}
+        result = {"events": 1_000_000, "seconds": 1.0}
+        data = {"machine": {}, "measurements": [{"case": case, "result": result, "reason": None}]}
+        path = tmp_path / "drain.json"
+        path.write_text(
+            json.dumps({"schema": 2, "kind": "bench drain", "run": None, "data": data} if enveloped else data)
+        )
+        status, out, err = bpfbench("recommend", OLD, "--rate", "1k", "--drain", str(path))
+        assert (status, err) == (0, "")
+        assert "Candidates of" in out
+
     def test_another_json_is_no_bench_drain(self, bpfbench: Any, tmp_path: Path) -> None:
         path = tmp_path / "other.json"
         path.write_text('{"measurements": [{"case": 1}]}')

@@ -425,13 +425,13 @@ class TestCheck:
         failing.add("counts")
         outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc")
         assert outcome.status == 1
-        assert "bcc tracepoint counts: failed: as it should not be" in outcome.out.splitlines()
+        assert "  bcc tracepoint counts: failed: as it should not be" in outcome.out.splitlines()
         assert outcome.out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
 
     def test_json_has_every_verdict_and_what_it_was_found_with(self, bpfbench: Invoke, failing: set[str]) -> None:
         failing.add("counts")
         outcome = bpfbench("check", "--cases", "events,counts", "--setups", "bcc", "--json")
-        found = json.loads(outcome.out)
+        found = json.loads(outcome.out)["data"]
         assert outcome.status == 1
         assert found["image"] == make_image().key
         assert found["machine"] == {**facts.gather(), "headers_for_bcc": "none"}

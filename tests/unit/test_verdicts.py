@@ -9,7 +9,8 @@ from rich.console import Console
 
 from bpfbench.model import Attach
 from bpfbench.model.check import CaseVerdict, Ended
-from bpfbench.report import verdicts
+from bpfbench.report.documents import check
+from bpfbench.report.write import terminal
 
 
 def verdict(
@@ -25,8 +26,8 @@ def verdict(
 
 def shown(*found: CaseVerdict, width: int = 100) -> list[str]:
     out = io.StringIO()
-    verdicts.render(found, Console(file=out, width=width))
-    return out.getvalue().splitlines()
+    terminal.write(check.document(found), Console(file=out, width=width))
+    return [line.strip() for line in out.getvalue().splitlines()]
 
 
 def row(lines: list[str], case: str) -> list[str]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,14 +11,16 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Json, Verbose, Wait, app, stderr, stdout
+from bpfbench.cli.app import Verbose, Wait, app, stderr
 from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, number, split
+from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Study
 from bpfbench.model.drain import TOOLS, Case, Measured, Wanted
-from bpfbench.report import drain as report
+from bpfbench.report.documents import drain as report
+from bpfbench.report.write import json
 from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
@@ -27,6 +28,8 @@ from bpfbench.units import duration
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 app.command(bench_app)
+
+KIND = "bench drain"
 
 
 @bench_app.command(name="drain")
@@ -47,7 +50,7 @@ def drain_(
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
-    as_json: Json = False,
+    form: Form = Form(),
     output: Annotated[Path | None, Parameter(help="Save the JSON in this file, too.")] = None,
     verbose: Verbose = False,
 ) -> int:
@@ -84,11 +87,11 @@ def drain_(
         stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
     finally:  # nothing that was measured is lost
         if output is not None and bench.measured:
-            output.write_text(report.to_json(bench.measured, bench.about))
-    if bench.measured and as_json:
-        sys.stdout.write(report.to_json(bench.measured, bench.about))
-    elif bench.measured:
-        report.render(bench.measured, bench.about, stdout)
+            data = report.data(bench.measured, bench.about)
+            output.write_text(json.text(KIND, report.SCHEMA, None, data))
+    if bench.measured:
+        answer = report.document(bench.measured, bench.about), report.data(bench.measured, bench.about)
+        show(form, KIND, *answer, schema=report.SCHEMA)
     if len(bench.measured) < len(bench.planned) or not bench.planned:
         return 130
     return 0 if all(item.reason is None for item in bench.measured) else 1

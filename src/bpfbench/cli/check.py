@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Json, Verbose, Wait, app, print_json, stderr, stdout
+from bpfbench.cli.app import Verbose, Wait, app, stderr
 from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, split
+from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended
-from bpfbench.report import verdicts as report
+from bpfbench.report.documents import check as report
 from bpfbench.run.check import CASE_NAMES, subjects
 from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
@@ -35,7 +36,7 @@ def check(
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
     verbose: Verbose = False,
-    as_json: Json = False,
+    form: Form = Form(),
 ) -> int:
     """Run the conformance suite: does each tracer keep the contract, and report what really happened, to the event?"""
     set_up_logging(stderr, verbose=verbose)
@@ -62,9 +63,6 @@ def check(
             reporter.checking(verdict.case, len({item.case for item in found}), len(spec.cases))
 
         stage.testbed.check(spec, on_verdict)
-    if as_json:
-        verdicts = [asdict(item) for item in found]
-        print_json({"image": stage.testbed.image.key, "machine": stage.testbed.facts, "verdicts": verdicts})
-    else:
-        report.render(found, stdout)
+    data = {"image": stage.testbed.image.key, "machine": stage.testbed.facts, "verdicts": found}
+    show(form, "check", report.document(found), data)
     return 1 if any(verdict.outcome is Ended.FAILED for verdict in found) else 0

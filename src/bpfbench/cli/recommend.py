@@ -88,10 +88,11 @@ def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0
 def _bench(path: Path) -> tuple[capacity.Observation, ...]:
     try:
         document = json.loads(path.read_bytes())
+        document = document.get("data", document)  # what was saved before there was an envelope has none
         if document["machine"].get("emulated"):
             raise UsageError(f"option --drain: {path} is {EMULATED}", EMULATED_BECAUSE)
         return capacity.from_bench(document)
     except OSError as error:
         raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"option --drain: {path} is no JSON of `bpfbench bench drain`") from error

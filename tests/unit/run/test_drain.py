@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from bpfbench import catalogue
+from bpfbench.analysis.questions.drain import Range, drained
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
 from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure
@@ -25,7 +26,9 @@ from bpfbench.inside.drain.rate import Grown, chosen, enough, kernel_time, place
 from bpfbench.inside.kernel.tasks import stop, stopped
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
-from bpfbench.report import drain as report
+from bpfbench.report.documents import drain as report
+from bpfbench.report.write import terminal
+from bpfbench.report.write.json import written
 from bpfbench.run import drain
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.testbed.host import HostTestbed
@@ -303,17 +306,17 @@ class TestReport:
             measured(repetition=3, seconds=0.4),
             measured(repetition=4, reason="tracer died"),
         ]
-        (row,) = report.rows(found)
-        assert row.events_per_s == report.Spread(median=1e6, min=0.5e6, max=2e6, n=3)
-        assert row.bytes_per_s == report.Spread(median=156e6, min=78e6, max=312e6, n=3)
-        assert row.cpu_ns_per_event == report.Spread(1000.0, 1000.0, 1000.0, 3)
+        (row,) = drained(found)
+        assert row.events_per_s == Range(median=1e6, min=0.5e6, max=2e6, n=3)
+        assert row.bytes_per_s == Range(median=156e6, min=78e6, max=312e6, n=3)
+        assert row.cpu_ns_per_event == Range(1000.0, 1000.0, 1000.0, 3)
         assert row.kernel_ns_per_event is None
 
     def test_json_has_every_repetition_and_null_for_what_is_not_known(self) -> None:
         kernel = KernelTime(waiting_ns=4000.0, busy_ns=300.0, full_ns=200.0, other_ns=80.0)
-        text = report.to_json([measured(kernel=kernel), measured("bcc", reason="tracer died")], ABOUT)
-        data = json.loads(text)
-        assert (data["schema"], data["method"]) == (1, 1)
+        found = [measured(kernel=kernel), measured("bcc", reason="tracer died")]
+        data = json.loads(written(report.data(found, ABOUT)))
+        assert data["method"] == 1
         libbpf, bcc = data["rows"]
         assert libbpf["events_per_s"]["median"] == 1e6
         assert libbpf["kernel_ns_per_event"]["waiting"]["median"] == 4000
@@ -323,7 +326,7 @@ class TestReport:
 
     def table(self, found: Sequence[Measured], width: int = 100) -> str:
         out = io.StringIO()
-        report.render(found, ABOUT, Console(file=out, width=width))
+        terminal.write(report.document(found, ABOUT), Console(file=out, width=width))
         return out.getvalue()
 
     def test_the_table_has_a_row_per_setup_and_a_column_per_ring(self) -> None:
@@ -355,12 +358,12 @@ class TestReport:
         machine = {"host": "vm", "cpus": 2, "cpu_model": "CPU", "kernel": "6.12", "emulated": True}
         about = {**ABOUT, "machine": machine}
         out = io.StringIO()
-        report.render(found, about, Console(file=out, width=300))
+        terminal.write(report.document(found, about), Console(file=out, width=300))
         text = out.getvalue()
         assert f"{EMULATED_REMARK} Every event was accounted for in 1 of 2 repetitions." in text
         assert "events/s" not in text
         assert "tracer died" in text
-        data = json.loads(report.to_json(found, about))
+        data = json.loads(written(report.data(found, about)))
         assert (data["rows"], len(data["measurements"])) == ([], 2)
 
     def test_a_rate_that_is_only_a_bound_and_a_tracer_held_up_are_marked(self) -> None:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast user space drains the ring, and what an event costs: repetitions put together, by configuration.
+
+Imports nothing that is slow to: `bench drain` itself asks this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bpfbench.model.drain import DrainResult, KernelTime, Measured
+
+STATES = tuple(field.name.removesuffix("_ns") for field in dataclasses.fields(KernelTime))
+"""What an event can meet on the kernel side."""
+
+ON_CPU_MIN = 0.9
+"""A tracer that was on its CPU for less of the time was held up."""
+
+WAKE_UP_S = 20e-6
+"""What stopping and letting go on takes of CPU time, about; it hides the rest where a burst is not much longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value over repetitions."""
+
+    median: float
+    min: float
+    max: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """One setup in one configuration, over its repetitions that count; None where there is none."""
+
+    setup: str
+    event_bytes: int
+    format: str
+    ringbuf_bytes: int
+    attach: str
+    events_per_s: Range | None
+    cpu_ns_per_event: Range | None
+    kernel_ns_per_event: dict[str, Range] | None
+    coarse: bool
+    """Most bursts were seen as a whole only."""
+    on_cpu: float | None
+    """The share of the draining time that the tracer was on a CPU; None where bursts are too short to tell."""
+    bytes_per_s: Range | None
+    """The same rate in bytes of events as the contract has them, whatever they take in ring and output."""
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the disk or other programs kept it from its CPU: the library could be faster than that."""
+        return self.on_cpu is not None and self.on_cpu < ON_CPU_MIN
+
+
+_Key = tuple[str, int, str, int, str]
+
+
+def drained(measured: Sequence[Measured]) -> tuple[Drained, ...]:
+    """Put the repetitions together, in the order in which sizes, formats, rings and hooks were first asked for."""
+    found: dict[_Key, list[DrainResult]] = {}
+    for item in measured:
+        case, config = item.case, item.case.config
+        key = (case.setup, case.event_bytes, config.format.value, config.ringbuf_bytes or 0, config.attach.value)
+        results = found.setdefault(key, [])
+        if item.result is not None and item.reason is None:
+            results.append(item.result)
+    return tuple(_drained(key, found[key]) for key in sorted(found, key=lambda key: key[1:]))
+
+
+def _drained(key: _Key, results: Sequence[DrainResult]) -> Drained:
+    _, size, *_ = key
+    kernel = [dataclasses.asdict(result.kernel) for result in results if result.kernel is not None]
+    times = {state: _range([taken[f"{state}_ns"] for taken in kernel]) for state in STATES}
+    rate = _range([result.events_per_s for result in results])
+    return Drained(
+        *key,
+        events_per_s=rate,
+        cpu_ns_per_event=_range([result.cpu_ns_per_event for result in results]),
+        kernel_ns_per_event={state: found for state, found in times.items() if found} or None,
+        coarse=any(result.coarse for result in results),
+        on_cpu=_on_cpu(results),
+        bytes_per_s=rate and Range(rate.median * size, rate.min * size, rate.max * size, rate.n),
+    )
+
+
+def _range(values: Sequence[float]) -> Range | None:
+    return Range(statistics.median(values), min(values), max(values), len(values)) if values else None
+
+
+def _on_cpu(results: Sequence[DrainResult]) -> float | None:
+    long = [r for r in results if r.slots / r.events_per_s > 100 * WAKE_UP_S]
+    shares = [min(1.0, r.cpu_ns_per_event * r.events_per_s / 1e9) for r in long]
+    return statistics.median(shares) if shares else None
