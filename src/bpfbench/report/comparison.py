@@ -138,7 +138,7 @@ def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     for shift in group:
         rows.append(
             (
-                _configured(shift.cell, varying) if shift.cell != last else "",
+                wording.setup_name(shift.cell.setup, shift.cell.config, varying) if shift.cell != last else "",
                 shift.metric + ((" / vanilla's" if shift.is_ratio else " - vanilla's") if shift.versus_vanilla else ""),
                 f"{_number(shift.before, shift)} ({shift.n_before})",
                 f"{_number(shift.after, shift)} ({shift.n_after})",
@@ -158,11 +158,6 @@ def _values(group: Iterable[Shift], factor: str) -> list[Any]:
 
 def _name(cell: Cell) -> str:
     return f"{cell.workload.name}{wording.limit(cell.workload.rate_iops)} {cell.tool} {cell.setup}"
-
-
-def _configured(cell: Cell, factors: Iterable[str]) -> str:
-    labels = [wording.factor(name, value) for name in factors if (value := cell.columns[name]) is not None]
-    return f"{cell.setup} ({', '.join(labels)})" if labels else cell.setup
 
 
 def _number(value: float, shift: Shift) -> str:

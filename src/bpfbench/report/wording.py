@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bpfbench.analysis.results import Description, PaperRule
+from bpfbench.analysis.results import FACTORS, Description, PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, Status, TracerConfig
 from bpfbench.report.document import ABSENT, Cell
@@ -42,27 +42,31 @@ def factor(name: str, value: Any) -> str:
     return labels[name]() if name in labels else str(value)
 
 
-def configuration(row: Row, varying: Sequence[str]) -> list[str]:
-    """Label what distinguishes a row from the others of its setup."""
-    values = ((name, getattr(row.config, name, None)) for name in varying)
+def configuration(config: TracerConfig | None, names: Iterable[str]) -> list[str]:
+    """Label these factors of a configuration."""
+    values = ((name, getattr(config, name, None)) for name in names)
     return [factor(name, value) for name, value in values if value is not None]
 
 
 def settings(config: TracerConfig) -> str:
     """Label all of a configuration but its variant."""
-    named = ((key.name, getattr(config, key.name)) for key in fields(config) if key.name != "variant")
-    return ", ".join(factor(name, value) for name, value in named if value is not None)
+    return ", ".join(configuration(config, (name for name in FACTORS if name != "variant")))
+
+
+def setup_name(setup: str, config: TracerConfig | None, varying: Iterable[str]) -> str:
+    """Name a setup by what distinguishes it from others."""
+    labels = configuration(config, varying)
+    return f"{setup} ({', '.join(labels)})" if labels else setup
 
 
 def row_name(row: Row, group: Group) -> str:
     """Name a row within its group."""
-    labels = configuration(row, group.varying)
-    return f"{row.setup} ({', '.join(labels)})" if labels else row.setup
+    return setup_name(row.setup, row.config, group.varying)
 
 
 def named(row: Row, group: Group) -> tuple[Cell, Cell]:
     """Write what begins a line of a table: who it is of, and how many trials count."""
-    labels = "\n".join(configuration(row, group.varying))
+    labels = "\n".join(configuration(row.config, group.varying))
     return Cell(row.setup, detail=labels), Cell(str(row.n), detail="\n".join(_not_counted(row.n_failed, row.n_invalid)))
 
 

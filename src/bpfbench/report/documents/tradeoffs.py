@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlation, Point, TradeOff, TradeOffs
-from bpfbench.analysis.results import FACTORS, Cell
+from bpfbench.analysis.results import FACTORS
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, Paragraph, Table, section, table
@@ -73,12 +73,8 @@ def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
     for point in own.points:
         fronts = {"front": own.front, "(all)": own.front_of_all}
         on = " ".join(name for name, members in fronts.items() if point in members)
-        yield [_name(point.cell, varying), *(_coordinate(axis, point) for axis in axes), on]
-
-
-def _name(cell: Cell, varying: Sequence[str]) -> str:
-    labels = [wording.factor(key, cell.columns[key]) for key in varying if cell.columns[key] is not None]
-    return f"{cell.setup} ({', '.join(labels)})" if labels else cell.setup
+        name = wording.setup_name(point.cell.setup, point.cell.config, varying)
+        yield [name, *(_coordinate(axis, point) for axis in axes), on]
 
 
 def _coordinate(axis: Axis, point: Point) -> str:
