@@ -48,7 +48,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.machine.turn import alone
 from bpfbench.model import VANILLA, Record, Sources, Status, Study, Trial
-from bpfbench.report import order as worded
+from bpfbench.report.documents import order as worded
 from bpfbench.run import campaign
 from bpfbench.testbed import image
 from bpfbench.testbed.base import Slot
@@ -261,7 +261,7 @@ def report(keep: Path) -> dict[str, Any]:
     return {
         "trials": {protocol: dict(Counter(record.status for record in own)) for protocol, own in records.items()},
         "first_over_later": firsts,
-        "examined": {protocol: worded.document(own) for protocol, own in examined.items()},
+        "examined": {protocol: worded.data(own) for protocol, own in examined.items()},
         "sd": [asdict(fall) for fall in sds],
     }
 

@@ -7,8 +7,7 @@ import pytest
 from plotly.graph_objects import Figure
 
 from bpfbench.model import VANILLA
-from bpfbench.report.figures import drawn, interactive
-from bpfbench.report.figures.chart import (
+from bpfbench.report.chart import (
     Absent,
     Band,
     Chart,
@@ -24,6 +23,7 @@ from bpfbench.report.figures.chart import (
     Stacks,
     x_range,
 )
+from bpfbench.report.figures import drawn, interactive
 from bpfbench.report.figures.palette import looks
 
 HOSTILE = "own $x^2$ <b>&"

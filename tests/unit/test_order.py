@@ -18,7 +18,7 @@ from bpfbench.analysis import order
 from bpfbench.analysis.order import After, Effect, OrderTest, examine, itself, timed
 from bpfbench.analysis.results import of
 from bpfbench.model import EMULATED, Accelerator, Environment, Predecessor, Record, Trial, Workload
-from bpfbench.report import order as worded
+from bpfbench.report.documents import order as worded
 
 RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
 WRITE = dataclasses.replace(READ, name="write")

@@ -18,8 +18,8 @@ from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
 from bpfbench.cli.runs import Opened, opened
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK
-from bpfbench.report import export_bench, order
-from bpfbench.report.documents import artifact, summary
+from bpfbench.report import export_bench
+from bpfbench.report.documents import artifact, order, summary
 from bpfbench.report.write import latex, markdown
 from bpfbench.values import choice_message
 

@@ -193,7 +193,9 @@ def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
 
 def _show_summary(run: runs.Opened, form: TableForm = TableForm()) -> None:
     """Print a run's summary as tables, or as what was asked for."""
-    from bpfbench.report import order  # imports numpy, scipy and statsmodels, which no other verb here waits for
+    from bpfbench.report.documents import (
+        order,  # imports numpy, scipy and statsmodels, which no other verb here waits for
+    )
 
     found, about = summarise(run.results), run.about
     if form.csv:

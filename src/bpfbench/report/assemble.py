@@ -22,10 +22,10 @@ from bpfbench.analysis.statistics import analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.declare.study import to_toml
 from bpfbench.report import run_info as described
+from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
 from bpfbench.report.documents import page, results
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
-from bpfbench.report.figures.chart import Chart
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import looks
 from bpfbench.report.figures.paper import Printed

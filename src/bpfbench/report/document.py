@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bpfbench.report.figures.chart import Chart
+from bpfbench.report.chart import Chart
 
 ABSENT = "-"
 """What stands where there is nothing to say."""

@@ -15,7 +15,6 @@ could be said both ways, the cost is exported (runtime and not throughput, lost 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bpfbench.analysis import metrics
@@ -25,6 +24,7 @@ from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import UNSAID
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import factor
+from bpfbench.report.write.json import written
 from bpfbench.units import size
 
 COSTS: tuple[Metric, ...] = (
@@ -55,7 +55,7 @@ def to_bencher(analysis: Analysis) -> str:
             measures[f"{statistic.metric}_over_vanilla"] = _metric(
                 paired.ratio, None if ends is None else (ends.low, ends.high)
             )
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return written(document)
 
 
 def to_github(analysis: Analysis, info: RunInfo) -> str:
@@ -63,7 +63,7 @@ def to_github(analysis: Analysis, info: RunInfo) -> str:
     costs = {metric.key for metric in COSTS}
     found = (s for s in analysis.statistics if s.metric in costs and not s.cell.is_vanilla)
     entries = [entry for statistic in found if (entry := _entry(statistic, info))]
-    return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return written(entries)
 
 
 def name(cell: Cell) -> str:

@@ -19,7 +19,8 @@ from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Excluded
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Study
-from bpfbench.report import order, wording
+from bpfbench.report import wording
+from bpfbench.report.chart import Chart
 from bpfbench.report.document import (
     ABSENT,
     Block,
@@ -36,10 +37,9 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import claims, results, summary, tradeoffs
+from bpfbench.report.documents import claims, order, results, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.documents.remarks import remarks
-from bpfbench.report.figures.chart import Chart
 from bpfbench.report.figures.sections import Condition, Section
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import BY_METRIC, FIGURES

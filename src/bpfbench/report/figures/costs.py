@@ -14,7 +14,7 @@ from bpfbench.analysis.results import Description
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.figures.chart import Absent, Chart, Dots, Mark, Panel, PanelRow, Part, Stack, Stacks
+from bpfbench.report.chart import Absent, Chart, Dots, Mark, Panel, PanelRow, Part, Stack, Stacks
 from bpfbench.report.figures.sections import Section
 
 SPLIT = "User and kernel CPU time of the tracer"
@@ -28,9 +28,7 @@ def split(section: Section) -> Chart:
         "While fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
         " they trace and are not in it."
     )
-    columns = tuple(group.tool.value for group in section.groups)
-    row = PanelRow("tracer CPU", "% of one", panels)
-    return Chart(f"split-{section.key}", SPLIT, section.caption(what), columns, (row,))
+    return section.chart("split", SPLIT, what, PanelRow("tracer CPU", "% of one", panels))
 
 
 def _split_panel(group: Group) -> Panel:

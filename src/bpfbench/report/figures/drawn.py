@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from bpfbench.report.figures.chart import (
+from bpfbench.report.chart import (
     Absent,
     Band,
     Chart,

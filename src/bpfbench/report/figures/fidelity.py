@@ -7,7 +7,7 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.figures.chart import Absent, Chart, Panel, PanelRow, Part, Stack, Stacks
+from bpfbench.report.chart import Absent, Chart, Panel, PanelRow, Part, Stack, Stacks
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import share
@@ -24,9 +24,7 @@ def fidelity(section: Section, printed: Printed | None = None) -> Chart | None:
     what = "In per cent of those intercepted; means over trials."
     if any(isinstance(panel, Stacks) and panel.paper for panel in panels):
         what += " Diamonds: saved, as the paper prints it."
-    columns = tuple(group.tool.value for group in groups)
-    row = PanelRow("events", "%", panels)
-    return Chart(f"fidelity-{section.key}", TITLE, section.caption(what), columns, (row,))
+    return section.chart("fidelity", TITLE, what, PanelRow("events", "%", panels), groups=groups)
 
 
 def _panel(section: Section, group: Group, printed: Printed | None) -> Panel:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from bpfbench.report.figures.chart import (
+from bpfbench.report.chart import (
     Absent,
     Chart,
     Dots,

@@ -10,7 +10,7 @@ from bpfbench.analysis.results import describe
 from bpfbench.analysis.summary import Group
 from bpfbench.model import Record
 from bpfbench.report import wording
-from bpfbench.report.figures.chart import Absent, Chart, Line, Lines, Panel, PanelRow
+from bpfbench.report.chart import Absent, Chart, Line, Lines, Panel, PanelRow
 from bpfbench.report.figures.sections import Section
 
 PERCENTILES = ("50.000000", "90.000000", "99.000000", "99.900000", "99.990000")
@@ -26,8 +26,7 @@ def latency(section: Section) -> Chart:
         " percentile)."
     )
     row = PanelRow("latency", "µs", tuple(_panel(section, group) for group in section.groups), log=True)
-    columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"latency-{section.key}", TITLE, section.caption(what), columns, (row,))
+    return section.chart("latency", TITLE, what, row)
 
 
 def _panel(section: Section, group: Group) -> Panel:

@@ -10,7 +10,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Record
 from bpfbench.report import wording
-from bpfbench.report.figures.chart import Absent, Band, Chart, Dots, Mark, Panel, PanelRow
+from bpfbench.report.chart import Absent, Band, Chart, Dots, Mark, Panel, PanelRow
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import QUANTITIES, Quantity
@@ -44,8 +44,7 @@ def dots(section: Section, key: str, printed: Printed | None = None) -> Chart:
     )
     if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
-    columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"{key}-{section.key}", TITLES[key], section.caption(what), columns, rows)
+    return section.chart(key, TITLES[key], what, *rows)
 
 
 def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed | None) -> Panel:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bpfbench.analysis.metrics import Metric
@@ -13,6 +13,7 @@ from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
 from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Trial, Variant, Workload
 from bpfbench.report import wording
+from bpfbench.report.chart import Chart, PanelRow
 from bpfbench.units import size
 
 MOST_ROWS = 14
@@ -108,6 +109,11 @@ class Section:
         if condition.emulated:
             parts.append(f"{EMULATED.capitalize()}.")
         return " ".join(parts)
+
+    def chart(self, key: str, title: str, what: str, *rows: PanelRow, groups: Sequence[Group] | None = None) -> Chart:
+        """Make a figure of it, a column per tool; `what` is for the caption."""
+        tools = (group.tool.value for group in (self.groups if groups is None else groups))
+        return Chart(f"{key}-{self.key}", title, self.caption(what), tuple(tools), rows)
 
     def _common(self) -> list[str]:
         """What all tracers are configured with, beside the hook."""

@@ -9,7 +9,7 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group
 from bpfbench.model import Record, Tool
 from bpfbench.report import wording
-from bpfbench.report.figures.chart import Absent, Chart, Line, Lines, Panel, PanelRow
+from bpfbench.report.chart import Absent, Chart, Line, Lines, Panel, PanelRow
 from bpfbench.report.figures.quantities import why_absent
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import BY_METRIC, Quantity
@@ -46,8 +46,7 @@ def timeline(section: Section, sampled: Sampled) -> Chart:
         for quantity in (BY_METRIC[metric] for metric in SERIES)
     )
     what = "From fio's start; of each setup the trial with the median runtime."
-    columns = tuple(group.tool.value for group in section.groups)
-    return Chart(f"timeline-{section.key}", TITLE, section.caption(what), columns, rows)
+    return section.chart("timeline", TITLE, what, *rows)
 
 
 def _panel(

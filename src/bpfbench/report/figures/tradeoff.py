@@ -11,7 +11,7 @@ from bpfbench.analysis.results import Cell
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.figures.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter
+from bpfbench.report.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter
 from bpfbench.report.figures.sections import Section
 
 TITLE = "Fidelity against overhead"
@@ -34,9 +34,8 @@ def tradeoff(section: Section, points: Points) -> Chart | None:
         " of the events saved. Dashed: the Pareto front, the setups that no other beats in both; what is apart by less"
         " than its bars is not told apart."
     )
-    columns = tuple(group.tool.value for group in groups)
     row = PanelRow("events saved", "%", tuple(_panel(section, group, points) for group in groups))
-    return Chart(f"tradeoff-{section.key}", TITLE, section.caption(what), columns, (row,))
+    return section.chart("tradeoff", TITLE, what, row, groups=groups)
 
 
 def _panel(section: Section, group: Group, points: Points) -> Panel:

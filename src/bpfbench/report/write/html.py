@@ -20,9 +20,9 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from bpfbench.report.chart import Chart
 from bpfbench.report.document import ABSENT, Block, Cell, Chapter, Column, Document, Figure, Paragraph
 from bpfbench.report.figures import interactive
-from bpfbench.report.figures.chart import Chart
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import Look
 

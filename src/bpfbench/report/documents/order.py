@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run says of its own trials, in sentences and for programs: whether their order mattered, and its noise.
 
-JSON:
+Data:
 
     order    trials, blocks, found, place, predecessor, notes[]
     place, predecessor   {effects[] {what, n, ratio, interval {low, high}, p}, f, freedom [terms, rest], p, p_corrected,
@@ -27,7 +27,7 @@ from bpfbench.report.wording import Said
 def said(results: Results) -> Said:
     """Examine a run, and say what came of it."""
     found = examine(results)
-    return Said(sentences(found), tuple(warnings(found.order)), document(found))
+    return Said(sentences(found), tuple(warnings(found.order)), data(found))
 
 
 def sentences(found: Examined) -> tuple[str, ...]:
@@ -105,8 +105,8 @@ def warnings(order: Order) -> Iterator[str]:
         )
 
 
-def document(found: Examined) -> dict[str, Any]:
-    """Return what programs get."""
+def data(found: Examined) -> dict[str, Any]:
+    """Return the same for programs."""
     order = dataclasses.asdict(found.order) | {"found": found.order.found}
     for name, test in (("place", found.order.place), ("predecessor", found.order.predecessor)):
         order[name]["found"] = test.found
