@@ -33,7 +33,6 @@ from bpfbench.analysis.questions.capacity import (
 )
 from bpfbench.analysis.results import Results
 from bpfbench.model import BLOCK_BYTES
-from bpfbench.report.wording import limit
 
 LIMITED_BELOW_PERCENT = 95.0
 """A setup of the paper that saved less was limited by its drain rate; of the others it is known from below only."""
@@ -65,8 +64,9 @@ def main() -> None:
         found = known_by_cpu.get((held.tracer, held.target))
         by_cpu = "-" if found is None else f"{found.predicted:.1f}"
         workload, processes, rate_iops = held.target
+        limit = "" if rate_iops is None else f", each at most {rate_iops} IOPS"
         print(
-            f"| {workload}, {processes} processes{limit(rate_iops)}: {held.tracer.setup} | "
+            f"| {workload}, {processes} processes{limit}: {held.tracer.setup} | "
             f"{held.tracer.event_bytes} | "
             f"{held.rate_per_s:.0f} | {held.predicted:.1f} | {by_cpu} | {held.measured:.1f} | "
             f"{held.error:+.1f} | {held.n} |"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bpfbench import catalogue
+from bpfbench import catalogue, units
 from bpfbench.model import (
     BLOCK_BYTES,
     UNLIMITED,
@@ -97,7 +97,7 @@ class Factor(Key):
     slug: str = "{}"
     """How a value is called in the id of a trial, where it varies."""
     label: str = "{}"
-    """How a value is called in tables: {size} is a number of bytes, {mib} is it in MiB."""
+    """How a value is called in tables: {size} is a number of bytes in words, {mib} it in MiB."""
     clause: str = ""
     """How an unusual value is told behind the size of a workload."""
 
@@ -110,6 +110,11 @@ class Factor(Key):
     def usual(self) -> Any:
         """What goes without saying: what every trial had before there was the factor."""
         return self.default[0]
+
+    def called(self, value: Any) -> str:
+        """Call a value as tables do."""
+        count = value if isinstance(value, int) else 0
+        return self.label.format("no" if value is None else value, size=units.size(count), mib=count >> 20)
 
 
 def _factor(name: str, each: Reader, default: Any, where: tuple[type, str], help: str, **more: Any) -> Factor:  # noqa: A002
@@ -240,3 +245,9 @@ STUDY: tuple[Key, ...] = (
 def of(part: type) -> tuple[Factor, ...]:
     """Return the factors whose values are part of a Workload, a TracerConfig or a Trial, in the order of its fields."""
     return tuple(factor for factor in FACTORS if factor.part is part)
+
+
+def unusual(work: Workload) -> list[tuple[Factor, Any]]:
+    """Return what a workload is beside its name and size, where that is not the usual."""
+    own = ((factor, getattr(work, factor.field)) for factor in of(Workload) if factor.clause)
+    return [(factor, value) for factor, value in own if value != factor.usual]

@@ -13,13 +13,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from bpfbench import factors
 from bpfbench.analysis import inference
 from bpfbench.analysis.inference import ALPHA, Interval, Matrix, Noise, Paired, Regression, holm, noise, regress
 from bpfbench.analysis.metrics import LATENCY, RUNTIME
@@ -395,9 +396,5 @@ def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:
 
 def _label(workload: Workload, among: Sequence[Workload]) -> str:
     alike = [other for other in among if other.name == workload.name]
-    varying: Mapping[str, int | str] = {
-        f"{workload.processes} processes": len({other.processes for other in alike}),
-        f"{workload.bytes_per_process >> 20} MiB": len({other.bytes_per_process for other in alike}),
-        f"{workload.rate_iops or 'no'} IOPS": len({other.rate_iops for other in alike}),
-    }
-    return " ".join([workload.name, *(text for text, count in varying.items() if count != 1)])
+    varying = (own for own in factors.of(Workload) if len({getattr(other, own.field) for other in alike}) > 1)
+    return " ".join([workload.name, *(own.called(getattr(workload, own.field)) for own in varying)])

@@ -157,7 +157,7 @@ def _values(group: Iterable[Shift], factor: str) -> list[Any]:
 
 
 def _name(cell: Cell) -> str:
-    return f"{cell.workload.name}{wording.limit(cell.workload.rate_iops)} {cell.tool} {cell.setup}"
+    return f"{cell.workload.name}{wording.clauses(cell.workload)} {cell.tool} {cell.setup}"
 
 
 def _number(value: float, shift: Shift) -> str:

@@ -22,6 +22,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import UNSAID
+from bpfbench.factors import unusual
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import factor
 from bpfbench.report.write.json import written
@@ -69,7 +70,7 @@ def to_github(analysis: Analysis, info: RunInfo) -> str:
 def name(cell: Cell) -> str:
     """Name what was measured by all it was run with."""
     work, config = cell.workload, {key: cell.columns[key] for key in FACTORS}
-    limit = "" if work.rate_iops is None else f" at {work.rate_iops} IOPS"
+    limit = "".join(f" at {own.called(value)}" for own, value in unusual(work))
     workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}"
     said = (factor(key, value) for key, value in config.items() if value not in UNSAID)
     return ", ".join([f"{workload} {cell.tool} {cell.setup}", *said])

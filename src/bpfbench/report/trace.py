@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bpfbench.model import Tool, TracerConfig, TracerSummary
-from bpfbench.report.wording import printable
+from bpfbench.report.wording import factor, printable
 from bpfbench.units import size
 
 OPS = {"0": "read", "1": "write"}
@@ -159,11 +159,8 @@ def account(summary: TracerSummary, config: TracerConfig, comm: str, shown: int,
         elif count is None:
             lines.append(f"  {cause} cannot be counted: {printable(summary.unavailable.get(cause, 'no reason given'))}")
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items() if version)
-    settings = [str(config.attach)]
-    if config.ringbuf_bytes is not None:
-        settings += [f"ring {size(config.ringbuf_bytes)}", f"poll {config.poll_ms} ms"]
-    if config.payload_bytes is not None:
-        settings.append(f"payload {size(config.payload_bytes)}")
+    told = {name: value for name, value in asdict(config).items() if name not in ("format", "variant")}
+    settings = [factor(name, value) for name, value in told.items() if value is not None]
     lines.append(f"by {summary.setup}: {', '.join(settings)}; ready after {startup_s:.2f} s")
     if versions:
         lines.append(f"  {versions}")

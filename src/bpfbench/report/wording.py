@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from bpfbench import factors
 from bpfbench.analysis.results import FACTORS, Description, PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
-from bpfbench.model import EMULATED_REMARK, Status, TracerConfig
+from bpfbench.model import EMULATED_REMARK, Status, TracerConfig, Workload
 from bpfbench.report.document import ABSENT, Cell
 from bpfbench.report.numbers import rounded
 from bpfbench.report.run_info import RunInfo
@@ -27,6 +28,10 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """What compilers colour their messages with."""
 
 
+CONFIGURED = {factor.field: factor for factor in factors.of(TracerConfig)}
+"""What a tracer is configured with."""
+
+
 def signed_size(count: float) -> str:
     """Write a difference of bytes in MiB, with its sign."""
     return f"{count / 2**20:+.1f} MiB"
@@ -34,12 +39,7 @@ def signed_size(count: float) -> str:
 
 def factor(name: str, value: Any) -> str:
     """Label one factor of a tracer's configuration."""
-    labels = {
-        "ringbuf_bytes": lambda: f"ring {size(value)}",
-        "poll_ms": lambda: f"poll {value} ms",
-        "payload_bytes": lambda: f"payload {size(value)}",
-    }
-    return labels[name]() if name in labels else str(value)
+    return CONFIGURED[name].called(value)
 
 
 def configuration(config: TracerConfig | None, names: Iterable[str]) -> list[str]:
@@ -93,26 +93,15 @@ class Said:
     """The same for programs."""
 
 
-class Extent(Protocol):
-    """How much a target does: a Workload, or a cell of one."""
-
-    @property
-    def processes(self) -> int: ...
-    @property
-    def bytes_per_process(self) -> int: ...
-    @property
-    def rate_iops(self) -> int | None: ...
-
-
-def extent(work: Extent) -> str:
-    """Say how much a target does, and how fast where that is limited."""
+def extent(work: Workload) -> str:
+    """Say how much a target does, and what is unusual about it."""
     processes = "1 process" if work.processes == 1 else f"{work.processes} processes"
-    return f"{processes} x {size(work.bytes_per_process)}{limit(work.rate_iops)}"
+    return f"{processes} x {size(work.bytes_per_process)}{clauses(work)}"
 
 
-def limit(rate_iops: int | None) -> str:
-    """Say what the rate of each process is limited to; empty where it is not."""
-    return "" if rate_iops is None else f", each at most {rate_iops} IOPS"
+def clauses(work: Workload) -> str:
+    """Say what is unusual about what a target does, such as a limited rate; empty where nothing is."""
+    return "".join(f", {own.clause.format(value)}" for own, value in factors.unusual(work))
 
 
 def heading(group: Group) -> str:
@@ -120,7 +109,7 @@ def heading(group: Group) -> str:
     return case_title(group.workload.name, group.workload, group.tool, group.kernel)
 
 
-def case_title(workload: str, work: Extent, tool: str, kernel: str | None) -> str:
+def case_title(workload: str, work: Workload, tool: str, kernel: str | None) -> str:
     """Name what setups are compared in: workload, scale, tool, and the kernel where it is known."""
     return f"{workload}, {extent(work)}: {tool}{f', kernel {kernel}' if kernel else ''}"
 

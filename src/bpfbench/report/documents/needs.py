@@ -190,7 +190,7 @@ def swamped(found: Sequence[Contest]) -> list[str]:
 def _case(contest: Contest, *, named: bool) -> str:
     cell = contest.leader.cell
     condition = f", {cell.kernel or 'unknown kernel'}, {cell.attach}" if named else ""
-    return f"{cell.workload.name}{wording.limit(cell.workload.rate_iops)}, {cell.tool}{condition}"
+    return f"{cell.workload.name}{wording.clauses(cell.workload)}, {cell.tool}{condition}"
 
 
 def _leader(contest: Contest | None) -> Cell:

@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
-from bpfbench.analysis.results import FACTORS, Description
+from bpfbench.analysis.results import FACTORS, WORKLOAD, Description
 from bpfbench.analysis.summary import Comparison, Excluded, Group, Row, Summary
 from bpfbench.report import wording
 from bpfbench.report.document import (
@@ -57,7 +57,7 @@ SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
 NOTHING_SAID = Said()
 COUNTS = ("n", "n_failed", "n_invalid", "n_paired")
-CONDITION = ("workload", "processes", "bytes_per_process", "rate_iops", "tool", "kernel", "emulated", "setup", *FACTORS)
+CONDITION = (*WORKLOAD, "tool", "kernel", "emulated", "setup", *FACTORS)
 NAMING = (Column("setup", is_text=True), Column("n"))
 """The columns that begin every table of setups."""
 NO_TRIAL = Paragraph("No trial has been recorded yet.")

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlation, Point, TradeOff, TradeOffs
-from bpfbench.analysis.results import FACTORS
+from bpfbench.analysis.results import FACTORS, WORKLOAD
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, Paragraph, Table, section, table
@@ -108,7 +108,7 @@ def data(found: TradeOffs) -> dict[str, Any]:
 
 def _trade_off(own: TradeOff) -> dict[str, Any]:
     positions = {id(point): number for number, point in enumerate(own.points)}
-    keys = ("workload", "processes", "bytes_per_process", "rate_iops", "kernel", "tool")
+    keys = (*WORKLOAD, "kernel", "tool")
     return {
         **{key: own.vanilla.columns[key] for key in keys},
         "points": [

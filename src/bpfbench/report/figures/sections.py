@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bpfbench import factors
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, in_order, of
 from bpfbench.analysis.statistics import Analysis, Statistic
@@ -79,10 +80,10 @@ class Section:
         """Names files and anchors."""
         work = self.workload
         number, of = self.part
-        limit = f"-rate{work.rate_iops}" if work.rate_iops else ""
+        unusual = "".join(f"-{factor.slug.format(value)}" for factor, value in factors.unusual(work))
         part = f"-part{number}" if of > 1 else ""
         each = size(work.bytes_per_process).replace(" ", "")
-        return f"{self.prefix}{work.name}-{work.processes}x{each}{limit}{part}"
+        return f"{self.prefix}{work.name}-{work.processes}x{each}{unusual}{part}"
 
     @property
     def title(self) -> str:
