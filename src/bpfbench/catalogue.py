@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,77 +24,44 @@ TEXT_EVENT_BYTES = 210
 FLAVOURS = (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY)
 """Every hook flavour."""
 
-SETUPS = {
-    setup.name: setup
-    for setup in (
-        # In their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
-        Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
-        Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
-        Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS),
-        Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS),
-        Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS),
-        Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
-        Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
-        # The same with one other choice.
-        Setup(
-            "bpftrace-default",
-            "bpftrace with its own max_strlen (1024) instead of what the tool needs",
-            (Format.TEXT,),
-            FLAVOURS,
-            poll_ms=(100,),
-            alternative_to="bpftrace",
-        ),
-        Setup(
-            "bcc-event",
-            "bcc with events taken apart by BCC's event() instead of struct",
-            (Format.TEXT,),
-            FLAVOURS,
-            alternative_to="bcc",
-        ),
-        Setup(
-            "libbpf-tuned",
-            "libbpf linked in, with -O3 and LTO, kernel side for BPF v3",
-            attaches=FLAVOURS,
-            alternative_to="libbpf",
-        ),
-        Setup(
-            "libbpf-hash",
-            "libbpf with syscount's counts in one hash for all CPUs",
-            tools=(Tool.SYSCOUNT,),
-            alternative_to="libbpf",
-        ),
-        Setup(
-            "ebpf-go-default",
-            "ebpf-go without giving memory back once it has loaded",
-            attaches=FLAVOURS,
-            alternative_to="ebpf-go",
-        ),
-        Setup(
-            "ebpf-go-procs",
-            "ebpf-go with Go code on as many CPUs as there are",
-            attaches=FLAVOURS,
-            alternative_to="ebpf-go",
-        ),
-        Setup(
-            "aya-sync-helpers",
-            "aya-sync with Aya's own helpers on the kernel side instead of bindings",
-            attaches=FLAVOURS,
-            alternative_to="aya-sync",
-        ),
-        Setup(
-            "aya-sync-tuned",
-            "aya-sync with LTO in one unit, aborting on panic, kernel side for BPF v3",
-            attaches=FLAVOURS,
-            alternative_to="aya-sync",
-        ),
-        Setup("aya-sync-poll", "aya-sync asleep in poll(2) until woken", attaches=FLAVOURS, alternative_to="aya-sync"),
-        Setup("aya-async-threads", "aya-async on Tokio's threads", attaches=FLAVOURS, alternative_to="aya-async"),
-    )
-}
-"""Every setup that the image has."""
+_MAIN = (
+    Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
+    Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
+    Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS),
+    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS),
+    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS),
+    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
+    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
+)
 
-MAIN_SETUPS = {name: setup for name, setup in SETUPS.items() if setup.alternative_to is None}
-"""Those in their own right, which is what is meant where none is named."""
+MAIN_SETUPS = {setup.name: setup for setup in _MAIN}
+"""Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
+
+They are what is meant where none is named."""
+
+
+def _but(to: str, name: str, description: str, **choice: Any) -> Setup:
+    """Return a setup that equals another but for one choice."""
+    return replace(MAIN_SETUPS[to], name=name, description=description, alternative_to=to, **choice)
+
+
+_COUNTS_ONLY: dict[str, Any] = {"attaches": (Attach.TRACEPOINT,), "tools": (Tool.SYSCOUNT,)}
+
+_ALTERNATIVES = (
+    _but("bpftrace", "bpftrace-default", "bpftrace with its own max_strlen (1024) instead of what the tool needs"),
+    _but("bcc", "bcc-event", "bcc with events taken apart by BCC's event() instead of struct", formats=(Format.TEXT,)),
+    _but("libbpf", "libbpf-tuned", "libbpf linked in, with -O3 and LTO, kernel side for BPF v3"),
+    _but("libbpf", "libbpf-hash", "libbpf with syscount's counts in one hash for all CPUs", **_COUNTS_ONLY),
+    _but("ebpf-go", "ebpf-go-default", "ebpf-go without giving memory back once it has loaded"),
+    _but("ebpf-go", "ebpf-go-procs", "ebpf-go with Go code on as many CPUs as there are"),
+    _but("aya-sync", "aya-sync-helpers", "aya-sync with Aya's own helpers on the kernel side instead of bindings"),
+    _but("aya-sync", "aya-sync-tuned", "aya-sync with LTO in one unit, aborting on panic, kernel side for BPF v3"),
+    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken"),
+    _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads"),
+)
+
+SETUPS = MAIN_SETUPS | {setup.name: setup for setup in _ALTERNATIVES}
+"""Every setup that the image has."""
 
 TOOLS = {
     Tool.SYSCOUNT: "counts system calls by number in a hash map, read once at the end",

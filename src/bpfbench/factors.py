@@ -102,11 +102,6 @@ class Factor(Key):
     """How an unusual value is told behind the size of a workload."""
 
     @property
-    def column(self) -> str:
-        """Its name in tables."""
-        return "workload" if self.field == "name" else self.field
-
-    @property
     def usual(self) -> Any:
         """What goes without saying: what every trial had before there was the factor."""
         return self.default[0]

@@ -55,7 +55,7 @@ SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 NO_SIZE = 'a size in bytes, or a text such as "256KiB", is wanted'
 NO_NAME = "is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "examples" / "ring-sizes.toml"
 OWN_EXAMPLE = REPOSITORY / "examples" / "own-tracer" / "study.toml"
 
