@@ -37,8 +37,8 @@ from bpfbench.inside.trial.runner import DROP_GAP_S
 from bpfbench.machine import command
 from bpfbench.model import Attach, Format, Record, Settings, Sources, Tool, TracerConfig, Trial, Workload
 from bpfbench.testbed import image, sandbox
-from bpfbench.testbed.base import Slot
-from bpfbench.testbed.host import HostTestbed, data_path, headers_here
+from bpfbench.testbed.base import Slot, data_name
+from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind
 
@@ -157,7 +157,7 @@ def workload_cost(ready: Image, cache: Path, scale: float, pairs: int) -> Iterat
                 yield from paired(
                     f"{name}s, {where}",
                     pairs,
-                    lambda w=workload, d=data, t=testbed: bare(t, w, data_path(d, w)),  # type: ignore[misc]
+                    lambda w=workload, d=data, t=testbed: bare(t, w, d / data_name(w)),  # type: ignore[misc]
                     lambda w=workload, t=testbed: under_bpfbench(t, trial_of(w))[0],  # type: ignore[misc]
                 )
 

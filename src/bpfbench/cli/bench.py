@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,13 +109,12 @@ def _measure(stage: Stage, wanted: Wanted, bench: _Bench) -> None:
     """Measure, filling in the bench as it goes."""
     around, testbed = stage.study, stage.testbed
     wanted = replace(wanted, attaches=around.factors.attach)
-    cpus = around.machine.cpus if testbed.accelerator else len(os.sched_getaffinity(0))
-    drain.require_fit(cpus, testbed.output_dir)
+    drain.require_fit(testbed)
     bench.planned = drain.cases(wanted)
     if not bench.planned:
         raise UsageError(f"option --attach: none of these setups can attach by {', '.join(wanted.attaches)}")
     bench.about |= drain.circumstances(testbed, wanted, campaign.digests(around))
-    about_s = drain.seconds(bench.planned)
+    about_s = sum(map(drain.seconds_of, bench.planned))
     stderr.print(f"{len(bench.planned)} measurements, about {duration(about_s)}", highlight=False)
     with ProgressReporter(stderr) as reporter:
         for item in drain.measure(bench.planned, testbed, reporter):

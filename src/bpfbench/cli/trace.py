@@ -18,14 +18,12 @@ from bpfbench.cli.app import Verbose, Wait, app, stderr
 from bpfbench.cli.options import SourceOptions, means, number
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
-from bpfbench.errors import MachineError, UsageError
-from bpfbench.machine import facts
+from bpfbench.errors import UsageError
 from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TracerSummary, TraceSpec
 from bpfbench.report import trace as report
 from bpfbench.run.progress import set_up_logging
 from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Trace, Traced
-from bpfbench.units import gib
 from bpfbench.values import choice_message
 
 COMM_BYTES = 15
@@ -100,7 +98,7 @@ def trace(
     target = _target(comm, command)
     _require_found(command)
     with Stage(chosen, means(source_options, wait=wait)) as stage:
-        _require_room(stage.testbed.output_dir, chosen.output_limit_bytes or 0)
+        stage.testbed.require_room(chosen.output_limit_bytes or 0, "--output-limit-bytes sets how much")
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
         viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)
         try:
@@ -159,15 +157,6 @@ def _require_found(command: Sequence[str]) -> None:
     if command and shutil.which(command[0]) is None:
         fault = "is not executable" if Path(command[0]).is_file() and "/" in command[0] else "is not found"
         raise UsageError(f"command {command[0]!r} {fault}")
-
-
-def _require_room(output_dir: Path, limit_bytes: int) -> None:
-    free_bytes = facts.storage(output_dir).free_bytes
-    if free_bytes < limit_bytes:
-        raise MachineError(
-            f"{output_dir} has {gib(free_bytes)} free; the tracer may write {gib(limit_bytes)} there",
-            "--output-limit-bytes sets how much",
-        )
 
 
 class _Printer:

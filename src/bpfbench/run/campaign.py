@@ -20,9 +20,7 @@ from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Sizes, Slot, Testbed, data_name
-from bpfbench.testbed.host import data_path
 from bpfbench.testbed.image import Image
-from bpfbench.testbed.vm.disks import data_disk
 from bpfbench.units import gib
 
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
@@ -198,8 +196,9 @@ def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:
     """
     require_bound(study, unrolled.trials)
     data_dir, output_dir = testbed.data_dir, testbed.output_dir
-    _require_fit(study, data_dir)
-    require_room(plan.needs(unrolled, study), data_dir, output_dir, _laid_out_bytes(study, unrolled, data_dir))
+    _require_fit(study, testbed)
+    laid_out_bytes = sum(path.stat().st_blocks * 512 for path in testbed.data_files(plan.data_sets(unrolled)))
+    require_room(plan.needs(unrolled, study), data_dir, output_dir, laid_out_bytes)
     info = RunInfo(
         format=RUN_FORMAT,
         id=path.name,
@@ -224,29 +223,16 @@ def disks(study: Study, unrolled: Plan) -> Sizes:
     return Sizes(data_bytes, plan.needs(unrolled, study).output_bytes)
 
 
-def _laid_out_bytes(study: Study, unrolled: Plan, data_dir: Path) -> int:
-    """Return the bytes of a study's data files that are on disk already."""
-    if study.testbed == "vm":
-        size = disks(study, unrolled).data
-        files = [data_disk(data_dir, host, size) for host in study.hosts]
-    else:
-        directories = (data_path(data_dir, workload) for workload in plan.data_sets(unrolled))
-        files = [path for directory in directories for path in directory.glob("fio.*")]
-    return sum(path.stat().st_blocks * 512 for path in files if path.exists())
-
-
-def _require_fit(study: Study, data_dir: Path) -> None:
+def _require_fit(study: Study, testbed: Testbed) -> None:
     """Refuse what every trial would fail by."""
-    filesystem = facts.storage(data_dir).filesystem
+    filesystem = facts.storage(testbed.data_dir).filesystem
     if filesystem in MEMORY_FILESYSTEMS:
         raise MachineError(
-            f"{data_dir} is on {filesystem}, whose pages cannot be dropped: reads would never reach a disk",
+            f"{testbed.data_dir} is on {filesystem}, whose pages cannot be dropped: reads would never reach a disk",
             "choose a directory on a disk with --data-dir",
         )
-    virtual = study.testbed == "vm"
-    cpus = study.machine.cpus if virtual else facts.gather()["cpus"]
-    if study.settings.placement is Placement.PAPER and cpus == 1:
-        which = "the virtual machine" if virtual else "this machine"
+    if study.settings.placement is Placement.PAPER and testbed.cpus == 1:
+        which = "the virtual machine" if testbed.accelerator else "this machine"
         raise MachineError(f"placement 'paper' keeps a CPU for the monitors, and {which} has one", "--placement shared")
 
 

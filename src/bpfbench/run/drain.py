@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from bpfbench import __version__
@@ -72,36 +71,25 @@ def _rank(seed: int, *names: object) -> bytes:
     return hashlib.sha256(" ".join(map(str, (seed, *names))).encode()).digest()
 
 
-def seconds(planned: Sequence[Case]) -> float:
-    """Estimate how long cases take, before there is experience."""
-    return sum(map(_seconds, planned))
-
-
-def _seconds(case: Case) -> float:
+def seconds_of(case: Case) -> float:
+    """Estimate how long a case takes, before there is experience."""
     return SECONDS.get(case.setup, SECONDS_USUAL)
 
 
-def require_fit(cpus: int, output_dir: Path) -> None:
+def require_fit(testbed: Testbed) -> None:
     """Refuse what could not be measured.
-
-    Args:
-        cpus: of the machine that it is measured on.
-        output_dir: where tracers write, or the file system that a virtual machine's disk is on.
 
     Raises:
         MachineError: a CPU or room is missing.
     """
-    if cpus == 1:
+    if testbed.cpus == 1:
         raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; there is one")
-    place = facts.storage(output_dir)
-    if place.free_bytes < DISKS.output:
-        free = place.free_bytes // 2**20
-        raise MachineError(f"{place.path} has {free} MiB free; the tracers' output takes up to 1024 MiB at a time")
+    testbed.require_room(DISKS.output)
 
 
 def measure(planned: Sequence[Case], testbed: Testbed, reporter: ProgressReporter) -> Iterator[Measured]:
     """Measure every case, and yield each when it is done. One that fails is kept with its reason."""
-    pace = Pace(_seconds)
+    pace = Pace(seconds_of)
     for number, case in enumerate(planned):
         reporter.measuring(case.name, number, len(planned), pace.left_s(planned[number:]))
         begin_s = time.monotonic()

@@ -11,13 +11,14 @@ import datetime
 import json
 import logging
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from bpfbench.codec import decode, from_json, to_json
-from bpfbench.errors import LostError, StepError
+from bpfbench.errors import LostError, MachineError, StepError
+from bpfbench.machine import facts
 from bpfbench.machine.command import Finished, Hold
 from bpfbench.model import (
     LOCAL,
@@ -42,6 +43,7 @@ from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed import image as images
 from bpfbench.testbed.image import Image, Progress
 from bpfbench.testbed.sandbox import INSIDE
+from bpfbench.units import gib
 
 OnEvent = Callable[[dict[str, Any]], None]
 """Told of what a program in the image says."""
@@ -132,6 +134,26 @@ class Testbed(abc.ABC):
     def emulated(self) -> bool:
         """Whether it proves correctness only: what takes which time says nothing there."""
         return self.accelerator is Accelerator.TCG
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs there are for a trial."""
+        return int(self.facts["cpus"])
+
+    def data_files(self, workloads: Iterable[Workload]) -> Iterable[Path]:  # noqa: ARG002 - others have some
+        """Return the files that workloads' data is in, of those that are there already."""
+        return ()
+
+    def require_room(self, output_bytes: int, hint: str | None = None) -> None:
+        """Refuse to have tracers write so much where there is no room for it.
+
+        Raises:
+            MachineError: with the numbers.
+        """
+        storage = facts.storage(self.output_dir)
+        if storage.free_bytes < output_bytes:
+            free, most = gib(storage.free_bytes), gib(output_bytes)
+            raise MachineError(f"{storage.path} has {free} free; tracers may write {most} there", hint)
 
     @property
     def setups(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import os
 import platform
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,10 @@ class HostTestbed(Testbed):
     def facts(self) -> dict[str, Any]:
         """This machine's, and what BCC compiles with."""
         return {**facts.gather(), "headers_for_bcc": self._headers.origin}
+
+    def data_files(self, workloads: Iterable[Workload]) -> Iterable[Path]:
+        """Return fio's own."""
+        return (path for workload in workloads for path in (self.data_dir / data_name(workload)).glob("fio.*"))
 
     def inside(self, job: Job, on_line: Callable[[str], None]) -> command.Finished:
         """Run a command in the image to its end."""
@@ -123,11 +127,6 @@ class HostTestbed(Testbed):
             symlinks=self._headers.symlinks,
             env={"PYTHONPATH": f"{INSIDE}/src", "PYTHONPYCACHEPREFIX": BYTECODE},
         )
-
-
-def data_path(data_dir: Path, workload: Workload) -> Path:
-    """Return where the data files of a workload are; workloads of one size share them."""
-    return data_dir / data_name(workload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from builders import make_brought, make_image, make_trial
 
 from bpfbench import catalogue
 from bpfbench.codec import from_json, to_json
-from bpfbench.errors import StepError
+from bpfbench.errors import MachineError, StepError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
-from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec
+from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec, Workload
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.testbed.base import BROUGHT, Slot
 from bpfbench.testbed.host import Headers, HostTestbed
@@ -153,3 +153,20 @@ class TestCheck:
         suite(Finished(0, ""), "warning: {", to_json(GOOD, indent=None))
         testbed.check(SPEC, found.append)
         assert found == [GOOD]
+
+
+def test_what_tracers_may_write_has_to_fit(testbed: HostTestbed) -> None:
+    testbed.require_room(1)
+    with pytest.raises(MachineError, match=r" free; tracers may write 1048576\.0 GiB there$") as caught:
+        testbed.require_room(2**50, "choose less")
+    assert caught.value.hint == "choose less"
+
+
+def test_data_files_are_found_by_the_size_of_their_workload(testbed: HostTestbed, tmp_path: Path) -> None:
+    small, large = Workload("read", 2, 4096), Workload("read", 2, 8192)
+    assert list(testbed.data_files((small, large))) == []
+    (tmp_path / "data" / "2x8192").mkdir(parents=True)
+    (tmp_path / "data" / "2x8192" / "fio.0").touch()
+    (tmp_path / "data" / "2x8192" / "other").touch()
+    assert [path.name for path in testbed.data_files((small, large))] == ["fio.0"]
+    assert list(testbed.data_files((small,))) == []

@@ -16,8 +16,8 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command
 from bpfbench.machine.command import KILLED_WITH_US, Finished
 from bpfbench.model import Predecessor, Record, Settings, Status, Tool, TrialSpec, Workload
-from bpfbench.testbed.base import Slot
-from bpfbench.testbed.host import Headers, HostTestbed, data_path, kernel_headers, require
+from bpfbench.testbed.base import Slot, data_name
+from bpfbench.testbed.host import Headers, HostTestbed, kernel_headers, require
 from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv
 
 PLAIN = Sandbox(root="/cache/roots/trixie-1/root")
@@ -225,7 +225,7 @@ class TestTrial:
 class TestHost:
     def test_workloads_of_one_size_share_their_files(self) -> None:
         read, write, large = Workload("read", 4, 4096), Workload("write", 4, 4096), Workload("read", 4, 8192)
-        assert data_path(Path("/d"), read) == data_path(Path("/d"), write) != data_path(Path("/d"), large)
+        assert data_name(read) == data_name(write) != data_name(large)
 
     def test_measuring_without_root_is_refused_with_what_to_do(self) -> None:
         with pytest.raises(MachineError) as caught:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from bpfbench.errors import LostError, MachineError
 from bpfbench.machine import facts
 from bpfbench.machine.command import Finished
-from bpfbench.model import Accelerator, Attach, Boot
+from bpfbench.model import Accelerator, Attach, Boot, Workload
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import LOG, Ground, Job, Testbed, Venue
 from bpfbench.testbed.image import Bootable, Kernel
@@ -77,6 +77,16 @@ class VmTestbed(Testbed):
             "emulated": self.emulated,
             "kernels": {name: {key: kernel[key] for key in told} for name, kernel in kernels.items()},
         }
+
+    @property
+    def cpus(self) -> int:
+        """Those of a virtual machine."""
+        return self._machine.cpus
+
+    def data_files(self, workloads: Iterable[Workload]) -> Iterable[Path]:  # noqa: ARG002 - all are on one disk
+        """Return the disks that are there, a host's each."""
+        places = (disks.data_disk(self.data_dir, host, self._disks.data) for host in self._hosts)
+        return (path for path in places if path.exists())
 
     def close(self, *, at_once: bool = False) -> None:
         """End what is up."""
