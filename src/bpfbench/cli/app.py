@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -57,8 +56,3 @@ def on_wait(*, wait: bool) -> Callable[[str], None] | None:
         stderr.print(f"bpfbench: {message}; waiting for it", highlight=False, markup=False, soft_wrap=True)
 
     return tell if wait else None
-
-
-def print_json(data: object) -> None:
-    """Print data as JSON on stdout."""
-    sys.stdout.write(json.dumps(data, indent=1, default=str) + "\n")

@@ -12,12 +12,10 @@ from bpfbench import factors
 from bpfbench.analysis.results import FACTORS, Description, PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, Status, TracerConfig, Workload
-from bpfbench.report.document import ABSENT, Cell
+from bpfbench.report.document import Cell
 from bpfbench.report.numbers import rounded
 from bpfbench.report.run_info import RunInfo
 from bpfbench.units import size
-
-__all__ = ["ABSENT"]
 
 MARKS = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
 """What stands after a difference that must not be read as one."""

@@ -11,7 +11,7 @@ from typing import Any
 from bpfbench.analysis.questions.costs import STEPS, Cost
 from bpfbench.analysis.results import Description
 from bpfbench.report import wording
-from bpfbench.report.document import Block, Bullets, Document, section, table
+from bpfbench.report.document import ABSENT, Block, Bullets, Document, section, table
 
 LEGEND = (
     "ns per I/O: mean and SD of the differences between two variants of one block.",
@@ -63,5 +63,5 @@ def _rows(cost: Cost) -> Iterator[Sequence[str]]:
 
 def _number(value: Description | None) -> str:
     if value is None:
-        return wording.ABSENT
+        return ABSENT
     return f"{value.mean:.0f}" + (f" ± {value.sd:.0f}" if value.sd is not None else "")

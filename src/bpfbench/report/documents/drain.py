@@ -19,8 +19,7 @@ from bpfbench import units
 from bpfbench.analysis.questions.drain import ON_CPU_MIN, STATES, Drained, Range, drained
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.model.drain import Measured
-from bpfbench.report import wording
-from bpfbench.report.document import Block, Bullets, Cell, Column, Document, Heading, Paragraph, Table, section
+from bpfbench.report.document import ABSENT, Block, Bullets, Cell, Column, Document, Heading, Paragraph, Table, section
 
 SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
@@ -99,7 +98,7 @@ def _line(setup: str, by_ring: Sequence[Drained | None]) -> Iterator[Cell]:
 def _cell(found: Range | None, write: Callable[[float], str], mark: str = "") -> Cell:
     """Write the median, and half the range below it."""
     if found is None:
-        return Cell(wording.ABSENT)
+        return Cell(ABSENT)
     half = f"±{50 * (found.max - found.min) / found.median:.0f}%" if found.n > 1 else ""
     return Cell(f"{mark}{write(found.median)}", detail=half)
 

@@ -208,7 +208,5 @@ def _value(statistic: Statistic) -> str:
     metric = metrics.BY_KEY[statistic.metric]
     if metric is metrics.RUNTIME:
         return "" if statistic.paired is None else f"{percent(statistic.paired.ratio)} %"
-    if metric is metrics.SAVED_PERCENT:
-        return f"{share(statistic.spread.mean)} %"
     quantity = BY_METRIC[metric]
     return f"{quantity.number(statistic.spread.mean)} {quantity.unit.split()[0]}"

@@ -24,7 +24,7 @@ from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Re
 from bpfbench.analysis.results import FACTORS
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
-from bpfbench.report.document import Block, Code, Document, section, table
+from bpfbench.report.document import ABSENT, Block, Code, Document, section, table
 from bpfbench.report.numbers import share
 from bpfbench.report.run_info import RunInfo
 from bpfbench.units import size
@@ -158,10 +158,10 @@ def _wanted(wish: Wish) -> str:
 
 def _rows(candidate: Candidate, prefer: Quality, *, told: bool) -> Iterator[tuple[str, ...]]:
     """A line per requirement; what is of the candidate as a whole stands in the first."""
-    preferred = wording.ABSENT if candidate.preferred is None else WRITTEN[prefer](candidate.preferred)
+    preferred = ABSENT if candidate.preferred is None else WRITTEN[prefer](candidate.preferred)
     whole = (_name(candidate) if told else candidate.setup, candidate.fit.value, preferred)
     for own in candidate.assessments:
-        number, by = (wording.ABSENT, wording.ABSENT) if own.evidence is None else _found(own.requirement, own.evidence)
+        number, by = (ABSENT, ABSENT) if own.evidence is None else _found(own.requirement, own.evidence)
         line = (*whole[:2], f"{own.requirement.word} {_limit(own)}", own.fit.of_requirement, number, by)
         yield (*line, whole[2]) if prefer in RANKED_BY else line
         whole = ("", "", "")

@@ -20,7 +20,7 @@ from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlatio
 from bpfbench.analysis.results import FACTORS, WORKLOAD
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
-from bpfbench.report.document import Block, Document, Paragraph, Table, section, table
+from bpfbench.report.document import ABSENT, Block, Document, Paragraph, Table, section, table
 from bpfbench.report.run_info import RunInfo
 
 SCHEMA = 2
@@ -80,7 +80,7 @@ def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
 def _coordinate(axis: Axis, point: Point) -> str:
     found = point.at.get(axis)
     if found is None:
-        return wording.ABSENT
+        return ABSENT
     number = f"{found.value:+.1f}" if axis.over_vanilla else f"{found.value:.2f}"
     return f"{number} [{found.interval.low:+.1f}, {found.interval.high:+.1f}]" if found.interval else number
 
@@ -89,8 +89,8 @@ def _correlation(found: Correlation) -> list[str]:
     one, other = found.axes
     between = f"{one.title} and {other.title}"
     if found.rho is None:
-        return [between, wording.ABSENT, wording.ABSENT, wording.ABSENT, f"{found.n}: {found.reason}"]
-    ends = f"[{found.interval.low:+.2f}, {found.interval.high:+.2f}]" if found.interval else wording.ABSENT
+        return [between, ABSENT, ABSENT, ABSENT, f"{found.n}: {found.reason}"]
+    ends = f"[{found.interval.low:+.2f}, {found.interval.high:+.2f}]" if found.interval else ABSENT
     return [between, f"{found.rho:+.2f}", ends, f"{found.p:.4f}", str(found.n)]
 
 
