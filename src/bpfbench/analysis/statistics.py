@@ -186,13 +186,13 @@ def _host_differences(samples: Iterable[Sample]) -> Iterator[HostDifference]:
 
 def _warnings(statistics: Iterable[Statistic]) -> Iterator[str]:
     """Say what the numbers of pairs do not allow."""
-    sizes = {s.paired.n for s in statistics if s.paired is not None and s.cell.is_full}
-    for n in sorted(size for size in sizes if size < 6):
+    least = {s.paired.n: s.paired.p_sign_flip_least for s in statistics if s.paired is not None and s.cell.is_full}
+    for n in sorted(size for size in least if size < 6):
         if n < 2:
             yield "With 1 pair nothing can be tested: a ratio without an interval says nothing of its error."
             continue
         yield (
-            f"With {n} pairs the permutation test cannot go below p = {2 / 2**n:.3g}, so it cannot confirm any "
+            f"With {n} pairs the permutation test cannot go below p = {least[n]:.3g}, so it cannot confirm any "
             "difference (6 pairs can); the interval and its test rest on the logarithms of the ratios being about "
             "normally distributed."
         )

@@ -8,12 +8,13 @@ it in here: bpfbench's own statements are made from results.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
 import polars as pl
 
 from bpfbench.analysis.metrics import METRICS
-from bpfbench.analysis.results import FACTORS, WORKLOAD, Cell, Results
+from bpfbench.analysis.results import FACTORS, WORKLOAD, Results
 from bpfbench.model import Record, TracerConfig, Workload
 
 
@@ -57,7 +58,8 @@ MEASURED: dict[str, pl.DataType] = {"metric": pl.String(), "value": pl.Float64()
 def tidy(results: Results) -> pl.DataFrame:
     """Return the tidy table of a run: its trials in the order of the plan, each trial's metrics in that of METRICS."""
     run = results.info.id if results.info else None
-    trials = pl.DataFrame([_trial(run, cell, record) for cell, record in results.trials], schema=SCHEMA)
+    columns = {cell: cell.columns for cell in results.cells}
+    trials = pl.DataFrame([_trial(run, columns[cell], record) for cell, record in results.trials], schema=SCHEMA)
     values = pl.DataFrame(
         {
             metric.key: pl.Series([metric.read(record) for record in results.records], dtype=pl.Float64)
@@ -75,7 +77,7 @@ def tidy(results: Results) -> pl.DataFrame:
     return long.select([*SCHEMA, *MEASURED])
 
 
-def _trial(run: str | None, cell: Cell, record: Record) -> dict[str, Any]:
+def _trial(run: str | None, cell: Mapping[str, Any], record: Record) -> dict[str, Any]:
     trial, before = record.trial, record.predecessor
     return {
         "run": run,
@@ -85,7 +87,7 @@ def _trial(run: str | None, cell: Cell, record: Record) -> dict[str, Any]:
         "repetition": trial.repetition,
         "session": record.session,
         "host": trial.host,
-        **cell.columns,
+        **cell,
         "place": record.place,
         "predecessor": before.trial if before else None,
         "predecessor_setup": before.setup if before else None,

@@ -149,7 +149,7 @@ def _shift(metric: Metric, before: Compared, after: Compared) -> Shift | None:
         return None
     means = [float(np.mean(sample)) for sample in samples]
     tested = welch(samples[0], samples[1])
-    change, interval = means[1] - means[0], tested.interval
+    change, interval = tested.mean, tested.interval
     if not by_difference:
         means, change = [math.exp(mean) for mean in means], math.exp(change)
         interval = interval and interval.mapped(math.exp)

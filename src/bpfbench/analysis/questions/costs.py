@@ -99,7 +99,7 @@ def _by_block(records: Iterable[Record]) -> _Blocks:
 def _steps(
     quantity: Callable[[Record], float | None], blocks: Mapping[Variant | None, _Blocks]
 ) -> dict[str, Description | None]:
-    """Description each step from the differences of the means within each block that has both variants."""
+    """Estimate each step from the differences of the means within each block that has both variants."""
 
     def mean(records: Sequence[Record]) -> float | None:
         found = describe(map(quantity, records))
