@@ -10,6 +10,7 @@ import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_trial, make_usage
 
 from bpfbench.analysis.questions.costs import STEPS, costs, cpu_ns, time_ns
+from bpfbench.analysis.results import of
 from bpfbench.model import GroupUsage, ProgramTime, Record, Variant, Workload
 
 READ = Workload("read", processes=4, bytes_per_process=1000 * 4096)
@@ -36,7 +37,7 @@ BLOCK = (
 
 
 def test_steps_add_up_to_the_whole() -> None:
-    (cost,) = costs(BLOCK)
+    (cost,) = costs(of(BLOCK))
     means = {step: found.mean for step, found in cost.time_ns.items() if found}
     assert means == pytest.approx({"kernel": 300_000, "consuming": 500_000, "output": 700_000, "whole": 1_500_000})
     assert (cost.setup, cost.config.variant) == ("libbpf", Variant.FULL)
@@ -44,7 +45,7 @@ def test_steps_add_up_to_the_whole() -> None:
 
 def test_blocks_are_never_mixed() -> None:
     slow = [ran(variant, runtime_s, block=1) for variant, runtime_s in ((None, 11.0), (Variant.NO_CONSUMER, 11.5))]
-    (cost,) = costs([*BLOCK, *slow, ran(Variant.FULL, 99.0, block=2)])
+    (cost,) = costs(of([*BLOCK, *slow, ran(Variant.FULL, 99.0, block=2)]))
     kernel = cost.time_ns["kernel"]
     assert kernel is not None
     assert kernel.mean == pytest.approx(400_000)
@@ -54,18 +55,18 @@ def test_blocks_are_never_mixed() -> None:
 
 
 def test_a_variant_that_was_not_run_leaves_its_steps_unknown() -> None:
-    (cost,) = costs(BLOCK[:2])
+    (cost,) = costs(of(BLOCK[:2]))
     assert [step for step in STEPS if cost.time_ns[step] is None] == ["consuming", "output", "whole"]
 
 
 def test_a_trial_that_is_not_ok_does_not_count() -> None:
     failure = make_failure(BLOCK[1].trial, "no")
-    (cost,) = costs([BLOCK[0], failure, *BLOCK[2:]])
+    (cost,) = costs(of([BLOCK[0], failure, *BLOCK[2:]]))
     assert cost.time_ns["kernel"] is None
 
 
 def test_a_run_without_variants_has_no_costs() -> None:
-    assert costs([BLOCK[0], BLOCK[3]]) == ()
+    assert costs(of([BLOCK[0], BLOCK[3]])) == ()
 
 
 def test_cpu_time_is_fios_and_the_tracers() -> None:
@@ -82,7 +83,7 @@ def test_without_control_groups_there_is_no_cpu_time() -> None:
 def test_run_time_of_programs_is_that_of_its_own_trials() -> None:
     programs = (ProgramTime("read_enter", 1500, 2), ProgramTime("read_exit", 2500, 2))
     timed = ran(Variant.RUN_TIME, 3.0, programs=programs)
-    (cost,) = costs([*BLOCK, timed])
+    (cost,) = costs(of([*BLOCK, timed]))
     assert timed.summary is not None
     assert cost.bpf_ns is not None
     assert cost.bpf_ns.mean == pytest.approx(4000 / timed.summary.intercepted_total)

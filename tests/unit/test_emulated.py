@@ -147,7 +147,7 @@ def test_a_table_keeps_the_rows_and_says_nothing_by_them() -> None:
 
 
 def test_variants_cost_nothing_that_could_be_told() -> None:
-    assert costs.costs([*RECORDS, emulated("libbpf", 0, Variant.NO_OUTPUT)]) == ()
+    assert costs.costs(of([*RECORDS, emulated("libbpf", 0, Variant.NO_OUTPUT)])) == ()
 
 
 def test_a_summary_says_still_what_cannot_be_counted() -> None:

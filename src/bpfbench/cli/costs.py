@@ -22,7 +22,7 @@ def costs(
 ) -> int:
     """Say what hook and ring, consuming and output cost, of a run with variants."""
     run, results, about = opened(runs_dir, name)
-    found = work_out(results.records)
+    found = work_out(results)
     if not found and any(cell.emulated for cell in results.cells):
         raise UsageError(f"{run.path} has no costs: {EMULATED}", EMULATED_BECAUSE)
     if not found:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bpfbench.analysis.metrics import BPF_TIME
-from bpfbench.analysis.results import Description, Pairing, describe, pairing
-from bpfbench.model import Record, Status, Tool, TracerConfig, Variant, Workload
+from bpfbench.analysis.results import Cell, Description, Pairing, Results, describe, pairing
+from bpfbench.model import Record, Tool, TracerConfig, Variant, Workload
 
 STEPS: Mapping[str, tuple[Variant, Variant | None]] = {
     "kernel": (Variant.NO_CONSUMER, None),
@@ -45,29 +45,25 @@ class Cost:
     """Run time of the BPF programs per event intercepted, of trials of their own."""
 
 
-def costs(records: Iterable[Record]) -> tuple[Cost, ...]:
+def costs(results: Results) -> tuple[Cost, ...]:
     """Work out what each setup of a run costs; those run in the variant full alone are left out."""
-    vanilla: defaultdict[Pairing, list[Record]] = defaultdict(list)
-    cells: defaultdict[tuple[str | None, Workload, Tool, str, TracerConfig], defaultdict[Variant, list[Record]]]
-    cells = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        trial = record.trial
-        if record.status is not Status.OK or record.emulated:
-            continue
-        if trial.config is None:
-            vanilla[pairing(record)].append(record)
-        else:
-            full = replace(trial.config, variant=Variant.FULL)
-            cells[trial.kernel, trial.workload, trial.tool, trial.setup, full][trial.config.variant].append(record)
+    variants: defaultdict[tuple[Cell, TracerConfig], dict[Variant, Sequence[Record]]] = defaultdict(dict)
+    for cell in results.cells:
+        counted = results.counted(cell)
+        if cell.config is not None and counted and not cell.emulated:
+            full = replace(cell.config, variant=Variant.FULL)
+            variants[replace(cell, config=full), full][cell.config.variant] = counted
     found = []
-    for key, variants in cells.items():
-        blocks: dict[Variant | None, _Blocks] = {name: _by_block(members) for name, members in variants.items()}
-        blocks[None] = vanilla
-        bpf_ns = describe(map(BPF_TIME.read, variants[Variant.RUN_TIME]))
-        cost = Cost(*key, _steps(time_ns, blocks), _steps(cpu_ns, blocks), bpf_ns)
+    for (cell, config), own in variants.items():
+        blocks: dict[Variant | None, _Blocks] = {name: _by_block(members) for name, members in own.items()}
+        blocks[None] = _by_block(results.counted(cell.vanilla))
+        bpf_ns = describe(map(BPF_TIME.read, own.get(Variant.RUN_TIME, ())))
+        planned = next(iter(own.values()))[0].trial.kernel
+        steps = _steps(time_ns, blocks), _steps(cpu_ns, blocks)
+        cost = Cost(planned, cell.workload, cell.tool, cell.setup, config, *steps, bpf_ns)
         if bpf_ns is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
             found.append(cost)
-    return tuple(sorted(found, key=lambda cost: (str(cost.kernel), cost.workload.name, cost.tool, cost.setup)))
+    return tuple(found)
 
 
 def time_ns(record: Record) -> float | None:
