@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import summarise
 from bpfbench.report.document import Cell, Column, Table
@@ -60,5 +59,4 @@ def test_artifact_appendix(tmp_path: Path) -> None:
     info = describe(run, records)
     chosen = dataclasses.replace(run.info.study, description=HOSTILE)
     stored = dataclasses.replace(run.info, study=chosen)
-    material = artifact.Material(stored, info, records, summarise(of(records)), by_run(of(records, stored)))
-    _compiled(latex.text(artifact.document(material)), tmp_path)
+    _compiled(latex.text(artifact.document(stored, info, of(records, stored))), tmp_path)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from bpfbench.analysis import results
-from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.summary import summarise
@@ -27,6 +26,7 @@ from bpfbench.declare import study
 from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Environment, Record
 from bpfbench.report import export_bench
+from bpfbench.report.document import Document
 from bpfbench.report.documents import artifact, summary
 from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write import latex, markdown
@@ -172,24 +172,22 @@ attach = "kprobe"
 """
 
 
-def _material(records: list[Record]) -> artifact.Material:
-    chosen = study.parse(STUDY, "own.toml")
-    stored = StoredInfo(
+def _stored() -> StoredInfo:
+    return StoredInfo(
         format=RUN_FORMAT,
         id="run-1",
         created_at="2026-01-02T03:04:05Z",
         bpfbench_version="0.1.0",
-        study=chosen,
+        study=study.parse(STUDY, "own.toml"),
         trials_planned=9,
         left_out=("bpftrace cannot write binary",),
         image={"name": "trixie", "key": "0123", "suite": "trixie", "versions": {"fio": "3.39"}},
         machine={"cpu_model": "CPU", "cpus": 2, "memory_bytes": 2**34, "architecture": "x86_64"},
     )
-    return artifact.Material(stored, INFO, records, summarise(of(records)), by_run(of(records, stored)))
 
 
-def _as_markdown(material: artifact.Material) -> str:
-    return markdown.text(artifact.document(material))
+def _appendix(records: list[Record]) -> Document:
+    return artifact.document(_stored(), INFO, of(records, _stored()))
 
 
 PARTS = (
@@ -209,7 +207,7 @@ PARTS = (
 
 class TestArtifact:
     def test_has_every_part_and_the_study_to_run_again(self) -> None:
-        text = _as_markdown(_material([*_records(), make_failure(make_trial("bcc"), "disk full")]))
+        text = markdown.text(_appendix([*_records(), make_failure(make_trial("bcc"), "disk full")]))
         assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(PARTS)
         assert "fio 3.39" in text
         assert "- **failed:** read-rw-tracer-bcc-1: disk full" in text
@@ -221,15 +219,15 @@ class TestArtifact:
         assert "Remarks on the paper, counted in no verdict:" in text
         code = [line[4:] for line in text.splitlines() if line.startswith("    ")]
         toml = "\n".join(code[code.index('name = "own"') : code.index("bpfbench run study.toml")])
-        assert study.parse(toml, "study.toml") == _material([]).run.study
+        assert study.parse(toml, "study.toml") == _stored().study
 
     def test_latex_has_the_same_parts(self) -> None:
-        text = latex.text(artifact.document(_material(_records())))
+        text = latex.text(_appendix(_records()))
         assert re.findall(r"\\subsection\{(.*)\}", text) == list(PARTS)
         assert r"50 \% of a\_b" in text
 
     def test_of_a_run_without_trials(self) -> None:
-        assert "0 of 9 trials" in _as_markdown(_material([]))
+        assert "0 of 9 trials" in markdown.text(_appendix([]))
 
 
 def test_names_of_benchmarks_tell_configurations_apart() -> None:

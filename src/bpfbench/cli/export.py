@@ -10,7 +10,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
@@ -19,15 +18,14 @@ from bpfbench.cli.runs import Opened, opened
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import export_bench
+from bpfbench.report.document import Document
 from bpfbench.report.documents import artifact, order, summary
 from bpfbench.report.write import latex, markdown
 from bpfbench.values import choice_message
 
 
-def _material(run: Opened) -> artifact.Material:
-    """Return what the artifact appendix is written from."""
-    results = run.results
-    return artifact.Material(run.run.info, run.about, results.records, summarise(results), by_run(results))
+def _artifact(run: Opened) -> Document:
+    return artifact.document(run.run.info, run.about, run.results)
 
 
 FORMATS: dict[str, Callable[[Opened], str]] = {
@@ -36,8 +34,8 @@ FORMATS: dict[str, Callable[[Opened], str]] = {
     "csv": lambda run: tidy(run.results).write_csv(),
     "markdown": lambda run: markdown.text(summary.document(summarise(run.results), run.about, order.said(run.results))),
     "latex": lambda run: latex.text(summary.printed(summarise(run.results), run.about)),
-    "artifact": lambda run: markdown.text(artifact.document(_material(run))),
-    "artifact-latex": lambda run: latex.text(artifact.document(_material(run))),
+    "artifact": lambda run: markdown.text(_artifact(run)),
+    "artifact-latex": lambda run: latex.text(_artifact(run)),
 }
 """Format -> its text. Parquet, which is no text, goes straight to its file."""
 CHOICES = (*FORMATS, "parquet")

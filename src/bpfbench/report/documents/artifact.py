@@ -8,14 +8,15 @@ description, installation, workflow, evaluation and expected results, customisat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from bpfbench.analysis.metrics import METRICS
-from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings
-from bpfbench.analysis.summary import Summary
+from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings, by_run
+from bpfbench.analysis.results import Results
+from bpfbench.analysis.summary import summarise
 from bpfbench.declare.study import to_toml
-from bpfbench.model import Record, Status
+from bpfbench.model import Status, Study
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Code, Document, Heading, Paragraph, Terms, table
 from bpfbench.report.documents import claims
@@ -41,59 +42,52 @@ _CUSTOMISATION = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """All that the appendix is written from."""
+def document(run: StoredInfo, about: RunInfo, results: Results) -> Document:
+    """Write the appendix, every part of it.
 
-    run: StoredInfo
-    info: RunInfo
-    records: Sequence[Record]
-    summary: Summary
-    findings: Findings
-    """Of the paper's claims."""
-
-
-def document(material: Material) -> Document:
-    """Write the appendix, every part of it."""
+    Args:
+        run: what was declared and found when it began.
+        about: the same for readers.
+        results: of that run.
+    """
+    found = by_run(results)
     parts: Mapping[str, Iterable[Block]] = {
-        "Abstract": [Paragraph(_abstract(material))],
-        "Artifact check-list": [Terms(tuple(_checklist(material)))],
-        "How to access": [Paragraph(_access(material))],
-        "Hardware dependencies": [Paragraph(_hardware(material))],
-        "Software dependencies": [Paragraph(_software(material))],
+        "Abstract": [Paragraph(_abstract(run, about, results, found))],
+        "Artifact check-list": [Terms(tuple(_checklist(run, about, results)))],
+        "How to access": [Paragraph(_access(run, about))],
+        "Hardware dependencies": [Paragraph(_hardware(run.machine))],
+        "Software dependencies": [Paragraph(_software(run))],
         "Installation": [Paragraph(_INSTALLATION), Code(INSTALLATION)],
         "Kick the tires": [Paragraph(_KICK), Code(KICK_THE_TIRES)],
-        "Experiment workflow": _workflow(material),
-        "Evaluation and expected results": _evaluation(material),
+        "Experiment workflow": _workflow(run.study),
+        "Evaluation and expected results": _evaluation(about, found),
         "Experiment customisation": [Paragraph(_CUSTOMISATION)],
-        "Notes": [Terms(tuple(_notes(material)))],
+        "Notes": [Terms(tuple(_notes(run, about, results, found)))],
     }
     chapters = (block for title, blocks in parts.items() for block in (Heading(title, 1), *blocks))
     return Heading("Artifact appendix", 0), *chapters
 
 
-def _abstract(material: Material) -> str:
-    study, info = material.run.study, material.info
-    ok = sum(record.status is Status.OK for record in material.records)
+def _abstract(run: StoredInfo, about: RunInfo, results: Results, found: Findings) -> str:
+    ok = sum(record.status is Status.OK for record in results.records)
     return (
-        f"Run {info.run_id} of bpfbench {material.run.bpfbench_version}: study {study.name}, {study.description}."
-        f" {len(material.records)} of {info.trials_planned} trials were run on {info.host}, kernel {info.kernel};"
+        f"Run {about.run_id} of bpfbench {run.bpfbench_version}: study {run.study.name}, {run.study.description}."
+        f" {len(results.records)} of {about.trials_planned} trials were run on {about.host}, kernel {about.kernel};"
         f" {ok} of them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every"
         " number can be computed again. Judged by it, of the claims of No Two Snowflakes Are Alike (eBPF '25),"
-        f" {len(material.findings.judgements)} in all: {claims.totals(material.findings)}."
+        f" {len(found.judgements)} in all: {claims.totals(found)}."
     )
 
 
-def _checklist(material: Material) -> Iterator[tuple[str, str]]:
-    run, study, factors = material.run, material.run.study, material.run.study.factors
-    versions = run.image.get("versions", {})
-    chosen = (f"{name} {version}" for name, version in versions.items())
+def _checklist(run: StoredInfo, about: RunInfo, results: Results) -> Iterator[tuple[str, str]]:
+    study, factors = run.study, run.study.factors
+    chosen = (f"{name} {version}" for name, version in run.image.get("versions", {}).items())
     yield "Program", f"bpfbench {run.bpfbench_version}, setups {', '.join(factors.setups)}"
-    yield "Compilation", f"in image {material.info.image}, Debian {run.image.get('suite', 'suite not recorded')}"
+    yield "Compilation", f"in image {about.image}, Debian {run.image.get('suite', 'suite not recorded')}"
     yield "Versions", ", ".join(chosen) or "not recorded"
     yield "Data set", "files written by fio, nothing to download"
-    yield "Run-time environment", f"Linux {material.info.kernel} with BPF, testbed {study.testbed}, as root"
-    yield "Hardware", _hardware(material)
+    yield "Run-time environment", f"Linux {about.kernel} with BPF, testbed {study.testbed}, as root"
+    yield "Hardware", _hardware(run.machine)
     yield "Metrics", ", ".join(metric.key for metric in METRICS)
     yield "Output", "a run directory: one record per trial, its plan and log (docs/result-format.md)"
     yield (
@@ -103,27 +97,26 @@ def _checklist(material: Material) -> Iterator[tuple[str, str]]:
             f" {study.repetitions} repetitions, order by seed {study.seed}"
         ),
     )
-    yield "Disk space", f"{_data_bytes(material) / GIB:.1f} GiB of data files, besides image and tracer output"
-    yield "Time to complete", f"{sum(record.seconds for record in material.records) / 60:.0f} minutes, on this machine"
+    yield "Disk space", f"{_data_bytes(results) / GIB:.1f} GiB of data files, besides image and tracer output"
+    yield "Time to complete", f"{sum(record.seconds for record in results.records) / 60:.0f} minutes, on this machine"
     yield "Licences", "Apache-2.0; kernel-side sources GPL-2.0-only OR BSD-2-Clause"
     yield "Workflow framework", "bpfbench itself"
 
 
-def _data_bytes(material: Material) -> int:
+def _data_bytes(results: Results) -> int:
     """Data files are shared by workloads of one size."""
-    sizes = {(w.processes, w.bytes_per_process) for w in (record.trial.workload for record in material.records)}
+    sizes = {(cell.workload.processes, cell.workload.bytes_per_process) for cell in results.cells}
     return sum(processes * size for processes, size in sizes)
 
 
-def _access(material: Material) -> str:
+def _access(run: StoredInfo, about: RunInfo) -> str:
     return (
-        f"The artifact is the source of bpfbench {material.run.bpfbench_version} and the run directory"
-        f" {material.info.run_id}, started {material.info.started_at}. The run does not record where they are archived."
+        f"The artifact is the source of bpfbench {run.bpfbench_version} and the run directory {about.run_id}, started"
+        f" {about.started_at}. The run does not record where they are archived."
     )
 
 
-def _hardware(material: Material) -> str:
-    machine = material.run.machine
+def _hardware(machine: Mapping[str, Any]) -> str:
     disk = machine.get("storage", {}).get("data", {})
     kept = f"; data on {disk['device']} ({disk['filesystem']})" if disk else ""
     memory = machine["memory_bytes"] / GIB
@@ -132,16 +125,15 @@ def _hardware(material: Material) -> str:
     )
 
 
-def _software(material: Material) -> str:
+def _software(run: StoredInfo) -> str:
     return (
         "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its"
-        f" key ({material.run.image.get('key', 'not recorded')}); the machine measured on ran"
-        f" {material.run.machine.get('distribution', 'a distribution not recorded')}."
+        f" key ({run.image.get('key', 'not recorded')}); the machine measured on ran"
+        f" {run.machine.get('distribution', 'a distribution not recorded')}."
     )
 
 
-def _workflow(material: Material) -> Iterator[Block]:
-    study = material.run.study
+def _workflow(study: Study) -> Iterator[Block]:
     yield Paragraph("The study as it was run, every key resolved, to be saved as study.toml:")
     yield Code(tuple(to_toml(study).splitlines()))
     yield Paragraph("One command runs it, the others show what it found. An interrupted run goes on with --resume.")
@@ -149,9 +141,8 @@ def _workflow(material: Material) -> Iterator[Block]:
     yield Code(("bpfbench run study.toml", *shown))
 
 
-def _evaluation(material: Material) -> Iterator[Block]:
-    found = material.findings
-    yield Paragraph(claims.headline(found, material.info) + ". " + claims.EXPLANATION)
+def _evaluation(about: RunInfo, found: Findings) -> Iterator[Block]:
+    yield Paragraph(claims.headline(found, about) + ". " + claims.EXPLANATION)
     tested = [j for j in found.judgements if j.verdict is not ClaimVerdict.NOT_TESTABLE]
     judged = [(claims.WORDS[j.verdict][found.of_paper], j.claim.section, j.claim.text) for j in tested]
     yield table(("verdict", "section", "claim"), judged, texts=3)
@@ -163,11 +154,11 @@ def _evaluation(material: Material) -> Iterator[Block]:
         yield own
 
 
-def _notes(material: Material) -> Iterator[tuple[str, str]]:
-    for remark in dict.fromkeys((*wording.warnings(material.info), *material.findings.remarks)):
+def _notes(run: StoredInfo, about: RunInfo, results: Results, found: Findings) -> Iterator[tuple[str, str]]:
+    for remark in dict.fromkeys((*wording.warnings(about), *found.remarks)):
         yield "Note", remark
-    for reason in material.run.left_out:
+    for reason in run.left_out:
         yield "Left out", reason
-    for excluded in material.summary.excluded:
+    for excluded in summarise(results).excluded:
         yield excluded.status.value, f"{excluded.trial.id}: {wording.reason(excluded) or 'no reason recorded'}"
     yield "Method", "docs/measurement.md defines every number; docs/claims.md says how claims are judged"
