@@ -23,8 +23,9 @@ from bpfbench.declare import study
 from bpfbench.errors import LostError
 from bpfbench.model import Accelerator, Attach, Paths, Sources, Status
 from bpfbench.store import Run
-from bpfbench.testbed.base import Ground, Job, Sizes
+from bpfbench.testbed.base import Ground, Sizes
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.job import Job
 from bpfbench.testbed.vm import disks
 from bpfbench.testbed.vm.testbed import VENUE, VmTestbed
 

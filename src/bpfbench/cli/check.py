@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check: is each tracer what the contract says?"""
+"""check: whether each tracer is what the contract says."""
 
 from __future__ import annotations
 

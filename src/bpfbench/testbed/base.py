@@ -42,6 +42,7 @@ from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed import image as images
 from bpfbench.testbed.image import Image, Progress
+from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE
 from bpfbench.units import gib
 
@@ -60,30 +61,6 @@ FAILED = '{"event": "failed"'
 
 SLACK_S = 120.0
 """What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A command to be run in the image, where, and what it sees there besides. Directories are below INSIDE."""
-
-    argv: tuple[str, ...]
-    stdin: str
-    timeout_s: float | None = None
-    host: str | None = None
-    """None: whichever."""
-    kernel: str | None = None
-    block: int | None = None
-    """Of the plan; None: no matter."""
-    data: str | None = None
-    """The name of the directory of data files seen at `data`; kept."""
-    output: str | None = None
-    """The name of a fresh directory seen at `output`."""
-    keep_output_as: str | None = None
-    """What that is to be called afterwards; None: it is deleted."""
-    record_dir: Path | None = None
-    """Ours, which gets what is written to `record`."""
-    hold: Hold | None = None
-    """Keeps its stdin open; on this machine's own kernel only."""
 
 
 @dataclass(frozen=True, slots=True)

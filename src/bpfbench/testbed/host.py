@@ -18,8 +18,9 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command, facts
 from bpfbench.model import Attach, Setup, Workload
 from bpfbench.testbed import sandbox
-from bpfbench.testbed.base import BROUGHT, Ground, Job, Testbed, Venue, data_name
+from bpfbench.testbed.base import BROUGHT, Ground, Testbed, Venue, data_name
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 IN_FLIGHT = ".bpfbench-in-flight-"

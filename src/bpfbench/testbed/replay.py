@@ -19,8 +19,9 @@ from bpfbench.codec import decode, from_json, to_json
 from bpfbench.machine.command import Finished
 from bpfbench.model import RECORD_FORMAT, Accelerator, Attach, Record, Trial, TrialSpec
 from bpfbench.store import Run
-from bpfbench.testbed.base import Job, Testbed, Venue
+from bpfbench.testbed.base import Testbed, Venue
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.job import Job
 
 
 class ReplayTestbed(Testbed):

@@ -22,8 +22,9 @@ from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Sources, Study
 from bpfbench.run import stage
 from bpfbench.run.stage import Means, Stage, foreseen
-from bpfbench.testbed.base import Ground, Job, Testbed, Venue
+from bpfbench.testbed.base import Ground, Testbed, Venue
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.job import Job
 
 SMOKE = study.load(study.find("smoke"))
 LIBBPF = replace(SMOKE, factors=replace(SMOKE.factors, setups=("libbpf",), attach=(Attach.AUTO,)))

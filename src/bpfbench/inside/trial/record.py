@@ -40,7 +40,7 @@ SHORT = "absent: fio ran for less than the interval between two samples"
 
 
 @dataclass
-class Observed:
+class Gathered:
     """What is known so far; a trial that fails keeps what it has."""
 
     sampler: Sampler
@@ -79,7 +79,7 @@ def write(
     spec: TrialSpec,
     started_at: str,
     cpus: dict[str, Set[int]],
-    found: Observed,
+    found: Gathered,
     checks: tuple[Check, ...],
     reason: str | None,
 ) -> Record:
@@ -147,7 +147,7 @@ def write(
     return record
 
 
-def _versions(found: Observed) -> dict[str, str]:
+def _versions(found: Gathered) -> dict[str, str]:
     """Return the versions of what ran, as loaded."""
     of_fio = {"fio": found.fio.version} if found.fio else {}
     return {**(found.summary.versions if found.summary else {}), **of_fio, "python": platform.python_version()}

@@ -24,7 +24,7 @@ from bpfbench.inside.monitors import cgroup
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import attached, conditions, content, fio, record, variant, verify
 from bpfbench.inside.trial.attached import Rings
-from bpfbench.inside.trial.record import Observed
+from bpfbench.inside.trial.record import Gathered
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
@@ -61,7 +61,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
         The record, also of a failed or invalid trial.
     """
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    found = Observed(Sampler(f"{spec.session}-{spec.trial.id}"))
+    found = Gathered(Sampler(f"{spec.session}-{spec.trial.id}"))
     cpus = place(spec.settings.placement, os.sched_getaffinity(0), with_tracer=spec.tracer_command is not None)
     os.sched_setaffinity(0, cpus["monitor"])
     reason: str | None = None
@@ -98,7 +98,7 @@ def place(placement: Placement, allowed: Set[int], *, with_tracer: bool) -> dict
     return {**cpus, "tracer": rest} if with_tracer else cpus
 
 
-def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Observed, notify: Notify) -> None:
+def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Gathered, notify: Notify) -> None:
     files = [Path(spec.data_dir) / name for name in fio.data_files(spec.trial.workload)]
     with _step(found, notify, "prepare"):
         found.environment = environment.current(spec.accelerator)
@@ -140,7 +140,7 @@ def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Observed, notify
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
 
 
-def _follower(spec: TrialSpec, found: Observed, running: contextlib.ExitStack) -> content.Follower | None:
+def _follower(spec: TrialSpec, found: Gathered, running: contextlib.ExitStack) -> content.Follower | None:
     """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
     if spec.output_disk_bytes is None or not _has_records(spec.trial):
         return None
@@ -152,7 +152,7 @@ def _has_records(trial: Trial) -> bool:
     return trial.config is not None and trial.tool is not Tool.SYSCOUNT and variant.writes(trial.config)
 
 
-def _subject(spec: TrialSpec, found: Observed, *, followed: bool = False) -> content.TracedOutput:
+def _subject(spec: TrialSpec, found: Gathered, *, followed: bool = False) -> content.TracedOutput:
     ios = spec.trial.workload.total_bytes // BLOCK_BYTES
     return content.subject(spec.trial, _output(spec), Path(spec.data_dir), found.since_ns, ios, followed=followed)
 
@@ -160,7 +160,7 @@ def _subject(spec: TrialSpec, found: Observed, *, followed: bool = False) -> con
 def _start_tracer(
     spec: TrialSpec,
     cpus: dict[str, Set[int]],
-    found: Observed,
+    found: Gathered,
     notify: Notify,
     running: contextlib.ExitStack,
     *,
@@ -199,7 +199,7 @@ def _start_tracer(
 
 
 def _run_fio(
-    spec: TrialSpec, cpus: dict[str, Set[int]], found: Observed, traced: TracerProcess | None, notify: Notify
+    spec: TrialSpec, cpus: dict[str, Set[int]], found: Gathered, traced: TracerProcess | None, notify: Notify
 ) -> float:
     """Run fio to its end; return when it was executed, by CLOCK_MONOTONIC in seconds."""
     command, env = fio.call(spec.trial.workload, spec.job_file, str(_file(spec, "fio.json")), spec.data_dir)
@@ -230,7 +230,7 @@ def _variant(spec: TrialSpec, traced: TracerProcess | None) -> contextlib.Abstra
     return variant.applied(spec.trial.config.variant, traced)
 
 
-def _sum_up(found: Observed, result: FioResult) -> None:
+def _sum_up(found: Gathered, result: FioResult) -> None:
     """Take what was sampled over fio's own span, without its launch and exit, which would dilute short runs."""
     begin_s = result.started_at_s - (time.time() - time.monotonic())
     span = found.fio_span = begin_s, begin_s + result.runtime_s
@@ -241,7 +241,7 @@ def _sum_up(found: Observed, result: FioResult) -> None:
         found.usage = replace(found.usage, workload_user_s=user_s, workload_system_s=system_s)
 
 
-def _stop_tracer(spec: TrialSpec, found: Observed, traced: TracerProcess) -> None:
+def _stop_tracer(spec: TrialSpec, found: Gathered, traced: TracerProcess) -> None:
     found.sampler.watch(traced)
     found.tracer_status = traced.stop(spec.settings.deadlines.drain_s)
     found.written_bytes = traced.written_bytes
@@ -258,7 +258,7 @@ def _stop_tracer(spec: TrialSpec, found: Observed, traced: TracerProcess) -> Non
         )
 
 
-def _verify(spec: TrialSpec, found: Observed) -> tuple[Check, ...]:
+def _verify(spec: TrialSpec, found: Gathered) -> tuple[Check, ...]:
     if found.fio is None:
         raise StepError("fio left no result")
     events, size = _saved(spec, found)
@@ -287,7 +287,7 @@ def _verify(spec: TrialSpec, found: Observed) -> tuple[Check, ...]:
     return (*checks, *content.checks(found.content, expected, waited_s))
 
 
-def _saved(spec: TrialSpec, found: Observed) -> tuple[int | None, int | None]:
+def _saved(spec: TrialSpec, found: Gathered) -> tuple[int | None, int | None]:
     """Return how many events the tracer's output holds, and its size; None for both where there is none."""
     output, config = _output(spec), spec.trial.config
     if config is None or not variant.writes(config):
@@ -315,7 +315,7 @@ def _file(spec: TrialSpec, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _step(found: Observed, notify: Notify, name: str) -> Iterator[None]:
+def _step(found: Gathered, notify: Notify, name: str) -> Iterator[None]:
     notify({"event": "step", "name": name})
     begin_s = time.monotonic()
     try:

@@ -21,8 +21,9 @@ from bpfbench.machine import facts
 from bpfbench.machine.command import Finished
 from bpfbench.model import Accelerator, Attach, Boot, Workload
 from bpfbench.testbed import image as images
-from bpfbench.testbed.base import LOG, Ground, Job, Testbed, Venue
+from bpfbench.testbed.base import LOG, Ground, Testbed, Venue
 from bpfbench.testbed.image import Bootable, Kernel
+from bpfbench.testbed.job import Job
 from bpfbench.testbed.vm import accelerator, disks
 from bpfbench.testbed.vm.agent import GuestOrder
 from bpfbench.testbed.vm.guest import Guest

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ARCHITECTURE.md tells the truth: its picture has the arrows that the imports make, and its paths are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+
+TOP = Path(__file__).parents[2]
+TEXT = (TOP / "ARCHITECTURE.md").read_text()
+PACKAGE = "bpfbench"
+
+Arrows = dict[str, set[str]]
+
+
+def drawn(text: str) -> tuple[dict[str, str], Arrows]:
+    """Return room of each package or module, and the arrows between rooms, as a Mermaid flowchart has them.
+
+    A room is one package or module of its name; `words` are those that its label names.
+    """
+    (picture,) = re.findall(r"^```mermaid\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    labels: dict[str, str] = dict(re.findall(r'^ *(\w+)\["\w+: (.*)"\]$', picture, re.MULTILINE))
+    rooms = {name: name for name in labels if name != "words"} | dict.fromkeys(labels["words"].split(", "), "words")
+    arrows = {room: set() for room in labels} | {
+        room: set(ends.split(" & ")) for room, ends in re.findall(r"^ *(\w+) --> (.*)$", picture, re.MULTILINE)
+    }
+    return rooms, arrows
+
+
+def imported(rooms: dict[str, str]) -> Arrows:
+    """Return the arrows that the imports make. The package itself, its version, and __main__ are no rooms."""
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+
+    def room(module: str) -> str | None:
+        name = module.split(".")[1] if "." in module else "__main__"
+        return None if name == "__main__" else rooms[name]
+
+    found: Arrows = {name: set() for name in rooms.values()}
+    for module in graph.modules:
+        for other in graph.find_modules_directly_imported_by(module):
+            begin, end = room(module), room(other)
+            if begin and end and begin != end:
+                found[begin].add(end)
+    return found
+
+
+def not_drawn(picture: str) -> set[tuple[str, str]]:
+    """Return the arrows that the imports make and the picture lacks."""
+    rooms, arrows = drawn(picture)
+    return {(room, end) for room, ends in imported(rooms).items() for end in ends - arrows[room]}
+
+
+def test_every_arrow_that_the_imports_make_is_drawn() -> None:
+    assert not_drawn(TEXT) == set()
+
+
+def test_an_arrow_that_is_not_drawn_is_noticed() -> None:
+    assert not_drawn(TEXT.replace("report --> analysis & ", "report --> ")) == {("report", "analysis")}
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/.-]+/[\w.-]*)`", TEXT))))
+def test_what_it_names_is_there(path: str) -> None:
+    places = (TOP / path, TOP / "src" / PACKAGE / path)
+    assert path.startswith("versions/") or any(place.exists() for place in places)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documentation and docstrings keep to the house style, as far as a program can tell."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+LINE_MOST = 100
+FILE_MOST = 450
+
+STILL = frozenset(
+    {
+        "Cell",
+        "Conditions",
+        "Fit",
+        "Material",
+        "Part",
+        "Quantity",
+        "Row",
+        "RunInfo",
+        "Section",
+        "Spread",
+        "Table",
+        "Workload",
+    }
+)
+"""Names that two classes have; no other may come."""
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "examples/**/*.md", "src/bpfbench/tracers/*.md")
+    for path in TOP.glob(pattern)
+)
+MODULES = sorted(
+    path for path in (TOP / "src" / "bpfbench").rglob("*.py") if (TOP / "src/bpfbench/tracers") not in path.parents
+)
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(TOP))
+
+
+def prose(text: str) -> Iterator[str]:
+    """Yield all lines but those of tables, be they Markdown's or what bpfbench prints, and of links."""
+    for block in text.split("\n\n"):
+        if "────" not in block:
+            yield from (
+                line for line in block.split("\n") if not line.lstrip().startswith("|") and "](http" not in line
+            )
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_lines_of_documentation_are_short(path: Path) -> None:
+    assert [line for line in prose(path.read_text()) if len(line) > LINE_MOST] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_module_opens_with_a_sentence_and_is_no_longer_than_can_be_read(path: Path) -> None:
+    text = path.read_text()
+    opening = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
+    assert opening.endswith(".")
+    assert len(text.splitlines()) <= FILE_MOST
+
+
+def test_no_two_classes_have_one_name() -> None:
+    trees = (ast.parse(path.read_text()) for path in MODULES)
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert {name for name, count in names.items() if count > 1} <= STILL
+
+
+def test_every_folder_with_tests_of_a_room_is_named_like_it() -> None:
+    listed = subprocess.run(("git", "ls-files", "tests/unit"), cwd=TOP, capture_output=True, text=True, check=True)
+    folders = {Path(line).parts[2] for line in listed.stdout.splitlines() if len(Path(line).parts) > 3}
+    assert [name for name in sorted(folders) if not (TOP / "src" / "bpfbench" / name).is_dir()] == []
