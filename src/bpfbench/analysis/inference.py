@@ -371,9 +371,9 @@ def alike_p(samples: Sequence[Sequence[float]]) -> float | None:
 def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval | None, float]:
     """Return Spearman's rank correlation, its percentile bootstrap interval, and p of the permutation test.
 
-    Both sides vary, and are of 4 values at least.
+    Both sides vary, and are of 4 values at least. The order of the pairs does not matter, although they are resampled.
     """
-    values = np.array([xs, ys])
+    values = np.array(sorted(zip(xs, ys, strict=True))).T
     tested = stats.permutation_test(
         (values[0],),
         lambda permuted, axis: _rank_correlation(permuted, values[1], axis),
