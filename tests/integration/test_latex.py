@@ -13,9 +13,9 @@ import pytest
 
 from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import summarise
-from bpfbench.report.document import Cell, Column, Table
+from bpfbench.report.about import describe
+from bpfbench.report.document import Column, Field, Table
 from bpfbench.report.documents import artifact, summary
-from bpfbench.report.run_info import describe
 from bpfbench.report.write import latex
 from bpfbench.store import Run
 
@@ -50,7 +50,7 @@ def test_tables(tmp_path: Path) -> None:
 
 def test_any_text(tmp_path: Path) -> None:
     columns = Column("a", "b", is_text=True), Column(HOSTILE[:90])
-    _compiled(latex.text((Table(columns, ((Cell("x"), Cell(HOSTILE)),), "x", caption=HOSTILE),)), tmp_path)
+    _compiled(latex.text((Table(columns, ((Field("x"), Field(HOSTILE)),), "x", caption=HOSTILE),)), tmp_path)
 
 
 def test_artifact_appendix(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ from bpfbench.model import (
     Variant,
     Workload,
 )
+from bpfbench.report.about import About
 from bpfbench.report.documents import claims as report
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write import json as json_writer
 from bpfbench.report.write import markdown, terminal
 from bpfbench.store import RUN_FORMAT
@@ -100,7 +100,7 @@ CLAIMS = claims()
 RW = (Tool.RW_TRACER,)
 RW_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 WRITE = Workload("write", 4, 32 * 1024 * MIB)
-INFO = RunInfo(study="quick", run_id="20260102-030405", trials_done=9, trials_planned=9)
+INFO = About(study="quick", run_id="20260102-030405", trials_done=9, trials_planned=9)
 
 
 def _claim(*holds: Predicate) -> Claim:
@@ -773,7 +773,7 @@ def _data(found: Findings) -> dict[str, Any]:
 
 
 class TestReport:
-    def _shown(self, found: Findings, info: RunInfo | None = INFO) -> str:
+    def _shown(self, found: Findings, info: About | None = INFO) -> str:
         out = io.StringIO()
         terminal.write(report.document(found, info), Console(file=out, width=160))
         return " ".join(out.getvalue().split())

@@ -26,9 +26,9 @@ from bpfbench.declare import study
 from bpfbench.errors import UsageError
 from bpfbench.model import Accelerator, Environment, Record
 from bpfbench.report import export_bench
+from bpfbench.report.about import About
 from bpfbench.report.document import Document
 from bpfbench.report.documents import artifact, summary
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write import latex, markdown
 from bpfbench.store import RUN_FORMAT, Run
 from bpfbench.store import RunInfo as StoredInfo
@@ -37,7 +37,7 @@ Capture = pytest.CaptureFixture[str]
 
 RUN = Path(__file__).parents[1] / "data" / "runs" / "format-2"
 
-INFO = RunInfo(study="quick", run_id="run-1", trials_done=9, trials_planned=9, host="testhost", kernel="6.12.48")
+INFO = About(study="quick", run_id="run-1", trials_done=9, trials_planned=9, host="testhost", kernel="6.12.48")
 
 BENCHER = {
     # https://bencher.dev/bmf.json

@@ -15,12 +15,12 @@ from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Assessment, Fit, Recommendation, Wish, judge, recommend
 from bpfbench.model import Record, Tool, Workload
+from bpfbench.report.about import About
 from bpfbench.report.document import Code, Heading, Table
 from bpfbench.report.documents import recommend as recommendation
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write.json import written
 
-RUN = RunInfo(study="quick", run_id="run", trials_done=9, trials_planned=9)
+RUN = About(study="quick", run_id="run", trials_done=9, trials_planned=9)
 IOS = 1_000_000
 FAST = Workload("read", 4, IOS * 1024)
 NOISE = (0.999, 1.0, 1.001)

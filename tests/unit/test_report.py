@@ -30,16 +30,16 @@ from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import Summary, summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool
+from bpfbench.report.about import About
 from bpfbench.report.documents.summary import data, document, flat
 from bpfbench.report.numbers import share
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import Said
 from bpfbench.report.write import csv as csv_writer
 from bpfbench.report.write import markdown, terminal
 from bpfbench.report.write.json import text as as_json
 from bpfbench.units import size
 
-INFO = RunInfo(
+INFO = About(
     study="quick",
     run_id="20260102-030405",
     trials_done=9,
@@ -75,7 +75,7 @@ def typical_run() -> list[Record]:
     return records
 
 
-def shown(records: Sequence[Record], width: int = 140, info: RunInfo = INFO, **options: Any) -> str:
+def shown(records: Sequence[Record], width: int = 140, info: About = INFO, **options: Any) -> str:
     out = io.StringIO()
     terminal.write(document(summarise(of(records)), info), Console(file=out, width=width, **options))
     return out.getvalue()
@@ -247,7 +247,7 @@ class TestTerminal:
         assert "poll 100 ms, payload 4 KiB" in shown([make_record(trial)])
 
     def test_emulated_and_unfinished_runs_warn(self) -> None:
-        info = RunInfo(study="smoke", run_id="1", trials_done=3, trials_planned=9, emulated=True)
+        info = About(study="smoke", run_id="1", trials_done=3, trials_planned=9, emulated=True)
         text = folded(shown(typical_run()[:3], info=info))
         assert "3 of 9 trials done" in text
         assert "Emulated: correctness only; shares of saved events and timings depend on" in text
@@ -255,7 +255,7 @@ class TestTerminal:
         assert "None" not in text
 
     def test_empty_run(self) -> None:
-        text = shown([], info=RunInfo(study="smoke", run_id="1", trials_done=0, trials_planned=9))
+        text = shown([], info=About(study="smoke", run_id="1", trials_done=0, trials_planned=9))
         assert "No trial has been recorded yet." in text
 
     def test_ascii_where_the_terminal_has_nothing_else(self) -> None:
@@ -297,7 +297,7 @@ class TestNumbers:
         assert size(count) == text
 
 
-def to_markdown(summary: Summary, info: RunInfo, said: Said | None = None) -> str:
+def to_markdown(summary: Summary, info: About, said: Said | None = None) -> str:
     return markdown.text(document(summary, info, said or Said()))
 
 
@@ -305,7 +305,7 @@ def to_csv(summary: Summary) -> str:
     return csv_writer.data(*flat(summary))
 
 
-def envelope(summary: Summary, info: RunInfo = INFO, said: Said | None = None) -> Any:
+def envelope(summary: Summary, info: About = INFO, said: Said | None = None) -> Any:
     return json.loads(as_json("summary", 2, info, data(summary, said or Said())))
 
 

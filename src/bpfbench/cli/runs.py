@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bpfbench import store
 from bpfbench.analysis import results
 from bpfbench.analysis.results import Results
-from bpfbench.report.run_info import RunInfo, describe
+from bpfbench.report.about import About, describe
 
 
 class Opened(NamedTuple):
@@ -17,7 +17,7 @@ class Opened(NamedTuple):
 
     run: store.Run
     results: Results
-    about: RunInfo
+    about: About
 
 
 def opened(runs_dir: Path, name: str) -> Opened:

@@ -11,8 +11,8 @@ from cyclopts import Parameter
 
 from bpfbench.cli.app import Json, stdout
 from bpfbench.errors import UsageError
+from bpfbench.report.about import About
 from bpfbench.report.document import Document
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.write import json, markdown, terminal
 
 
@@ -39,9 +39,7 @@ class TableForm(Form):
     csv: Annotated[bool, Parameter(negative="", help="Print CSV.")] = False
 
 
-def show(
-    form: Form, kind: str, document: Document, data: object, run: RunInfo | None = None, *, schema: int = 1
-) -> None:
+def show(form: Form, kind: str, document: Document, data: object, run: About | None = None, *, schema: int = 1) -> None:
     """Print an answer.
 
     Args:

@@ -12,7 +12,7 @@ from bpfbench.store import Run
 
 
 @dataclass(frozen=True, slots=True)
-class RunInfo:
+class About:
     """Where the numbers come from. What is not known is None and is not shown."""
 
     study: str
@@ -33,11 +33,11 @@ class RunInfo:
     """Records of failed or invalid trials that were set aside, so that their trials are run again."""
 
 
-def describe(run: Run, records: Sequence[Record]) -> RunInfo:
+def describe(run: Run, records: Sequence[Record]) -> About:
     """Return what is known of a run; `records` are all it has so far."""
     info, machine, image = run.info, run.info.machine, run.info.image
     kernels = machine.get("kernels", {})
-    return RunInfo(
+    return About(
         study=info.study.name,
         run_id=info.id,
         trials_done=len(records),

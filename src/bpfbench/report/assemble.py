@@ -21,7 +21,7 @@ from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.declare.study import to_toml
-from bpfbench.report import run_info as described
+from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
 from bpfbench.report.documents import page, results
@@ -44,7 +44,7 @@ class Material:
     """What a report is made of."""
 
     info: RunInfo
-    about: described.RunInfo
+    about: described.About
     results: Results
     sampled: Sampled
     printed: Printed | None = None

@@ -66,7 +66,7 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Field:
     """What stands in one field of a table."""
 
     text: str
@@ -120,7 +120,7 @@ class Table:
     """Rows under one header; the first column names them."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Field, ...], ...]
     key: str = ""
     """Names its files and its place on the page."""
     title: str = ""
@@ -178,7 +178,7 @@ def table(
 ) -> Table:
     """Make a table of texts alone, of which the first `texts` columns are no numbers."""
     columns = tuple(Column(title, is_text=at < texts) for at, title in enumerate(header))
-    return Table(columns, tuple(tuple(map(Cell, row)) for row in rows), key, title, caption)
+    return Table(columns, tuple(tuple(map(Field, row)) for row in rows), key, title, caption)
 
 
 def section(title: str, paragraphs: Sequence[str] = (), *below: Block) -> Iterator[Block]:

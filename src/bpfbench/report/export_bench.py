@@ -23,7 +23,7 @@ from bpfbench.analysis.results import FACTORS, Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import UNSAID
 from bpfbench.factors import unusual
-from bpfbench.report.run_info import RunInfo
+from bpfbench.report.about import About
 from bpfbench.report.wording import factor
 from bpfbench.report.write.json import written
 from bpfbench.units import size
@@ -59,7 +59,7 @@ def to_bencher(analysis: Analysis) -> str:
     return written(document)
 
 
-def to_github(analysis: Analysis, info: RunInfo) -> str:
+def to_github(analysis: Analysis, info: About) -> str:
     """Write the costs of every tracer for `tool: customSmallerIsBetter`: over vanilla where vanilla has them."""
     costs = {metric.key for metric in COSTS}
     found = (s for s in analysis.statistics if s.metric in costs and not s.cell.is_vanilla)
@@ -80,7 +80,7 @@ def _metric(value: float, bounds: tuple[float, float] | None) -> dict[str, float
     return {"value": value} if bounds is None else {"value": value, "lower_value": bounds[0], "upper_value": bounds[1]}
 
 
-def _entry(statistic: Statistic, info: RunInfo) -> dict[str, Any] | None:
+def _entry(statistic: Statistic, info: About) -> dict[str, Any] | None:
     metric, paired = metrics.BY_KEY[statistic.metric], statistic.paired
     if metric.versus_vanilla and paired is None:
         return None

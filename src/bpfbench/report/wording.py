@@ -12,9 +12,9 @@ from bpfbench import factors
 from bpfbench.analysis.results import FACTORS, Description, PaperRule
 from bpfbench.analysis.summary import Excluded, Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, Status, TracerConfig, Workload
-from bpfbench.report.document import Cell
+from bpfbench.report.about import About
+from bpfbench.report.document import Field
 from bpfbench.report.numbers import rounded
-from bpfbench.report.run_info import RunInfo
 from bpfbench.units import size
 
 MARKS = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
@@ -62,10 +62,12 @@ def row_name(row: Row, group: Group) -> str:
     return setup_name(row.setup, row.config, group.varying)
 
 
-def named(row: Row, group: Group) -> tuple[Cell, Cell]:
+def named(row: Row, group: Group) -> tuple[Field, Field]:
     """Write what begins a line of a table: who it is of, and how many trials count."""
     labels = "\n".join(configuration(row.config, group.varying))
-    return Cell(row.setup, detail=labels), Cell(str(row.n), detail="\n".join(_not_counted(row.n_failed, row.n_invalid)))
+    return Field(row.setup, detail=labels), Field(
+        str(row.n), detail="\n".join(_not_counted(row.n_failed, row.n_invalid))
+    )
 
 
 def change(found: Description | None) -> str | None:
@@ -117,20 +119,20 @@ def common_configuration(group: Group) -> str:
     return ", ".join(factor(name, value) for name, value in group.common.items())
 
 
-def title(info: RunInfo, summary: Summary) -> str:
+def title(info: About, summary: Summary) -> str:
     """Say what was run and how much of it counts."""
     done = f"{info.study}: {info.trials_done} of {info.trials_planned} trials done"
     return ", ".join([done, *_not_counted(summary.excluded_as(Status.FAILED), summary.excluded_as(Status.INVALID))])
 
 
-def circumstances(info: RunInfo) -> str:
+def circumstances(info: About) -> str:
     """Say where and when it was run."""
     seed = None if info.seed is None else str(info.seed)
     known = {"run": info.run_id, "host": info.host, "kernel": info.kernel, "image": info.image, "seed": seed}
     return ", ".join(f"{name} {value}" for name, value in {**known, "started": info.started_at}.items() if value)
 
 
-def warnings(info: RunInfo) -> list[str]:
+def warnings(info: About) -> list[str]:
     """Say what a reader must know before reading any number."""
     found = []
     if info.emulated:

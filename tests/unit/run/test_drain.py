@@ -277,12 +277,12 @@ def state_of(pid: int) -> str:
 
 class TestProcesses:
     def test_the_producer_has_the_name_and_does_as_many_reads_as_it_is_told(self, tmp_path: Path) -> None:
-        with Producer("fio", tmp_path / "data", os.sched_getaffinity(0)) as producer:
+        with Producer("producer", tmp_path / "data", os.sched_getaffinity(0)) as producer:
             producer.read(3)
             producer.read(4)
             assert producer.reads == 7
             children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            assert "fio\n" in [Path(f"/proc/{child}/comm").read_text() for child in children]
+            assert "producer\n" in [Path(f"/proc/{child}/comm").read_text() for child in children]
 
     def test_a_process_is_stopped_meanwhile_and_goes_on_after(self) -> None:
         with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:

@@ -18,9 +18,9 @@ from bpfbench.analysis.summary import summarise
 from bpfbench.declare.study import to_toml
 from bpfbench.model import Status, Study
 from bpfbench.report import wording
+from bpfbench.report.about import About
 from bpfbench.report.document import Block, Code, Document, Heading, Paragraph, Terms, table
 from bpfbench.report.documents import claims
-from bpfbench.report.run_info import RunInfo
 from bpfbench.store import RunInfo as StoredInfo
 
 GIB = 2**30
@@ -42,7 +42,7 @@ _CUSTOMISATION = (
 )
 
 
-def document(run: StoredInfo, about: RunInfo, results: Results) -> Document:
+def document(run: StoredInfo, about: About, results: Results) -> Document:
     """Write the appendix, every part of it.
 
     Args:
@@ -68,7 +68,7 @@ def document(run: StoredInfo, about: RunInfo, results: Results) -> Document:
     return Heading("Artifact appendix", 0), *chapters
 
 
-def _abstract(run: StoredInfo, about: RunInfo, results: Results, found: Findings) -> str:
+def _abstract(run: StoredInfo, about: About, results: Results, found: Findings) -> str:
     ok = sum(record.status is Status.OK for record in results.records)
     return (
         f"Run {about.run_id} of bpfbench {run.bpfbench_version}: study {run.study.name}, {run.study.description}."
@@ -79,7 +79,7 @@ def _abstract(run: StoredInfo, about: RunInfo, results: Results, found: Findings
     )
 
 
-def _checklist(run: StoredInfo, about: RunInfo, results: Results) -> Iterator[tuple[str, str]]:
+def _checklist(run: StoredInfo, about: About, results: Results) -> Iterator[tuple[str, str]]:
     study, factors = run.study, run.study.factors
     chosen = (f"{name} {version}" for name, version in run.image.get("versions", {}).items())
     yield "Program", f"bpfbench {run.bpfbench_version}, setups {', '.join(factors.setups)}"
@@ -109,7 +109,7 @@ def _data_bytes(results: Results) -> int:
     return sum(processes * size for processes, size in sizes)
 
 
-def _access(run: StoredInfo, about: RunInfo) -> str:
+def _access(run: StoredInfo, about: About) -> str:
     return (
         f"The artifact is the source of bpfbench {run.bpfbench_version} and the run directory {about.run_id}, started"
         f" {about.started_at}. The run does not record where they are archived."
@@ -141,7 +141,7 @@ def _workflow(study: Study) -> Iterator[Block]:
     yield Code(("bpfbench run study.toml", *shown))
 
 
-def _evaluation(about: RunInfo, found: Findings) -> Iterator[Block]:
+def _evaluation(about: About, found: Findings) -> Iterator[Block]:
     yield Paragraph(claims.headline(found, about) + ". " + claims.EXPLANATION)
     tested = [j for j in found.judgements if j.verdict is not ClaimVerdict.NOT_TESTABLE]
     judged = [(claims.WORDS[j.verdict][found.of_paper], j.claim.section, j.claim.text) for j in tested]
@@ -154,7 +154,7 @@ def _evaluation(about: RunInfo, found: Findings) -> Iterator[Block]:
         yield own
 
 
-def _notes(run: StoredInfo, about: RunInfo, results: Results, found: Findings) -> Iterator[tuple[str, str]]:
+def _notes(run: StoredInfo, about: About, results: Results, found: Findings) -> Iterator[tuple[str, str]]:
     for remark in dict.fromkeys((*wording.warnings(about), *found.remarks)):
         yield "Note", remark
     for reason in run.left_out:

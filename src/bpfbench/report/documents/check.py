@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bpfbench.model.check import CaseVerdict, Ended
-from bpfbench.report.document import Block, Cell, Code, Column, Document, Paragraph, Table
+from bpfbench.report.document import Block, Code, Column, Document, Field, Paragraph, Table
 
 WORDS = {Ended.FAILED: "FAILED", Ended.PASSED: "ok", Ended.SKIPPED: "-"}
 """The worst first: what stands in the table for all variants of a case."""
@@ -27,7 +27,7 @@ def _blocks(verdicts: Sequence[CaseVerdict]) -> Iterator[Block]:
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         own = [verdict for verdict in verdicts if verdict.case == case]
         worst = (_worst(v.outcome for v in own if (v.setup, v.attach) == subject) for subject in subjects)
-        rows.append((Cell(case), *map(Cell, worst)))
+        rows.append((Field(case), *map(Field, worst)))
     yield Table(columns, tuple(rows))
     for outcome in (Ended.SKIPPED, Ended.FAILED):
         found = [verdict for verdict in verdicts if verdict.outcome is outcome]

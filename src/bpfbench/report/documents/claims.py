@@ -27,8 +27,8 @@ from typing import Any
 from bpfbench.analysis.questions.claims.evidence import Known, Missing
 from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings, Judgement
 from bpfbench.analysis.questions.claims.predicate import Statement
-from bpfbench.report.document import Cell, Document, Heading, Paragraph, Table, table, texts
-from bpfbench.report.run_info import RunInfo
+from bpfbench.report.about import About
+from bpfbench.report.document import Document, Field, Heading, Paragraph, Table, table, texts
 
 SCHEMA = 3
 """Version of the data. History: 1 (first); 2 (refuted became not-reproduced, and "not testable here" not-testable); 3
@@ -58,7 +58,7 @@ OF_PAPER = (
 POINTER = "/data/circumstances"
 
 
-def document(found: Findings, info: RunInfo | None) -> Document:
+def document(found: Findings, info: About | None) -> Document:
     """Describe all of it; `info` is None where the paper's own numbers were judged."""
     judged, *others = tables(found)
     return (
@@ -94,20 +94,20 @@ def tables(found: Findings) -> tuple[Table, ...]:
     return (judged, beside, noted) if sides else (judged, noted)
 
 
-def _row(judgement: Judgement, *, of_paper: bool) -> tuple[Cell, ...]:
+def _row(judgement: Judgement, *, of_paper: bool) -> tuple[Field, ...]:
     claim, verdict = judgement.claim, judgement.verdict
     word, by, here = WORDS[verdict][of_paper].partition(" by ")
     anchor = "claims-circumstances" if here else ""
     first, *others = evidence(judgement, of_paper=of_paper)
     return (
-        Cell(claim.text),
-        Cell(claim.section),
-        Cell(word, f"{by}{here}".strip(), WEIGHTS.get(verdict, "unclear"), anchor),
-        Cell(first, " ".join(others)),
+        Field(claim.text),
+        Field(claim.section),
+        Field(word, f"{by}{here}".strip(), WEIGHTS.get(verdict, "unclear"), anchor),
+        Field(first, " ".join(others)),
     )
 
 
-def headline(found: Findings, info: RunInfo | None) -> str:
+def headline(found: Findings, info: About | None) -> str:
     """Say in one line what came out."""
     if info is None:
         source = "against the paper's own numbers (a check of our transcription, no evidence)"

@@ -19,7 +19,7 @@ from bpfbench import units
 from bpfbench.analysis.questions.drain import ON_CPU_MIN, STATES, Drained, Range, drained
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.model.drain import Measured
-from bpfbench.report.document import ABSENT, Block, Bullets, Cell, Column, Document, Heading, Paragraph, Table, section
+from bpfbench.report.document import ABSENT, Block, Bullets, Column, Document, Field, Heading, Paragraph, Table, section
 
 SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
@@ -79,8 +79,8 @@ def _table(rows: Sequence[Drained], setups: Sequence[str]) -> Table:
     return Table(columns, tuple(map(tuple, lines)))
 
 
-def _line(setup: str, by_ring: Sequence[Drained | None]) -> Iterator[Cell]:
-    yield Cell(setup)
+def _line(setup: str, by_ring: Sequence[Drained | None]) -> Iterator[Field]:
+    yield Field(setup)
     for row in by_ring:
         yield _cell(row.events_per_s if row else None, _si, ">" if row and row.coarse else "")
     known = [row for row in by_ring if row is not None and row.events_per_s is not None]
@@ -95,12 +95,12 @@ def _line(setup: str, by_ring: Sequence[Drained | None]) -> Iterator[Cell]:
         yield _cell(kernel.get(state), _figure)
 
 
-def _cell(found: Range | None, write: Callable[[float], str], mark: str = "") -> Cell:
+def _cell(found: Range | None, write: Callable[[float], str], mark: str = "") -> Field:
     """Write the median, and half the range below it."""
     if found is None:
-        return Cell(ABSENT)
+        return Field(ABSENT)
     half = f"±{50 * (found.max - found.min) / found.median:.0f}%" if found.n > 1 else ""
-    return Cell(f"{mark}{write(found.median)}", detail=half)
+    return Field(f"{mark}{write(found.median)}", detail=half)
 
 
 def _si(value: float) -> str:

@@ -12,7 +12,7 @@ from bpfbench.analysis.questions.needs import Choice, Contender, Contest
 from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point, front
 from bpfbench.analysis.statistics import Statistic
 from bpfbench.report import wording
-from bpfbench.report.document import ABSENT, Cell, Document, Paragraph, Table, texts
+from bpfbench.report.document import ABSENT, Document, Field, Paragraph, Table, texts
 from bpfbench.report.numbers import percent, share
 from bpfbench.report.quantities import BY_METRIC
 
@@ -38,8 +38,8 @@ def document(found: Sequence[Choice], places: Sequence[Sequence[Point]]) -> Docu
 
 
 def _answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (Cell(choice.need.title), _choose(choice), _gets(choice), Cell(_sure(choice))) for choice in found
+    rows: list[tuple[Field, ...]] = [
+        (Field(choice.need.title), _choose(choice), _gets(choice), Field(_sure(choice))) for choice in found
     ]
     if any(fronts):
         rows.append(_all_round([own for own in fronts if own]))
@@ -47,7 +47,7 @@ def _answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table
     return Table(columns, tuple(rows), title="Which setup for which need", leads=True)
 
 
-def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Cell, ...]:
+def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Field, ...]:
     """Who is on the Pareto front of overhead and fidelity most often."""
     counts = Counter(setup for front in fronts for setup in dict.fromkeys(point.cell.setup for point in front))
     most = max(counts.values())
@@ -56,13 +56,13 @@ def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Cell, ...]:
     overheads = sorted(point.at[OVERHEAD].value for point in own)
     saved = sorted(point.at[FIDELITY].value for point in own)
     return (
-        Cell("Best all-round"),
-        Cell(_listed(winners, "or"), "overhead against fidelity"),
-        Cell(
+        Field("Best all-round"),
+        Field(_listed(winners, "or"), "overhead against fidelity"),
+        Field(
             f"runtime {_from_to(_change(overheads[0]), _change(overheads[-1]))} % over vanilla",
             f"{_from_to(share(saved[0]), share(saved[-1]))} % of events saved",
         ),
-        Cell(f"by the means alone: on the Pareto front in {most} of {len(fronts)} cases"),
+        Field(f"by the means alone: on the Pareto front in {most} of {len(fronts)} cases"),
     )
 
 
@@ -71,14 +71,14 @@ def _change(over: float) -> str:
     return percent(1 + over / 100)
 
 
-def _choose(choice: Choice) -> Cell:
+def _choose(choice: Choice) -> Field:
     if choice.undecided:
-        return Cell(NOISE, _among(choice.firsts))
+        return Field(NOISE, _among(choice.firsts))
     names = _names(choice.winners, choice.firsts)
     if choice.everywhere:
-        return Cell(names)
+        return Field(names)
     most, all_ = max(choice.firsts.values()), len(choice.contests)
-    return Cell(names, f"first, or not told from it, in {most} of {all_} cases: it depends on workload and tool")
+    return Field(names, f"first, or not told from it, in {most} of {all_} cases: it depends on workload and tool")
 
 
 def _among(setups: Iterable[str]) -> str:
@@ -97,12 +97,12 @@ def _listed(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
-def _gets(choice: Choice) -> Cell:
+def _gets(choice: Choice) -> Field:
     winners = set(choice.firsts) if choice.undecided else set(choice.winners)
     own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
     others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
     beside = f"the others: {_span(choice.need.metric, others)}" if others else ""
-    return Cell(_span(choice.need.metric, own), beside)
+    return Field(_span(choice.need.metric, own), beside)
 
 
 def _span(metric: Metric, contenders: Sequence[Contender]) -> str:
@@ -160,7 +160,10 @@ def cases(found: Sequence[Choice]) -> Table:
             by_case.setdefault((cell.vanilla, cell.attach), {})[choice.need.key] = contest
     kernels = {(contest.leader.cell.kernel, contest.leader.cell.attach) for c in found for contest in c.contests}
     rows = tuple(
-        (Cell(_case(next(iter(own.values())), named=len(kernels) > 1)), *(_leader(own.get(need.key)) for need in needs))
+        (
+            Field(_case(next(iter(own.values())), named=len(kernels) > 1)),
+            *(_leader(own.get(need.key)) for need in needs),
+        )
         for own in by_case.values()
     )
     return Table(
@@ -193,15 +196,15 @@ def _case(contest: Contest, *, named: bool) -> str:
     return f"{cell.workload.name}{wording.clauses(cell.workload)}, {cell.tool}{condition}"
 
 
-def _leader(contest: Contest | None) -> Cell:
+def _leader(contest: Contest | None) -> Field:
     if contest is None:
-        return Cell(ABSENT)
+        return Field(ABSENT)
     leader = contest.leader
     value = _value(leader.statistic)
     if contest.undecided:
-        return Cell(f"{leader.cell.setup} {value}", "nobody told apart from it", "unclear")
+        return Field(f"{leader.cell.setup} {value}", "nobody told apart from it", "unclear")
     tied = [contender.cell.setup for contender in contest.first[1:]]
-    return Cell(f"{leader.cell.setup} {value}", f"with {_listed(list(dict.fromkeys(tied)))}" if tied else "alone")
+    return Field(f"{leader.cell.setup} {value}", f"with {_listed(list(dict.fromkeys(tied)))}" if tied else "alone")
 
 
 def _value(statistic: Statistic) -> str:

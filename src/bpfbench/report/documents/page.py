@@ -20,15 +20,16 @@ from bpfbench.analysis.summary import Excluded
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Study
 from bpfbench.report import wording
+from bpfbench.report.about import About
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import (
     ABSENT,
     Block,
     Bullets,
-    Cell,
     Chapter,
     Code,
     Document,
+    Field,
     Figure,
     Heading,
     Paragraph,
@@ -43,7 +44,6 @@ from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures.sections import Condition, Section
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import BY_METRIC, FIGURES
-from bpfbench.report.run_info import RunInfo
 from bpfbench.store import RunInfo as StoredInfo
 
 
@@ -52,7 +52,7 @@ class Reported:
     """All that is known of a run."""
 
     info: StoredInfo
-    about: RunInfo
+    about: About
     evidence: Mapping[Condition, Sequence[tuple[Section, Sequence[Chart], Sequence[Table]]]]
     """By condition: each workload with its figures, the most important first, and its tables."""
     analysis: Analysis
@@ -105,7 +105,7 @@ def _lead(run: Reported) -> str:
     return f"{description[:1].upper()}{description[1:]}. {text}." if description else f"{text}."
 
 
-def _facts(about: RunInfo, study: Study) -> Iterator[tuple[str, str]]:
+def _facts(about: About, study: Study) -> Iterator[tuple[str, str]]:
     known = {
         "Machine": about.host,
         "Kernel": about.kernel,
@@ -148,10 +148,10 @@ def _servers(analysis: Analysis) -> Chapter | None:
     shown = {quantity.metric.key for quantity in FIGURES}
     rows = tuple(
         (
-            Cell(f"{found.cell.workload.name}, {found.cell.tool}"),
-            Cell(found.metric),
-            Cell(", ".join(f"{host} {percent(ratio)} %" for host, ratio in found.ratios.items())),
-            Cell(ABSENT if found.p is None else f"p {p_value(found.p)}"),
+            Field(f"{found.cell.workload.name}, {found.cell.tool}"),
+            Field(found.metric),
+            Field(", ".join(f"{host} {percent(ratio)} %" for host, ratio in found.ratios.items())),
+            Field(ABSENT if found.p is None else f"p {p_value(found.p)}"),
         )
         for found in analysis.hosts
         if found.metric in shown
@@ -193,14 +193,14 @@ def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:
     return Chapter(title, (Paragraph(noise), Paragraph(text), table), "control")
 
 
-def _control_row(statistic: Statistic) -> tuple[Cell, ...]:
+def _control_row(statistic: Statistic) -> tuple[Field, ...]:
     compared, quantity = statistic.paired or statistic.difference, BY_METRIC[metrics.BY_KEY[statistic.metric]]
     workload = f"{statistic.cell.workload.name}, {wording.extent(statistic.cell.workload)}"
-    cells = (Cell(ABSENT), Cell(ABSENT))
+    cells = (Field(ABSENT), Field(ABSENT))
     if compared is not None:
         unit = " (MiB)" if statistic.paired is None else ""
-        cells = Cell(str(compared.n)), Cell(results.against(compared, quantity).replace("\n", " ") + unit)
-    return (Cell(workload), Cell(statistic.metric), *cells)
+        cells = Field(str(compared.n)), Field(results.against(compared, quantity).replace("\n", " ") + unit)
+    return (Field(workload), Field(statistic.metric), *cells)
 
 
 def _findings(found: Findings) -> Chapter:

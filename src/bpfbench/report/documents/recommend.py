@@ -24,9 +24,9 @@ from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Re
 from bpfbench.analysis.results import FACTORS
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
+from bpfbench.report.about import About
 from bpfbench.report.document import ABSENT, Block, Code, Document, section, table
 from bpfbench.report.numbers import share
-from bpfbench.report.run_info import RunInfo
 from bpfbench.units import size
 
 SCHEMA = 3
@@ -88,12 +88,12 @@ def _assessment(own: Assessment) -> dict[str, Any]:
     }
 
 
-def document(found: Recommendation, run: RunInfo) -> Document:
+def document(found: Recommendation, run: About) -> Document:
     """Describe a recommendation: the answer first, then every candidate with its evidence."""
     return tuple(_blocks(found, run))
 
 
-def _blocks(found: Recommendation, run: RunInfo) -> Iterator[Block]:
+def _blocks(found: Recommendation, run: About) -> Iterator[Block]:
     paragraphs = [_wanted(found.wish), *([EMULATED_REMARK] if run.emulated else [])]
     yield from section(_answer(found, emulated=run.emulated), tuple(paragraphs))
     if not found.candidates:

@@ -11,7 +11,7 @@ from bpfbench.analysis.results import CELL, Description, PaperRule
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group
 from bpfbench.report import wording
-from bpfbench.report.document import ABSENT, Cell, Column, Table
+from bpfbench.report.document import ABSENT, Column, Field, Table
 from bpfbench.report.documents.summary import NAMING, totals
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import p_value, percent
@@ -46,7 +46,7 @@ def _table(
     group: Group,
     named: tuple[str, str, str],
     quantities: Iterable[Quantity],
-    numbers: Iterable[list[Cell]],
+    numbers: Iterable[list[Field]],
 ) -> Table:
     key, title, what = named
     rows = zip((wording.named(row, group) for row in group.rows), zip(*numbers, strict=True), strict=True)
@@ -59,20 +59,20 @@ def _table(
     )
 
 
-def _numbers(quantity: Quantity, section: Section, group: Group) -> list[Cell]:
+def _numbers(quantity: Quantity, section: Section, group: Group) -> list[Field]:
     found = [section.statistic(row, quantity.metric) for row in group.rows]
     digits = quantity.digits(own.spread.mean for own in found if own is not None)
-    return [Cell(ABSENT) if own is None else _number(quantity, own, digits) for own in found]
+    return [Field(ABSENT) if own is None else _number(quantity, own, digits) for own in found]
 
 
-def _number(quantity: Quantity, own: Statistic, digits: int) -> Cell:
+def _number(quantity: Quantity, own: Statistic, digits: int) -> Field:
     text, spread = quantity.number(own.spread.mean, digits), quantity.spread(own.spread.sd, digits)
     compared = own.paired or own.difference
     if compared is None:
-        return Cell(text, spread=spread)
+        return Field(text, spread=spread)
     mark = wording.MARKS[PaperRule.INCONCLUSIVE] if own.rule is PaperRule.INCONCLUSIVE else ""
     weight = compared.finding.value if compared.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
-    return Cell(text, against(compared, quantity), weight, spread=spread, mark=mark)
+    return Field(text, against(compared, quantity), weight, spread=spread, mark=mark)
 
 
 def against(compared: Paired | Difference, quantity: Quantity) -> str:

@@ -35,13 +35,14 @@ from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
 from bpfbench.analysis.results import FACTORS, WORKLOAD, Description
 from bpfbench.analysis.summary import Comparison, Excluded, Group, Row, Summary
 from bpfbench.report import wording
+from bpfbench.report.about import About
 from bpfbench.report.document import (
     ABSENT,
     Block,
     Bullets,
-    Cell,
     Column,
     Document,
+    Field,
     Heading,
     Paragraph,
     Table,
@@ -50,7 +51,6 @@ from bpfbench.report.document import (
 )
 from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.quantities import ACCOUNT, SUMMARY, Quantity
-from bpfbench.report.run_info import RunInfo
 from bpfbench.report.wording import Said
 
 SCHEMA = 2
@@ -63,18 +63,18 @@ NAMING = (Column("setup", is_text=True), Column("n"))
 NO_TRIAL = Paragraph("No trial has been recorded yet.")
 
 
-def document(summary: Summary, info: RunInfo, said: Said = NOTHING_SAID) -> Document:
+def document(summary: Summary, info: About, said: Said = NOTHING_SAID) -> Document:
     """Describe the summary of a run, and what is said of its trials as a whole."""
     return tuple(_blocks(summary, info, said))
 
 
-def printed(summary: Summary, info: RunInfo) -> Document:
+def printed(summary: Summary, info: About) -> Document:
     """Return its tables alone, each with a caption that says all that is to be known of it."""
     tables = [_printed(group, info, number) for number, group in enumerate(summary.groups, 1)]
     return tuple(tables) or (NO_TRIAL,)
 
 
-def _printed(group: Group, info: RunInfo, number: int) -> Table:
+def _printed(group: Group, info: About, number: int) -> Table:
     facts = [
         wording.heading(group),
         wording.common_configuration(group),
@@ -85,7 +85,7 @@ def _printed(group: Group, info: RunInfo, number: int) -> Table:
     return dataclasses.replace(_table(group), key=f"bpfbench-{number}", caption=caption)
 
 
-def _blocks(summary: Summary, info: RunInfo, said: Said) -> Iterator[Block]:
+def _blocks(summary: Summary, info: About, said: Said) -> Iterator[Block]:
     yield Heading(wording.title(info, summary), level=1)
     yield Paragraph(wording.circumstances(info))
     yield from (Paragraph(text, "note") for text in wording.warnings(info))
@@ -119,24 +119,24 @@ def _table(group: Group) -> Table:
     return Table(columns, tuple((*names, *line) for names, line in rows))
 
 
-def totals(quantity: Quantity, rows: Sequence[Row]) -> list[Cell]:
+def totals(quantity: Quantity, rows: Sequence[Row]) -> list[Field]:
     """Write the sums over the trials of each row."""
     found = [row.estimates.get(quantity.metric) for row in rows]
-    return [Cell(ABSENT if own is None else f"{own.mean * own.n:.0f}") for own in found]
+    return [Field(ABSENT if own is None else f"{own.mean * own.n:.0f}") for own in found]
 
 
-def _numbers(quantity: Quantity, rows: Sequence[Row]) -> list[Cell]:
+def _numbers(quantity: Quantity, rows: Sequence[Row]) -> list[Field]:
     found = [row.estimates.get(quantity.metric) for row in rows]
     digits = quantity.digits(own.mean for own in found if own is not None)
     compared = [row.comparisons.get(quantity.metric) for row in rows]
     return [_number(quantity, own, other, digits) for own, other in zip(found, compared, strict=True)]
 
 
-def _number(quantity: Quantity, own: Description | None, compared: Comparison | None, digits: int) -> Cell:
+def _number(quantity: Quantity, own: Description | None, compared: Comparison | None, digits: int) -> Field:
     if own is None:
-        return Cell(ABSENT)
+        return Field(ABSENT)
     sd = own.sd if quantity.with_sd else None
-    cell = Cell(quantity.number(own.mean, digits), spread=quantity.spread(sd, digits))
+    cell = Field(quantity.number(own.mean, digits), spread=quantity.spread(sd, digits))
     if compared is None:
         return cell
     return dataclasses.replace(cell, detail=_change(quantity, compared), mark=wording.MARKS.get(compared.verdict, ""))

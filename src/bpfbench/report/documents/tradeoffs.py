@@ -20,19 +20,19 @@ from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlatio
 from bpfbench.analysis.results import FACTORS, WORKLOAD
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
+from bpfbench.report.about import About
 from bpfbench.report.document import ABSENT, Block, Document, Paragraph, Table, section, table
-from bpfbench.report.run_info import RunInfo
 
 SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers; `groups` were `places`)."""
 
 
-def document(found: TradeOffs, info: RunInfo) -> Document:
+def document(found: TradeOffs, info: About) -> Document:
     """Describe trade-offs."""
     return tuple(_blocks(found, info))
 
 
-def _blocks(found: TradeOffs, info: RunInfo) -> Iterator[Block]:
+def _blocks(found: TradeOffs, info: About) -> Iterator[Block]:
     yield from (Paragraph(warning, "note") for warning in wording.warnings(info))
     if not found.each:
         why = EMULATED if info.emulated else "no trial of a tool that can lose events"

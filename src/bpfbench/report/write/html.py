@@ -21,7 +21,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from bpfbench.report.chart import Chart
-from bpfbench.report.document import ABSENT, Block, Cell, Chapter, Column, Document, Figure, Paragraph
+from bpfbench.report.document import ABSENT, Block, Chapter, Column, Document, Field, Figure, Paragraph
 from bpfbench.report.figures import interactive
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import Look
@@ -81,12 +81,12 @@ def text(
     )
 
 
-def _set(cell: Cell) -> str:
+def _set(cell: Field) -> str:
     """A cell's text as print has it: with a minus where a hyphen stands for one, and a dash for what is absent."""
     return "\N{EN DASH}" if cell.text == ABSENT else MINUS.sub("\N{MINUS SIGN}", cell.number)
 
 
-def _beside(cell: Cell, column: Column) -> str:
+def _beside(cell: Field, column: Column) -> str:
     """A cell's details; those of a number break between two of them only."""
     if column.is_text:
         return MINUS.sub("\N{MINUS SIGN}", cell.details)

@@ -3,7 +3,7 @@
 
     schema   counts incompatible changes of this kind's data; new keys may come without one
     kind     what the data is: the verb that says it
-    run      the run it is of: RunInfo, key by key; null where it is of none, or of more than one
+    run      the run it is of: About, key by key; null where it is of none, or of more than one
     data     the answer; the module that makes it describes its keys
 
 What is absent is null, never 0.
@@ -16,10 +16,10 @@ import json
 from pathlib import PurePath
 from typing import Any
 
-from bpfbench.report.run_info import RunInfo
+from bpfbench.report.about import About
 
 
-def text(kind: str, schema: int, run: RunInfo | None, data: object) -> str:
+def text(kind: str, schema: int, run: About | None, data: object) -> str:
     """Write an answer. Its data may hold dataclasses and paths.
 
     Raises:

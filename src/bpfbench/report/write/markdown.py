@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from bpfbench.report.document import (
     Block,
     Bullets,
-    Cell,
     Chapter,
     Code,
     Document,
+    Field,
     Figure,
     Heading,
     Paragraph,
@@ -52,7 +52,7 @@ def _parts(block: Block) -> Iterator[str]:
             yield from (part for inner in (Heading(title), *blocks) for part in _parts(inner))
 
 
-def _field(cell: Cell) -> str:
+def _field(cell: Field) -> str:
     """All of a cell in one line. Its mark, which is ours, is left as it is."""
     details = " ".join(filter(None, (escaped(cell.detail.replace("\n", ", ")), cell.mark)))
     return f"{escaped(cell.number)} ({details})" if details else escaped(cell.number)

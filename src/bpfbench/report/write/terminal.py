@@ -25,11 +25,11 @@ from bpfbench.report.document import (
     NEVER,
     Block,
     Bullets,
-    Cell,
     Chapter,
     Code,
     Column,
     Document,
+    Field,
     Heading,
     Paragraph,
     Table,
@@ -57,7 +57,7 @@ Lines = list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Fitting:
     """How all tables of the same columns are written."""
 
     shown: tuple[int, ...]
@@ -90,7 +90,7 @@ def _flat(document: Document) -> Iterator[Block]:
             yield block
 
 
-def _print(block: Block, fits: Mapping[tuple[Column, ...], Fit], console: Console) -> None:
+def _print(block: Block, fits: Mapping[tuple[Column, ...], Fitting], console: Console) -> None:
     match block:
         case Heading(text):
             _say(console, text, "bold")
@@ -138,14 +138,14 @@ def _shown(text: str, console: Console) -> str:
     return text.translate(ASCII).encode("ascii", "replace").decode() if console.options.ascii_only else text
 
 
-def _fits(tables: Sequence[Table], console: Console) -> dict[tuple[Column, ...], Fit]:
+def _fits(tables: Sequence[Table], console: Console) -> dict[tuple[Column, ...], Fitting]:
     alike: dict[tuple[Column, ...], list[Table]] = {}
     for table in tables:
         alike.setdefault(table.columns, []).append(table)
     return {columns: _fit(columns, own, console) for columns, own in alike.items()}
 
 
-def _fit(columns: Sequence[Column], tables: Sequence[Table], console: Console) -> Fit:
+def _fit(columns: Sequence[Column], tables: Sequence[Table], console: Console) -> Fitting:
     """Choose the columns that there is room for in every table, the least important given up first."""
     shown = _offered(columns)
     widths = {at: max(_width(_column(table, at, console)) for table in tables) for at in shown}
@@ -157,7 +157,7 @@ def _fit(columns: Sequence[Column], tables: Sequence[Table], console: Console) -
         if whole() or columns[least].importance == ALWAYS:
             break
         shown.remove(least)
-    return Fit(tuple(shown), widths, whole())
+    return Fitting(tuple(shown), widths, whole())
 
 
 def _offered(columns: Sequence[Column]) -> list[int]:
@@ -169,7 +169,7 @@ def _width(written: Sequence[Lines]) -> int:
     return max((cell_len(line) for lines in written for line in lines), default=0)
 
 
-def _grid(table: Table, fit: Fit, console: Console) -> Grid:
+def _grid(table: Table, fit: Fitting, console: Console) -> Grid:
     rule = ASCII_RULE if console.options.ascii_only else RULE
     grid = Grid(box=rule, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
     written = []
@@ -200,25 +200,25 @@ def _column(table: Table, at: int, console: Console) -> list[Lines]:
     return [[_shown(line, console) for line in heading], *body]
 
 
-def _plain(cell: Cell, console: Console) -> Cell:
+def _plain(cell: Field, console: Console) -> Field:
     """A cell in characters that the terminal has."""
     detail = "\n".join(_shown(line, console) for line in cell.detail.split("\n"))
     return replace(cell, text=_shown(cell.text, console), spread=_shown(cell.spread, console), detail=detail)
 
 
-def _texts(cells: Sequence[Cell]) -> list[Lines]:
+def _texts(cells: Sequence[Field]) -> list[Lines]:
     details = [cell.detail.split("\n") if cell.detail else [] for cell in cells]
     if all(len(", ".join(lines)) <= LONGEST_DETAIL for lines in details):
         details = [[", ".join(lines)] if lines else [] for lines in details]
     return [[cell.text, *(f"  {line}" for line in lines)] for cell, lines in zip(cells, details, strict=True)]
 
 
-def _numbers(cells: Sequence[Cell], plus_minus: str) -> list[Lines]:
+def _numbers(cells: Sequence[Field], plus_minus: str) -> list[Lines]:
     longest = max((len(cell.text) for cell in cells), default=0)
     spread = max((len(cell.spread) for cell in cells), default=0)
     marks = max((len(cell.mark) for cell in cells), default=0)
 
-    def lines(cell: Cell) -> Lines:
+    def lines(cell: Field) -> Lines:
         first = f"{cell.text:>{longest}}" if cell.text != ABSENT else ABSENT
         if spread and cell.text != ABSENT:
             first += f" {plus_minus} {cell.spread or ABSENT:>{spread}}"
