@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records -> numbers. Pure: nothing here reads a file, a clock or a setting."""
+"""Analysis: from records to numbers. Pure: nothing here reads a file, a clock or a setting."""

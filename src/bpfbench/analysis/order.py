@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records -> whether a trial owes anything to its place in the block or to the one before, and a run's own noise.
+"""The order of trials: whether one owes anything to its place in the block or to the one before; and a run's own noise.
 
 *Order* is a linear regression of what a trial took, on its logarithm, with fixed effects of block and cell. Two things
 are tested in it, each by an F test: the place in the block, and what ran right before. Every trial takes part, vanilla

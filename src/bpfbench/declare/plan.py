@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Study -> Plan: every trial in its order. Pure: the same study and seed give the same plan anywhere, for ever."""
+"""The plan of a study: every trial in its order. Pure: the same study and seed give the same plan, for ever."""
 
 from __future__ import annotations
 

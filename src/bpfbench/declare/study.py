@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TOML text <-> Study. Every key is a row of factors.py; messages name the file or option, the key, the choices."""
+"""A study as TOML text, read and written. Every key is a row of factors.py; messages name file, key and choices."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run -> its report: the page, and every figure and table as files. Pure, but for the samples it asks for.
+"""The report of a run: the page, and every figure and table as files. Pure, but for the samples it asks for.
 
 index.html          the page; needs no other file
 study.toml          repeats the run

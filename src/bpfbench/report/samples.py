@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads samples.csv of a trial: CPU, memory and power over time, as rates between samples."""
+"""The samples of a trial, samples.csv: CPU, memory and power over time, as rates between samples."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A campaign, the one loop: plan + store + testbed -> records. Resumable: whatever has a record is not run again."""
+"""A campaign: the one loop from plan, store and testbed to records. Whatever has a record is not run again."""
 
 from __future__ import annotations
 

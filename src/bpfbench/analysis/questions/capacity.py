@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicts fidelity: what a setup saves at an event rate, an event size and a ring that need not have been measured.
+"""Fidelity predicted: what a setup saves at an event rate, an event size and a ring that need not have been measured.
 
 User space empties the ring at a rate of its own, the drain rate D: so much is saved of what never stops coming.
 

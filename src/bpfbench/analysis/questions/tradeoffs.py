@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics of cells -> what is traded for what: correlations between the axes, and Pareto fronts.
+"""Trade-offs: what is traded for what: correlations between the axes, and Pareto fronts.
 
 Axes are what a tracer costs or yields. Spearman's rank correlation says whether cells with more of the one have more
 of the other (C. Spearman, American Journal of Psychology 15, 1904). Its p is that of the permutation test, its interval

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws charts with matplotlib: for print in one column of a paper, and for the page without JavaScript.
+"""Charts drawn by matplotlib: for print in one column of a paper, and for the page without JavaScript.
 
 Without pyplot and its global state: a figure is a value here, and no display is looked for.
 """

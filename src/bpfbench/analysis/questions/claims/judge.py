@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's claims and a source of evidence -> a verdict each, and all else that there is to say of them."""
+"""Judgement: of the paper's claims, by a source of evidence, a verdict each, and all else to say of them."""
 
 from __future__ import annotations
 
