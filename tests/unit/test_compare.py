@@ -19,8 +19,8 @@ from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift, changed_facts, compare_runs
 from bpfbench.analysis.results import Results, of
 from bpfbench.model import Environment, Record
-from bpfbench.report import comparison
 from bpfbench.report.document import Heading, Paragraph, Table
+from bpfbench.report.documents import compare as comparison
 from bpfbench.report.wording import Said
 from bpfbench.report.write.json import text as as_json
 

@@ -13,7 +13,7 @@ from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE
-from bpfbench.report import comparison
+from bpfbench.report.documents import compare as comparison
 from bpfbench.report.documents import order
 
 
