@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,11 @@ TESTBEDS = {
 def setups(study: Study) -> dict[str, Setup]:
     """Return every setup a study can name: ours and those it brings."""
     return SETUPS | {setup.name: setup for setup in study.setups}
+
+
+def usual(setups: Mapping[str, Setup]) -> tuple[str, ...]:
+    """Return the names of those that are meant where none is named: all but the alternatives to others."""
+    return tuple(name for name, setup in setups.items() if setup.alternative_to is None)
 
 
 def paper() -> dict[str, Any]:

@@ -14,8 +14,7 @@ import pytest
 from builders import READ, make_failure, make_fio, make_record, make_trial
 
 from bpfbench import store
-from bpfbench.analysis import order
-from bpfbench.analysis.order import After, Effect, OrderTest, examine, itself, timed
+from bpfbench.analysis.order import After, Effect, OrderTest, examine, timed
 from bpfbench.analysis.results import of
 from bpfbench.model import EMULATED, Accelerator, Environment, Predecessor, Record, Trial, Workload
 from bpfbench.report.documents import order as worded
@@ -91,7 +90,7 @@ def effect(test: OrderTest, what: str) -> Effect:
 
 class TestOrder:
     def test_first_trials_that_take_longer_are_found_with_their_size_where_they_do(self) -> None:
-        found = order.order(of(simulated(1, first=1.5)))
+        found = examine(of(simulated(1, first=1.5))).order
         assert found.found
         assert found.place.found
         reads, writes = effect(found.place, "first, read"), effect(found.place, "first, write")
@@ -100,13 +99,13 @@ class TestOrder:
         assert writes.interval.low <= 1.0 <= writes.interval.high
 
     def test_a_predecessor_that_matters_is_found_with_its_size(self) -> None:
-        found = order.order(of(simulated(2, after_other=1.6, warm_ups=False)))
+        found = examine(of(simulated(2, after_other=1.6, warm_ups=False))).order
         assert found.predecessor.found
         own = effect(found.predecessor, "after another workload")
         assert own.interval.low <= 1.6 <= own.interval.high
 
     def test_what_is_not_there_is_found_about_as_often_as_the_error_allows(self) -> None:
-        runs = [order.order(of(simulated(seed))) for seed in range(200)]
+        runs = [examine(of(simulated(seed))).order for seed in range(200)]
         places = [run.place.p for run in runs if run.place.p is not None]
         predecessors = [run.predecessor.p for run in runs if run.predecessor.p is not None]
         assert len(places) == len(predecessors) == 200
@@ -127,7 +126,7 @@ class TestOrder:
             )
             for i, record in enumerate(records)
         ]
-        found = order.order(of(records))
+        found = examine(of(records)).order
         blocks = sorted({record.trial.block for record in records})
         setups = sorted(set(SETUPS))
         design = np.array(
@@ -153,35 +152,35 @@ class TestOrder:
             for r in records
             if r.fio
         ]
-        one, other = order.order(of(records)), order.order(of(slower))
+        one, other = examine(of(records)).order, examine(of(slower)).order
         assert one.place.p == pytest.approx(other.place.p)
         assert one.predecessor.p == pytest.approx(other.predecessor.p)
 
     def test_at_a_limited_rate_latency_is_looked_at(self) -> None:
-        assert order.order(of(simulated(6, first=1.5, rate_iops=1000))).place.found
+        assert examine(of(simulated(6, first=1.5, rate_iops=1000))).order.place.found
 
     @pytest.mark.parametrize("blocks", [1, 2, 5])
     def test_few_blocks_are_not_tested_and_that_is_said(self, blocks: int) -> None:
-        found = order.order(of(simulated(7, blocks=blocks)))
+        found = examine(of(simulated(7, blocks=blocks))).order
         assert found.place.p is found.predecessor.p is None
         assert not found.found
         assert found.place.reason is not None
         assert found.place.reason.startswith(f"{blocks} block")
 
     def test_trials_that_leave_no_freedom_are_not_tested(self) -> None:
-        found = order.order(of(simulated(8, blocks=6, setups=("vanilla", "bcc"))))
+        found = examine(of(simulated(8, blocks=6, setups=("vanilla", "bcc")))).order
         assert "degrees of freedom" in (found.place.reason or "")
 
     def test_values_that_never_vary_are_not_tested(self) -> None:
         same = [dataclasses.replace(record, fio=make_fio()) for record in simulated(9)]
-        assert order.order(of(same)).place.reason == "repeated trials do not differ at all"
+        assert examine(of(same)).order.place.reason == "repeated trials do not differ at all"
 
     def test_what_did_not_end_well_and_what_was_emulated_takes_no_part(self) -> None:
         records = simulated(10)
         failed = [*records[:-1], dataclasses.replace(make_failure(records[-1].trial, "fio died"), place=6)]
-        assert order.order(of(failed)).trials == len(records) - 1
+        assert examine(of(failed)).order.trials == len(records) - 1
         emulated = [dataclasses.replace(r, environment=Environment("6.12", "boot", Accelerator.TCG)) for r in records]
-        assert order.order(of(emulated)).place.reason == itself(of(emulated)).reason == EMULATED
+        assert examine(of(emulated)).order.place.reason == examine(of(emulated)).itself.reason == EMULATED
 
     def test_no_trial_at_all(self) -> None:
         found = examine(of([]))
@@ -192,7 +191,7 @@ class TestOrder:
 class TestOldFormats:
     def test_place_and_predecessor_are_those_of_the_plan_and_that_is_said(self) -> None:
         records = simulated(11, after_other=1.6, warm_ups=False)
-        new, old = order.order(of(records)), order.order(of(as_of_old(records)))
+        new, old = examine(of(records)).order, examine(of(as_of_old(records))).order
         assert (new.place, new.predecessor) == (old.place, old.predecessor)
         assert not any("those of the plan" in note for note in new.notes)
         assert any("those of the plan" in note for note in old.notes)
@@ -238,7 +237,7 @@ class TestNoise:
                 trial = dataclasses.replace(make_trial("vanilla", block), index=2 * block + number)
                 records.append(make_record(trial, fio=make_fio(runtime_s=seconds)))
         logs = np.log([later / earlier for earlier, later in values])
-        found = itself(of(records[::-1])).pooled
+        found = examine(of(records[::-1])).itself.pooled
         assert found is not None
         assert found.noise is not None
         assert found.paired.n == found.noise.n == 3
@@ -246,7 +245,7 @@ class TestNoise:
         assert found.noise.sd == pytest.approx(math.sqrt((logs**2).mean()))
 
     def test_workloads_are_told_apart_and_tools_are_not(self) -> None:
-        found = itself(of(simulated(12)))
+        found = examine(of(simulated(12))).itself
         assert [workload.name for workload, _ in found.workloads] == ["read", "write"]
         sds = {workload.name: own.noise.sd if own.noise else 0.0 for workload, own in found.workloads}
         # Of a ratio of two trials, sqrt(2) times that of one.
@@ -257,7 +256,7 @@ class TestNoise:
         records = simulated(13, blocks=6)
         lost = next(record for record in records if record.trial.is_vanilla)
         kept = [record if record is not lost else make_failure(record.trial, "fio died") for record in records]
-        before, after = itself(of(records)).pooled, itself(of(kept)).pooled
+        before, after = examine(of(records)).itself.pooled, examine(of(kept)).itself.pooled
         assert before is not None
         assert after is not None
         assert (before.paired.n, after.paired.n) == (6, 5)

@@ -154,12 +154,12 @@ class Timed:
 
 def examine(results: Results) -> Examined:
     """Examine a run."""
-    return Examined(order(results), itself(results))
-
-
-def order(results: Results) -> Order:
-    """Test whether place and predecessor made a difference."""
     found = timed(results)
+    return Examined(_order(results, found), _itself(results, found))
+
+
+def _order(results: Results, found: Sequence[Timed]) -> Order:
+    """Test whether place and predecessor made a difference."""
     blocks = len({pairing(item.record) for item in found})
     notes = []
     if any(item.record.place is None for item in found):
@@ -364,10 +364,10 @@ def _is_new(column: Matrix, others: Sequence[Matrix], length: float) -> bool:
     return float(np.linalg.norm(column)) > NEGLIGIBLE * max(1.0, length)
 
 
-def itself(results: Results) -> Itself:
+def _itself(results: Results, found: Sequence[Timed]) -> Itself:
     """Compare vanilla with itself, where blocks have it twice."""
     vanilla: defaultdict[Pairing, list[Timed]] = defaultdict(list)
-    for item in timed(results):
+    for item in found:
         if item.cell.is_vanilla:
             vanilla[pairing(item.record)].append(item)
     pairs: defaultdict[Workload, list[tuple[float, float]]] = defaultdict(list)
@@ -376,8 +376,8 @@ def itself(results: Results) -> Itself:
             pairs[earlier.workload].append((earlier.log, later.log))
     if not pairs:
         return Itself((), None, _lacking("no block has two vanilla trials that count", results))
-    found = tuple((workload, _twins(pairs[workload])) for workload in sorted(pairs, key=in_order))
-    return Itself(found, _twins(list(itertools.chain.from_iterable(pairs.values()))))
+    each = tuple((workload, _twins(pairs[workload])) for workload in sorted(pairs, key=in_order))
+    return Itself(each, _twins(list(itertools.chain.from_iterable(pairs.values()))))
 
 
 def _lacking(what: str, results: Results) -> str:

@@ -144,8 +144,13 @@ def summarise(results: Results) -> Summary:
         groups[cell.vanilla].append(cell)
     return Summary(
         groups=tuple(_group(results, vanilla, cells) for vanilla, cells in groups.items()),
-        excluded=tuple(Excluded(r.trial, r.status, r.reason) for r in results.records if r.status is not Status.OK),
+        excluded=excluded(results),
     )
+
+
+def excluded(results: Results) -> tuple[Excluded, ...]:
+    """Return the trials that are in no number, in the order of the plan."""
+    return tuple(Excluded(r.trial, r.status, r.reason) for r in results.records if r.status is not Status.OK)
 
 
 def _group(results: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:

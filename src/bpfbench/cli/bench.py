@@ -71,7 +71,7 @@ def drain_(
         "seed": Override("--seed", number(seed)),
         **testbed_options.overrides(),
     }  # a file gives its own setups, its image, where it runs, and nothing else
-    around = study.load(study.find(study_name), overrides) if study_name else study.around("drain", overrides)
+    around = study.around("drain", overrides, study_name)
     sizes = chosen("--events", events, tuple(map(str, TOOLS)))
     wanted = _wanted(around, tuple(map(int, sizes)), everything=setups is None)
     if not drain.cases(replace(wanted, attaches=tuple(Attach))):
@@ -123,8 +123,7 @@ def _measure(stage: Stage, wanted: Wanted, bench: _Bench) -> None:
 
 def _wanted(around: Study, sizes: tuple[int, ...], *, everything: bool) -> Wanted:
     known = catalogue.setups(around)
-    usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
-    names = usual if everything else around.factors.setups
+    names = catalogue.usual(known) if everything else around.factors.setups
     if not names:
         raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
     return Wanted(

@@ -40,10 +40,9 @@ def check(
 ) -> int:
     """Run the conformance suite: does each tracer keep the contract, and report what really happened, to the event?"""
     set_up_logging(stderr, verbose=verbose)
-    brought = study.load(study.find(study_file)).setups if study_file else ()
+    brought = study.brought_by(study_file)
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
-    usual = tuple(name for name, setup in known.items() if setup.alternative_to is None)
-    names = usual if setups is None else chosen("--setups", setups, tuple(known))
+    names = catalogue.usual(known) if setups is None else chosen("--setups", setups, tuple(known))
     chosen_cases = CASE_NAMES if cases is None else chosen("--cases", cases, CASE_NAMES)
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),

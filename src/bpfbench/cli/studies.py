@@ -124,9 +124,10 @@ def run(
             stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
         with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
             campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed)
-    _show_summary(runs.read(opened))
+    finished = runs.read(opened)
+    _show_summary(finished)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
-    return 0 if all(record.status is Status.OK for record in opened.records()) else 1
+    return 0 if all(record.status is Status.OK for record in finished.results.records) else 1
 
 
 @app.command

@@ -116,7 +116,7 @@ def trace(
 
 def _study(name: str | None, factors: dict[str, object], limit: object, image_name: str | None) -> Study:
     """Return a study of one tracer, its options judged as those of any study."""
-    brought = study.load(study.find(name)).setups if name else ()
+    brought = study.brought_by(name)
     valid = catalogue.SETUPS | {setup.name: setup for setup in brought}
     setup = valid.get(str(factors["setups"]))
     if setup is None:
@@ -133,7 +133,7 @@ def _study(name: str | None, factors: dict[str, object], limit: object, image_na
     overrides["repetitions"] = Override("--repetitions", 1)
     if image_name is not None:
         overrides["image"] = Override("--image", image_name)
-    return study.load(study.find(name), overrides) if name else study.around("trace", overrides)
+    return study.around("trace", overrides, name)
 
 
 def _config(chosen: Study) -> TracerConfig:

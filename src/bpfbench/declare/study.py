@@ -103,13 +103,29 @@ def parse(content: str, where: str, overrides: Mapping[str, Override] | None = N
     return declared(raw, where, overrides)
 
 
-def around(name: str, overrides: Mapping[str, Override]) -> Study:
+def around(name: str, overrides: Mapping[str, Override], file: str | None = None) -> Study:
     """Return a study around what is tried apart from any, so that one place judges the options: they say it all.
 
+    Args:
+        name: of what is tried.
+        overrides: what the options say, by dotted key.
+        file: a study, shipped or of the user's own, that says the rest.
+
     Raises:
-        StudyError: a value is wrong.
+        StudyError: there is no such study, or a value is wrong.
     """
+    if file:
+        return load(find(file), overrides)
     return declared({"name": name, "factors": {"workloads": "read"}}, name, overrides)
+
+
+def brought_by(file: str | None) -> tuple[Setup, ...]:
+    """Return the setups that a study brings; none without one.
+
+    Raises:
+        StudyError: there is no such study, or it is wrong.
+    """
+    return load(find(file)).setups if file else ()
 
 
 def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] | None = None) -> Study:

@@ -19,7 +19,7 @@ from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse, control
-from bpfbench.analysis.summary import summarise
+from bpfbench.analysis.summary import excluded
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
@@ -94,7 +94,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         contests=needs.contests(run, analysis),
         exchanged=exchanged,
         findings=by_run(run),
-        excluded=summarise(run).excluded,
+        excluded=excluded(run),
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
     yield "index.html", html.text(page.document(reported), title, generator, drawings, style).encode()

@@ -29,7 +29,6 @@ class Quantity:
     decimals: int
     """Of a mean; where all means of a table are below 100, a whole number has one more."""
     scale: float = 1.0
-    higher_is_better: bool = False
     is_share: bool = False
     """A share of a whole, in per cent: it must not read 0 or 100 unless it is."""
     importance: int | None = None
@@ -66,12 +65,10 @@ class Quantity:
 
 QUANTITIES = (
     Quantity(metrics.RUNTIME, "runtime", "s", 2, importance=ALWAYS, page="performance", figure="performance"),
-    Quantity(
-        metrics.THROUGHPUT, "throughput", "MiB/s", 0, MIB, True, importance=6, page="performance", figure="performance"
-    ),
+    Quantity(metrics.THROUGHPUT, "throughput", "MiB/s", 0, MIB, importance=6, page="performance", figure="performance"),
     Quantity(metrics.LATENCY, "latency", "µs", 2, importance=8, page="performance", figure="performance"),
     Quantity(metrics.LATENCY_P99, "latency p99", "µs", 1, page="performance"),
-    Quantity(metrics.SAVED_PERCENT, "saved", "%", 2, 1.0, True, True, importance=ALWAYS, page="performance"),
+    Quantity(metrics.SAVED_PERCENT, "saved", "%", 2, is_share=True, importance=ALWAYS, page="performance"),
     Quantity(metrics.LOST_PERCENT, "lost", "%", 2, is_share=True, importance=4, with_sd=False),
     Quantity(metrics.CPU, "CPU", "% of all", 1, importance=7, page="resources", figure="resources"),
     Quantity(metrics.MEMORY, "memory", "MiB", 0, MIB),

@@ -106,12 +106,12 @@ def clauses(work: Workload) -> str:
 
 def heading(group: Group) -> str:
     """Name a group: workload, scale, tool, and the kernel where it is one of the image's."""
-    return case_title(group.workload.name, group.workload, group.tool, group.kernel)
+    return case_title(group.workload, group.tool, group.kernel)
 
 
-def case_title(workload: str, work: Workload, tool: str, kernel: str | None) -> str:
+def case_title(work: Workload, tool: str, kernel: str | None) -> str:
     """Name what setups are compared in: workload, scale, tool, and the kernel where it is known."""
-    return f"{workload}, {extent(work)}: {tool}{f', kernel {kernel}' if kernel else ''}"
+    return f"{work.name}, {extent(work)}: {tool}{f', kernel {kernel}' if kernel else ''}"
 
 
 def common_configuration(group: Group) -> str:

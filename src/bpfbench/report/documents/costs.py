@@ -44,7 +44,7 @@ def _blocks(found: Sequence[Cost]) -> Iterator[Block]:
     for (kernel, workload, tool), members in groupby(found, lambda cost: (cost.kernel, cost.workload, cost.tool)):
         rows = [row for cost in members for row in _rows(cost)]
         steps = table(("setup", "configuration", "", *STEPS, "n"), rows, texts=3)
-        yield from section(wording.case_title(workload.name, workload, tool, kernel), (), steps)
+        yield from section(wording.case_title(workload, tool, kernel), (), steps)
     yield from section("How to read this", (), Bullets(LEGEND))
 
 

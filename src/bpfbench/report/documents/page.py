@@ -198,7 +198,7 @@ def _control_row(statistic: Statistic) -> tuple[Field, ...]:
     workload = f"{statistic.cell.workload.name}, {wording.extent(statistic.cell.workload)}"
     cells = (Field(ABSENT), Field(ABSENT))
     if compared is not None:
-        unit = " (MiB)" if statistic.paired is None else ""
+        unit = f" ({quantity.unit})" if statistic.paired is None else ""
         cells = Field(str(compared.n)), Field(results.against(compared, quantity).replace("\n", " ") + unit)
     return (Field(workload), Field(statistic.metric), *cells)
 

@@ -42,7 +42,7 @@ def _blocks(found: TradeOffs, info: About) -> Iterator[Block]:
     for own in found.each:
         cell = own.vanilla
         header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in axes), "front")
-        title = wording.case_title(cell.workload.name, cell.workload, cell.tool, cell.kernel)
+        title = wording.case_title(cell.workload, cell.tool, cell.kernel)
         yield from section(title, (), table(header, list(_rows(own, axes))))
     over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
     yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations(found, axes))
