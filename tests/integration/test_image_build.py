@@ -20,7 +20,7 @@ from bpfbench.machine.privileges import as_root
 from bpfbench.model import Sources
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
-from bpfbench.testbed.image.disks import ROOT, SCRIPTS
+from bpfbench.testbed.image.boot import ROOT, SCRIPTS
 from bpfbench.testbed.image.root import bootstrap_argv
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox, building
 

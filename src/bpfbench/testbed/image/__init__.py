@@ -15,24 +15,24 @@ What a virtual machine boots besides is built when one is wanted:
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bpfbench.catalogue import KERNELS
-from bpfbench.codec import from_json
-from bpfbench.errors import ImageError
+from bpfbench.codec import to_json
 from bpfbench.machine import privileges
 from bpfbench.model import Sources
 from bpfbench.testbed.image import layers
-from bpfbench.testbed.image.disks import build_disk, disk_key
-from bpfbench.testbed.image.kernels import (
+from bpfbench.testbed.image.boot import (
     Kernel,
+    build_disk,
     build_kernel,
+    disk_key,
     kernel_key,
     load_kernel,
     require_kernels,
@@ -46,11 +46,9 @@ from bpfbench.testbed.image.libraries import (
     library_key,
     versions,
 )
-from bpfbench.testbed.image.recipes import RECIPES, Recipe, recipe_of
-from bpfbench.testbed.image.root import bootstrap, headers, packages, root_key
+from bpfbench.testbed.image.root import Recipe, bootstrap, headers, packages, recipe_of, root_key
 
 __all__ = [
-    "RECIPES",
     "Bootable",
     "Image",
     "Kernel",
@@ -131,7 +129,7 @@ def with_key(cache: Path, key: str) -> Image | None:
 def find(cache: Path, name: str, sources: Sources) -> Image | None:
     """Return the image if it is built."""
     try:
-        return _load(_place(cache, name, sources))
+        return _load(_layer(cache, recipe_of(name), sources))
     except FileNotFoundError:
         return None
 
@@ -150,35 +148,42 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
         MachineError: without root, and user namespaces are not to be had; says what to do.
     """
     recipe = recipe_of(name)
-    if image := find(cache, name, sources):
-        return image
-    privileges.require()
-    place = _place(cache, name, sources)
-    with layers.lock(cache, progress):
-        if image := find(cache, name, sources):
-            return image
-        root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
-        if not root.exists():
-            with layers.aside(root) as partial:
-                bootstrap(recipe, sources, partial, _part(progress, 0.0, ROOT_SHARE))
-        library_layers = tuple(build_libraries(cache, root, sources, _part(progress, ROOT_SHARE, 1.0)))
-        with layers.aside(place) as partial:
-            _link_tracers(library_layers, partial / "tracers")
-            in_root = packages(root / "root")
-            image = Image(
-                name=name,
-                key=place.name.rsplit("-", 1)[1],
-                suite=sources.suite or recipe.suite,
-                built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                versions={what: in_root[package] for what, package in recipe.shown.items()} | versions(library_layers),
-                packages=in_root,
-                kernel_headers=headers(root / "root"),
-                root=str(root / "root"),
-                tracers=str(place / "tracers"),
-                libraries=tuple(layer.name for layer in library_layers),
-            )
-            (partial / "image.json").write_text(json.dumps(asdict(image), indent=1) + "\n")
-    return image
+    layer = _layer(cache, recipe, sources)
+    if not layer.exists():
+        privileges.require()
+        with layers.lock(cache, progress):
+            root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
+            if not root.exists():
+                with layers.aside(root) as unfinished:
+                    bootstrap(recipe, sources, unfinished, _part(progress, 0.0, ROOT_SHARE))
+            libraries = tuple(build_libraries(cache, root, sources, _part(progress, ROOT_SHARE, 1.0)))
+            if not layer.exists():
+                with layers.aside(layer) as unfinished:
+                    _assemble(recipe, sources, root / "root", libraries, layer, unfinished)
+    return _load(layer)
+
+
+def _assemble(
+    recipe: Recipe, sources: Sources, root: Path, libraries: tuple[Path, ...], layer: Path, unfinished: Path
+) -> None:
+    """Make an image's own layer, of its root and its libraries'."""
+    for program in (path for each in libraries for name in INSTALLED for path in (each / "out").glob(f"*/{name}")):
+        tracer = unfinished / "tracers" / program.parent.name
+        shutil.copytree(program.parent, tracer, copy_function=os.link, symlinks=True)
+    in_root = packages(root)
+    image = Image(
+        name=recipe.name,
+        key=layer.name.rsplit("-", 1)[1],
+        suite=sources.suite or recipe.suite,
+        built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        versions={what: in_root[package] for what, package in recipe.shown.items()} | versions(libraries),
+        packages=in_root,
+        kernel_headers=headers(root),
+        root=str(root),
+        tracers=str(layer / "tracers"),
+        libraries=tuple(each.name for each in libraries),
+    )
+    (unfinished / "image.json").write_text(to_json(image))
 
 
 def bootable(cache: Path, image: Image, names: tuple[str, ...], sources: Sources, progress: Progress) -> Bootable:
@@ -197,34 +202,34 @@ def bootable(cache: Path, image: Image, names: tuple[str, ...], sources: Sources
         MachineError: without root, and user namespaces are not to be had; says what to do.
     """
     require_kernels(names)
-    disk, *kernels = places = (_disk_place(cache, image), *(_kernel_place(cache, image, name) for name in names))
-    if any(not place.exists() for place in places):
+    root = Path(image.root)
+    disk = _disk_layer(cache, image)
+    kernels = {_kernel_layer(cache, image, name): name for name in names}
+    builds: dict[Path, tuple[str, Callable[[Path], None]]] = {disk: ("the disk", partial(build_disk, root))}
+    for layer, name in kernels.items():
+        builds[layer] = (f"kernel {name}", partial(build_kernel, name, root, sources, layer))
+    if not all(layer.exists() for layer in builds):
         privileges.require()
         with layers.lock(cache, progress):
-            if not disk.exists():
-                progress("making the disk", 0.0)
-                with layers.aside(disk) as partial:
-                    build_disk(Path(image.root), partial)
-            for number, (name, place) in enumerate(zip(names, kernels, strict=True), 1):
-                if not place.exists():
-                    progress(f"making kernel {name}", number / len(places))
-                    with layers.aside(place) as partial:
-                        build_kernel(name, Path(image.root), sources, place, partial)
+            for number, (layer, (what, build_layer)) in enumerate(builds.items()):
+                if not layer.exists():
+                    progress(f"making {what}", number / len(builds))
+                    with layers.aside(layer) as unfinished:
+                        build_layer(unfinished)
     return Bootable(disk / "root.ext4", tuple(map(load_kernel, kernels)))
 
 
 def boot_layers(cache: Path, image: Image) -> tuple[Path | None, tuple[Kernel, ...]]:
     """Return the disk, None if it is not built, and those kernels of an image that are."""
-    disk = _disk_place(cache, image) / "root.ext4"
-    kernels = (_kernel_place(cache, image, name) for name in KERNELS)
-    return disk if disk.exists() else None, tuple(load_kernel(place) for place in kernels if place.exists())
+    disk = _disk_layer(cache, image) / "root.ext4"
+    kernels = (_kernel_layer(cache, image, name) for name in KERNELS)
+    return disk if disk.exists() else None, tuple(load_kernel(layer) for layer in kernels if layer.exists())
 
 
 def remove(cache: Path, image: Image) -> None:
     """Delete an image, and those layers that no other image uses: its root and libraries, disk and kernels."""
-    place = Path(image.tracers).parent
     with layers.lock(cache, lambda *_: None):
-        layers.remove(place)
+        layers.remove(Path(image.tracers).parent)
         used = {layer for other in built(cache) for layer in _layers_of(cache, other)}
         kinds = ("roots", "libraries", "disks", "kernels")
         for layer in (path for kind in kinds for path in (cache / kind).glob("*") if path.is_dir()):
@@ -236,16 +241,16 @@ def _layers_of(cache: Path, image: Image) -> Iterator[Path]:
     """Yield where an image's layers are, those for virtual machines built or not."""
     yield cache / "roots" / image.root_layer
     yield from (cache / "libraries" / layer for layer in image.libraries)
-    yield _disk_place(cache, image)
-    yield from (_kernel_place(cache, image, name) for name in KERNELS)
+    yield _disk_layer(cache, image)
+    yield from (_kernel_layer(cache, image, name) for name in KERNELS)
 
 
-def _disk_place(cache: Path, image: Image) -> Path:
+def _disk_layer(cache: Path, image: Image) -> Path:
     name, key = image.root_layer.rsplit("-", 1)
     return cache / "disks" / f"{name}-{disk_key(key)}"
 
 
-def _kernel_place(cache: Path, image: Image, name: str) -> Path:
+def _kernel_layer(cache: Path, image: Image, name: str) -> Path:
     return cache / "kernels" / f"{name}-{kernel_key(image.root_layer.rsplit('-', 1)[1], name)}"
 
 
@@ -254,20 +259,9 @@ def _part(progress: Progress, begin: float, end: float) -> Progress:
     return lambda what, share: progress(what, begin + (end - begin) * share)
 
 
-def _link_tracers(library_layers: tuple[Path, ...], place: Path) -> None:
-    place.mkdir()
-    installed = (layer / "out" for layer in library_layers)
-    for program in (path for out in installed for name in INSTALLED for path in out.glob(f"*/{name}")):
-        shutil.copytree(program.parent, place / program.parent.name, copy_function=os.link, symlinks=True)
+def _layer(cache: Path, recipe: Recipe, sources: Sources) -> Path:
+    return cache / "images" / f"{recipe.name}-{image_key(recipe, sources)}"
 
 
-def _place(cache: Path, name: str, sources: Sources) -> Path:
-    return cache / "images" / f"{name}-{image_key(recipe_of(name), sources)}"
-
-
-def _load(place: Path) -> Image:
-    path = place / "image.json"
-    try:
-        return from_json(Image, path.read_bytes())
-    except ValueError as error:
-        raise ImageError(f"{path}: {error}", f"another version of bpfbench built it: delete {place}") from error
+def _load(layer: Path) -> Image:
+    return layers.load(Image, layer, "image.json")

@@ -8,11 +8,14 @@ import fcntl
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from bpfbench.codec import from_json
 from bpfbench.errors import ImageError
 from bpfbench.machine import command
 from bpfbench.machine.privileges import as_root
 
+T = TypeVar("T")
 Progress = Callable[[str, float], None]
 """Told what is being done and which share of the whole build is done, 0 to 1."""
 
@@ -39,17 +42,17 @@ def lock(cache: Path, progress: Progress) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def aside(place: Path) -> Iterator[Path]:
-    """Give a directory to build in, renamed to `place` if all went well; one that a killed build left is deleted first.
+def aside(layer: Path) -> Iterator[Path]:
+    """Give a directory to build in, renamed to `layer` if all went well; one that a killed build left is deleted first.
 
-    A failed build's log is kept beside, as PLACE.failed.log.
+    A failed build's log is kept beside, as LAYER.failed.log.
     """
-    partial = place.with_name(f"{place.name}.partial")
+    partial = _partial(layer)
     delete_tree(partial)
     partial.mkdir(parents=True)
     try:
         yield partial
-        partial.rename(place)
+        partial.rename(layer)
     except BaseException:
         with contextlib.suppress(OSError):
             (partial / "log").rename(_failed_log(partial))
@@ -85,11 +88,25 @@ def run(argv: Sequence[str], what: str, partial: Path, on_line: Callable[[str], 
         )
 
 
-def remove(place: Path) -> None:
+def load(cls: type[T], layer: Path, name: str) -> T:
+    """Read what a layer says of itself.
+
+    Raises:
+        FileNotFoundError: it is not built.
+        ImageError: another version of bpfbench built it.
+    """
+    path = layer / name
+    try:
+        return from_json(cls, path.read_bytes())
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}", f"another version of bpfbench built it: delete {layer}") from error
+
+
+def remove(layer: Path) -> None:
     """Delete what is finished, so that an interruption leaves something that does not look finished."""
-    partial = place.with_name(f"{place.name}.partial")
+    partial = _partial(layer)
     delete_tree(partial)
-    place.rename(partial)
+    layer.rename(partial)
     delete_tree(partial)
 
 
@@ -101,11 +118,15 @@ def delete_tree(path: Path) -> None:
             raise ImageError(f"{path} could not be deleted: {finished.last_words}")
 
 
-def taken_bytes(place: Path) -> int:
+def taken_bytes(path: Path) -> int:
     """Return what a file or a tree takes of its disk, as `du` has it: less than its length where it is sparse."""
     lines: list[str] = []
-    command.run((*as_root(), "du", "-sx", "--block-size=1", "--", str(place)), on_line=lines.append)
+    command.run((*as_root(), "du", "-sx", "--block-size=1", "--", str(path)), on_line=lines.append)
     return int(lines[0].split()[0]) if lines else 0
+
+
+def _partial(layer: Path) -> Path:
+    return layer.with_name(f"{layer.name}.partial")
 
 
 def _failed_log(partial: Path) -> Path:

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict
+import tomllib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bpfbench.catalogue import PACKAGE
-from bpfbench.errors import ImageError
+from bpfbench.catalogue import IMAGES, PACKAGE
+from bpfbench.errors import ImageError, UsageError
 from bpfbench.machine import command, privileges
 from bpfbench.model import Sources
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.layers import Progress
-from bpfbench.testbed.image.recipes import Recipe
 
-HOOK = PACKAGE / "testbed" / "image" / "install-headers"
+FOLDER = PACKAGE / "testbed" / "image"
+HOOK = FOLDER / "install-headers"
 
 MILESTONES = {
     "running apt-get update": 0.02,
@@ -29,6 +30,30 @@ MILESTONES = {
     "cleaning package lists": 0.97,
 }
 """mmdebstrap's messages, with the share of its time that lies before each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What an image is made of: recipes/NAME.toml."""
+
+    name: str
+    description: str
+    suite: str
+    packages: tuple[str, ...]
+    shown: dict[str, str]
+    """What people call a component -> the package whose version is shown for it."""
+
+
+def recipe_of(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises:
+        UsageError: there is none; lists those there are.
+    """
+    if name not in IMAGES:
+        raise UsageError(f"image {name!r} is not one of: {', '.join(IMAGES)}")
+    found = tomllib.loads((FOLDER / "recipes" / f"{name}.toml").read_text())
+    return Recipe(name, IMAGES[name], found["suite"], tuple(found["packages"]), found["shown"])
 
 
 def root_key(recipe: Recipe, sources: Sources) -> str:

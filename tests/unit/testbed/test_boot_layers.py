@@ -18,10 +18,8 @@ from bpfbench.machine import command, privileges
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Bootable, Image, kernels
-from bpfbench.testbed.image.disks import disk_key
-from bpfbench.testbed.image.kernels import hooks, kernel_key, read_config
-from bpfbench.testbed.image.recipes import KERNEL_SUITES
+from bpfbench.testbed.image import Bootable, Image, boot
+from bpfbench.testbed.image.boot import KERNEL_SUITES, disk_key, hooks, kernel_key, read_config
 from bpfbench.testbed.sandbox import INSIDE
 
 DEFAULTS = Sources()
@@ -81,8 +79,8 @@ class TestKeys:
     ) -> None:
         first = kernel_key(ROOT, "trixie")
         assert len({first, kernel_key("f" * 16, "trixie"), kernel_key(ROOT, "sid")}) == 3
-        shutil.copytree(kernels.SCRIPTS, tmp_path / "scripts")
-        monkeypatch.setattr(kernels, "SCRIPTS", tmp_path / "scripts")
+        shutil.copytree(boot.SCRIPTS, tmp_path / "scripts")
+        monkeypatch.setattr(boot, "SCRIPTS", tmp_path / "scripts")
         assert kernel_key(ROOT, "trixie") == first
         with (tmp_path / "scripts" / "init").open("a") as init:
             init.write("# other\n")

@@ -1,24 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels that a virtual machine boots an image with: Debian's own, each with an initrd and a disk of its modules."""
+"""What virtual machines boot: a disk, an image's root as ext4 in a sparse file, and Debian's kernels.
+
+The disk is never written to. Each kernel comes with an initrd and a disk of its modules.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.catalogue import KERNELS, PACKAGE
-from bpfbench.codec import from_json
-from bpfbench.errors import ImageError, UsageError
+from bpfbench.codec import to_json
+from bpfbench.errors import UsageError
 from bpfbench.model import Attach, Sources
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.build_sandbox import build_sandbox
-from bpfbench.testbed.image.recipes import KERNEL_SUITES
-from bpfbench.testbed.sandbox import INSIDE, Bind
+from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 SCRIPTS = PACKAGE / "testbed" / "image"
+
+FREE_MIB = 2048
+"""Room on the disk for what a virtual machine writes, into its overlay."""
+
+ROOT = "/run/bpfbench/root"
+"""Where the root is seen inside itself once more, without what is mounted over it there."""
+
+KERNEL_SUITES = {"trixie": "trixie", "backports": "trixie-backports", "sid": "sid"}
+"""Kernel (catalogue.KERNELS) -> the Debian suite it is from."""
 
 MIRROR = "http://deb.debian.org/debian"
 """Where kernels come from unless a mirror is given."""
@@ -75,6 +85,26 @@ FACTS = (
 """The options that Kernel.config tells, besides those of HOOKS."""
 
 
+def disk_key(root: str) -> str:
+    """Return the content address of the disk of a root, which is given by its key."""
+    return layers.digest(root.encode(), (SCRIPTS / "make-disk").read_bytes(), str(FREE_MIB).encode())
+
+
+def build_disk(root: Path, partial: Path) -> None:
+    """Make PARTIAL/root.ext4 of a root.
+
+    Raises:
+        ImageError: it could not be made.
+    """
+    inside = Sandbox(str(root), (Bind(str(root), ROOT), *_binds(partial)))
+    argv = (f"{INSIDE}/build/make-disk", ROOT, f"{INSIDE}/out/root.ext4", str(FREE_MIB))
+    layers.run(sandbox.building(inside, argv), "the disk", partial)
+
+
+def _binds(partial: Path) -> tuple[Bind, ...]:
+    return Bind(str(SCRIPTS), f"{INSIDE}/build"), Bind(str(partial), f"{INSIDE}/out", writable=True)
+
+
 def kernel_key(root: str, name: str) -> str:
     """Return the content address of a kernel: of the root it is made with, its suite and how it is made."""
     scripts = [(SCRIPTS / script).read_bytes() for script in ("make-kernel", "make-disk", "init")]
@@ -92,45 +122,35 @@ def require_kernels(names: tuple[str, ...]) -> None:
             raise UsageError(f"kernel {name!r} is not one of: {', '.join(KERNELS)}")
 
 
-def build_kernel(name: str, root: Path, sources: Sources, place: Path, partial: Path) -> None:
-    """Make a kernel's files in `partial`, for `place`.
+def build_kernel(name: str, root: Path, sources: Sources, layer: Path, partial: Path) -> None:
+    """Make a kernel's files in `partial`, for `layer`.
 
     Raises:
         ImageError: it could not be downloaded or made.
     """
-    binds = (Bind(str(SCRIPTS), f"{INSIDE}/build"), Bind(str(partial), f"{INSIDE}/out", writable=True))
-    inside = build_sandbox(root, binds, sources, {}, "/")
+    inside = build_sandbox(root, _binds(partial), sources, {}, "/")
     suite = KERNEL_SUITES[name]
     script = (f"{INSIDE}/build/make-kernel", suite, sources.mirror or MIRROR, f"{INSIDE}/build/init", f"{INSIDE}/out")
     layers.run(sandbox.building(inside, script), f"kernel {name}", partial)
     options = read_config((partial / "config").read_text())
     kernel = Kernel(
         name=name,
-        key=place.name.rsplit("-", 1)[1],
+        key=layer.name.rsplit("-", 1)[1],
         suite=suite,
         release=(partial / "release").read_text().strip(),
         version=(partial / "version").read_text().strip(),
         hooks=hooks(options),
         config={option: options.get(option, "n") for option in sorted({*FACTS, *sum(HOOKS.values(), ())})},
-        vmlinuz=str(place / "vmlinuz"),
-        initrd=str(place / "initrd"),
-        disk=str(place / "kernel.ext4"),
+        vmlinuz=str(layer / "vmlinuz"),
+        initrd=str(layer / "initrd"),
+        disk=str(layer / "kernel.ext4"),
     )
-    (partial / "kernel.json").write_text(json.dumps(asdict(kernel), indent=1) + "\n")
+    (partial / "kernel.json").write_text(to_json(kernel))
 
 
-def load_kernel(place: Path) -> Kernel:
-    """Return the kernel that is built at `place`.
-
-    Raises:
-        FileNotFoundError: none is.
-        ImageError: another version of bpfbench built it.
-    """
-    path = place / "kernel.json"
-    try:
-        return from_json(Kernel, path.read_bytes())
-    except ValueError as error:
-        raise ImageError(f"{path}: {error}", f"another version of bpfbench built it: delete {place}") from error
+def load_kernel(layer: Path) -> Kernel:
+    """Return the kernel that is built as this layer; raises as layers.load."""
+    return layers.load(Kernel, layer, "kernel.json")
 
 
 def read_config(text: str) -> dict[str, str]:
