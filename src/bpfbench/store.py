@@ -53,7 +53,7 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class _PlanFile:
+class _StoredPlan:
     format: int
     trials: tuple[Trial, ...]
 
@@ -72,7 +72,7 @@ class Run:
 
     def plan(self) -> tuple[Trial, ...]:
         """Return every trial of the run in its order."""
-        return _read(_PlanFile, self.path / "plan.json", RUN_FORMAT).trials
+        return _read(_StoredPlan, self.path / "plan.json", RUN_FORMAT).trials
 
     def records(self) -> tuple[Record, ...]:
         """Return the records in the order of the plan.
@@ -89,8 +89,8 @@ class Run:
         Raises:
             StoreError: a record cannot be read.
         """
-        place = self.path / "warm-ups"
-        paths = _entries(place) if place.is_dir() else []
+        folder = self.path / "warm-ups"
+        paths = _entries(folder) if folder.is_dir() else []
         records = (_read(Record, path / "record.json", RECORD_FORMAT) for path in paths)
         return tuple(sorted(records, key=lambda record: record.started_at))
 
@@ -125,14 +125,14 @@ class Run:
 
     def superseded(self) -> int:
         """Return how many records of failed trials were set aside because the trials were run again."""
-        place = self.path / "superseded"
-        return len(list(place.iterdir())) if place.is_dir() else 0
+        folder = self.path / "superseded"
+        return len(_entries(folder)) if folder.is_dir() else 0
 
     def begin(self, trial: Trial) -> Path:
         """Return an empty directory for the files of a trial."""
-        place = self._partial(trial)
-        place.mkdir(parents=True)
-        return place
+        folder = self._partial(trial)
+        folder.mkdir(parents=True)
+        return folder
 
     def commit(self, trial: Trial) -> None:
         """Move a finished trial's directory into place, whole or not at all, on disk before this returns."""
@@ -140,12 +140,8 @@ class Run:
         for path in partial.iterdir():
             _sync(path)
         _sync(partial)
-        if trial.warm_up:  # an interruption before the trial it is for has it run again
-            place = self.path / "warm-ups"
-            place.mkdir(exist_ok=True)
-            target = place / f"{trial.id}.{len(list(place.glob(f'{trial.id}.*')))}"
-        else:
-            target = self.path / "trials" / trial.id
+        # A warm-up may be run again: an interruption before the trial that it is for makes that necessary.
+        target = self._numbered("warm-ups", trial.id) if trial.warm_up else self.path / "trials" / trial.id
         partial.rename(target)
         _sync(target.parent)
 
@@ -155,10 +151,13 @@ class Run:
 
     def forget(self, trial_id: str) -> None:
         """Set a record aside, so that its trial is run again: it moves to RUN/superseded."""
-        place = self.path / "superseded"
-        place.mkdir(exist_ok=True)
-        number = len(list(place.glob(f"{trial_id}.*")))
-        (self.path / "trials" / trial_id).rename(place / f"{trial_id}.{number}")
+        (self.path / "trials" / trial_id).rename(self._numbered("superseded", trial_id))
+
+    def _numbered(self, folder: str, trial_id: str) -> Path:
+        """Return the next free name for a trial in a folder that may have it more than once."""
+        made = self.path / folder
+        made.mkdir(exist_ok=True)
+        return made / f"{trial_id}.{len(list(made.glob(f'{trial_id}.*')))}"
 
     def _partial(self, trial: Trial) -> Path:
         return self.path / "partial" / trial.id
@@ -178,7 +177,7 @@ def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
         partial.mkdir(parents=True)
         (partial / "trials").mkdir()
         (partial / "run.json").write_text(to_json(info))
-        (partial / "plan.json").write_text(to_json(_PlanFile(RUN_FORMAT, trials)))
+        (partial / "plan.json").write_text(to_json(_StoredPlan(RUN_FORMAT, trials)))
         partial.rename(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
@@ -207,7 +206,11 @@ T = TypeVar("T")
 
 
 def _read(cls: type[T], path: Path, version: int) -> T:
-    """Read one of our JSON files."""
+    """Read one of our JSON files.
+
+    Raises:
+        StoreError: it cannot be read; says which key is wrong, and what to do.
+    """
     try:
         data = json.loads(path.read_bytes())
         if isinstance(data, dict) and data.get("format", version) not in range(1, version + 1):
@@ -215,11 +218,14 @@ def _read(cls: type[T], path: Path, version: int) -> T:
                 f"{path}: has format {data['format']}; this bpfbench reads formats 1 to {version}",
                 "use the bpfbench version that run.json names",
             )
-        return cast("T", decode(cls, data, cls.__name__))
+        return cast("T", decode(cls, data, ""))
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise StoreError(f"{path}: {error}") from error
+        fault = str(error).removeprefix(".").removeprefix(": ")  # a key of its own, or the whole of it
+        again = f"delete {path.parent}; bpfbench run --resume {path.parents[2]} does what is missing again"
+        hint = again if cls is Record else "put back the file as it was, or start a new run"
+        raise StoreError(f"{path}: {fault}", hint) from error
 
 
 def _entries(directory: Path) -> list[Path]:

@@ -399,7 +399,18 @@ class TestDamage:
         record = write(run, TRIALS[0])
         path = run.path / "trials" / TRIALS[0].id / "record.json"
         path.write_text(to_json(record).replace('"runtime_s": 10.0', '"runtime_s": "fast"'))
-        assert complaint(run.path).message == f"{path}: Record.fio.runtime_s: expected float, got str"
+        error = complaint(run.path)
+        assert error.message == f"{path}: fio.runtime_s: expected float, got str"
+        assert error.hint == f"delete {path.parent}; bpfbench run --resume {run.path} does what is missing again"
+
+    def test_a_wrong_key_of_a_plan_is_named_with_what_to_do(self, run: Run) -> None:
+        path = run.path / "plan.json"
+        data = json.loads(path.read_text())
+        data["trials"][1]["index"] = "second"
+        path.write_text(json.dumps(data))
+        error = complaint(run.path)
+        assert error.message == f"{path}: trials[1].index: expected int, got str"
+        assert error.hint == "put back the file as it was, or start a new run"
 
 
 class TestFind:
