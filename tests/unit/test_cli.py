@@ -22,7 +22,8 @@ from bpfbench.declare import plan, study
 from bpfbench.errors import ImageError
 from bpfbench.inside.conformance.cases import CASES
 from bpfbench.machine import facts, privileges, tune, turn
-from bpfbench.machine.privileges import Lack
+from bpfbench.machine.facts import lacking, ok
+from bpfbench.machine.privileges import NAMESPACES
 from bpfbench.model import VANILLA, Attach, Tool, Trial
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.run import images
@@ -483,7 +484,8 @@ class TestImage:
         self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
     ) -> None:
         monkeypatch.setattr("os.geteuid", lambda: 1000)
-        monkeypatch.setattr(privileges, "missing", lambda: Lack("newuidmap is not installed", "apt-get install uidmap"))
+        lack = lacking(NAMESPACES, "newuidmap is not installed", "apt-get install uidmap")
+        monkeypatch.setattr(privileges, "namespaces", lambda: lack)
         monkeypatch.setattr(images, "headers_here", lambda *_: Headers("none"))
         if words != ("build",):
             monkeypatch.setattr(image, "find", lambda *_: make_image())
@@ -654,7 +656,7 @@ class TestAnswers:
 class TestDoctor:
     @pytest.mark.parametrize("testbed", ["host", "vm"])
     def test_both_testbeds_are_examined(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, testbed: str) -> None:
-        monkeypatch.setattr(privileges, "missing", lambda: None)
+        monkeypatch.setattr(privileges, "namespaces", lambda: ok(NAMESPACES, "not needed"))
         found = data_of(bpfbench("doctor", "--testbed", testbed, "--json"))
         assert found["testbed"] == testbed
         assert found["usable"] == all(finding["verdict"] != "missing" for finding in found["findings"])

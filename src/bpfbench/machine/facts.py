@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +44,21 @@ class Diagnosis:
     verdict: Fitness
     found: str
     advice: str | None = None
+
+
+def ok(what: str, found: str, advice: str | None = None) -> Diagnosis:
+    """Say that a thing is as it should be."""
+    return Diagnosis(what, Fitness.OK, found, advice)
+
+
+def note(what: str, found: str, advice: str | None) -> Diagnosis:
+    """Say that a thing could be better, and how."""
+    return Diagnosis(what, Fitness.NOTE, found, advice)
+
+
+def lacking(what: str, found: str, advice: str) -> Diagnosis:
+    """Say that a thing is missing, and what to do."""
+    return Diagnosis(what, Fitness.MISSING, found, advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +133,10 @@ def requirements() -> Iterator[Diagnosis]:
     yield _kernel()
     yield _btf()
     yield _tracefs()
-    for command, package in PACKAGES.items():
-        yield command_finding(command, package)
+    yield from commands()
     if nohz_full := read(ROOT / "sys/devices/system/cpu/nohz_full"):
         advice = "membarrier(2) refuses there, and the libbpf and BCC tracers need it: boot without nohz_full"
-        yield Diagnosis("nohz_full", Fitness.MISSING, nohz_full, advice)
+        yield lacking("nohz_full", nohz_full, advice)
 
 
 def hooks() -> frozenset[Attach]:
@@ -130,53 +144,49 @@ def hooks() -> frozenset[Attach]:
     return frozenset(Attach) - {Attach.AUTO} - probes.refusals().keys()
 
 
+def lacks(findings: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
+    """Return what must be mended before anything can be measured."""
+    return (finding for finding in findings if finding.verdict is Fitness.MISSING)
+
+
 def missing() -> Iterator[str]:
-    """Yield what must be mended before anything can be measured, without root, which is asked for apart."""
-    for finding in requirements():
-        if finding.verdict is Fitness.MISSING and finding.what != "root":
-            yield f"{finding.what}: {finding.found}" + (f" ({finding.advice})" if finding.advice else "")
+    """Yield what must be mended on this machine, without root, which is asked for apart."""
+    return (f"{lack.what}: {lack.found} ({lack.advice})" for lack in lacks(requirements()) if lack.what != "root")
 
 
 def _root() -> Diagnosis:
     if os.geteuid() == 0:
-        return Diagnosis("root", Fitness.OK, "yes")
-    return Diagnosis("root", Fitness.MISSING, "no", "loading BPF programs on this kernel needs root: use sudo")
+        return ok("root", "yes")
+    return lacking("root", "no", "loading BPF programs on this kernel needs root: use sudo")
 
 
 def _kernel() -> Diagnosis:
     release = platform.release()
     version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
     if version >= KERNEL_MIN:
-        return Diagnosis("kernel", Fitness.OK, release)
-    return Diagnosis("kernel", Fitness.MISSING, release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
+        return ok("kernel", release)
+    return lacking("kernel", release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
 
 
 def _btf() -> Diagnosis:
     if Path("/sys/kernel/btf/vmlinux").exists():
-        return Diagnosis("BTF", Fitness.OK, "the kernel describes its own types")
-    return Diagnosis(
-        "BTF", Fitness.MISSING, "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)"
-    )
+        return ok("BTF", "the kernel describes its own types")
+    return lacking("BTF", "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)")
 
 
 def _tracefs() -> Diagnosis:
     if Path("/sys/kernel/tracing").is_mount():
-        return Diagnosis("tracefs", Fitness.OK, "mounted")
+        return ok("tracefs", "mounted")
     if any(line.split()[-1] == "tracefs" for line in Path("/proc/filesystems").read_text().splitlines()):
-        return Diagnosis("tracefs", Fitness.OK, "not mounted; each trial mounts its own")
-    return Diagnosis("tracefs", Fitness.MISSING, "not in this kernel", "boot a kernel with CONFIG_FTRACE=y")
+        return ok("tracefs", "not mounted; each trial mounts its own")
+    return lacking("tracefs", "not in this kernel", "boot a kernel with CONFIG_FTRACE=y")
 
 
-def command_finding(command: str, package: str) -> Diagnosis:
-    """Say whether a command is installed.
-
-    Args:
-        command: its name.
-        package: Debian's that has it.
-    """
-    if path := shutil.which(command):
-        return Diagnosis(command, Fitness.OK, path)
-    return Diagnosis(command, Fitness.MISSING, "not installed", f"apt-get install {package}")
+def commands(packages: Mapping[str, str] = PACKAGES) -> Iterator[Diagnosis]:
+    """Say whether commands are installed, by name with Debian's package that has it."""
+    for command, package in packages.items():
+        path = shutil.which(command)
+        yield ok(command, path) if path else lacking(command, "not installed", f"apt-get install {package}")
 
 
 def _os_name() -> str:

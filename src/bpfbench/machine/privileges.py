@@ -9,25 +9,17 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.errors import MachineError
-from bpfbench.machine import command
-from bpfbench.machine.facts import PACKAGES, read
+from bpfbench.machine import command, facts
+from bpfbench.machine.facts import Diagnosis, lacking, lacks, ok, read
+
+NAMESPACES = "user namespaces"
 
 IDS = 65535
 """How many user and group ids must be lent: those of a Debian root, up to nobody's and nogroup's, but root's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lack:
-    """Why there are no user namespaces for an ordinary user."""
-
-    found: str
-    advice: str
 
 
 def unshare(*options: str, euid: int | None = None) -> tuple[str, ...]:
@@ -53,25 +45,25 @@ def require() -> None:
     Raises:
         MachineError: says what is missing, and what to do.
     """
-    for name, package in PACKAGES.items():
-        if not shutil.which(name):
-            raise MachineError(f"{name} is not installed", f"apt-get install {package}")
-    if lack := missing():
+    for lack in lacks(facts.commands()):
+        raise MachineError(f"{lack.what} is {lack.found}", lack.advice)
+    for lack in lacks([namespaces()]):
         raise MachineError(f"without root, images need user namespaces: {lack.found}", lack.advice)
 
 
-def missing() -> Lack | None:
-    """Return why user namespaces cannot be had; None if they can, or if we are root and need none."""
+def namespaces() -> Diagnosis:
+    """Say whether images can be built and entered; by a user who is not root, it takes user namespaces."""
     if os.geteuid() == 0:
-        return None
+        return ok(NAMESPACES, "not needed by root")
     finished = command.run((*unshare("--mount"), "--", "true"))
     if finished.status == 0:
-        return None
+        return ok(NAMESPACES, "an ordinary user can build and boot images")
     user = pwd.getpwuid(os.getuid()).pw_name
-    return next(diagnose(Path("/"), user, os.getuid()), Lack(finished.last_words, "use sudo"))
+    unknown = lacking(NAMESPACES, finished.last_words, "use sudo")
+    return next(reasons(Path("/"), user, os.getuid()), unknown)
 
 
-def diagnose(root: Path, user: str, uid: int) -> Iterator[Lack]:
+def reasons(root: Path, user: str, uid: int) -> Iterator[Diagnosis]:
     """Yield what may be the reason that an ordinary user has no user namespaces, most probable first.
 
     Args:
@@ -90,14 +82,14 @@ def diagnose(root: Path, user: str, uid: int) -> Iterator[Lack]:
     )
     for name, forbids, advice in sysctls:
         if read(root / "proc/sys" / name.replace(".", "/")) == forbids:
-            yield Lack(f"{name} is {forbids}", advice)
+            yield lacking(NAMESPACES, f"{name} is {forbids}", advice)
     if not any((root / folder / "newuidmap").exists() for folder in ("usr/bin", "usr/sbin", "usr/local/bin")):
-        yield Lack("newuidmap is not installed", "apt-get install uidmap")
+        yield lacking(NAMESPACES, "newuidmap is not installed", "apt-get install uidmap")
     for name, option in (("subuid", "--add-subuids"), ("subgid", "--add-subgids")):
         lent = lent_ids(read(root / "etc" / name) or "", user, uid)
         if lent < IDS:
             advice = f"sudo usermod {option} 100000-165535 {user} (any {IDS + 1} ids that nobody else has)"
-            yield Lack(f"/etc/{name} lends {user} {lent} ids in a row, and {IDS} are needed", advice)
+            yield lacking(NAMESPACES, f"/etc/{name} lends {user} {lent} ids in a row, and {IDS} are needed", advice)
 
 
 def lent_ids(text: str, user: str, uid: int) -> int:

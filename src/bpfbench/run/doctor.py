@@ -15,7 +15,7 @@ from bpfbench.inside import environment
 from bpfbench.inside.kernel import bpf, hooks
 from bpfbench.inside.monitors import cgroup, energy
 from bpfbench.machine import facts, privileges, tune
-from bpfbench.machine.facts import Diagnosis, Fitness
+from bpfbench.machine.facts import Diagnosis, note, ok
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Attach
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
@@ -65,7 +65,7 @@ def examine(testbed: str, cache: Path, runs: Path) -> Examination:
     findings = tuple(_findings(testbed, cache))
     images = image.built(cache)
     differences = tuple(against_paper(catalogue.paper()["setup"], testbed, {"data": cache, "run": runs}))
-    usable = all(finding.verdict is not Fitness.MISSING for finding in findings)
+    usable = not any(facts.lacks(findings))
     data = {
         "testbed": testbed,
         "usable": usable,
@@ -83,20 +83,20 @@ def examine(testbed: str, cache: Path, runs: Path) -> Examination:
 def _kept(cache: Path, images: Sequence[Image]) -> Iterator[Diagnosis]:
     """Say what there is of disk, images and setups."""
     disk = facts.storage(cache)
-    yield Diagnosis("disk", Fitness.OK, f"{gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
+    yield ok("disk", f"{gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
     build = "bpfbench image build trixie"
     if not images:
-        yield Diagnosis("images", Fitness.NOTE, "none built", build)
-        yield Diagnosis("setups", Fitness.NOTE, "none built", build)
+        yield note("images", "none built", build)
+        yield note("setups", "none built", build)
         return
-    yield Diagnosis("images", Fitness.OK, f"{len(images)} built, newest {images[0].name} {images[0].key}")
+    yield ok("images", f"{len(images)} built, newest {images[0].name} {images[0].key}")
     built = images[0].setups
     present = ", ".join(name for name in catalogue.SETUPS if name in built)
     absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
     if absent:
-        yield Diagnosis("setups", Fitness.NOTE, f"{present}; not built: {absent}", build)
+        yield note("setups", f"{present}; not built: {absent}", build)
     else:
-        yield Diagnosis("setups", Fitness.OK, present)
+        yield ok("setups", present)
 
 
 def _findings(testbed: str, cache: Path) -> Iterator[Diagnosis]:
@@ -118,26 +118,22 @@ def noise(root: Path = Path("/")) -> Iterator[Diagnosis]:
     for state in tune.show(root):
         if not state.as_recommended:
             advice = f"{state.setting.reason}: `bpfbench system tune` sets it to {state.setting.recommended}"
-            yield Diagnosis(state.setting.name, Fitness.NOTE, str(state.current), advice)
+            yield note(state.setting.name, str(state.current), advice)
     clock = facts.read(root / "sys/devices/system/clocksource/clocksource0/current_clocksource")
     if clock and clock not in ("tsc", "arch_sys_counter", "kvm-clock"):
-        yield Diagnosis(
-            "clock", Fitness.NOTE, clock, "slow to read, and every event reads it twice: boot with tsc=reliable"
-        )
+        yield note("clock", clock, "slow to read, and every event reads it twice: boot with tsc=reliable")
     nodes = facts.read(root / "sys/devices/system/node/online") or "0"
     if nodes != "0":
         advice = "memory of another node is slower: run bpfbench under `numactl --cpunodebind=0 --membind=0`"
-        yield Diagnosis("NUMA nodes", Fitness.NOTE, nodes, advice)
+        yield note("NUMA nodes", nodes, advice)
     if _swapped(root):
-        yield Diagnosis(
-            "swap", Fitness.NOTE, "in use", "what is swapped out comes back at any time: free memory, swapoff"
-        )
+        yield note("swap", "in use", "what is swapped out comes back at any time: free memory, swapoff")
     if os.geteuid() == 0 and (others := bpf.tracing_programs()):
         advice = "they run beside every trial: stop what loaded them (`bpftool prog` tells)"
-        yield Diagnosis("other tracing programs", Fitness.NOTE, f"{len(others)} loaded", advice)
+        yield note("other tracing programs", f"{len(others)} loaded", advice)
     load = float((facts.read(root / "proc/loadavg") or "0").split()[0])
     if load > 0.5:
-        yield Diagnosis("load", Fitness.NOTE, f"{load:.2f} over the last minute", "stop what else is running")
+        yield note("load", f"{load:.2f} over the last minute", "stop what else is running")
 
 
 def against_paper(setup: dict[str, Any], testbed: str, places: dict[str, Path]) -> Iterator[PaperDifference]:
@@ -192,55 +188,46 @@ def _data_disk(setup: dict[str, Any], place: Path) -> PaperDifference:
 
 
 def _for_vm(cache: Path) -> Iterator[Diagnosis]:
-    for command, package in facts.PACKAGES.items():
-        yield facts.command_finding(command, package)
+    yield from facts.commands()
     lacks = list(vm.missing())
-    for lack in lacks:
-        yield Diagnosis("virtual machines", Fitness.MISSING, lack.message, lack.hint)
+    yield from lacks
     if not lacks:
-        yield Diagnosis("virtual machines", Fitness.OK, "QEMU is installed; they have kprobe, fentry and tracepoint")
-    if (namespaces := privileges.missing()) is not None:
-        yield Diagnosis("user namespaces", Fitness.MISSING, namespaces.found, namespaces.advice)
-    else:
-        here = "not needed by root" if os.geteuid() == 0 else "an ordinary user can build and boot images"
-        yield Diagnosis("user namespaces", Fitness.OK, here)
+        yield ok(vm.MACHINES, "QEMU is installed; they have kprobe, fentry and tracepoint")
+    yield privileges.namespaces()
     yield _kvm(cache)
-    yield Diagnosis(
-        "energy", Fitness.NOTE, "virtual machines have no RAPL", "energy is measured with --testbed host only"
-    )
+    yield note("energy", "virtual machines have no RAPL", "energy is measured with --testbed host only")
 
 
 def _kvm(cache: Path) -> Diagnosis:
     emulated = f"virtual machines are {EMULATED}; {EMULATED_BECAUSE}"
     if (lack := accelerator.lack()) is not None:
-        return Diagnosis("KVM", Fitness.NOTE, lack, emulated)
+        return note("KVM", lack, emulated)
     probe = accelerator.known(cache)
     if probe is None:
-        return Diagnosis("KVM", Fitness.OK, f"{accelerator.DEVICE} is there; the first run tries whether it works")
+        return ok("KVM", f"{accelerator.DEVICE} is there; the first run tries whether it works")
     if probe.reason is not None:
-        return Diagnosis("KVM", Fitness.NOTE, f"does not work: {probe.reason}", emulated)
-    return Diagnosis("KVM", Fitness.OK, "works: a kernel was booted with it")
+        return note("KVM", f"does not work: {probe.reason}", emulated)
+    return ok("KVM", "works: a kernel was booted with it")
 
 
 def _hooks() -> Iterator[Diagnosis]:
     refusals = hooks.refusals()
     for attach in (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY):
         if attach not in refusals:
-            yield Diagnosis(f"hook {attach}", Fitness.OK, "works")
+            yield ok(f"hook {attach}", "works")
         else:
             advice = "virtual machines have it: --testbed vm" if os.geteuid() == 0 else None
-            yield Diagnosis(f"hook {attach}", Fitness.NOTE, refusals[attach], advice)
+            yield note(f"hook {attach}", refusals[attach], advice)
 
 
 def _headers() -> Diagnosis:
     release = platform.release()
     if Path(f"/lib/modules/{release}/build").is_dir():
-        return Diagnosis("kernel headers", Fitness.OK, f"the host's own, for {release}")
+        return ok("kernel headers", f"the host's own, for {release}")
     if Path("/sys/kernel/kheaders.tar.xz").exists():
-        return Diagnosis("kernel headers", Fitness.OK, "the running kernel's kheaders")
-    return Diagnosis(
+        return ok("kernel headers", "the running kernel's kheaders")
+    return note(
         "kernel headers",
-        Fitness.NOTE,
         f"none for {release}: BCC uses the image's nearest, and takes struct offsets from BTF",
         f"apt-get install linux-headers-{release}, if your distribution has it",
     )
@@ -249,42 +236,40 @@ def _headers() -> Diagnosis:
 def _energy() -> Diagnosis:
     with energy.Meter() as meter:
         if meter.source is None:
-            return Diagnosis("energy", Fitness.NOTE, "; ".join(meter.reasons), "energy will be absent from results")
+            return note("energy", "; ".join(meter.reasons), "energy will be absent from results")
         domains = ", ".join(counter.domain for counter in meter.counters)
-        return Diagnosis("energy", Fitness.OK, f"{domains}, by {meter.source}", "; ".join(meter.reasons) or None)
+        return ok("energy", f"{domains}, by {meter.source}", "; ".join(meter.reasons) or None)
 
 
 def _groups() -> Diagnosis:
     hierarchy = cgroup.hierarchy()
     if hierarchy is None:
-        return Diagnosis("control groups", Fitness.NOTE, "no cgroup v2 is mounted", "CPU and memory come from /proc")
+        return note("control groups", "no cgroup v2 is mounted", "CPU and memory come from /proc")
     controllers = (facts.read(hierarchy / "cgroup.controllers") or "").split()
     absent = [name for name in cgroup.CONTROLLERS if name not in controllers]
     if not os.access(hierarchy, os.W_OK):
-        return Diagnosis("control groups", Fitness.NOTE, f"{hierarchy} cannot be written to", "it takes root")
+        return note("control groups", f"{hierarchy} cannot be written to", "it takes root")
     if absent:
         advice = "boot with cgroup_no_v1=all to have memory and I/O by group"
-        return Diagnosis("control groups", Fitness.NOTE, f"CPU at {hierarchy}; no {', no '.join(absent)}", advice)
-    return Diagnosis("control groups", Fitness.OK, f"CPU, memory and I/O at {hierarchy}")
+        return note("control groups", f"CPU at {hierarchy}; no {', no '.join(absent)}", advice)
+    return ok("control groups", f"CPU, memory and I/O at {hierarchy}")
 
 
 def _cpus(root: Path) -> Iterator[Diagnosis]:
     cpus = len(os.sched_getaffinity(0))
     if cpus >= PLACEMENT_CPUS_MIN:
-        yield Diagnosis("CPUs", Fitness.OK, f"{cpus}: monitors get one of their own, as in the paper")
+        yield ok("CPUs", f"{cpus}: monitors get one of their own, as in the paper")
     else:
         advice = "monitors, tracer and fio share all of them; expect wide spreads, use more repetitions"
-        yield Diagnosis("CPUs", Fitness.NOTE, str(cpus), advice)
+        yield note("CPUs", str(cpus), advice)
     if facts.gather()["virtual_machine"]:
-        yield Diagnosis("virtual machine", Fitness.NOTE, "yes", "other guests may take CPU and disk at any time")
+        yield note("virtual machine", "yes", "other guests may take CPU and disk at any time")
     if (share := steal_share(facts.read(root / "proc/stat") or "")) > STEAL_SHARE_MAX:
         found = f"{100 * share:.1f} % of the time since boot"
-        yield Diagnosis(
-            "stolen CPU time", Fitness.NOTE, found, "other guests took it: use more repetitions, or a host alone"
-        )
+        yield note("stolen CPU time", found, "other guests took it: use more repetitions, or a host alone")
     if facts.known(environment.smt, root):
         advice = "two CPUs share a core: --placement paper, or boot with nosmt, steadies results"
-        yield Diagnosis("SMT", Fitness.NOTE, "active", advice)
+        yield note("SMT", "active", advice)
 
 
 def steal_share(stat: str) -> float:

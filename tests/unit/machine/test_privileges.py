@@ -9,7 +9,8 @@ import pytest
 
 from bpfbench.errors import MachineError
 from bpfbench.machine import privileges
-from bpfbench.machine.privileges import Lack, as_root, diagnose, lent_ids, unshare
+from bpfbench.machine.facts import Diagnosis, lacking
+from bpfbench.machine.privileges import NAMESPACES, as_root, lent_ids, reasons, unshare
 from bpfbench.testbed.sandbox import Sandbox, building
 
 
@@ -62,8 +63,8 @@ def make_machine(root: Path, **sysctls: str) -> Path:
 
 
 class TestDiagnosis:
-    def found(self, root: Path) -> list[Lack]:
-        return list(diagnose(root, "me", 1000))
+    def found(self, root: Path) -> list[Diagnosis]:
+        return list(reasons(root, "me", 1000))
 
     def test_a_machine_that_lacks_nothing(self, tmp_path: Path) -> None:
         assert self.found(make_machine(tmp_path)) == []
@@ -81,11 +82,11 @@ class TestDiagnosis:
     ) -> None:
         (lack,) = self.found(make_machine(tmp_path, **{sysctl: value}))
         assert lack.found == f"{sysctl} is {value}"
-        assert lack.advice.startswith(f"sudo sysctl {sysctl}=")
+        assert (lack.advice or "").startswith(f"sudo sysctl {sysctl}=")
 
     def test_a_missing_package_is_named(self, tmp_path: Path) -> None:
         (make_machine(tmp_path) / "usr/bin/newuidmap").unlink()
-        assert self.found(tmp_path) == [Lack("newuidmap is not installed", "apt-get install uidmap")]
+        assert self.found(tmp_path) == [lacking(NAMESPACES, "newuidmap is not installed", "apt-get install uidmap")]
 
     @pytest.mark.parametrize(("file", "option"), [("subuid", "--add-subuids"), ("subgid", "--add-subgids")])
     def test_ids_that_are_not_lent_are_told_with_how_to_have_them_lent(
@@ -94,7 +95,7 @@ class TestDiagnosis:
         (make_machine(tmp_path) / "etc" / file).write_text("you:100000:65536\n")
         (lack,) = self.found(tmp_path)
         assert lack.found == f"/etc/{file} lends me 0 ids in a row, and 65535 are needed"
-        assert f"usermod {option} 100000-165535 me" in lack.advice
+        assert f"usermod {option} 100000-165535 me" in (lack.advice or "")
 
     def test_a_machine_without_the_file_lends_none(self, tmp_path: Path) -> None:
         (make_machine(tmp_path) / "etc/subuid").unlink()
@@ -108,7 +109,11 @@ class TestRequire:
         monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
 
     def test_what_lacks_is_told_with_what_to_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(privileges, "missing", lambda: Lack("newuidmap is not installed", "apt-get install uidmap"))
+        monkeypatch.setattr(
+            privileges,
+            "namespaces",
+            lambda: lacking(NAMESPACES, "newuidmap is not installed", "apt-get install uidmap"),
+        )
         with pytest.raises(MachineError) as caught:
             privileges.require()
         assert caught.value.message == "without root, images need user namespaces: newuidmap is not installed"
@@ -116,7 +121,7 @@ class TestRequire:
 
     def test_a_command_that_is_not_there_is_told_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shutil.which", lambda name: None if name == "bwrap" else f"/usr/bin/{name}")
-        monkeypatch.setattr(privileges, "missing", lambda: pytest.fail("asked too early"))
+        monkeypatch.setattr(privileges, "namespaces", lambda: pytest.fail("asked too early"))
         with pytest.raises(MachineError) as caught:
             privileges.require()
         assert (caught.value.message, caught.value.hint) == ("bwrap is not installed", "apt-get install bubblewrap")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bpfbench.errors import LostError, MachineError
 from bpfbench.machine import facts
 from bpfbench.machine.command import Finished
+from bpfbench.machine.facts import Diagnosis
 from bpfbench.model import Accelerator, Attach, Boot, Workload
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import LOG, Ground, Testbed, Venue
@@ -34,6 +34,9 @@ TCG_SLOWNESS = 12.0
 
 BOOT_S = 60.0
 """Deadline for a boot, with KVM. Usual: 3 s, and 10 s to 20 s emulated."""
+
+MACHINES = "virtual machines"
+"""What the doctor calls them."""
 
 
 class VmTestbed(Testbed):
@@ -187,21 +190,17 @@ class _Up:
         )
 
 
-def missing() -> Iterator[MachineError]:
+def missing() -> Iterator[Diagnosis]:
     """Yield what this machine lacks to boot virtual machines."""
     arch = os.uname().machine
-    packages = {
-        f"qemu-system-{arch}": "qemu-system-x86" if arch == "x86_64" else "qemu-system-arm",
-        "qemu-img": "qemu-utils",
-    }
-    for command, package in packages.items():
-        if shutil.which(command) is None:
-            yield MachineError(f"{command} is not installed", f"apt-get install {package}")
+    system = "qemu-system-x86" if arch == "x86_64" else "qemu-system-arm"
+    for lack in facts.lacks(facts.commands({f"qemu-system-{arch}": system, "qemu-img": "qemu-utils"})):
+        yield replace(lack, what=MACHINES, found=f"{lack.what} is {lack.found}")
 
 
 def _check() -> None:
     for lack in missing():
-        raise lack
+        raise MachineError(lack.found, lack.advice)
 
 
 def _testbed(ground: Ground) -> VmTestbed:
