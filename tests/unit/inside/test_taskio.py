@@ -71,6 +71,7 @@ def test_a_running_process_has_every_call_in_its_account() -> None:
     assert beyond(found, looking) == TaskIo(READS, WRITES, WRITES * BYTES)
 
 
+@pytest.mark.usefixtures("ended_accounts")
 def test_a_process_that_has_ended_keeps_it_until_it_is_reaped() -> None:
     idle, busy = child(0, 0), child(READS, WRITES)
     assert beyond(taskio.read(busy), taskio.read(idle)) == TaskIo(READS, WRITES, WRITES * BYTES)
@@ -80,6 +81,7 @@ def test_a_process_that_has_ended_keeps_it_until_it_is_reaped() -> None:
             taskio.read(pid)
 
 
+@pytest.mark.usefixtures("ended_accounts")
 def test_who_reaps_it_takes_it_over() -> None:
     looking, pid = cost(), child(READS, WRITES)
     own, before = taskio.read(pid), taskio.read(os.getpid())

@@ -61,6 +61,7 @@ def copies(script: str, *counts: int) -> str:
     return script.format(*(COPY.format(count) for count in counts))
 
 
+@pytest.mark.usefixtures("ended_accounts")
 class TestCalls:
     @pytest.mark.parametrize(
         "script",
@@ -166,10 +167,12 @@ class TestStart:
         assert (tmp_path / "ran").exists()
         assert process.calls is None
 
+    @pytest.mark.usefixtures("ended_accounts")
     def test_it_is_traced_no_longer_once_it_runs(self, calls: Calls, stderr: Path) -> None:
         calls("grep TracerPid /proc/self/status")
         assert stderr.read_text().split() == ["TracerPid:", "0"]
 
+    @pytest.mark.usefixtures("ended_accounts")
     def test_a_script_is_executed_as_a_program_is(self, stderr: Path, tmp_path: Path) -> None:
         script = tmp_path / "fio"
         script.write_text("#!/bin/sh\necho ran\n")
