@@ -281,7 +281,7 @@ def expectation(records: Sequence[Record], room: int) -> Expectation:
 
 
 def failed(found: Content, records: Sequence[Record], room: int) -> dict[str, str]:
-    return {c.name: c.detail for c in content.checks(found, expectation(records, room)) if not c.ok}
+    return {c.name: c.detail for c in content.checks(found, expectation(records, room), lambda _: 0.0) if not c.ok}
 
 
 FORMATS = (Format.TEXT, Format.BINARY)
@@ -665,9 +665,9 @@ class TestFollowed:
         records = good(audit, 7, room)
         output = whole(records, form, room)
         path = audit.place / "followed.out"
-        with content.Follower(audit.subject(Case(b"", form, room), path), DISK_BYTES) as follower:
+        with content.Audit(audit.subject(Case(b"", form, room), path), DISK_BYTES) as follower:
             write_within(output, path, DISK_BYTES * 3 // 4)
-            found = follower.finish()
+            found = follower.result()
         assert not found.defects
         assert not failed(found, records, room)
         assert (found.records, found.record_bytes) == (len(records), len(output))
@@ -686,9 +686,9 @@ class TestFollowed:
         records = good(audit, 8, 0)
         output = whole(records, Format.TEXT, 0)
         path = audit.place / "small.out"
-        with content.Follower(audit.subject(Case(b"", Format.TEXT, 0), path), DISK_BYTES) as follower:
+        with content.Audit(audit.subject(Case(b"", Format.TEXT, 0), path), DISK_BYTES) as follower:
             path.write_bytes(output[:-7])
-            found = follower.finish()
+            found = follower.result()
         assert found.released_bytes == 0
         assert found.peak_bytes == path.stat().st_blocks * 512
         assert found.defects.keys() == {"torn"}
@@ -697,8 +697,8 @@ class TestFollowed:
 
     def test_an_output_that_never_was_is_told(self, audit: Audit) -> None:
         subject = audit.subject(Case(b"", Format.TEXT, 0), audit.place / "none.out")
-        with content.Follower(subject, DISK_BYTES) as follower, pytest.raises(StepError, match="No such file"):
-            follower.finish()
+        with content.Audit(subject, DISK_BYTES) as follower, pytest.raises(StepError, match="No such file"):
+            follower.result()
 
 
 def records_of(records: Iterable[Record], op: int) -> list[Record]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import StepError
+from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import content
 from bpfbench.inside.trial.content import Expectation, TracedOutput
 from bpfbench.model import Content, Defect, Format, Silence, Tool, Workload
@@ -51,8 +52,12 @@ SUBJECT = TracedOutput(
 )
 
 
+def never(_: Span) -> float:
+    return 0.0
+
+
 def failed(found: Content, expected: Expectation = EXPECTED, waited_s: float = 0.0) -> dict[str, str]:
-    checks = list(content.checks(found, expected, lambda *_: waited_s))
+    checks = list(content.checks(found, expected, lambda _: waited_s))
     names = [check.name for check in checks]
     assert len(names) == len(set(names)), "each invariant has a name of its own"
     return {check.name: check.detail for check in checks if not check.ok}
@@ -64,7 +69,7 @@ def with_defect(kind: str) -> Content:
 
 class TestChecks:
     def test_good_content_passes_and_says_what_was_looked_at(self) -> None:
-        found = {check.name: check for check in content.checks(GOOD, EXPECTED)}
+        found = {check.name: check for check in content.checks(GOOD, EXPECTED, never)}
         assert all(check.ok for check in found.values())
         assert found["payload is the file's"].detail == "334 of 1000 compared with the files, one in 3"
         assert found["each block at most once"].detail == "1086 records checked"
@@ -100,7 +105,7 @@ class TestChecks:
 
     def test_records_without_payload_have_none_to_check(self) -> None:
         found = replace(GOOD, comparable=0, compared=0, compare_every=0)
-        names = {check.name for check in content.checks(found, replace(EXPECTED, payload=False))}
+        names = {check.name for check in content.checks(found, replace(EXPECTED, payload=False), never)}
         assert not any("payload" in name for name in names)
 
     def test_a_sample_of_none_proves_nothing(self) -> None:
@@ -141,10 +146,10 @@ class TestStall:
             silences=(Silence(100_100_000_000, 101_900_000_000), Silence(102_000_000_000, 103_500_000_000)),
         )
 
-        def waiting_s(begin_s: float, _: float) -> float:
-            return 1.5 if begin_s < 102 else 0.0
+        def waited_s(span: Span) -> float:
+            return 1.5 if span[0] < 102 else 0.0
 
-        (stall,) = (check for check in content.checks(found, EXPECTED, waiting_s) if check.name == "no stall")
+        (stall,) = (check for check in content.checks(found, EXPECTED, waited_s) if check.name == "no stall")
         assert not stall.ok
         assert stall.detail.startswith("nothing recorded for 1.500 s, from 2.000 s")
 
@@ -225,7 +230,7 @@ def test_content_is_stored_and_read_again() -> None:
 def test_an_audit_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "AUDIT", str(tmp_path / "none"))
     with pytest.raises(StepError, match="cannot be started"):
-        content.examine(SUBJECT)
+        content.Audit(SUBJECT).result()
 
 
 @pytest.mark.parametrize(
@@ -242,4 +247,4 @@ def test_an_audit_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     program.chmod(0o755)
     monkeypatch.setattr(content, "AUDIT", str(program))
     with pytest.raises(StepError, match=said):
-        content.examine(SUBJECT)
+        content.Audit(SUBJECT).result()

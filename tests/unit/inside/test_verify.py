@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from builders import make_config, make_fio, make_summary, make_trial
+from builders import make_config, make_fio, make_record, make_summary, make_trial
 
 from bpfbench.inside.trial.verify import Proof, checks, completed
 from bpfbench.model import (
@@ -76,20 +76,27 @@ def ring_of(config: TracerConfig | None, saved: int) -> tuple[RingAccount, ...]:
     return (RingAccount(config.ringbuf_bytes, taken, taken),)
 
 
+def changed(proof: Proof, **changes: Any) -> Proof:
+    """The proof with something else in it or in its record."""
+    own = {name: changes.pop(name) for name in tuple(changes) if name in OF_PROOF}
+    return replace(proof, record=replace(proof.record, **changes), **own)
+
+
+OF_PROOF = {field.name for field in fields(Proof)}
+
+
 def vanilla(**changes: Any) -> Proof:
     good = Proof(
-        trial=make_trial(workload=READ),
-        machine="x86_64",
-        block_bytes=4096,
-        cached_bytes=0,
+        record=make_record(make_trial(workload=READ)),
         fio=FIO,
+        machine="x86_64",
+        cached_bytes=0,
         leftovers={},
-        summary=None,
         tracer_status=None,
         output_bytes=None,
         output_events=None,
     )
-    return replace(good, **changes)
+    return changed(good, **changes)
 
 
 def traced(summary: Mapping[str, Any] | None = None, **changes: Any) -> Proof:
@@ -110,7 +117,7 @@ def traced(summary: Mapping[str, Any] | None = None, **changes: Any) -> Proof:
         rings=ring_of(trial.config, account.saved),
         written_bytes=account.bytes,
     )
-    return replace(good, **changes)
+    return changed(good, **changes)
 
 
 def unaccounted(summary: Mapping[str, Any] | None = None, **changes: Any) -> Proof:
@@ -199,7 +206,7 @@ class TestVariants:
         evidence = self.of(Variant.NO_OUTPUT, output_events=None, output_bytes=None)
         assert not failed(evidence)
         assert "output holds what was saved" not in [check.name for check in checks(evidence)]
-        assert only_failure(replace(evidence, tracer_status=1)).name == "tracer ended well"
+        assert only_failure(changed(evidence, tracer_status=1)).name == "tracer ended well"
 
     def test_where_run_time_is_counted_everything_must_hold(self) -> None:
         assert not failed(self.of(Variant.RUN_TIME))
@@ -216,12 +223,12 @@ class TestVariants:
         summary = {"intercepted": {"read": 3999, "write": 100}, "saved": 1000, "lost": {"ring_full": 3099}}
         evidence = self.of(Variant.NO_CONSUMER, summary, output_events=1000)
         assert [check.name for check in failed(evidence)] == ["every read counted", "every read seen"]
-        assert only_failure(replace(evidence, calls=None)).name == "every read seen"
+        assert only_failure(changed(evidence, calls=None)).name == "every read seen"
 
     def test_counting_system_calls_has_no_ring_to_hold_anything(self) -> None:
         config = make_config(attach=Attach.TRACEPOINT, ringbuf_bytes=None, poll_ms=None, variant=Variant.NO_CONSUMER)
         evidence = counted({"17": 4000})
-        assert not failed(replace(evidence, trial=replace(evidence.trial, config=config)))
+        assert not failed(changed(evidence, trial=replace(evidence.record.trial, config=config)))
 
 
 class TestPageCache:
@@ -511,11 +518,11 @@ class TestCounted:
 
     def test_of_system_calls_those_lost_are_in_no_count_and_explain_what_lacks(self) -> None:
         evidence = counted({"17": 4000, "1": 5}, calls=CallAccount(4003, 5))
-        assert evidence.summary is not None
-        lost = {**evidence.summary.lost, "recursion": 3}
-        summary = replace(evidence.summary, intercepted={"syscall": 4008}, lost=lost)
-        assert not failed(replace(evidence, summary=summary))
-        assert failed(replace(evidence, summary=summary, calls=CallAccount(4004, 5)))
+        assert evidence.record.summary is not None
+        lost = {**evidence.record.summary.lost, "recursion": 3}
+        summary = replace(evidence.record.summary, intercepted={"syscall": 4008}, lost=lost)
+        assert not failed(changed(evidence, summary=summary))
+        assert failed(changed(evidence, summary=summary, calls=CallAccount(4004, 5)))
 
     def test_without_an_account_the_old_bound_is_all_there_is(self) -> None:
         names = [check.name for check in checks(unaccounted())]
@@ -560,7 +567,7 @@ class TestCompleted:
         trial = make_trial("bcc", workload=READ)
         summary = completed(self.account(lost=self.lost()), Attach.KPROBE, self.CALLS)
         evidence = traced(trial=trial)
-        evidence = replace(evidence, summary=summary, output_bytes=summary.bytes, output_events=summary.saved)
+        evidence = changed(evidence, summary=summary, output_bytes=summary.bytes, output_events=summary.saved)
         assert not failed(evidence)
 
     def test_nothing_that_lacks_is_none_missed(self) -> None:
@@ -650,10 +657,10 @@ class TestAttached:
         assert named(good, "attached as asked").detail == "asked tracepoint; the kernel says: tracepoint sys_enter"
         assert not failed(good)
         raw = Hook("raw-tracepoint", "sys_enter", "x")
-        assert not failed(replace(good, hooks=(raw,)))
+        assert not failed(changed(good, hooks=(raw,)))
         both, exit_ = (raw, Hook("tracepoint", "sys_enter", "x")), (Hook("raw-tracepoint", "sys_exit", "x"),)
         for hooks in ((), hooks_of(self.of(Attach.TRACEPOINT)), both, exit_):
-            assert only_failure(replace(good, hooks=hooks)).name == "attached as asked"
+            assert only_failure(changed(good, hooks=hooks)).name == "attached as asked"
 
 
 class TestRing:
@@ -729,10 +736,10 @@ class TestWritten:
 
     def test_counts_of_system_calls_take_next_to_nothing(self) -> None:
         good = counted({"17": 4000})
-        assert good.summary is not None
-        small = replace(good, summary=replace(good.summary, bytes=8), output_bytes=8, written_bytes=8)
+        assert good.record.summary is not None
+        small = changed(good, summary=replace(good.record.summary, bytes=8), output_bytes=8, written_bytes=8)
         assert not failed(small)
-        assert only_failure(replace(small, written_bytes=7)).name == WRITTEN
+        assert only_failure(changed(small, written_bytes=7)).name == WRITTEN
 
     def test_where_the_kernel_does_not_tell_nothing_is_said(self) -> None:
         assert WRITTEN not in [check.name for check in checks(traced(written_bytes=None))]
@@ -740,6 +747,6 @@ class TestWritten:
 
 
 def test_the_account_of_the_evidence_is_what_its_builder_says() -> None:
-    summary = traced().summary
+    summary = traced().record.summary
     assert isinstance(summary, TracerSummary)
     assert (summary.intercepted_total, summary.saved, summary.lost_total, summary.bytes) == (4100, 4000, 100, 624_000)

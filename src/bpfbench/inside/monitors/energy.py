@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bpfbench.inside.kernel import perf
 from bpfbench.inside.monitors import series
+from bpfbench.inside.monitors.series import Span
 from bpfbench.model import Energy, EnergyDomain
 
 POWER_MAX_W = 2000.0
@@ -29,9 +30,6 @@ PERF_EVENTS = {"energy-pkg": "package", "energy-ram": "dram", "energy-psys": "ps
 """perf's name of an event -> of the domain, as powercap has it."""
 
 SHORT = "fio ran for less than the interval between two samples"
-
-Span = tuple[float, float]
-"""Begin and end, CLOCK_MONOTONIC, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ def series_of(
 
 
 def _domain(name: str, consumption: Sequence[Consumed], idle: Span, load: Span) -> EnergyDomain:
-    joules, idle_joules = (series.increase(consumption, *span, lambda at: at.joules) for span in (load, idle))
+    joules, idle_joules = (series.increase(consumption, span, lambda at: at.joules) for span in (load, idle))
     idle_s = idle[1] - idle[0]
     return EnergyDomain(name, joules, joules / (load[1] - load[0]), idle_joules / idle_s if idle_s > 0 else None)
 

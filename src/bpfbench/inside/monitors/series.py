@@ -7,6 +7,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+Span = tuple[float, float]
+"""Begin and end, CLOCK_MONOTONIC, in seconds."""
+
 
 class Stamped(Protocol):
     """A sample knows when it was taken."""
@@ -36,6 +39,7 @@ def at(samples: Sequence[S], time_s: float, value: Callable[[S], float]) -> floa
     return value(samples[-1])
 
 
-def increase(samples: Sequence[S], begin_s: float, end_s: float, counter: Callable[[S], float]) -> float:
+def increase(samples: Sequence[S], span: Span, counter: Callable[[S], float]) -> float:
     """Return by how much a counter grew over a span, interpolated to its ends."""
+    begin_s, end_s = span
     return at(samples, end_s, counter) - at(samples, begin_s, counter)

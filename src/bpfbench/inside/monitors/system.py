@@ -105,8 +105,8 @@ def load(samples: Sequence[SystemSample], begin_s: float, end_s: float) -> Syste
     within = [sample for sample in samples if begin_s <= sample.monotonic_s <= end_s]
     if not within:
         return None
-    busy = series.increase(samples, begin_s, end_s, lambda sample: sample.busy_ticks)
-    total = series.increase(samples, begin_s, end_s, lambda sample: sample.total_ticks)
+    busy = series.increase(samples, (begin_s, end_s), lambda sample: sample.busy_ticks)
+    total = series.increase(samples, (begin_s, end_s), lambda sample: sample.total_ticks)
     if total <= 0:
         return None
     return SystemLoad(

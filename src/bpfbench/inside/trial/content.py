@@ -11,6 +11,7 @@ from pathlib import Path
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside import environment
+from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import fio
 from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Trial, Workload
 
@@ -34,9 +35,6 @@ SILENCE_MOST_IOS = 10
 
 DEVICE_MINOR_BITS = 20
 """The kernel's device numbers: major << 20 | minor."""
-
-Span = tuple[float, float]
-"""Begin and end, in seconds by CLOCK_MONOTONIC."""
 
 _TIMEOUT_S = 600.0
 
@@ -157,65 +155,41 @@ def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...
     return (AUDIT, *words)
 
 
-def examine(subject: TracedOutput) -> Content:
-    """Check an output that is complete.
-
-    Raises:
-        StepError: it cannot be read.
-    """
-    return _Audit(argv(subject)).result()
-
-
-class Follower:
-    """Checks an output while it is written, and keeps what it takes on the disk within a bound.
-
-    Use as a context manager, around the tracer's life: on leaving, it is gone.
+class Audit:
+    """The program at work. Use as a context manager around the tracer's life: on leaving, it is gone.
 
     Args:
-        subject: what.
-        disk_bytes: what the output may take on the disk; 32 MiB at least.
+        subject: what is checked.
+        disk_bytes: what the output may take on the disk while it is written, 32 MiB at least; None: it is complete.
 
     Raises:
         StepError: it cannot be started.
     """
 
-    def __init__(self, subject: TracedOutput, disk_bytes: int) -> None:
-        self._audit = _Audit(argv(subject, disk_bytes))
-
-    def __enter__(self) -> Follower:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._audit.end()
-
-    def finish(self) -> Content:
-        """Say that nobody writes any more, and return what was found when the rest is checked, too.
-
-        Raises:
-            StepError: the output could not be followed to its end.
-        """
-        return self._audit.result()
-
-
-class _Audit:
-    """The running program. The end of its stdin tells it that nobody writes any more."""
-
-    def __init__(self, command: tuple[str, ...]) -> None:
-        pipe = subprocess.PIPE
+    def __init__(self, subject: TracedOutput, disk_bytes: int | None = None) -> None:
+        command, pipe = argv(subject, disk_bytes), subprocess.PIPE
         try:
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
         except OSError as error:
             raise StepError(f"{command[0]} cannot be started: {error.strerror}") from error
 
-    def end(self) -> None:
+    def __enter__(self) -> Audit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         with self._process:
             self._process.kill()
 
     def result(self) -> Content:
+        """Say, by the end of its stdin, that nobody writes any more; return what it found once it has read the rest.
+
+        Raises:
+            StepError: the output could not be read to its end.
+        """
         try:
             found, said = self._process.communicate(timeout=_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            self.end()
+            self.__exit__()
             raise StepError(f"the tracer's output was still being checked after {_TIMEOUT_S:g} s") from error
         if status := self._process.returncode:
             raise StepError(said.decode(errors="replace").strip() or f"the audit ended with status {status}")
@@ -236,15 +210,13 @@ def _device(directory: Path) -> int:
     return major << DEVICE_MINOR_BITS | minor
 
 
-def checks(
-    content: Content, expected: Expectation, waiting_s: Callable[[float, float], float] = lambda *_: 0.0
-) -> Iterator[Check]:
+def checks(content: Content, expected: Expectation, waited_s: Callable[[Span], float]) -> Iterator[Check]:
     """Judge what was found.
 
     Args:
         content: that.
         expected: what it is held against.
-        waiting_s: for how long the tracer was kept from running (for its disk, for a CPU) between two times.
+        waited_s: for how long the tracer was kept from running over a span: for its disk, for a CPU.
     """
     yield _none_of(content, "records are whole", "torn", "impossible", "padding")
     yield _targets(content, expected)
@@ -255,7 +227,7 @@ def checks(
         yield _payload(content)
     yield _none_of(content, "times are in order", "backwards", "clock", "thread_order")
     if expected.silence_most_s is not None:
-        yield _no_stall(content, expected.span_s, expected.silence_most_s, waiting_s)
+        yield _no_stall(content, expected.span_s, expected.silence_most_s, waited_s)
 
 
 def _none_of(content: Content, name: str, *kinds: str) -> Check:
@@ -288,13 +260,11 @@ def _payload(content: Content) -> Check:
     return Check("payload is the file's", some and not wrong, f"{wrong}; {sample}" if wrong else sample)
 
 
-def _no_stall(content: Content, span_s: Span, most_s: float, waiting_s: Callable[[float, float], float]) -> Check:
+def _no_stall(content: Content, span_s: Span, most_s: float, waited_s: Callable[[Span], float]) -> Check:
     """No silence is longer than allowed, but for the time in which the tracer could not run."""
-    spans = silences(content, span_s)
-    waited = [waiting_s(begin_s, end_s) for begin_s, end_s in spans]
+    waits = ((silence, waited_s(silence)) for silence in silences(content, span_s))
     unexplained_s, wait_s, (begin_s, end_s) = max(
-        (end_s - begin_s - wait_s, wait_s, (begin_s, end_s))
-        for wait_s, (begin_s, end_s) in zip(waited, spans, strict=True)
+        (end_s - begin_s - wait_s, wait_s, (begin_s, end_s)) for (begin_s, end_s), wait_s in waits
     )
     return Check(
         "no stall",

@@ -12,10 +12,9 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bpfbench.errors import StepError
 from bpfbench.inside import environment, leftovers, tracer
@@ -24,7 +23,7 @@ from bpfbench.inside.monitors import cgroup
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import attached, conditions, content, fio, record, variant, verify
 from bpfbench.inside.trial.attached import Rings
-from bpfbench.inside.trial.record import Gathered
+from bpfbench.inside.trial.record import Gathered, Notify
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
@@ -35,10 +34,8 @@ from bpfbench.model import (
     Placement,
     ProgramTime,
     Record,
-    Step,
     Tool,
     TracerUsage,
-    Trial,
     TrialSpec,
 )
 
@@ -46,8 +43,6 @@ TEMPORARY = Path("/tmp")  # noqa: S108 - private to the trial: a tmpfs of its ow
 
 DROP_GAP_S = 0.05
 """From the data files being dropped from the page cache to fio's launch: what lies between takes less."""
-
-Notify = Callable[[dict[str, Any]], None]
 
 
 def run(spec: TrialSpec, notify: Notify) -> Record:
@@ -61,26 +56,27 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
         The record, also of a failed or invalid trial.
     """
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    found = Gathered(Sampler(f"{spec.session}-{spec.trial.id}"))
+    sampler = Sampler(f"{spec.session}-{spec.trial.id}")
     cpus = place(spec.settings.placement, os.sched_getaffinity(0), with_tracer=spec.tracer_command is not None)
     os.sched_setaffinity(0, cpus["monitor"])
+    found = Gathered(spec, notify, cpus, sampler, record.begun(spec, started_at, cpus))
     reason: str | None = None
-    checks: tuple[Check, ...] = ()
     try:
-        _measure(spec, cpus, found, notify)
-        with _step(found, notify, "verify"):
-            checks = _verify(spec, found)
+        _measure(found)
+        with found.step("verify"):
+            found.record = replace(found.record, checks=_verify(found))
     except StepError as error:
         reason = "; ".join([error.message, *(f"{kind} left: {len(items)}" for kind, items in found.leftovers.items())])
-        with contextlib.suppress(StepError):  # whatever went wrong, keep the tracer's own account if there is one
-            found.summary = found.summary or tracer.read_summary(_file(spec, "summary.json"))
+        if found.record.summary is None:
+            with contextlib.suppress(StepError):  # whatever went wrong, keep the tracer's own account if there is one
+                found.record = replace(found.record, summary=tracer.read_summary(found.file("summary.json")))
     finally:
         if not spec.settings.keep_output:
-            _output(spec).unlink(missing_ok=True)
-        with _step(found, notify, "writeback"):
+            found.output.unlink(missing_ok=True)
+        with found.step("writeback"):
             # The next trial starts from a quiet disk. What is deleted by now need not be written.
             pagecache.write_back()
-    return record.write(spec, started_at, cpus, found, checks, reason)
+    return record.write(found, reason)
 
 
 def place(placement: Placement, allowed: Set[int], *, with_tracer: bool) -> dict[str, Set[int]]:
@@ -98,88 +94,86 @@ def place(placement: Placement, allowed: Set[int], *, with_tracer: bool) -> dict
     return {**cpus, "tracer": rest} if with_tracer else cpus
 
 
-def _measure(spec: TrialSpec, cpus: dict[str, Set[int]], found: Gathered, notify: Notify) -> None:
-    files = [Path(spec.data_dir) / name for name in fio.data_files(spec.trial.workload)]
-    with _step(found, notify, "prepare"):
-        found.environment = environment.current(spec.accelerator)
+def _measure(found: Gathered) -> None:
+    spec, sampler = found.spec, found.sampler
+    data_dir = Path(spec.data_dir)
+    files = [data_dir / name for name in fio.data_files(spec.trial.workload)]
+    with found.step("prepare"):
+        found.record = replace(found.record, environment=environment.current(spec.accelerator))
         found.facts = environment.facts({"data": spec.data_dir, "output": spec.output_dir})
-        if not is_laid_out(spec.trial.workload, Path(spec.data_dir)):
+        if not is_laid_out(spec.trial.workload, data_dir):
             raise StepError("data files are not laid out")
         pagecache.write_back()
         cgroup.sweep(cgroup.hierarchy())
         before = leftovers.take(TEMPORARY)
         found.hooked_before = len(before.items[leftovers.TRACING_PROGRAMS])
     try:
-        with found.sampler, contextlib.ExitStack() as running:
+        with sampler, contextlib.ExitStack() as running:
             found.since_ns = time.monotonic_ns()
-            follower = _follower(spec, found, running)
-            traced = _start_tracer(spec, cpus, found, notify, running, followed=follower is not None)
+            follower = _follower(found, running)
+            traced = _start_tracer(found, running, followed=follower is not None)
             rings = running.enter_context(Rings(before)) if traced else None
             if traced:
-                found.hooks = attached.hooks(before, traced.pid_measured or traced.pid)
-            with _step(found, notify, "idle"):
-                found.idle = found.sampler.idle(spec.settings.idle_s)
-            with _step(found, notify, "drop"):
+                hooks = attached.hooks(before, traced.pid_measured or traced.pid)
+                found.record = replace(found.record, hooks=hooks)
+            with found.step("idle"):
+                found.record = replace(found.record, idle=sampler.idle(spec.settings.idle_s))
+            with found.step("drop"):
                 pagecache.drop(files)
                 dropped_s = time.monotonic()
                 found.cached_bytes = pagecache.cached_bytes(files)
-                found.at_start = conditions.now(Path(spec.data_dir))
+                found.record = replace(found.record, at_start=conditions.now(data_dir))
                 time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
-            with _step(found, notify, "workload"):
-                started_s = _run_fio(spec, cpus, found, traced, notify)
-                found.drop_gap_s = started_s - dropped_s
+            with found.step("workload"):
+                started_s = _run_fio(found, traced)
+                found.record = replace(found.record, drop_gap_s=started_s - dropped_s)
             if traced and rings:
-                with _step(found, notify, "drain"):
-                    _stop_tracer(spec, found, traced)
-                found.rings = rings.account()
+                with found.step("drain"):
+                    _stop_tracer(found, traced)
+                found.record = replace(found.record, rings=rings.account())
             if follower:
-                with _step(found, notify, "follow"):
-                    found.content = follower.finish()
+                with found.step("follow"):
+                    found.record = replace(found.record, content=follower.result())
     finally:
-        with _step(found, notify, "leftovers"):
+        with found.step("leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
 
 
-def _follower(spec: TrialSpec, found: Gathered, running: contextlib.ExitStack) -> content.Follower | None:
+def _follower(found: Gathered, running: contextlib.ExitStack) -> content.Audit | None:
     """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
-    if spec.output_disk_bytes is None or not _has_records(spec.trial):
+    disk_bytes = found.spec.output_disk_bytes
+    if disk_bytes is None or not _has_records(found.spec):
         return None
-    return running.enter_context(content.Follower(_subject(spec, found, followed=True), spec.output_disk_bytes))
+    return running.enter_context(content.Audit(_subject(found, followed=True), disk_bytes))
 
 
-def _has_records(trial: Trial) -> bool:
+def _has_records(spec: TrialSpec) -> bool:
     """Tell whether a trial leaves an output of records that can be looked at one by one."""
+    trial = spec.trial
     return trial.config is not None and trial.tool is not Tool.SYSCOUNT and variant.writes(trial.config)
 
 
-def _subject(spec: TrialSpec, found: Gathered, *, followed: bool = False) -> content.TracedOutput:
-    ios = spec.trial.workload.total_bytes // BLOCK_BYTES
-    return content.subject(spec.trial, _output(spec), Path(spec.data_dir), found.since_ns, ios, followed=followed)
+def _subject(found: Gathered, *, followed: bool = False) -> content.TracedOutput:
+    trial, data_dir = found.spec.trial, Path(found.spec.data_dir)
+    ios = trial.workload.total_bytes // BLOCK_BYTES
+    return content.subject(trial, found.output, data_dir, found.since_ns, ios, followed=followed)
 
 
-def _start_tracer(
-    spec: TrialSpec,
-    cpus: dict[str, Set[int]],
-    found: Gathered,
-    notify: Notify,
-    running: contextlib.ExitStack,
-    *,
-    followed: bool,
-) -> TracerProcess | None:
-    if spec.tracer_command is None or spec.trial.config is None:
+def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: bool) -> TracerProcess | None:
+    spec, config = found.spec, found.spec.trial.config
+    if spec.tracer_command is None or config is None:
         return None
-    config = spec.trial.config
-    output = _output(spec) if variant.writes(config) else Path(variant.NOWHERE)
-    options = tracer.arguments(spec.trial.tool, config, output, _file(spec, "summary.json"))
+    output = found.output if variant.writes(config) else Path(variant.NOWHERE)
+    options = tracer.arguments(spec.trial.tool, config, output, found.file("summary.json"))
     command = (*spec.tracer_command, *options)
-    notify({"event": "command", "argv": command})
-    with _step(found, notify, "start"):
+    found.notify({"event": "command", "argv": command})
+    with found.step("start"):
         traced = running.enter_context(
             TracerProcess(
                 command,
-                cpus["tracer"],
+                found.cpus["tracer"],
                 None,
-                _file(spec, "tracer.stderr"),
+                found.file("tracer.stderr"),
                 found.sampler.joiner("tracer"),
                 content.FOLLOWED if followed else None,
             )
@@ -187,7 +181,7 @@ def _start_tracer(
         traced.wait_ready(spec.settings.deadlines.ready_s)
         ready_s = time.monotonic() - traced.started_s
         sample = found.sampler.watch(traced)
-        found.usage = TracerUsage(
+        usage = TracerUsage(
             startup_s=ready_s,
             startup_cpu_s=sample.user_s + sample.system_s,
             workload_user_s=None,
@@ -195,32 +189,35 @@ def _start_tracer(
             drain_s=None,
             pss_peak_bytes=sample.pss_bytes,
         )
+        found.record = replace(found.record, usage=usage)
     return traced
 
 
-def _run_fio(
-    spec: TrialSpec, cpus: dict[str, Set[int]], found: Gathered, traced: TracerProcess | None, notify: Notify
-) -> float:
+def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
     """Run fio to its end; return when it was executed, by CLOCK_MONOTONIC in seconds."""
-    command, env = fio.call(spec.trial.workload, spec.job_file, str(_file(spec, "fio.json")), spec.data_dir)
-    notify({"event": "command", "argv": command})
-    sampler, join = found.sampler, found.sampler.joiner("workload")
+    spec, sampler = found.spec, found.sampler
+    command, env = fio.call(spec.trial.workload, spec.job_file, str(found.file("fio.json")), spec.data_dir)
+    found.notify({"event": "command", "argv": command})
+    join = sampler.joiner("workload")
     with _variant(spec, traced) as times:
         sampler.take()
-        with FioProcess(command, env, cpus["workload"], _file(spec, "fio.stderr"), join) as workload:
+        with FioProcess(command, env, found.cpus["workload"], found.file("fio.stderr"), join) as workload:
             own_before = _own_cpu_s()
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
-            found.monitor_cpu_s = _own_cpu_s() - own_before
+            found.record = replace(found.record, monitor_cpu_s=_own_cpu_s() - own_before)
         sampler.take()
-    found.at_end = conditions.now(Path(spec.data_dir))
-    found.calls = workload.calls
-    found.programs = tuple(times)
+    found.record = replace(
+        found.record,
+        at_end=conditions.now(Path(spec.data_dir)),
+        calls=workload.calls,
+        programs=tuple(times),
+    )
     sampler.take_groups()
     try:
-        found.fio = fio.parse(_file(spec, "fio.json").read_text())
+        result = fio.parse(found.file("fio.json").read_text())
     except (OSError, ValueError, KeyError) as error:
         raise StepError(f"fio's output cannot be used: {error}") from error
-    _sum_up(found, found.fio)
+    _sum_up(found, result)
     return workload.started_s
 
 
@@ -234,91 +231,68 @@ def _sum_up(found: Gathered, result: FioResult) -> None:
     """Take what was sampled over fio's own span, without its launch and exit, which would dilute short runs."""
     begin_s = result.started_at_s - (time.time() - time.monotonic())
     span = found.fio_span = begin_s, begin_s + result.runtime_s
-    found.load = found.sampler.load(span)
-    found.energy, found.energy_note = found.sampler.energy(span)
-    if found.usage:
+    energy, found.energy_note = found.sampler.energy(span)
+    found.record = replace(found.record, fio=result, load=found.sampler.load(span), energy=energy)
+    if usage := found.record.usage:
         user_s, system_s = found.sampler.tracer_cpu_s(span)
-        found.usage = replace(found.usage, workload_user_s=user_s, workload_system_s=system_s)
+        usage = replace(usage, workload_user_s=user_s, workload_system_s=system_s)
+        found.record = replace(found.record, usage=usage)
 
 
-def _stop_tracer(spec: TrialSpec, found: Gathered, traced: TracerProcess) -> None:
+def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
     found.sampler.watch(traced)
-    found.tracer_status = traced.stop(spec.settings.deadlines.drain_s)
-    found.written_bytes = traced.written_bytes
-    found.summary = tracer.read_summary(_file(spec, "summary.json"))
-    if found.calls is not None and spec.trial.config is not None:
-        found.summary = verify.completed(found.summary, spec.trial.config.attach, found.calls)
-    times = found.summary.times_ns
+    found.tracer_status = traced.stop(found.spec.settings.deadlines.drain_s)
+    found.record = replace(found.record, written_bytes=traced.written_bytes)
+    summary = tracer.read_summary(found.file("summary.json"))
+    if found.record.calls is not None and found.spec.trial.config is not None:
+        summary = verify.completed(summary, found.spec.trial.config.attach, found.record.calls)
+    found.record = replace(found.record, summary=summary)
+    times = summary.times_ns
     if times.stop is None or times.drained is None:
         raise StepError("tracer's summary says nothing of when it was stopped and when it had drained")
     peaks = [sample.pss_bytes for sample in found.sampler.tracer if sample.pss_bytes is not None]
-    if found.usage:
-        found.usage = replace(
-            found.usage, drain_s=(times.drained - times.stop) / 1e9, pss_peak_bytes=max(peaks, default=None)
-        )
+    if usage := found.record.usage:
+        drain_s = (times.drained - times.stop) / 1e9
+        usage = replace(usage, drain_s=drain_s, pss_peak_bytes=max(peaks, default=None))
+        found.record = replace(found.record, usage=usage)
 
 
-def _verify(spec: TrialSpec, found: Gathered) -> tuple[Check, ...]:
-    if found.fio is None:
+def _verify(found: Gathered) -> tuple[Check, ...]:
+    if found.record.fio is None:
         raise StepError("fio left no result")
-    events, size = _saved(spec, found)
-    checks = verify.checks(
-        verify.Proof(
-            trial=spec.trial,
-            machine=platform.machine(),
-            block_bytes=BLOCK_BYTES,
-            cached_bytes=found.cached_bytes,
-            fio=found.fio,
-            calls=found.calls,
-            hooks=found.hooks,
-            rings=found.rings,
-            written_bytes=found.written_bytes,
-            leftovers=found.leftovers,
-            summary=found.summary,
-            tracer_status=found.tracer_status,
-            output_bytes=size,
-            output_events=events,
-        )
+    events, size = _saved(found)
+    record, result = found.record, found.record.fio
+    proof = verify.Proof(
+        record=record,
+        fio=result,
+        machine=platform.machine(),
+        cached_bytes=found.cached_bytes,
+        leftovers=found.leftovers,
+        tracer_status=found.tracer_status,
+        output_bytes=size,
+        output_events=events,
     )
-    if found.content is None or found.summary is None or found.fio_span is None:
+    checks = verify.checks(proof)
+    if record.content is None or record.summary is None or found.fio_span is None:
         return checks
-    expected = verify.expected_content(spec, found.fio, found.calls, found.summary, found.fio_span)
-    waited_s = lambda begin_s, end_s: found.sampler.waited_s((begin_s, end_s))  # noqa: E731
-    return (*checks, *content.checks(found.content, expected, waited_s))
+    expected = verify.expected_content(record, result, record.summary, found.fio_span)
+    return (*checks, *content.checks(record.content, expected, found.sampler.waited_s))
 
 
-def _saved(spec: TrialSpec, found: Gathered) -> tuple[int | None, int | None]:
+def _saved(found: Gathered) -> tuple[int | None, int | None]:
     """Return how many events the tracer's output holds, and its size; None for both where there is none."""
-    output, config = _output(spec), spec.trial.config
-    if config is None or not variant.writes(config):
+    output, trial = found.output, found.spec.trial
+    if trial.config is None or not variant.writes(trial.config):
         return None, None
     if not output.exists():
         raise StepError("tracer left no output")
-    if not _has_records(spec.trial):
-        return tracer.count_events(output, spec.trial.tool, config, EVENT_BYTES), output.stat().st_size
-    if found.content is None:
-        found.content = content.examine(_subject(spec, found))
-    return found.content.records, found.content.output_bytes
+    if not _has_records(found.spec):
+        return tracer.count_events(output, trial.tool, trial.config, EVENT_BYTES), output.stat().st_size
+    examined = found.record.content or content.Audit(_subject(found)).result()
+    found.record = replace(found.record, content=examined)
+    return examined.records, examined.output_bytes
 
 
 def _own_cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _output(spec: TrialSpec) -> Path:
-    return Path(spec.output_dir) / f"{spec.trial.id}.out"
-
-
-def _file(spec: TrialSpec, name: str) -> Path:
-    return Path(spec.record_dir) / name
-
-
-@contextlib.contextmanager
-def _step(found: Gathered, notify: Notify, name: str) -> Iterator[None]:
-    notify({"event": "step", "name": name})
-    begin_s = time.monotonic()
-    try:
-        yield
-    finally:
-        found.steps.append(Step(name, time.monotonic() - begin_s))

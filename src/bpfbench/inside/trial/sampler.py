@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.monitors import cgroup, energy, process, series, system
-from bpfbench.inside.monitors.energy import Span
+from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Energy, GroupUsage, SystemLoad
 
@@ -97,14 +97,14 @@ class Sampler:
     def tracer_cpu_s(self, span: Span) -> tuple[float, float]:
         """Return user and system CPU time of the tracer over a span, by its group if it has one."""
         samples: Sequence[_Used] = self._tracer_group if self.groups else self.tracer
-        return series.increase(samples, *span, _user_s), series.increase(samples, *span, _system_s)
+        return series.increase(samples, span, _user_s), series.increase(samples, span, _system_s)
 
     def waited_s(self, span: Span) -> float:
         """Return how long the tracer was kept from running over a span: by others on its CPUs, and by its disk.
 
         That a thread of it waits for its disk is known of the moments it was sampled at.
         """
-        delayed_s = series.increase(self.tracer, *span, lambda sample: sample.delayed_s)
+        delayed_s = series.increase(self.tracer, span, lambda sample: sample.delayed_s)
         samples = [sample for sample in self.tracer if span[0] <= sample.monotonic_s <= span[1]]
         blocked = sum(sample.blocked for sample in samples) / len(samples) if samples else 0.0
         return delayed_s + blocked * (span[1] - span[0])

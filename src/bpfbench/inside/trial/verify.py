@@ -6,23 +6,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from bpfbench.inside.monitors.series import Span
+from bpfbench.inside.trial.attached import FUNCTIONS
 from bpfbench.inside.trial.content import Expectation, silence_most_s
 from bpfbench.model import (
+    BLOCK_BYTES,
     EVENT_BYTES,
-    Accelerator,
     Attach,
     CallAccount,
     Check,
     FioResult,
     Format,
     Hook,
+    Record,
     RingAccount,
     Tool,
     TracerConfig,
     TracerSummary,
-    Trial,
-    TrialSpec,
     Variant,
+    Workload,
 )
 
 FIO_OWN_ACCESSES_MAX = 1000
@@ -56,80 +58,69 @@ RW_CALLS = {
 """Numbers of read, pread64, readv, preadv, preadv2 and of their counterparts: what the kernel accounts as calls of read
 and of write. By architecture; from the kernel's syscall tables."""
 
-KINDS = {
-    Attach.TRACEPOINT: frozenset({"tracepoint"}),
-    Attach.KPROBE: frozenset({"kprobe", "kretprobe"}),
-    Attach.FENTRY: frozenset({"fentry", "fexit"}),
+_WAYS = ("enter", "exit")
+_CALLS = ("read", "pread64", "write", "pwrite64")
+HOOKS = {
+    Attach.TRACEPOINT: {("tracepoint", f"sys_{way}_{call}") for way in _WAYS for call in _CALLS},
+    Attach.KPROBE: {(kind, function) for kind in ("kprobe", "kretprobe") for function in FUNCTIONS},
+    Attach.FENTRY: {(kind, function) for kind in ("fentry", "fexit") for function in FUNCTIONS},
 }
-"""What the kernel calls the hooks of a flavour."""
-
-CALLS = ("read", "pread64", "write", "pwrite64")
-TARGETS = {
-    Attach.TRACEPOINT: frozenset(f"sys_{way}_{call}" for way in ("enter", "exit") for call in CALLS),
-    Attach.KPROBE: frozenset({"vfs_read", "vfs_write"}),
-    Attach.FENTRY: frozenset({"vfs_read", "vfs_write"}),
-}
-"""What the rw tools are attached to, by the contract."""
+"""What the rw tools are attached to, by the contract, and what the kernel calls it."""
 COUNTED_BY = ({("tracepoint", "sys_enter")}, {("raw-tracepoint", "sys_enter")})
 """What syscount is attached to: raw_syscalls:sys_enter, whose arguments a program gets made up for it, or raw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the invariants are about."""
+    """What the invariants are about: a record, and what is known besides."""
 
-    trial: Trial
+    record: Record
+    fio: FioResult
+    """The record's, which there is."""
     machine: str
     """Architecture, as uname -m names it."""
-    block_bytes: int
     cached_bytes: int
-    fio: FioResult
     leftovers: Mapping[str, frozenset[str]]
-    summary: TracerSummary | None
     tracer_status: int | None
     output_bytes: int | None
     output_events: int | None
-    calls: CallAccount | None = None
-    """None: the kernel keeps none."""
-    hooks: tuple[Hook, ...] = ()
-    rings: tuple[RingAccount, ...] = ()
-    """Of the BPF ring buffers that exist while the tracer runs and did not before."""
-    written_bytes: int | None = None
 
 
 def checks(proof: Proof) -> tuple[Check, ...]:
     """Check every invariant that applies to the trial."""
-    found = [_cold(proof), _all_ios(proof), _littles_law(proof), _nothing_left(proof)]
-    if proof.trial.workload.rate_iops is not None:
-        found.append(_rate(proof, proof.trial.workload.rate_iops))
-    if proof.summary is not None:
-        found += _tracer_checks(proof, proof.summary)
+    trial, summary = proof.record.trial, proof.record.summary
+    found = [
+        _cold(trial.workload, proof.cached_bytes),
+        _all_ios(trial.workload, proof.fio),
+        _littles_law(trial.workload, proof.fio),
+        _nothing_left(proof.leftovers),
+    ]
+    if trial.workload.rate_iops is not None:
+        found.append(_rate(trial.workload.rate_iops, trial.workload.processes, proof.fio))
+    if summary is not None and trial.config is not None:
+        found += _tracer_checks(proof, trial.config, summary)
     return tuple(found)
 
 
-def _cold(proof: Proof) -> Check:
-    limit = int(proof.trial.workload.total_bytes * CACHED_SHARE_MAX)
-    return Check(
-        "page cache dropped",
-        proof.cached_bytes <= limit,
-        f"{proof.cached_bytes} bytes of the data cached before fio, at most {limit} allowed",
-    )
+def _cold(workload: Workload, cached_bytes: int) -> Check:
+    limit = int(workload.total_bytes * CACHED_SHARE_MAX)
+    detail = f"{cached_bytes} bytes of the data cached before fio, at most {limit} allowed"
+    return Check("page cache dropped", cached_bytes <= limit, detail)
 
 
-def _all_ios(proof: Proof) -> Check:
-    wanted = proof.trial.workload.total_bytes // proof.block_bytes
-    return Check("fio did all its I/O", proof.fio.ios == wanted, f"{proof.fio.ios} of {wanted}")
+def _all_ios(workload: Workload, fio: FioResult) -> Check:
+    wanted = workload.total_bytes // BLOCK_BYTES
+    return Check("fio did all its I/O", fio.ios == wanted, f"{fio.ios} of {wanted}")
 
 
-def _littles_law(proof: Proof) -> Check:
+def _littles_law(workload: Workload, fio: FioResult) -> Check:
     """Processes x iodepth 1 = IOPS x latency, where processes do nothing but I/O (Little 1961).
 
     A process also spends time outside its I/O calls, so latency may fall short of the law, but never exceed it. A wrong
     unit (the paper prints ms for us) is off by a factor of 1000. A process whose rate is limited sleeps between its
     calls, so that only the upper bound says something of it.
     """
-    workload = proof.trial.workload
-    share = proof.fio.iops * proof.fio.latency_mean_us / 1e6 / workload.processes
+    share = fio.iops * fio.latency_mean_us / 1e6 / workload.processes
     least = SYNCHRONOUS_SHARE_MIN if workload.rate_iops is None else 0.0
     return Check(
         "Little's law",
@@ -138,31 +129,27 @@ def _littles_law(proof: Proof) -> Check:
     )
 
 
-def _rate(proof: Proof, limit: int) -> Check:
+def _rate(limit: int, processes: int, fio: FioResult) -> Check:
     """Under a limit a target may be slower, never faster. The first I/O of either direction comes at once."""
-    rate = proof.fio.iops / proof.trial.workload.processes
-    most = limit * RATE_TOLERANCE + 2 / proof.fio.runtime_s
-    return Check(
-        "rate limit kept",
-        rate <= most,
-        f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed",
-    )
+    rate = fio.iops / processes
+    most = limit * RATE_TOLERANCE + 2 / fio.runtime_s
+    detail = f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed"
+    return Check("rate limit kept", rate <= most, detail)
 
 
-def _nothing_left(proof: Proof) -> Check:
-    left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(proof.leftovers.items()))
+def _nothing_left(leftovers: Mapping[str, frozenset[str]]) -> Check:
+    left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(leftovers.items()))
     return Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
 
 
-def _tracer_checks(proof: Proof, summary: TracerSummary) -> Iterator[Check]:
-    trial = proof.trial
+def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -> Iterator[Check]:
+    record, trial = proof.record, proof.record.trial
     yield Check(
         "tracer ended well",
         proof.tracer_status == 0 and summary.error is None,
         f"exit status {proof.tracer_status}, error: {summary.error}",
     )
-    config = trial.config
-    asked = (trial.setup, trial.tool.value, config and config.attach.value, config and config.format.value)
+    asked = (trial.setup, trial.tool.value, config.attach.value, config.format.value)
     did = (summary.setup, summary.tool, summary.attach, summary.format)
     yield Check("tracer did what was asked", asked == did, f"asked {asked}, did {did}")
     yield Check(
@@ -170,51 +157,45 @@ def _tracer_checks(proof: Proof, summary: TracerSummary) -> Iterator[Check]:
         summary.intercepted_total == summary.saved + summary.lost_total,
         f"{summary.intercepted_total} = {summary.saved} + {summary.lost_total}",
     )
-    if config is None or config.variant is not Variant.NO_OUTPUT:
+    if config.variant is not Variant.NO_OUTPUT:
         yield Check(
             "output holds what was saved",
             proof.output_events == summary.saved and proof.output_bytes == summary.bytes,
             f"{proof.output_events} events in {proof.output_bytes} bytes, "
             f"summary says {summary.saved} in {summary.bytes}",
         )
-    yield _attached(proof)
-    if proof.calls is not None:
-        yield from _counted(proof.calls, proof, summary)
+    yield _attached(trial.tool, config.attach, record.hooks)
+    seen = _seen(trial.tool, proof.machine, summary)
+    if record.calls is not None:
+        yield from _counted(record.calls, trial.tool, seen, summary)
     wanted = {"read": proof.fio.read_ios, "write": proof.fio.write_ios}
-    seen = {kind: _seen(kind, proof, summary) for kind in wanted}
     yield _kinds(trial.tool, wanted, seen, summary)
     for kind, ios in wanted.items():
         yield _coverage(kind, ios, seen[kind], proof.fio.runtime_s, summary)
-    if config is not None and config.ringbuf_bytes is not None:
-        yield from _ring_checks(config, config.ringbuf_bytes, proof.rings, summary)
-    if config is not None and proof.written_bytes is not None:
-        yield _written(config, proof.trial.tool, proof.written_bytes, summary)
+    if config.ringbuf_bytes is not None:
+        yield from _ring_checks(config, config.ringbuf_bytes, record.rings, summary)
+    if record.written_bytes is not None:
+        yield _written(config, trial.tool, record.written_bytes, summary)
 
 
-def _attached(proof: Proof) -> Check:
+def _attached(tool: Tool, attach: Attach, hooks: tuple[Hook, ...]) -> Check:
     """The kernel's word on what the tracer's programs hang on, against what was asked for."""
-    trial, config = proof.trial, proof.trial.config
-    attach = config.attach if config else Attach.TRACEPOINT
-    found = {(hook.kind, hook.target) for hook in proof.hooks}
-    of_rw = {(kind, target) for kind in KINDS[attach] for target in TARGETS[attach]}
-    return Check(
-        "attached as asked",
-        found in (COUNTED_BY if trial.tool is Tool.SYSCOUNT else (of_rw,)),
-        f"asked {attach}; the kernel says: "
-        + (", ".join(f"{kind} {target}" for kind, target in sorted(found)) or "nothing"),
-    )
+    found = {(hook.kind, hook.target) for hook in hooks}
+    said = ", ".join(f"{kind} {target}" for kind, target in sorted(found)) or "nothing"
+    right = found in (COUNTED_BY if tool is Tool.SYSCOUNT else (HOOKS[attach],))
+    return Check("attached as asked", right, f"asked {attach}; the kernel says: {said}")
 
 
-def _counted(calls: CallAccount, proof: Proof, summary: TracerSummary) -> Iterator[Check]:
+def _counted(calls: CallAccount, tool: Tool, seen: Mapping[str, int], summary: TracerSummary) -> Iterator[Check]:
     """Every call that the kernel accounted was intercepted, and nothing else.
 
     What the kernel skipped of the tracer's programs (recursion, missed) may have been fio's or others'. A tracer that
     counts it with its kind may so have more of that kind than fio called; one that counts it as of no kind, less.
     """
-    unplaced = _of_no_kind(proof.trial.tool, summary)
+    unplaced = _lost(summary, "map_full", "recursion") if tool is Tool.SYSCOUNT else _unknown(summary)
     others_max = max(0, _skipped(summary) - unplaced)
-    missing = {kind: calls.of(kind) - _seen(kind, proof, summary) for kind in ("read", "write")}
-    lacking, surplus = sum(max(0, n) for n in missing.values()), sum(max(0, -n) for n in missing.values())
+    missing = {kind: calls.of(kind) - n for kind, n in seen.items()}
+    lacking, surplus = _lacking(missing), _surplus(missing)
     explained = (f" and {unplaced} of no kind" if unplaced else "") + (
         f", at most {others_max} skipped by the kernel, of whomever" if others_max else ""
     )
@@ -222,15 +203,16 @@ def _counted(calls: CallAccount, proof: Proof, summary: TracerSummary) -> Iterat
         yield Check(
             f"every {kind} counted",
             lacking <= unplaced if lack > 0 else lack == 0 or surplus <= others_max,
-            f"the kernel accounted {calls.of(kind)}, the tracer intercepted {calls.of(kind) - lack}{explained}",
+            f"the kernel accounted {calls.of(kind)}, the tracer intercepted {seen[kind]}{explained}",
         )
 
 
-def _of_no_kind(tool: Tool, summary: TracerSummary) -> int:
-    """Return how many events a tracer intercepted of which it cannot tell what they were."""
-    if tool is Tool.SYSCOUNT:
-        return sum(summary.lost.get(cause) or 0 for cause in ("map_full", "recursion"))
-    return _unknown(summary)
+def _lacking(missing: Mapping[str, int]) -> int:
+    return sum(max(0, n) for n in missing.values())
+
+
+def _surplus(missing: Mapping[str, int]) -> int:
+    return sum(max(0, -n) for n in missing.values())
 
 
 def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> TracerSummary:
@@ -241,40 +223,41 @@ def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> Tra
     """
     if summary.lost.get("missed", 0) is not None or attach is not Attach.KPROBE:
         return summary
-    surplus = sum(max(0, summary.intercepted.get(kind, 0) - calls.of(kind)) for kind in ("read", "write"))
-    if surplus > (summary.lost.get("recursion") or 0):
+    missing = {kind: calls.of(kind) - summary.intercepted.get(kind, 0) for kind in ("read", "write")}
+    if _surplus(missing) > _lost(summary, "recursion"):
         return summary  # it saw what was not there: what it lacks of the other kind need not have been missed
-    lacking = {kind: max(0, calls.of(kind) - summary.intercepted.get(kind, 0)) for kind in ("read", "write")}
-    unknown, lack = summary.intercepted.get("unknown", 0), sum(lacking.values())  # the unknown are among the lacking
+    unknown, lacking = _unknown(summary), _lacking(missing)  # the unknown are among the lacking
     intercepted = {kind: n for kind, n in summary.intercepted.items() if kind != "unknown"}
-    intercepted |= {kind: summary.intercepted.get(kind, 0) + n for kind, n in lacking.items()}
-    if unknown > lack:
-        intercepted["unknown"] = unknown - lack
+    intercepted |= {kind: intercepted.get(kind, 0) + max(0, n) for kind, n in missing.items()}
+    if unknown > lacking:
+        intercepted["unknown"] = unknown - lacking
     unavailable = {cause: reason for cause, reason in summary.unavailable.items() if cause != "missed"}
-    lost = {**summary.lost, "missed": max(0, lack - unknown)}
+    lost = {**summary.lost, "missed": max(0, lacking - unknown)}
     return replace(summary, intercepted=intercepted, lost=lost, unavailable=unavailable)
 
 
-def expected_content(
-    spec: TrialSpec, fio: FioResult, calls: CallAccount | None, summary: TracerSummary, span_s: tuple[float, float]
-) -> Expectation:
+def expected_content(record: Record, fio: FioResult, summary: TracerSummary, span_s: Span) -> Expectation:
     """Return what the records of a trial's output are held against.
 
     Whether a consumer stalled is not asked where it is stopped on purpose, nor of an emulated CPU, which can stand
     still without anybody in it noticing.
+
+    Args:
+        record: of a trial with a tracer.
+        fio: the record's, which there is.
+        summary: the record's, which there is.
+        span_s: when fio did its I/O.
     """
-    config, workload = spec.trial.config, spec.trial.workload
-    unknown = any(lost is None for lost in summary.lost.values())
-    own_most = FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * fio.runtime_s)
+    config, calls = record.trial.config, record.calls
     stalls = config is not None and config.variant is Variant.NO_CONSUMER
-    emulated = spec.accelerator is Accelerator.TCG
+    unjudged = stalls or record.emulated
     return Expectation(
         ios=fio.ios,
-        lost=None if unknown else summary.lost_total,
-        others_most=own_most if calls is None else calls.reads + calls.writes - fio.ios,
+        lost=None if None in summary.lost.values() else summary.lost_total,
+        others_most=_own_accesses_max(fio.runtime_s) if calls is None else calls.reads + calls.writes - fio.ios,
         payload=config is not None and bool(config.payload_bytes),
         span_s=span_s,
-        silence_most_s=None if stalls or emulated else silence_most_s(workload.rate_iops),
+        silence_most_s=None if unjudged else silence_most_s(record.trial.workload.rate_iops),
     )
 
 
@@ -307,11 +290,7 @@ def _ring_checks(
         f"asked {asked_bytes} bytes, rings made: {tuple(ring.bytes for ring in rings)}",
     )
     produced, consumed = (sum(getattr(ring, way) for ring in rings) for way in ("produced_bytes", "consumed_bytes"))
-    yield Check(
-        "ring was emptied",
-        produced == consumed,
-        f"{consumed} of {produced} bytes were taken out of it",
-    )
+    yield Check("ring was emptied", produced == consumed, f"{consumed} of {produced} bytes were taken out of it")
     event = RING_HEADER_BYTES + EVENT_BYTES + (config.payload_bytes or 0)
     yield Check(
         "saved went through the ring",
@@ -320,28 +299,34 @@ def _ring_checks(
     )
     if config.variant is Variant.NO_CONSUMER:
         most = asked_bytes // event
-        yield Check(
-            "saved is what the ring held",
-            summary.saved <= most,
-            f"{summary.saved} saved, a ring of {asked_bytes} bytes holds at most {most}",
-        )
+        detail = f"{summary.saved} saved, a ring of {asked_bytes} bytes holds at most {most}"
+        yield Check("saved is what the ring held", summary.saved <= most, detail)
 
 
-def _seen(kind: str, proof: Proof, summary: TracerSummary) -> int:
-    if proof.trial.tool is not Tool.SYSCOUNT:
-        return summary.intercepted.get(kind, 0)
+def _seen(tool: Tool, machine: str, summary: TracerSummary) -> dict[str, int]:
+    """Return how many reads and writes the tracer saw."""
+    if tool is not Tool.SYSCOUNT:
+        return {kind: summary.intercepted.get(kind, 0) for kind in ("read", "write")}
     counted = summary.syscalls or {}
-    return sum(counted.get(number, 0) for number in RW_CALLS[proof.machine][kind])
+    return {kind: sum(counted.get(n, 0) for n in numbers) for kind, numbers in RW_CALLS[machine].items()}
+
+
+def _lost(summary: TracerSummary, *causes: str) -> int:
+    return sum(summary.lost.get(cause) or 0 for cause in causes)
 
 
 def _skipped(summary: TracerSummary) -> int:
     """Return how many events the kernel may have skipped: counted as intercepted, though some are other processes'."""
-    return sum(summary.lost.get(cause) or 0 for cause in ("recursion", "missed"))
+    return _lost(summary, "recursion", "missed")
 
 
 def _unknown(summary: TracerSummary) -> int:
     """Return how many events were lost without its being told whether they were reads or writes."""
     return summary.intercepted.get("unknown", 0)
+
+
+def _own_accesses_max(runtime_s: float) -> int:
+    return FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * runtime_s)
 
 
 def _kinds(tool: Tool, wanted: Mapping[str, int], seen: Mapping[str, int], summary: TracerSummary) -> Check:
@@ -351,8 +336,8 @@ def _kinds(tool: Tool, wanted: Mapping[str, int], seen: Mapping[str, int], summa
     """
     known = {"syscall"} if tool is Tool.SYSCOUNT else {"read", "write"}
     others = sorted(set(summary.intercepted) - known - {"unknown"})
-    unknown, unseen = _unknown(summary), _skipped(summary) + (summary.lost.get("map_full") or 0)
-    lacking = sum(max(0, ios - seen[kind]) for kind, ios in wanted.items())
+    unknown, unseen = _unknown(summary), _lost(summary, "recursion", "missed", "map_full")
+    lacking = _lacking({kind: ios - seen[kind] for kind, ios in wanted.items()})
     return Check(
         "every kind accounted",
         not others and (unknown == 0 or lacking <= unknown <= unseen),
@@ -362,7 +347,7 @@ def _kinds(tool: Tool, wanted: Mapping[str, int], seen: Mapping[str, int], summa
 
 def _coverage(kind: str, ios: int, seen: int, runtime_s: float, summary: TracerSummary) -> Check:
     """The tracer saw every I/O of fio, and hardly anything else."""
-    surplus_max = FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * runtime_s)
+    surplus_max = _own_accesses_max(runtime_s)
     skipped, unknown = _skipped(summary), _unknown(summary)
     others = f", {skipped} skipped by the kernel, of whomever" if skipped else ""
     others += f", {unknown} of unknown kind" if unknown else ""
