@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
-from typing import IO
 
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
+from bpfbench.inside.child import Child
 from bpfbench.inside.kernel import taskio
 from bpfbench.model import TARGET_COMM, Tool, TracerConfig, TracerSummary
 
@@ -41,7 +41,7 @@ def arguments(
     return tuple(str(word) for option in options.items() for word in option)
 
 
-class TracerProcess:
+class TracerProcess(Child):
     """A running tracer. Use as a context manager: on leaving, it is gone.
 
     Args:
@@ -71,40 +71,8 @@ class TracerProcess:
         self.written_bytes: int | None = None
         """What it and its children passed to write(2) from READY to its end; None where the kernel does not tell."""
         self._written_by_ready: int | None = None
-        self._stderr = stderr
-        try:
-            with stderr.open("wb") as errors:
-                self._process = subprocess.Popen(
-                    command,
-                    env={**os.environ, **(env or {})},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,
-                    preexec_fn=lambda: _confine(cpus, limit_bytes, join),
-                )
-        except OSError as error:
-            raise StepError(f"tracer {command[0]} cannot be started: {error.strerror}") from error
-        assert self._process.stdout is not None  # noqa: S101 - for mypy; PIPE above
-        self._stdout: IO[bytes] = self._process.stdout
-
-    def __enter__(self) -> TracerProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._stdout.close()
-
-    @property
-    def pid(self) -> int:
-        """Id of the process that was started."""
-        return self._process.pid
-
-    def alive(self) -> bool:
-        """Tell whether it still runs."""
-        return self._process.poll() is None
+        confine = functools.partial(_confine, limit_bytes)
+        super().__init__(f"tracer {command[0]}", command, cpus, stderr, join, confine, env or {}, piped=True)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait for the READY line.
@@ -115,7 +83,7 @@ class TracerProcess:
         line = self._first_line(self.started_s + timeout_s)
         words = line.decode(errors="replace").split()
         if not words:
-            status = self._process.wait() if self._ended_within(5) else None
+            status = self._process.wait() if self.ended_within(5) else None
             raise StepError(f"tracer ended before READY ({_exit_text(status)}): {self.last_message()}")
         if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
             raise StepError(f"tracer printed {line!r} where READY was due")
@@ -131,17 +99,12 @@ class TracerProcess:
         if not self.alive():
             raise StepError(f"tracer ended by itself ({_exit_text(self._process.returncode)}): {self.last_message()}")
         os.kill(self.pid, signal.SIGINT)
-        if not self._ended_within(timeout_s):
+        if not self.ended_within(timeout_s):
             raise StepError(f"tracer was still draining {timeout_s:g} s after SIGINT")
         written = self._written_bytes()  # it has ended, and is not reaped yet
         if written is not None and self._written_by_ready is not None:
             self.written_bytes = written - self._written_by_ready
         return self._process.wait()
-
-    def last_message(self) -> str:
-        """Return the last line it wrote to stderr."""
-        lines = self._stderr.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no message"
 
     def _written_bytes(self) -> int | None:
         try:
@@ -150,29 +113,20 @@ class TracerProcess:
             return None
 
     def _first_line(self, until_s: float) -> bytes:
-        received = b""
+        stdout, received = self.stdout, b""
         while not received.endswith(b"\n"):
             left_s = until_s - time.monotonic()
-            if left_s <= 0 or not select.select([self._stdout], [], [], left_s)[0]:
+            if left_s <= 0 or not select.select([stdout], [], [], left_s)[0]:
                 raise StepError(f"tracer was not READY after {time.monotonic() - self.started_s:.0f} s")
-            byte = os.read(self._stdout.fileno(), 1)
+            byte = os.read(stdout, 1)
             if not byte:
                 return b""
             received += byte
         return received
 
-    def _ended_within(self, timeout_s: float) -> bool:
-        pidfd = os.pidfd_open(self.pid)
-        try:
-            return bool(select.select([pidfd], [], [], timeout_s)[0])
-        finally:
-            os.close(pidfd)
 
-
-def _confine(cpus: Set[int], limit_bytes: int | None, join: Callable[[], None]) -> None:
+def _confine(limit_bytes: int | None) -> None:
     """Set what a tracer inherits; runs in the child, before exec."""
-    join()
-    os.sched_setaffinity(0, cpus)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # it is stopped by that, and may leave ignored what it finds ignored
     if limit_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails, instead of the tracer being killed

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
-import select
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 from bpfbench.errors import StepError
+from bpfbench.inside.child import Child
 from bpfbench.inside.kernel import taskio
 from bpfbench.inside.kernel.taskio import TaskIo
 from bpfbench.inside.trial import fio
@@ -33,7 +32,7 @@ NO_PTRACE = "3"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class FioProcess:
+class FioProcess(Child):
     """A running fio. Use as a context manager: on leaving, it is gone (jobs it leaves end with the PID namespace).
 
     It is traced (ptrace) until it is executed and no longer, so that the kernel's account of its calls can be read
@@ -58,27 +57,22 @@ class FioProcess:
         stderr: Path,
         join: Callable[[], None] = lambda: None,
     ) -> None:
-        self._stderr = stderr
         self._at_exec: TaskIo | None = None
         self._at_end: TaskIo | None = None
+        stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
         try:
-            stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
-            try:
-                self._process = _start(command, env, stderr, lambda: _confine(cpus, join, stops=stops))
-            except subprocess.SubprocessError:  # what _confine raises; somebody else traces, or forbids it
-                stops = False
-                self._process = _start(command, env, stderr, lambda: _confine(cpus, join, stops=False))
-        except (OSError, subprocess.SubprocessError) as error:
-            raise StepError(f"fio cannot be started: {getattr(error, 'strerror', None) or error}") from error
+            super().__init__("fio", command, cpus, stderr, join, functools.partial(_confine, stops=stops), env)
+        except StepError:
+            if not stops:
+                raise
+            stops = False  # somebody else traces, or forbids it; whatever else is wrong, is so again
+            super().__init__("fio", command, cpus, stderr, join, functools.partial(_confine, stops=False), env)
         if stops:
-            os.waitpid(self._process.pid, os.WUNTRACED)  # it is executed, and has not run yet
+            os.waitpid(self.pid, os.WUNTRACED)  # it is executed, and has not run yet
             with contextlib.suppress(OSError):
-                self._at_exec = taskio.read(self._process.pid)
-            _libc.ptrace(_PTRACE_DETACH, self._process.pid, None, None)
+                self._at_exec = taskio.read(self.pid)
+            _libc.ptrace(_PTRACE_DETACH, self.pid, None, None)
         self.started_s = time.monotonic()
-
-    def __enter__(self) -> FioProcess:
-        return self
 
     @property
     def calls(self) -> CallAccount | None:
@@ -88,11 +82,6 @@ class FioProcess:
         begin, end = self._at_exec, self._at_end
         return CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
 
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
     def wait(self, timeout_s: float, interval_s: float, tick: Callable[[], None]) -> None:
         """Wait for the end, calling `tick` every `interval_s`.
 
@@ -101,46 +90,24 @@ class FioProcess:
         """
         until_s = time.monotonic() + timeout_s
         next_s = time.monotonic() + interval_s
-        pidfd = os.pidfd_open(self._process.pid)
-        try:
-            while not select.select([pidfd], [], [], max(0.0, next_s - time.monotonic()))[0]:
-                tick()
-                # Skip the ticks that a slow one swallowed, rather than catch up in a burst.
-                next_s = max(next_s + interval_s, time.monotonic())
-                if time.monotonic() > until_s:
-                    raise StepError(f"fio was still running after {timeout_s:g} s")
-        finally:
-            os.close(pidfd)
+        while not self.ended_within(max(0.0, next_s - time.monotonic())):
+            tick()
+            # Skip the ticks that a slow one swallowed, rather than catch up in a burst.
+            next_s = max(next_s + interval_s, time.monotonic())
+            if time.monotonic() > until_s:
+                raise StepError(f"fio was still running after {timeout_s:g} s")
         with contextlib.suppress(OSError):
-            self._at_end = taskio.read(self._process.pid)
+            self._at_end = taskio.read(self.pid)
         if status := self._process.wait():
-            lines = self._stderr.read_text(errors="replace").strip().splitlines()
-            raise StepError(f"fio ended with status {status}: {lines[-1] if lines else 'no message'}")
+            raise StepError(f"fio ended with status {status}: {self.last_message()}")
 
 
-def _start(
-    command: tuple[str, ...], env: Mapping[str, str], stderr: Path, confine: Callable[[], None]
-) -> subprocess.Popen[bytes]:
-    with stderr.open("wb") as errors:
-        return subprocess.Popen(
-            command,
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=errors,
-            stderr=errors,
-            start_new_session=True,
-            preexec_fn=confine,
-        )
-
-
-def _confine(cpus: Set[int], join: Callable[[], None], *, stops: bool) -> None:
+def _confine(*, stops: bool) -> None:
     """Set what fio and its processes inherit, and whether it stops once executed; runs in the child, before exec.
 
     Raises:
         OSError: it is to stop and cannot be traced.
     """
-    join()
-    os.sched_setaffinity(0, cpus)
     # fio spins for what is shorter than a sleep can be, and a default sleep takes 50 us longer than asked: a process
     # with a limited rate would burn its CPU between two I/Os.
     Path("/proc/self/timerslack_ns").write_text("1")
