@@ -6,26 +6,15 @@ Where a fact cannot be had, `absent` has the reason under its name.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bpfbench.inside.kernel.files import numbers, text
 from bpfbench.model import Accelerator, Environment
-
-FILES = {
-    "kernel_version": "proc/sys/kernel/version",
-    "kernel_command_line": "proc/cmdline",
-    "clocksource": "sys/devices/system/clocksource/clocksource0/current_clocksource",
-    "cpus_online": "sys/devices/system/cpu/online",
-    "cpus_isolated": "sys/devices/system/cpu/isolated",
-    "cpu_idle_driver": "sys/devices/system/cpu/cpuidle/current_driver",
-    "numa_nodes": "sys/devices/system/node/online",
-    "transparent_hugepages": "sys/kernel/mm/transparent_hugepage/enabled",
-    "lockdown": "sys/kernel/security/lockdown",
-}
-"""Facts that are what a file says; of a choice in brackets, the chosen."""
 
 SYSCTLS = (
     "kernel/bpf_stats_enabled",
@@ -68,6 +57,16 @@ OPTIONS = (
 )
 """Of the kernel's configuration: what hooks there are, and what makes them or the kernel faster or slower."""
 
+DISK = {
+    "model": "device/model",
+    "rotational": "queue/rotational",
+    "scheduler": "queue/scheduler",
+    "read_ahead_kib": "queue/read_ahead_kb",
+    "requests": "queue/nr_requests",
+    "write_cache": "queue/write_cache",
+}
+"""Facts of a disk: files below its folder of sysfs."""
+
 ABSENT = (OSError, LookupError, ValueError)
 """What looking at a fact raises where there is none."""
 
@@ -78,7 +77,7 @@ def current(accelerator: Accelerator | None) -> Environment:
     Args:
         accelerator: of the virtual machine that bpfbench booted to run in, if it did.
     """
-    return Environment(platform.release(), _text(Path("/proc/sys/kernel/random/boot_id")), accelerator)
+    return Environment(platform.release(), text(Path("/proc/sys/kernel/random/boot_id")), accelerator)
 
 
 def facts(places: Mapping[str, str], root: Path = Path("/")) -> dict[str, Any]:
@@ -90,20 +89,19 @@ def facts(places: Mapping[str, str], root: Path = Path("/")) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"kernel": platform.release(), "architecture": platform.machine()}
     absent: dict[str, str] = {}
-
-    def look(name: str, at: Callable[[], Any]) -> None:
+    looks = FACTS | {f"storage_{role}": _by(storage, Path(place)) for role, place in places.items()}
+    for name, look in looks.items():
         try:
-            found[name] = at()
+            found[name] = look(root)
         except ABSENT as error:
             absent[name] = _why(error)
-
-    for name, path in FILES.items():
-        look(name, lambda path=path: chosen(_text(root / path)))  # type: ignore[misc]
-    for name, function in _FUNCTIONS.items():
-        look(name, lambda function=function: function(root))  # type: ignore[misc]
-    for role, place in places.items():
-        look(f"storage_{role}", lambda place=place: storage(Path(place), root))  # type: ignore[misc]
     return {**found, "absent": absent}
+
+
+def chosen(words: str) -> str:
+    """Return what is in brackets of a list of choices, else the text."""
+    before, bracket, rest = words.partition("[")
+    return rest.partition("]")[0] if bracket and (not before or before.endswith(" ")) else words
 
 
 def storage(place: Path, root: Path = Path("/")) -> dict[str, Any]:
@@ -113,19 +111,13 @@ def storage(place: Path, root: Path = Path("/")) -> dict[str, Any]:
         OSError: there is no such directory.
         LookupError: nothing is mounted there, as far as the kernel says.
     """
-    mount = mount_of(_text(root / "proc/self/mountinfo"), place.resolve(strict=True))
+    mount = mount_of(text(root / "proc/self/mountinfo"), place.resolve(strict=True))
     block = root / "sys/dev/block" / mount["number"]
     if not block.exists():  # btrfs, overlay, a network's file system
         return {**mount, "device": None}
     disk = block.resolve()
     disk = disk.parent if (disk / "partition").exists() else disk
-    files = {"model": "device/model", "rotational": "queue/rotational", "scheduler": "queue/scheduler"}
-    files |= {
-        "read_ahead_kib": "queue/read_ahead_kb",
-        "requests": "queue/nr_requests",
-        "write_cache": "queue/write_cache",
-    }
-    facts = {name: chosen(_text(disk / path)) for name, path in files.items() if (disk / path).exists()}
+    facts = {name: chosen(text(disk / path)) for name, path in DISK.items() if (disk / path).exists()}
     below = sorted(path.name for path in (disk / "slaves").glob("*"))
     return {**mount, "device": {"name": disk.name, **facts, **({"made_of": below} if below else {})}}
 
@@ -166,7 +158,7 @@ def kernel_config(root: Path) -> dict[str, str]:
     packed, build = root / "proc/config.gz", root / "usr/lib/modules" / release / "build"
     candidates = [root / "boot" / f"config-{release}", root / "usr/lib/modules" / release / "config"]
     told = build / "include/config/kernel.release"
-    if told.exists() and _text(told) == release:  # they may be another kernel's, put there for BCC
+    if told.exists() and text(told) == release:  # they may be another kernel's, put there for BCC
         candidates.append(build / ".config")
     if packed.exists():
         return parse_config(gzip.decompress(packed.read_bytes()).decode())
@@ -176,24 +168,24 @@ def kernel_config(root: Path) -> dict[str, str]:
     raise LookupError(f"neither /proc/config.gz nor /boot/config-{release}")
 
 
-def parse_config(text: str) -> dict[str, str]:
+def parse_config(lines: str) -> dict[str, str]:
     """Read OPTIONS out of a kernel's .config; what is not in it is n."""
     wanted = {f"CONFIG_{name}": name for name in OPTIONS}
-    lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-    return dict.fromkeys(OPTIONS, "n") | {wanted[name]: value for name, _, value in lines if name in wanted}
+    settings = (line.partition("=") for line in lines.splitlines() if line.startswith("CONFIG_"))
+    return dict.fromkeys(OPTIONS, "n") | {wanted[name]: value for name, _, value in settings if name in wanted}
 
 
-def cpu_model(root: Path) -> str:
-    """Return what the CPU calls itself.
+def cpuinfo(name: str, root: Path) -> str:
+    """Return what /proc/cpuinfo has under a name, of the first CPU.
 
     Raises:
-        LookupError: it does not say.
+        LookupError: it has no such name.
     """
-    return _cpuinfo(root, "model name")
-
-
-def _microcode(root: Path) -> str:
-    return _cpuinfo(root, "microcode")
+    for line in text(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    raise LookupError(f"/proc/cpuinfo has no {name!r}")
 
 
 def in_virtual_machine(root: Path) -> bool:
@@ -202,52 +194,7 @@ def in_virtual_machine(root: Path) -> bool:
     Raises:
         LookupError: the CPU does not say what it can do.
     """
-    return "hypervisor" in _cpuinfo(root, "flags").split()
-
-
-def _cpuinfo(root: Path, name: str) -> str:
-    for line in _text(root / "proc/cpuinfo").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    raise LookupError(f"/proc/cpuinfo has no {name!r}")
-
-
-def governor(root: Path) -> str:
-    """Return the frequency governor, of all CPUs.
-
-    Raises:
-        LookupError: the kernel does not scale frequencies.
-    """
-    return _of_policies(root, "scaling_governor")
-
-
-def _frequency_driver(root: Path) -> str:
-    return _of_policies(root, "scaling_driver")
-
-
-def _frequency_max_khz(root: Path) -> str:
-    return _of_policies(root, "scaling_max_freq")
-
-
-def _of_policies(root: Path, name: str) -> str:
-    policies = sorted((root / "sys/devices/system/cpu/cpufreq").glob(f"policy*/{name}"))
-    if not policies:
-        raise LookupError("the kernel does not scale the CPUs' frequency")
-    return ", ".join(sorted({_text(path) for path in policies}))
-
-
-def turbo(root: Path) -> bool:
-    """Tell whether the CPUs may run above their nominal frequency.
-
-    Raises:
-        LookupError: the kernel does not say.
-    """
-    cpu = root / "sys/devices/system/cpu"
-    for path, on in ((cpu / "intel_pstate/no_turbo", "0"), (cpu / "cpufreq/boost", "1")):
-        if path.exists():
-            return _text(path) == on
-    raise LookupError("neither intel_pstate/no_turbo nor cpufreq/boost")
+    return "hypervisor" in cpuinfo("flags", root).split()
 
 
 def smt(root: Path) -> bool:
@@ -256,12 +203,45 @@ def smt(root: Path) -> bool:
     Raises:
         OSError: the kernel does not say.
     """
-    return _text(root / "sys/devices/system/cpu/smt/active") == "1"
+    return text(root / "sys/devices/system/cpu/smt/active") == "1"
+
+
+def meminfo_bytes(name: str, root: Path) -> int:
+    """Return a line of /proc/meminfo.
+
+    Raises:
+        LookupError: it has no such line.
+    """
+    try:
+        return 1024 * numbers(text(root / "proc/meminfo"))[name]
+    except KeyError:
+        raise LookupError(f"/proc/meminfo has no {name}") from None
+
+
+def _file(path: str, root: Path) -> str:
+    """Return what a file says; of a choice in brackets, the chosen."""
+    return chosen(text(root / path))
+
+
+def _of_policies(name: str, root: Path) -> str:
+    policies = (root / "sys/devices/system/cpu/cpufreq").glob(f"policy*/{name}")
+    if not (found := {text(path) for path in policies}):
+        raise LookupError("the kernel does not scale the CPUs' frequency")
+    return ", ".join(sorted(found))
+
+
+def _turbo(root: Path) -> bool:
+    """Tell whether the CPUs may run above their nominal frequency."""
+    cpu = root / "sys/devices/system/cpu"
+    for path, on in ((cpu / "intel_pstate/no_turbo", "0"), (cpu / "cpufreq/boost", "1")):
+        if path.exists():
+            return text(path) == on
+    raise LookupError("neither intel_pstate/no_turbo nor cpufreq/boost")
 
 
 def _mitigations(root: Path) -> dict[str, str]:
     folder = root / "sys/devices/system/cpu/vulnerabilities"
-    found = {path.name: _text(path) for path in sorted(folder.glob("*"))}
+    found = {path.name: text(path) for path in sorted(folder.glob("*"))}
     if not found:
         raise LookupError("the kernel does not say")
     return found
@@ -269,57 +249,39 @@ def _mitigations(root: Path) -> dict[str, str]:
 
 def _sysctls(root: Path) -> dict[str, str | None]:
     values = {name.replace("/", "."): root / "proc/sys" / name for name in SYSCTLS}
-    return {name: _text(path) if path.exists() else None for name, path in values.items()}
-
-
-def _memory_bytes(root: Path) -> int:
-    return meminfo_bytes(root, "MemTotal")
-
-
-def _swap_bytes(root: Path) -> int:
-    return meminfo_bytes(root, "SwapTotal")
-
-
-def meminfo_bytes(root: Path, name: str) -> int:
-    """Return a line of /proc/meminfo.
-
-    Raises:
-        LookupError: it has no such line.
-    """
-    for line in _text(root / "proc/meminfo").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(f"/proc/meminfo has no {name}")
-
-
-_FUNCTIONS: dict[str, Callable[[Path], Any]] = {
-    "cpu_model": cpu_model,
-    "cpu_microcode": _microcode,
-    "virtual_machine": in_virtual_machine,
-    "cpu_governor": governor,
-    "cpu_frequency_driver": _frequency_driver,
-    "cpu_frequency_max_khz": _frequency_max_khz,
-    "cpu_turbo": turbo,
-    "cpu_smt": smt,
-    "mitigations": _mitigations,
-    "memory_bytes": _memory_bytes,
-    "swap_bytes": _swap_bytes,
-    "sysctl": _sysctls,
-    "kernel_config": kernel_config,
-}
-
-
-def chosen(text: str) -> str:
-    """Return what is in brackets of a list of choices, else the text."""
-    before, bracket, rest = text.partition("[")
-    return rest.partition("]")[0] if bracket and (not before or before.endswith(" ")) else text
-
-
-def _text(path: Path) -> str:
-    return path.read_text().strip()
+    return {name: text(path) if path.exists() else None for name, path in values.items()}
 
 
 def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
     return str(error.args[0]) if error.args else type(error).__name__
+
+
+_by = functools.partial
+
+FACTS: dict[str, Callable[[Path], Any]] = {
+    "kernel_version": _by(_file, "proc/sys/kernel/version"),
+    "kernel_command_line": _by(_file, "proc/cmdline"),
+    "clocksource": _by(_file, "sys/devices/system/clocksource/clocksource0/current_clocksource"),
+    "cpus_online": _by(_file, "sys/devices/system/cpu/online"),
+    "cpus_isolated": _by(_file, "sys/devices/system/cpu/isolated"),
+    "cpu_idle_driver": _by(_file, "sys/devices/system/cpu/cpuidle/current_driver"),
+    "numa_nodes": _by(_file, "sys/devices/system/node/online"),
+    "transparent_hugepages": _by(_file, "sys/kernel/mm/transparent_hugepage/enabled"),
+    "lockdown": _by(_file, "sys/kernel/security/lockdown"),
+    "cpu_model": _by(cpuinfo, "model name"),
+    "cpu_microcode": _by(cpuinfo, "microcode"),
+    "virtual_machine": in_virtual_machine,
+    "cpu_governor": _by(_of_policies, "scaling_governor"),
+    "cpu_frequency_driver": _by(_of_policies, "scaling_driver"),
+    "cpu_frequency_max_khz": _by(_of_policies, "scaling_max_freq"),
+    "cpu_turbo": _turbo,
+    "cpu_smt": smt,
+    "mitigations": _mitigations,
+    "memory_bytes": _by(meminfo_bytes, "MemTotal"),
+    "swap_bytes": _by(meminfo_bytes, "SwapTotal"),
+    "sysctl": _sysctls,
+    "kernel_config": kernel_config,
+}
+"""What is looked at below a root, and how; in the order of environment.json."""

@@ -81,9 +81,9 @@ def gather() -> dict[str, object]:
         "kernel_version": platform.version(),
         "architecture": platform.machine(),
         "distribution": _os_name(),
-        "cpu_model": known(environment.cpu_model, ROOT) or platform.machine(),
+        "cpu_model": known(environment.cpuinfo, "model name", ROOT) or platform.machine(),
         "cpus": len(os.sched_getaffinity(0)),
-        "memory_bytes": environment.meminfo_bytes(ROOT, "MemTotal"),
+        "memory_bytes": environment.meminfo_bytes("MemTotal", ROOT),
         "virtual_machine": known(environment.in_virtual_machine, ROOT) or False,
         "governor": read(cpu / "cpu0/cpufreq/scaling_governor"),
         "smt": read(cpu / "smt/active"),
@@ -108,7 +108,7 @@ def storage_facts(paths: dict[str, Path]) -> dict[str, object]:
 
 def memory_available_bytes() -> int:
     """Return what can be allocated without swapping, as the kernel estimates it."""
-    return environment.meminfo_bytes(ROOT, "MemAvailable")
+    return environment.meminfo_bytes("MemAvailable", ROOT)
 
 
 def known(look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bpfbench.inside.monitors import pss, series, system
+from bpfbench.inside.monitors import process, series, system
 from bpfbench.inside.monitors.system import SystemSample
 from bpfbench.model import SystemLoad
 
@@ -187,37 +186,33 @@ class TestSeries:
 
 class TestPss:
     def test_it_is_in_bytes_and_no_other_line_is_taken_for_it(self) -> None:
-        assert pss.parse(SMAPS_ROLLUP) == 9871 * 1024
+        assert process.parse_pss(SMAPS_ROLLUP) == 9871 * 1024
 
     @pytest.mark.parametrize("text", ["", "Pss_Anon: 12 kB\nSwapPss: 3 kB\n"])
     def test_a_process_without_memory_has_none(self, text: str) -> None:
-        assert pss.parse(text) is None
+        assert process.parse_pss(text) is None
 
     def test_a_process_that_is_gone_has_none(self) -> None:
-        assert pss.sample(beyond_every_pid()) is None
+        assert process.pss_bytes(beyond_every_pid()) is None
 
     def test_that_of_this_process_can_be_read(self) -> None:
         if not Path("/proc/self/smaps_rollup").exists():
             pytest.skip("this kernel has no smaps_rollup")
-        found = pss.sample(os.getpid())
+        found = process.pss_bytes(os.getpid())
         assert found is not None
         assert found > 2**20
 
 
 class TestProcess:
-    """In the image psutil is always there; where tests run it may not be."""
-
     def test_this_process_can_be_read_and_pss_only_where_it_is_asked_for(self) -> None:
-        pytest.importorskip("psutil")
-        process = importlib.import_module("bpfbench.inside.monitors.process")
         cheap, full = (process.sample(os.getpid(), with_pss=with_pss) for with_pss in (False, True))
+        assert cheap is not None
+        assert full is not None
         assert 0 < cheap.user_s + cheap.system_s <= full.user_s + full.system_s
         assert cheap.pss_bytes is None
         assert full.pss_bytes is None or full.pss_bytes > 2**20
 
     def test_a_process_that_is_gone_has_no_sample(self) -> None:
-        pytest.importorskip("psutil")
-        process = importlib.import_module("bpfbench.inside.monitors.process")
         assert process.sample(beyond_every_pid(), with_pss=True) is None
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bpfbench.inside.kernel.files import numbers
+
 
 @dataclass(frozen=True, slots=True)
 class TaskIo:
@@ -34,5 +36,5 @@ def read(pid: int) -> TaskIo:
 
 def parse(text: str) -> TaskIo:
     """Read the file's text."""
-    values = {name: int(value) for name, _, value in (line.partition(":") for line in text.splitlines())}
+    values = numbers(text)
     return TaskIo(values["syscr"], values["syscw"], values["wchar"])

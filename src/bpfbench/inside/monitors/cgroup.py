@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bpfbench.inside.kernel.files import numbers, text, text_if_any
 from bpfbench.model import GroupUsage
 
 PREFIX = "bpfbench-"
@@ -79,12 +80,7 @@ class Groups:
 
     def sample(self, role: str) -> GroupSample | None:
         """Read the CPU time of a role; None where it has no group, or nobody has joined it."""
-        if self._group is None:
-            return None
-        try:
-            found = parse_keyed((self._group / role / "cpu.stat").read_text())
-        except OSError:
-            return None
+        found = numbers(self._said(role, "cpu.stat") or "")
         if not found.get("usage_usec"):
             return None
         return GroupSample(time.monotonic(), found["user_usec"] / 1e6, found["system_usec"] / 1e6)
@@ -92,19 +88,21 @@ class Groups:
     def usage(self, role: str) -> GroupUsage | None:
         """Read all that is known of a role; None where it has no group, or nobody has joined it."""
         sample = self.sample(role)
-        if sample is None or self._group is None:
+        if sample is None:
             return None
-        texts = {name: _text(self._group / role / name) for name in ("memory.peak", "memory.stat", "io.stat")}
-        moved = None if texts["io.stat"] is None else parse_io(texts["io.stat"])
-        peak, memory = texts["memory.peak"], texts["memory.stat"]
+        peak, memory, io = (self._said(role, name) for name in ("memory.peak", "memory.stat", "io.stat"))
+        read_bytes, written_bytes = (None, None) if io is None else parse_io(io)
         return GroupUsage(
             user_s=sample.user_s,
             system_s=sample.system_s,
             memory_peak_bytes=None if peak is None else int(peak),
-            page_cache_bytes=None if memory is None else parse_keyed(memory).get("file"),
-            read_bytes=None if moved is None else moved[0],
-            written_bytes=None if moved is None else moved[1],
+            page_cache_bytes=numbers(memory or "").get("file"),
+            read_bytes=read_bytes,
+            written_bytes=written_bytes,
         )
+
+    def _said(self, role: str, name: str) -> str | None:
+        return None if self._group is None else text_if_any(self._group / role / name)
 
 
 def mounted(mounts: str) -> Path | None:
@@ -143,21 +141,16 @@ def remove(group: Path) -> None:
     _discard(group)
 
 
-def parse_keyed(text: str) -> dict[str, int]:
-    """Read lines of a key and a number (cpu.stat, memory.stat, cgroup.events)."""
-    return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
-
-
-def parse_io(text: str) -> tuple[int, int]:
+def parse_io(stat: str) -> tuple[int, int]:
     """Return the bytes (read, written) of all devices by io.stat."""
-    fields = [dict(word.split("=") for word in line.split()[1:] if "=" in word) for line in text.splitlines()]
+    fields = [dict(word.split("=") for word in line.split()[1:] if "=" in word) for line in stat.splitlines()]
     read, written = (sum(int(device.get(key, 0)) for device in fields) for key in ("rbytes", "wbytes"))
     return read, written
 
 
 def _make(hierarchy: Path, name: str) -> Path:
-    off = _words(hierarchy / "cgroup.controllers") - _words(hierarchy / "cgroup.subtree_control")
-    wanted = [controller for controller in CONTROLLERS if controller in off]
+    there, on = (text(hierarchy / f"cgroup.{name}").split() for name in ("controllers", "subtree_control"))
+    wanted = [controller for controller in CONTROLLERS if controller in there and controller not in on]
     group = hierarchy / "+".join((f"{PREFIX}{name}", *wanted))
     group.mkdir()
     try:
@@ -190,16 +183,4 @@ def _switch(group: Path, what: str) -> None:
 
 
 def _populated(group: Path) -> bool:
-    text = _text(group / "cgroup.events")
-    return text is not None and bool(parse_keyed(text).get("populated"))
-
-
-def _words(path: Path) -> frozenset[str]:
-    return frozenset(path.read_text().split())
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except OSError:
-        return None
+    return bool(numbers(text_if_any(group / "cgroup.events") or "").get("populated"))

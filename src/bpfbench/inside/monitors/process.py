@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from bpfbench.inside.kernel import tasks
-from bpfbench.inside.monitors import pss
+from bpfbench.inside.kernel.files import text_if_any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def sample(pid: int, *, with_pss: bool) -> ProcessSample | None:
         return None
     delayed_s, blocked = _waits(pid)
     times = [own, *(found for child in children if (found := _cpu_times(child)))]
-    shares = [pss.sample(member.pid) for member in (process, *children)] if with_pss else [None]
+    shares = [pss_bytes(member.pid) for member in (process, *children)] if with_pss else [None]
     return ProcessSample(
         monotonic_s=time.monotonic(),
         user_s=sum(t.user for t in times) + own.children_user,
@@ -53,6 +53,17 @@ def sample(pid: int, *, with_pss: bool) -> ProcessSample | None:
         blocked=blocked,
         pss_bytes=None if None in shares else sum(n for n in shares if n is not None),
     )
+
+
+def pss_bytes(pid: int) -> int | None:
+    """Return the proportional set size of one process; None where it is gone or the kernel has no smaps_rollup."""
+    return parse_pss(text_if_any(Path(f"/proc/{pid}/smaps_rollup")) or "")
+
+
+def parse_pss(rollup: str) -> int | None:
+    """Return the Pss line of smaps_rollup in bytes; None for a process that has no memory any more."""
+    found = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
+    return next((int(kib) * 1024 for kib in found), None)
 
 
 def _waits(pid: int) -> tuple[float, bool]:

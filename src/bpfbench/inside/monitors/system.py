@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bpfbench.inside.kernel.files import numbers
 from bpfbench.inside.monitors import series
 from bpfbench.model import SystemLoad
 
@@ -73,11 +74,6 @@ def cpu_ticks(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split("\n", 1)[0].split()[1:9]))
 
 
-def meminfo_kib(text: str) -> dict[str, int]:
-    """Return the values of /proc/meminfo by name; see proc_meminfo(5)."""
-    return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
-
-
 def parse_stat(text: str) -> tuple[int, int]:
     """Return (busy, total) ticks of all CPUs from /proc/stat."""
     user, nice, system, idle, iowait, irq, softirq, steal = cpu_ticks(text)
@@ -91,7 +87,7 @@ def parse_meminfo(text: str) -> int:
     used = MemTotal - MemFree - Buffers - Cached - SReclaimable + Shmem, as dstat and older free(1) have it; the page
     cache is in neither, so that it tells what programs and the kernel hold, not what was read.
     """
-    kib = meminfo_kib(text)
+    kib = numbers(text)
     without = kib["MemFree"] + kib["Cached"] + kib["SReclaimable"] - kib["Shmem"]
     return (kib["MemTotal"] - without) * 1024
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bpfbench.inside.monitors.system import cpu_ticks, meminfo_kib
+from bpfbench.inside.kernel.files import numbers
+from bpfbench.inside.monitors.system import cpu_ticks
 from bpfbench.model import Conditions, DiskCounters
 
 SECTOR_BYTES = 512
@@ -26,7 +27,7 @@ def now(data_dir: Path, root: Path = Path("/")) -> Conditions:
         data_dir: where the data files are, whose disk is looked at.
         root: below which /proc and /sys are.
     """
-    kib = meminfo_kib((root / "proc/meminfo").read_text())
+    kib = numbers((root / "proc/meminfo").read_text())
     return Conditions(
         monotonic_s=time.monotonic(),
         dirty_bytes=kib["Dirty"] * 1024,

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from bpfbench.errors import StepError
@@ -17,9 +18,6 @@ from bpfbench.model import Energy, GroupUsage, SystemLoad
 
 PSS_INTERVAL_S = 1.0
 """PSS is sampled less often than the rest, because reading it costs milliseconds."""
-
-
-_Used = process.ProcessSample | cgroup.GroupSample
 
 COLUMNS = ("monotonic_s", "what", "busy_ticks", "total_ticks", "user_s", "system_s", "memory_bytes", "joules")
 
@@ -96,8 +94,11 @@ class Sampler:
 
     def tracer_cpu_s(self, span: Span) -> tuple[float, float]:
         """Return user and system CPU time of the tracer over a span, by its group if it has one."""
-        samples: Sequence[_Used] = self._tracer_group if self.groups else self.tracer
-        return series.increase(samples, span, _user_s), series.increase(samples, span, _system_s)
+        samples: Sequence[process.ProcessSample | cgroup.GroupSample] = (
+            self._tracer_group if self.groups else self.tracer
+        )
+        user_s, system_s = (series.increase(samples, span, attrgetter(name)) for name in ("user_s", "system_s"))
+        return user_s, system_s
 
     def waited_s(self, span: Span) -> float:
         """Return how long the tracer was kept from running over a span: by others on its CPUs, and by its disk.
@@ -152,14 +153,6 @@ class Sampler:
         if (group := self._groups.sample("tracer")) is not None:
             self._tracer_group.append(group)
         return sample
-
-
-def _user_s(sample: _Used) -> float:
-    return sample.user_s
-
-
-def _system_s(sample: _Used) -> float:
-    return sample.system_s
 
 
 def _time(sample: series.Stamped) -> str:
