@@ -17,7 +17,7 @@ from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.bpf import Attachment, attachments
 from bpfbench.inside.leftovers import RING_BUFFERS, TRACING_PROGRAMS, Inventory
 from bpfbench.inside.trial import attached
-from bpfbench.inside.trial.attached import Rings, hooks
+from bpfbench.inside.trial.attached import hooks, rings
 from bpfbench.model import Hook, RingAccount
 
 PID = 4242
@@ -43,8 +43,7 @@ class FakeKernel:
         return answers[command](attr)
 
     def fail(self, code: int) -> int:
-        ctypes.set_errno(code)
-        return -1
+        raise OSError(code, os.strerror(code))
 
     def next_id(self, attr: ctypes.Array[ctypes.c_uint32]) -> int:
         later = [number for number in sorted(self.links) if number > attr[0]]
@@ -133,8 +132,7 @@ class TestLinks:
 
     def test_without_privileges_it_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> int:
-            ctypes.set_errno(errno.EPERM)
-            return -1
+            raise PermissionError(errno.EPERM, "refused")
 
         monkeypatch.setattr(bpf, "call", refuse)
         with pytest.raises(PermissionError):
@@ -202,7 +200,7 @@ class TestRings:
     BEFORE = TestHooks.BEFORE
 
     @pytest.fixture
-    def rings(self, monkeypatch: pytest.MonkeyPatch) -> dict[int, FakeRing]:
+    def mapped(self, monkeypatch: pytest.MonkeyPatch) -> dict[int, FakeRing]:
         """A ring of somebody else's, and those that are mapped."""
         mapped: dict[int, FakeRing] = {}
 
@@ -215,27 +213,27 @@ class TestRings:
         monkeypatch.setattr(bpf, "ring_buffers", lambda: {31: 4096, 33: 8192, 32: 262144})
         return mapped
 
-    def test_new_ones_are_told_with_what_went_through_them(self, rings: dict[int, FakeRing]) -> None:
-        with Rings(self.BEFORE) as found:
-            assert found.account() == (RingAccount(262144, 0, 0), RingAccount(8192, 0, 0))
-            rings[32].produced, rings[32].consumed = 1680, 168
-            assert found.account()[0] == RingAccount(262144, produced_bytes=1680, consumed_bytes=168)
-            assert set(rings) == {32, 33}
-            assert all(ring.is_open for ring in rings.values())
-        assert not any(ring.is_open for ring in rings.values())
+    def test_new_ones_are_told_with_what_went_through_them(self, mapped: dict[int, FakeRing]) -> None:
+        with rings(self.BEFORE) as account:
+            assert account() == (RingAccount(262144, 0, 0), RingAccount(8192, 0, 0))
+            mapped[32].produced, mapped[32].consumed = 1680, 168
+            assert account()[0] == RingAccount(262144, produced_bytes=1680, consumed_bytes=168)
+            assert set(mapped) == {32, 33}
+            assert all(ring.is_open for ring in mapped.values())
+        assert not any(ring.is_open for ring in mapped.values())
 
     def test_where_one_cannot_be_mapped_none_stays_so(
-        self, rings: dict[int, FakeRing], monkeypatch: pytest.MonkeyPatch
+        self, mapped: dict[int, FakeRing], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bpf, "ring_buffers", lambda: {32: 4096, 99: 4096})
-        with pytest.raises(StepError, match="cannot be watched"):
-            Rings(self.BEFORE)
-        assert [ring.is_open for ring in rings.values()] == [False]
+        with pytest.raises(StepError, match="cannot be watched"), rings(self.BEFORE):
+            pass
+        assert [ring.is_open for ring in mapped.values()] == [False]
 
     def test_a_tracer_without_a_ring_has_none(
-        self, rings: dict[int, FakeRing], monkeypatch: pytest.MonkeyPatch
+        self, mapped: dict[int, FakeRing], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bpf, "ring_buffers", lambda: {31: 4096})
-        with Rings(self.BEFORE) as found:
-            assert found.account() == ()
-        assert not rings
+        with rings(self.BEFORE) as account:
+            assert account() == ()
+        assert not mapped

@@ -7,6 +7,7 @@ import os
 import random
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside import tracer
 from bpfbench.inside.drain.burst import Burst, Producer, watch
 from bpfbench.inside.kernel import bpf
+from bpfbench.inside.kernel.bpf import RunTimes
 from bpfbench.inside.kernel.ring import Ring, wait_empty
 from bpfbench.inside.kernel.tasks import stopped
 from bpfbench.inside.tracer import TracerProcess
@@ -157,54 +159,42 @@ def _fill(run: _Run, events: int) -> None:
         raise StepError(f"{events} reads made {made:g} events; is another process named {TARGET_COMM} at work?")
 
 
-def _kernel_side(run: _Run) -> KernelTime:
-    """Take the run time of the tracer's programs per event in each state of the ring."""
-    counters = _Counters(bpf.programs_of(run.pid) | bpf.programs_of(run.traced.pid))
-    wanted = run.spec.kernel_events
-    events = min(run.slots // 2, wanted)
-    with bpf.run_time_counted():
-        wait_empty(run.ring, run.spec.drain_s)
-        counters.take("other", wanted, _read_as_other)
-        counters.take("waiting", WAKE_UPS, lambda times: _read_slowly(run, times))
-        for _ in range(min(-(-wanted // events), KERNEL_ROUNDS_MAX)):
-            with stopped(run.pid):
-                _fill(run, 1)  # the one that would wake the tracer up
-                counters.take("busy", events, run.producer.read)
-            wait_empty(run.ring, run.spec.drain_s)
-        with stopped(run.pid):
-            _fill(run, run.slots)
-            counters.take("full", wanted, run.producer.read)
-            run.refused += wanted
-    wait_empty(run.ring, run.spec.drain_s)
-    return kernel_time(counters.grown)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Grown:
     """By how much run-time counters have grown during reads of one kind."""
 
-    reads: int
-    programs: dict[int, tuple[int, int]]
-    """Id -> ns, runs."""
+    reads: int = 0
+    programs: RunTimes = field(default_factory=dict)
 
 
-class _Counters:
-    """The run-time counters of the tracer's programs."""
+def _kernel_side(run: _Run) -> KernelTime:
+    """Take the run time of the tracer's programs per event in each state of the ring."""
+    programs = bpf.programs_of(run.pid) | bpf.programs_of(run.traced.pid)
+    grown: defaultdict[str, Grown] = defaultdict(Grown)
+    wanted = run.spec.kernel_events
+    events = min(run.slots // 2, wanted)
 
-    def __init__(self, programs: Set[int]) -> None:
-        self._programs = programs
-        self.grown: dict[str, Grown] = {}
-
-    def take(self, kind: str, times: int, read: Callable[[int], None]) -> None:
-        """Add what they grow by while `read` reads so often."""
-        before = {number: bpf.run_time(number) for number in self._programs}
+    def take(kind: str, times: int, read: Callable[[int], None]) -> None:
+        so_far = grown[kind]
+        before = bpf.run_times(programs, since=so_far.programs)  # less what they had grown by already
         read(times)
-        grown = self.grown.setdefault(kind, Grown(0, dict.fromkeys(self._programs, (0, 0))))
-        grown.reads += times
-        for number, (ns, runs) in before.items():
-            now_ns, now_runs = bpf.run_time(number)
-            so_far_ns, so_far_runs = grown.programs[number]
-            grown.programs[number] = so_far_ns + now_ns - ns, so_far_runs + now_runs - runs
+        grown[kind] = Grown(so_far.reads + times, bpf.run_times(programs, since=before))
+
+    with bpf.run_time_counted():
+        wait_empty(run.ring, run.spec.drain_s)
+        take("other", wanted, _read_as_other)
+        take("waiting", WAKE_UPS, lambda times: _read_slowly(run, times))
+        for _ in range(min(-(-wanted // events), KERNEL_ROUNDS_MAX)):
+            with stopped(run.pid):
+                _fill(run, 1)  # the one that would wake the tracer up
+                take("busy", events, run.producer.read)
+            wait_empty(run.ring, run.spec.drain_s)
+        with stopped(run.pid):
+            _fill(run, run.slots)
+            take("full", wanted, run.producer.read)
+            run.refused += wanted
+    wait_empty(run.ring, run.spec.drain_s)
+    return kernel_time(grown)
 
 
 def kernel_time(grown: Mapping[str, Grown]) -> KernelTime:
@@ -229,12 +219,7 @@ def kernel_time(grown: Mapping[str, Grown]) -> KernelTime:
             total_ns += (ns - (runs - kind.reads) * other_ns / other_runs) / kind.reads
         return total_ns
 
-    return KernelTime(
-        waiting_ns=per_read(grown["waiting"]),
-        busy_ns=per_read(grown["busy"]),
-        full_ns=per_read(grown["full"]),
-        other_ns=per_read(grown["other"]),
-    )
+    return KernelTime(**{f"{kind}_ns": per_read(grown[kind]) for kind in ("waiting", "busy", "full", "other")})
 
 
 def _read_as_other(times: int) -> None:

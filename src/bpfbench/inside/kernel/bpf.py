@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}
 _PROG_GET_NEXT_ID, _MAP_GET_NEXT_ID = 11, 12
@@ -82,15 +82,23 @@ def open_map(number: int) -> int:
     return _open(_MAP_GET_FD_BY_ID, number)
 
 
-def run_time(program: int) -> tuple[int, int]:
-    """Return how long the program with that id has run, in ns, and how often, while run time was counted.
+RunTimes = dict[int, tuple[int, int]]
+"""By a program's id, how long it has run, in ns, and how often, while run time was counted."""
+
+
+def run_times(programs: Iterable[int], since: RunTimes | None = None) -> RunTimes:
+    """Return the run times of programs, or by how much they have grown since.
 
     Raises:
-        OSError: there is none, or without privileges.
+        OSError: there is no such program, or without privileges.
     """
-    info = _program_info(program)
-    # struct bpf_prog_info: run_time_ns at byte 192, run_cnt at byte 200
-    return info[48] | info[49] << 32, info[50] | info[51] << 32
+    found = {}
+    for program in programs:
+        info = _program_info(program)
+        ns, runs = (since or {}).get(program, (0, 0))
+        # struct bpf_prog_info: run_time_ns at byte 192, run_cnt at byte 200
+        found[program] = (info[48] | info[49] << 32) - ns, (info[50] | info[51] << 32) - runs
+    return found
 
 
 def program_name(program: int) -> str:
@@ -121,47 +129,42 @@ def attachments(programs: frozenset[int], pid: int) -> frozenset[Attachment]:
     Raises:
         OSError: without privileges.
     """
-    found = {*_links(programs), *_perf_events(programs, pid)}
-    return frozenset(own for own in found if own.target)
+    found = {*map(_link, _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID)), *_perf_events(pid)}
+    return frozenset(own for own in found if own and own.program in programs and own.target)
 
 
-def _links(programs: frozenset[int]) -> Iterator[Attachment]:
-    for fd in _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID):
-        own = _link(fd, _info(fd, words=16), ctypes.create_string_buffer(_NAME_BYTES))
-        if own is not None and own.program in programs:
-            yield own
-
-
-def _link(fd: int, info: ctypes.Array[ctypes.c_uint32], name: ctypes.Array[ctypes.c_char]) -> Attachment | None:
+def _link(fd: int) -> Attachment | None:
     """Read struct bpf_link_info: type, id, prog_id, and from byte 16 on what the type has."""
+    info = _info(fd, words=16)
     kind, _, program = info[:3]
     if kind == _LINK_TRACING:
         return Attachment(program, _OF_TRACING.get(info[4], f"tracing {info[4]}"), str(info[6]))
     if kind == _LINK_RAW_TRACEPOINT:  # tp_name, tp_name_len
-        return Attachment(program, "raw-tracepoint", _named(fd, name, 4))
+        return Attachment(program, "raw-tracepoint", _named(fd, 4))
     if kind == _LINK_PERF_EVENT:  # type, then the name's address at byte 24
-        return Attachment(program, _OF_LINK.get(info[4], f"perf {info[4]}"), _named(fd, name, 6))
+        return Attachment(program, _OF_LINK.get(info[4], f"perf {info[4]}"), _named(fd, 6))
     return None
 
 
-def _named(fd: int, name: ctypes.Array[ctypes.c_char], word: int) -> str:
+def _named(fd: int, word: int) -> str:
     """Ask for a link's information again, with room for the name whose address is the word of that number."""
-    info, address = (ctypes.c_uint32 * 16)(), ctypes.addressof(name)
-    info[word], info[word + 1], info[word + 2] = address & 0xFFFFFFFF, address >> 32, _NAME_BYTES
-    return name.value.decode() if _ask(fd, info) else ""
+    info, name = (ctypes.c_uint32 * 16)(), ctypes.create_string_buffer(_NAME_BYTES)
+    info[word : word + 3] = [*address(name), _NAME_BYTES]
+    with contextlib.suppress(OSError):
+        _fill(fd, info)
+    return name.value.decode()
 
 
-def _perf_events(programs: frozenset[int], pid: int) -> Iterator[Attachment]:
+def _perf_events(pid: int) -> Iterator[Attachment]:
     for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):  # closed since
+        with contextlib.suppress(OSError):  # closed since, or of no program
             if path.readlink().name != "anon_inode:[perf_event]":
                 continue
             name = ctypes.create_string_buffer(_NAME_BYTES)
-            address = ctypes.addressof(name)
             # struct bpf_attr, task_fd_query: pid, fd, flags, buf_len, buf, prog_id, fd_type, ...
-            attr = (ctypes.c_uint32 * 12)(pid, int(path.name), 0, _NAME_BYTES, address & 0xFFFFFFFF, address >> 32)
-            if call(_TASK_FD_QUERY, attr) == 0 and attr[6] in programs:
-                yield Attachment(attr[6], _OF_FD.get(attr[7], f"perf {attr[7]}"), name.value.decode())
+            attr = (ctypes.c_uint32 * 12)(pid, int(path.name), 0, _NAME_BYTES, *address(name))
+            call(_TASK_FD_QUERY, attr)
+            yield Attachment(attr[6], _OF_FD.get(attr[7], f"perf {attr[7]}"), name.value.decode())
 
 
 @contextlib.contextmanager
@@ -172,8 +175,6 @@ def run_time_counted() -> Iterator[None]:
         OSError: without privileges.
     """
     fd = call(_ENABLE_STATS, (ctypes.c_uint32 * 4)(_STATS_RUN_TIME))
-    if fd < 0:
-        raise last_error()
     try:
         yield
     finally:
@@ -188,10 +189,7 @@ def _fdinfos(pid: int) -> Iterator[dict[str, str]]:
 
 
 def _open(fd_by_id: int, number: int) -> int:
-    fd = call(fd_by_id, (ctypes.c_uint32 * 4)(number))
-    if fd < 0:
-        raise last_error()
-    return fd
+    return call(fd_by_id, (ctypes.c_uint32 * 4)(number))
 
 
 def _program_info(program: int) -> ctypes.Array[ctypes.c_uint32]:
@@ -204,16 +202,13 @@ def _program_info(program: int) -> ctypes.Array[ctypes.c_uint32]:
 
 def _info(fd: int, words: int = 32) -> ctypes.Array[ctypes.c_uint32]:
     info = (ctypes.c_uint32 * words)()
-    if not _ask(fd, info):
-        raise last_error()
+    _fill(fd, info)
     return info
 
 
-def _ask(fd: int, info: ctypes.Array[ctypes.c_uint32]) -> bool:
-    """Have the kernel fill in `info` about what `fd` refers to; False: it does not."""
-    address = ctypes.addressof(info)
-    request = (ctypes.c_uint32 * 4)(fd, ctypes.sizeof(info), address & 0xFFFFFFFF, address >> 32)
-    return call(_OBJ_GET_INFO_BY_FD, request) == 0
+def _fill(fd: int, info: ctypes.Array[ctypes.c_uint32]) -> None:
+    """Have the kernel write into `info` what it knows of what `fd` refers to."""
+    call(_OBJ_GET_INFO_BY_FD, (ctypes.c_uint32 * 4)(fd, ctypes.sizeof(info), *address(info)))
 
 
 def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32]]:
@@ -223,25 +218,36 @@ def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32
 def _opened(next_id: int, fd_by_id: int) -> Iterator[int]:
     """Yield a descriptor of each object of a kind, which is closed when the next is asked for."""
     attr = (ctypes.c_uint32 * 4)()
-    while call(next_id, attr) == 0:
+    while True:
+        try:
+            call(next_id, attr)
+        except FileNotFoundError:
+            return
         attr[0] = attr[1]
-        fd = call(fd_by_id, (ctypes.c_uint32 * 4)(attr[0]))
-        if fd < 0:
+        try:
+            fd = _open(fd_by_id, attr[0])
+        except OSError:
             continue  # it has gone since
         try:
             yield fd
         finally:
             os.close(fd)
-    if ctypes.get_errno() != errno.ENOENT:
-        raise last_error()
+
+
+def address(buffer: ctypes.Array[Any]) -> tuple[int, int]:
+    """Return where a buffer is, as two words of an attribute of bpf(2): the low one, then the high."""
+    at = ctypes.addressof(buffer)
+    return at & 0xFFFFFFFF, at >> 32
 
 
 def call(command: int, attr: ctypes.Array[ctypes.c_uint32]) -> int:
-    """Call bpf(2). Negative: it failed, as `last_error` says."""
-    return int(_libc.syscall(_SYS_BPF[platform.machine()], command, attr, ctypes.sizeof(attr)))
+    """Call bpf(2).
 
-
-def last_error() -> OSError:
-    """Return why the last call failed."""
-    code = ctypes.get_errno()
-    return OSError(code, os.strerror(code), "bpf(2)")
+    Raises:
+        OSError: it failed.
+    """
+    result = int(_libc.syscall(_SYS_BPF[platform.machine()], command, attr, ctypes.sizeof(attr)))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), "bpf(2)")
+    return result

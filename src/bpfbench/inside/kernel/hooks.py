@@ -7,7 +7,6 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 from bpfbench.inside.kernel import bpf, perf
@@ -35,13 +34,9 @@ _BTF_TAIL |= {19: (0, 12)}
 
 def refusals() -> dict[Attach, str]:
     """Return the flavours that cannot be had here, each with the reason; those that can are not in it."""
-    trials: dict[Attach, Callable[[], None]] = {
-        Attach.TRACEPOINT: _try_tracepoint,
-        Attach.KPROBE: _try_kprobe,
-        Attach.FENTRY: _try_fentry,
-    }
+    attempts = {Attach.TRACEPOINT: _try_tracepoint, Attach.KPROBE: _try_kprobe, Attach.FENTRY: _try_fentry}
     found = {}
-    for attach, attempt in trials.items():
+    for attach, attempt in attempts.items():
         try:
             attempt()
         except OSError as error:
@@ -98,11 +93,7 @@ def _try_fentry() -> None:
         raise _absent(f"the kernel's BTF has no {FUNCTION.decode()}")
     program = _load(_PROG_TRACING, _TRACE_FENTRY, number)
     try:
-        attr = (ctypes.c_uint32 * 4)(0, 0, program)
-        link = bpf.call(_RAW_TRACEPOINT_OPEN, attr)
-        if link < 0:
-            raise bpf.last_error()
-        os.close(link)
+        os.close(bpf.call(_RAW_TRACEPOINT_OPEN, (ctypes.c_uint32 * 4)(0, 0, program)))
     finally:
         os.close(program)
 
@@ -111,14 +102,9 @@ def _load(kind: int, attach_type: int = 0, attach_btf_id: int = 0) -> int:
     """Load a program that does nothing; return its file descriptor."""
     code, license_ = ctypes.create_string_buffer(_RETURN_0), ctypes.create_string_buffer(b"GPL")
     attr = (ctypes.c_uint32 * 30)(kind, len(_RETURN_0) // 8)
-    for at, buffer in ((2, code), (4, license_)):
-        address = ctypes.addressof(buffer)
-        attr[at], attr[at + 1] = address & 0xFFFFFFFF, address >> 32
+    attr[2:6] = [*bpf.address(code), *bpf.address(license_)]
     attr[17], attr[27] = attach_type, attach_btf_id
-    fd = bpf.call(_PROG_LOAD, attr)
-    if fd < 0:
-        raise bpf.last_error()
-    return fd
+    return bpf.call(_PROG_LOAD, attr)
 
 
 def _absent(reason: str) -> OSError:

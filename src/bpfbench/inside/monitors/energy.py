@@ -16,9 +16,11 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bpfbench.inside.kernel import perf
+from bpfbench.inside.kernel.files import text
 from bpfbench.inside.monitors import series
 from bpfbench.inside.monitors.series import Span
 from bpfbench.model import Energy, EnergyDomain
@@ -97,7 +99,7 @@ class Meter:
 
     def sample(self) -> EnergySample:
         """Read all counters now. Never raises."""
-        return EnergySample(time.monotonic(), tuple(_value(counter) for counter in self.counters))
+        return EnergySample(time.monotonic(), tuple(_value(counter.read) for counter in self.counters))
 
     def _perf(self, reasons: list[str]) -> Iterator[Counter]:
         folder = self._sysfs / "bus/event_source/devices/power"
@@ -106,11 +108,11 @@ class Meter:
             if not path.exists():
                 continue
             try:
-                kind, config, unit_j = int(_text(folder / "type")), _config(_text(path)), _joules(path)
-                for cpu, name in self._places(domain, _numbers(_text(folder / "cpumask"))):
+                kind, config, unit_j = _number(folder / "type"), _config(text(path)), _joules(path)
+                for cpu, name in self._places(domain, _cpus(text(folder / "cpumask"))):
                     fd = self._open_event(kind, cpu, config)
                     self._open.callback(os.close, fd)
-                    yield Counter(name, unit_j, _perf_reader(fd))
+                    yield Counter(name, unit_j, partial(_event_value, fd))
             except (OSError, ValueError) as error:
                 reasons.append(f"{domain}: {_why(error)}")
 
@@ -119,23 +121,23 @@ class Meter:
         if domain == "psys":
             yield cpus[0], domain
             return
-        packages = [self._topology(cpu, "physical_package_id") for cpu in cpus]
-        for cpu, package in zip(cpus, packages, strict=True):
-            die = f"-die-{self._topology(cpu, 'die_id')}" if packages.count(package) > 1 else ""
+        topologies = [self._sysfs / f"devices/system/cpu/cpu{cpu}/topology" for cpu in cpus]
+        packages = [_number(topology / "physical_package_id") for topology in topologies]
+        for cpu, topology, package in zip(cpus, topologies, packages, strict=True):
+            die = f"-die-{_number(topology / 'die_id')}" if packages.count(package) > 1 else ""
             yield cpu, f"{domain}-{package}{die}"
-
-    def _topology(self, cpu: int, name: str) -> int:
-        return int(_text(self._sysfs / f"devices/system/cpu/cpu{cpu}/topology/{name}"))
 
     def _powercap(self, reasons: list[str]) -> Iterator[Counter]:
         # Not intel-rapl-mmio:*, which is the same package once more.
         for zone in sorted((self._sysfs / "class/powercap").glob("intel-rapl:*")):
             try:
-                name = _text(zone / "name")
+                name = text(zone / "name")
                 if name == "dram":
-                    name += _text(zone.with_name(zone.name.rpartition(":")[0]) / "name").removeprefix("package")
+                    name += text(zone.with_name(zone.name.rpartition(":")[0]) / "name").removeprefix("package")
                 if name.startswith(("package", "dram", "psys")):
-                    yield Counter(name, 1e-6, _file_reader(zone / "energy_uj"), _range(zone / "max_energy_range_uj"))
+                    read = partial(_number, zone / "energy_uj")
+                    read()  # raises now what it would raise later
+                    yield Counter(name, 1e-6, read, _value(partial(_number, zone / "max_energy_range_uj")) or None)
             except (OSError, ValueError) as error:
                 reasons.append(f"{zone.name}: {_why(error)}")
 
@@ -172,35 +174,25 @@ def sum_up(meter: Meter, samples: Sequence[EnergySample], idle: Span, load: Span
         idle: between READY and fio.
         load: from fio's start to its end.
     """
-    reasons = list(meter.reasons)
     if meter.source is None:
-        return None, "; ".join(reasons)
+        return None, "; ".join(meter.reasons)
     if not any(load[0] <= sample.monotonic_s <= load[1] for sample in samples):
         return None, SHORT
-    found = series_of(meter, samples, reasons)
+    found, reasons = series_of(meter, samples)
     domains = tuple(_domain(name, consumption, idle, load) for name, consumption in found.items())
     energy = Energy(meter.source, load[1] - load[0], domains) if domains else None
-    return energy, "; ".join(reasons) or None
+    return energy, "; ".join([*meter.reasons, *reasons]) or None
 
 
-def series_of(
-    meter: Meter, samples: Sequence[EnergySample], reasons: list[str] | None = None
-) -> dict[str, tuple[Consumed, ...]]:
-    """Return what each domain has consumed since the first sample, of those of which it is known.
-
-    Args:
-        meter: whose samples they are.
-        samples: in the order they were taken.
-        reasons: why it is not known of others is added here.
-    """
-    found = {}
+def series_of(meter: Meter, samples: Sequence[EnergySample]) -> tuple[dict[str, tuple[Consumed, ...]], list[str]]:
+    """Return what each domain has consumed since the first sample, and why that is not known of others."""
+    found, reasons = {}, []
     for index, counter in enumerate(meter.counters):
         try:
             found[counter.domain] = consumed(samples, index, counter)
         except ValueError as error:
-            if reasons is not None:
-                reasons.append(f"{counter.domain}: {error}")
-    return found
+            reasons.append(f"{counter.domain}: {error}")
+    return found, reasons
 
 
 def _domain(name: str, consumption: Sequence[Consumed], idle: Span, load: Span) -> EnergyDomain:
@@ -221,54 +213,42 @@ def _step(before_s: float, before: int, after_s: float, after: int, counter: Cou
     return (after - before) % period
 
 
-def _value(counter: Counter) -> int | None:
+def _value(read: Callable[[], int]) -> int | None:
     try:
-        return counter.read()
+        return read()
     except (OSError, ValueError):
         return None
 
 
-def _file_reader(path: Path) -> Callable[[], int]:
-    int(_text(path))  # raises now what it would raise later
-    return lambda: int(_text(path))
+def _number(path: Path) -> int:
+    return int(text(path))
 
 
-def _perf_reader(fd: int) -> Callable[[], int]:
-    return lambda: int.from_bytes(os.read(fd, 8), "little")
+def _event_value(fd: int) -> int:
+    return int.from_bytes(os.read(fd, 8), "little")
 
 
-def _range(path: Path) -> int | None:
-    try:
-        return int(_text(path)) or None
-    except (OSError, ValueError):
-        return None
-
-
-def _config(text: str) -> int:
-    found = re.fullmatch(r"event=(0x[0-9a-f]+)", text)
+def _config(event: str) -> int:
+    found = re.fullmatch(r"event=(0x[0-9a-f]+)", event)
     if found is None:
-        raise ValueError(f"event {text!r} is not understood")
+        raise ValueError(f"event {event!r} is not understood")
     return int(found[1], 16)
 
 
 def _joules(event: Path) -> float:
-    unit = _text(event.with_name(f"{event.name}.unit"))
+    unit = text(event.with_name(f"{event.name}.unit"))
     if unit != "Joules":
         raise ValueError(f"{event.name} is in {unit!r}, not in Joules")
-    return float(_text(event.with_name(f"{event.name}.scale")))
+    return float(text(event.with_name(f"{event.name}.scale")))
 
 
-def _numbers(text: str) -> list[int]:
+def _cpus(ranges: str) -> list[int]:
     """Read a list of CPUs, such as 0-1,18."""
     found: list[int] = []
-    for part in text.split(","):
+    for part in ranges.split(","):
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
     return found
-
-
-def _text(path: Path) -> str:
-    return path.read_text().strip()
 
 
 def _why(error: Exception) -> str:

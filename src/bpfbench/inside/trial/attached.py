@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from types import TracebackType
+from collections.abc import Callable, Iterator, Mapping
 
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.hooks import BTF, function_id
@@ -37,31 +36,20 @@ def _functions() -> Mapping[str, str]:
     return {str(function_id(btf, name.encode())): name for name in FUNCTIONS}
 
 
-class Rings:
-    """The ring buffers that were made since some moment. Use as a context manager, which keeps them from vanishing.
+@contextlib.contextmanager
+def rings(before: Inventory) -> Iterator[Callable[[], tuple[RingAccount, ...]]]:
+    """Keep the ring buffers that were made since some moment from vanishing.
 
     Args:
         before: what there was at that moment.
 
+    Yields:
+        A function that returns what has gone through each so far.
+
     Raises:
         StepError: one cannot be mapped.
     """
-
-    def __init__(self, before: Inventory) -> None:
-        new = {n: size for n, size in bpf.ring_buffers().items() if str(n) not in before.items[RING_BUFFERS]}
-        self._open = contextlib.ExitStack()
-        with contextlib.ExitStack() as opening:
-            self._rings = tuple((size, opening.enter_context(Ring(number))) for number, size in sorted(new.items()))
-            self._open = opening.pop_all()
-
-    def __enter__(self) -> Rings:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.close()
-
-    def account(self) -> tuple[RingAccount, ...]:
-        """Return what has gone through each so far."""
-        return tuple(RingAccount(size, ring.produced, ring.consumed) for size, ring in self._rings)
+    new = {n: size for n, size in bpf.ring_buffers().items() if str(n) not in before.items[RING_BUFFERS]}
+    with contextlib.ExitStack() as opened:
+        watched = [(size, opened.enter_context(Ring(number))) for number, size in sorted(new.items())]
+        yield lambda: tuple(RingAccount(size, ring.produced, ring.consumed) for size, ring in watched)

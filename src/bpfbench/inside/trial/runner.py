@@ -22,7 +22,6 @@ from bpfbench.inside.kernel import pagecache
 from bpfbench.inside.monitors import cgroup
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import attached, conditions, content, fio, record, variant, verify
-from bpfbench.inside.trial.attached import Rings
 from bpfbench.inside.trial.record import Gathered, Notify
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
@@ -112,7 +111,7 @@ def _measure(found: Gathered) -> None:
             found.since_ns = time.monotonic_ns()
             follower = _follower(found, running)
             traced = _start_tracer(found, running, followed=follower is not None)
-            rings = running.enter_context(Rings(before)) if traced else None
+            account = running.enter_context(attached.rings(before)) if traced else None
             if traced:
                 hooks = attached.hooks(before, traced.pid_measured or traced.pid)
                 found.record = replace(found.record, hooks=hooks)
@@ -127,10 +126,10 @@ def _measure(found: Gathered) -> None:
             with found.step("workload"):
                 started_s = _run_fio(found, traced)
                 found.record = replace(found.record, drop_gap_s=started_s - dropped_s)
-            if traced and rings:
+            if traced and account:
                 with found.step("drain"):
                     _stop_tracer(found, traced)
-                found.record = replace(found.record, rings=rings.account())
+                found.record = replace(found.record, rings=account())
             if follower:
                 with found.step("follow"):
                     found.record = replace(found.record, content=follower.result())

@@ -19,6 +19,8 @@ from bpfbench.model import Energy, GroupUsage, SystemLoad
 PSS_INTERVAL_S = 1.0
 """PSS is sampled less often than the rest, because reading it costs milliseconds."""
 
+_Used = process.ProcessSample | cgroup.GroupSample
+
 COLUMNS = ("monotonic_s", "what", "busy_ticks", "total_ticks", "user_s", "system_s", "memory_bytes", "joules")
 
 
@@ -94,9 +96,7 @@ class Sampler:
 
     def tracer_cpu_s(self, span: Span) -> tuple[float, float]:
         """Return user and system CPU time of the tracer over a span, by its group if it has one."""
-        samples: Sequence[process.ProcessSample | cgroup.GroupSample] = (
-            self._tracer_group if self.groups else self.tracer
-        )
+        samples: Sequence[_Used] = self._tracer_group if self.groups else self.tracer
         user_s, system_s = (series.increase(samples, span, attrgetter(name)) for name in ("user_s", "system_s"))
         return user_s, system_s
 
@@ -134,7 +134,8 @@ class Sampler:
                 writer.writerow((_time(t), "tracer", "", "", t.user_s, t.system_s, t.pss_bytes, ""))
             for g in self._tracer_group:
                 writer.writerow((_time(g), "tracer group", "", "", g.user_s, g.system_s, "", ""))
-            for domain, consumption in energy.series_of(self._meter, self._energy).items():
+            consumptions, _ = energy.series_of(self._meter, self._energy)
+            for domain, consumption in consumptions.items():
                 for c in consumption:
                     writer.writerow((_time(c), domain, "", "", "", "", "", f"{c.joules:.6f}"))
 

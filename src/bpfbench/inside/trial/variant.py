@@ -40,11 +40,11 @@ def applied(variant: Variant, traced: TracerProcess) -> Iterator[list[ProgramTim
         with contextlib.ExitStack() as counting:
             with _told():
                 counting.enter_context(bpf.run_time_counted())
-                programs = sorted(bpf.programs_of(pid) | bpf.programs_of(traced.pid))
-                before = {number: bpf.run_time(number) for number in programs}
+                before = bpf.run_times(sorted(bpf.programs_of(pid) | bpf.programs_of(traced.pid)))
             yield times
             with _told():
-                times += [_grown(number, *before[number]) for number in programs]
+                grown = bpf.run_times(before, since=before)
+                times += [ProgramTime(bpf.program_name(number), ns, runs) for number, (ns, runs) in grown.items()]
     else:
         yield times
 
@@ -55,8 +55,3 @@ def _told() -> Iterator[None]:
         yield
     except OSError as error:
         raise StepError(f"the run time of BPF programs cannot be counted: {error.strerror}") from error
-
-
-def _grown(number: int, ns: int, runs: int) -> ProgramTime:
-    now_ns, now_runs = bpf.run_time(number)
-    return ProgramTime(bpf.program_name(number), now_ns - ns, now_runs - runs)
