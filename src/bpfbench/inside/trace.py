@@ -48,12 +48,12 @@ class Records:
         """Close the file."""
         self._file.close()
 
-    def read(self) -> bytes:
-        """Return the next records: whole lines, as many as there are, up to a block of them."""
+    def read(self) -> bytes | None:
+        """Return the next records of whole lines, up to a block, which can be none; None where there are no lines."""
         block = os.pread(self._file.fileno(), BLOCK_BYTES, self._offset)
         block = block[: block.rfind(b"\n") + 1]
         if not block:
-            return b""
+            return None
         self._offset += len(block)
         records = NO_RECORD.sub(b"", block)
         self._bytes += len(records)
@@ -66,13 +66,7 @@ class Records:
         # A tracer that tidies up takes the other lines out, so that what was read now ends sooner.
         if os.pread(self._file.fileno(), len(self._last), self._bytes - len(self._last)) == self._last:
             self._offset = self._bytes
-        return b"".join(iter(self.read_on, None))
-
-    def read_on(self) -> bytes | None:
-        """Return the next records, which can be none though there are more; None at the end."""
-        before = self._offset
-        records = self.read()
-        return records if self._offset > before else None
+        return b"".join(iter(self.read, None))
 
 
 def run(spec: TraceSpec) -> None:
@@ -138,7 +132,8 @@ def _hand_on(records: Records, traced: TracerProcess) -> bytes:
     os.set_blocking(stdout, False)
     try:
         while traced.alive():
-            unsaid = unsaid or _batch(records.read())
+            if not unsaid and (found := records.read()):
+                unsaid = found + b'{"event": "batch"}\n'  # the end of what belongs on the screen now
             told, writable, _ = select.select([stdin], [stdout] if unsaid else [], [], LOOK_S)
             if told:
                 break
@@ -147,11 +142,6 @@ def _hand_on(records: Records, traced: TracerProcess) -> bytes:
     finally:
         os.set_blocking(stdout, True)
     return unsaid
-
-
-def _batch(records: bytes) -> bytes:
-    """Mark the end of what belongs on the screen now."""
-    return records + b'{"event": "batch"}\n' if records else b""
 
 
 def _say(event: dict[str, object]) -> None:

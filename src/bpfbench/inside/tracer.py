@@ -65,14 +65,14 @@ class TracerProcess(Child):
         join: Callable[[], None] = lambda: None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self.pid_measured: int | None = None
-        """The process that does the tracing, once READY."""
         self.started_s = time.monotonic()
         self.written_bytes: int | None = None
         """What it and its children passed to write(2) from READY to its end; None where the kernel does not tell."""
         self._written_by_ready: int | None = None
         confine = functools.partial(_confine, limit_bytes)
         super().__init__(f"tracer {command[0]}", command, cpus, stderr, join, confine, env or {}, piped=True)
+        self.pid_tracing = self.pid
+        """The process that does the tracing; once READY it is known to be another."""
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait for the READY line.
@@ -87,7 +87,7 @@ class TracerProcess(Child):
             raise StepError(f"tracer ended before READY ({_exit_text(status)}): {self.last_message()}")
         if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
             raise StepError(f"tracer printed {line!r} where READY was due")
-        self.pid_measured = int(words[1]) if words[1:] else self.pid
+        self.pid_tracing = int(words[1]) if words[1:] else self.pid
         self._written_by_ready = self._written_bytes()
 
     def stop(self, timeout_s: float) -> int:

@@ -45,7 +45,6 @@ class _Run:
 
     spec: DrainSpec
     traced: TracerProcess
-    pid: int
     ring: Ring
     producer: Producer
     slot_bytes: int = 0
@@ -71,10 +70,9 @@ def run(spec: DrainSpec) -> DrainResult:
         TracerProcess((*spec.tracer_command, *options), cpus["tracer"], None, stderr) as traced,
     ):
         traced.wait_ready(spec.ready_s)
-        pid = traced.pid_measured or traced.pid
         os.setpriority(os.PRIO_PROCESS, 0, -20)  # only of this process, which is to be there when something happens
-        with Ring(_ring_of(pid)) as ring:
-            found = _Run(spec, traced, pid, ring, producer)
+        with Ring(_ring_of(traced.pid_tracing)) as ring:
+            found = _Run(spec, traced, ring, producer)
             _measure_slot(found)
             _drain_repeatedly(found)
             if spec.kernel_events:
@@ -144,10 +142,11 @@ def _drain_repeatedly(run: _Run) -> None:
     # Not always the same: what is done every so many events, such as to write the output, has to fall anywhere.
     shortfall = random.Random(0)  # noqa: S311 - the same every time
     most_short = min(run.slots // 4, 16)
-    with stopped(run.pid):
+    pid = run.traced.pid_tracing
+    with stopped(pid):
         while not enough(run.bursts, _event_bytes(run.spec), time.monotonic() - begin_s):
             _fill(run, run.slots - shortfall.randint(0, most_short))
-            run.bursts.append(watch(run.ring, run.pid, run.slot_bytes, run.spec.drain_s, run.traced.alive))
+            run.bursts.append(watch(run.ring, pid, run.slot_bytes, run.spec.drain_s, run.traced.alive))
 
 
 def _fill(run: _Run, events: int) -> None:
@@ -169,7 +168,7 @@ class Grown:
 
 def _kernel_side(run: _Run) -> KernelTime:
     """Take the run time of the tracer's programs per event in each state of the ring."""
-    programs = bpf.programs_of(run.pid) | bpf.programs_of(run.traced.pid)
+    programs = bpf.programs_of(run.traced.pid_tracing, run.traced.pid)
     grown: defaultdict[str, Grown] = defaultdict(Grown)
     wanted = run.spec.kernel_events
     events = min(run.slots // 2, wanted)
@@ -185,11 +184,11 @@ def _kernel_side(run: _Run) -> KernelTime:
         take("other", wanted, _read_as_other)
         take("waiting", WAKE_UPS, lambda times: _read_slowly(run, times))
         for _ in range(min(-(-wanted // events), KERNEL_ROUNDS_MAX)):
-            with stopped(run.pid):
+            with stopped(run.traced.pid_tracing):
                 _fill(run, 1)  # the one that would wake the tracer up
                 take("busy", events, run.producer.read)
             wait_empty(run.ring, run.spec.drain_s)
-        with stopped(run.pid):
+        with stopped(run.traced.pid_tracing):
             _fill(run, run.slots)
             take("full", wanted, run.producer.read)
             run.refused += wanted

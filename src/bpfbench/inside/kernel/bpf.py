@@ -68,9 +68,9 @@ def ring_buffers_of(pid: int) -> frozenset[int]:
     return frozenset(int(fd["map_id"]) for fd in _fdinfos(pid) if fd.get("map_type") == str(_RINGBUF))
 
 
-def programs_of(pid: int) -> frozenset[int]:
-    """Return the ids of the programs that a process holds open."""
-    return frozenset(int(fd["prog_id"]) for fd in _fdinfos(pid) if "prog_id" in fd)
+def programs_of(*pids: int) -> frozenset[int]:
+    """Return the ids of the programs that processes hold open."""
+    return frozenset(int(fd["prog_id"]) for pid in pids for fd in _fdinfos(pid) if "prog_id" in fd)
 
 
 def open_map(number: int) -> int:

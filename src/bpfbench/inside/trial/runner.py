@@ -113,7 +113,7 @@ def _measure(found: Gathered) -> None:
             traced = _start_tracer(found, running, followed=follower is not None)
             account = running.enter_context(attached.rings(before)) if traced else None
             if traced:
-                hooks = attached.hooks(before, traced.pid_measured or traced.pid)
+                hooks = attached.hooks(before, traced.pid_tracing)
                 found.record = replace(found.record, hooks=hooks)
             with found.step("idle"):
                 found.record = replace(found.record, idle=sampler.idle(spec.settings.idle_s))

@@ -147,7 +147,7 @@ class Sampler:
     def _take_tracer(self, traced: TracerProcess, *, with_pss: bool) -> process.ProcessSample:
         if with_pss:
             self._pss_due_s = time.monotonic() + PSS_INTERVAL_S
-        sample = process.sample(traced.pid_measured or traced.pid, with_pss=with_pss)
+        sample = process.sample(traced.pid_tracing, with_pss=with_pss)
         if sample is None or not traced.alive():
             raise StepError(f"tracer died: {traced.last_message()}")
         self.tracer.append(sample)

@@ -32,15 +32,14 @@ def applied(variant: Variant, traced: TracerProcess) -> Iterator[list[ProgramTim
         StepError: the tracer cannot be stopped, or its programs not be counted.
     """
     times: list[ProgramTime] = []
-    pid = traced.pid_measured or traced.pid
     if variant is Variant.NO_CONSUMER:
-        with stopped(pid):
+        with stopped(traced.pid_tracing):
             yield times
     elif variant is Variant.RUN_TIME:
         with contextlib.ExitStack() as counting:
             with _told():
                 counting.enter_context(bpf.run_time_counted())
-                before = bpf.run_times(sorted(bpf.programs_of(pid) | bpf.programs_of(traced.pid)))
+                before = bpf.run_times(sorted(bpf.programs_of(traced.pid_tracing, traced.pid)))
             yield times
             with _told():
                 grown = bpf.run_times(before, since=before)
