@@ -9,17 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import EVENT_BYTES, Attach, Format, Setup, Study, Tool, TracerConfig
+from bpfbench.model import Attach, Format, Setup, Study, Tool
 
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
 
 FULL_BYTES_PER_PROCESS = 32 * 2**30
 """What one fio process moves at scale 1, as in the paper."""
-
-TEXT_EVENT_BYTES = 210
-"""No text line of an rw event without payload is longer: integers at their longest in practice, comm and name."""
-
 
 FLAVOURS = (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY)
 """Every hook flavour."""
@@ -121,11 +117,3 @@ def job_file(workload: str) -> Path:
 def study_files() -> Iterator[Path]:
     """Yield the shipped studies' files by name."""
     yield from sorted((PACKAGE / "studies").glob("*.toml"))
-
-
-def record_bytes(tool: Tool, config: TracerConfig) -> int:
-    """Return an upper bound of what one event takes in the output, in bytes; 0 for counting tools."""
-    if tool is Tool.SYSCOUNT:
-        return 0
-    payload = config.payload_bytes or 0
-    return TEXT_EVENT_BYTES + 3 * payload if config.format is Format.TEXT else EVENT_BYTES + payload

@@ -71,21 +71,18 @@ def _decoder(hint: Any) -> _Decoder:
     if hint is Any:
         return lambda data: data
     if origin in (typing.Union, types.UnionType):
-        (inner,) = (arg for arg in args if arg is not types.NoneType)
-        return _optional(_decoder(inner))
+        (inner,) = (_decoder(arg) for arg in args if arg is not types.NoneType)
+        return lambda data: None if data is None else inner(data)
     if dataclasses.is_dataclass(hint):
         return _dataclass(typing.cast("type", hint))
     if origin is tuple:
         return _tuple(_decoder(args[0]))
     if origin is dict:
-        return _dict(_decoder(args[1]))
+        each = _decoder(args[1])
+        return lambda data: _items(dict.fromkeys(_expect(dict, data), each), data)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _enum(hint)
     return _float if hint is float else functools.partial(_expect, hint)
-
-
-def _optional(inner: _Decoder) -> _Decoder:
-    return lambda data: None if data is None else inner(data)
 
 
 def _dataclass(cls: type) -> _Decoder:
@@ -95,13 +92,12 @@ def _dataclass(cls: type) -> _Decoder:
     required = [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
 
     def decode_dataclass(data: Any) -> Any:
-        given = _expect(dict, data)
-        if unknown := given.keys() - decoders.keys():
+        if unknown := _expect(dict, data).keys() - decoders.keys():
             raise _MisfitError(f"unknown field {min(unknown)!r}")
         for name in required:
-            if name not in given:
+            if name not in data:
                 raise _MisfitError(f"field {name!r} is missing")
-        return cls(**_items(decoders, given))
+        return cls(**_items(decoders, data))
 
     return decode_dataclass
 
@@ -125,19 +121,6 @@ def _tuple(inner: _Decoder) -> _Decoder:
                 raise misfit.within(f"[{number}]") from None
 
     return lambda data: tuple(items(data))
-
-
-def _dict(inner: _Decoder) -> _Decoder:
-    def decode_dict(data: Any) -> dict[str, Any]:
-        found = {}
-        for key, item in _expect(dict, data).items():
-            try:
-                found[key] = inner(item)
-            except _MisfitError as misfit:
-                raise misfit.within(f".{key}") from None
-        return found
-
-    return decode_dict
 
 
 def _enum(cls: type[enum.Enum]) -> _Decoder:

@@ -1,15 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error a user can meet. Each says what is wrong, where, and what to do about it.
-
-BpfbenchError                 exit status 1
-├── UsageError                exit status 2: the command line cannot be carried out as given
-│   └── StudyError            a key of a study file, or the option that overrides it
-├── MachineError              this machine lacks something
-├── ImageError                an image could not be built or used
-├── StoreError                a run directory cannot be read or written
-└── StepError                a step of a trial could not be done; becomes the trial's reason
-    └── LostError            the virtual machine it was done on is gone
-"""
+"""Every error a user can meet. Each says what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -37,7 +27,7 @@ class UsageError(BpfbenchError):
 
 
 class StudyError(UsageError):
-    """A study file is wrong; the message names file, key, value and the valid choices."""
+    """A key of a study file, or the option that overrides it, is wrong; the message names it and the valid choices."""
 
 
 class MachineError(BpfbenchError):
@@ -53,7 +43,7 @@ class StoreError(BpfbenchError):
 
 
 class StepError(BpfbenchError):
-    """A step of a trial could not be done."""
+    """A step of a trial could not be done; becomes the trial's reason."""
 
 
 class LostError(StepError):

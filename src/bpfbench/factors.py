@@ -112,14 +112,14 @@ class Factor(Key):
         return self.label.format("no" if value is None else value, size=units.size(count), mib=count >> 20)
 
 
-def _factor(name: str, each: Reader, default: Any, where: tuple[type, str], help: str, **more: Any) -> Factor:  # noqa: A002
-    part, field = where
-    return Factor(f"factors.{name}", several(each), default, help, part=part, field=field, **more)
+def _factor(name: str, each: Reader, default: Any, part: type, help: str, **more: Any) -> Factor:  # noqa: A002
+    """Make the row of a factor, whose field of `part` has its name unless it says `field`."""
+    return Factor(f"factors.{name}", several(each), default, help, part=part, **{"field": name, **more})
 
 
-def _words(name: str, words: Iterable[str], default: Any, where: tuple[type, str], help: str) -> Factor:  # noqa: A002
+def _words(name: str, words: Iterable[str], default: Any, part: type, help: str, **more: Any) -> Factor:  # noqa: A002
     choices = tuple(words)
-    return _factor(name, one_of(choices), default, where, help, choices=choices)
+    return _factor(name, one_of(choices), default, part, help, choices=choices, **more)
 
 
 def _host_names(value: object) -> tuple[str, ...]:
@@ -148,67 +148,68 @@ def _rate_iops(value: object) -> int | None:
 
 _SETUPS = (*catalogue.SETUPS, VANILLA)
 _SETUPS_HELP = "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` shows them"
+_VARIANTS_HELP = "full, no-output, no-consumer, run-time"
 _RATE_HELP = "the most I/Os per second of each fio process: numbers, unlimited"
-_RING = {"tools": (Tool.RW_TRACER, Tool.RW_TRACER_ALL)}
-_PAYLOAD = {"tools": (Tool.RW_TRACER_ALL,)}
+_WITH_RING = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 
 FACTORS = (
-    _words("setups", _SETUPS, REQUIRED, (Trial, "setup"), _SETUPS_HELP),
-    _words("tools", Tool, tuple(Tool), (Trial, "tool"), "syscount, rw-tracer, rw-tracer-all"),
-    _words("workloads", catalogue.WORKLOADS, REQUIRED, (Workload, "name"), "read, write, mixed"),
-    _factor("processes", whole(1, 1024), (4,), (Workload, "processes"), "fio processes", label="{} processes"),
+    _words("setups", _SETUPS, REQUIRED, Trial, _SETUPS_HELP, field="setup"),
+    _words("tools", Tool, tuple(Tool), Trial, "syscount, rw-tracer, rw-tracer-all", field="tool"),
+    _words("workloads", catalogue.WORKLOADS, REQUIRED, Workload, "read, write, mixed", field="name"),
+    _factor("processes", whole(1, 1024), (4,), Workload, "fio processes", label="{} processes"),
     _factor(
         "scale",
         number(LEAST_SCALE, 1024),
         (1.0,),
-        (Workload, "bytes_per_process"),
+        Workload,
         "size of the workload; 1 is 32 GiB per process",
+        field="bytes_per_process",
         label="{mib} MiB",
     ),
-    _words("attach", Attach, (Attach.AUTO,), (TracerConfig, "attach"), "the hook"),
-    _words("format", Format, (Format.TEXT,), (TracerConfig, "format"), "text, binary"),
+    _words("attach", Attach, (Attach.AUTO,), TracerConfig, "the hook"),
+    _words("format", Format, (Format.TEXT,), TracerConfig, "text, binary"),
     _factor(
         "ringbuf_bytes",
         size(4096, 2**30, power_of_two),
         (2**18,),
-        (TracerConfig, "ringbuf_bytes"),
+        TracerConfig,
         "size of the ring buffer, e.g. 256KiB",
         slug="ring{}",
         label="ring {size}",
-        **_RING,
+        tools=_WITH_RING,
     ),
     _factor(
         "poll_ms",
         whole(1, 60000),
         (100,),
-        (TracerConfig, "poll_ms"),
+        TracerConfig,
         "poll time-out",
         slug="poll{}",
         label="poll {} ms",
-        **_RING,
+        tools=_WITH_RING,
     ),
     _factor(
         "payload_bytes",
         size(1, 16384),
         (4096,),
-        (TracerConfig, "payload_bytes"),
+        TracerConfig,
         "payload kept per event by rw-tracer-all",
         slug="payload{}",
         label="payload {size}",
-        **_PAYLOAD,
+        tools=(Tool.RW_TRACER_ALL,),
     ),
-    _words("variants", Variant, (Variant.FULL,), (TracerConfig, "variant"), "full, no-output, no-consumer, run-time"),
+    _words("variants", Variant, (Variant.FULL,), TracerConfig, _VARIANTS_HELP, field="variant"),
     _factor(
         "rate_iops",
         _rate_iops,
         (None,),
-        (Workload, "rate_iops"),
+        Workload,
         _RATE_HELP,
         slug="rate{}",
         label="{} IOPS",
         clause="each at most {} IOPS",
     ),
-    _words("kernels", catalogue.KERNELS, (), (Trial, "kernel"), "with --testbed vm: trixie, backports, sid"),
+    _words("kernels", catalogue.KERNELS, (), Trial, "with --testbed vm: trixie, backports, sid", field="kernel"),
 )
 """What a study varies, in the order in which messages list them."""
 

@@ -2,7 +2,7 @@
 """The values that a user may give: how each kind is read, and what is said of one that does not do.
 
 A reader takes what TOML or the command line has, and returns the value. It raises ValueError, whose text says what is
-wrong and what would do; who calls it adds where the value stands.
+wrong and what would do; who calls it adds where the value stands. Some take a check: a reader of what they have read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 Reader = Callable[[Any], Any]
-Check = Callable[[Any], Any]
-"""Returns a value that does, perhaps in another form."""
 
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 PREFIXES = "kmgtpe"
@@ -71,7 +69,7 @@ def several(each: Reader) -> Reader:
     return read
 
 
-def text(check: Check = str) -> Reader:
+def text(check: Reader = str) -> Reader:
     """Accept a text."""
     return lambda value: check(_wanted(value, "a text", str))
 
@@ -98,7 +96,7 @@ def number(least: float, most: float) -> Reader:
     return read
 
 
-def size(least: float, most: float = math.inf, check: Check = int) -> Reader:
+def size(least: float, most: float = math.inf, check: Reader = int) -> Reader:
     """Accept a number of bytes, as such or as a text with a unit."""
 
     def read(value: object) -> Any:

@@ -14,12 +14,14 @@ from bpfbench import catalogue, factors
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     BLOCK_BYTES,
+    EVENT_BYTES,
     LOCAL,
     UNLIMITED,
     VANILLA,
     Assignment,
     Attach,
     Boot,
+    Format,
     Study,
     Tool,
     TracerConfig,
@@ -29,9 +31,16 @@ from bpfbench.model import (
 )
 
 T = TypeVar("T")
+_Member = tuple[str, TracerConfig]
+"""A setup and how it is configured."""
+
+TEXT_EVENT_BYTES = 210
+"""No text line of an rw event without payload is longer: integers at their longest in practice, comm and name."""
 
 SECONDS_PER_GIB = {"read": 1.6, "write": 2.6, "mixed": 2.2}
 """fio's time per GiB in vanilla trials on the 2-CPU development machine, the slowest seen; for time estimates only."""
+SECONDS_PER_GIB_USUAL = 2.6
+"""Of workloads that were not timed there."""
 
 SLOWDOWN = {None: 1.0, Tool.SYSCOUNT: 1.1, Tool.RW_TRACER: 1.7, Tool.RW_TRACER_ALL: 2.4}
 """fio's time under a tool over vanilla, as above; for time estimates only."""
@@ -75,23 +84,6 @@ class Needs:
     """fio, a compiling tracer and the largest ring."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    setup: str
-    config: TracerConfig | None
-    twin: int = 1
-    """Vanilla's second trial in a block is 2."""
-
-
-@dataclass(frozen=True, slots=True)
-class _BlockKind:
-    """What the blocks of a kind have in common."""
-
-    kernel: str | None
-    workload: Workload
-    tool: Tool
-
-
 def resolve(study: Study, hooks: Set[Attach]) -> Study:
     """Put a hook flavour in place of `auto`: kprobe where the kernel has it, as in the paper, else tracepoint.
 
@@ -123,16 +115,16 @@ def unroll(study: Study) -> Plan:
     """
     left_out: list[str] = []
     blocks: list[list[Trial]] = []
-    kinds = tuple(
-        itertools.starmap(_BlockKind, itertools.product(_kernels(study), _workloads(study), study.factors.tools))
-    )
+    kinds = tuple(itertools.product(study.factors.kernels or (None,), _workloads(study), study.factors.tools))
     for repetition in range(1, study.repetitions + 1):
         of_repetition = []
-        for number, kind in enumerate(kinds):
-            members = tuple(_members(study, kind.tool, left_out))
+        for number, (kernel, workload, tool) in enumerate(kinds):
+            members = tuple(_members(study, tool, left_out))
             for host, share in _shares(study, members, number + repetition - 1):
-                vanilla = [_Member(VANILLA, None, twin) for twin in range(1, 3 if len(share) >= TWINS_FROM else 2)]
-                of_repetition.append([_trial(member, kind, repetition, host) for member in (*vanilla, *share)])
+                vanilla = Trial("", 0, 0, repetition, VANILLA, tool, workload, None, host, kernel)
+                tracers = (replace(vanilla, setup=setup, config=config) for setup, config in share)
+                twins = [_named(vanilla, "twin")] if len(share) >= TWINS_FROM else []
+                of_repetition.append([_named(vanilla), *map(_named, tracers), *twins])
         blocks += sorted(of_repetition, key=lambda block: _rank(study.seed, block[0].id))
     trials = [
         replace(trial, block=number)
@@ -237,13 +229,10 @@ def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
     around_s = SECONDS_AROUND_VANILLA if trial.is_vanilla else SECONDS_AROUND_TRACER
     workload = trial.workload
     slowdown = SLOWDOWN[None if trial.is_vanilla else trial.tool] * (EMULATED_SLOWDOWN if emulated else 1)
-    unlimited_s = workload.total_bytes / 2**30 * SECONDS_PER_GIB[workload.name] * slowdown
+    per_gib = SECONDS_PER_GIB.get(workload.name, SECONDS_PER_GIB_USUAL)
+    unlimited_s = workload.total_bytes / 2**30 * per_gib * slowdown
     limited_s = workload.bytes_per_process / BLOCK_BYTES / workload.rate_iops if workload.rate_iops else 0.0
     return around_s * (EMULATED_SLOWDOWN if emulated else 1) + max(unlimited_s, limited_s)
-
-
-def _kernels(study: Study) -> tuple[str | None, ...]:
-    return study.factors.kernels or (None,)
 
 
 def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[tuple[str, tuple[_Member, ...]]]:
@@ -257,7 +246,7 @@ def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[t
         return
     own = {setup: hosts[number % len(hosts)] for number, setup in enumerate(sorted(study.factors.setups))}
     for host in hosts:
-        yield host, tuple(member for member in members if own[member.setup] == host)
+        yield host, tuple(member for member in members if own[member[0]] == host)
 
 
 def _workloads(study: Study) -> Iterable[Workload]:
@@ -280,7 +269,7 @@ def _members(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Member]
         if reason := setups[setup].refusal(tool, config):
             left_out.append(f"{tool}: {reason}")
         else:
-            yield _Member(setup, config)
+            yield setup, config
 
 
 def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> Iterator[T]:
@@ -289,14 +278,13 @@ def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> 
         yield make(**dict(zip(values, combination, strict=True)))
 
 
-def _trial(member: _Member, kind: _BlockKind, repetition: int, host: str) -> Trial:
-    """Make a trial that is named, for ranking, by all that distinguishes it; its place in the plan is set later."""
-    name = repr((repetition, kind.workload, kind.tool.value, member.setup, member.config))
+def _named(trial: Trial, *more: str) -> Trial:
+    """Name a trial, for ranking, by all that distinguishes it; its id and place in the plan are set later."""
+    name = repr((trial.repetition, trial.workload, trial.tool.value, trial.setup, trial.config))
     # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
-    late = [value for part in (member.config, kind.workload) if part for value in _late(part)]
-    parts = (host, kind.kernel, *late, "twin" if member.twin > 1 else None)
-    name += "".join(f" {part}" for part in parts if part not in (LOCAL, None))
-    return Trial(name, 0, 0, repetition, member.setup, kind.tool, kind.workload, member.config, host, kind.kernel)
+    late = [value for part in (trial.config, trial.workload) if part for value in _late(part)]
+    parts = (trial.host, trial.kernel, *late, *more)
+    return replace(trial, id=name + "".join(f" {part}" for part in parts if part not in (LOCAL, None)))
 
 
 def _late(part: TracerConfig | Workload) -> Iterator[object]:
@@ -335,8 +323,10 @@ def _rank(seed: int, name: str) -> bytes:
 
 
 def output_bytes(trial: Trial) -> int:
-    """Return the most that a trial's tracer can write."""
-    if trial.config is None:
+    """Return the most that a trial's tracer can write; 0 of tools that count."""
+    config = trial.config
+    if config is None or trial.tool is Tool.SYSCOUNT:
         return 0
-    events = trial.workload.total_bytes // BLOCK_BYTES
-    return events * catalogue.record_bytes(trial.tool, trial.config)
+    payload = config.payload_bytes or 0
+    each = TEXT_EVENT_BYTES + 3 * payload if config.format is Format.TEXT else EVENT_BYTES + payload
+    return trial.workload.total_bytes // BLOCK_BYTES * each

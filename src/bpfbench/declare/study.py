@@ -291,11 +291,10 @@ def _lines(values: Iterable[tuple[str, Any]]) -> list[str]:
 
 def _keys_of_setups(folder: Path) -> tuple[Key, ...]:
     """Return the keys of [setups.NAME], a tracer of the user's own, of a study file in this folder."""
-    hooks = tuple(attach for attach in Attach if attach is not Attach.AUTO)
     return (
         Key("command", executable(folder)),
         Key("description", text(), "brought by the study"),
         Key("formats", several(one_of(tuple(Format))), tuple(Format)),
-        Key("attaches", several(one_of(hooks)), (Attach.TRACEPOINT,)),
+        Key("attaches", several(one_of(catalogue.FLAVOURS)), (Attach.TRACEPOINT,)),
         Key("tools", several(one_of(tuple(Tool))), tuple(Tool)),
     )
