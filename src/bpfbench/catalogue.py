@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen: setups, tools and workloads, one line each. A new one is its files plus a line here."""
+"""What can be chosen, a line each: setups, tools, workloads, images, kernels, testbeds. ARCHITECTURE.md adds one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ FULL_BYTES_PER_PROCESS = 32 * 2**30
 FLAVOURS = (Attach.TRACEPOINT, Attach.KPROBE, Attach.FENTRY)
 """Every hook flavour."""
 
-_MAIN = (
+
+def _by_name(*setups: Setup) -> dict[str, Setup]:
+    return {setup.name: setup for setup in setups}
+
+
+MAIN_SETUPS = _by_name(
     Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
     Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
     Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS),
@@ -29,8 +34,6 @@ _MAIN = (
     Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
     Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
 )
-
-MAIN_SETUPS = {setup.name: setup for setup in _MAIN}
 """Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
 
 They are what is meant where none is named."""
@@ -43,7 +46,7 @@ def _but(to: str, name: str, description: str, **choice: Any) -> Setup:
 
 _COUNTS_ONLY: dict[str, Any] = {"attaches": (Attach.TRACEPOINT,), "tools": (Tool.SYSCOUNT,)}
 
-_ALTERNATIVES = (
+SETUPS = MAIN_SETUPS | _by_name(
     _but("bpftrace", "bpftrace-default", "bpftrace with its own max_strlen (1024) instead of what the tool needs"),
     _but("bcc", "bcc-event", "bcc with events taken apart by BCC's event() instead of struct", formats=(Format.TEXT,)),
     _but("libbpf", "libbpf-tuned", "libbpf linked in, with -O3 and LTO, kernel side for BPF v3"),
@@ -55,9 +58,7 @@ _ALTERNATIVES = (
     _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken"),
     _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads"),
 )
-
-SETUPS = MAIN_SETUPS | {setup.name: setup for setup in _ALTERNATIVES}
-"""Every setup that the image has."""
+"""Every setup that the image has: those, and what differs from one of them in a single choice."""
 
 TOOLS = {
     Tool.SYSCOUNT: "counts system calls by number in a hash map, read once at the end",

@@ -98,6 +98,11 @@ class TestCatalogue:
         assert setup.command == ()
         assert setup.name != VANILLA
 
+    @pytest.mark.parametrize("name", catalogue.SETUPS)
+    def test_each_is_named_by_the_build_that_installs_it(self, name: str) -> None:
+        builds = [path.read_text() for path in (catalogue.PACKAGE / "tracers").glob("*/build")]
+        assert any(name.partition("@")[0] in text for text in builds), "no build in tracers/ installs it"
+
     @pytest.mark.parametrize("setup", catalogue.MAIN_SETUPS.values(), ids=lambda setup: setup.name)
     def test_each_has_every_tool_and_writes_text(self, setup: Setup) -> None:
         for tool in Tool:

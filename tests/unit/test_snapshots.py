@@ -64,7 +64,7 @@ def frozen(request: pytest.FixtureRequest) -> Frozen:
         if request.config.getoption("--freeze"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        assert text == path.read_text(), f"{path} says otherwise"
+        assert text == path.read_text(), f"{path} says otherwise; where that is meant, --freeze writes what is said now"
 
     return compare
 

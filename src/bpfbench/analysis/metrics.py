@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metrics: what is read out of a record, under which name, in which unit.
 
-A new metric is one entry of METRICS; JSON, CSV and the tidy table then have it, and a row of
-report/quantities.py says how it is shown. The key is public (it names the metric in JSON and CSV) and ends in the unit;
-it does not change.
+JSON, CSV and the tidy table have every metric; report/quantities.py says which are shown to people, and how. The key
+names the metric there, so it does not change; it ends in the unit.
 """
 
 from __future__ import annotations
@@ -48,7 +47,10 @@ class Metric:
     @property
     def unit(self) -> str:
         """The unit of its values."""
-        return next(unit for ending, unit in UNITS.items() if self.key.endswith(ending))
+        for ending, unit in UNITS.items():
+            if self.key.endswith(ending):
+                return unit
+        raise ValueError(f"metric {self.key}: the key ends in no unit; UNITS has them")
 
 
 T = TypeVar("T")

@@ -30,6 +30,7 @@ from bpfbench.report.document import (
     Column,
     Document,
     Field,
+    Figure,
     Heading,
     Paragraph,
     Table,
@@ -109,6 +110,8 @@ def _print(block: Block, fits: Mapping[tuple[Column, ...], Fitting], console: Co
                 console.print(Text(f"  {_shown(line, console)}"), soft_wrap=True)
         case Table():
             _write(console, _grid(block, fits[block.columns], console))
+        case Figure() | Chapter():
+            pass  # nothing can be drawn here, and chapters are flat by now
 
 
 def _say(console: Console, text: str, style: str = "", bullet: str = "") -> None:
