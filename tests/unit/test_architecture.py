@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import grimp
@@ -59,6 +60,13 @@ def test_the_arrows_drawn_are_those_that_the_imports_make() -> None:
 
 def test_an_arrow_that_is_not_drawn_is_noticed() -> None:
     assert wrong(TEXT.replace("report --> analysis & ", "report --> ")) == {("report", "analysis")}
+
+
+def test_every_room_has_layers_and_every_module_of_it_one_of_them() -> None:
+    contracts = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layered = {room for contract in contracts if contract.get("exhaustive") for room in contract["containers"]}
+    packages = (path.parent.name for path in (TOP / "src" / PACKAGE).glob("*/__init__.py"))
+    assert {f"{PACKAGE}.{name}" for name in packages} <= layered
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/.-]+/[\w.-]*)`", TEXT))))

@@ -100,18 +100,22 @@ def _print(block: Block, fits: Mapping[tuple[Column, ...], Fitting], console: Co
         case Bullets(lines, tone):
             for line in lines:
                 _say(console, line, STYLES.get(tone, ""), bullet="  - ")
-        case Terms(items):
-            names = [_shown(name, console) for name, _ in items]
-            width = max(map(len, names), default=0)
-            for name, (_, said) in zip(names, items, strict=True):
-                console.print(Text(f"  {name:<{width}}  {_shown(said, console)}"), soft_wrap=True)
-        case Code(lines):
-            for line in lines:
-                console.print(Text(f"  {_shown(line, console)}"), soft_wrap=True)
+        case Terms() | Code():
+            for line in _unbroken(block, console):
+                console.print(Text(f"  {line}"), soft_wrap=True)
         case Table():
             _write(console, _grid(block, fits[block.columns], console))
         case Figure() | Chapter():
             pass  # nothing can be drawn here, and chapters are flat by now
+
+
+def _unbroken(block: Terms | Code, console: Console) -> list[str]:
+    """The lines of what is not broken into others."""
+    if isinstance(block, Code):
+        return [_shown(line, console) for line in block.lines]
+    items = [(_shown(name, console), _shown(said, console)) for name, said in block.items]
+    width = max((len(name) for name, _ in items), default=0)
+    return [f"{name:<{width}}  {said}" for name, said in items]
 
 
 def _say(console: Console, text: str, style: str = "", bullet: str = "") -> None:
