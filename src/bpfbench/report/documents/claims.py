@@ -24,9 +24,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from bpfbench.analysis.questions.claims.evidence import Known, Missing
+from bpfbench.analysis.questions.claims.claim import Statement
 from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings, Judgement
-from bpfbench.analysis.questions.claims.predicate import Statement
+from bpfbench.analysis.questions.claims.witness import Known, Missing
 from bpfbench.report.about import About
 from bpfbench.report.document import Document, Field, Heading, Paragraph, Table, table, texts
 

@@ -9,12 +9,10 @@ from enum import StrEnum
 
 from bpfbench import catalogue
 from bpfbench.analysis.questions.claims.circumstances import Circumstance, circumstances
-from bpfbench.analysis.questions.claims.claim import Claim, claims
-from bpfbench.analysis.questions.claims.evidence import Missing, Witness
+from bpfbench.analysis.questions.claims.claim import Claim, Remark, Statement, claims, remarks, weigh
 from bpfbench.analysis.questions.claims.paper import paper_witness
-from bpfbench.analysis.questions.claims.predicate import Statement, weigh
-from bpfbench.analysis.questions.claims.remark import Remark, remarks
 from bpfbench.analysis.questions.claims.run import run_witness
+from bpfbench.analysis.questions.claims.witness import Missing, Witness
 from bpfbench.analysis.results import Results
 
 

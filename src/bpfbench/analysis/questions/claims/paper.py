@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpfbench.analysis.inference import Interval
-from bpfbench.analysis.questions.claims.evidence import SAVED, Contestant, Known, Measure, Missing, Scale
-from bpfbench.analysis.questions.claims.predicate import read
+from bpfbench.analysis.questions.claims.claim import read
+from bpfbench.analysis.questions.claims.witness import SAVED, Contestant, Known, Measure, Scale
 from bpfbench.model import VANILLA
 
 MIB = 2**20
@@ -25,7 +25,7 @@ MIB = 2**20
 PRINTED_AS = {
     "throughput_bytes_per_s": ("throughput_mib_s", MIB),
     "memory_bytes": ("memory_mib", MIB),
-    "latency_mean_us": ("latency_printed_ms", 1.0),  # remark.py says why that is the unit
+    "latency_mean_us": ("latency_printed_ms", 1.0),  # the remarks in paper.toml say why that is the unit
 }
 """How paper.toml calls what vanilla came to, and its unit in the metric's, where they differ."""
 
@@ -42,15 +42,15 @@ class PaperWitness:
     """Of this measure the one contestant has more than the other."""
     kprobes: bool = True
 
-    def level(self, measure: Measure, contestant: Contestant) -> Known | Missing:
+    def level(self, measure: Measure, contestant: Contestant) -> Known:
         """Return a measure itself."""
         return _known(self._level(measure, contestant))
 
-    def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
+    def factor(self, measure: Measure, contestant: Contestant) -> Known:
         """Return a measure over vanilla's."""
         return _known(self._factor(measure, contestant))
 
-    def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
+    def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known:
         """Compare two cells by their numbers, or where these leave it open, by what is said in words."""
         if measure.scale is Scale.DIFFERENCE:
             found = self._level(measure, one).minus(self._level(measure, other))

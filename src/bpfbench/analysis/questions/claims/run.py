@@ -25,7 +25,7 @@ from typing import TypeVar
 
 from bpfbench.analysis.inference import Difference, Interval, Noise, student, welch
 from bpfbench.analysis.inference import noise as noise_of
-from bpfbench.analysis.questions.claims.evidence import Contestant, Known, Measure, Missing, Scale
+from bpfbench.analysis.questions.claims.witness import Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.results import Pairing, pairing
 from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
 
@@ -73,10 +73,9 @@ class RunWitness:
 
     def level(self, measure: Measure, contestant: Contestant) -> Known | Missing:
         """Return the mean over blocks."""
-        blocks = self._blocks(measure, contestant)
-        if isinstance(blocks, Missing):
-            return blocks
-        means = list(map(statistics.fmean, blocks.values()))
+        if missing := self._missing(measure, contestant):
+            return missing
+        means = list(map(statistics.fmean, self._blocks(measure, contestant).values()))
         exact = measure.scale is Scale.DIFFERENCE
         found = _known(student(means, self.confidence), exact=exact)
         if isinstance(found, Missing) or not exact:
@@ -85,18 +84,16 @@ class RunWitness:
 
     def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
         """Return the geometric mean of the ratios to vanilla of the same block."""
-        return self.contrast(measure, contestant, contestant._replace(setup=VANILLA), over_vanilla=False)
+        return self.contrast(measure, contestant, contestant.vanilla, over_vanilla=False)
 
     def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
         """Compare two contestants: within blocks where they share them, else as independent samples."""
         paired = one.task == other.task
         over_vanilla = measure.scale is Scale.SPREAD or (over_vanilla and not paired)
-        ours = self._scaled(measure, one, over_vanilla=over_vanilla)
-        theirs = self._scaled(measure, other, over_vanilla=over_vanilla)
-        if isinstance(ours, Missing):
-            return ours
-        if isinstance(theirs, Missing):
-            return theirs
+        ours, theirs = (self._scaled(measure, own, over_vanilla=over_vanilla) for own in (one, other))
+        looked_at = (one, one.vanilla, other, other.vanilla) if over_vanilla else (one, other)
+        if not (ours and theirs) and (missing := self._missing(measure, *looked_at)):
+            return missing
         both = [(value, theirs[pair]) for pair, value in ours.items() if pair in theirs]
         if measure.scale is Scale.SPREAD:
             return _spread(both, self.confidence)
@@ -110,44 +107,45 @@ class RunWitness:
         exact = measure.scale is Scale.DIFFERENCE
         return _known(found, exact=exact, reach=reach, scale=float if exact else math.exp)
 
-    def _noise(self, measure: Measure, workload: str) -> Noise | None:
-        """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
-        blocks = self._blocks(measure, Contestant(workload, None, VANILLA), logarithms=True)
-        return None if isinstance(blocks, Missing) or measure.scale is not Scale.RATIO else noise_of(blocks.values())
-
     def stricter(self, statements: int) -> RunWitness:
         """Return the same with wider intervals, after Bonferroni."""
         return replace(self, confidence=1 - (1 - self.confidence) / statements)
 
-    def _scaled(self, measure: Measure, own: Contestant, *, over_vanilla: bool) -> dict[Pairing, float] | Missing:
+    def _noise(self, measure: Measure, workload: str) -> Noise | None:
+        """Return what vanilla against vanilla comes to; None where no two blocks have two vanillas."""
+        if measure.scale is not Scale.RATIO:
+            return None
+        return noise_of(self._blocks(measure, Contestant(workload, None, VANILLA), logarithms=True).values())
+
+    def _scaled(self, measure: Measure, own: Contestant, *, over_vanilla: bool) -> dict[Pairing, float]:
         """Return its mean in each block, on the scale that is compared: of logarithms, or as it is."""
         blocks = self._blocks(measure, own, logarithms=measure.scale is not Scale.DIFFERENCE)
-        if isinstance(blocks, Missing):
-            return blocks
         means = {pair: statistics.fmean(values) for pair, values in blocks.items()}
         if not over_vanilla:
             return means
-        base = self._scaled(measure, own._replace(setup=VANILLA), over_vanilla=False)
-        if isinstance(base, Missing):
-            return base
+        base = self._scaled(measure, own.vanilla, over_vanilla=False)
         return {pair: value - base[pair] for pair, value in means.items() if pair in base}
 
     def _blocks(
         self, measure: Measure, contestant: Contestant, *, logarithms: bool = False
-    ) -> dict[Pairing, list[float]] | Missing:
+    ) -> dict[Pairing, list[float]]:
         """Return its values by block and session, where there normally is a single one but of vanilla."""
-        trials = self.trials.get(contestant, ())
-        if not trials:
-            return Missing(self._absent(contestant))
-        read = ((pairing(record), measure.metric.read(record)) for record in trials)
-        values = [(pair, value) for pair, value in read if value is not None and math.isfinite(value)]
-        if not values:
-            return Missing(measure.lacking)
         blocks: defaultdict[Pairing, list[float]] = defaultdict(list)
-        for pair, value in values:
+        for pair, value in self._values(measure, contestant):
             if value > 0 or not logarithms:
                 blocks[pair].append(math.log(value) if logarithms else value)
         return blocks
+
+    def _values(self, measure: Measure, contestant: Contestant) -> list[tuple[Pairing, float]]:
+        read = ((pairing(record), measure.metric.read(record)) for record in self.trials.get(contestant, ()))
+        return [(pair, value) for pair, value in read if value is not None and math.isfinite(value)]
+
+    def _missing(self, measure: Measure, *contestants: Contestant) -> Missing | None:
+        """Say what the first of them is lacking that has no value; None where all have some."""
+        for own in contestants:
+            if not self._values(measure, own):
+                return Missing(measure.lacking if self.trials.get(own) else self._absent(own))
+        return None
 
     def _absent(self, contestant: Contestant) -> str:
         """Say which trials are lacking: all of the workload, of the task, or of the contestant."""

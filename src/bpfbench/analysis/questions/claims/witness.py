@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.metrics import Metric
-from bpfbench.model import Tool
+from bpfbench.model import VANILLA, Tool
 
 SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
 """The paper's."""
@@ -97,6 +97,11 @@ class Contestant(NamedTuple):
     def task(self) -> Task:
         """What it is at."""
         return Task(self.workload, self.tool)
+
+    @property
+    def vanilla(self) -> Contestant:
+        """What it is compared with."""
+        return self._replace(setup=VANILLA)
 
 
 @dataclass(frozen=True, slots=True)
