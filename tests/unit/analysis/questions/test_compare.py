@@ -24,7 +24,7 @@ from bpfbench.report.documents import compare as comparison
 from bpfbench.report.wording import Said
 from bpfbench.report.write.json import text as as_json
 
-FORMAT_1 = Path(__file__).parent.parent / "data" / "runs" / "format-1"
+FORMAT_1 = Path(__file__).parents[3] / "data" / "runs" / "format-1"
 
 
 def records(vanilla: Sequence[float], libbpf: Sequence[float], kernel: str = "6.12", saved: int = 1000) -> list[Record]:

@@ -26,7 +26,7 @@ from bpfbench.model import (
     Status,
 )
 
-RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
+RUNS = sorted((Path(__file__).parents[2] / "data" / "runs").iterdir())
 
 
 def value(frame: pl.DataFrame, trial: str, metric: str) -> float | None:

@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from validate_statistics import NOISES, SIZES, simulate, validate
 
@@ -106,3 +108,30 @@ class TestOnSimulatedStudies:
         rows = np.random.default_rng(1).normal(0.1, 0.2, (4, 6)).tolist()
         assert ratios(rows) == [ratios([row])[0] for row in rows]
         assert isinstance(ratios(rows)[0].interval, Interval)
+
+
+FINITE = st.floats(0, 1e6, allow_nan=False)
+INTERVALS = st.tuples(FINITE, FINITE).map(lambda ends: Interval(min(ends), max(ends)))
+SHARE = st.floats(0, 1)
+
+
+class TestIntervals:
+    @given(INTERVALS, INTERVALS, SHARE, SHARE)
+    def test_arithmetic_encloses_what_it_does_to_values(
+        self, one: Interval, other: Interval, here: float, there: float
+    ) -> None:
+        a, b = (i.low + share * (i.high - i.low) for i, share in ((one, here), (other, there)))
+        difference = one.minus(other)
+        assert difference.low - 1e-6 <= a - b <= difference.high + 1e-6
+        if b:
+            quotient = one.over(other)
+            assert quotient.low * (1 - 1e-9) <= a / b <= quotient.high * (1 + 1e-9)
+
+    @given(INTERVALS, FINITE, FINITE, SHARE)
+    def test_what_is_said_of_an_interval_is_true_of_its_values(
+        self, interval: Interval, one: float, other: float, share: float
+    ) -> None:
+        value = min(interval.high, interval.low + share * (interval.high - interval.low))
+        low, high = min(one, other), max(one, other)
+        answer = interval.within(low, high)
+        assert answer is None or answer is (low <= value <= high)

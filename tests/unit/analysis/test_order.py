@@ -19,7 +19,7 @@ from bpfbench.analysis.results import of
 from bpfbench.model import EMULATED, Accelerator, Environment, Predecessor, Record, Trial, Workload
 from bpfbench.report.documents import order as worded
 
-RUNS = sorted((Path(__file__).parent.parent / "data" / "runs").iterdir())
+RUNS = sorted((Path(__file__).parents[2] / "data" / "runs").iterdir())
 WRITE = dataclasses.replace(READ, name="write")
 SETUPS = ("vanilla", "vanilla", "bcc", "libbpf", "ebpf-go", "aya-async")
 SDS = {"read": 0.03, "write": 0.15}
