@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
-from test_order import simulated
+from simulated import simulated
 
 from bpfbench import catalogue
 from bpfbench.analysis.results import of

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import validate_order
-from test_order import simulated
+from simulated import simulated
 
 from bpfbench.analysis import order
 from bpfbench.analysis.results import of

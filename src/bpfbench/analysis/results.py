@@ -25,17 +25,17 @@ from bpfbench.analysis.metrics import METRICS, Metric
 from bpfbench.model import VANILLA, Attach, Environment, Record, Status, Tool, TracerConfig, Variant, Workload
 from bpfbench.store import Run, RunInfo
 
-FACTORS = tuple(field.name for field in dataclasses.fields(TracerConfig))
-"""The names of what a tracer can be configured with."""
+CONFIG = tuple(field.name for field in dataclasses.fields(TracerConfig))
+"""The columns of what a tracer can be configured with."""
 
 WORKLOAD = ("workload", *(field.name for field in dataclasses.fields(Workload) if field.name != "name"))
 """The columns of a workload."""
 
-GROUP = ("kernel", "emulated", *WORKLOAD, "tool")
-"""The columns that cells share which are compared with the same vanilla."""
-
-CELL = (*GROUP, "setup", *FACTORS)
+CELL = ("kernel", "emulated", *WORKLOAD, "tool", "setup", *CONFIG)
 """The columns of a cell."""
+
+UNSAID = (None, Variant.FULL)
+"""Values of a configuration that go without saying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Cell:
     def columns(self) -> dict[str, Any]:
         """Its values by the names of CELL, as exports have them; what vanilla is not configured with is None."""
         workload = zip(WORKLOAD, dataclasses.astuple(self.workload), strict=True)
-        config = dict.fromkeys(FACTORS) if self.config is None else dataclasses.asdict(self.config)
+        config = dict.fromkeys(CONFIG) if self.config is None else dataclasses.asdict(self.config)
         shared = {"kernel": self.kernel, "emulated": self.emulated, **dict(workload), "tool": self.tool.value}
         return {**shared, "setup": self.setup, **config}
 
@@ -154,6 +154,39 @@ class Sample:
     """Of the values: two of a block share what the machine was worth then, and are no two repetitions."""
     spread: Description
     """Of the values."""
+    base: Sample | None = None
+    """Vanilla's, which it is compared with; None for vanilla itself, and where vanilla has none."""
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether it is compared with vanilla, if that has the like."""
+        return self.metric.versus_vanilla and not self.cell.is_vanilla
+
+    @property
+    def rule(self) -> PaperRule | None:
+        """What the paper's rule says of it; None for vanilla, and of a metric that vanilla cannot have."""
+        if self.cell.is_vanilla or (self.base is None and not self.metric.versus_vanilla):
+            return None
+        return paper_rule(self.spread, self.base.spread if self.base else None)
+
+    @property
+    def changes(self) -> dict[str, float]:
+        """By trial what it changed against vanilla, as `over` has it; empty without a pair."""
+        return self.over(self.base) if self.base else {}
+
+    @property
+    def change(self) -> Description | None:
+        """Its changes: in the metric's unit where they are differences, else in per cent. None without a pair.
+
+        Per cent are 100 * (ratio - 1): the mean is the geometric mean's, the SD the logarithms', 100 * (exp(SD) - 1).
+        The geometric mean favours neither side: two trials without a difference come out as twice as fast as often as
+        half as fast, which the arithmetic mean of the percentages would call +25 %.
+        """
+        found = describe(self.changes.values())
+        if found is None or self.metric.by_difference:
+            return found
+        mean, median, low, high = (100 * math.expm1(log) for log in (found.mean, found.median, found.min, found.max))
+        return Description(found.n, mean, None if found.sd is None else 100 * math.expm1(found.sd), median, low, high)
 
     def over(self, base: Sample) -> dict[str, float]:
         """Return by trial what it changed against `base` where they share host, session and block.
@@ -204,6 +237,11 @@ class Results:
         """Whether all of it proves correctness only (model.EMULATED_BECAUSE)."""
         return all(cell.emulated for cell in self.cells)
 
+    @property
+    def excluded(self) -> tuple[Record, ...]:
+        """The trials that are in no number."""
+        return tuple(record for record in self.records if record.status is not Status.OK)
+
     def counted(self, cell: Cell) -> tuple[Record, ...]:
         """Return a cell's trials that may be averaged: those that ended ok."""
         return tuple(record for record in self.cells.get(cell, ()) if record.status is Status.OK)
@@ -211,13 +249,13 @@ class Results:
     @cached_property
     def samples(self) -> Mapping[tuple[Cell, Metric], Sample]:
         """Everything that was measured, cell by cell, each with its metrics in the order of METRICS."""
-        found = {}
+        found: dict[tuple[Cell, Metric], Sample] = {}
         for cell in self.cells:
             counted = self.counted(cell)
             for metric in METRICS:
-                sample = _sample(cell, metric, counted)
-                if sample is not None:
-                    found[cell, metric] = sample
+                base = None if cell.is_vanilla else found.get((cell.vanilla, metric))
+                if own := sample(cell, metric, counted, base):
+                    found[cell, metric] = own
         return found
 
     @property
@@ -228,12 +266,9 @@ class Results:
         """
         return (sample for sample in self.samples.values() if not sample.cell.emulated)
 
-    def vanilla_of(self, sample: Sample) -> Sample | None:
-        """Return what a tracer's sample is compared with; None for vanilla itself, and for what vanilla has not."""
-        return None if sample.cell.is_vanilla else self.samples.get((sample.cell.vanilla, sample.metric))
 
-
-def _sample(cell: Cell, metric: Metric, counted: Sequence[Record]) -> Sample | None:
+def sample(cell: Cell, metric: Metric, counted: Sequence[Record], base: Sample | None = None) -> Sample | None:
+    """Read a metric of a cell's trials that count; None where none has it."""
     read = ((record, metric.read(record)) for record in counted)
     known = [(record, float(value)) for record, value in read if value is not None and math.isfinite(value)]
     values = tuple(value for _, value in known)
@@ -241,7 +276,7 @@ def _sample(cell: Cell, metric: Metric, counted: Sequence[Record]) -> Sample | N
     if spread is None:
         return None
     trials = tuple(record.trial.id for record, _ in known)
-    return Sample(cell, metric, trials, values, tuple(pairing(record) for record, _ in known), spread)
+    return Sample(cell, metric, trials, values, tuple(pairing(record) for record, _ in known), spread, base)
 
 
 def load(run: Run) -> Results:
@@ -288,6 +323,21 @@ def _position(cell: Cell, setups: Sequence[str]) -> tuple[Any, ...]:
         rank(cell.setup, (VANILLA, *setups)),
         tuple((value is not None, 0 if value is None else value) for value in config),
     )
+
+
+def varying(configs: Sequence[TracerConfig]) -> tuple[str, ...]:
+    """Return the columns in which configurations differ."""
+    return tuple(name for name, values in _by_column(configs).items() if len(values) > 1)
+
+
+def common(configs: Sequence[TracerConfig]) -> dict[str, Any]:
+    """Return what all configurations share, by column, but for what goes without saying."""
+    alike = {name: values[0] for name, values in _by_column(configs).items() if len(values) == 1}
+    return {name: value for name, value in alike.items() if value not in UNSAID}
+
+
+def _by_column(configs: Sequence[TracerConfig]) -> dict[str, list[Any]]:
+    return {name: list(dict.fromkeys(getattr(config, name) for config in configs)) for name in CONFIG}
 
 
 def in_order(workload: Workload) -> tuple[Any, ...]:

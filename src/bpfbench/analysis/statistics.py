@@ -16,7 +16,7 @@ from typing import Any
 
 from bpfbench.analysis import inference, results
 from bpfbench.analysis.inference import Difference, Paired, alike_p, holm, outliers, student
-from bpfbench.analysis.results import Cell, Description, PaperRule, Results, Sample, pairing, paper_rule
+from bpfbench.analysis.results import Cell, Description, PaperRule, Results, Sample, pairing
 from bpfbench.model import VANILLA, Record, Status, Tool
 
 CONTROL = "control"
@@ -34,7 +34,7 @@ class Statistic:
     paired: Paired | None
     """None for vanilla, for metrics vanilla does not have or that are compared by difference, and without a pair."""
     rule: PaperRule | None
-    """The paper's: within vanilla's SD or not. None where vanilla does not have the metric."""
+    """The paper's: within vanilla's SD or not. None for vanilla, and of a metric that vanilla cannot have."""
     difference: Difference | None = None
     """In place of `paired`, of a metric that is compared by difference."""
 
@@ -76,8 +76,7 @@ class Analysis:
 def analyse(of_run: Results) -> Analysis:
     """Analyse a run. Only ok trials count, and none of an emulated machine."""
     samples = list(of_run.measured)
-    bases = [of_run.vanilla_of(own) for own in samples]
-    changes = [{} if base is None else own.over(base) for own, base in zip(samples, bases, strict=True)]
+    changes = [own.changes for own in samples]
     tested = _tested([{} if own.metric.by_difference else found for own, found in zip(samples, changes, strict=True)])
     statistics = [
         Statistic(
@@ -86,10 +85,10 @@ def analyse(of_run: Results) -> Analysis:
             own.metric.unit,
             own.spread,
             paired=paired,
-            rule=paper_rule(own.spread, base.spread) if base else None,
+            rule=own.rule,
             difference=student(list(found.values())) if found and own.metric.by_difference else None,
         )
-        for own, base, found, paired in zip(samples, bases, changes, tested, strict=True)
+        for own, found, paired in zip(samples, changes, tested, strict=True)
     ]
     corrected = tuple(_corrected(statistics))
     return Analysis(tuple(_host_differences(samples)), corrected, tuple(_warnings(corrected)))

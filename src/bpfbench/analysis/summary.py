@@ -3,51 +3,19 @@
 
 Only trials that ended `ok` are counted. The others are kept, with their reason, in `Summary.excluded`. Of an emulated
 machine there is nothing but whether every call is accounted for: no share, no timing, no comparison.
-
-A difference is the geometric mean of the ratios within blocks. It favours neither side: two trials without a difference
-come out as twice as fast as often as half as fast, which the arithmetic mean of the percentages would call +25 %.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bpfbench.analysis import results
 from bpfbench.analysis.metrics import CORRECTNESS, LOSS_CAUSES, METRICS, Metric, loss_percent
-from bpfbench.analysis.results import (
-    FACTORS,
-    Cell,
-    Description,
-    PaperRule,
-    Results,
-    Sample,
-    describe,
-    pairing,
-    paper_rule,
-    rank,
-)
-from bpfbench.model import Record, Status, Tool, TracerConfig, Trial, Variant, Workload
-
-UNSAID = (None, Variant.FULL)
-"""Values that go without saying."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One metric of one row against vanilla."""
-
-    difference_percent: Description | None
-    """100 * (ratio - 1), where the ratios are value / vanilla's value over the pairs; None without a pair.
-
-    The mean is that of the geometric mean, the SD that of the logarithms: 100 * (exp(SD) - 1). A pair with a value that
-    is not positive is left out. None for a metric that is compared by its difference.
-    """
-    verdict: PaperRule
-    difference: Description | None = None
-    """Of value - vanilla's value over the pairs, in the metric's unit, of a metric so compared."""
+from bpfbench.analysis.results import Cell, Description, Results, Sample, describe, pairing, rank
+from bpfbench.model import Record, Status, Tool, TracerConfig, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +29,8 @@ class Row:
     n_invalid: int
     n_paired: int
     """Of `n`, those with an ok vanilla trial in their block and session; differences are over these."""
-    estimates: Mapping[Metric, Description]
+    samples: Mapping[Metric, Sample]
     """A metric no trial has is not in it."""
-    comparisons: Mapping[Metric, Comparison]
-    """Of the metrics that vanilla has too; empty for vanilla itself."""
     lost_percent_by_cause: Mapping[str, Description | None]
     """Of the intercepted events; None where the library gives no means to count the cause."""
     uncounted: Mapping[str, str]
@@ -85,6 +51,10 @@ class Row:
         """True for the row that the others are compared with."""
         return self.cell.is_vanilla
 
+    def spread(self, metric: Metric) -> Description | None:
+        """Describe what it has of a metric; None if no trial has it."""
+        return self.samples[metric].spread if metric in self.samples else None
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -102,26 +72,16 @@ class Group:
     @property
     def varying(self) -> tuple[str, ...]:
         """The factors in which the configurations of this group differ."""
-        return tuple(name for name in FACTORS if len(self._values(name)) > 1)
+        return results.varying(self._configs)
 
     @property
     def common(self) -> dict[str, Any]:
         """The factors that all configurations of this group share, where the tool uses them, with their value."""
-        found = {name: self._values(name) for name in FACTORS}
-        return {name: values[0] for name, values in found.items() if len(values) == 1 and values[0] not in UNSAID}
+        return results.common(self._configs)
 
-    def _values(self, factor: str) -> list[Any]:
-        values = (getattr(row.config, factor) for row in self.rows if row.config is not None)
-        return list(dict.fromkeys(values))
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A trial that is not averaged in."""
-
-    trial: Trial
-    status: Status
-    reason: str | None
+    @property
+    def _configs(self) -> list[TracerConfig]:
+        return [row.config for row in self.rows if row.config is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,70 +89,44 @@ class Summary:
     """A run in numbers."""
 
     groups: tuple[Group, ...]
-    excluded: tuple[Excluded, ...]
-    """In the order of the plan."""
+    excluded: tuple[Record, ...]
+    """The trials that are in no number, in the order of the plan."""
 
     def excluded_as(self, status: Status) -> int:
         """How many trials ended with this status."""
         return sum(trial.status is status for trial in self.excluded)
 
 
-def summarise(results: Results) -> Summary:
+def summarise(run: Results) -> Summary:
     """Summarise a run, also one that is not complete."""
     groups: defaultdict[Cell, list[Cell]] = defaultdict(list)
-    for cell in results.cells:
+    for cell in run.cells:
         groups[cell.vanilla].append(cell)
-    return Summary(
-        groups=tuple(_group(results, vanilla, cells) for vanilla, cells in groups.items()),
-        excluded=excluded(results),
-    )
+    return Summary(tuple(_group(run, vanilla, cells) for vanilla, cells in groups.items()), run.excluded)
 
 
-def excluded(results: Results) -> tuple[Excluded, ...]:
-    """Return the trials that are in no number, in the order of the plan."""
-    return tuple(Excluded(r.trial, r.status, r.reason) for r in results.records if r.status is not Status.OK)
-
-
-def _group(results: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:
-    rows = tuple(_row(results, cell) for cell in dict.fromkeys((vanilla, *cells)))
-    planned = {record.trial.kernel for cell in cells for record in results.cells[cell]}
+def _group(run: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:
+    rows = tuple(_row(run, cell) for cell in dict.fromkeys((vanilla, *cells)))
+    planned = {record.trial.kernel for cell in cells for record in run.cells[cell]}
     return Group(vanilla.workload, vanilla.tool, rows, min(planned, key=str), vanilla.emulated)
 
 
-def _row(results: Results, cell: Cell) -> Row:
-    records, counted = results.cells.get(cell, ()), results.counted(cell)
-    pairs = {pairing(record) for record in results.counted(cell.vanilla)}
+def _row(run: Results, cell: Cell) -> Row:
+    records, counted = run.cells.get(cell, ()), run.counted(cell)
+    pairs = {pairing(record) for record in run.counted(cell.vanilla)}
     shown = CORRECTNESS if cell.emulated else METRICS
-    samples = [sample for metric in shown if (sample := results.samples.get((cell, metric))) is not None]
-    compared = [] if cell.emulated or cell.is_vanilla else [own for own in samples if own.metric.versus_vanilla]
     return Row(
         cell=cell,
         n=len(counted),
         n_failed=sum(record.status is Status.FAILED for record in records),
         n_invalid=sum(record.status is Status.INVALID for record in records),
         n_paired=sum(pairing(record) in pairs for record in counted),
-        estimates={own.metric: own.spread for own in samples},
-        comparisons={own.metric: _compare(own, results.vanilla_of(own)) for own in compared},
+        samples={metric: run.samples[cell, metric] for metric in shown if (cell, metric) in run.samples},
         lost_percent_by_cause=_lost_percent_by_cause(counted, cell.emulated),
         uncounted={
             cause: why for r in counted if r.summary is not None for cause, why in r.summary.unavailable.items()
         },
     )
-
-
-def _compare(own: Sample, vanilla: Sample | None) -> Comparison:
-    if vanilla is None:
-        return Comparison(None, PaperRule.NOT_ASSESSABLE)
-    verdict, found = paper_rule(own.spread, vanilla.spread), describe(own.over(vanilla).values())
-    if own.metric.by_difference:
-        return Comparison(None, verdict, found)
-    return Comparison(found and _in_percent(found), verdict)
-
-
-def _in_percent(logs: Description) -> Description:
-    """Turn logarithms of ratios into changes in per cent."""
-    mean, median, low, high = (100 * math.expm1(value) for value in (logs.mean, logs.median, logs.min, logs.max))
-    return Description(logs.n, mean, None if logs.sd is None else 100 * math.expm1(logs.sd), median, low, high)
 
 
 def _lost_percent_by_cause(records: Sequence[Record], emulated: bool) -> dict[str, Description | None]:

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 import polars as pl
 
 from bpfbench.analysis.metrics import METRICS
-from bpfbench.analysis.results import FACTORS, WORKLOAD, Results
+from bpfbench.analysis.results import CONFIG, WORKLOAD, Results
 from bpfbench.model import Record, TracerConfig, Workload
 
 
@@ -37,7 +37,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "setup": pl.String(),
     "tool": pl.String(),
     **_columns(WORKLOAD, Workload),
-    **_columns(FACTORS, TracerConfig),
+    **_columns(CONFIG, TracerConfig),
     "place": pl.Int64(),
     "predecessor": pl.String(),
     "predecessor_setup": pl.String(),

@@ -19,12 +19,11 @@ from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse, control
-from bpfbench.analysis.summary import excluded
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
-from bpfbench.report.documents import page, results
+from bpfbench.report.documents import page, statistics
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import looks
@@ -75,14 +74,14 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
             captions.append(Figure(chart, section.title))
             for form, made in (drawing.files if drawing else {}).items():
                 yield f"figures/{chart.key}.{form}", made
-        tables = tuple(view for group in section.groups for view in results.results(section, group))
+        tables = tuple(view for group in section.groups for view in statistics.tables(section, group))
         evidence.append((section, charts, tables))
     progress("tables and page")
     yield "figures/captions.md", markdown.text(tuple(captions) or (Paragraph("No figures."),)).encode()
     for view in (view for _, _, tables in evidence for view in tables):
         for form, written in _written(view):
             yield f"tables/{view.key}.{form}", written.encode()
-    yield "tables/statistics.csv", csv.data(*results.statistics(analysis)).encode()
+    yield "tables/statistics.csv", csv.data(*statistics.flat(analysis)).encode()
     yield "study.toml", to_toml(info.study).encode()
     reported = page.Reported(
         info=info,
@@ -94,7 +93,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         contests=needs.contests(run, analysis),
         exchanged=exchanged,
         findings=by_run(run),
-        excluded=excluded(run),
+        excluded=run.excluded,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
     yield "index.html", html.text(page.document(reported), title, generator, drawings, style).encode()

@@ -19,9 +19,8 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import FACTORS, Cell
+from bpfbench.analysis.results import CONFIG, UNSAID, Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.summary import UNSAID
 from bpfbench.factors import unusual
 from bpfbench.report.about import About
 from bpfbench.report.wording import factor
@@ -69,7 +68,7 @@ def to_github(analysis: Analysis, info: About) -> str:
 
 def name(cell: Cell) -> str:
     """Name what was measured by all it was run with."""
-    work, config = cell.workload, {key: cell.columns[key] for key in FACTORS}
+    work, config = cell.workload, {key: cell.columns[key] for key in CONFIG}
     limit = "".join(f" at {own.called(value)}" for own, value in unusual(work))
     workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}"
     said = (factor(key, value) for key, value in config.items() if value not in UNSAID)

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bpfbench import factors
-from bpfbench.analysis.results import FACTORS, Description, PaperRule
-from bpfbench.analysis.summary import Excluded, Group, Row, Summary
-from bpfbench.model import EMULATED_REMARK, Status, TracerConfig, Workload
+from bpfbench.analysis.results import CONFIG, Description, PaperRule
+from bpfbench.analysis.summary import Group, Row, Summary
+from bpfbench.model import EMULATED_REMARK, Record, Status, TracerConfig, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Field
 from bpfbench.report.numbers import rounded
 from bpfbench.units import size
 
-MARKS = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
+MARKS: Mapping[PaperRule | None, str] = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
 """What stands after a difference that must not be read as one."""
 
 ACCOUNT = "Totals over n trials that ended ok, each of which passed all of its checks."
@@ -48,7 +48,7 @@ def configuration(config: TracerConfig | None, names: Iterable[str]) -> list[str
 
 def settings(config: TracerConfig) -> str:
     """Label all of a configuration but its variant."""
-    return ", ".join(configuration(config, (name for name in FACTORS if name != "variant")))
+    return ", ".join(configuration(config, (name for name in CONFIG if name != "variant")))
 
 
 def setup_name(setup: str, config: TracerConfig | None, varying: Iterable[str]) -> str:
@@ -168,12 +168,13 @@ def legend(summary: Summary) -> list[str]:
     return [*lines, dash]
 
 
-def _verdicts_of(summary: Summary) -> set[PaperRule]:
+def _verdicts_of(summary: Summary) -> set[PaperRule | None]:
     """The verdicts that occur in a summary."""
-    return {c.verdict for group in summary.groups for row in group.rows for c in row.comparisons.values()}
+    samples = (own for group in summary.groups for row in group.rows for own in row.samples.values())
+    return {own.rule for own in samples if own.is_compared}
 
 
-def reason(excluded: Excluded) -> str | None:
+def reason(excluded: Record) -> str | None:
     """A reason as one printable line: it may quote a compiler or a kernel."""
     return None if excluded.reason is None else printable(excluded.reason)
 

@@ -24,7 +24,7 @@ from bpfbench.analysis.results import PaperRule, of
 from bpfbench.analysis.statistics import Statistic, analyse, control
 from bpfbench.analysis.summary import summarise
 from bpfbench.model import Record, Tool
-from bpfbench.report.documents import results
+from bpfbench.report.documents import statistics as written
 from bpfbench.report.quantities import BY_METRIC
 from bpfbench.report.write import csv as csv_writer
 
@@ -96,13 +96,11 @@ class TestOfACell:
         records = runtimes("vanilla", 10, 11, None, 12) + runtimes("libbpf", 12, 14, 13, 11)
         row = summarise(of(records)).groups[0].rows[1]
         statistic = runtime_of(records, "libbpf")
-        for metric, comparison in row.comparisons.items():
-            if metric.key == "runtime_s":
-                assert comparison.difference_percent is not None
-                assert statistic.paired is not None
-                assert comparison.difference_percent.mean == pytest.approx(100 * (statistic.paired.ratio - 1))
-                assert (comparison.difference_percent.n, comparison.verdict) == (3, statistic.rule)
-                assert row.estimates[metric] == statistic.spread
+        own = row.samples[metrics.RUNTIME]
+        assert own.change is not None
+        assert statistic.paired is not None
+        assert own.change.mean == pytest.approx(100 * (statistic.paired.ratio - 1))
+        assert (own.change.n, own.rule, own.spread) == (3, statistic.rule, statistic.spread)
 
     @pytest.mark.parametrize("seconds", [(11.0,), (11.0, 11.0, 11.0)])
     def test_without_spread_nothing_is_tested(self, seconds: tuple[float, ...]) -> None:
@@ -256,10 +254,9 @@ class TestMemoryGrowth:
     def test_tables_have_the_difference_with_its_sign(self) -> None:
         found = self._found([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)])
         assert found.difference is not None
-        written = results.against(found.difference, BY_METRIC[metrics.MEMORY_GROWTH])
-        assert written == "+24\n[+16, +31]\np = 0.002"
+        assert written.against(found.difference, BY_METRIC[metrics.MEMORY_GROWTH]) == "+24\n[+16, +31]\np = 0.002"
         analysis = analyse(of([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
-        rows = list(csv.DictReader(io.StringIO(csv_writer.data(*results.statistics(analysis)))))
+        rows = list(csv.DictReader(io.StringIO(csv_writer.data(*written.flat(analysis)))))
         (row,) = (r for r in rows if (r["metric"], r["setup"]) == ("memory_growth_bytes", "libbpf"))
         assert (row["ratio"], row["pairs"], row["finding"]) == ("", "4", "higher")
         assert float(row["difference"]) / MIB == pytest.approx(23.75)

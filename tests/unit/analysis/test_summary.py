@@ -64,15 +64,15 @@ class TestAgainstVanilla:
         # of 3 = 0.050236, and exp(0.050236) is 1.051519.
         records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", 11, 12.1, 14.4)
         row = row_of(records, "libbpf")
-        assert row.estimates[metrics.RUNTIME].mean == pytest.approx(12.5)
-        difference = row.comparisons[metrics.RUNTIME].difference_percent
+        assert row.samples[metrics.RUNTIME].spread.mean == pytest.approx(12.5)
+        difference = row.samples[metrics.RUNTIME].change
         assert_estimate(difference, mean=100 * (1.452 ** (1 / 3) - 1), sd=5.1519, n=3)
         assert (row.n, row.n_paired) == (3, 3)
 
     def test_differences_are_paired_so_drift_between_blocks_does_not_count(self) -> None:
         # The machine slows down to a quarter; libbpf costs 10 % in each block.
         records = runtimes("vanilla", 10, 20, 40) + runtimes("libbpf", 11, 22, 44)
-        difference = row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent
+        difference = row_of(records, "libbpf").samples[metrics.RUNTIME].change
         assert_estimate(difference, mean=10.0, sd=0.0, n=3)
 
     @pytest.mark.parametrize(
@@ -87,32 +87,33 @@ class TestAgainstVanilla:
     )
     def test_the_rule_at_its_boundary(self, seconds: tuple[float, ...], verdict: PaperRule) -> None:
         records = runtimes("vanilla", 10, 11, 12) + runtimes("libbpf", *seconds)
-        assert row_of(records, "libbpf").comparisons[metrics.RUNTIME].verdict is verdict
+        assert row_of(records, "libbpf").samples[metrics.RUNTIME].rule is verdict
 
     def test_failed_vanilla_leaves_its_block_in_the_mean_but_not_in_the_difference(self) -> None:
         # Blocks 0 and 2 pair: 12 / 10 and 18 / 12, so 1.2 and 1.5. The mean is over all: (12 + 30 + 18) / 3.
         records = runtimes("vanilla", 10, None, 12) + runtimes("libbpf", 12, 30, 18)
         row = row_of(records, "libbpf")
-        assert row.estimates[metrics.RUNTIME].mean == pytest.approx(20.0)
+        assert row.samples[metrics.RUNTIME].spread.mean == pytest.approx(20.0)
         # The logs of 1.2 and 1.5 lie 0.223144 apart; their SD is that / root of 2 = 0.157786, and exp of it 1.170915.
-        difference = row.comparisons[metrics.RUNTIME].difference_percent
+        difference = row.samples[metrics.RUNTIME].change
         assert_estimate(difference, mean=100 * (1.8**0.5 - 1), sd=17.0915, n=2)
         assert (row.n, row.n_paired) == (3, 2)
 
     def test_one_repetition_is_never_conclusive(self) -> None:
         records = runtimes("vanilla", 10) + runtimes("libbpf", 100)
-        comparison = row_of(records, "libbpf").comparisons[metrics.RUNTIME]
-        assert comparison.verdict is PaperRule.NOT_ASSESSABLE
-        assert_estimate(comparison.difference_percent, mean=900.0, sd=None, n=1)
+        comparison = row_of(records, "libbpf").samples[metrics.RUNTIME]
+        assert comparison.rule is PaperRule.NOT_ASSESSABLE
+        assert_estimate(comparison.change, mean=900.0, sd=None, n=1)
 
     def test_without_any_vanilla_nothing_is_compared(self) -> None:
         row = row_of(runtimes("libbpf", 10, 11), "libbpf")
-        comparison = row.comparisons[metrics.RUNTIME]
-        assert (comparison.verdict, comparison.difference_percent) == (PaperRule.NOT_ASSESSABLE, None)
+        comparison = row.samples[metrics.RUNTIME]
+        assert (comparison.rule, comparison.change) == (PaperRule.NOT_ASSESSABLE, None)
         assert row.n_paired == 0
 
     def test_vanilla_is_not_compared_with_itself(self) -> None:
-        assert row_of(runtimes("vanilla", 10, 11), "vanilla").comparisons == {}
+        own = row_of(runtimes("vanilla", 10, 11), "vanilla").samples[metrics.RUNTIME]
+        assert (own.is_compared, own.rule, own.change) == (False, None, None)
 
     def test_a_second_setup_without_tracer_is_compared_like_any_other(self) -> None:
         control = [
@@ -120,13 +121,13 @@ class TestAgainstVanilla:
             for r in runtimes("vanilla", 10, 11, 13)
         ]
         records = runtimes("vanilla", 10, 11, 12) + control
-        assert row_of(records, "control").comparisons[metrics.RUNTIME].verdict is PaperRule.INCONCLUSIVE
+        assert row_of(records, "control").samples[metrics.RUNTIME].rule is PaperRule.INCONCLUSIVE
 
     def test_half_and_double_are_no_difference(self) -> None:
         # The arithmetic mean of -50 % and +100 % would be +25 %. The logs lie 2 ln 2 apart: SD root of 2 * ln 2 =
         # 0.980258, and exp of it 2.66514.
         records = runtimes("vanilla", 10, 10) + runtimes("libbpf", 5, 20)
-        difference = row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent
+        difference = row_of(records, "libbpf").samples[metrics.RUNTIME].change
         assert_estimate(difference, mean=0.0, sd=100 * (math.exp(2**0.5 * math.log(2)) - 1), n=2)
 
     @pytest.mark.parametrize(("vanilla", "traced"), [(0.0, 5.0), (5.0, 0.0), (0.0, 0.0), (-1.0, 5.0), (5.0, -1.0)])
@@ -138,18 +139,18 @@ class TestAgainstVanilla:
             ]
 
         alone = row_of(loads("vanilla", vanilla) + loads("libbpf", traced), "libbpf")
-        assert alone.comparisons[metrics.CPU].difference_percent is None
+        assert alone.samples[metrics.CPU].change is None
         row = row_of(loads("vanilla", vanilla, 10) + loads("libbpf", traced, 11), "libbpf")
-        assert_estimate(row.comparisons[metrics.CPU].difference_percent, mean=10.0, sd=None, n=1)
+        assert_estimate(row.samples[metrics.CPU].change, mean=10.0, sd=None, n=1)
         # Of this metric only: the mean has both, and the other metrics have both pairs.
-        assert row.estimates[metrics.CPU].n == 2
-        assert_estimate(row.comparisons[metrics.RUNTIME].difference_percent, mean=0.0, sd=0.0, n=2)
+        assert row.samples[metrics.CPU].spread.n == 2
+        assert_estimate(row.samples[metrics.RUNTIME].change, mean=0.0, sd=0.0, n=2)
         assert row.n_paired == 2
 
     def test_several_vanilla_trials_of_a_pair_count_by_their_geometric_mean(self) -> None:
         # The root of 5 * 20 is 10.
         records = runtimes("vanilla", 5) + runtimes("vanilla", 20) + runtimes("libbpf", 11)
-        assert_estimate(row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent, 10.0, None, n=1)
+        assert_estimate(row_of(records, "libbpf").samples[metrics.RUNTIME].change, 10.0, None, n=1)
 
     def test_vanilla_of_another_session_is_no_pair(self) -> None:
         # Block 0 is whole; block 1 was interrupted after vanilla, and libbpf ran at half the speed the day after.
@@ -159,11 +160,11 @@ class TestAgainstVanilla:
             make_record(make_trial("libbpf", 1), fio=make_fio(runtime_s=22), session="2"),
         ]
         row = row_of(records, "libbpf")
-        assert_estimate(row.comparisons[metrics.RUNTIME].difference_percent, mean=10.0, sd=None, n=1)
+        assert_estimate(row.samples[metrics.RUNTIME].change, mean=10.0, sd=None, n=1)
         assert (row.n, row.n_paired) == (2, 1)
         # The mean and the rule know no pairs. Vanilla's SD is 0.
-        assert row.estimates[metrics.RUNTIME].mean == pytest.approx(16.5)
-        assert row.comparisons[metrics.RUNTIME].verdict is PaperRule.BEYOND
+        assert row.samples[metrics.RUNTIME].spread.mean == pytest.approx(16.5)
+        assert row.samples[metrics.RUNTIME].rule is PaperRule.BEYOND
 
     def test_each_trial_is_paired_with_vanilla_of_its_own_session(self) -> None:
         # Not what a plan asks for, but unambiguous: vanilla ran again in the second session.
@@ -180,13 +181,13 @@ class TestAgainstVanilla:
             )
         ]
         row = row_of(records, "libbpf")
-        assert_estimate(row.comparisons[metrics.RUNTIME].difference_percent, mean=10.0, sd=0.0, n=2)
+        assert_estimate(row.samples[metrics.RUNTIME].change, mean=10.0, sd=0.0, n=2)
         assert row.n_paired == 2
 
     def test_blocks_of_one_session_are_still_told_apart(self) -> None:
         records = [*runtimes("vanilla", 10), make_record(make_trial("libbpf", 1))]
         row = row_of(records, "libbpf")
-        assert row.comparisons[metrics.RUNTIME].difference_percent is None
+        assert row.samples[metrics.RUNTIME].change is None
         assert row.n_paired == 0
 
     def test_every_metric_vanilla_has(self) -> None:
@@ -202,9 +203,9 @@ class TestAgainstVanilla:
         )
         row = row_of([vanilla, traced], "libbpf")
         wanted = {metrics.THROUGHPUT: -25.0, metrics.LATENCY: 20.0, metrics.CPU: 50.0, metrics.MEMORY: 10.0}
-        found = {metric: row.comparisons[metric].difference_percent for metric in wanted}
+        found = {metric: row.samples[metric].change for metric in wanted}
         assert {metric: d.mean for metric, d in found.items() if d} == pytest.approx(wanted)
-        assert row.estimates[metrics.THROUGHPUT].mean == 300 * MIB
+        assert row.samples[metrics.THROUGHPUT].spread.mean == 300 * MIB
 
     @given(
         vanilla=st.lists(st.floats(0.1, 1e5), min_size=1, max_size=6),
@@ -212,7 +213,7 @@ class TestAgainstVanilla:
     )
     def test_a_constant_factor_is_found_whatever_the_drift(self, vanilla: list[float], factor: float) -> None:
         records = runtimes("vanilla", *vanilla) + runtimes("libbpf", *(factor * seconds for seconds in vanilla))
-        difference = row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent
+        difference = row_of(records, "libbpf").samples[metrics.RUNTIME].change
         assert difference is not None
         assert difference.mean == pytest.approx(100 * (factor - 1), abs=1e-6)
 
@@ -223,7 +224,7 @@ class TestAgainstVanilla:
 
         def difference(vanilla: list[float], traced: list[float]) -> Description:
             records = runtimes("vanilla", *vanilla) + runtimes("libbpf", *traced)
-            found = row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent
+            found = row_of(records, "libbpf").samples[metrics.RUNTIME].change
             assert found is not None
             return found
 
@@ -237,17 +238,17 @@ class TestAgainstVanilla:
         noise = random.Random(1)
         vanilla, traced = ([10 * noise.lognormvariate(0, 0.3) for _ in range(2000)] for _ in range(2))
         records = runtimes("vanilla", *vanilla) + runtimes("libbpf", *traced)
-        difference = row_of(records, "libbpf").comparisons[metrics.RUNTIME].difference_percent
+        difference = row_of(records, "libbpf").samples[metrics.RUNTIME].change
         assert difference is not None
         assert abs(difference.mean) < 3 * 0.95
 
     @given(st.lists(st.floats(0.1, 1e5), min_size=2, max_size=6))
     def test_vanilla_against_vanilla_is_inconclusive(self, seconds: list[float]) -> None:
         records = runtimes("vanilla", *seconds) + runtimes("libbpf", *seconds)
-        comparison = row_of(records, "libbpf").comparisons[metrics.RUNTIME]
-        assert comparison.verdict is PaperRule.INCONCLUSIVE
-        assert comparison.difference_percent is not None
-        assert comparison.difference_percent.mean == pytest.approx(0.0, abs=1e-9)
+        comparison = row_of(records, "libbpf").samples[metrics.RUNTIME]
+        assert comparison.rule is PaperRule.INCONCLUSIVE
+        assert comparison.change is not None
+        assert comparison.change.mean == pytest.approx(0.0, abs=1e-9)
 
 
 class TestFidelity:
@@ -262,7 +263,7 @@ class TestFidelity:
             metrics.SAVED_PERCENT: 75.0,
             metrics.LOST_PERCENT: 25.0,
         }
-        assert {metric: row.estimates[metric].mean for metric in wanted} == pytest.approx(wanted)
+        assert {metric: row.samples[metric].spread.mean for metric in wanted} == pytest.approx(wanted)
         by_cause = {cause: found.mean for cause, found in row.lost_percent_by_cause.items() if found}
         assert by_cause == pytest.approx(
             {"ring_full": 20.0, "map_full": 5.0, "recursion": 0.0, "missed": 0.0, "output_error": 0.0}
@@ -278,16 +279,16 @@ class TestFidelity:
     def test_no_percentage_of_no_events(self) -> None:
         trial = make_trial("libbpf")
         row = row_of([make_record(trial, summary=make_summary(trial, saved=0))], "libbpf")
-        assert row.estimates[metrics.SAVED].mean == 0
-        assert metrics.SAVED_PERCENT not in row.estimates
-        assert metrics.LOST_PERCENT not in row.estimates
+        assert row.samples[metrics.SAVED].spread.mean == 0
+        assert metrics.SAVED_PERCENT not in row.samples
+        assert metrics.LOST_PERCENT not in row.samples
 
     @given(saved=st.integers(0, 10**9), lost=st.integers(0, 10**9))
     def test_saved_and_lost_make_a_whole(self, saved: int, lost: int) -> None:
         trial = make_trial("libbpf")
         row = row_of([make_record(trial, summary=make_summary(trial, saved=saved, lost={"ring_full": lost}))], "libbpf")
         if saved + lost:
-            shares = row.estimates[metrics.SAVED_PERCENT].mean + row.estimates[metrics.LOST_PERCENT].mean
+            shares = row.samples[metrics.SAVED_PERCENT].spread.mean + row.samples[metrics.LOST_PERCENT].spread.mean
             assert shares == pytest.approx(100.0)
 
 
@@ -309,11 +310,11 @@ class TestResources:
             metrics.OFFERED: 150.0,
             metrics.OUTPUT: 156_000,
         }
-        assert {metric: row.estimates[metric].mean for metric in wanted} == pytest.approx(wanted)
+        assert {metric: row.samples[metric].spread.mean for metric in wanted} == pytest.approx(wanted)
 
     def test_vanilla_has_no_tracer_to_measure(self) -> None:
         row = row_of(runtimes("vanilla", 10, 11), "vanilla")
-        assert not {metrics.TRACER_CPU, metrics.PSS_PEAK, metrics.SAVED, metrics.OFFERED} & set(row.estimates)
+        assert not {metrics.TRACER_CPU, metrics.PSS_PEAK, metrics.SAVED, metrics.OFFERED} & set(row.samples)
 
     def test_a_metric_some_trials_lack_tells_how_many_have_it(self) -> None:
         sizes = (4 * MIB, None, 6 * MIB)
@@ -323,7 +324,7 @@ class TestResources:
         ]
         row = row_of(records, "libbpf")
         assert row.n == 3
-        assert (row.estimates[metrics.PSS_PEAK].mean, row.estimates[metrics.PSS_PEAK].n) == (5 * MIB, 2)
+        assert (row.samples[metrics.PSS_PEAK].spread.mean, row.samples[metrics.PSS_PEAK].spread.n) == (5 * MIB, 2)
 
 
 class TestWhatCounts:
@@ -336,7 +337,7 @@ class TestWhatCounts:
         ]
         row = row_of(records, "bcc")
         assert (row.n, row.n_failed, row.n_invalid, row.n_paired) == (1, 1, 1, 1)
-        assert_estimate(row.estimates[metrics.RUNTIME], mean=13.0, sd=None, n=1)
+        assert_estimate(row.samples[metrics.RUNTIME].spread, mean=13.0, sd=None, n=1)
         excluded = summarise(of(records)).excluded
         assert [(e.trial.id, e.status, e.reason) for e in excluded] == [
             ("read-rw-tracer-bcc-2", Status.FAILED, "no READY within 90 s"),
@@ -346,7 +347,7 @@ class TestWhatCounts:
     def test_a_setup_without_any_ok_trial_keeps_its_row_without_numbers(self) -> None:
         row = row_of(runtimes("vanilla", 10, 11) + runtimes("bcc", None, None), "bcc")
         assert (row.n, row.n_failed) == (0, 2)
-        assert (row.estimates, row.comparisons, row.lost_percent_by_cause) == ({}, {}, {})
+        assert (row.samples, row.lost_percent_by_cause) == ({}, {})
 
     def test_nothing_ended_ok(self) -> None:
         records = runtimes("vanilla", None) + runtimes("bcc", None)
@@ -402,7 +403,7 @@ class TestArrangement:
         other = make_record(make_trial(workload=write), fio=make_fio(runtime_s=1))
         groups = summarise(of([other, *runtimes("vanilla", 10), *runtimes("libbpf", 11)])).groups
         (row,) = (row for group in groups for row in group.rows if row.setup == "libbpf")
-        difference = row.comparisons[metrics.RUNTIME].difference_percent
+        difference = row.samples[metrics.RUNTIME].change
         assert difference is not None
         assert difference.mean == pytest.approx(10.0)
 
@@ -422,7 +423,7 @@ class TestArrangement:
             ("libbpf", 1048576),
         ]
         for row, percent in zip(rows, (10, 20, 30), strict=True):
-            assert_estimate(row.comparisons[metrics.RUNTIME].difference_percent, mean=percent, sd=0, n=2)
+            assert_estimate(row.samples[metrics.RUNTIME].change, mean=percent, sd=0, n=2)
         assert group.varying == ("ringbuf_bytes",)
         assert group.common == {"attach": Attach.KPROBE, "format": Format.BINARY, "poll_ms": 100}
 

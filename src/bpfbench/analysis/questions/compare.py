@@ -116,9 +116,9 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
     single = all(len({cell.kernel for cell in run.cells}) <= 1 for run in (before, after))
     sides = tuple(_by_key(run, single) for run in (before, after))
     shared = [key for key in sides[0] if key in sides[1]]
-    found = [shift for key in shared if (shift := _shift(key[1], *(side[key] for side in sides))) is not None]
+    found = [shift for key in shared if (shift := _shift(*(side[key] for side in sides))) is not None]
     corrected = holm([shift.p for shift in found], [shift.metric for shift in found])
-    cells = [{key[0]: own.cell for key, (own, _) in side.items()} for side in sides]
+    cells = [{cell: own.cell for (cell, _), own in side.items()} for side in sides]
     return RunComparison(
         changed_facts(before.info, after.info) if before.info and after.info else (),
         tuple(replace(shift, p_corrected=p) for shift, p in zip(found, corrected, strict=True)),
@@ -127,50 +127,39 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
     )
 
 
-Compared = tuple[Sample, Sample | None]
-"""A sample, and what it is compared with: vanilla's."""
-
-
-def _by_key(run: Results, single_kernel: bool) -> dict[tuple[Cell, Metric], Compared]:
+def _by_key(run: Results, single_kernel: bool) -> dict[tuple[Cell, Metric], Sample]:
     """Return what can be compared by what both runs must have alike."""
     return {
-        (replace(own.cell, kernel=None if single_kernel else own.cell.kernel), own.metric): (own, run.vanilla_of(own))
-        for own in run.measured
+        (replace(own.cell, kernel=None if single_kernel else own.cell.kernel), own.metric): own for own in run.measured
     }
 
 
-def _shift(metric: Metric, before: Compared, after: Compared) -> Shift | None:
+def _shift(before: Sample, after: Sample) -> Shift | None:
     """Compare what both have: ratios to vanilla if either has any, else values. None where they share nothing."""
-    cell = before[0].cell
-    versus_vanilla = metric.versus_vanilla and not cell.is_vanilla
+    metric, versus_vanilla = before.metric, before.is_compared
     by_difference = metric.by_difference or (metric.unit == "%" and not versus_vanilla)
-    samples = [_sample(*side, versus_vanilla, by_difference) for side in (before, after)]
-    if not all(samples):
+    old, new = (_values(own, logs=not by_difference) for own in (before, after))
+    if not (old and new):
         return None
-    means = [float(np.mean(sample)) for sample in samples]
-    tested = welch(samples[0], samples[1])
-    change, interval = tested.mean, tested.interval
-    if not by_difference:
-        means, change = [math.exp(mean) for mean in means], math.exp(change)
-        interval = interval and interval.mapped(math.exp)
+    tested, shown = welch(old, new), float if by_difference else math.exp
     return Shift(
-        cell=cell,
-        metric=metric.key,
-        unit=metric.unit,
-        versus_vanilla=versus_vanilla,
-        before=means[0],
-        after=means[1],
-        n_before=len(samples[0]),
-        n_after=len(samples[1]),
+        before.cell,
+        metric.key,
+        metric.unit,
+        versus_vanilla,
+        before=shown(np.mean(old)),
+        after=shown(np.mean(new)),
+        n_before=len(old),
+        n_after=len(new),
         is_ratio=not by_difference,
-        change=change,
-        interval=interval,
+        change=shown(tested.mean),
+        interval=tested.interval and tested.interval.mapped(shown),
         p=tested.p,
     )
 
 
-def _sample(own: Sample, vanilla: Sample | None, versus_vanilla: bool, by_difference: bool) -> list[float]:
-    if versus_vanilla:
-        return list(own.over(vanilla).values()) if vanilla else []
+def _values(own: Sample, *, logs: bool) -> list[float]:
+    if own.is_compared:
+        return list(own.changes.values())
     # Vanilla's two trials of a block are no two repetitions.
-    return [fmean(values) for values in own.by_block(logs=not by_difference).values()]
+    return [fmean(values) for values in own.by_block(logs=logs).values()]

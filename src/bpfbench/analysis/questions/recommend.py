@@ -20,7 +20,7 @@ from bpfbench import catalogue
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes
-from bpfbench.analysis.results import FACTORS, Cell, Results
+from bpfbench.analysis.results import CONFIG, Cell, Results
 from bpfbench.analysis.statistics import analyse
 from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, TracerConfig
 
@@ -355,7 +355,7 @@ def _to_measure(found: Sequence[Candidate], cells: Sequence[Cell], wish: Wish) -
         "rate-iops": [rate_iops],
         **{
             name.replace("_", "-"): dict.fromkeys(getattr(candidate.config, name) for candidate in open_)
-            for name in FACTORS
+            for name in CONFIG
             if name not in ("payload_bytes", "variant")
         },
         **({"payload-bytes": [payload]} if payload > 0 else {}),

@@ -14,7 +14,6 @@ from typing import Any
 from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings, by_run
 from bpfbench.analysis.results import Results
-from bpfbench.analysis.summary import excluded
 from bpfbench.declare.study import to_toml
 from bpfbench.model import Status, Study
 from bpfbench.report import wording
@@ -159,6 +158,6 @@ def _notes(run: StoredInfo, about: About, results: Results, found: Findings) -> 
         yield "Note", remark
     for reason in run.left_out:
         yield "Left out", reason
-    for own in excluded(results):
+    for own in results.excluded:
         yield own.status.value, f"{own.trial.id}: {wording.reason(own) or 'no reason recorded'}"
     yield "Method", "docs/measurement.md defines every number; docs/claims.md says how claims are judged"

@@ -21,7 +21,7 @@ from typing import Any
 from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift
-from bpfbench.analysis.results import FACTORS, Cell
+from bpfbench.analysis.results import CONFIG, Cell
 from bpfbench.model import Variant
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, section, table
@@ -132,8 +132,8 @@ def _apart(found: RunComparison) -> Iterator[str]:
 def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     cell = group[0].cell
     title = f"{cell.workload.name}, {wording.extent(cell.workload)}: {cell.tool}"
-    varying = [name for name in FACTORS if len(_values(group, name)) > 1]
-    common = [wording.factor(name, *values) for name in FACTORS if len(values := _values(group, name)) == 1]
+    varying = [name for name in CONFIG if len(_values(group, name)) > 1]
+    common = [wording.factor(name, *values) for name in CONFIG if len(values := _values(group, name)) == 1]
     rows, last = [], None
     for shift in group:
         rows.append(

@@ -16,9 +16,8 @@ from bpfbench.analysis.questions.claims.judge import Findings
 from bpfbench.analysis.questions.needs import Contest
 from bpfbench.analysis.questions.tradeoffs import TradeOffs
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.summary import Excluded
 from bpfbench.declare.study import to_toml
-from bpfbench.model import EMULATED, EMULATED_REMARK, Study
+from bpfbench.model import EMULATED, EMULATED_REMARK, Record, Study
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.chart import Chart
@@ -38,7 +37,7 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import claims, order, results, summary, tradeoffs
+from bpfbench.report.documents import claims, order, statistics, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures.sections import Condition, Section
@@ -62,7 +61,7 @@ class Reported:
     contests: Sequence[Contest]
     exchanged: TradeOffs
     findings: Findings
-    excluded: Sequence[Excluded]
+    excluded: Sequence[Record]
 
 
 def document(run: Reported) -> Document:
@@ -80,7 +79,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
     warnings = (*order.warnings(run.examined.order), *wording.warnings(run.about))
     yield from (Paragraph(text, "warning") for text in warnings)
     yield Chapter("Which setup for which need", tuple(_answers(run)), "answer")
-    legend = Paragraph(wording.ACCOUNT if emulated else results.LEGEND)
+    legend = Paragraph(wording.ACCOUNT if emulated else statistics.LEGEND)
     yield Chapter("Evidence", (legend, *_evidence(run)), "evidence")
     behind = (
         _servers(run.analysis),
@@ -199,7 +198,7 @@ def _control_row(statistic: Statistic) -> tuple[Field, ...]:
     cells = (Field(ABSENT), Field(ABSENT))
     if compared is not None:
         unit = f" ({quantity.unit})" if statistic.paired is None else ""
-        cells = Field(str(compared.n)), Field(results.against(compared, quantity).replace("\n", " ") + unit)
+        cells = Field(str(compared.n)), Field(statistics.against(compared, quantity).replace("\n", " ") + unit)
     return (Field(workload), Field(statistic.metric), *cells)
 
 
@@ -220,7 +219,7 @@ def _exchanged(found: TradeOffs) -> Chapter | None:
     return Chapter("Trade-offs", (*map(Paragraph, tradeoffs.legend(found)), table), "tradeoffs")
 
 
-def _not_counted(excluded: Sequence[Excluded]) -> Chapter:
+def _not_counted(excluded: Sequence[Record]) -> Chapter:
     """Every failed and invalid trial with its reason."""
     if not excluded:
         said = Paragraph("Every trial ended well and passed all of its checks.")

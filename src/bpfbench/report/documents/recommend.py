@@ -21,7 +21,7 @@ from typing import Any
 from bpfbench.analysis.questions.capacity import DrainRate
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Recommendation, Wish
-from bpfbench.analysis.results import FACTORS
+from bpfbench.analysis.results import CONFIG
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.about import About
@@ -63,7 +63,7 @@ def data(found: Recommendation) -> dict[str, Any]:
         "candidates": [
             {
                 "setup": own.setup,
-                **{key: getattr(own.config, key) for key in FACTORS if key not in ("payload_bytes", "variant")},
+                **{key: getattr(own.config, key) for key in CONFIG if key not in ("payload_bytes", "variant")},
                 "assessments": [_assessment(assessment) for assessment in own.assessments],
                 "basis": own.drain_rates,
                 "preferred": own.preferred,

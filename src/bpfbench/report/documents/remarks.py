@@ -33,16 +33,14 @@ def remarks(group: Group) -> Iterator[str]:
 
 
 def _reconciled(group: Group) -> Iterator[str]:
-    proved = sum(row.n for row in group.rows if metrics.INTERCEPTED in row.estimates)
+    proved = sum(row.n for row in group.rows if metrics.INTERCEPTED in row.samples)
     if proved:
         trials = "1 trial" if proved == 1 else f"each of {proved} trials"
         yield f"Every call accounted for: in {trials}, intercepted = saved + lost, and the output holds what was saved."
 
 
 def _fidelity(group: Group) -> Iterator[str]:
-    saved = [
-        (row, row.estimates[metrics.SAVED_PERCENT]) for row in group.rows if metrics.SAVED_PERCENT in row.estimates
-    ]
+    saved = [(row, found) for row in group.rows if (found := row.spread(metrics.SAVED_PERCENT))]
     ranks: dict[str, list[str]] = {}
     for row, estimate in sorted(saved, key=lambda pair: -pair[1].mean):
         ranks.setdefault(share(estimate.mean), []).append(row_name(row, group))
@@ -58,8 +56,8 @@ def _fidelity(group: Group) -> Iterator[str]:
 
 
 def _runtime(group: Group) -> Iterator[str]:
-    rows = [(row, row.comparisons[metrics.RUNTIME]) for row in group.rows if metrics.RUNTIME in row.comparisons]
-    of = {verdict: [(row, c.difference_percent) for row, c in rows if c.verdict is verdict] for verdict in PaperRule}
+    rows = [(row, found) for row in group.rows if (found := row.samples.get(metrics.RUNTIME))]
+    of = {verdict: [(row, own.change) for row, own in rows if own.rule is verdict] for verdict in PaperRule}
     beyond = sorted(of[PaperRule.BEYOND], key=lambda pair: pair[1].mean if pair[1] else 0.0, reverse=True)
     changes = [f"{row_name(row, group)} {change(found) or '(no pair)'}" for row, found in beyond]
     within = [row_name(row, group) for row, _ in of[PaperRule.INCONCLUSIVE]]

@@ -28,12 +28,14 @@ difference) and `KEY_verdict`; losses as `lost_CAUSE_percent_mean`,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
-from bpfbench.analysis.results import FACTORS, WORKLOAD, Description
-from bpfbench.analysis.summary import Comparison, Excluded, Group, Row, Summary
+from bpfbench.analysis.results import CONFIG, WORKLOAD, Description, Sample
+from bpfbench.analysis.statistics import Statistic
+from bpfbench.analysis.summary import Group, Row, Summary
+from bpfbench.model import Record
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.document import (
@@ -56,11 +58,12 @@ from bpfbench.report.wording import Said
 SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
 NOTHING_SAID = Said()
+GROUP = ("workload", "tool", "kernel", "emulated")
 COUNTS = ("n", "n_failed", "n_invalid", "n_paired")
-CONDITION = (*WORKLOAD, "tool", "kernel", "emulated", "setup", *FACTORS)
-NAMING = (Column("setup", is_text=True), Column("n"))
-"""The columns that begin every table of setups."""
 NO_TRIAL = Paragraph("No trial has been recorded yet.")
+
+Known = TypeVar("Known", Sample, Statistic)
+"""What is known of one metric of one cell."""
 
 
 def document(summary: Summary, info: About, said: Said = NOTHING_SAID) -> Document:
@@ -104,48 +107,56 @@ def _blocks(summary: Summary, info: About, said: Said) -> Iterator[Block]:
         yield from section(f"Not counted ({len(summary.excluded)})", (), not_counted(summary.excluded))
 
 
-def not_counted(excluded: Sequence[Excluded]) -> Table:
+def not_counted(excluded: Sequence[Record]) -> Table:
     """Make the table of the trials that are in no number."""
     rows = [(found.trial.id, found.status.value, wording.reason(found) or ABSENT) for found in excluded]
     return table(("trial", "status", "reason"), rows, texts=3)
 
 
-def _table(group: Group) -> Table:
-    shown = ACCOUNT if group.emulated else SUMMARY
-    columns = (*NAMING, *(quantity.column for quantity in shown))
-    named = [wording.named(row, group) for row in group.rows]
-    numbers = [totals(own, group.rows) if group.emulated else _numbers(own, group.rows) for own in shown]
-    rows = zip(named, zip(*numbers, strict=True), strict=True)
-    return Table(columns, tuple((*names, *line) for names, line in rows))
+def by_row(group: Group, columns: Iterable[Column], numbers: Iterable[Sequence[Field]]) -> Table:
+    """Make a table with a line for each row of the group; each of `numbers` is a column."""
+    lines = zip((wording.named(row, group) for row in group.rows), zip(*numbers, strict=True), strict=True)
+    named = (Column("setup", is_text=True), Column("n"))
+    return Table((*named, *columns), tuple((*names, *line) for names, line in lines))
 
 
 def totals(quantity: Quantity, rows: Sequence[Row]) -> list[Field]:
     """Write the sums over the trials of each row."""
-    found = [row.estimates.get(quantity.metric) for row in rows]
+    found = [row.spread(quantity.metric) for row in rows]
     return [Field(ABSENT if own is None else f"{own.mean * own.n:.0f}") for own in found]
 
 
-def _numbers(quantity: Quantity, rows: Sequence[Row]) -> list[Field]:
-    found = [row.estimates.get(quantity.metric) for row in rows]
-    digits = quantity.digits(own.mean for own in found if own is not None)
-    compared = [row.comparisons.get(quantity.metric) for row in rows]
-    return [_number(quantity, own, other, digits) for own, other in zip(found, compared, strict=True)]
+def numbers(
+    quantity: Quantity, found: Sequence[Known | None], write: Callable[[Quantity, Known, int], Field]
+) -> list[Field]:
+    """Write what is known of each row, all with the same number of decimals."""
+    digits = quantity.digits(own.spread.mean for own in found if own is not None)
+    return [Field(ABSENT) if own is None else write(quantity, own, digits) for own in found]
 
 
-def _number(quantity: Quantity, own: Description | None, compared: Comparison | None, digits: int) -> Field:
-    if own is None:
-        return Field(ABSENT)
-    sd = own.sd if quantity.with_sd else None
-    cell = Field(quantity.number(own.mean, digits), spread=quantity.spread(sd, digits))
-    if compared is None:
-        return cell
-    return dataclasses.replace(cell, detail=_change(quantity, compared), mark=wording.MARKS.get(compared.verdict, ""))
+def _table(group: Group) -> Table:
+    shown = ACCOUNT if group.emulated else SUMMARY
+    columns = [
+        totals(own, group.rows)
+        if group.emulated
+        else numbers(own, [row.samples.get(own.metric) for row in group.rows], _number)
+        for own in shown
+    ]
+    return by_row(group, (quantity.column for quantity in shown), columns)
 
 
-def _change(quantity: Quantity, compared: Comparison) -> str:
-    if compared.difference is not None:
-        return quantity.difference(compared.difference.mean)
-    return wording.change(compared.difference_percent) or ABSENT
+def _number(quantity: Quantity, own: Sample, digits: int) -> Field:
+    sd = own.spread.sd if quantity.with_sd else None
+    field = Field(quantity.number(own.spread.mean, digits), spread=quantity.spread(sd, digits))
+    if not own.is_compared:
+        return field
+    return dataclasses.replace(field, detail=_change(quantity, own), mark=wording.MARKS.get(own.rule, ""))
+
+
+def _change(quantity: Quantity, own: Sample) -> str:
+    if own.change is not None and own.metric.by_difference:
+        return quantity.difference(own.change.mean)
+    return wording.change(own.change) or ABSENT
 
 
 def data(summary: Summary, said: Said = NOTHING_SAID) -> dict[str, Any]:
@@ -159,13 +170,7 @@ def data(summary: Summary, said: Said = NOTHING_SAID) -> dict[str, Any]:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    return {
-        "workload": group.workload,
-        "tool": group.tool,
-        "kernel": group.kernel,
-        "emulated": group.emulated,
-        "rows": [_row(row) for row in group.rows],
-    }
+    return {name: getattr(group, name) for name in GROUP} | {"rows": [_row(row) for row in group.rows]}
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -173,35 +178,23 @@ def _row(row: Row) -> dict[str, Any]:
         "setup": row.setup,
         "config": row.config,
         **{name: getattr(row, name) for name in COUNTS},
-        "metrics": {metric.key: _metric(row, metric) for metric in METRICS},
-        "lost_percent_by_cause": {cause: _brief(lost) for cause, lost in row.lost_percent_by_cause.items()},
+        "metrics": {metric.key: _metric(row.samples.get(metric)) for metric in METRICS},
+        "lost_percent_by_cause": {cause: lost and lost.brief for cause, lost in row.lost_percent_by_cause.items()},
         "uncounted": dict(row.uncounted),
     }
 
 
-def _metric(row: Row, metric: Metric) -> dict[str, Any] | None:
-    estimate = row.estimates.get(metric)
-    if estimate is None:
+def _metric(own: Sample | None) -> dict[str, Any] | None:
+    if own is None:
         return None
-    return {**estimate.brief, "versus_vanilla": _compared(row.comparisons.get(metric))}
+    change = own.change and own.change.brief
+    kind = "difference" if own.metric.by_difference else "difference_percent"
+    compared = {"difference_percent": None, "verdict": own.rule, "difference": None} | {kind: change}
+    return {**own.spread.brief, "versus_vanilla": compared if own.is_compared else None}
 
 
-def _compared(compared: Comparison | None) -> dict[str, Any] | None:
-    if compared is None:
-        return None
-    return {
-        "difference_percent": _brief(compared.difference_percent),
-        "verdict": compared.verdict,
-        "difference": _brief(compared.difference),
-    }
-
-
-def _brief(found: Description | None) -> dict[str, Any] | None:
-    return None if found is None else found.brief
-
-
-def _excluded(excluded: Excluded) -> dict[str, Any]:
-    trial = excluded.trial
+def _excluded(record: Record) -> dict[str, Any]:
+    trial = record.trial
     return {
         "trial": trial.id,
         "workload": trial.workload,
@@ -210,8 +203,8 @@ def _excluded(excluded: Excluded) -> dict[str, Any]:
         "config": trial.config,
         "block": trial.block,
         "repetition": trial.repetition,
-        "status": excluded.status,
-        "reason": excluded.reason,
+        "status": record.status,
+        "reason": record.reason,
     }
 
 
@@ -226,22 +219,18 @@ def flat(summary: Summary) -> tuple[list[str], list[dict[str, Any]]]:
     for cause in (*LOSS_CAUSES, *sorted(found - set(LOSS_CAUSES))):
         names += _names(f"lost_{cause}_percent")
     rows = [_flat_row(group, row) for group in summary.groups for row in group.rows]
-    return [*CONDITION, *COUNTS, *names], rows
+    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *names], rows
 
 
 def _flat_row(group: Group, row: Row) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "workload": group.workload.name,
-        **dataclasses.asdict(group.workload),
-        **{name: getattr(group, name) for name in ("tool", "kernel", "emulated")},
-        **({} if row.config is None else dataclasses.asdict(row.config)),
-        **{name: getattr(row, name) for name in ("setup", *COUNTS)},
-    }
-    for metric, estimate in row.estimates.items():
-        fields |= _estimated(metric.key, estimate)
-    for metric, compared in row.comparisons.items():
-        fields |= _estimated(_difference(metric), compared.difference or compared.difference_percent)
-        fields[f"{metric.key}_verdict"] = compared.verdict
+    fields: dict[str, Any] = {name: getattr(group, name) for name in GROUP}
+    fields |= {"workload": group.workload.name, **dataclasses.asdict(group.workload)}
+    fields |= {} if row.config is None else dataclasses.asdict(row.config)
+    fields |= {name: getattr(row, name) for name in ("setup", *COUNTS)}
+    for metric, own in row.samples.items():
+        fields |= _estimated(metric.key, own.spread)
+        if own.is_compared:
+            fields |= _estimated(_difference(metric), own.change) | {f"{metric.key}_verdict": own.rule}
     for cause, lost in row.lost_percent_by_cause.items():
         fields |= _estimated(f"lost_{cause}_percent", lost)
     return fields

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlation, Point, TradeOff, TradeOffs
-from bpfbench.analysis.results import FACTORS, WORKLOAD
+from bpfbench.analysis.results import CONFIG, WORKLOAD
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
 from bpfbench.report.about import About
@@ -69,7 +69,7 @@ def legend(found: TradeOffs) -> Iterator[str]:
 
 
 def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
-    varying = [key for key in FACTORS if len({point.cell.columns[key] for point in own.points}) > 1]
+    varying = [key for key in CONFIG if len({point.cell.columns[key] for point in own.points}) > 1]
     for point in own.points:
         fronts = {"front": own.front, "(all)": own.front_of_all}
         on = " ".join(name for name, members in fronts.items() if point in members)
@@ -113,7 +113,7 @@ def _trade_off(own: TradeOff) -> dict[str, Any]:
         **{key: own.vanilla.columns[key] for key in keys},
         "points": [
             {
-                "cell": {key: point.cell.columns[key] for key in ("setup", *FACTORS)},
+                "cell": {key: point.cell.columns[key] for key in ("setup", *CONFIG)},
                 "at": {axis.key: coordinate for axis, coordinate in point.at.items()},
             }
             for point in own.points

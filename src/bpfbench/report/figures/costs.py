@@ -38,7 +38,7 @@ def _split_panel(group: Group) -> Panel:
 
 def _split_bar(group: Group, row: Row) -> Stack | None:
     wanted = (metrics.TRACER_USER, metrics.TRACER_SYSTEM, metrics.RUNTIME)
-    user, system, runtime = (row.estimates.get(metric) for metric in wanted)
+    user, system, runtime = (row.spread(metric) for metric in wanted)
     if user is None or system is None or runtime is None or runtime.mean == 0:
         return None
     parts = (Part("user", 100 * user.mean / runtime.mean), Part("kernel", 100 * system.mean / runtime.mean))

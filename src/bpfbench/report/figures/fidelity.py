@@ -36,7 +36,7 @@ def _panel(section: Section, group: Group, printed: Printed | None) -> Panel:
 
 
 def _bar(group: Group, row: Row) -> Stack | None:
-    saved, lost = row.estimates.get(metrics.SAVED_PERCENT), row.estimates.get(metrics.LOST_PERCENT)
+    saved, lost = row.spread(metrics.SAVED_PERCENT), row.spread(metrics.LOST_PERCENT)
     if saved is None or lost is None:
         return None
     causes = [

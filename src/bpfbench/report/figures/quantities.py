@@ -51,7 +51,7 @@ def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed 
     marks = [mark for row in group.rows if (mark := _mark(section, group, row, quantity))]
     if not marks:
         return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(row))))
-    vanilla = next((row.estimates.get(quantity.metric) for row in group.rows if row.is_vanilla), None)
+    vanilla = next((row.spread(quantity.metric) for row in group.rows if row.is_vanilla), None)
     band = None if vanilla is None else Band(vanilla.mean / quantity.scale, _scaled(vanilla.sd, quantity.scale))
     ratios: Mapping[str, float] = (
         printed.ratios(section.workload.name, group.tool, quantity.metric) if printed and band else {}
@@ -61,7 +61,7 @@ def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed 
 
 
 def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark | None:
-    found = row.estimates.get(quantity.metric)
+    found = row.spread(quantity.metric)
     if found is None:
         return None
     records = section.of(row) if found.n <= MOST_TRIALS else ()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bpfbench.analysis.inference import Difference, Finding, Paired
 from bpfbench.analysis.results import CELL, Description, PaperRule
@@ -12,7 +12,7 @@ from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Column, Field, Table
-from bpfbench.report.documents.summary import NAMING, totals
+from bpfbench.report.documents.summary import by_row, numbers, totals
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import ACCOUNT, QUANTITIES, Quantity
@@ -27,52 +27,42 @@ LEGEND = (
 )
 
 
-def results(section: Section, group: Group) -> Iterator[Table]:
+def tables(section: Section, group: Group) -> Iterator[Table]:
     """Yield what one workload and tool came to: a row per setup, a column per quantity that was measured."""
+    what = f"Tool {group.tool}."
     if group.emulated:
-        numbers = [totals(own, group.rows) for own in ACCOUNT]
-        what = f"Tool {group.tool}. {wording.ACCOUNT}"
-        yield _table(section, group, ("account", "every call accounted for", what), ACCOUNT, numbers)
+        found = {own: totals(own, group.rows) for own in ACCOUNT}
+        yield _table(section, group, "account", "every call accounted for", f"{what} {wording.ACCOUNT}", found)
         return
     for key, title in TABLES.items():
-        found = {own: _numbers(own, section, group) for own in QUANTITIES if own.page == key}
+        shown = [own for own in QUANTITIES if own.page == key]
+        found = {
+            own: numbers(own, [section.statistic(row, own.metric) for row in group.rows], _number) for own in shown
+        }
         measured = {own: cells for own, cells in found.items() if any(cell.text != ABSENT for cell in cells)}
         if measured:
-            yield _table(section, group, (key, title, f"Tool {group.tool}."), measured, measured.values())
+            yield _table(section, group, key, title, what, measured)
 
 
 def _table(
-    section: Section,
-    group: Group,
-    named: tuple[str, str, str],
-    quantities: Iterable[Quantity],
-    numbers: Iterable[list[Field]],
+    section: Section, group: Group, key: str, title: str, what: str, found: Mapping[Quantity, Sequence[Field]]
 ) -> Table:
-    key, title, what = named
-    rows = zip((wording.named(row, group) for row in group.rows), zip(*numbers, strict=True), strict=True)
-    return Table(
-        (*NAMING, *(Column(own.title, own.unit) for own in quantities)),
-        tuple((*names, *line) for names, line in rows),
+    return dataclasses.replace(
+        by_row(group, (Column(own.title, own.unit) for own in found), found.values()),
         key=f"{key}-{section.key}-{group.tool}",
         title=f"{section.workload.name}, {group.tool}: {title}",
         caption=section.caption(what),
     )
 
 
-def _numbers(quantity: Quantity, section: Section, group: Group) -> list[Field]:
-    found = [section.statistic(row, quantity.metric) for row in group.rows]
-    digits = quantity.digits(own.spread.mean for own in found if own is not None)
-    return [Field(ABSENT) if own is None else _number(quantity, own, digits) for own in found]
-
-
 def _number(quantity: Quantity, own: Statistic, digits: int) -> Field:
-    text, spread = quantity.number(own.spread.mean, digits), quantity.spread(own.spread.sd, digits)
+    field = Field(quantity.number(own.spread.mean, digits), spread=quantity.spread(own.spread.sd, digits))
     compared = own.paired or own.difference
     if compared is None:
-        return Field(text, spread=spread)
+        return field
     mark = wording.MARKS[PaperRule.INCONCLUSIVE] if own.rule is PaperRule.INCONCLUSIVE else ""
     weight = compared.finding.value if compared.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
-    return Field(text, against(compared, quantity), weight, spread=spread, mark=mark)
+    return dataclasses.replace(field, detail=against(compared, quantity), weight=weight, mark=mark)
 
 
 def against(compared: Paired | Difference, quantity: Quantity) -> str:
@@ -86,7 +76,7 @@ def against(compared: Paired | Difference, quantity: Quantity) -> str:
     return "\n".join(lines)
 
 
-def statistics(analysis: Analysis) -> tuple[tuple[str, ...], list[dict[str, object]]]:
+def flat(analysis: Analysis) -> tuple[tuple[str, ...], list[dict[str, object]]]:
     """Return header and rows of a CSV of everything that is known of every cell and metric, unrounded."""
     return _FLAT, [_flat(found) for found in analysis.statistics]
 
