@@ -3,7 +3,6 @@
 
 import ctypes
 import os
-import re
 
 LIBBPF = ctypes.CDLL("libbpf.so.1", use_errno=True)
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -77,14 +76,8 @@ def wait_for_programs() -> None:
         raise OSError(ctypes.get_errno(), "membarrier: " + os.strerror(ctypes.get_errno()))
 
 
-def recursion_misses(program_fd: int, attach: str) -> int | None:
-    """How often the kernel skipped the program; None where the kernel does not say.
-
-    Only from 6.7 on does it count this for tracepoint and kprobe programs; the field is older, and then 0. No feature
-    tells.
-    """
-    if attach != "fentry" and [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]] < [6, 7]:
-        return None
+def recursion_misses(program_fd: int) -> int:
+    """How often the kernel skipped the program, where that is counted."""
     info = ctypes.create_string_buffer(PROG_INFO_BYTES)
     filled = ctypes.c_uint32(PROG_INFO_BYTES)
     if LIBBPF.bpf_prog_get_info_by_fd(program_fd, info, ctypes.byref(filled)):

@@ -4,13 +4,14 @@
 import os
 import time
 
+from choice import SETUP
 from kernel import step_aside
 from load import CapturedStderr, reason, versions
 from options import Options
 from output import Output
 from rw import RwTracer
 from stop import Stop
-from summary import SummaryFile, describe
+from summary import SummaryFile
 from syscount import Syscount
 from tool import Tool
 
@@ -29,22 +30,24 @@ def run(start_ns: int, options: Options, stop: Stop) -> None:
         raise RunError(f"cannot create {error.filename}: {error.strerror}") from error
     stop.doomed = summary.temporary
     tool = Syscount(options, output, stop) if options.tool == "syscount" else RwTracer(options, output, stop)
-    captured = CapturedStderr()
-    try:
-        with captured:
-            tool.attach()
-    except Exception as error:  # BCC raises nothing more specific
-        summary.discard()
-        raise RunError(f"cannot attach: {reason(error, captured.text)}") from error
-    times_ns: dict[str, int | None] = {"start": start_ns, "ready": None}
-    failure = trace(tool, times_ns)
-    counts = tool.counts()
-    loaded = versions()
-    tool.bpf.cleanup()
-    try:
-        summary.write(describe(options, counts, output.bytes, loaded, times_ns, failure))
-    except OSError as error:
-        failure = failure or f"cannot write {options.summary}: {error.strerror}"
+    with summary:
+        captured = CapturedStderr()
+        try:
+            with captured:
+                tool.attach()
+        except Exception as error:  # BCC raises nothing more specific
+            raise RunError(f"cannot attach: {reason(error, captured.text)}") from error
+        times_ns: dict[str, int | None] = {"start": start_ns, "ready": None}
+        failure = trace(tool, times_ns)
+        account = tool.account()
+        account.error = failure
+        account.explain_unknown("BCC")
+        loaded = versions()
+        tool.bpf.cleanup()
+        try:
+            summary.write(SETUP, options, account, loaded, times_ns)
+        except OSError as error:
+            failure = failure or f"cannot write {options.summary}: {error.strerror}"
     if failure:
         raise RunError(failure)
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from ctypes import c_char
 
 from choice import BY_EVENT
-from kernel import member_offsets, recursion_misses
+from kernel import member_offsets
 from load import load, target_macros
 from options import Options
 from output import Output
 from record import EVENT, fields_line, fields_payload_line, formatter
 from stop import Stop
-from tool import Counts, Tool
+from summary import Account
+from tool import Tool
 
 
 class RwTracer(Tool):
@@ -88,19 +89,20 @@ class RwTracer(Tool):
             self.stop.verdict = 0
             self.bpf.ring_buffer_consume()
 
-    def counts(self) -> Counts:
+    def account(self) -> Account:
         cpus = self.bpf["counters"][0]
-        misses = {name: recursion_misses(program.fd, self.options.attach) for name, program in self.bpf.funcs.items()}
-        return Counts(
+        misses = self.recursion_misses()
+        return Account(
             intercepted={
                 kind: sum(cpu.intercepted[op] for cpu in cpus)
-                + sum(missed or 0 for name, missed in misses.items() if kind.encode() in name)
+                + sum(missed for name, missed in (misses or {}).items() if kind in name)
                 for op, kind in enumerate(("read", "write"))
             },
+            saved=self.output.saved,
+            bytes=self.output.bytes,
             ring_full=sum(cpu.ring_full for cpu in cpus),
             map_full=sum(cpu.map_full for cpu in cpus),
-            recursion=None if None in misses.values() else sum(missed or 0 for missed in misses.values()),
+            recursion=None if misses is None else sum(misses.values()),
             missed=None if self.options.attach == "kprobe" else 0,
-            saved=self.output.saved,
             output_error=self.output.lost,
         )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """syscount: one look at the map, at the end."""
 
-from kernel import recursion_misses
 from load import load, target_macros
 from record import count_record
-from tool import Counts, Tool
+from summary import Account
+from tool import Tool
 
 
 class Syscount(Tool):
@@ -20,18 +20,17 @@ class Syscount(Tool):
         for number, count in self._counts.items():
             self.output.put(count_record(self.options.format, number, count))
 
-    def counts(self) -> Counts:
-        (program,) = self.bpf.funcs.values()
-        recursion = recursion_misses(program.fd, self.options.attach)
+    def account(self) -> Account:
+        misses = self.recursion_misses()
+        recursion = None if misses is None else sum(misses.values())
         map_full = sum(self.bpf["map_full"][0])
         counted = list(self._counts.values())
-        return Counts(
+        return Account(
             intercepted={"syscall": sum(counted) + map_full + (recursion or 0)},
-            ring_full=0,
+            saved=sum(counted[: self.output.saved]),
+            bytes=self.output.bytes,
             map_full=map_full,
             recursion=recursion,
-            missed=0,
-            saved=sum(counted[: self.output.saved]),
             output_error=sum(counted[self.output.saved :]),
             syscalls=self._counts,
         )

@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every tool does between start and end; its counts."""
+"""What every tool does between start and end, and then its account."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import bcc
-from kernel import wait_for_programs
+from kernel import recursion_misses, wait_for_programs
 from options import Options
 from output import Output
 from stop import Stop
-
-
-@dataclass(frozen=True)
-class Counts:
-    intercepted: dict[str, int]
-    ring_full: int
-    map_full: int
-    recursion: int | None  # None where the kernel does not say
-    missed: int | None  # None where BCC cannot ask
-    saved: int
-    output_error: int
-    syscalls: dict[int, int] | None = None
+from summary import Account, recursion_is_counted
 
 
 class Tool(ABC):
@@ -59,5 +47,11 @@ class Tool(ABC):
         """Puts out what is still in the kernel."""
 
     @abstractmethod
-    def counts(self) -> Counts:
+    def account(self) -> Account:
         """Valid once the output is flushed."""
+
+    def recursion_misses(self) -> dict[str, int] | None:
+        """How often the kernel skipped each program, by its name; None where it does not say."""
+        if not recursion_is_counted(self.options.attach):
+            return None
+        return {name.decode(): recursion_misses(program.fd) for name, program in self.bpf.funcs.items()}

@@ -8,9 +8,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from arguments import Options
 from bpfobjects import BpfObjects
+from options import Options
 from session import Traced
+from summary import Account, recursion_is_counted
 
 # A line of the output that is not a record (those begin with a digit). A warning quotes the script, indented.
 NOTICE = re.compile(rb"\n(?:Lost |stdin:|Additional Info| )[^\n]*")
@@ -76,34 +77,17 @@ def write_error(name: str) -> str:
     return "reason unknown"
 
 
-@dataclasses.dataclass
-class Account:
-    """Where the events have gone."""
-
-    intercepted: dict[str, int]
-    saved: int
-    bytes: int
-    ring_full: int = 0
-    map_full: int | None = 0
-    recursion: int | None = None
-    missed: int | None = 0
-    output_error: int = 0
-    syscalls: dict[int, int] | None = None
-    error: str | None = None
-    unavailable: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    def intercept(self, kind: str, events: int) -> None:
-        """Count events that the programs did not see as intercepted all the same."""
-        if events:
-            self.intercepted[kind] = self.intercepted.get(kind, 0) + events
+def intercept(account: Account, kind: str, events: int) -> None:
+    """Count events that the programs did not see as intercepted all the same."""
+    if events:
+        account.intercepted[kind] = account.intercepted.get(kind, 0) + events
 
 
-def account_rw(options: Options, traced: Traced) -> Account:
+def account_rw(options: Options, traced: Traced, unread: int | None) -> Account:
     """The account of rw-tracer and rw-tracer-all."""
     objects = traced.objects
     intercepted = {"read": objects.total("AT_reads"), "write": objects.total("AT_writes")}
     ring_full = objects.total("event_loss_counter")
-    unread = unread_bytes(options, traced)
     if unread is not None:  # taken for written: nothing fails on /dev/null, and who follows an output finds out
         return Account(intercepted, sum(intercepted.values()) - ring_full, unread, ring_full)
     output = tidy(options.output)
@@ -140,12 +124,8 @@ def account_syscount(options: Options, traced: Traced) -> Account:
 
 
 def account_recursion(options: Options, account: Account, objects: BpfObjects) -> None:
-    """Only from 6.7 on does the kernel count this for all hooks; it shows 0 before. No feature tells."""
-    release = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
-    if options.attach != "fentry" and release < [6, 7]:
-        account.unavailable["recursion"] = (
-            "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs"
-        )
+    """What the kernel skipped, and tells."""
+    if not recursion_is_counted(options.attach):
         return
     misses = objects.recursion_misses()
     if misses is None:
@@ -153,7 +133,7 @@ def account_recursion(options: Options, account: Account, objects: BpfObjects) -
         return
     account.recursion = sum(misses.values())
     for function, missed in misses.items():
-        account.intercept(kind_of(function, options), missed)
+        intercept(account, kind_of(function, options), missed)
 
 
 def kind_of(function: str, options: Options) -> str:
@@ -163,24 +143,19 @@ def kind_of(function: str, options: Options) -> str:
     return next((kind for kind in ("read", "write") if kind in function), "unknown")
 
 
-def account_unknown(options: Options, account: Account, traced: Traced) -> None:
-    """What bpftrace gives no means to count."""
+def account_for(options: Options, traced: Traced) -> Account:
+    """Where every event has gone, and what bpftrace gives no means to count."""
+    unread = unread_bytes(options, traced)
+    is_syscount = options.tool == "syscount"
+    account = account_syscount(options, traced) if is_syscount else account_rw(options, traced, unread)
+    account_recursion(options, account, traced.objects)
     if options.attach == "kprobe":
         account.missed = None
-        account.unavailable["missed"] = (
-            "the kernel tells how often it missed a kprobe of a bpf_link only, and bpftrace attaches without one"
-        )
-    if unread_bytes(options, traced) is not None:
+    account.explain_unknown("bpftrace")
+    if unread is not None:
         account.map_full = None
         account.unavailable["map_full"] = "bpftrace tells it in its output alone, which cannot be read afterwards"
-
-
-def account_for(options: Options, traced: Traced) -> Account:
-    """Where every event has gone."""
-    account = (account_syscount if options.tool == "syscount" else account_rw)(options, traced)
-    account_recursion(options, account, traced.objects)
-    account_unknown(options, account, traced)
     # bpftrace's warning does not tell reads from writes.
-    account.intercept("syscall" if options.tool == "syscount" else "unknown", account.map_full or 0)
+    intercept(account, "syscall" if is_syscount else "unknown", account.map_full or 0)
     account.error = traced.error or account.error
     return account

@@ -18,10 +18,12 @@ from subprocess import PIPE
 from types import FrameType
 from typing import IO, Any
 
-from arguments import PAGE_BYTES, Options
 from bpfobjects import BpfObjects, loaded_libbpf
 from choice import MAX_STRLEN_LEAST
+from options import RULES, Options, Rule, comm, number, one_of
 
+POLL_MS = 100  # timeout_ms in bpftrace.h
+PAGE_BYTES = 4096  # the unit of bpftrace's perf_rb_pages, whatever the machine's pages are
 NAME_BYTES = 64  # what the scripts ask of str()
 BUF_HEADER_BYTES = 4  # buf() holds that much less than max_strlen
 ATTACHED = b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n"
@@ -32,6 +34,20 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OWN_COMMS = (b"bpftrace", b"sleep", Path("/proc/self/comm").read_bytes().rstrip(b"\n"))
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+
+
+def comm_of_one_line(value: str) -> bytes:
+    """As comm(), of what a line of text can hold, too."""
+    if "\n" in value:
+        raise ValueError(value)
+    return comm(value)
+
+
+SUPPORTED = RULES | {
+    "--target-comm": Rule("1 to 15 bytes without a newline", comm_of_one_line),
+    "--poll-ms": Rule(f"{POLL_MS}, which is fixed in bpftrace", lambda value: number(value, POLL_MS, POLL_MS)),
+    "--format": one_of("text"),
+}
 
 
 class AttachError(Exception):
@@ -154,6 +170,12 @@ class Traced:
     """What it wrote to /dev/null since READY: the records, and its notices between them. None for another output."""
 
 
+def versions(traced: Traced) -> dict[str, str | None]:
+    """What is loaded; bpftrace says "bpftrace v0.23.2"."""
+    said = subprocess.run(["bpftrace", "--version"], capture_output=True, text=True, check=True).stdout
+    return {"bpftrace": said.split()[-1].removeprefix("v"), "libbpf": traced.libbpf}
+
+
 class Session:
     """One run of bpftrace, and the signals that end it."""
 
@@ -163,8 +185,8 @@ class Session:
         # So what waits here waits for this, too, to which Python writes whatever comes.
         self._told, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._on_signal)
+        for sign in STOP_SIGNALS:
+            signal.signal(sign, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -2,14 +2,9 @@
 """The command line, by rule 1 of the contract: every value is checked before anything is loaded."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
-
-from choice import BY_EVENT
-
-TOOLS = ("syscount", "rw-tracer", "rw-tracer-all")
-ATTACHES = ("tracepoint", "kprobe", "fentry")
-FORMATS = ("text",) if BY_EVENT else ("text", "binary")
 
 
 class Options(NamedTuple):
@@ -38,38 +33,27 @@ class OptionError(Exception):
         super().__init__(f"{name} {value!r} {fault}; supported: {supported}")
 
 
-def _choice(choices: tuple[str, ...]) -> Rule:
-    def convert(value: str) -> str:
-        return choices[choices.index(value)]
-
-    return Rule(", ".join(choices), convert)
+def one_of(*choices: str) -> Rule:
+    return Rule(", ".join(choices), lambda value: choices[choices.index(value)])
 
 
-def _number(value: str, low: int, high: int) -> int:
+def number(value: str, low: int, high: int) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= len(str(high)) and low <= int(value) <= high):
         raise ValueError(value)
     return int(value)
 
 
-def _between(low: int, high: int) -> Rule:
-    return Rule(f"{low} to {high}", lambda value: _number(value, low, high))
-
-
-def _power_of_two(low: int, high: int) -> Rule:
-    def convert(value: str) -> int:
-        number = _number(value, low, high)
-        if number & (number - 1):
-            raise ValueError(value)
-        return number
-
-    return Rule(f"a power of two, {low} to {high}", convert)
-
-
-def _comm(value: str) -> bytes:
-    comm = os.fsencode(value)
-    if not 1 <= len(comm) <= 15:
+def _power_of_two(value: str, low: int, high: int) -> int:
+    if number(value, low, high).bit_count() != 1:
         raise ValueError(value)
-    return comm
+    return int(value)
+
+
+def comm(value: str) -> bytes:
+    name = os.fsencode(value)
+    if not 1 <= len(name) <= 15:
+        raise ValueError(value)
+    return name
 
 
 def _path(value: str) -> str:
@@ -79,36 +63,37 @@ def _path(value: str) -> str:
 
 
 RULES = {
-    "--tool": _choice(TOOLS),
-    "--attach": _choice(ATTACHES),
-    "--target-comm": Rule("1 to 15 bytes", _comm),
-    "--ringbuf-bytes": _power_of_two(4096, 1 << 30),
-    "--poll-ms": _between(1, 60000),
-    "--payload-bytes": _between(1, 16384),
-    "--format": _choice(FORMATS),
+    "--tool": one_of("syscount", "rw-tracer", "rw-tracer-all"),
+    "--attach": one_of("tracepoint", "kprobe", "fentry"),
+    "--target-comm": Rule("1 to 15 bytes", comm),
+    "--ringbuf-bytes": Rule("a power of two, 4096 to 1073741824", lambda value: _power_of_two(value, 4096, 1 << 30)),
+    "--poll-ms": Rule("1 to 60000", lambda value: number(value, 1, 60000)),
+    "--payload-bytes": Rule("1 to 16384", lambda value: number(value, 1, 16384)),
+    "--format": one_of("text", "binary"),
     "--output": Rule("the path of a file", _path),
     "--summary": Rule("the path of a file", _path),
 }
+"""In the order of Options. A tracer that supports less has rules of its own in their place."""
 
 
-def parse(arguments: list[str]) -> Options:
+def parse(arguments: list[str], rules: Mapping[str, Rule] = RULES) -> Options:
     given: dict[str, object] = {}
     for position in range(0, len(arguments), 2):
         name, *value = arguments[position : position + 2]
-        given[name] = _convert(name, value, given)
-    for name, rule in RULES.items():
+        given[name] = _convert(name, value, given, rules)
+    for name, rule in rules.items():
         if name not in given:
             raise OptionError(name, "", "is missing", rule.supported)
-    options = Options._make(given[name] for name in RULES)
+    options = Options._make(given[name] for name in rules)
     if options.tool == "syscount" and options.attach != "tracepoint":
         raise OptionError("--attach", options.attach, "is not supported by syscount", "tracepoint")
     return options
 
 
-def _convert(name: str, value: list[str], given: dict[str, object]) -> object:
-    rule = RULES.get(name)
+def _convert(name: str, value: list[str], given: Mapping[str, object], rules: Mapping[str, Rule]) -> object:
+    rule = rules.get(name)
     if rule is None:
-        raise OptionError(name, "".join(value), "is an unknown option", ", ".join(RULES))
+        raise OptionError(name, "".join(value), "is an unknown option", ", ".join(rules))
     if not value:
         raise OptionError(name, "", "lacks its value", rule.supported)
     if name in given:
@@ -117,3 +102,9 @@ def _convert(name: str, value: list[str], given: dict[str, object]) -> object:
         return rule.convert(value[0])
     except ValueError:
         raise OptionError(name, value[0], "is not supported", rule.supported) from None
+
+
+def complain(about: object, status: int) -> int:
+    """Says it in one line on stderr; returns the exit status."""
+    print("tracer:", " ".join(str(about).split()), file=sys.stderr, flush=True)
+    return status

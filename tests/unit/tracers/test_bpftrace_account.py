@@ -14,7 +14,8 @@ import pytest
 
 from bpfbench.catalogue import PACKAGE
 
-TRACER = PACKAGE / "tracers" / "bpftrace"
+FOLDERS = tuple(str(PACKAGE / "tracers" / folder) for folder in ("bpftrace", "python"))
+"""Their sources are one folder once built."""
 ENTER, EXIT = "tracepoint_syscalls_sys_enter_", "tracepoint_syscalls_sys_exit_"
 MISSES = {
     f"{ENTER}read_1": 1,
@@ -37,11 +38,12 @@ MAP_FULL = "stdin:1:1-2: WARNING: Map full; can't update element.\n"
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The tracer's module, with those that it imports gone afterwards: other tracers have some of the same names."""
     before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(TRACER))
+    for folder in FOLDERS:
+        monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr("os.uname", lambda: SimpleNamespace(release="6.12.0"))
     yield importlib.import_module("account")
     for name in set(sys.modules) - before:
-        if str(TRACER) in str(getattr(sys.modules[name], "__file__", "")):
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(FOLDERS):
             del sys.modules[name]
 
 
