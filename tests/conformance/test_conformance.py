@@ -14,7 +14,7 @@ import pytest
 from mutants import MUTANTS, Mutant, built
 
 from bpfbench import catalogue
-from bpfbench.inside.conformance.cases import CASES
+from bpfbench.inside.conformance.suite import CASES
 from bpfbench.testbed.image import Image
 
 Verdicts = list[dict[str, Any]]

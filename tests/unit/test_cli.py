@@ -20,7 +20,7 @@ from bpfbench import catalogue, cli, store
 from bpfbench.codec import to_json
 from bpfbench.declare import plan, study
 from bpfbench.errors import ImageError
-from bpfbench.inside.conformance.cases import CASES
+from bpfbench.inside.conformance.suite import CASES
 from bpfbench.machine import facts, privileges, tune, turn
 from bpfbench.machine.facts import lacking, ok
 from bpfbench.machine.privileges import NAMESPACES

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bpfbench.errors import UsageError
-from bpfbench.inside.conformance.cases import CASES
+from bpfbench.inside.conformance.suite import CASES
 from bpfbench.model import Attach, Setup
 from bpfbench.model.check import Subject
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bpfbench.inside.conformance import loads, output, program
-from bpfbench.inside.conformance.case import COMM, RW_TOOLS, ContractCase, Runner, made, verdict
-from bpfbench.inside.conformance.driven import Driven, Left
-from bpfbench.inside.conformance.judge import FailedError, expect
-from bpfbench.inside.conformance.output import MalformedError
+from bpfbench.errors import StepError
+from bpfbench.inside.conformance import loads
+from bpfbench.inside.conformance.case import RW_TOOLS, Case, verdict
+from bpfbench.inside.conformance.driven import COMM, Driven, Left
+from bpfbench.inside.conformance.fork import LIBC
+from bpfbench.inside.conformance.judge import expect
 from bpfbench.model import Attach, Tool, TracerSummary
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
@@ -27,42 +28,21 @@ class SkippedError(Exception):
     """A case does not apply; the message says why."""
 
 
-def _alone(check: Callable[[Subject, Path], None]) -> Runner:
-    """Make a case of a function that raises where a tracer fails."""
+def _alone(check: Callable[[Subject, Path], None]) -> Case:
+    """Make a case of a function that raises where a tracer fails, given that and a directory."""
 
     def run(name: str, subjects: Sequence[Subject]) -> Iterator[CaseVerdict]:
         for subject in subjects:
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     check(subject, Path(folder))
-                    yield verdict(name, subject, Ended.PASSED, "")
-                except (FailedError, MalformedError) as error:
-                    yield verdict(name, subject, Ended.FAILED, str(error))
+                    yield verdict(name, subject, Ended.PASSED)
+                except StepError as error:
+                    yield verdict(name, subject, Ended.FAILED, error.message)
                 except SkippedError as error:
                     yield verdict(name, subject, Ended.SKIPPED, str(error))
 
     return run
-
-
-@contextlib.contextmanager
-def _started(
-    subject: Subject,
-    work: Path,
-    tool: Tool | None = None,
-    comm: str = COMM,
-    changed: dict[str, str] | None = None,
-    *,
-    unprivileged: bool = False,
-) -> Iterator[Driven]:
-    """Start a tracer; it is gone afterwards."""
-    tracer = Driven(
-        subject, work, tool or _usual_tool(subject), subject.formats[0], comm, changed, unprivileged=unprivileged
-    )
-    try:
-        tracer.start()
-        yield tracer
-    finally:
-        tracer.kill()
 
 
 def _usual_tool(subject: Subject) -> Tool:
@@ -77,36 +57,36 @@ def _rw_tool(subject: Subject) -> Tool:
 
 
 def _check_drain(subject: Subject, work: Path) -> None:
-    """Stop a tracer that has not seen yet what is in its ring."""
-    tool = _rw_tool(subject)
-    with _started(subject, made(work / "tracer"), tool) as tracer:
+    """What is in the ring when it is told to stop is saved, though it has not seen it yet."""
+    with Driven(subject, work / "tracer", _rw_tool(subject)) as tracer:
         tracer.wait_ready()
         with tracer.frozen():
             loads.reads(COMM, work, READS)
             tracer.send(signal.SIGINT)
-        summary = tracer.account(tracer.stop())
+        _, summary = tracer.stop_well()
         expect(summary.saved == READS, f"{summary.saved} saved of {READS} events that were in the ring: {summary.lost}")
 
 
 def _check_twice(subject: Subject, work: Path) -> None:
+    """A tracer started twice sees everything twice."""
     tool = _rw_tool(subject)
-    with _started(subject, made(work / "1"), tool) as first, _started(subject, made(work / "2"), tool) as second:
+    with Driven(subject, work / "1", tool) as first, Driven(subject, work / "2", tool) as second:
         for tracer in (first, second):
             tracer.wait_ready()
         loads.reads(COMM, work, READS)
         for tracer in (first, second):
-            summary = tracer.account(tracer.stop())
+            _, summary = tracer.stop_well()
             expect(summary.intercepted.get("read") == summary.saved == READS, f"{summary.saved} of {READS} reads saved")
 
 
 def _check_own_comm(subject: Subject, work: Path) -> None:
-    tool = _rw_tool(subject)
+    """A tracer does not see itself."""
     comm = Path(subject.command[0]).name[:15]
-    with _started(subject, made(work / "tracer"), tool, comm) as tracer:
+    with Driven(subject, work / "tracer", _rw_tool(subject), comm=comm) as tracer:
         tracer.wait_ready()
         loads.reads(comm, work, READS)
         time.sleep(0.3)  # for its output to be written while it traces
-        summary = tracer.account(tracer.stop())
+        _, summary = tracer.stop_well()
         said = summary.intercepted
         expect(
             said.get("read") == READS and not said.get("write"), f"intercepted {said}; {READS} reads were the load's"
@@ -114,9 +94,10 @@ def _check_own_comm(subject: Subject, work: Path) -> None:
 
 
 def _check_before_ready(subject: Subject, work: Path) -> None:
+    """A signal before READY is obeyed."""
     delay_s, obeyed = 0.002, 0
     for attempt in range(100):
-        with _started(subject, made(work / str(attempt))) as tracer:
+        with Driven(subject, work / str(attempt), _usual_tool(subject)) as tracer:
             time.sleep(delay_s)
             tracer.send(signal.SIGINT)
             left = tracer.finish()
@@ -135,8 +116,9 @@ def _check_before_ready(subject: Subject, work: Path) -> None:
 
 
 def _check_second_signal(subject: Subject, work: Path) -> None:
+    """A second signal ends it at once."""
     tool = Tool.RW_TRACER_ALL if Tool.RW_TRACER_ALL in subject.tools else _rw_tool(subject)
-    with _started(subject, made(work / "tracer"), tool, changed={"--ringbuf-bytes": str(64 * 2**20)}) as tracer:
+    with Driven(subject, work / "tracer", tool, changed={"--ringbuf-bytes": str(64 * 2**20)}) as tracer:
         tracer.wait_ready()
         # A tracer that does not run cannot drain, so both signals are surely there before it is done.
         with contextlib.ExitStack() as frozen:
@@ -153,32 +135,32 @@ def _check_second_signal(subject: Subject, work: Path) -> None:
 
 
 def _check_full_device(subject: Subject, work: Path) -> None:
-    with _started(subject, made(work / "tracer"), changed={"--output": "/dev/full"}) as tracer:
-        tracer.wait_ready()
-        loads.reads(COMM, work, READS)
-        _check_full(tracer)
+    """An output that cannot be written to is told, and accounted for."""
+    with Driven(subject, work / "tracer", _usual_tool(subject), changed={"--output": "/dev/full"}) as tracer:
+        _check_full(tracer, work)
 
 
 def _check_full_disk(subject: Subject, work: Path) -> None:
-    """Write output and summary to a file system that has room for some of the records."""
+    """A disk that fills up, too, and has whole records then: a file system with room for output and summary in part."""
     tool = _rw_tool(subject)
-    small = made(work / "small")
-    if program.LIBC.mount(b"tmpfs", str(small).encode(), b"tmpfs", 0, b"size=200k"):
+    small = work / "small"
+    small.mkdir()
+    if LIBC.mount(b"tmpfs", str(small).encode(), b"tmpfs", 0, b"size=200k"):
         raise SkippedError(f"a tmpfs cannot be mounted: {os.strerror(ctypes.get_errno())}")
     try:
         places = {"--output": str(small / "output"), "--summary": str(small / "summary.json")}
-        with _started(subject, made(work / "tracer"), tool, changed=places) as tracer:
-            tracer.wait_ready()
-            loads.reads(COMM, work, READS)
-            left, summary = _check_full(tracer)
-            events = output.events(left.output or b"", tool, tracer.form, 4096)
+        with Driven(subject, work / "tracer", tool, changed=places) as tracer:
+            left, summary = _check_full(tracer, work)
+            events = tracer.events(left)
             expect(0 < summary.saved == len(events), f"saved {summary.saved}; {len(events)} events are in the output")
-            expect(summary.bytes == len(left.output or b""), f"bytes is {summary.bytes} of {len(left.output or b'')}")
+            expect(summary.bytes == len(left.output), f"bytes is {summary.bytes} of {len(left.output)}")
     finally:
-        program.LIBC.umount2(str(small).encode(), 2)
+        LIBC.umount2(str(small).encode(), 2)
 
 
-def _check_full(tracer: Driven) -> tuple[Left, TracerSummary]:
+def _check_full(tracer: Driven, work: Path) -> tuple[Left, TracerSummary]:
+    tracer.wait_ready()
+    loads.reads(COMM, work, READS)
     tracer.send(signal.SIGINT)
     left = tracer.finish()
     expect(left.status == 1, f"the output was full: {left.described}")
@@ -196,60 +178,64 @@ def _expect_one_line(left: Left, *words: str) -> None:
     expect(not missing, f"{', '.join(missing)} is not in the message: {left.stderr!r}")
 
 
+def _check_refusal(tracer: Driven, what: str, status: int, *words: str) -> None:
+    """Make sure that a tracer prints nothing and ends with a status, and with one line on stderr that has the words."""
+    left = tracer.refuse(what)
+    expect(left.status == status, f"{what}: {left.described}")
+    _expect_one_line(left, *words)
+    expect(status == 1 or left.files == (), f"{what} left {', '.join(left.files)}")
+
+
 def _check_unwritable(subject: Subject, work: Path) -> None:
+    """Files that cannot be created are told."""
     for option in ("--output", "--summary"):
         path = "/nonexistent/file"
-        with _started(subject, made(work / option), changed={option: path}) as tracer:
-            left = tracer.refuse(f"{option} cannot be created")
-            expect(left.status == 1, f"{option} cannot be created: {left.described}")
-            _expect_one_line(left, path)
+        with Driven(subject, work / option, _usual_tool(subject), changed={option: path}) as tracer:
+            _check_refusal(tracer, f"{option} cannot be created", 1, path)
 
 
 def _check_no_permission(subject: Subject, work: Path) -> None:
-    with _started(subject, made(work / "tracer"), unprivileged=True) as tracer:
-        left = tracer.refuse("without capabilities")
-        expect(left.status == 1, f"without capabilities: {left.described}")
-        _expect_one_line(left)
+    """A user who may not load BPF is told."""
+    with Driven(subject, work / "tracer", _usual_tool(subject), unprivileged=True) as tracer:
+        _check_refusal(tracer, "without capabilities", 1)
 
 
-_BAD_OF_SYSCOUNT = {
-    f"hook {attach}": ({"--tool": "syscount", "--attach": attach.value}, ("--attach", attach.value, "tracepoint"))
-    for attach in (Attach.KPROBE, Attach.FENTRY)
-}
+_BAD_OPTIONS = (
+    ("--tool", "frobnicate"),
+    ("--ringbuf-bytes", "5000", "power of two"),
+    ("--target-comm", "sixteen-bytes-xx", "15"),
+    ("--target-comm", ""),
+    ("--attach", "uprobe"),
+    ("--format", "xml"),
+    ("--poll-ms", "soon"),
+    ("--payload-bytes", "0"),
+    ("--frobnicate", ""),
+)
+"""Option, value, and what the message has to have besides."""
+
+_BAD_FOR_SYSCOUNT = (("--attach", Attach.KPROBE, "tracepoint"), ("--attach", Attach.FENTRY, "tracepoint"))
 """Its hook is a tracepoint, and nothing else."""
-
-_BAD_OPTIONS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "tool": ({"--tool": "frobnicate"}, ("--tool", "frobnicate")),
-    "ring": ({"--ringbuf-bytes": "5000"}, ("--ringbuf-bytes", "5000", "power of two")),
-    "comm": ({"--target-comm": "sixteen-bytes-xx"}, ("--target-comm", "sixteen-bytes-xx", "15")),
-    "empty comm": ({"--target-comm": ""}, ("--target-comm",)),
-    "attach": ({"--attach": "uprobe"}, ("--attach", "uprobe")),
-    "format": ({"--format": "xml"}, ("--format", "xml")),
-    "poll": ({"--poll-ms": "soon"}, ("--poll-ms", "soon")),
-    "payload": ({"--payload-bytes": "0"}, ("--payload-bytes", "0")),
-    "unknown": ({"--frobnicate": "1"}, ("--frobnicate",)),
-}
 
 
 def _check_options(subject: Subject, work: Path) -> None:
-    bad = _BAD_OPTIONS | (_BAD_OF_SYSCOUNT if Tool.SYSCOUNT in subject.tools else {})
-    for number, (what, (changed, words)) in enumerate(bad.items()):
-        with _started(subject, made(work / str(number)), changed=changed) as tracer:
-            left = tracer.refuse(f"bad {what}")
-            expect(left.status == 2, f"bad {what}: {left.described}")
-            _expect_one_line(left, *words)
-            expect(left.files == (), f"bad {what} left {', '.join(left.files)}")
+    """Bad options are refused in one line."""
+    bad = [(_usual_tool(subject), option) for option in _BAD_OPTIONS]
+    if Tool.SYSCOUNT in subject.tools:
+        bad += [(Tool.SYSCOUNT, option) for option in _BAD_FOR_SYSCOUNT]
+    for number, (tool, (option, value, *words)) in enumerate(bad):
+        with Driven(subject, work / str(number), tool, changed={option: value}) as tracer:
+            _check_refusal(tracer, f"bad {option.removeprefix('--')} {value!r}", 2, option, value, *words)
 
 
-CASES = (
-    ContractCase("drain", "what is in the ring when it is told to stop is saved", _alone(_check_drain)),
-    ContractCase("twice", "a tracer started twice sees everything twice", _alone(_check_twice)),
-    ContractCase("own comm", "a tracer does not see itself", _alone(_check_own_comm)),
-    ContractCase("before READY", "a signal before READY is obeyed", _alone(_check_before_ready)),
-    ContractCase("second signal", "a second signal ends it at once", _alone(_check_second_signal)),
-    ContractCase("full device", "an output that cannot be written to", _alone(_check_full_device)),
-    ContractCase("full disk", "a disk that fills up", _alone(_check_full_disk)),
-    ContractCase("unwritable", "files that cannot be created", _alone(_check_unwritable)),
-    ContractCase("no permission", "a user who may not load BPF", _alone(_check_no_permission)),
-    ContractCase("options", "bad options are refused in one line", _alone(_check_options)),
-)
+CASES = {
+    "drain": _alone(_check_drain),
+    "twice": _alone(_check_twice),
+    "own comm": _alone(_check_own_comm),
+    "before READY": _alone(_check_before_ready),
+    "second signal": _alone(_check_second_signal),
+    "full device": _alone(_check_full_device),
+    "full disk": _alone(_check_full_disk),
+    "unwritable": _alone(_check_unwritable),
+    "no permission": _alone(_check_no_permission),
+    "options": _alone(_check_options),
+}

@@ -4,22 +4,32 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpfbench.codec import from_json
+from bpfbench.inside import tracer
+from bpfbench.inside.conformance import output, program
 from bpfbench.inside.conformance.judge import FailedError, expect
-from bpfbench.model import Format, Tool, TracerSummary
+from bpfbench.inside.conformance.output import Event
+from bpfbench.inside.tracer import TracerProcess
+from bpfbench.model import Format, Tool, TracerConfig, TracerSummary
 from bpfbench.model.check import Subject
 
 READY_S, END_S = 300.0, 300.0
 """How long a tracer may take to be READY, and to end after a signal, be it with twenty others on an emulated CPU."""
+
+RINGBUF_BYTES = 16 * 2**20
+PAYLOAD_BYTES = tracer.DEFAULT_PAYLOAD_BYTES
+
+COMM = program.COMM[:9]
+"""A short name."""
 
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--")
 """Prefix that takes from a command what root may do; not who it is, as then it might not even reach the executable."""
@@ -38,8 +48,8 @@ class Left:
     stdout: str
     stderr: str
     summary: TracerSummary | None
-    output: bytes | None
-    """None where it is no regular file."""
+    output: bytes
+    """Empty where it is no regular file."""
     files: tuple[str, ...]
     """In the directory of its output and summary."""
 
@@ -50,17 +60,20 @@ class Left:
         return f"{how}, stderr {self.stderr[-400:]!r}"
 
 
-class Driven:
-    """A tracer, to be started.
+class Driven(TracerProcess):
+    """A tracer under test. Use as a context manager: on leaving, it is gone.
 
     Args:
         subject: whose.
-        work: an existing directory for output and summary.
+        work: a directory to make, for output and summary.
         tool: what to trace.
-        form: how to write it.
+        form: how to write it; None: as it can.
         comm: whom to trace.
         changed: options of the contract in place of the usual, by name.
         unprivileged: without capabilities.
+
+    Raises:
+        StepError: it could not be started.
     """
 
     def __init__(
@@ -68,89 +81,42 @@ class Driven:
         subject: Subject,
         work: Path,
         tool: Tool,
-        form: Format,
-        comm: str,
-        changed: dict[str, str] | None = None,
         *,
+        form: Format | None = None,
+        comm: str = COMM,
+        changed: Mapping[str, str] | None = None,
         unprivileged: bool = False,
     ) -> None:
-        self.subject, self.work, self.tool, self.form = subject, work, tool, form
-        self.options = {
-            "--tool": tool.value,
-            "--attach": subject.attach.value,
-            "--target-comm": comm,
-            "--ringbuf-bytes": str(16 * 2**20),
-            "--poll-ms": "100",
-            "--payload-bytes": "4096",
-            "--format": form.value,
-            "--output": str(work / "output"),
-            "--summary": str(work / "summary.json"),
-            **(changed or {}),
-        }
-        self.started_ns = self.ready_ns = self.stopped_ns = 0
-        self.pid_tracing = 0
-        self._unprivileged = unprivileged
-        self._process: subprocess.Popen[bytes] | None = None
-        self._first = b""
-
-    def start(self) -> None:
-        """Start it.
-
-        Raises:
-            FailedError: it cannot be started.
-        """
-        prefix = WITHOUT_CAPABILITIES if self._unprivileged else ()
+        work.mkdir()
+        self.subject, self.work, self.tool, self.form = subject, work, tool, form or subject.formats[0]
+        config = TracerConfig(subject.attach, self.form, RINGBUF_BYTES)
+        words = tracer.arguments(tool, config, work / "output", work / "summary.json", comm)
+        self.options = {**dict(zip(words[::2], words[1::2], strict=True)), **(changed or {})}
         self.started_ns = time.monotonic_ns()
-        try:
-            with (self.work / "stderr").open("wb") as errors:
-                self._process = subprocess.Popen(
-                    [*prefix, *self.subject.command, *(word for option in self.options.items() for word in option)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise FailedError(f"{self.subject.command[0]} cannot be started: {error.strerror}") from None
-
-    @property
-    def process(self) -> subprocess.Popen[bytes]:
-        """What was started."""
-        if self._process is None:
-            raise AssertionError("it was not started")
-        return self._process
+        self.ready_ns: int | None = None
+        self.stopped_ns: int | None = None
+        prefix = WITHOUT_CAPABILITIES if unprivileged else ()
+        command = (*prefix, *subject.command, *itertools.chain.from_iterable(self.options.items()))
+        super().__init__(command, os.sched_getaffinity(0), None, work / "stderr")
 
     @property
     def is_adapter(self) -> bool:
         """True where another process does the tracing; known once READY."""
-        return self.pid_tracing != self.process.pid
+        return self.pid_tracing != self.pid
 
-    def wait_ready(self) -> None:
-        """Wait for READY.
+    def wait_ready(self, timeout_s: float = READY_S) -> None:
+        """Wait for the READY line, from now on.
 
         Raises:
-            FailedError: it said something else, ended, or took too long.
+            StepError: it ended, said something else, or took too long.
         """
-        until_s = time.monotonic() + READY_S
-        stdout = self.process.stdout
-        assert stdout is not None  # noqa: S101 - for mypy; a pipe
-        while not self._first.endswith(b"\n"):
-            left_s = until_s - time.monotonic()
-            expect(left_s > 0 and bool(select.select([stdout], [], [], left_s)[0]), f"not READY in {READY_S} s")
-            byte = os.read(stdout.fileno(), 1)
-            if not byte:
-                raise FailedError(f"ended before READY: {self.finish().described}")
-            self._first += byte
+        super().wait_ready(time.monotonic() - self.started_s + timeout_s)
         self.ready_ns = time.monotonic_ns()
-        words = self._first.decode(errors="replace").split()
-        good = words[:1] == ["READY"] and len(words) <= 2 and all(word.isdecimal() for word in words[1:])
-        expect(good, f"printed {self._first!r}, not READY")
-        self.pid_tracing = int(words[1]) if words[1:] else self.process.pid
 
     def send(self, sign: signal.Signals) -> None:
         """Send a signal to what was started."""
         self.stopped_ns = self.stopped_ns or time.monotonic_ns()
-        self.process.send_signal(sign)
+        self._process.send_signal(sign)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -166,21 +132,22 @@ class Driven:
         """Wait for its end and collect what it left.
 
         Raises:
-            FailedError: it does not end, or left something that cannot be read.
+            StepError: it does not end, or left something that cannot be read.
         """
         try:
-            out, _ = self.process.communicate(timeout=END_S)
+            said, _ = self._process.communicate(timeout=END_S)
         except subprocess.TimeoutExpired:
             raise FailedError(f"did not end in {END_S} s") from None
-        errors = (self.work / "stderr").read_text(errors="replace")
-        (self.work / "stderr").unlink()
-        output = Path(self.options["--output"])
+        errors = self.work / "stderr"
+        stderr = errors.read_text(errors="replace")
+        errors.unlink()
+        written, summary = Path(self.options["--output"]), Path(self.options["--summary"])
         return Left(
-            status=self.process.returncode,
-            stdout=out.decode(errors="replace"),
-            stderr=errors,
-            summary=_read_summary(Path(self.options["--summary"])),
-            output=output.read_bytes() if output.is_file() else None,
+            status=self._process.returncode,
+            stdout=said.decode(errors="replace"),
+            stderr=stderr,
+            summary=tracer.read_summary(summary) if summary.exists() else None,
+            output=written.read_bytes() if written.is_file() else b"",
             files=tuple(sorted(path.name for path in self.work.iterdir())),
         )
 
@@ -188,20 +155,18 @@ class Driven:
         """Wait for its end where it is to refuse something, and print nothing.
 
         Raises:
-            FailedError: it printed something, as who accepts it does; it is not waited for.
+            StepError: it printed something, as who accepts it does; it is not waited for.
         """
-        stdout = self.process.stdout
-        assert stdout is not None  # noqa: S101 - for mypy; a pipe
-        expect(bool(select.select([stdout], [], [], END_S)[0]), f"{what}: did not end in {END_S} s")
-        printed = os.read(stdout.fileno(), 4096)
+        expect(bool(select.select([self.stdout], [], [], END_S)[0]), f"{what}: did not end in {END_S} s")
+        printed = os.read(self.stdout, 4096)
         expect(not printed, f"{what}: it printed {printed!r}")
         return self.finish()
 
-    def stop(self) -> Left:
+    def stop_well(self) -> tuple[Left, TracerSummary]:
         """Stop it as a trial does, unless it was told to, and make sure that its account is that of its output.
 
         Raises:
-            FailedError: something is not as the contract says.
+            StepError: something is not as the contract says.
         """
         if not self.stopped_ns:
             self.send(signal.SIGINT)
@@ -213,9 +178,17 @@ class Driven:
         summary = self.account(left)
         expect(summary.error is None, f"has an error in its summary: {summary.error}")
         expect(summary.lost.get("output_error") == 0, "lost by output_error, though nothing was wrong with the output")
-        size = len(left.output or b"")
+        size = len(left.output)
         expect(summary.bytes == size, f"bytes is {summary.bytes}, and the output has {size}")
-        return left
+        return left, summary
+
+    def events(self, left: Left) -> list[Event]:
+        """Return what is in its output.
+
+        Raises:
+            MalformedError: the output is not what the contract says.
+        """
+        return output.events(left.output, self.tool, self.form, int(self.options["--payload-bytes"]))
 
     def account(self, left: Left) -> TracerSummary:
         """Return its summary, after making sure that it is one and that the identity holds.
@@ -240,34 +213,14 @@ class Driven:
         )
         expect(bool(summary.versions) and all(summary.versions.values()), f"versions is {summary.versions}")
         times = summary.times_ns
-        _expect_order(
-            {"exec": self.started_ns, "start": times.start, "ready": times.ready, "READY": self.ready_ns or None}
-        )
+        _expect_order({"exec": self.started_ns, "start": times.start, "ready": times.ready, "READY": self.ready_ns})
         # One that ran into an error stopped before it was told to.
         signal_ns = None if summary.error else self.stopped_ns
         _expect_order({"signal": signal_ns, "stop": times.stop, "drained": times.drained})
         _expect_order({"start": times.start, "ready": times.ready, "stop": times.stop})
         return summary
 
-    def kill(self) -> None:
-        """End it, if it still runs."""
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
-
 
 def _expect_order(times_ns: dict[str, int | None]) -> None:
     known = [ns for ns in times_ns.values() if ns is not None]
     expect(known == sorted(known), f"the times are not in order: {times_ns}")
-
-
-def _read_summary(path: Path) -> TracerSummary | None:
-    try:
-        return from_json(TracerSummary, path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise FailedError(f"summary is not as the contract says: {error}") from None

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TypeVar
 
+from bpfbench.errors import StepError
+from bpfbench.inside.conformance.fork import NUMBERS
 from bpfbench.inside.conformance.output import Event
-from bpfbench.inside.conformance.program import KINDS, Call, Did, Thread
+from bpfbench.inside.conformance.program import KINDS, UNUSED_SYSCALL, Call, Did, Thread
 from bpfbench.model import Tool
 
 CLOCK_SLACK_NS = 10_000
@@ -20,7 +22,7 @@ CLOCK_SLACK_NS = 10_000
 _COMPARED = ("offset", "count", "ret", "inode", "dev", "op", "flags", "uid", "comm", "name", "payload_len", "payload")
 
 
-class FailedError(Exception):
+class FailedError(StepError):
     """A tracer is not as the contract says; the message shows how."""
 
 
@@ -191,22 +193,18 @@ def outliers(reported: Mapping[T, Mapping[int, int]], what: str) -> dict[T, str]
     }
 
 
-def match_counts(
-    counts: Mapping[int, int], did: Did, numbers: Mapping[str, int], unused: int, refused: int = 0
-) -> None:
+def match_counts(counts: Mapping[int, int], did: Did, refused: int = 0) -> None:
     """Compare syscount's counts with what the program did.
 
     Args:
         counts: what a tracer reported.
         did: what was done.
-        numbers: the numbers of the calls.
-        unused: the number of the system call that does not exist.
         refused: how many calls the tracer says it lost, of whatever number.
 
     Raises:
         FailedError: shows the first count that differs.
     """
-    expected = {numbers[kind]: did.of_kind(kind) for kind in KINDS} | {unused: did.unused_syscalls}
+    expected = {NUMBERS[kind]: did.of_kind(kind) for kind in KINDS} | {UNUSED_SYSCALL: did.unused_syscalls}
     for number, count in expected.items():
         counted = counts.get(number, 0)
         refused -= count - counted
@@ -214,13 +212,15 @@ def match_counts(
 
 
 def _shown(event: Event) -> str:
-    columns = {name: _short(value) for name, value in asdict(event).items()}
-    return "event(" + ", ".join(f"{name}={value}" for name, value in columns.items()) + ")"
+    return _columns("event", asdict(event))
 
 
 def _shown_call(call: Call) -> str:
-    columns = {name: _short(value) for name, value in asdict(call).items() if name in _COMPARED}
-    return f"{call.kind}(" + ", ".join(f"{name}={value}" for name, value in columns.items()) + ")"
+    return _columns(call.kind, {name: getattr(call, name) for name in _COMPARED})
+
+
+def _columns(what: str, columns: Mapping[str, object]) -> str:
+    return f"{what}({', '.join(f'{name}={_short(value)}' for name, value in columns.items())})"
 
 
 def _short(value: object) -> str:

@@ -12,38 +12,34 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bpfbench.inside.conformance.program import LIBC, dying, is_waiting_in, rename
+from bpfbench.inside.conformance import fork
+from bpfbench.inside.conformance.fork import LIBC
 
 READ_BYTES = 512
 M_ARENA_MAX = -8  # malloc.h
 
 
-def reads(comm: str, work: Path, times: int) -> None:
-    """Read so many times, in one process of that name."""
-    with _data(work) as path:
-        _wait_for(_start(comm, lambda: _read(path, times)))
-
-
-def reads_of_many(comm: str, work: Path, processes: int, times: int) -> None:
+def reads(comm: str, work: Path, times: int, processes: int = 1) -> None:
     """Read so many times in each of so many processes of that name, which all begin at once."""
-    with _data(work) as path:
-        outlet, inlet = os.pipe()
+    path = work / "data"
+    path.write_bytes(os.urandom(READ_BYTES))
+    outlet, inlet = os.pipe()
 
-        def begin_together() -> None:
-            os.close(inlet)
-            start = select.poll()
-            start.register(outlet, 0)  # its end is always told
-            start.poll()
-            _read(path, times)
-
-        children = [_start(comm, begin_together) for _ in range(processes)]
+    def begin_together() -> None:
         os.close(inlet)
-        os.close(outlet)
-        for child in children:
-            _wait_for(child)
+        start = select.poll()
+        start.register(outlet, 0)  # its end is always told
+        start.poll()
+        fd = os.open(path, os.O_RDONLY)
+        for _ in range(times):
+            os.pread(fd, READ_BYTES, 0)
+
+    children = [fork.started(comm, begin_together) for _ in range(processes)]
+    os.close(inlet)
+    os.close(outlet)
+    fork.wait_for(*children)
 
 
 def blocked_reads(comm: str, threads: int) -> None:
@@ -83,13 +79,24 @@ def _block(kind: str, comm: str, threads: int, *, waited_for: int, released_by: 
         # With one arena the C library has no need to read, as one of the threads, how many CPUs there are.
         LIBC.mallopt(M_ARENA_MAX, 1)
 
-    child = _start(comm, wait_together, before)
+    process = fork.started(comm, wait_together, before)
     os.close(waited_for)
     try:
-        _wait_until_waiting(kind, child, threads)
+        _wait_until_waiting(kind, process, threads)
     finally:
         os.close(released_by)
-        _wait_for(child)
+        fork.wait_for(process)
+
+
+def _wait_until_waiting(kind: str, process: int, threads: int, timeout_s: float = 300.0) -> None:
+    """Wait until so many threads of a process wait in a system call of this kind."""
+    until_s = time.monotonic() + timeout_s
+    tasks = Path(f"/proc/{process}/task")
+    while time.monotonic() < until_s:
+        if sum(fork.is_waiting_in(kind, int(task.name), process) for task in tasks.iterdir()) == threads:
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"{threads} threads did not come to wait in {timeout_s:g} s")
 
 
 def many_syscalls(comm: str, numbers: range) -> None:
@@ -99,7 +106,7 @@ def many_syscalls(comm: str, numbers: range) -> None:
         for number in numbers:
             LIBC.syscall(number)
 
-    _wait_for(_start(comm, call_all))
+    fork.wait_for(fork.started(comm, call_all))
 
 
 def syscalls_at_once(comm: str, numbers: range) -> None:
@@ -115,46 +122,4 @@ def syscalls_at_once(comm: str, numbers: range) -> None:
                 LIBC.syscall(number)
             steps[mine] = len(numbers) % 256
 
-        for child in [_start(comm, functools.partial(call_all, mine)) for mine in range(2)]:
-            _wait_for(child)
-
-
-@contextlib.contextmanager
-def _data(work: Path) -> Iterator[Path]:
-    path = work / "data"
-    path.write_bytes(os.urandom(READ_BYTES))
-    yield path
-    path.unlink()
-
-
-def _start(comm: str, work: Callable[[], None], before: Callable[[], None] = lambda: None) -> int:
-    """Start a process that does `before`, takes the name, and does `work`."""
-    child = os.fork()
-    if child:
-        return child
-    with dying():
-        before()
-        rename(comm)
-        work()
-    raise AssertionError("a child ends in dying()")
-
-
-def _wait_for(child: int) -> None:
-    if os.waitpid(child, 0)[1]:
-        raise RuntimeError("a process of the load failed")
-
-
-def _read(path: Path, times: int) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    for _ in range(times):
-        os.pread(fd, READ_BYTES, 0)
-
-
-def _wait_until_waiting(kind: str, child: int, threads: int, timeout_s: float = 300.0) -> None:
-    """Wait until so many threads of a process wait in a system call of this kind."""
-    until_s = time.monotonic() + timeout_s
-    while time.monotonic() < until_s:
-        if sum(is_waiting_in(kind, int(task.name), child) for task in Path(f"/proc/{child}/task").iterdir()) == threads:
-            return
-        time.sleep(0.2)
-    raise RuntimeError(f"{threads} threads did not come to wait in {timeout_s:g} s")
+        fork.wait_for(*[fork.started(comm, functools.partial(call_all, mine)) for mine in range(2)])

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from bpfbench.errors import StepError
 from bpfbench.model import EVENT_BYTES, Format, Tool
 
 _EVENT = struct.Struct("<QQQQqQIIIIII16s64sI")
@@ -38,7 +40,7 @@ class Event:
     """Hexadecimal, a space between bytes; empty for rw-tracer."""
 
 
-class MalformedError(ValueError):
+class MalformedError(StepError):
     """The output is not what the contract says; says which record."""
 
 
@@ -88,17 +90,11 @@ def _from_line(line: str, tool: Tool, number: int) -> Event:
     if len(columns) != wanted:
         raise MalformedError(f"line {number} has {len(columns)} columns, not {wanted}: {line[:200]!r}")
     integers = _integers([*columns[:_INTEGERS], columns[_INTEGERS + 2]], _INTEGERS + 1, f"line {number}", _RET)
-    payload = columns[-1] if tool is Tool.RW_TRACER_ALL else ""
-    if tool is Tool.RW_TRACER_ALL and not _is_hex(payload, integers[-1]):
-        raise MalformedError(f"line {number} has payload_len {integers[-1]}, and the payload {payload[:100]!r}")
-    return _event(integers[:-1], columns[_INTEGERS], columns[_INTEGERS + 1], integers[-1], payload)
-
-
-def _event(integers: Sequence[int], comm: str, name: str, payload_len: int, payload: str) -> Event:
-    enter_ns, exit_ns, offset, count, ret, inode, dev, pid, tid, op, flags, uid = integers
-    return Event(
-        enter_ns, exit_ns, offset, count, ret, inode, dev, pid, tid, op, flags, uid, comm, name, payload_len, payload
-    )
+    comm, name, _, *payloads = columns[_INTEGERS:]
+    for payload in payloads:
+        if not _is_hex(payload, integers[-1]):
+            raise MalformedError(f"line {number} has payload_len {integers[-1]}, and the payload {payload[:100]!r}")
+    return _event(*integers[:-1], comm, name, integers[-1], *(payloads or [""]))
 
 
 def _is_hex(text: str, length: int) -> bool:
@@ -123,13 +119,15 @@ def _integers(words: list[str], wanted: int, where: str, signed: int | None = No
 
 
 def _from_record(record: bytes, number: int) -> Event:
-    fields = _EVENT.unpack_from(record)
-    integers, (comm, name, length) = fields[:_INTEGERS], fields[_INTEGERS:]
+    *integers, comm, name, length = _EVENT.unpack_from(record)
     payload, rest = record[EVENT_BYTES : EVENT_BYTES + length], record[EVENT_BYTES + length :]
-    strings = [string.partition(b"\0") for string in (comm, name)]
-    if any(rest) or any(padding.strip(b"\0") for _, _, padding in strings):
+    (comm, _, after_comm), (name, _, after_name) = comm.partition(b"\0"), name.partition(b"\0")
+    if any(rest) or any(after_comm) or any(after_name):
         raise MalformedError(f"record {number} is not padded with zeros: {record[:EVENT_BYTES]!r}")
     if len(payload) != length:
         raise MalformedError(f"record {number} has payload_len {length}, and {len(payload)} bytes of payload")
-    (comm_text, _, _), (name_text, _, _) = strings
-    return _event(integers, comm_text.decode("latin-1"), name_text.decode("latin-1"), length, payload.hex(" "))
+    return _event(*integers, comm.decode("latin-1"), name.decode("latin-1"), length, payload.hex(" "))
+
+
+def _event(*columns: Any) -> Event:
+    return Event(*columns)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The deterministic I/O program: does a known mixture of calls and notes what each must be reported as.
 
-Two processes named COMM do it, one of them with two threads; a prime number of reads and a prime number of writes. All
-the while others, whose names only resemble it, read and write; so does a thread of the first that is named otherwise.
+Two processes named COMM do it, one of them with two threads. All the while others, whose names only resemble it, read
+and write; so does a thread of the first that is named otherwise.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import itertools
-import json
 import os
-import platform
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bpfbench.codec import decode
+from bpfbench.codec import from_json, to_json
+from bpfbench.inside.conformance import fork
+from bpfbench.inside.conformance.fork import LIBC
 from bpfbench.model import Attach
 
 COMM = f"conf-{secrets.token_hex(5)}"
@@ -30,8 +31,8 @@ COMM = f"conf-{secrets.token_hex(5)}"
 
 RESEMBLING = (COMM[:-1], f"{COMM[:-1]}-", COMM[:8], COMM.capitalize(), COMM[1:])
 
-CALLS = (1009, 601, 393)
-"""The least number of calls of each thread."""
+CALLS = (1074, 601, 393)
+"""How many each thread makes. All the reads and all the writes are prime in number: no batch size divides them."""
 
 SIZES = (0, 1, 511, 4096, 5000)
 HUGE_BYTES = 2**20
@@ -43,9 +44,6 @@ ODD_NAME = r"50% \x41 'ö" + '"'
 DEVICE_MINOR_BITS = 20
 UNUSED_SYSCALL = 1023
 """A number that is no system call on any architecture; it is counted all the same."""
-
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_NAME = 15
 
 _SIZE, _SSIZE, _OFFSET = ctypes.c_size_t, ctypes.c_ssize_t, ctypes.c_int64
 # Each call, whether it writes, and its arguments.
@@ -60,11 +58,19 @@ for _function, _, _arguments in _FUNCTIONS.values():
 
 KINDS = tuple(_FUNCTIONS)
 
-NUMBERS = {
-    "x86_64": {"read": 0, "write": 1, "pread64": 17, "pwrite64": 18},
-    "aarch64": {"read": 63, "write": 64, "pread64": 67, "pwrite64": 68},
-}[platform.machine()]
-"""Of the system calls, by machine: asm/unistd.h."""
+
+class PlannedCall(NamedTuple):
+    """A call to make."""
+
+    kind: str
+    fd: int
+    size: int
+    at: int | None = None
+    """Where in the file, by pread64 and pwrite64."""
+    address: int | None = None
+    """Of memory that is not there; None: the thread's own buffer."""
+    vfs: bool = True
+    """Whether it comes to vfs_read() or vfs_write(), or is refused before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,6 @@ class Call:
     vfs: bool
     """Whether it comes to vfs_read() or vfs_write(), or is refused before."""
 
-    def is_seen_by(self, attach: Attach) -> bool:
-        """Tell whether a hook of this flavour sees it."""
-        return self.vfs or attach is Attach.TRACEPOINT
-
 
 @dataclass(frozen=True, slots=True)
 class Thread:
@@ -121,25 +123,16 @@ class Did:
 
     def seen_by(self, attach: Attach) -> Did:
         """Return what hooks of this flavour see of it."""
-        threads = (
-            replace(thread, calls=tuple(call for call in thread.calls if call.is_seen_by(attach)))
-            for thread in self.threads
-        )
-        return replace(self, threads=tuple(threads))
+        if attach is Attach.TRACEPOINT:
+            return self
+        seen = (replace(thread, calls=tuple(call for call in thread.calls if call.vfs)) for thread in self.threads)
+        return replace(self, threads=tuple(seen))
 
-
-def rename(comm: str) -> None:
-    """Give the calling thread a name."""
-    LIBC.prctl(PR_SET_NAME, comm.encode(), 0, 0, 0)
-
-
-def is_waiting_in(kind: str, thread_id: int, process_id: int | None = None) -> bool:
-    """Tell whether a thread waits in a system call of this kind."""
-    try:
-        call = Path(f"/proc/{process_id or 'self'}/task/{thread_id}/syscall").read_text()
-    except OSError:  # it has ended
-        return False
-    return call.split()[0] == str(NUMBERS[kind])
+    def __add__(self, other: Did) -> Did:
+        """Return what both did; the processes of the other are others."""
+        processes = 1 + max(thread.process for thread in self.threads)
+        others = (replace(thread, process=thread.process + processes) for thread in other.threads)
+        return Did((*self.threads, *others), self.unused_syscalls + other.unused_syscalls)
 
 
 class _Load:
@@ -155,27 +148,28 @@ class _Load:
         self.calls: list[Call] = []
         self.unused_syscalls = 0
         self.names: dict[int, str] = {}
-        self.file = self.open(LONG_NAME, os.O_RDWR)
-        self.log = self.open(ODD_NAME, os.O_WRONLY | os.O_APPEND)
-        self.input = self.open("input", os.O_RDONLY)
-        self.sparse = self.open("sparse", os.O_RDWR)
+        self.file = self.create(LONG_NAME, os.O_RDWR)
+        self.log = self.create(ODD_NAME, os.O_WRONLY | os.O_APPEND)
+        self.input = self.create("input", os.O_RDONLY)
+        self.sparse = self.create("sparse", os.O_RDWR)
         os.truncate(self.sparse, FAR_OFFSET + FILE_BYTES)
-        self.null = os.open("/dev/null", os.O_RDWR)
-        self.names[self.null] = "null"
-        self.zero = os.open("/dev/zero", os.O_RDONLY)
-        self.names[self.zero] = "zero"
-        self.folder = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
-        self.names[self.folder] = work.name
+        self.null = self.open(Path("/dev/null"), os.O_RDWR)
+        self.zero = self.open(Path("/dev/zero"), os.O_RDONLY)
+        self.folder = self.open(work, os.O_RDONLY | os.O_DIRECTORY)
         self.outlet, self.inlet = os.pipe()
         self.closed = fcntl.fcntl(self.file, fcntl.F_DUPFD, FAR)  # so far up that nobody gets it again
         os.close(self.closed)
 
-    def open(self, name: str, flags: int) -> int:
-        """Open a file with something in it."""
+    def create(self, name: str, flags: int) -> int:
+        """Make a file with something in it and open it."""
         path = self.work / name
         path.write_bytes(os.urandom(FILE_BYTES))
+        return self.open(path, flags)
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open what is there."""
         fd = os.open(path, flags)
-        self.names[fd] = name
+        self.names[fd] = path.name
         return fd
 
     def close(self) -> None:
@@ -201,10 +195,9 @@ class _Load:
             "name": os.fsencode(self.names.get(fd, ""))[:63].decode("latin-1"),
         }
 
-    def call(
-        self, kind: str, fd: int, count: int, at: int | None = None, address: int | None = None, *, vfs: bool = True
-    ) -> None:
+    def call(self, step: PlannedCall) -> None:
         """Make a call and note what it is to be reported as."""
+        kind, fd, count, at, address, vfs = step
         function, writes, _ = _FUNCTIONS[kind]
         if address is None:
             address = self.address
@@ -242,16 +235,16 @@ class _Load:
 
         def write_late() -> None:
             nonlocal wrote_ns
-            rename("late-writer")
+            fork.rename("late-writer")
             until_s = time.monotonic() + 60
-            while not is_waiting_in("read", reader) and time.monotonic() < until_s:
+            while not fork.is_waiting_in("read", reader) and time.monotonic() < until_s:
                 time.sleep(0.001)
             wrote_ns = time.monotonic_ns()
             os.write(self.inlet, b"late")
 
         writer = threading.Thread(target=write_late)
         writer.start()
-        self.call("read", self.outlet, 4096)
+        self.call(PlannedCall("read", self.outlet, 4096))
         writer.join()
         self.calls[-1] = replace(self.calls[-1], not_before_ns=wrote_ns)
 
@@ -265,142 +258,103 @@ class _Load:
         self.unused_syscalls += 1
         LIBC.syscall(UNUSED_SYSCALL)
 
-    def steps(self) -> list[tuple[str, Callable[[], object]]]:
-        """The mixture: each step with the kind of call it makes, or none."""
-        call = self.call
-        sized: list[tuple[str, Callable[[], object]]] = []
+    def steps(self) -> list[PlannedCall | Callable[[], object]]:
+        """The mixture: calls, and what is to be done besides."""
+        sized: list[PlannedCall] = []
         for size in SIZES:
             sized += [
-                ("pread64", lambda size=size: call("pread64", self.file, size, size * 2 + 1)),  # type: ignore[misc]
-                ("pwrite64", lambda size=size: call("pwrite64", self.file, size, size)),  # type: ignore[misc]
-                ("read", lambda size=size: call("read", self.file, size)),  # type: ignore[misc]
-                ("write", lambda size=size: call("write", self.log, size)),  # type: ignore[misc]
+                PlannedCall("pread64", self.file, size, size * 2 + 1),
+                PlannedCall("pwrite64", self.file, size, size),
+                PlannedCall("read", self.file, size),
+                PlannedCall("write", self.log, size),
             ]
         return [
             *sized,
-            ("pread64", lambda: call("pread64", self.input, 4096, FILE_BYTES - 100)),  # short at the end of the file
-            ("pread64", lambda: call("pread64", self.input, 4096, FILE_BYTES)),
-            ("read", lambda: call("read", self.input, 5000)),  # short, then nothing, after a few rounds
-            ("read", lambda: call("read", self.zero, HUGE_BYTES)),
-            ("write", lambda: call("write", self.null, HUGE_BYTES)),
-            ("pwrite64", lambda: call("pwrite64", self.sparse, 3, FAR_OFFSET)),
-            ("pread64", lambda: call("pread64", self.sparse, 4096, FAR_OFFSET - 5)),
-            ("write", lambda: call("write", self.inlet, 511)),
-            ("read", lambda: call("read", self.outlet, 4096)),
-            ("read", lambda: call("read", self.closed, 4096, vfs=False)),  # EBADF
-            ("pwrite64", lambda: call("pwrite64", self.closed, 4096, 8192, vfs=False)),
-            ("write", lambda: call("write", BEYOND_TABLE, 1, vfs=False)),
-            ("pread64", lambda: call("pread64", -1, 1, 2**40, vfs=False)),
-            ("pread64", lambda: call("pread64", self.outlet, 4096, 5, vfs=False)),  # ESPIPE
-            ("write", lambda: call("write", self.input, 511)),  # EBADF, with a file
-            ("read", lambda: call("read", self.folder, 4096)),  # EISDIR
-            ("pread64", lambda: call("pread64", self.input, 4096, 0, address=8)),  # EFAULT
-            ("write", lambda: call("write", self.log, 4096, address=8)),
-            ("pread64", lambda: call("pread64", self.input, 1, -1, vfs=False)),  # EINVAL
-            ("read", lambda: call("read", self.input, 2**64 - 1)),
-            ("read", lambda: call("read", self.null, 511)),
+            PlannedCall("pread64", self.input, 4096, FILE_BYTES - 100),  # short at the end of the file
+            PlannedCall("pread64", self.input, 4096, FILE_BYTES),
+            PlannedCall("read", self.input, 5000),  # short, then nothing, after a few rounds
+            PlannedCall("read", self.zero, HUGE_BYTES),
+            PlannedCall("write", self.null, HUGE_BYTES),
+            PlannedCall("pwrite64", self.sparse, 3, FAR_OFFSET),
+            PlannedCall("pread64", self.sparse, 4096, FAR_OFFSET - 5),
+            PlannedCall("write", self.inlet, 511),
+            PlannedCall("read", self.outlet, 4096),
+            PlannedCall("read", self.closed, 4096, vfs=False),  # EBADF
+            PlannedCall("pwrite64", self.closed, 4096, 8192, vfs=False),
+            PlannedCall("write", BEYOND_TABLE, 1, vfs=False),
+            PlannedCall("pread64", -1, 1, 2**40, vfs=False),
+            PlannedCall("pread64", self.outlet, 4096, 5, vfs=False),  # ESPIPE
+            PlannedCall("write", self.input, 511),  # EBADF, with a file
+            PlannedCall("read", self.folder, 4096),  # EISDIR
+            PlannedCall("pread64", self.input, 4096, 0, address=8),  # EFAULT
+            PlannedCall("write", self.log, 4096, address=8),
+            PlannedCall("pread64", self.input, 1, -1, vfs=False),  # EINVAL
+            PlannedCall("read", self.input, 2**64 - 1),
+            PlannedCall("read", self.null, 511),
             # Of memory that is there: bpftrace cannot tell that a copy of the payload has failed, and would print the
             # length asked for, and zeros, where the others (and the contract) have 0 and nothing.
-            ("write", lambda: call("write", self.null, 4096)),
-            ("", self.vectored),
-            ("", self.unused_syscall),
-            ("", lambda: os.lseek(self.file, 0, os.SEEK_SET)),
+            PlannedCall("write", self.null, 4096),
+            self.vectored,
+            self.unused_syscall,
+            lambda: os.lseek(self.file, 0, os.SEEK_SET),
         ]
 
     def run(self, calls: int) -> None:
         """Make so many calls, the first of them one that waits."""
         self.blocked_read()
-        for _, step in itertools.cycle(self.steps()):
+        for step in itertools.cycle(self.steps()):
             if len(self.calls) == calls:
                 return
-            step()
-
-
-def _kinds(calls: int, steps: list[str]) -> Iterator[str]:
-    """The kinds of the first calls of a load."""
-    return itertools.chain(["read"], itertools.islice((kind for kind in itertools.cycle(steps) if kind), calls - 1))
-
-
-def _is_prime(n: int) -> bool:
-    return n > 1 and all(n % divisor for divisor in range(2, int(n**0.5) + 1))
-
-
-def _plan(steps: list[str]) -> list[int]:
-    """Return how many calls each thread makes, so that reads and writes are both prime: no batch size divides them."""
-    for more in itertools.count():
-        calls = [CALLS[0] + more, *CALLS[1:]]
-        kinds = [kind for n in calls for kind in _kinds(n, steps)]
-        writes = sum("write" in kind for kind in kinds)
-        if _is_prime(writes) and _is_prime(len(kinds) - writes):
-            return calls
-    raise AssertionError("there are infinitely many primes")
+            if isinstance(step, PlannedCall):
+                self.call(step)
+            else:
+                step()
 
 
 def run(work: Path, payload_bytes: int) -> Did:
     """Run the program to its end.
 
     Args:
-        work: an empty directory.
+        work: a directory to make.
         payload_bytes: how many bytes of what was read or written the events are to have.
 
     Raises:
         RuntimeError: one of its processes failed.
     """
+    work.mkdir()
     loads = [_Load(work / f"load{i}", payload_bytes) for i in range(len(CALLS))]
-    plan = _plan([kind for kind, _ in loads[0].steps()])
-    busy = list(zip(loads, plan, strict=True))
-    others = [_resembling(name, work / f"other{i}") for i, name in enumerate(RESEMBLING)]
-    children = [_process(busy[:2], work / "other-thread"), _process(busy[2:], None)]
-    failed = [child for child in (*children, *others) if os.waitpid(child, 0)[1]]
+    runs = [functools.partial(load.run, calls) for load, calls in zip(loads, CALLS, strict=True)]
+    misnamed = functools.partial(_misnamed, work / "other-thread")
+    others = [
+        fork.started(name, functools.partial(_read_and_write, work / f"other{i}", 1000))
+        for i, name in enumerate(RESEMBLING)
+    ]
+    two_threads = functools.partial(_do, loads[:2], (*runs[:2], misnamed), work / "two threads")
+    one_thread = functools.partial(_do, loads[2:], runs[2:], work / "one thread")
+    fork.wait_for(fork.started(COMM, two_threads), fork.started(COMM, one_thread), *others)
     for load in loads:
         load.close()
-    if failed:
-        raise RuntimeError("a process of the I/O program failed")
-    done = [json.loads((load.work / "done").read_text()) for load in loads]
-    threads = [
-        Thread(process, is_main, decode(tuple[Call, ...], did["calls"], "calls"))
-        for did, process, is_main in zip(done, (0, 0, 1), (True, False, True), strict=True)
-    ]
-    return Did(tuple(threads), sum(did["unused"] for did in done))
+    first, second = (from_json(Did, (work / done).read_text()) for done in ("two threads", "one thread"))
+    return first + second
 
 
-def _process(loads: list[tuple[_Load, int]], other_thread: Path | None) -> int:
-    """Start a process named COMM that does all the loads at once, each in its thread, and then writes what it did."""
-    child = os.fork()
-    if child:
-        return child
-    with dying():
-        rename(COMM)
-        threads = [threading.Thread(target=load.run, args=(calls,)) for load, calls in loads[1:]]
-        if other_thread:
-            threads.append(threading.Thread(target=_misnamed, args=(other_thread,)))
-        for thread in threads:
-            thread.start()
-        loads[0][0].run(loads[0][1])
-        for thread in threads:
-            thread.join()
-        rename("done")
-        for load, _ in loads:
-            done = {"calls": [asdict(call) for call in load.calls], "unused": load.unused_syscalls}
-            (load.work / "done").write_text(json.dumps(done))
-    raise AssertionError("a child ends in dying()")
+def _do(loads: Sequence[_Load], work: Sequence[Callable[[], None]], done: Path) -> None:
+    """Do all the work at once, the first of it in this thread; then write what the loads, a thread each, have done."""
+    threads = [threading.Thread(target=in_thread) for in_thread in work[1:]]
+    for thread in threads:
+        thread.start()
+    work[0]()
+    for thread in threads:
+        thread.join()
+    fork.rename("done")
+    did = tuple(Thread(0, load is loads[0], tuple(load.calls)) for load in loads)
+    done.write_text(to_json(Did(did, sum(load.unused_syscalls for load in loads))))
 
 
 def _misnamed(path: Path) -> None:
     """Read and write in a thread that is not named as its process is."""
-    rename("other-thread")
+    fork.rename("other-thread")
     _read_and_write(path, 100)
-
-
-def _resembling(name: str, path: Path) -> int:
-    """Start a process that reads and writes under another name."""
-    child = os.fork()
-    if child:
-        return child
-    with dying():
-        rename(name)
-        _read_and_write(path, 1000)
-    raise AssertionError("a child ends in dying()")
 
 
 def _read_and_write(path: Path, times: int) -> None:
@@ -412,14 +366,3 @@ def _read_and_write(path: Path, times: int) -> None:
         os.write(fd, b"y" * 100)
         os.read(fd, 100)
     os.close(fd)
-
-
-@contextlib.contextmanager
-def dying() -> Iterator[None]:
-    """End a forked child with what it did, whatever happens in it."""
-    status = 1
-    try:
-        yield
-        status = 0
-    finally:
-        os._exit(status)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bpfbench.errors import StepError
 from bpfbench.inside.conformance import judge, loads, output, program
-from bpfbench.inside.conformance.case import COMM, RW_TOOLS, ContractCase, Runner, made, verdict
-from bpfbench.inside.conformance.driven import Driven, Left
-from bpfbench.inside.conformance.judge import FailedError, expect
-from bpfbench.inside.conformance.output import Event, MalformedError
+from bpfbench.inside.conformance.case import RW_TOOLS, Case, verdict
+from bpfbench.inside.conformance.driven import COMM, PAYLOAD_BYTES, Driven, Left
+from bpfbench.inside.conformance.judge import expect
+from bpfbench.inside.conformance.output import Event
 from bpfbench.model import Attach, Tool, TracerSummary
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
@@ -31,7 +32,8 @@ OTHERS = 1000
 FIRST_CALLS = range(2000, 2000 + 900)
 MANY_CALLS = range(2000, 2000 + SYSCALL_ENTRIES + 500)
 """Numbers of system calls, none of which exists."""
-TINY_RING_BYTES = 4096
+TINY = {"--ringbuf-bytes": "4096", "--payload-bytes": "100"}
+"""A ring with room for a few events."""
 
 Watch = Callable[[list[Driven], Tool, Path], dict[Driven, str]]
 """Does something before the eyes of tracers that are READY, in a directory; returns how those failed that did."""
@@ -39,28 +41,26 @@ Judge = Callable[[Driven, Left, TracerSummary], None]
 """Raises where a tracer failed, given what it left and its account."""
 
 
-def _together(
-    tools: Iterable[Tool],
-    watch: Watch,
-    *,
-    all_formats: bool = False,
-    changed: dict[str, str] | None = None,
-    comm: str = COMM,
-) -> Runner:
-    """Make a case of a function that does something before the eyes of all tracers and tells the failure of each."""
+def _together(tools: Iterable[Tool], comm: str, watch: Watch, changed: dict[str, str] | None = None) -> Case:
+    """Make a case of a function that does something before the eyes of all tracers and tells the failure of each.
+
+    Where that is the program, which has its own comm, they watch in every format.
+    """
 
     def run(name: str, subjects: Sequence[Subject]) -> Iterator[CaseVerdict]:
         for tool in tools:
             with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
                 tracers = []
                 for subject in _with(tool, subjects):
-                    for form in subject.formats if all_formats else subject.formats[:1]:
-                        work = made(Path(folder) / f"{subject.setup}-{subject.attach}-{form}")
-                        tracer = Driven(subject, work, tool, form, comm, changed)
-                        ending.callback(tracer.kill)
-                        tracers.append(tracer)
-                failures = _failures(tracers, Driven.start)
-                failures |= _failures((t for t in tracers if t not in failures), Driven.wait_ready)
+                    for form in subject.formats if comm == program.COMM else subject.formats[:1]:
+                        work = Path(folder) / f"{subject.setup}-{subject.attach}-{form}"
+                        try:
+                            tracer = Driven(subject, work, tool, form=form, comm=comm, changed=changed)
+                        except StepError as error:
+                            yield verdict(name, subject, Ended.FAILED, error.message, f"{tool} {form}")
+                        else:
+                            tracers.append(ending.enter_context(tracer))
+                failures = _failures(tracers, Driven.wait_ready)
                 ready = [tracer for tracer in tracers if tracer not in failures]
                 if ready:
                     failures |= watch(ready, tool, Path(folder))
@@ -84,8 +84,8 @@ def _failures(tracers: Iterable[Driven], attempt: Callable[[Driven], object]) ->
     for tracer in tracers:
         try:
             attempt(tracer)
-        except (FailedError, MalformedError) as error:
-            failures[tracer] = str(error)
+        except StepError as error:
+            failures[tracer] = error.message
     return failures
 
 
@@ -93,49 +93,37 @@ def _judged(tracers: Sequence[Driven], judge_one: Judge, sign: signal.Signals = 
     """Stop all, at the same time, as to detach takes longest, and return the failures of each."""
     for tracer in tracers:
         tracer.send(sign)
-
-    def attempt(tracer: Driven) -> None:
-        left = tracer.stop()
-        judge_one(tracer, left, tracer.account(left))
-
-    return _failures(tracers, attempt)
+    return _failures(tracers, lambda tracer: judge_one(tracer, *tracer.stop_well()))
 
 
-def _after(load: Callable[[Path], object], judge_one: Judge) -> Watch:
-    """Watch a load, and judge each tracer by itself."""
+def _loaded(tool: Tool, load: Callable[[Path], object], judge_one: Judge) -> Case:
+    """Make a case of a load, and of what judges each tracer by itself."""
 
     def watch(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
         load(work)
         return _judged(tracers, judge_one)
 
-    return watch
+    return _together((tool,), COMM, watch)
 
 
 def _watch_events(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
-    """Every event of the program, with a ring that has room for all."""
-    did = program.run(made(work / "program"), 4096)
-    return _judge_events(tracers, tool, did, signal.SIGINT, 4096, complete=True)
+    """Every event of a known mixture of calls is reported, in every column, with a ring that has room for all."""
+    did = program.run(work / "program", PAYLOAD_BYTES)
+    return _judge_events(tracers, tool, did, signal.SIGINT, complete=True)
 
 
 def _watch_overflow(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
-    """A ring with room for a few events, which nobody empties during the first of two rounds."""
+    """A ring that overflows, as nobody empties it during the first of two rounds, loses events by account only."""
     with contextlib.ExitStack() as frozen:
         for tracer in tracers:
             frozen.enter_context(tracer.frozen())
-        first = program.run(made(work / "first"), 100)
-    second = program.run(made(work / "second"), 100)
-    return _judge_events(tracers, tool, _both(first, second), signal.SIGTERM, 100, complete=False)
-
-
-def _both(first: program.Did, second: program.Did) -> program.Did:
-    """Take two rounds of the program for one with twice the threads."""
-    processes = 1 + max(thread.process for thread in first.threads)
-    later = (program.Thread(thread.process + processes, thread.is_main, thread.calls) for thread in second.threads)
-    return program.Did((*first.threads, *later), first.unused_syscalls + second.unused_syscalls)
+        first = program.run(work / "first", 100)
+    did = first + program.run(work / "second", 100)
+    return _judge_events(tracers, tool, did, signal.SIGTERM, complete=False)
 
 
 def _judge_events(
-    tracers: list[Driven], tool: Tool, did: program.Did, sign: signal.Signals, payload_bytes: int, *, complete: bool
+    tracers: list[Driven], tool: Tool, did: program.Did, sign: signal.Signals, *, complete: bool
 ) -> dict[Driven, str]:
     ids: dict[Driven, dict[int, int]] = {}
     by_tracepoints: list[Event] = []
@@ -144,7 +132,7 @@ def _judge_events(
         seen = did.seen_by(tracer.subject.attach)
         reads, writes = seen.of_kind("read", "pread64"), seen.of_kind("write", "pwrite64")
         said = {kind: summary.intercepted.get(kind, 0) for kind in ("read", "write")}
-        events = output.events(left.output or b"", tool, tracer.form, payload_bytes)
+        events = tracer.events(left)
         ids[tracer] = judge.match(events, seen, tool, complete=complete)
         expect(said == {"read": reads, "write": writes}, f"intercepted {said}; done: {reads} reads, {writes} writes")
         expect(summary.saved == len(events), f"saved {summary.saved}, and {len(events)} events are in the output")
@@ -162,13 +150,13 @@ def _judge_events(
 
 
 def _watch_counts(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
-    """Every system call of the program by its number."""
-    did = program.run(made(work / "program"), 4096)
+    """Every system call of a known mixture is counted, by its number."""
+    did = program.run(work / "program", PAYLOAD_BYTES)
     counts: dict[Driven, dict[int, int]] = {}
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
         found, refused = _counts(tracer, left, summary), _refused(tracer, summary)
-        judge.match_counts(found, did, program.NUMBERS, program.UNUSED_SYSCALL, refused)
+        judge.match_counts(found, did, refused)
         if not refused:
             counts[tracer] = found
 
@@ -178,7 +166,7 @@ def _watch_counts(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, st
 
 def _counts(tracer: Driven, left: Left, summary: TracerSummary) -> dict[int, int]:
     """Return syscount's counts, which output and summary must have alike."""
-    counts = output.counts(left.output or b"", tracer.form)
+    counts = output.counts(left.output, tracer.form)
     said = {int(number): count for number, count in (summary.syscalls or {}).items()}
     expect(said == counts, f"syscalls in the summary, {said}, are not those of the output, {counts}")
     expect(summary.saved == sum(counts.values()), f"saved {summary.saved}; the counts are {sum(counts.values())}")
@@ -194,7 +182,7 @@ def _refused(tracer: Driven, summary: TracerSummary) -> int:
 
 
 def _judge_first_calls(tracer: Driven, left: Left, summary: TracerSummary) -> None:
-    """System calls made for the first time on two CPUs at once: each has to make the entry, and one of them does."""
+    """System calls that two CPUs make for the first time at once, where one makes the entry, are counted or lost."""
     found, refused = _counts(tracer, left, summary), _refused(tracer, summary)
     counted, did = sum(found.get(number, 0) for number in FIRST_CALLS), 2 * len(FIRST_CALLS)
     # The two make calls of other numbers, too, a few of them for the first time.
@@ -204,8 +192,8 @@ def _judge_first_calls(tracer: Driven, left: Left, summary: TracerSummary) -> No
 
 
 def _judge_many(tracer: Driven, left: Left, summary: TracerSummary) -> None:
-    """Hundreds of processes at once."""
-    events = output.events(left.output or b"", tracer.tool, tracer.form, 4096)
+    """Events of hundreds of processes at once are told apart."""
+    events = tracer.events(left)
     by_pid: dict[int, int] = {}
     for event in events:
         expect(event.pid == event.tid, f"pid {event.pid} and tid {event.tid} in a process of one thread")
@@ -252,55 +240,15 @@ def _judge_full_counts(tracer: Driven, left: Left, summary: TracerSummary) -> No
     expect(full >= missing, f"{full} lost by map_full; {missing} numbers are missing")
 
 
-CASES = (
-    ContractCase(
-        "events",
-        "every event of a known mixture of calls, in every column",
-        _together(RW_TOOLS, _watch_events, all_formats=True, comm=program.COMM),
+CASES = {
+    "events": _together(RW_TOOLS, program.COMM, _watch_events),
+    "overflow": _together(RW_TOOLS, program.COMM, _watch_overflow, TINY),
+    "counts": _together((Tool.SYSCOUNT,), program.COMM, _watch_counts),
+    "first calls": _loaded(Tool.SYSCOUNT, lambda _: loads.syscalls_at_once(COMM, FIRST_CALLS), _judge_first_calls),
+    "processes": _loaded(Tool.RW_TRACER, lambda work: loads.reads(COMM, work, READS_EACH, PROCESSES), _judge_many),
+    "join map full": _loaded(
+        Tool.RW_TRACER, lambda _: loads.blocked_reads(COMM, JOIN_ENTRIES + JOIN_BEYOND), _judge_full_join
     ),
-    ContractCase(
-        "overflow",
-        "a ring that overflows loses events, and none without account",
-        _together(
-            RW_TOOLS,
-            _watch_overflow,
-            all_formats=True,
-            comm=program.COMM,
-            changed={"--ringbuf-bytes": str(TINY_RING_BYTES), "--payload-bytes": "100"},
-        ),
-    ),
-    ContractCase(
-        "counts",
-        "every system call of a known mixture, by number",
-        _together((Tool.SYSCOUNT,), _watch_counts, all_formats=True, comm=program.COMM),
-    ),
-    ContractCase(
-        "first calls",
-        "system calls that two CPUs make for the first time at once are counted, or counted as lost",
-        _together((Tool.SYSCOUNT,), _after(lambda _: loads.syscalls_at_once(COMM, FIRST_CALLS), _judge_first_calls)),
-    ),
-    ContractCase(
-        "processes",
-        f"{PROCESSES} processes at once",
-        _together(
-            (Tool.RW_TRACER,), _after(lambda work: loads.reads_of_many(COMM, work, PROCESSES, READS_EACH), _judge_many)
-        ),
-    ),
-    ContractCase(
-        "join map full",
-        "more calls in flight than the join map has entries",
-        _together(
-            (Tool.RW_TRACER,), _after(lambda _: loads.blocked_reads(COMM, JOIN_ENTRIES + JOIN_BEYOND), _judge_full_join)
-        ),
-    ),
-    ContractCase(
-        "missed",
-        "more calls in flight than a kretprobe has instances: the exits that the kernel misses are counted as lost",
-        _together((Tool.RW_TRACER,), _after(lambda _: loads.blocked_writes(COMM, WAITING), _judge_exhausted)),
-    ),
-    ContractCase(
-        "count map full",
-        "more different system calls than syscount's map has entries",
-        _together((Tool.SYSCOUNT,), _after(lambda _: loads.many_syscalls(COMM, MANY_CALLS), _judge_full_counts)),
-    ),
-)
+    "missed": _loaded(Tool.RW_TRACER, lambda _: loads.blocked_writes(COMM, WAITING), _judge_exhausted),
+    "count map full": _loaded(Tool.SYSCOUNT, lambda _: loads.many_syscalls(COMM, MANY_CALLS), _judge_full_counts),
+}

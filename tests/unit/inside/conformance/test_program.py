@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,18 +11,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.inside.conformance import program
-from bpfbench.inside.conformance.program import (
-    CALLS,
-    COMM,
-    KINDS,
-    RESEMBLING,
-    Did,
-    Thread,
-    _is_prime,
-    _kinds,
-    _Load,
-    _plan,
-)
+from bpfbench.inside.conformance.program import CALLS, COMM, KINDS, RESEMBLING, Did, PlannedCall, Thread, _Load
 from bpfbench.model import Attach
 
 MADE = 150
@@ -39,31 +29,26 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Load]:
     made.close()
 
 
+def planned(load: _Load, calls: int) -> list[str]:
+    """The kinds of the first calls of a thread."""
+    kinds = (step.kind for step in itertools.cycle(load.steps()) if isinstance(step, PlannedCall))
+    return ["read", *itertools.islice(kinds, calls - 1)]
+
+
+def is_prime(n: int) -> bool:
+    return n > 1 and all(n % divisor for divisor in range(2, int(n**0.5) + 1))
+
+
 def test_reads_and_writes_are_both_prime_in_number(load: _Load) -> None:
-    steps = [kind for kind, _ in load.steps()]
-    calls = _plan(steps)
-    kinds = [kind for n in calls for kind in _kinds(n, steps)]
+    """Whoever adds a step finds out how many calls there are to be: a few more of the first thread."""
+    kinds = [kind for calls in CALLS for kind in planned(load, calls)]
     writes = sum(kind in ("write", "pwrite64") for kind in kinds)
-    assert _is_prime(writes)
-    assert _is_prime(len(kinds) - writes)
-    assert len(kinds) == sum(calls)
-
-
-def test_each_thread_makes_at_least_as_many_calls_as_are_wanted(load: _Load) -> None:
-    calls = _plan([kind for kind, _ in load.steps()])
-    assert len(calls) == len(CALLS)
-    assert all(n >= least for n, least in zip(calls, CALLS, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("n", "prime"), [(0, False), (1, False), (2, True), (3, True), (4, False), (9, False), (1009, True)]
-)
-def test_a_prime_is_known_for_one(n: int, prime: bool) -> None:
-    assert _is_prime(n) == prime
+    assert is_prime(writes)
+    assert is_prime(len(kinds) - writes)
 
 
 def test_the_calls_are_those_that_were_planned(load: _Load) -> None:
-    assert [call.kind for call in load.calls] == list(_kinds(MADE, [kind for kind, _ in load.steps()]))
+    assert [call.kind for call in load.calls] == planned(load, MADE)
     assert {call.kind for call in load.calls} == set(KINDS)
     assert load.unused_syscalls > 0
 
@@ -123,6 +108,14 @@ def test_those_that_resemble_the_traced_one_are_not_it() -> None:
     assert COMM not in RESEMBLING
     assert all(0 < len(name.encode()) <= 15 for name in RESEMBLING)
     assert len(set(RESEMBLING)) == len(RESEMBLING)
+
+
+def test_what_others_did_too_is_by_processes_of_their_own(load: _Load) -> None:
+    calls = tuple(load.calls)
+    two = Did((Thread(0, True, calls), Thread(0, False, calls)), 2)
+    three = two + Did((Thread(0, True, calls),), 1)
+    assert three == Did((*two.threads, Thread(1, True, calls)), 3)
+    assert [thread.process for thread in (three + two).threads] == [0, 0, 1, 2, 2]
 
 
 def test_calls_are_counted_by_kind_over_all_threads(load: _Load) -> None:
