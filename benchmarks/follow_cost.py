@@ -32,10 +32,10 @@ from bpfbench.model import (
     Tool,
     TracerConfig,
     Trial,
+    TrialSpec,
     Workload,
 )
 from bpfbench.testbed import image
-from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import HostTestbed, headers_here
 
 CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 64 * 2**20, 100, 4096)
@@ -46,7 +46,7 @@ BOUNDS = (256 * 2**20, 64 * 2**30)
 def run(testbed: HostTestbed, trial: Trial, settings: Settings, bound_bytes: int | None) -> Record:
     """Run a trial, which has to end well."""
     with tempfile.TemporaryDirectory() as directory:
-        done = testbed.run(trial, settings, Slot(None, None, bound_bytes), Path(directory), lambda _: None)
+        done = testbed.run(TrialSpec(trial, settings, output_disk_bytes=bound_bytes), Path(directory), lambda _: None)
     if done.status is not Status.OK:
         raise SystemExit(f"trial {done.status}: {done.reason}")
     return done
@@ -99,7 +99,7 @@ def main() -> None:
     workload = Workload("read", 4, int(options.scale * catalogue.FULL_BYTES_PER_PROCESS))
     trial = Trial("follow-cost", 0, 0, 1, options.setup, Tool.RW_TRACER_ALL, workload, CONFIG)
     settings = Settings(placement=options.placement)
-    testbed.lay_out(trial, settings, lambda _: None)
+    testbed.lay_out(TrialSpec(trial, settings), lambda _: None)
     results = []
     for bound_bytes in options.bounds:
         print(f"bound {bound_bytes >> 20} MiB", flush=True)

@@ -35,9 +35,9 @@ from bpfbench.inside.kernel import pagecache
 from bpfbench.inside.trial import fio
 from bpfbench.inside.trial.runner import DROP_GAP_S
 from bpfbench.machine import command
-from bpfbench.model import Attach, Format, Record, Settings, Sources, Tool, TracerConfig, Trial, Workload
+from bpfbench.model import Attach, Format, Record, Settings, Sources, Tool, TracerConfig, Trial, TrialSpec, Workload
 from bpfbench.testbed import image, sandbox
-from bpfbench.testbed.base import Slot, data_name
+from bpfbench.testbed.base import data_name
 from bpfbench.testbed.host import HostTestbed, headers_here
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.sandbox import INSIDE, Bind
@@ -109,7 +109,7 @@ def trial_of(workload: Workload, setup: str = "vanilla") -> Trial:
 def under_bpfbench(testbed: HostTestbed, trial: Trial) -> tuple[Run, Record]:
     """Run a trial."""
     with tempfile.TemporaryDirectory() as directory:
-        done = testbed.run(trial, Settings(), Slot(), Path(directory), lambda _: None)
+        done = testbed.run(TrialSpec(trial, Settings()), Path(directory), lambda _: None)
         if done.fio is None:
             raise SystemExit(f"trial failed: {done.reason}")
         return of_fio((Path(directory) / "fio.json").read_text()), done
@@ -153,7 +153,7 @@ def workload_cost(ready: Image, cache: Path, scale: float, pairs: int) -> Iterat
             testbed = HostTestbed(ready, headers_here(ready, cache), data, cache / "output")
             for name in ("read", "write"):
                 workload = Workload(name, 4, int(scale * catalogue.FULL_BYTES_PER_PROCESS))
-                testbed.lay_out(trial_of(workload), Settings(), lambda _: None)
+                testbed.lay_out(TrialSpec(trial_of(workload), Settings()), lambda _: None)
                 yield from paired(
                     f"{name}s, {where}",
                     pairs,

@@ -47,11 +47,10 @@ from bpfbench.codec import from_json
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.machine.turn import alone
-from bpfbench.model import VANILLA, Record, Sources, Status, Study, Trial
+from bpfbench.model import VANILLA, Record, Sources, Status, Study, Trial, TrialSpec
 from bpfbench.report.documents import order as worded
 from bpfbench.run import campaign
 from bpfbench.testbed import image
-from bpfbench.testbed.base import Slot
 from bpfbench.testbed.host import HostTestbed, headers_here
 
 Array = NDArray[np.float64]
@@ -102,15 +101,16 @@ def measure(blocks: int, scale: float, keep: Path) -> None:
     before: Trial | None = None
     begun_s = time.monotonic()
     with alone(cache):
-        testbed.lay_out(planned_blocks[0][0], chosen.settings, lambda _: None)
+        testbed.lay_out(TrialSpec(planned_blocks[0][0], chosen.settings), lambda _: None)
         for number, (protocol, own) in enumerate(schedule(planned_blocks), 1):
             for trial in own:
                 warm_up = plan.warm_up(trial, before) if protocol == IS else None
                 for run in (warm_up, trial) if warm_up else (trial,):
-                    slot = Slot(campaign.predecessor(before) if before else None, places.get(run.id))
+                    predecessor = campaign.predecessor(before) if before else None
+                    spec = TrialSpec(run, chosen.settings, predecessor=predecessor, place=places.get(run.id))
                     directory = keep / protocol / run.id
                     directory.mkdir(parents=True)
-                    record = testbed.run(run, chosen.settings, slot, directory, lambda _: None)
+                    record = testbed.run(spec, directory, lambda _: None)
                     if record.status is not Status.OK:
                         print(f"{protocol}, {run.id}: {record.status}: {record.reason}", flush=True)
                     before = run

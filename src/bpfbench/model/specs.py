@@ -27,19 +27,19 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
-    """All that the trial runner is told. Paths are as seen inside the image."""
+    """All that the trial runner is told. Paths are as seen inside the image, and filled in by the testbed."""
 
     trial: Trial
     settings: Settings
-    job_file: str
-    tracer_command: tuple[str, ...] | None
-    session: str
-    output_disk_bytes: int | None
+    job_file: str = ""
+    tracer_command: tuple[str, ...] | None = None
+    session: str = ""
+    output_disk_bytes: int | None = None
     """The most of the disk that the tracer's output may take. What outgrows it is checked and given back while the
     tracer writes; None: it is checked once fio has ended."""
-    data_dir: str
-    output_dir: str
-    record_dir: str
+    data_dir: str = ""
+    output_dir: str = ""
+    record_dir: str = ""
     accelerator: Accelerator | None = None
     """Of the virtual machine that the trial runs in, which cannot tell itself."""
     predecessor: Predecessor | None = None

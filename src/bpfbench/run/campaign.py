@@ -15,11 +15,11 @@ from bpfbench.declare import plan
 from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
-from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial
+from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial, TrialSpec
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
-from bpfbench.testbed.base import Sizes, Slot, Testbed, data_name
+from bpfbench.testbed.base import Sizes, Testbed, data_name
 from bpfbench.testbed.image import Image
 from bpfbench.units import gib
 
@@ -101,20 +101,24 @@ class _Loop:
 
     def _record(self, trial: Trial, before: Trial | None, directory: Path) -> Record:
         study = self._run.info.study
+        spec = TrialSpec(
+            trial,
+            study.settings,
+            output_disk_bytes=output_disk_bytes(trial, study),
+            predecessor=predecessor(before) if before else None,
+            place=self._places.get(trial.id),
+        )
         files = (trial.host, data_name(trial.workload))
         if files not in self._laid_out:
             self._reporter.laying_out(trial.workload, 0)
             report = lambda event: self._reporter.laying_out(trial.workload, event.get("bytes", 0))  # noqa: E731
             try:
-                self._testbed.lay_out(trial, study.settings, report)
+                self._testbed.lay_out(spec, report)
             except LostError as error:
                 return self._testbed.give_up(trial, error.message, directory)
             self._laid_out.add(files)
         tell = lambda event: self._reporter.trial_event(trial, event)  # noqa: E731
-        slot = Slot(
-            predecessor(before) if before else None, self._places.get(trial.id), output_disk_bytes(trial, study)
-        )
-        return self._testbed.run(trial, study.settings, slot, directory, tell)
+        return self._testbed.run(spec, directory, tell)
 
 
 def predecessor(trial: Trial) -> Predecessor:

@@ -12,7 +12,7 @@ import json
 import logging
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,9 +26,7 @@ from bpfbench.model import (
     Accelerator,
     Attach,
     Deadlines,
-    Predecessor,
     Record,
-    Settings,
     Setup,
     Sources,
     Status,
@@ -61,16 +59,6 @@ FAILED = '{"event": "failed"'
 
 SLACK_S = 120.0
 """What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A trial's slot in a campaign: what was before it, and what disk there is for it."""
-
-    predecessor: Predecessor | None = None
-    place: int | None = None
-    output_disk_bytes: int | None = None
-    """As TrialSpec has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,46 +160,33 @@ class Testbed(abc.ABC):
     def discard_outputs(self) -> None:
         """Delete the output of trials that ended with the machine, an end that nothing of ours survives to see."""
 
-    def lay_out(self, trial: Trial, settings: Settings, progress: OnEvent) -> None:
+    def lay_out(self, spec: TrialSpec, progress: OnEvent) -> None:
         """Write the data files that a trial works on, where it runs, unless they are there.
 
         Raises:
             LostError: the virtual machine was lost.
             StepError: they could not be written.
         """
-        settings = self._patient(settings)
-        job = Job(
-            argv=(*RUNNER, "layout"),
-            stdin=to_json(self._spec(trial, settings, "layout", Slot()), indent=None),
-            timeout_s=settings.deadlines.layout_s + SLACK_S,
-            host=trial.host,
-            kernel=trial.kernel,
-            block=trial.block,
-            data=data_name(trial.workload),
-        )
+        spec = self._complete(spec, "layout")
+        job = _job("layout", spec, spec.settings.deadlines.layout_s)
         finished, reason = self._converse(job, progress)
         if finished.status != 0:
-            raise StepError(f"data files {job.data} of host {self.host_name(trial)}: {reason}")
+            raise StepError(f"data files {job.data} of host {self.host_name(spec.trial)}: {reason}")
 
-    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: OnEvent) -> Record:
+    def run(self, spec: TrialSpec, record_dir: Path, progress: OnEvent) -> Record:
         """Run a trial, leave its files in `record_dir` (empty, existing), and return its record.
 
-        A runner that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
+        `spec` says which trial, and what was before it; all that is the testbed's to say is filled in here. A runner
+        that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
         """
-        settings = self._patient(settings)
-        deadlines = settings.deadlines
-        spec = self._spec(trial, settings, trial.workload.name, slot)
+        trial = spec.trial
+        spec = self._complete(spec, trial.workload.name)
         (record_dir / "spec.json").write_text(to_json(spec))
-        job = Job(
-            argv=(*RUNNER, "run"),
-            stdin=to_json(spec, indent=None),
-            timeout_s=deadlines.ready_s + deadlines.workload_s + deadlines.drain_s + SLACK_S,
-            host=trial.host,
-            kernel=trial.kernel,
-            block=trial.block,
-            data=data_name(trial.workload),
+        deadlines = spec.settings.deadlines
+        job = replace(
+            _job("run", spec, deadlines.ready_s + deadlines.workload_s + deadlines.drain_s),
             output=trial.id,
-            keep_output_as=f"{self._session}-{trial.id}" if settings.keep_output else None,
+            keep_output_as=f"{self._session}-{trial.id}" if spec.settings.keep_output else None,
             record_dir=record_dir,
         )
         started_at = _now()
@@ -337,28 +312,21 @@ class Testbed(abc.ABC):
         """Return the folders of the tracers that the study brings, by setup."""
         return {name: Path(setup.command[0]).parent for name, setup in self._brought.items()}
 
-    def _spec(self, trial: Trial, settings: Settings, job: str, slot: Slot) -> TrialSpec:
-        return TrialSpec(
-            trial=trial,
-            settings=settings,
-            job_file=f"{INSIDE}/src/bpfbench/workloads/{job}.fio",
-            tracer_command=None if trial.is_vanilla else self.tracer_command(trial.setup),
+    def _complete(self, spec: TrialSpec, job_file: str) -> TrialSpec:
+        """Return the spec of a trial with what is the testbed's to say, its deadlines for where trials run."""
+        usual = asdict(spec.settings.deadlines)
+        deadlines = Deadlines(**{step: seconds * self.slowness for step, seconds in usual.items()})
+        return replace(
+            spec,
+            settings=replace(spec.settings, deadlines=deadlines),
+            job_file=f"{INSIDE}/src/bpfbench/workloads/{job_file}.fio",
+            tracer_command=None if spec.trial.is_vanilla else self.tracer_command(spec.trial.setup),
             session=self._session,
-            output_disk_bytes=slot.output_disk_bytes,
             data_dir=f"{INSIDE}/data",
             output_dir=f"{INSIDE}/output",
             record_dir=f"{INSIDE}/record",
             accelerator=self.accelerator,
-            predecessor=slot.predecessor,
-            place=slot.place,
         )
-
-    def _patient(self, settings: Settings) -> Settings:
-        """Return settings with deadlines for where trials run."""
-        scaled = (settings.deadlines.ready_s, settings.deadlines.workload_s, settings.deadlines.drain_s)
-        ready_s, workload_s, drain_s = (seconds * self.slowness for seconds in scaled)
-        layout_s = settings.deadlines.layout_s * self.slowness
-        return replace(settings, deadlines=Deadlines(ready_s, workload_s, drain_s, layout_s))
 
     def _converse(self, job: Job, progress: OnEvent) -> tuple[Finished, str]:
         """Have a runner work; return how it ended, and why, should that be too early."""
@@ -420,6 +388,19 @@ class Venue:
 def data_name(workload: Workload) -> str:
     """Return what the directory of a workload's data files is called; workloads of one size share them."""
     return f"{workload.processes}x{workload.bytes_per_process}"
+
+
+def _job(verb: str, spec: TrialSpec, timeout_s: float) -> Job:
+    """Return the job of a trial's runner."""
+    return Job(
+        argv=(*RUNNER, verb),
+        stdin=to_json(spec, indent=None),
+        timeout_s=timeout_s + SLACK_S,
+        host=spec.trial.host,
+        kernel=spec.trial.kernel,
+        block=spec.trial.block,
+        data=data_name(spec.trial.workload),
+    )
 
 
 def _now() -> str:

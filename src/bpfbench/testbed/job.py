@@ -14,7 +14,7 @@ class Job:
     """A command to be run in the image, where, and what it sees there besides. Directories are below INSIDE."""
 
     argv: tuple[str, ...]
-    stdin: str
+    stdin: str = ""
     timeout_s: float | None = None
     host: str | None = None
     """None: whichever."""

@@ -13,7 +13,8 @@ import pytest
 
 from bpfbench.inside.agent import PORT, Port, find_port, serve
 from bpfbench.machine.command import Finished
-from bpfbench.testbed.vm.agent import Agent, GuestOrder, Hello, SilentError
+from bpfbench.testbed.job import Job
+from bpfbench.testbed.vm.agent import Agent, Hello, SilentError
 
 HELLO = {"event": "hello", "boot_id": "b", "kernel": "6.12"}
 END = {"event": "exit", "status": 3, "stderr": "oh\n"}
@@ -51,7 +52,7 @@ class TestController:
     def test_a_command_has_its_lines_its_status_and_its_last_words(self, agent: Agent, theirs: socket.socket) -> None:
         said: list[str] = []
         theirs.sendall(lines({"event": "line", "text": "one"}, {"event": "line", "text": "zwö"}, END))
-        assert agent.run(GuestOrder(("x", "y"), "in\n", "d", "o"), said.append, 5) == Finished(3, "oh\n")
+        assert agent.run(Job(("x", "y"), "in\n", 5, data="d", output="o"), {}, said.append) == Finished(3, "oh\n")
         assert said == ["one", "zwö"]
         told = json.loads(theirs.recv(65536))
         assert told == {"do": "run", "argv": ["x", "y"], "stdin": "in\n", "data": "d", "output": "o", "keep": []}
@@ -60,7 +61,7 @@ class TestController:
         self, agent: Agent, theirs: socket.socket, tmp_path: Path
     ) -> None:
         theirs.sendall(lines(piece("a", b"one "), piece("empty", b""), piece("a", b"two"), END))
-        agent.run(GuestOrder(("x",), keep={"record": tmp_path}), print, 5)
+        agent.run(Job(("x",), timeout_s=5), {"record": tmp_path}, print)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"one two", "empty": b""}
 
     @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "..", ".", "", "a/b"])
@@ -68,20 +69,20 @@ class TestController:
         (tmp_path / "record").mkdir()
         theirs.sendall(lines(piece(name, b"x"), END))
         with pytest.raises(SilentError, match="that nobody asked for"):
-            agent.run(GuestOrder(("x",), keep={"record": tmp_path / "record"}), print, 5)
+            agent.run(Job(("x",), timeout_s=5), {"record": tmp_path / "record"}, print)
         assert list(tmp_path.iterdir()) == [tmp_path / "record"]
         assert list((tmp_path / "record").iterdir()) == []
 
     def test_a_file_of_what_was_not_to_be_kept_is_refused(self, agent: Agent, theirs: socket.socket) -> None:
         theirs.sendall(lines(piece("a", b"x", of="output"), END))
         with pytest.raises(SilentError, match="that nobody asked for"):
-            agent.run(GuestOrder(("x",)), print, 5)
+            agent.run(Job(("x",), timeout_s=5), {}, print)
 
     @pytest.mark.parametrize("garbage", [b"\x00\xff\n", b"{\n", b"[]\n", b'{"event": "line"}\n', b'{"x": 1}\n'])
     def test_what_makes_no_sense_ends_it(self, agent: Agent, theirs: socket.socket, garbage: bytes) -> None:
         theirs.sendall(garbage)
         with pytest.raises(SilentError, match="its agent said"):
-            agent.run(GuestOrder(("x",)), print, 5)
+            agent.run(Job(("x",), timeout_s=5), {}, print)
 
     def test_an_agent_that_has_gone_is_noticed(self, agent: Agent, theirs: socket.socket) -> None:
         theirs.close()

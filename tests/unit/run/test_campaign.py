@@ -26,19 +26,19 @@ from bpfbench.model import (
     Placement,
     Predecessor,
     Record,
-    Settings,
     Sources,
     Status,
     Step,
     Study,
     Tool,
     Trial,
+    TrialSpec,
 )
 from bpfbench.run import campaign
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
-from bpfbench.testbed.base import Ground, Slot, Testbed
+from bpfbench.testbed.base import Ground, Testbed
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.image import Bootable, Image, Kernel
 from bpfbench.testbed.vm.testbed import VmTestbed
@@ -331,11 +331,11 @@ class FakeTestbed(HostTestbed):
     interrupted_at: str | None = None
     steps: tuple[Step, ...] | None = None
     """Of spoilt trials whose fio has no result; None: those of which only a check failed."""
-    slots: dict[str, Slot] = field(default_factory=dict)
+    specs: dict[str, TrialSpec] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
-    def lay_out(self, trial: Trial, settings: Settings, progress: Any) -> None:  # noqa: ARG002
-        if trial.id in self.lost:
+    def lay_out(self, spec: TrialSpec, progress: Any) -> None:  # noqa: ARG002
+        if spec.trial.id in self.lost:
             raise LostError("the virtual machine was lost")
         self.calls.append("lay out")
 
@@ -345,9 +345,10 @@ class FakeTestbed(HostTestbed):
         (record_dir / "record.json").write_text(to_json(record))
         return record
 
-    def run(self, trial: Trial, settings: Settings, slot: Slot, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
+    def run(self, spec: TrialSpec, record_dir: Path, progress: Any) -> Record:  # noqa: ARG002
+        trial = spec.trial
         self.calls.append(trial.id)
-        self.slots[trial.id] = slot
+        self.specs[trial.id] = spec
         if trial.id == self.interrupted_at:
             raise KeyboardInterrupt
         record = make_failure(trial, "spoilt") if trial.id in self.spoilt else make_record(trial)
@@ -359,7 +360,7 @@ class FakeTestbed(HostTestbed):
     @property
     def ran(self) -> list[str]:
         """The ids of the trials that were run, warm-ups among them."""
-        return list(self.slots)
+        return list(self.specs)
 
 
 class Silent(ProgressReporter):
@@ -463,7 +464,7 @@ class TestOutputDisk:
         declared = replace(SMALL, output_limit_bytes=12345, factors=replace(SMALL.factors, tools=(tool,)))
         run, testbed = start(tmp_path, image, declared), FakeTestbed()
         campaign.execute(run, testbed, Silent())
-        limits = {trial_id: slot.output_disk_bytes for trial_id, slot in testbed.slots.items()}
+        limits = {trial_id: spec.output_disk_bytes for trial_id, spec in testbed.specs.items()}
         traced = [trial.id for trial in run.plan() if not trial.is_vanilla]
         assert {limits[trial_id] for trial_id in traced} == {12345 if outgrows else None}
         assert {limit for trial_id, limit in limits.items() if trial_id not in traced} == {None}
@@ -571,7 +572,7 @@ class TestWarmUps:
             if before is None or before.block != trial.block
         ]
         assert [i for i in testbed.ran if i.endswith("-warm-up")] == list(map(warm, firsts))
-        assert all(testbed.slots[warm(trial_id)].predecessor is None for trial_id in firsts)
+        assert all(testbed.specs[warm(trial_id)].predecessor is None for trial_id in firsts)
 
     def test_one_counts_nowhere(self, run: Run) -> None:
         reporter, ids = Silent(), [trial.id for trial in run.plan()]
@@ -607,20 +608,20 @@ class TestWarmUps:
         campaign.execute(run, testbed, Silent())
         before: list[Trial] = []
         for trial in run.plan():
-            if warm(trial.id) in testbed.slots:
-                warm_up = testbed.slots[warm(trial.id)]
+            if warm(trial.id) in testbed.specs:
+                warm_up = testbed.specs[warm(trial.id)]
                 assert warm_up.predecessor == (campaign.predecessor(before[-1]) if before else None)
                 assert warm_up.place is None
-            slot = testbed.slots[trial.id]
-            assert slot.predecessor is not None
+            spec = testbed.specs[trial.id]
+            assert spec.predecessor is not None
             if trial.id in self.warmed_up(run):
                 expected = Predecessor(warm(trial.id), "vanilla", trial.tool, trial.workload, warm_up=True)
-                assert slot.predecessor == expected
+                assert spec.predecessor == expected
             else:
                 last = before[-1]
-                assert slot.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
+                assert spec.predecessor == Predecessor(last.id, last.setup, last.tool, last.workload, warm_up=False)
             before.append(trial)
-        places = [testbed.slots[trial.id].place for trial in run.plan()]
+        places = [testbed.specs[trial.id].place for trial in run.plan()]
         assert places == [1, 2] * (len(run.plan()) // 2)
 
     def test_a_run_that_is_resumed_in_the_middle_of_a_block_is_warmed_up_again(self, run: Run) -> None:
@@ -632,8 +633,8 @@ class TestWarmUps:
         assert run.done() == {first.id}
         campaign.execute(run, testbed, Silent())
         assert testbed.ran[:2] == [warm(second.id), second.id]
-        assert testbed.slots[warm(second.id)].predecessor is None
-        assert testbed.slots[second.id].place == 2, "in the block as planned"
+        assert testbed.specs[warm(second.id)].predecessor is None
+        assert testbed.specs[second.id].place == 2, "in the block as planned"
         names = {path.name for path in (run.path / "warm-ups").iterdir()}
         assert {f"{warm(first.id)}.0", f"{warm(second.id)}.0"} <= names
 

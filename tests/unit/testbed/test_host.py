@@ -17,7 +17,7 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec, Workload
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
-from bpfbench.testbed.base import BROUGHT, Slot
+from bpfbench.testbed.base import BROUGHT
 from bpfbench.testbed.host import Headers, HostTestbed
 from bpfbench.testbed.sandbox import INSIDE, Bind
 
@@ -50,7 +50,7 @@ class TestTracerCommand:
         monkeypatch.setattr(command, "run", lambda *_, **__: Finished(1, ""))
         for setup, words in (("own", testbed.tracer_command("own")), ("vanilla", None)):
             (tmp_path / setup).mkdir()
-            testbed.run(make_trial(setup), Settings(), Slot(), tmp_path / setup, lambda _: None)
+            testbed.run(TrialSpec(make_trial(setup), Settings()), tmp_path / setup, lambda _: None)
             spec = from_json(TrialSpec, (tmp_path / setup / "spec.json").read_bytes())
             assert spec.tracer_command == words
 

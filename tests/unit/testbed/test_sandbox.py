@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,13 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command
 from bpfbench.machine.command import KILLED_WITH_US, Finished
 from bpfbench.model import Predecessor, Record, Settings, Status, Tool, TrialSpec, Workload
-from bpfbench.testbed.base import Slot, data_name
+from bpfbench.testbed.base import data_name
 from bpfbench.testbed.host import Headers, HostTestbed, kernel_headers, require
 from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv
 
 PLAIN = Sandbox(root="/cache/roots/trixie-1/root")
 IMAGE = make_image()
-FIRST = Slot()
+FIRST = TrialSpec(make_trial("libbpf"), Settings())
 
 
 def options(words: tuple[str, ...], name: str, values: int) -> list[tuple[str, ...]]:
@@ -155,9 +156,9 @@ class TestTrial:
         (tmp_path / "output").mkdir()
         return HostTestbed(IMAGE, Headers("none", ()), tmp_path / "data", tmp_path / "output")
 
-    def run(self, testbed: HostTestbed, place: Path, slot: Slot = FIRST) -> tuple[TrialSpec, Record]:
+    def run(self, testbed: HostTestbed, place: Path, spec: TrialSpec = FIRST) -> tuple[TrialSpec, Record]:
         place.mkdir()
-        record = testbed.run(make_trial("libbpf"), Settings(), slot, place, lambda _: None)
+        record = testbed.run(spec, place, lambda _: None)
         assert from_json(Record, (place / "record.json").read_bytes()) == record
         return from_json(TrialSpec, (place / "spec.json").read_bytes()), record
 
@@ -169,13 +170,13 @@ class TestTrial:
 
         monkeypatch.setattr(command, "run", run)
 
-    def test_it_is_told_session_and_slot(
+    def test_it_is_told_session_and_what_was_before_it(
         self, testbed: HostTestbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.ends(monkeypatch, Finished(1, ""))
         warm_up = Predecessor("0001-x-warm-up", "vanilla", Tool.SYSCOUNT, Workload("read", 4, 4096), warm_up=True)
-        slot = Slot(predecessor=warm_up, place=3, output_disk_bytes=4096)
-        one, first = self.run(testbed, tmp_path / "1", slot)[0], self.run(testbed, tmp_path / "2")[0]
+        second = replace(FIRST, predecessor=warm_up, place=3, output_disk_bytes=4096)
+        one, first = self.run(testbed, tmp_path / "1", second)[0], self.run(testbed, tmp_path / "2")[0]
         assert (one.predecessor, one.place, one.output_disk_bytes) == (warm_up, 3, 4096)
         assert (first.predecessor, first.place, first.output_disk_bytes) == (None, None, None)
         assert one.session == first.session != ""

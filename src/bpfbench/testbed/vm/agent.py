@@ -8,39 +8,17 @@ import json
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bpfbench.machine.command import Finished
+from bpfbench.testbed.job import Job
 
 
 class SilentError(Exception):
     """The agent says nothing any more, or nothing that makes sense. The message says so; empty: it has gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuestOrder:
-    """A command for the agent."""
-
-    argv: tuple[str, ...]
-    stdin: str = ""
-    data: str | None = None
-    output: str | None = None
-    keep: dict[str, Path] | None = None
-    """Where what is sent back goes: of `record` and `output`."""
-
-    def to_line(self) -> dict[str, Any]:
-        """Return it as the agent reads it."""
-        return {
-            "do": "run",
-            "argv": self.argv,
-            "stdin": self.stdin,
-            "data": self.data,
-            "output": self.output,
-            "keep": list(self.keep or ()),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +52,26 @@ class Agent:
         except KeyError:
             raise SilentError(f"its agent began with {str(event)[:SHOWN]}") from None
 
-    def run(self, order: GuestOrder, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
-        """Have a command run to its end.
+    def run(self, job: Job, keep: Mapping[str, Path], on_line: Callable[[str], None]) -> Finished:
+        """Have a job run to its end.
 
         Args:
-            order: the command.
+            job: the job.
+            keep: where what is sent back goes: of `record` and `output`.
             on_line: called with every line of its stdout.
-            timeout_s: deadline for its end.
 
         Raises:
             SilentError: the end was not to be heard of.
         """
-        self._tell(order.to_line())
-        for event in self._events(timeout_s):
+        seen = {"argv": job.argv, "stdin": job.stdin, "data": job.data, "output": job.output}
+        self._tell({"do": "run", **seen, "keep": list(keep)})
+        for event in self._events(job.timeout_s):
             try:
                 match event["event"]:
                     case "line":
                         on_line(event["text"])
                     case "file":
-                        _receive(event, order.keep or {})
+                        _receive(event, keep)
                     case "exit":
                         return Finished(int(event["status"]), str(event["stderr"]))
             except KeyError:
@@ -145,14 +124,14 @@ SHOWN = 100
 """How much is shown of what makes no sense."""
 
 
-def _receive(event: dict[str, Any], places: dict[str, Path]) -> None:
+def _receive(event: dict[str, Any], keep: Mapping[str, Path]) -> None:
     """Write a piece of a file where it belongs, and nowhere else, whatever its name.
 
     Raises:
         SilentError: the guest names a file that it has no business with.
     """
     name = event["name"]
-    if event["of"] not in places or name != Path(name).name or name in {"", ".", ".."}:
+    if event["of"] not in keep or name != Path(name).name or name in {"", ".", ".."}:
         raise SilentError(f"its agent sent a file {str(name)[:SHOWN]!r} that nobody asked for")
-    with (places[event["of"]] / name).open("ab") as file:
+    with (keep[event["of"]] / name).open("ab") as file:
         file.write(base64.b64decode(event["data"]))

@@ -12,15 +12,17 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, Self
 
 from bpfbench.errors import LostError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
+from bpfbench.testbed.job import Job
 from bpfbench.testbed.vm import qemu
-from bpfbench.testbed.vm.agent import Agent, GuestOrder, SilentError
+from bpfbench.testbed.vm.agent import Agent, SilentError
 from bpfbench.testbed.vm.qemu import Vm
 
 LOG = logging.getLogger("bpfbench.testbed")
@@ -94,19 +96,14 @@ class Guest:
         """Whether QEMU is running."""
         return self._qemu.poll() is None
 
-    def run(self, order: GuestOrder, on_line: Callable[[str], None], timeout_s: float | None) -> Finished:
-        """Run a command to its end.
-
-        Args:
-            order: the command.
-            on_line: called with every line of its stdout.
-            timeout_s: the machine is ended after so long.
+    def run(self, job: Job, keep: Mapping[str, Path], on_line: Callable[[str], None]) -> Finished:
+        """Run a job to its end, as the agent does; the machine is ended where that comes too late.
 
         Raises:
             LostError: the machine ended first, or was too late.
         """
         try:
-            return self._agent.run(order, on_line, timeout_s)
+            return self._agent.run(job, keep, on_line)
         except SilentError as error:
             raise self._lost(str(error)) from None
 

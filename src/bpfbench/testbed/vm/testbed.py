@@ -25,7 +25,6 @@ from bpfbench.testbed.base import LOG, Ground, Testbed, Venue
 from bpfbench.testbed.image import Bootable, Kernel
 from bpfbench.testbed.job import Job
 from bpfbench.testbed.vm import accelerator, disks
-from bpfbench.testbed.vm.agent import GuestOrder
 from bpfbench.testbed.vm.guest import Guest
 from bpfbench.testbed.vm.qemu import Disk, Vm
 
@@ -106,9 +105,8 @@ class VmTestbed(Testbed):
         if job.keep_output_as:
             keep["output"] = self.output_dir / job.keep_output_as
             keep["output"].mkdir(parents=True)
-        order = GuestOrder(job.argv, job.stdin, job.data, job.output, keep)
         try:
-            finished = self._guest(job).run(order, on_line, job.timeout_s)
+            finished = self._guest(job).run(job, keep, on_line)
         except BaseException as error:  # also where we are interrupted: nobody would listen to what it says
             self.close(at_once=True)
             if isinstance(error, LostError) and job.record_dir:
