@@ -237,6 +237,8 @@ STUDY: tuple[Key, ...] = (
 )
 """Every key, in the order in which they are read and written."""
 
+KEYS = {key.dotted: key for key in STUDY}
+
 
 def of(part: type) -> tuple[Factor, ...]:
     """Return the factors whose values are part of a Workload, a TracerConfig or a Trial, in the order of its fields."""

@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Verbose, Wait, app, stderr
-from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, number, split
+from bpfbench.cli.options import Options, SourceOptions, TestbedOptions, chosen, means, options_for, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
+from bpfbench.factors import KEYS
 from bpfbench.model import Attach, Study
-from bpfbench.model.drain import TOOLS, Case, Measured, Wanted
+from bpfbench.model.drain import TOOLS, Case, Measured
 from bpfbench.report.documents import drain as report
 from bpfbench.report.write import json
 from bpfbench.run import campaign, drain
@@ -31,21 +33,31 @@ app.command(bench_app)
 KIND = "bench drain"
 
 
+@options_for(
+    {
+        KEYS["factors.attach"]: "auto",
+        replace(KEYS["factors.format"], option="--formats"): "text,binary",
+        KEYS["factors.ringbuf_bytes"]: "64KiB,256KiB,4MiB,64MiB",
+        replace(KEYS["repetitions"], help="how often everything is measured"): "3",
+        KEYS["seed"]: "1",
+    },
+    Group("What is measured", help="Several values, separated by commas, are crossed."),
+)
+class DrainOptions(Options):
+    """What of a study the drain rate is measured by."""
+
+
 @bench_app.command(name="drain")
 def drain_(
     *,
     setups: Annotated[
         str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
     ] = None,
-    attach: Annotated[str, Parameter(help="By which hooks: kprobe, fentry, tracepoint, auto.")] = "auto",
-    formats: Annotated[str, Parameter(help="text, binary; bpftrace has text only.")] = "text,binary",
     events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
-    ringbuf_bytes: Annotated[str, Parameter(help="Sizes of the ring buffer.")] = "64KiB,256KiB,4MiB,64MiB",
-    repetitions: Annotated[str, Parameter(help="How often everything is measured.")] = "3",
-    seed: Annotated[str, Parameter(help="Decides the order.")] = "1",
     study_name: Annotated[
         str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
     ] = None,
+    options: DrainOptions = DrainOptions(),
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
@@ -62,25 +74,12 @@ def drain_(
     counters. docs/measurement.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
-    overrides = {
-        "factors.format": Override("--formats", split(formats)),
-        "factors.ringbuf_bytes": Override("--ringbuf-bytes", split(ringbuf_bytes)),
-        "factors.setups": Override("--setups", list(catalogue.MAIN_SETUPS) if setups is None else split(setups)),
-        "factors.attach": Override("--attach", split(attach)),
-        "repetitions": Override("--repetitions", number(repetitions)),
-        "seed": Override("--seed", number(seed)),
-        **testbed_options.overrides(),
-    }  # a file gives its own setups, its image, where it runs, and nothing else
-    around = study.around("drain", overrides, study_name)
-    sizes = chosen("--events", events, tuple(map(str, TOOLS)))
-    wanted = _wanted(around, tuple(map(int, sizes)), everything=setups is None)
-    if not drain.cases(replace(wanted, attaches=tuple(Attach))):
-        raise UsageError("none of these setups writes such a format")
-    _require_place(output)
+    around = _study(setups, events, study_name, options.overrides() | testbed_options.overrides())
+    _require_writable(output)
     bench = _Bench()
     try:
         with Stage(around, means(source_options, wait=wait), drain.DISKS) as stage:
-            _measure(stage, wanted, bench)
+            _measure(stage, bench)
     except KeyboardInterrupt:
         done = f"{len(bench.measured)} of {len(bench.planned)} were measured"
         stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
@@ -105,15 +104,15 @@ class _Bench:
     measured: list[Measured] = field(default_factory=list)
 
 
-def _measure(stage: Stage, wanted: Wanted, bench: _Bench) -> None:
+def _measure(stage: Stage, bench: _Bench) -> None:
     """Measure, filling in the bench as it goes."""
     around, testbed = stage.study, stage.testbed
-    wanted = replace(wanted, attaches=around.factors.attach)
     drain.require_fit(testbed)
-    bench.planned = drain.cases(wanted)
+    bench.planned = drain.cases(around)
     if not bench.planned:
-        raise UsageError(f"option --attach: none of these setups can attach by {', '.join(wanted.attaches)}")
-    bench.about |= drain.circumstances(testbed, wanted, campaign.digests(around))
+        hooks = ", ".join(around.factors.attach)
+        raise UsageError(f"option --attach: none of these setups can attach by {hooks}")
+    bench.about |= drain.circumstances(testbed, around, campaign.digests(around))
     about_s = sum(map(drain.seconds_of, bench.planned))
     stderr.print(f"{len(bench.planned)} measurements, about {duration(about_s)}", highlight=False)
     with ProgressReporter(stderr) as reporter:
@@ -121,22 +120,25 @@ def _measure(stage: Stage, wanted: Wanted, bench: _Bench) -> None:
             bench.measured.append(item)
 
 
-def _wanted(around: Study, sizes: tuple[int, ...], *, everything: bool) -> Wanted:
-    known = catalogue.setups(around)
-    names = catalogue.usual(known) if everything else around.factors.setups
+def _study(setups: str | None, events: str, file: str | None, overrides: Mapping[str, Override]) -> Study:
+    """Return what is to be measured. A file gives its own setups, its image, where it runs, and nothing else."""
+    sizes = chosen("--events", events, tuple(map(str, TOOLS)))
+    own = {
+        "factors.setups": Override("--setups", list(catalogue.MAIN_SETUPS) if setups is None else split(setups)),
+        "factors.tools": Override("--events", [TOOLS[int(size)] for size in sizes]),
+    }
+    found = study.around("drain", {**own, **overrides}, file)
+    known = catalogue.setups(found)
+    names = catalogue.usual(known) if setups is None else found.factors.setups
     if not names:
         raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
-    return Wanted(
-        setups=tuple(known[name] for name in names),
-        event_bytes=sizes,
-        formats=around.factors.format,
-        ringbuf_bytes=around.factors.ringbuf_bytes,
-        repetitions=around.repetitions,
-        seed=around.seed,
-    )
+    found = replace(found, factors=replace(found.factors, setups=names))
+    if not drain.cases(replace(found, factors=replace(found.factors, attach=(Attach.AUTO,)))):
+        raise UsageError("none of these setups writes such a format")
+    return found
 
 
-def _require_place(output: Path | None) -> None:
+def _require_writable(output: Path | None) -> None:
     """Refuse, before minutes of measuring, a file that could not be written after them."""
     if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
         raise UsageError(f"option --output: {str(output)!r} is not a file in an existing directory")

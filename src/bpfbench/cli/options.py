@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -23,27 +23,34 @@ FACTORS = Group("Factors", help="In place of the study's; several values, separa
 HOW = Group("How trials are run", help="In place of the study's.")
 VM = Group("Virtual machines", help="In place of the study's; with --testbed vm only.")
 
-T = TypeVar("T", bound="_Options")
+T = TypeVar("T", bound="Options")
 
 
-class _Options:
+class Options:
     """Options that replace keys of a study, each a field."""
 
     keys: ClassVar[Mapping[str, Key]]
     """By field."""
+    several: ClassVar[bool] = True
+    """Whether a factor may have several values."""
 
     def overrides(self) -> dict[str, Override]:
         """Return what was given, by key of the study."""
         given = ((self.keys[field], value) for field, value in vars(self).items() if value is not None)
-        return {key.dotted: Override(_option(key), _read(key, value)) for key, value in given}
+        return {key.dotted: Override(_option(key), _read(key, value, self.several)) for key, value in given}
 
 
-def _options_for(keys: Iterable[Key]) -> Callable[[type[T]], type[T]]:
-    """Give a class a field for each of these keys."""
+def options_for(keys: Mapping[Key, str | None], group: Group | None = None) -> Callable[[type[T]], type[T]]:
+    """Give a class a field for each of these keys of a study.
+
+    Args:
+        keys: each with what is taken where it is not given; None: what the study says.
+        group: they are all shown in; None: each in that of its kind.
+    """
     by_field = {key.dotted.replace(".", "_"): key for key in keys}
 
     def complete(cls: type[T]) -> type[T]:
-        fields = [(field, _hint(key), None) for field, key in by_field.items()]
+        fields = [(field, _hint(key, group), keys[key]) for field, key in by_field.items()]
         # cyclopts does not look into a class whose module seems to be Python's.
         names = {"__module__": cls.__module__, "keys": by_field}
         made = make_dataclass(cls.__name__, fields, bases=(cls,), namespace=names, frozen=True, kw_only=True)
@@ -56,25 +63,25 @@ def _option(key: Key) -> str:
     return key.option or f"--{key.name.replace('_', '-')}"
 
 
-def _hint(key: Key) -> Any:
+def _hint(key: Key, group: Group | None) -> Any:
     of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment")
-    group = FACTORS if isinstance(key, Factor) else VM if of_hosts else HOW
+    group = group or (FACTORS if isinstance(key, Factor) else VM if of_hosts else HOW)
     kind = bool if isinstance(key.default, bool) else str
     return Annotated[kind | None, Parameter(name=_option(key), group=group, help=key.help, negative="")]
 
 
-def _read(key: Key, value: Any) -> object:
+def _read(key: Key, value: Any, several: bool) -> object:
     """Read what was given for a key of the study."""
     if isinstance(key, Factor):
-        return split(value)
+        return split(value) if several else number(value)
     if key.name == "hosts":
         names = split(value)
         return names[0] if len(names) == 1 else names
     return number(value) if isinstance(key.default, int) and isinstance(value, str) else value
 
 
-@_options_for(key for key in STUDY if key.help)
-class StudyOptions(_Options):
+@options_for({key: None for key in STUDY if key.help})
+class StudyOptions(Options):
     """What the command line sets in place of the study file."""
 
 
@@ -84,8 +91,8 @@ KERNEL = Key("factors.kernels", str, (), "Which one boots: trixie, backports, si
 ALONE = ("testbed", "image", "cpus", "memory_bytes", "accelerator")
 
 
-@_options_for((KERNEL, *(key for key in STUDY if key.name in ALONE)))
-class TestbedOptions(_Options):
+@options_for(dict.fromkeys((KERNEL, *(key for key in STUDY if key.name in ALONE))))
+class TestbedOptions(Options):
     """Where tracers run that are tried apart from any study."""
 
 

@@ -8,17 +8,19 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Group, Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Verbose, Wait, app, stderr
-from bpfbench.cli.options import SourceOptions, means, number
+from bpfbench.cli.options import Options, SourceOptions, means, options_for
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
+from bpfbench.factors import KEYS
 from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TracerSummary, TraceSpec
 from bpfbench.report import trace as report
 from bpfbench.run.progress import set_up_logging
@@ -36,11 +38,22 @@ every 50 ms would be seen after half a minute."""
 TRACER_BUFFER_BYTES = 2**17
 """What a tracer may hold back and not write any more where its output ends; the contract says half as much."""
 
-TRACER = Group("How it traces")
 
+@options_for(
+    {
+        KEYS["factors.attach"]: "tracepoint",
+        KEYS["factors.ringbuf_bytes"]: "256KiB",
+        replace(KEYS["factors.poll_ms"], help="poll time-out (default: 1, or what the setup can)"): None,
+        KEYS["factors.payload_bytes"]: "32",
+        replace(KEYS["output_limit_bytes"], help="the most the tracer may write to disk; there it ends"): "1GiB",
+        replace(KEYS["image"], help="which image (default: the study's, else trixie)"): None,
+    },
+    Group("How it traces"),
+)
+class TraceOptions(Options):
+    """How the one tracer is run."""
 
-def _how(text: str) -> Any:
-    return Parameter(group=TRACER, help=text)
+    several = False
 
 
 @app.command(usage="Usage: bpfbench trace --setup SETUP --tool TOOL [OPTIONS] [-- COMMAND…]")
@@ -51,17 +64,10 @@ def trace(
     comm: Annotated[
         str | None, Parameter(help="Trace processes of this name (default: COMMAND's; without COMMAND, fio).")
     ] = None,
-    attach: Annotated[str, _how("The hook.")] = "tracepoint",
-    ringbuf_bytes: Annotated[str, _how("Size of the ring buffer.")] = "256KiB",
-    poll_ms: Annotated[str | None, _how("Poll time-out (default: 1, or what the setup can).")] = None,
-    payload_bytes: Annotated[str, _how("Payload kept per event by rw-tracer-all.")] = "32",
-    output_limit_bytes: Annotated[str, _how("The most the tracer may write to disk; there it ends.")] = "1GiB",
-    image_name: Annotated[
-        str | None, Parameter(name="--image", help="Which image (default: the study's, else trixie).")
-    ] = None,
     study_name: Annotated[
         str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
     ] = None,
+    options: TraceOptions = TraceOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, an object a line.")] = False,
@@ -83,15 +89,7 @@ def trace(
         A command to trace, after `--`. It runs on this machine, not in the image.
     """
     set_up_logging(stderr, verbose=verbose)
-    factors = {
-        "setups": setup,
-        "tools": tool,
-        "attach": attach,
-        "ringbuf_bytes": number(ringbuf_bytes),
-        "poll_ms": poll_ms and number(poll_ms),
-        "payload_bytes": number(payload_bytes),
-    }
-    chosen = _study(study_name, factors, number(output_limit_bytes), image_name)
+    chosen = _study(study_name, setup, tool, options)
     if chosen.testbed != "host":
         raise UsageError("trace runs on this machine alone: the command it traces does not run in a virtual machine")
     config = _config(chosen)
@@ -114,26 +112,19 @@ def trace(
     return traced.status or 0
 
 
-def _study(name: str | None, factors: dict[str, object], limit: object, image_name: str | None) -> Study:
+def _study(file: str | None, setup: str, tool: str, options: TraceOptions) -> Study:
     """Return a study of one tracer, its options judged as those of any study."""
-    brought = study.brought_by(name)
-    valid = catalogue.SETUPS | {setup.name: setup for setup in brought}
-    setup = valid.get(str(factors["setups"]))
-    if setup is None:
-        raise UsageError(f"option --setup: {choice_message(factors['setups'], tuple(valid))}")
-    if factors["poll_ms"] is None:
-        factors = {**factors, "poll_ms": min(setup.poll_ms or (POLL_MS,))}
-    options = {"setups": "--setup", "tools": "--tool"}
+    valid = catalogue.SETUPS | {brought.name: brought for brought in study.brought_by(file)}
+    if setup not in valid:
+        raise UsageError(f"option --setup: {choice_message(setup, tuple(valid))}")
     overrides = {
-        f"factors.{key}": Override(options.get(key, f"--{key.replace('_', '-')}"), value)
-        for key, value in factors.items()
+        "factors.setups": Override("--setup", setup),
+        "factors.tools": Override("--tool", tool),
+        "factors.format": Override("--format", "text"),
+        "factors.poll_ms": Override("--poll-ms", min(valid[setup].poll_ms or (POLL_MS,))),
+        "repetitions": Override("--repetitions", 1),
     }
-    overrides["factors.format"] = Override("--format", "text")
-    overrides["output_limit_bytes"] = Override("--output-limit-bytes", limit)
-    overrides["repetitions"] = Override("--repetitions", 1)
-    if image_name is not None:
-        overrides["image"] = Override("--image", image_name)
-    return study.around("trace", overrides, name)
+    return study.around("trace", overrides | options.overrides(), file)
 
 
 def _config(chosen: Study) -> TracerConfig:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Tool
+from bpfbench.model.choices import EVENT_BYTES, Tool
 from bpfbench.model.factors import TracerConfig
-from bpfbench.model.study import Setup
 
 METHOD = 1
 """Version of the method; rates by different versions do not compare. History: 1 (first)."""
@@ -95,20 +94,6 @@ class DrainResult:
     def cpu_ns_per_event(self) -> float:
         """CPU time per event."""
         return 1e9 * self.cpu_s / self.cpu_events
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to measure."""
-
-    setups: tuple[Setup, ...]
-    event_bytes: tuple[int, ...]
-    formats: tuple[Format, ...]
-    ringbuf_bytes: tuple[int, ...]
-    repetitions: int
-    seed: int
-    attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
-    """The hooks, each with every setup that can attach by it."""
 
 
 @dataclass(frozen=True, slots=True)

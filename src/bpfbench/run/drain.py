@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
-from bpfbench import __version__
+from bpfbench import __version__, catalogue
 from bpfbench.errors import MachineError, StepError
 from bpfbench.machine import facts
-from bpfbench.model import Tool, TracerConfig
-from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainSpec, Measured, Wanted
+from bpfbench.model import Study, Tool, TracerConfig
+from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainSpec, Measured
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.testbed.base import Sizes, Testbed
 
@@ -29,6 +28,8 @@ KERNEL_EVENTS = 5000
 KERNEL_RING_BYTES = 4 * 2**20
 """The ring, or that nearest to it, that the kernel side's run time is taken with."""
 
+EVENT_SIZES = {tool: size for size, tool in TOOLS.items()}
+
 DISKS = Sizes(output=2**30)
 """Room that must be there for a tracer's output. The largest seen: 0.7 GB."""
 
@@ -37,33 +38,33 @@ SECONDS_USUAL = 1.9
 """What one configuration takes, to begin an estimate with; on the 2-CPU virtual machine this was developed on."""
 
 
-def cases(wanted: Wanted) -> tuple[Case, ...]:
-    """Return the cases in their order.
+def cases(study: Study) -> tuple[Case, ...]:
+    """Return the cases of a study in their order: its setups, tools, hooks, formats and rings, crossed.
 
     Setups alternate within what they are compared in (repetition, size, format, ring), and everything comes again in
     another order in every repetition: this is what is done against a machine that drifts.
     """
     ordered: list[Case] = []
-    for repetition in range(1, wanted.repetitions + 1):
+    for repetition in range(1, study.repetitions + 1):
         ordered += sorted(
-            _once(wanted, repetition),
+            _once(study, repetition),
             key=lambda case: (
-                _rank(wanted.seed, case.repetition, *case.group),
-                _rank(wanted.seed, case.repetition, *case.group, case.setup),
+                _rank(study.seed, case.repetition, *case.group),
+                _rank(study.seed, case.repetition, *case.group, case.setup),
             ),
         )
     return tuple(ordered)
 
 
-def _once(wanted: Wanted, repetition: int) -> Iterator[Case]:
-    kernel_ring = min(wanted.ringbuf_bytes, key=lambda n: (abs(n.bit_length() - KERNEL_RING_BYTES.bit_length()), n))
-    factors = (wanted.setups, wanted.attaches, wanted.event_bytes, wanted.formats, wanted.ringbuf_bytes)
-    for setup, attach, size, form, ring in product(*factors):
-        tool = TOOLS[size]
+def _once(study: Study, repetition: int) -> Iterator[Case]:
+    known, factors = catalogue.setups(study), study.factors
+    kernel_ring = min(factors.ringbuf_bytes, key=lambda n: (abs(n.bit_length() - KERNEL_RING_BYTES.bit_length()), n))
+    crossed = product(factors.setups, factors.attach, factors.tools, factors.format, factors.ringbuf_bytes)
+    for setup, attach, tool, form, ring in crossed:
         payload = PAYLOAD_BYTES if tool is Tool.RW_TRACER_ALL else None
         config = TracerConfig(attach, form, ring, POLL_MS, payload)
-        if not setup.refusal(tool, config):
-            yield Case(repetition, setup.name, size, config, ring == kernel_ring)
+        if not known[setup].refusal(tool, config):
+            yield Case(repetition, setup, EVENT_SIZES[tool], config, ring == kernel_ring)
 
 
 def _rank(seed: int, *names: object) -> bytes:
@@ -125,7 +126,7 @@ def _outcome(measured: Measured) -> str:
     return f"{measured.case.name}: {rate / 1e3:.1f} k events/s, {cpu_ns:.0f} ns of CPU per event"
 
 
-def circumstances(testbed: Testbed, wanted: Wanted, executables: dict[str, str]) -> dict[str, Any]:
+def circumstances(testbed: Testbed, study: Study, executables: dict[str, str]) -> dict[str, Any]:
     """Return what a reader of the results needs to know, ready for JSON."""
     besides = dict(testbed.facts)
     headers = besides.pop("headers_for_bcc")
@@ -137,5 +138,13 @@ def circumstances(testbed: Testbed, wanted: Wanted, executables: dict[str, str])
         "headers_for_bcc": headers,
         "image": {"name": testbed.image.name, "key": testbed.image.key, "versions": testbed.image.versions},
         "executables": executables,
-        "wanted": {**asdict(wanted), "setups": [setup.name for setup in wanted.setups]},
+        "wanted": {
+            "setups": study.factors.setups,
+            "event_bytes": [EVENT_SIZES[tool] for tool in study.factors.tools],
+            "formats": study.factors.format,
+            "ringbuf_bytes": study.factors.ringbuf_bytes,
+            "repetitions": study.repetitions,
+            "seed": study.seed,
+            "attaches": study.factors.attach,
+        },
     }

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -20,12 +21,13 @@ from rich.console import Console
 from bpfbench import catalogue
 from bpfbench.analysis.questions.drain import Range, drained
 from bpfbench.codec import from_json, to_json
+from bpfbench.declare import study
 from bpfbench.errors import StepError
 from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure
 from bpfbench.inside.drain.rate import Grown, chosen, enough, kernel_time, place
 from bpfbench.inside.kernel.tasks import stop, stopped
-from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Tool, TracerConfig
-from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured, Wanted
+from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Study, Tool, TracerConfig
+from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured
 from bpfbench.report.documents import drain as report
 from bpfbench.report.write import terminal
 from bpfbench.report.write.json import written
@@ -40,17 +42,18 @@ KIB, MIB = 1024, 2**20
 SLOT = 168
 
 
-def wanted(**changed: object) -> Wanted:
-    """What is measured by default."""
-    usual = Wanted(
-        setups=tuple(catalogue.MAIN_SETUPS.values()),
-        event_bytes=(156, 4252),
-        formats=(Format.TEXT, Format.BINARY),
-        ringbuf_bytes=(64 * KIB, 256 * KIB, 4 * MIB, 64 * MIB),
-        repetitions=3,
-        seed=1,
-    )
-    return replace(usual, **changed)  # type: ignore[arg-type]
+def wanted(repetitions: int = 3, seed: int = 1, brought: tuple[Setup, ...] = (), **changed: Any) -> Study:
+    """What is measured by default, but for these factors."""
+    factors = {
+        "setups": tuple(catalogue.MAIN_SETUPS),
+        "tools": (Tool.RW_TRACER, Tool.RW_TRACER_ALL),
+        "attach": (Attach.TRACEPOINT,),
+        "format": (Format.TEXT, Format.BINARY),
+        "ringbuf_bytes": (64 * KIB, 256 * KIB, 4 * MIB, 64 * MIB),
+    }
+    usual = study.load(study.find("smoke"))
+    found = replace(usual.factors, **{**factors, **changed})
+    return replace(usual, factors=found, repetitions=repetitions, seed=seed, setups=brought)
 
 
 def look(position: int, at_ns: int, gap_ns: int = 0) -> Glance:
@@ -139,7 +142,7 @@ class TestCases:
 
     def test_a_setup_without_the_tool_is_left_out(self) -> None:
         own = Setup("own", "", tools=(Tool.RW_TRACER,), command=("/own",))
-        assert {case.event_bytes for case in drain.cases(wanted(setups=(own,)))} == {156}
+        assert {case.event_bytes for case in drain.cases(wanted(setups=("own",), brought=(own,)))} == {156}
 
 
 class Asked(HostTestbed):
@@ -173,7 +176,7 @@ class Told(ProgressReporter):
 
 class TestMeasuring:
     def test_what_fails_is_kept_with_its_reason_and_the_rest_goes_on(self) -> None:
-        planned = drain.cases(wanted(event_bytes=(156,), ringbuf_bytes=(4 * MIB,), repetitions=1))
+        planned = drain.cases(wanted(tools=(Tool.RW_TRACER,), ringbuf_bytes=(4 * MIB,), repetitions=1))
         testbed, reporter = Asked(), Told()
         found = tuple(drain.measure(planned, testbed, reporter))
         assert [item.case for item in found] == list(planned)
