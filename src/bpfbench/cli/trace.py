@@ -21,7 +21,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import KEYS
-from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TracerSummary, TraceSpec
+from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec
 from bpfbench.report import trace as report
 from bpfbench.run.progress import set_up_logging
 from bpfbench.run.stage import Stage
@@ -98,9 +98,13 @@ def trace(
     with Stage(chosen, means(source_options, wait=wait)) as stage:
         stage.testbed.require_room(chosen.output_limit_bytes or 0, "--output-limit-bytes sets how much")
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
-        viewer = _Printer(spec, setup, as_json=as_json, until_interrupted=not command)
+        lines = report.JsonLines(spec.tool) if as_json else report.TextLines(spec.tool)
+        hint = f"tracing {spec.comm} with {setup}; Ctrl-C ends it"
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a name may have what the terminal cannot show
         try:
-            traced = Trace(stage.testbed, viewer, command).run(spec, setup)
+            one = Trace(stage.testbed, lines, sys.stdout, command, lambda: None if command else _say(hint))
+            traced = one.run(spec, setup)
         except KeyboardInterrupt:
             stderr.print("bpfbench: interrupted", highlight=False)
             return 130
@@ -148,43 +152,6 @@ def _require_found(command: Sequence[str]) -> None:
     if command and shutil.which(command[0]) is None:
         fault = "is not executable" if Path(command[0]).is_file() and "/" in command[0] else "is not found"
         raise UsageError(f"command {command[0]!r} {fault}")
-
-
-class _Printer:
-    """Prints what is traced on stdout."""
-
-    def __init__(self, spec: TraceSpec, setup: str, *, as_json: bool, until_interrupted: bool) -> None:
-        self._report = report.JsonLines(spec.tool) if as_json else report.TextLines(spec.tool)
-        self._hint = f"tracing {spec.comm} with {setup}; Ctrl-C ends it" if until_interrupted else ""
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a name may have what the terminal cannot show
-
-    def begin(self, ready_ns: int) -> None:
-        """Print what stands above."""
-        if self._hint:
-            _say(self._hint)
-        self._print([self._report.head(ready_ns)])
-
-    def show(self, records: Sequence[str]) -> int:
-        """Print records, all of those that can be read."""
-        shown = []
-        for record in records:
-            try:
-                shown.append(self._report.record(record))
-            except ValueError:
-                continue  # a name with a newline; the count of those shown tells
-        self._print(shown)
-        return len(shown)
-
-    def end(self, summary: TracerSummary, names: dict[int, str]) -> None:
-        """Print what was counted."""
-        counts = self._report.end(summary, names)
-        # The terminal has written ^C where the cursor was.
-        self._print(["\n" if counts and self._hint and sys.stdout.isatty() else "", counts])
-
-    def _print(self, texts: Sequence[str]) -> None:
-        sys.stdout.write("".join(texts))
-        sys.stdout.flush()
 
 
 def _conclude(spec: TraceSpec, traced: Traced, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -11,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 LOG = logging.getLogger("bpfbench.command")
+
+Process = subprocess.Popen[str]
 
 KILLED_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 """Prefix that ends a process when bpfbench ends, also by SIGKILL."""
@@ -59,46 +62,28 @@ class Hold:
                 self._pipe.close()
 
 
-class Foreground:
-    """A command of the user's own: with our terminal and our stdin, and gone when we are gone.
+@contextlib.contextmanager
+def foreground(argv: Sequence[str], at_end: Callable[[], None]) -> Iterator[Process]:
+    """Run a command of the user's own: with our terminal and our stdin. On leaving, and when we are gone, it is gone.
 
-    What it prints on stdout goes to our stderr, as our own stdout is for data. Use as a context manager: on leaving, it
-    is gone.
+    What it prints on stdout goes to our stderr, as our own stdout is for data.
 
     Args:
         argv: the command.
         at_end: called when it has ended, in a thread.
     """
+    LOG.debug("%s", shlex.join(argv))
+    process = subprocess.Popen((*KILLED_WITH_US, *argv), stdout=sys.stderr.fileno(), text=True)
 
-    def __init__(self, argv: Sequence[str], at_end: Callable[[], None]) -> None:
-        LOG.debug("%s", shlex.join(argv))
-        self._process = subprocess.Popen((*KILLED_WITH_US, *argv), stdout=sys.stderr.fileno(), text=True)
-        self._at_end = at_end
-        self._waiter = threading.Thread(target=self._wait, daemon=True)
-        self._waiter.start()
+    def wait() -> None:
+        process.wait()
+        at_end()
 
-    def __enter__(self) -> Foreground:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _end(self._process)
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._process.poll() is None
-
-    def terminate(self) -> None:
-        """Send it SIGTERM."""
-        self._process.terminate()
-
-    def wait(self) -> int:
-        """Wait for its end and return its status: a signal's number, negative, where one ended it."""
-        return self._process.wait()
-
-    def _wait(self) -> None:
-        self._process.wait()
-        self._at_end()
+    threading.Thread(target=wait, daemon=True).start()
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 def run(
@@ -163,7 +148,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
 
 
-def _converse(process: subprocess.Popen[str], stdin: str, on_line: Callable[[str], None], hold: Hold | None) -> None:
+def _converse(process: Process, stdin: str, on_line: Callable[[str], None], hold: Hold | None) -> None:
     if process.stdin is None or process.stdout is None:
         raise AssertionError("both are pipes")
     try:
@@ -180,7 +165,7 @@ def _converse(process: subprocess.Popen[str], stdin: str, on_line: Callable[[str
             on_line(line.rstrip("\n"))
 
 
-def _end_late(process: subprocess.Popen[str], timed_out: threading.Event) -> None:
+def _end_late(process: Process, timed_out: threading.Event) -> None:
     timed_out.set()
     _end(process)
 

@@ -8,22 +8,22 @@ import json
 import logging
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from bpfbench.codec import decode
 from bpfbench.errors import StepError
-from bpfbench.machine.command import Foreground, Hold
+from bpfbench.machine.command import Hold, Process, foreground
 from bpfbench.model import OWN_COMM, TracerSummary, TraceSpec
 from bpfbench.testbed.base import Testbed
 
 LOG = logging.getLogger("bpfbench.command")
 
 MOST_HELD = 4096
-"""Records are shown together, as they came; of more, the viewer is told before they have all come."""
+"""Records are written together, as they came; of more, some are before they have all come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +35,24 @@ class Traced:
     summary: TracerSummary
     """The tracer's own account."""
     shown: int
-    """Records the viewer could show."""
+    """Records that could be read."""
     reason: str | None
     """Why the tracer ended, if not because it was told to."""
     status: int | None
     """Of the command, as a shell has it; None where there was none."""
 
 
-class Viewer(Protocol):
-    """Who shows the records."""
+class Lines(Protocol):
+    """How what is traced is written: report.trace has the kinds."""
 
-    def begin(self, ready_ns: int) -> None:
-        """The tracer is ready, by CLOCK_MONOTONIC."""
+    def head(self, ready_ns: int) -> str:
+        """Return what stands above the records; the tracer is ready, by CLOCK_MONOTONIC."""
 
-    def show(self, records: Sequence[str]) -> int:
-        """Show records, and return how many of them could be read."""
+    def record(self, line: str) -> str:
+        """Return a record; raises ValueError where it cannot be read."""
 
-    def end(self, summary: TracerSummary, names: dict[int, str]) -> None:
-        """All has been shown; what counts was counted is in the summary. `names`: of system calls."""
+    def end(self, summary: TracerSummary, names: dict[int, str]) -> str:
+        """Return what was counted. `names`: of system calls."""
 
 
 class Trace:
@@ -60,13 +60,21 @@ class Trace:
 
     Args:
         testbed: where the tracer runs.
-        viewer: who shows the records.
+        lines: how records are written.
+        out: where to.
         command: run under the tracer, to the end of which it traces; if empty, it traces until interrupted.
+        on_ready: told when the tracer is.
     """
 
-    def __init__(self, testbed: Testbed, viewer: Viewer, command: Sequence[str]) -> None:
-        self._testbed = testbed
-        self._viewer = viewer
+    def __init__(
+        self,
+        testbed: Testbed,
+        lines: Lines,
+        out: TextIO,
+        command: Sequence[str] = (),
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._testbed, self._lines, self._out, self._on_ready = testbed, lines, out, on_ready
         self._command = tuple(command)
         self._hold = Hold()
         self._records: list[str] = []
@@ -74,7 +82,7 @@ class Trace:
         self._ready: dict[str, Any] = {}
         self._ended: dict[str, Any] = {}
         self._stopping = False
-        self._foreground: Foreground | None = None
+        self._foreground: Process | None = None
         self._running = contextlib.ExitStack()
 
     def run(self, spec: TraceSpec, setup: str) -> Traced:
@@ -82,19 +90,19 @@ class Trace:
 
         Raises:
             StepError: the tracer did not start, or left no account.
-            BrokenPipeError: the viewer's reader has gone; the command has been ended.
+            BrokenPipeError: who reads what is written has gone; the command has been ended.
         """
         Path("/proc/self/comm").write_text(OWN_COMM)
         with self._running, _on_signals(self._signalled):
             self._testbed.trace(spec, setup, self._on_line, self._hold)
             if not self._ended:
                 raise StepError("the trace ended without an account")
-            if self._foreground and self._ended["reason"] and self._foreground.running:
+            if self._foreground and self._ended["reason"] and self._foreground.poll() is None:
                 LOG.warning("nothing is traced any more, %s; waiting for %s", self._ended["reason"], self._command[0])
             status = self._foreground.wait() if self._foreground else None
         return Traced(
             startup_s=self._ready["startup_s"],
-            summary=decode(TracerSummary, self._ended["summary"], "summary"),
+            summary=self._ended["summary"],
             shown=self._shown,
             reason=self._ended["reason"],
             status=status if status is None or status >= 0 else 128 - status,
@@ -116,24 +124,39 @@ class Trace:
                 self._show()
             case "summary":
                 self._show()
-                names = {int(number): name for number, name in event["names"].items()}
-                self._viewer.end(decode(TracerSummary, event["summary"], "summary"), names)
-                self._ended = event
+                self._end({**event, "summary": decode(TracerSummary, event["summary"], "summary")})
 
     def _begin(self, event: dict[str, Any]) -> None:
         self._ready = event
-        self._viewer.begin(event["monotonic_ns"])
+        self._on_ready()
+        self._write(self._lines.head(event["monotonic_ns"]))
         if self._command:
-            self._foreground = self._running.enter_context(Foreground(self._command, self._hold.let_go))
+            self._foreground = self._running.enter_context(foreground(self._command, self._hold.let_go))
 
     def _show(self) -> None:
-        if self._records:
-            self._shown += self._viewer.show(self._records)
-            self._records.clear()
+        if not self._records:
+            return
+        shown = []
+        for record in self._records:
+            with contextlib.suppress(ValueError):  # a name with a newline; the count of those shown tells
+                shown.append(self._lines.record(record))
+        self._write("".join(shown))
+        self._shown += len(shown)
+        self._records.clear()
+
+    def _end(self, event: dict[str, Any]) -> None:
+        self._ended = event
+        counts = self._lines.end(event["summary"], {int(number): name for number, name in event["names"].items()})
+        # The terminal has written ^C where the cursor was.
+        self._write(f"\n{counts}" if counts and not self._command and self._out.isatty() else counts)
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
 
     def _signalled(self, number: int) -> bool:
         """Obey a signal; False where it is to end everything at once."""
-        if self._foreground and self._foreground.running:
+        if self._foreground and self._foreground.poll() is None:
             if number == signal.SIGINT:  # the terminal has sent it to the command, too, whose end ends the trace
                 return True
             if not self._stopping:

@@ -277,23 +277,34 @@ class FakeTestbed:
         self.let_go = hold._over
 
 
-class FakeViewer:
-    """Keeps what it is shown."""
+class FakeLines:
+    """Writes records as they are."""
 
-    def __init__(self) -> None:
-        self.shown: list[list[str]] = []
-        self.names: dict[int, str] = {}
+    names: dict[int, str]
 
-    def begin(self, ready_ns: int) -> None:
+    def head(self, ready_ns: int) -> str:
         assert ready_ns == 7
+        return "head\n"
 
-    def show(self, records: Sequence[str]) -> int:
-        self.shown.append(list(records))
-        return len(records)
+    def record(self, line: str) -> str:
+        return f"{int(line)}\n"
 
-    def end(self, summary: TracerSummary, names: dict[int, str]) -> None:
+    def end(self, summary: TracerSummary, names: dict[int, str]) -> str:
         assert summary.setup == "libbpf"
         self.names = names
+        return "counts\n"
+
+
+class Written(io.StringIO):
+    """Keeps what is written together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.texts.append(text)
+        return len(text)
 
 
 READY = json.dumps({"event": "ready", "monotonic_ns": 7, "startup_s": 0.5})
@@ -306,32 +317,45 @@ def ended(reason: str | None = None) -> str:
     return json.dumps({"event": "summary", "summary": summary, "reason": reason, "names": {"0": "read"}})
 
 
-def session(testbed: FakeTestbed, viewer: FakeViewer, *words: str) -> Trace:
-    return Trace(cast("HostTestbed", testbed), viewer, words)
+def session(testbed: FakeTestbed, *words: str, lines: FakeLines | None = None, out: Written | None = None) -> Trace:
+    return Trace(cast("HostTestbed", testbed), lines or FakeLines(), out or Written(), words)
 
 
 class TestTrace:
     def test_records_are_shown_together_and_all_of_them(self) -> None:
-        viewer = FakeViewer()
-        traced = session(FakeTestbed([READY, "1", "2", BATCH, BATCH, "3", ended()]), viewer).run(SPEC, "libbpf")
-        assert viewer.shown == [["1", "2"], ["3"]]
-        assert viewer.names == {0: "read"}
+        lines, out = FakeLines(), Written()
+        testbed = FakeTestbed([READY, "1", "2", BATCH, BATCH, "3", ended()])
+        traced = session(testbed, lines=lines, out=out).run(SPEC, "libbpf")
+        assert out.texts == ["head\n", "1\n2\n", "3\n", "counts\n"]
+        assert lines.names == {0: "read"}
         assert (traced.shown, traced.startup_s, traced.reason, traced.status) == (3, 0.5, None, None)
 
+    def test_what_cannot_be_read_is_left_out_and_not_counted(self) -> None:
+        out = Written()
+        traced = session(FakeTestbed([READY, "1", "no number", "2", ended()]), out=out).run(SPEC, "libbpf")
+        assert out.texts[1] == "1\n2\n"
+        assert traced.shown == 2
+
     def test_of_many_some_are_shown_early(self) -> None:
-        viewer = FakeViewer()
-        session(FakeTestbed([READY, *["1"] * (MOST_HELD + 1), ended()]), viewer).run(SPEC, "libbpf")
-        assert [len(records) for records in viewer.shown] == [MOST_HELD, 1]
+        out = Written()
+        session(FakeTestbed([READY, *["1"] * (MOST_HELD + 1), ended()]), out=out).run(SPEC, "libbpf")
+        assert [text.count("\n") for text in out.texts[1:-1]] == [MOST_HELD, 1]
+
+    def test_the_user_is_told_when_it_is_ready(self) -> None:
+        told: list[str] = []
+        testbed = cast("HostTestbed", FakeTestbed([READY, ended()]))
+        Trace(testbed, FakeLines(), Written(), (), lambda: told.append("ready")).run(SPEC, "libbpf")
+        assert told == ["ready"]
 
     def test_no_account_is_an_error(self) -> None:
         with pytest.raises(StepError, match="without an account"):
-            session(FakeTestbed([READY]), FakeViewer()).run(SPEC, "libbpf")
+            session(FakeTestbed([READY])).run(SPEC, "libbpf")
 
     @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_ends_the_trace(self, sign: signal.Signals) -> None:
         before = signal.getsignal(sign)
         testbed = FakeTestbed([READY, "1", ended()], lambda: signal.raise_signal(sign))
-        assert session(testbed, FakeViewer()).run(SPEC, "libbpf").shown == 1
+        assert session(testbed).run(SPEC, "libbpf").shown == 1
         assert testbed.let_go
         assert signal.getsignal(sign) is before
 
@@ -341,13 +365,13 @@ class TestTrace:
             signal.raise_signal(signal.SIGINT)
 
         with pytest.raises(KeyboardInterrupt):
-            session(FakeTestbed([READY, ended()], twice), FakeViewer()).run(SPEC, "libbpf")
+            session(FakeTestbed([READY, ended()], twice)).run(SPEC, "libbpf")
 
     def test_one_before_the_tracer_is_ready_ends_it_at_once(self) -> None:
         said = json.dumps({"event": "command", "argv": ["tracer"]})
         testbed = FakeTestbed([said, READY, ended()], lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
-            session(testbed, FakeViewer()).run(SPEC, "libbpf")
+            session(testbed).run(SPEC, "libbpf")
 
 
 @pytest.fixture
