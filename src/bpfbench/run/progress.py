@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bpfbench.model import Record, Status, TracerSummary, Trial, Workload
 from bpfbench.units import duration, size
@@ -66,8 +66,9 @@ class ProgressReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._task: TaskID | None = None
-        self._said = ""
+        self._said = self._kind = ""
+        self._trials = (0, 0, 0.0)
+        """How many are done, of how many, and how many seconds are left."""
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -78,6 +79,7 @@ class ProgressReporter:
             transient=True,
             disable=not console.is_terminal,
         )
+        self._task = self._progress.add_task("", left="", visible=False)
 
     def __enter__(self) -> ProgressReporter:
         self._progress.start()
@@ -104,22 +106,21 @@ class ProgressReporter:
 
     def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
         """A trial begins."""
-        self._show("trials", f"{done + 1}/{total} {name(trial)}", done, total, left_s)
+        self._trials = (done, total, left_s)
+        self._show("trials", f"{done + 1}/{total} {name(trial)}", *self._trials)
         COMMANDS.debug("%s %s", "warm-up" if trial.warm_up else "trial", trial.id)
 
     def trial_event(self, trial: Trial, event: dict[str, Any]) -> None:
         """The trial runner says something."""
         if event["event"] == "command":
             COMMANDS.debug("in the image: %s", shlex.join(event["argv"]))
-        elif event["event"] == "step" and self._task is not None:
-            task = self._progress.tasks[self._index(self._task)]
-            label = f"{task.completed + 1:.0f}/{task.total or 0:.0f} {name(trial)}: {event['name']}"
-            self._progress.update(self._task, description=label)
+        elif event["event"] == "step":
+            done, total, _ = self._trials
+            self._show("trials", f"{done + 1}/{total} {name(trial)}: {event['name']}", *self._trials)
 
     def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
         """A trial has its record."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=done)
+        self._progress.update(self._task, completed=done)
         LOG.info("%s", describe(record, seconds, done, total))
 
     def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
@@ -132,22 +133,13 @@ class ProgressReporter:
 
     def _show(self, kind: str, what: str, done: float, total: float, left_s: float | None = None) -> None:
         """Move the bar; the time that is left is what it took to come so far, where nobody knows better."""
-        task = self._task_named(kind)
+        if kind != self._kind:
+            self._kind = kind
+            self._progress.reset(self._task, visible=True)
         if left_s is None and done > 0.05 * total:
-            left_s = (self._progress.tasks[self._index(task)].elapsed or 0.0) * (total - done) / done
+            left_s = (self._progress.tasks[0].elapsed or 0.0) * (total - done) / done
         left = "" if left_s is None else f"about {duration(left_s)} left"
-        self._progress.update(task, completed=done, total=total, description=what, left=left)
-
-    def _task_named(self, kind: str) -> TaskID:
-        """Return the bar of this kind of work, in place of another's."""
-        if self._task is None or self._progress.tasks[self._index(self._task)].fields.get("kind") != kind:
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task("", total=1.0, left="", kind=kind)
-        return self._task
-
-    def _index(self, task: TaskID) -> int:
-        return self._progress.task_ids.index(task)
+        self._progress.update(self._task, completed=done, total=total, description=what, left=left)
 
     def _say_once(self, what: str) -> None:
         if what != self._said:

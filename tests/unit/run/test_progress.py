@@ -81,3 +81,12 @@ class TestChecking:
         self.cases(Console(file=(out := io.StringIO()), force_terminal=True, width=80))
         assert "2/3 counts" in out.getvalue()
         assert caplog.messages == []
+
+
+def test_a_step_of_a_trial_is_shown_with_its_number_also_after_data_files_were_written() -> None:
+    trial = numbered("bcc")
+    with ProgressReporter(Console(file=(out := io.StringIO()), force_terminal=True, width=120)) as reporter:
+        reporter.trial_began(trial, 6, 40, 60.0)
+        reporter.laying_out(trial.workload, 4096)
+        reporter.trial_event(trial, {"event": "step", "name": "workload"})
+    assert "7/40 read-rw-tracer-bcc-r1: workload" in out.getvalue()

@@ -11,7 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ class VmTestbed(Testbed):
         self.accelerator = accelerator
         self.slowness = TCG_SLOWNESS if self.emulated else 1.0
         self.warms_up = not self.emulated and self._machine.boot is Boot.BLOCK
-        self._up: _Up | None = None
+        self._up: Guest | None = None
+        self._block: int | None = None
+        """That trials of were run in what is up."""
 
     @property
     def hooks(self) -> frozenset[Attach]:
@@ -94,10 +96,10 @@ class VmTestbed(Testbed):
     def close(self, *, at_once: bool = False) -> None:
         """End what is up."""
         if self._up and not at_once:
-            self._up.guest.power_off()
+            self._up.power_off()
         if self._up:
-            self._up.guest.kill()
-        self._up = None
+            self._up.kill()
+        self._up = self._block = None
 
     def inside(self, job: Job, on_line: Callable[[str], None]) -> Finished:
         """Run a command in the virtual machine it belongs to, booted if need be; one that is lost is booted anew."""
@@ -120,22 +122,21 @@ class VmTestbed(Testbed):
         """Do nothing: what was written has no name, and went with the machine."""
 
     def _guest(self, job: Job) -> Guest:
-        """Return the virtual machine that a job belongs to."""
+        """Return the virtual machine that a job belongs to.
+
+        A block begins in a fresh one, or in what has only laid out data; what is of no block does not mind.
+        """
         host = job.host or self._hosts[0]
-        kernel = self._kernel(job.kernel)
-        if self._up and not self._up.guest.alive:
+        kernel = next(kernel for kernel in self._bootable.kernels if job.kernel in (None, kernel.name))
+        if self._up and not self._up.alive:
             self.close(at_once=True)
-        if self._up and not self._up.serves(host, kernel if job.kernel else None, job.block):
+        same_block = job.block is None or self._block in (None, job.block)
+        if self._up and not (same_block and (self._up.vm.name, self._up.vm.kernel) == (host, kernel.vmlinuz)):
             self.close()
         if self._up is None:
-            self._up = _Up(self._boot(host, kernel), host, kernel)
-        self._up.block = self._up.block if job.block is None else job.block
-        return self._up.guest
-
-    def _kernel(self, name: str | None) -> Kernel:
-        if name is None:
-            return self._bootable.kernels[0]
-        return next(kernel for kernel in self._bootable.kernels if kernel.name == name)
+            self._up = self._boot(host, kernel)
+        self._block = self._block if job.block is None else job.block
+        return self._up
 
     def _boot(self, host: str, kernel: Kernel) -> Guest:
         begin_s = time.monotonic()
@@ -168,24 +169,6 @@ class VmTestbed(Testbed):
             guest = Guest(vm, files, BOOT_S * self.slowness)
         LOG.debug("%s is up after %.1f s, on kernel %s", host, time.monotonic() - begin_s, guest.hello.kernel)
         return guest
-
-
-@dataclass(slots=True)
-class _Up:
-    """The virtual machine that is up, and what for."""
-
-    guest: Guest
-    host: str
-    kernel: Kernel
-    block: int | None = None
-
-    def serves(self, host: str, kernel: Kernel | None, block: int | None) -> bool:
-        """Tell whether a job can be run in it. A block begins in a fresh one, or in what has only laid out data."""
-        return (
-            self.host == host
-            and (kernel is None or self.kernel == kernel)
-            and (block is None or self.block in (None, block))
-        )
 
 
 def missing() -> Iterator[Diagnosis]:
