@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench import cli
+from bpfbench.machine.command import SHOT_WITH_US
 from bpfbench.model import Attach, Sources
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Bootable, Image, Kernel
@@ -44,7 +45,7 @@ def disk(serial: str, file: str | Path, *options: str) -> tuple[str, ...]:
 def boot(kernel: Kernel, init: str, *disks: str) -> dict[str, str]:
     """Boot, wait for the end, and return what the console said: first word -> the rest of each line."""
     argv = (
-        *("setpriv", "--pdeathsig", "KILL", "--"),
+        *SHOT_WITH_US,
         *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1G"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"),
         *("-kernel", kernel.vmlinuz, "-initrd", kernel.initrd),

@@ -23,6 +23,9 @@ Process = subprocess.Popen[str]
 KILLED_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 """Prefix that ends a process when bpfbench ends, also by SIGKILL."""
 
+SHOT_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""The same for a process that does not heed SIGTERM, or has nothing to tidy up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:

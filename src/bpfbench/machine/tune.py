@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import MachineError
 from bpfbench.inside.environment import chosen
 
@@ -24,7 +26,7 @@ STATE = "run/bpfbench/system.json"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What can be set."""
+    """What can be set: a table of settings.toml."""
 
     name: str
     pattern: str
@@ -32,44 +34,6 @@ class Setting:
     recommended: str
     reason: str
     """What it does to results when it is not as recommended."""
-
-
-SETTINGS = (
-    Setting(
-        "frequency governor",
-        "sys/devices/system/cpu/cpufreq/policy*/scaling_governor",
-        "performance",
-        "clocks follow the load, and with it what a tracer costs",
-    ),
-    Setting(
-        "turbo, Intel (off is 1)",
-        "sys/devices/system/cpu/intel_pstate/no_turbo",
-        "1",
-        "how fast a CPU runs depends on its temperature and on how many others work",
-    ),
-    Setting(
-        "turbo (off is 0)",
-        "sys/devices/system/cpu/cpufreq/boost",
-        "0",
-        "how fast a CPU runs depends on its temperature and on how many others work",
-    ),
-    Setting(
-        "NMI watchdog", "proc/sys/kernel/nmi_watchdog", "0", "it interrupts every CPU, and takes a counter of each"
-    ),
-    Setting(
-        "transparent huge pages",
-        "sys/kernel/mm/transparent_hugepage/enabled",
-        "madvise",
-        "the kernel moves pages together in the background, more for one tracer than for another",
-    ),
-    Setting(
-        "BPF run-time counters",
-        "proc/sys/kernel/bpf_stats_enabled",
-        "0",
-        "two readings of the clock are added to every event",
-    ),
-    Setting("BPF JIT", "proc/sys/net/core/bpf_jit_enable", "1", "programs are interpreted, or their code is logged"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +84,10 @@ def show(root: Path = Path("/")) -> tuple[State, ...]:
         MachineError: what was saved cannot be read.
     """
     saved = _saved(root)
+    tables = tomllib.loads((PACKAGE / "machine" / "settings.toml").read_text())["setting"]
     return tuple(
         State(setting, path, _current(root / path), saved.get(path))
-        for setting in SETTINGS
+        for setting in (Setting(**table) for table in tables)
         for path in _paths(root, setting)
     )
 

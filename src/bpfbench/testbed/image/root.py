@@ -87,7 +87,7 @@ def bootstrap_argv(recipe: Recipe, sources: Sources, root: Path, euid: int | Non
     # fmt: off
     argv = [
         # Not by SIGTERM: unshare --fork blocks it. Its end by SIGKILL ends the namespace, and so mmdebstrap.
-        "setpriv", "--pdeathsig", "KILL", "--",
+        *command.SHOT_WITH_US,
         *privileges.unshare("--pid", "--fork", "--kill-child=KILL", "--mount", "--mount-proc", euid=euid),
         "mmdebstrap", "--mode=root", "--variant=apt", "--components=main",
         "--aptopt=APT::Install-Recommends \"false\"",

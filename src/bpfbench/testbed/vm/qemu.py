@@ -7,14 +7,12 @@ import platform
 from dataclasses import dataclass
 
 from bpfbench.inside.agent import PORT
+from bpfbench.machine.command import SHOT_WITH_US
 from bpfbench.model import Accelerator
 from bpfbench.testbed.sandbox import INSIDE
 
 INIT = f"{INSIDE}/src/bpfbench/inside/guest-init"
 """What the initrd starts in the image's root."""
-
-KILLED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""QEMU has nothing to tidy up: whatever it writes to has no name, or is a data disk, which is checked before use."""
 
 
 SINGLE = "tcg,thread=single"
@@ -73,7 +71,7 @@ def argv(vm: Vm, architecture: str = platform.machine()) -> tuple[str, ...]:
     options = (f"console={arch.console}", "panic=-1", f"bpfbench.init={INIT}", f"bpfbench.host={vm.name}")
     # fmt: off
     words = [
-        *KILLED_WITH_US,
+        *SHOT_WITH_US, # whatever it writes to has no name, or is a data disk, which is checked before use
         f"qemu-system-{architecture}",
         "-nodefaults", "-no-user-config", "-display", "none",
         "-no-reboot",
