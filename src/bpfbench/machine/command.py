@@ -69,11 +69,8 @@ class Hold:
 def foreground(argv: Sequence[str], at_end: Callable[[], None]) -> Iterator[Process]:
     """Run a command of the user's own: with our terminal and our stdin. On leaving, and when we are gone, it is gone.
 
-    What it prints on stdout goes to our stderr, as our own stdout is for data.
-
-    Args:
-        argv: the command.
-        at_end: called when it has ended, in a thread.
+    What it prints on stdout goes to our stderr, as our own stdout is for data. At its end `at_end` is called, in a
+    thread.
     """
     LOG.debug("%s", shlex.join(argv))
     process = subprocess.Popen((*KILLED_WITH_US, *argv), stdout=sys.stderr.fileno(), text=True)

@@ -23,11 +23,9 @@ IDS = 65535
 
 
 def unshare(*options: str, euid: int | None = None) -> tuple[str, ...]:
-    """Return the prefix that runs a command as root in namespaces of its own: of the user ids, too, unless we are root.
+    """Return the prefix that runs a command as root in namespaces of its own.
 
-    Args:
-        options: of unshare(1).
-        euid: who runs it; None: we.
+    The options are those of unshare. User ids have a namespace, too, unless root runs it; without `euid`, we do.
     """
     root = (os.geteuid() if euid is None else euid) == 0
     return ("unshare", *(() if root else ("--user", "--map-root-user", "--map-auto")), *options)
@@ -64,13 +62,7 @@ def namespaces() -> Diagnosis:
 
 
 def reasons(root: Path, user: str, uid: int) -> Iterator[Diagnosis]:
-    """Yield what may be the reason that an ordinary user has no user namespaces, most probable first.
-
-    Args:
-        root: of the file system that is looked at.
-        user: who wants one.
-        uid: the user's id.
-    """
+    """Yield what may be the reason that an ordinary user has no user namespaces, most probable first."""
     sysctls = (
         ("user.max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=15000"),
         ("kernel.unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),

@@ -30,11 +30,7 @@ MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 def execute(run: Run, testbed: Testbed, reporter: ProgressReporter, *, retry_failed: bool = False) -> None:
     """Run every trial that has no record yet. May be interrupted anywhere; only the trial in flight is lost.
 
-    Args:
-        run: the run.
-        testbed: where trials run, on the stage.
-        reporter: who is told.
-        retry_failed: set aside the records of failed and invalid trials first, so that they are run again.
+    With `retry_failed`, records of failed and invalid trials are set aside first, so that they are run again.
 
     Raises:
         StepError: data files could not be written.
@@ -159,13 +155,7 @@ def output_disk_bytes(trial: Trial, study: Study) -> int | None:
 
 
 def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes: int) -> None:
-    """Refuse a plan that disk or memory cannot hold.
-
-    Args:
-        needs: of the plan.
-        data_dir: where data files go.
-        output_dir: where tracer output goes.
-        laid_out_bytes: of the data files that are there already.
+    """Refuse a plan that disk or memory cannot hold, where so much of its data files is there already.
 
     Raises:
         MachineError: with the numbers.
@@ -175,10 +165,10 @@ def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes:
     demands = [(data, data_bytes), (output, needs.output_bytes)]
     if data.device_number == output.device_number:
         demands = [(data, data_bytes + needs.output_bytes)]
-    for place, wanted in demands:
-        if wanted > place.free_bytes:
+    for disk, wanted in demands:
+        if wanted > disk.free_bytes:
             raise MachineError(
-                f"{place.path} has {gib(place.free_bytes)} free; this study wants {gib(wanted)} there "
+                f"{disk.path} has {gib(disk.free_bytes)} free; this study wants {gib(wanted)} there "
                 f"(data files {gib(data_bytes)} more, tracer output up to {gib(needs.output_bytes)})",
                 "choose a smaller --scale, another disk (--data-dir, --output-dir), or set output_limit_bytes",
             )

@@ -14,12 +14,9 @@ CASE_NAMES = tuple(CASES)
 
 
 def subjects(setups: Sequence[Setup], hooks: Sequence[Attach], *, all_of_them: bool) -> tuple[Subject, ...]:
-    """Return each setup with those of the hooks it can attach by; or with one, these first.
+    """Return each setup with those of the hooks it can attach by.
 
-    Args:
-        setups: to try.
-        hooks: to attach by.
-        all_of_them: leave out who can attach by none of them, instead of trying by another.
+    One that can by none is tried by the first of its own; with `all_of_them`, it is left out.
 
     Raises:
         UsageError: none can.

@@ -55,13 +55,7 @@ class Examination:
 
 
 def examine(testbed: str, cache: Path, runs: Path) -> Examination:
-    """Look at everything that a person wants to know before measuring.
-
-    Args:
-        testbed: host or vm.
-        cache: bpfbench's cache directory.
-        runs: where records would be.
-    """
+    """Look at everything that a person wants to know before measuring on a testbed, with records below `runs`."""
     findings = tuple(_findings(testbed, cache))
     images = image.built(cache)
     differences = tuple(against_paper(catalogue.paper()["setup"], testbed, {"data": cache, "run": runs}))
@@ -136,14 +130,8 @@ def noise(root: Path = Path("/")) -> Iterator[Diagnosis]:
         yield note("load", f"{load:.2f} over the last minute", "stop what else is running")
 
 
-def against_paper(setup: dict[str, Any], testbed: str, places: dict[str, Path]) -> Iterator[PaperDifference]:
-    """Compare this machine with the paper's.
-
-    Args:
-        setup: of data/paper.toml.
-        testbed: host or vm, whose kernels are the image's.
-        places: where data and records would be.
-    """
+def against_paper(setup: dict[str, Any], testbed: str, folders: dict[str, Path]) -> Iterator[PaperDifference]:
+    """Compare this machine with the paper's: `setup` of data/paper.toml; folders of data and records, by role."""
     machine = facts.gather()
     cpus = len(setup["monitor_cpus"]) + len(setup["workload_cpus"])
     here = f"{machine['cpu_model']}, {machine['cpus']} CPUs{', virtual' if machine['virtual_machine'] else ''}"
@@ -164,21 +152,21 @@ def against_paper(setup: dict[str, Any], testbed: str, places: dict[str, Path]) 
     available = frozenset(Attach) - {Attach.AUTO} if on_vm else facts.hooks()
     names = ", ".join(attach for attach in Attach if attach in available) or "none found out"
     yield PaperDifference("hooks", "kprobe", names, Attach.KPROBE in available)
-    devices = {role: facts.storage(place).device_number for role, place in places.items()}
+    devices = {role: facts.storage(folder).device_number for role, folder in folders.items()}
     yield PaperDifference(
         "disks",
         "data and output on one, records on another",
         "all on one" if len(set(devices.values())) == 1 else "apart",
         len(set(devices.values())) > 1,
     )
-    yield _data_disk(setup, places["data"])
+    yield _data_disk(setup, folders["data"])
     with energy.Meter() as meter:
         yield PaperDifference("energy", "RAPL", meter.source or "; ".join(meter.reasons), meter.source is not None)
 
 
-def _data_disk(setup: dict[str, Any], place: Path) -> PaperDifference:
+def _data_disk(setup: dict[str, Any], folder: Path) -> PaperDifference:
     try:
-        disk = environment.storage(place if place.exists() else place.parent)
+        disk = environment.storage(folder if folder.exists() else folder.parent)
     except environment.ABSENT as error:
         return PaperDifference("data disk", setup["data_disk"], f"unknown: {error}", same=False)
     device = disk["device"] or {"name": disk["source"]}

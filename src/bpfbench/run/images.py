@@ -80,12 +80,7 @@ def build(name: str, kernels: Sequence[str], means: Means) -> Kept:
 
 
 def remove(cache: Path, name: str, on_wait: OnWait) -> Iterator[Image]:
-    """Delete the images of that name, or the one with that key, and yield each when it is gone.
-
-    Args:
-        cache: bpfbench's cache directory.
-        name: a name, or the beginning of a key.
-        on_wait: see `Means`.
+    """Delete the images of that name, or whose key begins so, and yield each when it is gone.
 
     Raises:
         UsageError: there is none.

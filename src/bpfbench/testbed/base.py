@@ -146,11 +146,7 @@ class Testbed(abc.ABC):
 
     @abc.abstractmethod
     def inside(self, job: Job, on_line: Callable[[str], None]) -> Finished:
-        """Run a command in the image to its end.
-
-        Args:
-            job: what to run.
-            on_line: called with every line of its stdout.
+        """Run a job to its end, and call `on_line` with every line of its stdout.
 
         Raises:
             LostError: the virtual machine it ran on was lost.
@@ -225,7 +221,7 @@ class Testbed(abc.ABC):
         return record
 
     def drain(self, spec: DrainSpec) -> DrainResult:
-        """Measure how fast a tracer drains its ring. `spec` needs no command and no place: both are filled in here.
+        """Measure how fast a tracer drains its ring. `spec` needs no command and no directory: both are filled in here.
 
         Raises:
             StepError: it could not be measured; says why.
@@ -251,13 +247,9 @@ class Testbed(abc.ABC):
         return results[0]
 
     def trace(self, spec: TraceSpec, setup: str, on_line: Callable[[str], None], hold: Hold) -> None:
-        """Run a setup's tracer until `hold` is let go. `spec` needs no command and no place: both are filled in here.
+        """Run a setup's tracer until `hold` is let go. `spec` needs no command and no directory, as for a drain rate.
 
-        Args:
-            spec: what to trace.
-            setup: by which tracer.
-            on_line: given the tracer's records, and between them events in JSON, as inside/trace.py prints them.
-            hold: not yet held.
+        `on_line` is given the tracer's records, and between them events in JSON, as inside/trace.py prints them.
 
         Raises:
             StepError: the tracer did not start, or left no account; says why.

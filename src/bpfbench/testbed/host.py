@@ -31,15 +31,7 @@ BYTECODE = "/run/bpfbench/bytecode"
 
 
 class HostTestbed(Testbed):
-    """Runs trials in an image on this machine's kernel.
-
-    Args:
-        image: a built image.
-        headers: what BCC compiles with.
-        data_dir: where data files are laid out.
-        output_dir: where tracers write; a folder of ours below it is deleted after each trial.
-        setups: those with a command of their own; all others are the image's.
-    """
+    """Runs trials in an image on this machine's kernel, with the headers that BCC is to compile with."""
 
     def __init__(
         self, image: Image, headers: Headers, data_dir: Path, output_dir: Path, setups: Sequence[Setup] = ()
@@ -85,9 +77,9 @@ class HostTestbed(Testbed):
         """
         root = Path(self.image.root)
         if root.is_dir() and os.access(root.parent, os.W_OK):
-            place = root.parent / "bytecode"
-            place.mkdir(exist_ok=True)
-            yield Bind(str(place), BYTECODE, writable=True)
+            bytecode = root.parent / "bytecode"
+            bytecode.mkdir(exist_ok=True)
+            yield Bind(str(bytecode), BYTECODE, writable=True)
 
     @contextlib.contextmanager
     def _output(self, job: Job) -> Iterator[str]:
@@ -172,16 +164,16 @@ def unpack_kheaders(archive: Path, cache: Path, release: str) -> Path | None:
     """
     if not archive.exists():
         return None
-    place = cache / "kheaders" / release
-    if not place.exists():
-        partial = place.with_name(f"{release}.partial")
+    folder = cache / "kheaders" / release
+    if not folder.exists():
+        partial = folder.with_name(f"{release}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         finished = command.run(("tar", "-C", str(partial), "-xf", str(archive)))
         if finished.status != 0:
             raise MachineError(f"{archive} cannot be unpacked: {finished.last_words}", "apt-get install xz-utils")
-        partial.rename(place)
-    return place
+        partial.rename(folder)
+    return folder
 
 
 def headers_here(image: Image, cache: Path) -> Headers:

@@ -25,13 +25,7 @@ from bpfbench.testbed.job import Job
 
 
 class ReplayTestbed(Testbed):
-    """Answers from a recorded run.
-
-    Args:
-        recorded: the run.
-        data_dir: where data files would be.
-        output_dir: where tracers would write.
-    """
+    """Answers from a recorded run; data files and output would be in the directories given."""
 
     def __init__(self, recorded: Run, data_dir: Path, output_dir: Path) -> None:
         super().__init__(_image(recorded), data_dir, output_dir, recorded.info.study.setups)

@@ -45,13 +45,7 @@ class Sandbox:
 
 
 def argv(sandbox: Sandbox, command: Sequence[str], remove_if_killed: str = "") -> tuple[str, ...]:
-    """Return the command that runs `command` in `sandbox`.
-
-    Args:
-        sandbox: what the inside looks like.
-        command: what to run there.
-        remove_if_killed: host directory to delete if bpfbench is killed.
-    """
+    """Return the command that runs `command` in `sandbox`, and deletes a directory of ours if bpfbench is killed."""
     supervise = ("unshare", "--mount", "--propagation", "private", SUPERVISE, remove_if_killed)
     return (*KILLED_WITH_US, *supervise, *_bubblewrap(sandbox), "--", *command)
 

@@ -187,19 +187,11 @@ def _assemble(
 
 
 def bootable(cache: Path, image: Image, names: tuple[str, ...], sources: Sources, progress: Progress) -> Bootable:
-    """Return what virtual machines boot an image from, building what is not in the cache.
-
-    Args:
-        cache: where layers are.
-        image: a built image.
-        names: which kernels, of catalogue.KERNELS.
-        sources: where kernels come from.
-        progress: told what is being done.
+    """Return what virtual machines boot an image from, with kernels of these names, building what is not in the cache.
 
     Raises:
         UsageError: there is no kernel of such a name.
-        ImageError: a step failed; says which, with the last words of the command and where its log is.
-        MachineError: without root, and user namespaces are not to be had; says what to do.
+        ImageError, MachineError: as `build`.
     """
     require_kernels(names)
     root = Path(image.root)

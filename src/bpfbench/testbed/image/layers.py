@@ -61,13 +61,7 @@ def aside(layer: Path) -> Iterator[Path]:
 
 
 def run(argv: Sequence[str], what: str, partial: Path, on_line: Callable[[str], None] = lambda _: None) -> None:
-    """Run a step of a layer's build, with its words in the layer's log.
-
-    Args:
-        argv: the command.
-        what: what it builds, for the message if it fails.
-        partial: where the layer is built.
-        on_line: told every line, too.
+    """Run a step of a layer's build, with its words in the layer's log, and each told to `on_line`, too.
 
     Raises:
         ImageError: it failed; has its last words and where the log is.

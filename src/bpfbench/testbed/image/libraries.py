@@ -53,13 +53,7 @@ def library_key(root: str, library: str) -> str:
 
 
 def build_libraries(cache: Path, root: Path, sources: Sources, progress: Progress) -> Iterator[Path]:
-    """Yield each library's layer, built unless it is there.
-
-    Args:
-        cache: where layers are.
-        root: the layer of the root they are built in.
-        sources: where what they download comes from.
-        progress: told the share of the libraries' time.
+    """Yield each library's layer, built in the layer `root` unless it is there.
 
     Raises:
         ImageError: a library could not be built.

@@ -30,11 +30,7 @@ class Hello:
 
 
 class Agent:
-    """Talks to an agent.
-
-    Args:
-        port: a connected socket, the other end of which is the agent's port.
-    """
+    """Talks to an agent by a connected socket, the other end of which is the agent's port."""
 
     def __init__(self, port: socket.socket) -> None:
         self._port = port
@@ -53,12 +49,9 @@ class Agent:
             raise SilentError(f"its agent began with {str(event)[:SHOWN]}") from None
 
     def run(self, job: Job, keep: Mapping[str, Path], on_line: Callable[[str], None]) -> Finished:
-        """Have a job run to its end.
+        """Have a job run to its end, and call `on_line` with every line of its stdout.
 
-        Args:
-            job: the job.
-            keep: where what is sent back goes: of `record` and `output`.
-            on_line: called with every line of its stdout.
+        `keep` says where what is sent back goes: of `record` and `output`.
 
         Raises:
             SilentError: the end was not to be heard of.

@@ -22,13 +22,8 @@ def inherited(file: IO[bytes]) -> str:
     return f"/dev/fd/{file.fileno()}"
 
 
-def code(tracers: Path, brought: Mapping[str, Path], place: Path) -> IO[bytes]:
-    """Pack what is not in the image's root: ourselves, the tracers, and the folders of those that a study brings.
-
-    Args:
-        tracers: of the image.
-        brought: the folder of each setup's executable.
-        place: a directory on the file system to write to.
+def code(tracers: Path, brought: Mapping[str, Path], directory: Path) -> IO[bytes]:
+    """Pack what is not in the image's root: ourselves, the tracers, and by setup the folders of those a study brings.
 
     Raises:
         MachineError: a folder is too large for a guest's memory.
@@ -40,7 +35,7 @@ def code(tracers: Path, brought: Mapping[str, Path], place: Path) -> IO[bytes]:
                 f"setup {setup}: {folder} has {size // 2**20} MiB, and all of it would go into the virtual machine",
                 f"give the executable a folder of its own; at most {MOST_BROUGHT_BYTES // 2**20} MiB",
             )
-    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=file, mode="w") as archive:
         archive.add(PACKAGE, "src/bpfbench", filter=_ours)
         archive.add(tracers, "tracers", filter=_owned_by_root)
@@ -60,13 +55,13 @@ def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def overlay(backing: Path, place: Path) -> IO[bytes]:
+def overlay(backing: Path, directory: Path) -> IO[bytes]:
     """Make a disk that begins as `backing`, which is not changed by what is written to it.
 
     Raises:
         MachineError: it could not be made.
     """
-    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - the caller closes it
     # fmt: off
     argv = (
         "qemu-img", "create", "-q", "-f", "qcow2",
@@ -80,26 +75,20 @@ def overlay(backing: Path, place: Path) -> IO[bytes]:
     return file
 
 
-def scratch(size: int, place: Path) -> IO[bytes]:
+def scratch(size: int, directory: Path) -> IO[bytes]:
     """Make an empty disk that holds `size` bytes and takes no room before it is written to."""
-    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - the caller closes it
+    file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - the caller closes it
     file.truncate(with_spare(size))
     return file
 
 
 def data_disk(data_dir: Path, host: str, size: int) -> Path:
-    """Return where the disk is that keeps the data files of a host, whether it is there or not."""
+    """Return where the disk is that keeps `size` bytes of data files of a host, whether it is there or not."""
     return data_dir / "vm" / f"{host}-{size // 2**20}MiB.raw"
 
 
 def make_data_disk(data_dir: Path, host: str, size: int) -> Path:
-    """Return the disk that keeps the data files of a host, there now; the guest repairs or formats it if need be.
-
-    Args:
-        data_dir: where data files are.
-        host: whose.
-        size: what it is to hold, in bytes.
-    """
+    """Return the disk that keeps the data files of a host, there now; the guest repairs or formats it if need be."""
     path = data_disk(data_dir, host, size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:

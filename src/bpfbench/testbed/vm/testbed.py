@@ -90,8 +90,8 @@ class VmTestbed(Testbed):
 
     def data_files(self, workloads: Iterable[Workload]) -> Iterable[Path]:  # noqa: ARG002 - all are on one disk
         """Return the disks that are there, a host's each."""
-        places = (disks.data_disk(self.data_dir, host, self._disks.data) for host in self._hosts)
-        return (path for path in places if path.exists())
+        found = (disks.data_disk(self.data_dir, host, self._disks.data) for host in self._hosts)
+        return (path for path in found if path.exists())
 
     def close(self, *, at_once: bool = False) -> None:
         """End what is up."""
