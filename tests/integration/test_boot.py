@@ -13,7 +13,8 @@ from bpfbench import cli
 from bpfbench.machine.command import SHOT_WITH_US
 from bpfbench.model import Attach, Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Bootable, Image, Kernel
+from bpfbench.testbed.image import Bootable, Image
+from bpfbench.testbed.image.boot import Kernel
 
 pytestmark = pytest.mark.beside  # an emulated CPU is not measured
 

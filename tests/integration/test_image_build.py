@@ -18,10 +18,9 @@ import pytest
 
 from bpfbench.machine.privileges import as_root
 from bpfbench.model import Sources
-from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.boot import ROOT, SCRIPTS
-from bpfbench.testbed.image.root import bootstrap_argv
+from bpfbench.testbed.image.root import bootstrap_argv, recipe_of
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox, building
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount, and to become an ordinary user, takes root")
@@ -107,7 +106,7 @@ class TestKilled:
 
 
 def bootstrap_prefix(euid: int) -> tuple[str, ...]:
-    whole = bootstrap_argv(image.recipe_of("trixie"), Sources(), Path("/nowhere"), euid=euid)
+    whole = bootstrap_argv(recipe_of("trixie"), Sources(), Path("/nowhere"), euid=euid)
     return whole[: whole.index("mmdebstrap")]
 
 

@@ -30,7 +30,8 @@ from bpfbench.run import images
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import host, image
 from bpfbench.testbed.host import Headers, HostTestbed
-from bpfbench.testbed.image import Kernel
+from bpfbench.testbed.image import libraries
+from bpfbench.testbed.image.boot import Kernel
 
 # The entry point reads sys.argv, as the command does.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
@@ -531,8 +532,8 @@ class TestImage:
 
     def test_the_sources_of_every_library_are_checked(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(image, "find", lambda *_: make_image())
-        monkeypatch.setattr(image, "checked_libraries", lambda: ("aya", "ebpf-go"))
-        monkeypatch.setattr(image, "check_sources", lambda *_: None)
+        monkeypatch.setattr(libraries, "checked_libraries", lambda: ("aya", "ebpf-go"))
+        monkeypatch.setattr(libraries, "check_sources", lambda *_: None)
         outcome = bpfbench("image", "check")
         assert (outcome.status, outcome.out, outcome.err) == (0, "aya: ok\nebpf-go: ok\n", "")
 
@@ -542,8 +543,8 @@ class TestImage:
                 raise ImageError("ebpf-go: check failed (exit status 2):\n  rw.go:1: [unused]")
 
         monkeypatch.setattr(image, "find", lambda *_: make_image())
-        monkeypatch.setattr(image, "checked_libraries", lambda: ("aya", "ebpf-go"))
-        monkeypatch.setattr(image, "check_sources", check_sources)
+        monkeypatch.setattr(libraries, "checked_libraries", lambda: ("aya", "ebpf-go"))
+        monkeypatch.setattr(libraries, "check_sources", check_sources)
         outcome = bpfbench("image", "check")
         assert (outcome.status, outcome.out) == (1, "aya: ok\n")
         assert outcome.err == "bpfbench: ebpf-go: check failed (exit status 2):\n  rw.go:1: [unused]\n"

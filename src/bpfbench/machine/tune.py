@@ -101,9 +101,7 @@ def tune(root: Path = Path("/")) -> tuple[Change, ...]:
     states = show(root)
     originals = {state.path: state.current for state in states if state.current and not state.as_recommended}
     _save(root, {**originals, **_saved(root)})
-    return tuple(
-        _set(root, state.setting.name, state.path, state.current, state.setting.recommended) for state in states
-    )
+    return tuple(_set(root, state.setting.name, state.path, state.setting.recommended) for state in states)
 
 
 def restore(root: Path = Path("/")) -> tuple[Change, ...]:
@@ -114,15 +112,14 @@ def restore(root: Path = Path("/")) -> tuple[Change, ...]:
     """
     names = {state.path: state.setting.name for state in show(root)}
     saved = _saved(root)
-    changes = tuple(
-        _set(root, names.get(path, path), path, _current(root / path), original) for path, original in saved.items()
-    )
+    changes = tuple(_set(root, names.get(path, path), path, original) for path, original in saved.items())
     failed = {change.path for change in changes if change.outcome is Tuned.FAILED}
     _save(root, {path: original for path, original in saved.items() if path in failed})
     return changes
 
 
-def _set(root: Path, name: str, path: str, before: str | None, wanted: str) -> Change:
+def _set(root: Path, name: str, path: str, wanted: str) -> Change:
+    before = _current(root / path)
     if before is None:
         return Change(name, path, Tuned.ABSENT, None, None)
     if before == wanted:

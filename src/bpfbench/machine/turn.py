@@ -16,26 +16,37 @@ from bpfbench.errors import MachineError
 
 
 @contextlib.contextmanager
+def locked(path: Path, on_held: Callable[[IO[str]], None]) -> Iterator[IO[str]]:
+    """Hold a lock, a file that the kernel unlocks when its holder dies; `on_held` is told where another has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_held(file)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+@contextlib.contextmanager
 def alone(cache: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Keep everything else of bpfbench that measures, or removes what is measured with, out of the machine meanwhile.
 
     Args:
-        cache: bpfbench's cache directory, which holds the lock; the kernel drops it when its holder dies.
+        cache: bpfbench's cache directory, which has the lock.
         on_wait: if another one has the machine, told so, and then that is waited for; None: it is not.
 
     Raises:
         MachineError: another one has the machine; says which.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "measuring.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"another bpfbench is measuring on this machine{_named(file)}"
-            if on_wait is None:
-                raise MachineError(message, "wait for it, as --wait does, or stop it") from None
-            on_wait(message)
-            fcntl.flock(file, fcntl.LOCK_EX)
+
+    def held(file: IO[str]) -> None:
+        message = f"another bpfbench is measuring on this machine{_named(file)}"
+        if on_wait is None:
+            raise MachineError(message, "wait for it, as --wait does, or stop it") from None
+        on_wait(message)
+
+    with locked(cache / "measuring.lock", held) as file:
         file.truncate(0)  # one that was killed has left its name
         file.write(f"process {os.getpid()}, {shlex.join(('bpfbench', *sys.argv[1:]))}")
         file.flush()

@@ -17,8 +17,10 @@ from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
 from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
-from bpfbench.testbed.image import Image, Kernel
+from bpfbench.testbed.image import Image, libraries
+from bpfbench.testbed.image.boot import Kernel, require_kernels
 from bpfbench.testbed.image.layers import taken_bytes
+from bpfbench.testbed.image.root import recipe_of
 
 OnWait = Callable[[str], None] | None
 """Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
@@ -70,8 +72,8 @@ def build(name: str, kernels: Sequence[str], means: Means) -> Kept:
         ImageError: something could not be built.
         UsageError: there is no such image or kernel.
     """
-    image.recipe_of(name)
-    image.require_kernels(tuple(kernels))
+    recipe_of(name)
+    require_kernels(tuple(kernels))
     with ProgressReporter(means.console) as reporter:
         ready = image.build(means.cache, name, means.sources, reporter.building)
         if kernels:
@@ -106,8 +108,8 @@ def check(cache: Path, name: str, sources: Sources) -> Iterator[str]:
     """
     ready = _found(cache, name, sources)
     privileges.require()
-    for library in image.checked_libraries():
-        image.check_sources(Path(ready.root), library, sources)
+    for library in libraries.checked_libraries():
+        libraries.check_sources(Path(ready.root), library, sources)
         yield library
 
 

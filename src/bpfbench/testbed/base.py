@@ -39,7 +39,8 @@ from bpfbench.model import (
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed import image as images
-from bpfbench.testbed.image import Image, Progress
+from bpfbench.testbed.image import Image
+from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE
 from bpfbench.units import gib

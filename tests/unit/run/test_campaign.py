@@ -40,7 +40,8 @@ from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Ground, Testbed
 from bpfbench.testbed.host import Headers, HostTestbed
-from bpfbench.testbed.image import Bootable, Image, Kernel
+from bpfbench.testbed.image import Bootable, Image
+from bpfbench.testbed.image.boot import Kernel
 from bpfbench.testbed.vm.testbed import VmTestbed
 
 GIB = 2**30

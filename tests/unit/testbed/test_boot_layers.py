@@ -91,7 +91,7 @@ class TestKeys:
 
     def test_a_kernel_that_does_not_exist_is_refused_with_those_that_do(self) -> None:
         with pytest.raises(UsageError) as caught:
-            image.require_kernels(("trixie", "bookworm"))
+            boot.require_kernels(("trixie", "bookworm"))
         assert caught.value.message == "kernel 'bookworm' is not one of: trixie, backports, sid"
 
 

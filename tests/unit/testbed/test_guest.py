@@ -12,7 +12,7 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Accelerator, Attach
-from bpfbench.testbed.image import Kernel
+from bpfbench.testbed.image.boot import Kernel
 from bpfbench.testbed.vm import accelerator, guest
 
 PANIC = tuple((Path(__file__).parents[2] / "data/consoles/panic.txt").read_text().splitlines())

@@ -17,8 +17,8 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Image, Recipe, image_key, libraries, root_key
-from bpfbench.testbed.image.root import bootstrap_argv
+from bpfbench.testbed.image import Image, image_key, libraries
+from bpfbench.testbed.image.root import Recipe, bootstrap_argv, recipe_of, root_key
 
 RECIPE = Recipe("mine", "for tests", "trixie", ("fio", "clang"), {"fio": "fio"})
 DEFAULTS = Sources()
@@ -158,7 +158,7 @@ class TestBootstrap:
         assert '--aptopt=Acquire::https::CaInfo "/srv/me/my ca.pem"' in words
         assert not any("CaInfo" in word for word in self.words())
 
-    @pytest.mark.parametrize("recipe", [*map(image.recipe_of, IMAGES)], ids=lambda recipe: recipe.name)
+    @pytest.mark.parametrize("recipe", [*map(recipe_of, IMAGES)], ids=lambda recipe: recipe.name)
     def test_every_version_that_is_shown_is_of_a_package_that_is_installed(self, recipe: Recipe) -> None:
         assert set(recipe.shown.values()) <= set(recipe.packages)
         assert {"bpftrace", "python3-bpfcc", "libbpf-dev", "clang", "bpftool", "fio"} <= set(recipe.packages)
@@ -167,7 +167,7 @@ class TestBootstrap:
 class TestCache:
     def test_an_unknown_image_is_refused_with_those_there_are(self) -> None:
         with pytest.raises(UsageError) as caught:
-            image.recipe_of("sidd")
+            recipe_of("sidd")
         assert caught.value.message == "image 'sidd' is not one of: trixie"
 
     def test_an_image_that_is_not_built_is_not_found(self, tmp_path: Path) -> None:
@@ -175,13 +175,13 @@ class TestCache:
         assert image.built(tmp_path / "cache") == ()
 
     def test_an_image_is_found_by_what_it_is_made_of(self, tmp_path: Path) -> None:
-        key = image_key(image.recipe_of("trixie"), DEFAULTS)
+        key = image_key(recipe_of("trixie"), DEFAULTS)
         made = built_image(tmp_path, "trixie", key, "2026-01-02T03:04:05Z")
         assert image.find(tmp_path, "trixie", DEFAULTS) == made
         assert image.find(tmp_path, "trixie", Sources(suite="sid")) is None
 
     def test_an_image_that_is_built_is_not_built_again(self, tmp_path: Path) -> None:
-        key = image_key(image.recipe_of("trixie"), DEFAULTS)
+        key = image_key(recipe_of("trixie"), DEFAULTS)
         made = built_image(tmp_path, "trixie", key, "2026-01-02T03:04:05Z")
         assert image.build(tmp_path, "trixie", DEFAULTS, lambda *_: pytest.fail("it builds")) == made
 

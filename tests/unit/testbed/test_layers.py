@@ -19,8 +19,9 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Sources
 from bpfbench.testbed import image
-from bpfbench.testbed.image import Image, image_key, libraries, recipe_of, root_key
+from bpfbench.testbed.image import Image, image_key, libraries
 from bpfbench.testbed.image.libraries import NEEDS, build_order, library_key
+from bpfbench.testbed.image.root import recipe_of, root_key
 from bpfbench.testbed.sandbox import INSIDE
 
 RECIPE = recipe_of("trixie")
@@ -417,10 +418,10 @@ class TestCheck:
     IMAGE = make_image()
 
     def test_those_libraries_can_be_checked_that_say_how(self, tracers: Path) -> None:
-        assert image.checked_libraries() == ()
+        assert libraries.checked_libraries() == ()
         make_executable(tracers / "libbpf" / "check")
         make_executable(tracers / "aya" / "check")
-        assert image.checked_libraries() == ("aya", "libbpf")
+        assert libraries.checked_libraries() == ("aya", "libbpf")
 
     def test_its_check_is_run_in_the_image_in_its_folder_and_may_write_nothing(
         self, tracers: Path, monkeypatch: pytest.MonkeyPatch
@@ -432,7 +433,7 @@ class TestCheck:
             return Finished(0, "")
 
         monkeypatch.setattr(command, "run", run)
-        image.check_sources(Path(self.IMAGE.root), "libbpf", DEFAULTS)
+        libraries.check_sources(Path(self.IMAGE.root), "libbpf", DEFAULTS)
         (words,) = told
         assert words[-1] == "./check"
         assert words[words.index("--chdir") + 1] == f"{INSIDE}/build/libbpf"
@@ -449,7 +450,7 @@ class TestCheck:
 
         monkeypatch.setattr(command, "run", run)
         with pytest.raises(ImageError) as caught:
-            image.check_sources(Path(self.IMAGE.root), "ebpf-go", DEFAULTS)
+            libraries.check_sources(Path(self.IMAGE.root), "ebpf-go", DEFAULTS)
         first, *rest = caught.value.message.splitlines()
         assert first == "ebpf-go: check failed (exit status 2):"
         assert rest == [f"  rw.go:{number}: unused" for number in range(9)]

@@ -41,33 +41,10 @@ from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.image.libraries import (
     build_libraries,
     build_order,
-    check_sources,
-    checked_libraries,
     library_key,
     versions,
 )
 from bpfbench.testbed.image.root import Recipe, bootstrap, headers, packages, recipe_of, root_key
-
-__all__ = [
-    "Bootable",
-    "Image",
-    "Kernel",
-    "Progress",
-    "Recipe",
-    "boot_layers",
-    "bootable",
-    "build",
-    "built",
-    "check_sources",
-    "checked_libraries",
-    "find",
-    "image_key",
-    "recipe_of",
-    "remove",
-    "require_kernels",
-    "root_key",
-    "with_key",
-]
 
 INSTALLED = ("tracer", "audit")
 """The programs whose folders an image has: tracers, and what checks their output. Others are for builds alone."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TypeVar
 
 from bpfbench.codec import from_json
 from bpfbench.errors import ImageError
-from bpfbench.machine import command
+from bpfbench.machine import command, turn
 from bpfbench.machine.privileges import as_root
 
 T = TypeVar("T")
@@ -28,17 +27,9 @@ def digest(*parts: bytes) -> str:
     return found.hexdigest()[:16]
 
 
-@contextlib.contextmanager
-def lock(cache: Path, progress: Progress) -> Iterator[None]:
-    """Let one build run at a time, as images share layers; the kernel drops the lock when its holder dies."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "images.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another build of an image", 0.0)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def lock(cache: Path, progress: Progress) -> contextlib.AbstractContextManager[object]:
+    """Let one build run at a time, as images share layers."""
+    return turn.locked(cache / "images.lock", lambda _: progress("waiting for another build of an image", 0.0))
 
 
 @contextlib.contextmanager

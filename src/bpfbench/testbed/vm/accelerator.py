@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from bpfbench.codec import from_json
+from bpfbench.codec import from_json, to_json
 from bpfbench.errors import MachineError
 from bpfbench.machine import command
 from bpfbench.model import Accelerator
-from bpfbench.testbed.image import Kernel
+from bpfbench.testbed.image.boot import Kernel
 from bpfbench.testbed.vm import qemu
 from bpfbench.testbed.vm.qemu import Vm
 
@@ -78,7 +77,7 @@ def _probed(cache: Path, kernel: Kernel) -> str | None:
     probe = known(cache)
     if probe is None:
         probe = Probe(_boot_id(), _try(kernel))
-        _file(cache).write_text(json.dumps(asdict(probe)) + "\n")
+        _file(cache).write_text(to_json(probe, indent=None))
     return probe.reason
 
 

@@ -9,7 +9,6 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ class SilentError(Exception):
     """The agent says nothing any more, or nothing that makes sense. The message says so; empty: it has gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """What the agent says of itself when it is there."""
-
-    boot_id: str
-    kernel: str
-
-
 class Agent:
     """Talks to an agent by a connected socket, the other end of which is the agent's port."""
 
@@ -36,15 +27,15 @@ class Agent:
         self._port = port
         self._rest = b""
 
-    def hello(self, timeout_s: float) -> Hello:
-        """Wait for it to be there.
+    def hello(self, timeout_s: float) -> str:
+        """Wait for it to be there, and return the release of its kernel.
 
         Raises:
             SilentError: it does not come.
         """
         event = next(self._events(timeout_s))
         try:
-            return Hello(str(event["boot_id"]), str(event["kernel"]))
+            return str(event["kernel"])
         except KeyError:
             raise SilentError(f"its agent began with {str(event)[:SHOWN]}") from None
 

@@ -78,7 +78,7 @@ class Guest:
             self._running.callback(self._end)
             self._reader.start()
             try:
-                self.hello = self._agent.hello(boot_s)
+                self.kernel = self._agent.hello(boot_s)
             except SilentError as error:
                 raise self._lost(str(error)) from None
             self._running = self._running.pop_all()

@@ -22,7 +22,8 @@ from bpfbench.machine.facts import Diagnosis
 from bpfbench.model import Accelerator, Attach, Boot, Workload
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import LOG, Ground, Testbed, Venue
-from bpfbench.testbed.image import Bootable, Kernel
+from bpfbench.testbed.image import Bootable
+from bpfbench.testbed.image.boot import Kernel
 from bpfbench.testbed.job import Job
 from bpfbench.testbed.vm import accelerator, disks
 from bpfbench.testbed.vm.guest import Guest
@@ -167,7 +168,7 @@ class VmTestbed(Testbed):
                 disks=tuple(attached),
             )
             guest = Guest(vm, files, BOOT_S * self.slowness)
-        LOG.debug("%s is up after %.1f s, on kernel %s", host, time.monotonic() - begin_s, guest.hello.kernel)
+        LOG.debug("%s is up after %.1f s, on kernel %s", host, time.monotonic() - begin_s, guest.kernel)
         return guest
 
 
