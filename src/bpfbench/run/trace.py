@@ -42,7 +42,7 @@ class Traced:
     """Of the command, as a shell has it; None where there was none."""
 
 
-class Lines(Protocol):
+class TraceLines(Protocol):
     """How what is traced is written: report.trace has the kinds."""
 
     def head(self, ready_ns: int) -> str:
@@ -69,7 +69,7 @@ class Trace:
     def __init__(
         self,
         testbed: Testbed,
-        lines: Lines,
+        lines: TraceLines,
         out: TextIO,
         command: Sequence[str] = (),
         on_ready: Callable[[], None] = lambda: None,
