@@ -21,7 +21,7 @@ from typing import Any
 
 from bpfbench import catalogue, store
 from bpfbench.analysis.inference import ratios
-from bpfbench.analysis.metrics import BPF_TIME, PSS_PEAK, RUNTIME, SAVED_PERCENT, STARTUP, Reader
+from bpfbench.analysis.metrics import BPF_TIME, PSS_PEAK, RUNTIME, SAVED_PERCENT, STARTUP, Reading
 from bpfbench.analysis.results import pairing
 from bpfbench.model import Record, Status, Variant
 
@@ -66,7 +66,7 @@ def _cpu_per_event(record: Record) -> float | None:
     return 1e9 * (usage.workload_user_s + usage.workload_system_s) / summary.saved
 
 
-MEASURED: Mapping[str, tuple[Variant, Reader]] = {
+MEASURED: Mapping[str, tuple[Variant, Reading]] = {
     "start, s": (Variant.FULL, STARTUP.read),
     "PSS, bytes": (Variant.FULL, PSS_PEAK.read),
     "tracer CPU, ns per event saved": (Variant.FULL, _cpu_per_event),

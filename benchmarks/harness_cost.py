@@ -81,7 +81,7 @@ def bare(testbed: HostTestbed, workload: Workload, data: Path) -> Run:
     pagecache.drop(sorted(data.glob("fio.*")))
     dropped_s = time.monotonic()
     with tempfile.TemporaryDirectory() as results:
-        (Path(results) / "job.fio").write_text(catalogue.job_file(workload.name).read_text())
+        (Path(results) / "job.fio").write_text((catalogue.PACKAGE / "workloads" / f"{workload.name}.fio").read_text())
         inside = testbed.sandbox(
             (
                 Bind(str(data), f"{INSIDE}/data", writable=True),

@@ -110,11 +110,6 @@ def claims() -> dict[str, Any]:
     return tomllib.loads((PACKAGE / "data" / "claims.toml").read_text())
 
 
-def job_file(workload: str) -> Path:
-    """Return the fio job file of a workload."""
-    return PACKAGE / "workloads" / f"{workload}.fio"
-
-
 def study_files() -> Iterator[Path]:
     """Yield the shipped studies' files by name."""
     yield from sorted((PACKAGE / "studies").glob("*.toml"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
-from bpfbench.model import Energy, Record, TracerSummary
+from bpfbench.model import EnergyDomain, Record, TracerSummary
 
 UNITS = {
     "_bytes_per_s": "bytes/s",
@@ -28,7 +28,7 @@ UNITS = {
 }
 """How a key ends -> the unit; the first that fits."""
 
-Reader = Callable[[Record], float | None]
+Reading = Callable[[Record], float | None]
 """Reads a metric; None where this trial does not have it."""
 
 
@@ -38,7 +38,7 @@ class Metric:
 
     key: str
     meaning: str
-    read: Reader
+    read: Reading
     versus_vanilla: bool = False
     """Whether vanilla has it too, so that it can be compared."""
     by_difference: bool = False
@@ -53,44 +53,56 @@ class Metric:
         raise ValueError(f"metric {self.key}: the key ends in no unit; UNITS has them")
 
 
-T = TypeVar("T")
+def _compared(key: str, meaning: str, read: Reading, *, by_difference: bool = False) -> Metric:
+    """Return a metric that vanilla has too."""
+    return Metric(key, meaning, read, versus_vanilla=True, by_difference=by_difference)
 
 
-def _of(part: Callable[[Record], T | None]) -> Callable[[Callable[[T], float | None]], Reader]:
-    """Return what makes readers of a part of the record, which read nothing where the record lacks the part."""
+def _at(place: str) -> Reading:
+    """Return what reads a place of the record, such as `fio.runtime_s`; None where part of the way to it is lacking."""
+    names = place.split(".")
 
-    def reader(value: Callable[[T], float | None]) -> Reader:
-        def read(record: Record) -> float | None:
-            found = part(record)
-            return None if found is None else value(found)
+    def read(record: Record) -> float | None:
+        found: Any = record
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else getattr(found, name)
+            if found is None:
+                return None
+        return found  # type: ignore[no-any-return]
 
-        return read
-
-    return reader
-
-
-_fio = _of(lambda record: record.fio)
-_load = _of(lambda record: record.load)
-_idle = _of(lambda record: record.idle)
-_summary = _of(lambda record: record.summary)
-_usage = _of(lambda record: record.usage)
-_energy = _of(lambda record: record.energy)
-_tracer_group = _of(lambda record: record.groups.get("tracer"))
-_fio_group = _of(lambda record: record.groups.get("workload"))
+    return read
 
 
-def _percentile(key: str) -> Reader:
-    return _fio(lambda fio: fio.latency_percentiles_us.get(key))
+def _per(numerator: Reading, denominator: Reading, scale: float = 1) -> Reading:
+    """Return what reads a ratio; None where either is lacking, and where it would be one to 0."""
+
+    def read(record: Record) -> float | None:
+        above, below = numerator(record), denominator(record)
+        return scale * above / below if above is not None and below else None
+
+    return read
 
 
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator else None
+def _domains(kind: str, value: Callable[[EnergyDomain], float | None]) -> Reading:
+    """Return what adds up a value of all energy domains of a kind; None where there is none, or one lacks it."""
+
+    def read(record: Record) -> float | None:
+        domains = record.energy.domains if record.energy else ()
+        found = [value(domain) for domain in domains if domain.name.startswith(kind)]
+        known = [number for number in found if number is not None]
+        return sum(known) if found and len(known) == len(found) else None
+
+    return read
+
+
+def _percentile(key: str) -> Reading:
+    return lambda record: record.fio.latency_percentiles_us.get(key) if record.fio else None
 
 
 def loss_percent(summary: TracerSummary, cause: str) -> float | None:
     """Events lost by one cause in per cent of those intercepted; None where the tracer cannot count the cause."""
-    lost = summary.lost.get(cause)
-    return None if lost is None else _ratio(100 * lost, summary.intercepted_total)
+    lost, intercepted = summary.lost.get(cause), summary.intercepted_total
+    return 100 * lost / intercepted if lost is not None and intercepted else None
 
 
 def _memory_growth(record: Record) -> float | None:
@@ -99,240 +111,169 @@ def _memory_growth(record: Record) -> float | None:
     return record.load.memory_bytes - record.idle.memory_bytes
 
 
-def _offered_events_per_s(record: Record) -> float | None:
-    if record.summary is None or record.fio is None:
-        return None
-    return _ratio(record.summary.intercepted_total, record.fio.runtime_s)
-
-
-def _tracer_cpu_percent(record: Record) -> float | None:
+def _tracer_cpu_s(record: Record) -> float | None:
     usage = record.usage
-    if usage is None or usage.workload_user_s is None or usage.workload_system_s is None or record.fio is None:
+    if usage is None or usage.workload_user_s is None or usage.workload_system_s is None:
         return None
-    return _ratio(100 * (usage.workload_user_s + usage.workload_system_s), record.fio.runtime_s)
+    return usage.workload_user_s + usage.workload_system_s
 
 
-def _joules(kind: str) -> Reader:
-    """Read the energy of all domains of one kind."""
-
-    def value(energy: Energy) -> float | None:
-        found = [domain.joules for domain in energy.domains if domain.name.startswith(kind)]
-        return sum(found) if found else None
-
-    return _energy(value)
+def _bpf_ns(record: Record) -> float | None:
+    return sum(program.run_ns for program in record.programs) if record.programs else None
 
 
-def _idle_w(energy: Energy) -> float | None:
-    found = [domain.idle_w for domain in energy.domains if domain.name.startswith("package")]
-    return sum(power for power in found if power is not None) if found and None not in found else None
-
-
-def _tracer_ns_per_event(record: Record) -> float | None:
-    usage, summary = record.usage, record.summary
-    if usage is None or summary is None or usage.workload_user_s is None or usage.workload_system_s is None:
-        return None
-    return _ratio(1e9 * (usage.workload_user_s + usage.workload_system_s), summary.saved)
-
-
-def _bpf_ns_per_event(record: Record) -> float | None:
-    if record.summary is None or not record.programs:
-        return None
-    return _ratio(sum(program.run_ns for program in record.programs), record.summary.intercepted_total)
-
+_fio_s, _intercepted, _saved = _at("fio.runtime_s"), _at("summary.intercepted_total"), _at("summary.saved")
 
 METRICS = (
-    RUNTIME := Metric("runtime_s", "fio's runtime", _fio(lambda fio: fio.runtime_s), versus_vanilla=True),
-    THROUGHPUT := Metric(
+    RUNTIME := _compared("runtime_s", "fio's runtime", _fio_s),
+    THROUGHPUT := _compared(
         "throughput_bytes_per_s",
         "fio's throughput, reads and writes of all processes together",
-        _fio(lambda fio: fio.throughput_bytes_per_s),
-        versus_vanilla=True,
+        _at("fio.throughput_bytes_per_s"),
     ),
-    LATENCY := Metric(
-        "latency_mean_us",
-        "fio's mean latency, submission to completion",
-        _fio(lambda fio: fio.latency_mean_us),
-        versus_vanilla=True,
+    LATENCY := _compared("latency_mean_us", "fio's mean latency, submission to completion", _at("fio.latency_mean_us")),
+    LATENCY_P50 := _compared("latency_p50_us", "median of fio's completion latency", _percentile("50.000000")),
+    LATENCY_P99 := _compared("latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000")),
+    LATENCY_P999 := _compared(
+        "latency_p999_us", "99.9th percentile of fio's completion latency", _percentile("99.900000")
     ),
-    LATENCY_P50 := Metric(
-        "latency_p50_us", "median of fio's completion latency", _percentile("50.000000"), versus_vanilla=True
-    ),
-    LATENCY_P99 := Metric(
-        "latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000"), versus_vanilla=True
-    ),
-    LATENCY_P999 := Metric(
-        "latency_p999_us",
-        "99.9th percentile of fio's completion latency",
-        _percentile("99.900000"),
-        versus_vanilla=True,
-    ),
-    CPU := Metric(
+    CPU := _compared(
         "cpu_percent",
         "user and system CPU time of the whole machine while fio ran, in per cent of all CPUs",
-        _load(lambda load: load.cpu_percent),
-        versus_vanilla=True,
+        _at("load.cpu_percent"),
     ),
-    MEMORY := Metric(
+    MEMORY := _compared(
         "memory_bytes",
         "memory in use (used and buffers) on the whole machine while fio ran",
-        _load(lambda load: load.memory_bytes),
-        versus_vanilla=True,
+        _at("load.memory_bytes"),
     ),
-    MEMORY_GROWTH := Metric(
+    MEMORY_GROWTH := _compared(
         "memory_growth_bytes",
         "memory_bytes less idle_memory_bytes: by how much memory in use grew when fio ran, or shrank. What the tracer"
         " had taken before is not in it",
         _memory_growth,
-        versus_vanilla=True,
         by_difference=True,
     ),
-    IDLE_CPU := Metric(
-        "idle_cpu_percent",
-        "cpu_percent before fio started, with the tracer attached",
-        _idle(lambda idle: idle.cpu_percent),
-        versus_vanilla=True,
+    IDLE_CPU := _compared(
+        "idle_cpu_percent", "cpu_percent before fio started, with the tracer attached", _at("idle.cpu_percent")
     ),
-    IDLE_MEMORY := Metric(
-        "idle_memory_bytes",
-        "memory_bytes before fio started, with the tracer attached",
-        _idle(lambda idle: idle.memory_bytes),
-        versus_vanilla=True,
+    IDLE_MEMORY := _compared(
+        "idle_memory_bytes", "memory_bytes before fio started, with the tracer attached", _at("idle.memory_bytes")
     ),
-    ENERGY := Metric(
-        "energy_joules",
-        "energy of all CPU packages while fio ran",
-        _energy(lambda energy: energy.packages_joules),
-        versus_vanilla=True,
+    ENERGY := _compared(
+        "energy_joules", "energy of all CPU packages while fio ran", _domains("package", lambda domain: domain.joules)
     ),
-    POWER := Metric(
-        "power_w",
-        "mean power of all CPU packages while fio ran",
-        _energy(lambda energy: energy.packages_w),
-        versus_vanilla=True,
+    POWER := _compared(
+        "power_w", "mean power of all CPU packages while fio ran", _domains("package", lambda domain: domain.mean_w)
     ),
-    IDLE_POWER := Metric(
+    IDLE_POWER := _compared(
         "idle_power_w",
         "mean power of all CPU packages before fio started, with the tracer attached",
-        _energy(_idle_w),
-        versus_vanilla=True,
+        _domains("package", lambda domain: domain.idle_w),
     ),
-    MEMORY_ENERGY := Metric(
-        "dram_joules", "energy of all memory while fio ran, where RAPL counts it", _joules("dram"), versus_vanilla=True
+    MEMORY_ENERGY := _compared(
+        "dram_joules",
+        "energy of all memory while fio ran, where RAPL counts it",
+        _domains("dram", lambda domain: domain.joules),
     ),
-    PLATFORM_ENERGY := Metric(
+    PLATFORM_ENERGY := _compared(
         "psys_joules",
         "energy of the whole machine while fio ran, where RAPL counts it; the packages' is part of it",
-        _joules("psys"),
-        versus_vanilla=True,
+        _domains("psys", lambda domain: domain.joules),
     ),
-    FIO_IOS := Metric("fio_ios", "reads and writes fio counts itself", _fio(lambda fio: fio.ios)),
+    FIO_IOS := Metric("fio_ios", "reads and writes fio counts itself", _at("fio.ios")),
     INTERCEPTED := Metric(
         "intercepted_events",
         "events the tracer's probes saw; exceeds fio_ios by fio's few own file accesses",
-        _summary(lambda summary: summary.intercepted_total),
+        _intercepted,
     ),
-    SAVED := Metric("saved_events", "events in the tracer's output", _summary(lambda summary: summary.saved)),
+    SAVED := Metric("saved_events", "events in the tracer's output", _saved),
     LOST := Metric(
         "lost_events",
         "events intercepted and not saved, by every cause that could be counted",
-        _summary(lambda summary: summary.lost_total),
+        _at("summary.lost_total"),
     ),
     SAVED_PERCENT := Metric(
-        "saved_percent",
-        "saved_events in per cent of intercepted_events",
-        _summary(lambda summary: _ratio(100 * summary.saved, summary.intercepted_total)),
+        "saved_percent", "saved_events in per cent of intercepted_events", _per(_saved, _intercepted, 100)
     ),
     LOST_PERCENT := Metric(
         "lost_percent",
         "lost_events in per cent of intercepted_events",
-        _summary(lambda summary: _ratio(100 * summary.lost_total, summary.intercepted_total)),
+        _per(_at("summary.lost_total"), _intercepted, 100),
     ),
-    OFFERED := Metric("offered_events_per_s", "intercepted_events per second of fio's runtime", _offered_events_per_s),
+    OFFERED := Metric(
+        "offered_events_per_s", "intercepted_events per second of fio's runtime", _per(_intercepted, _fio_s)
+    ),
     TRACER_CPU := Metric(
         "tracer_cpu_percent",
         "CPU time of the tracer's processes while fio ran, in per cent of one CPU over fio's runtime; without the BPF"
         " programs, which run on the time of the task they trace",
-        _tracer_cpu_percent,
+        _per(_tracer_cpu_s, _fio_s, 100),
     ),
     TRACER_USER := Metric(
-        "tracer_user_s",
-        "user CPU time of the tracer's processes while fio ran",
-        _usage(lambda usage: usage.workload_user_s),
+        "tracer_user_s", "user CPU time of the tracer's processes while fio ran", _at("usage.workload_user_s")
     ),
     TRACER_SYSTEM := Metric(
-        "tracer_system_s",
-        "system CPU time of the tracer's processes while fio ran",
-        _usage(lambda usage: usage.workload_system_s),
+        "tracer_system_s", "system CPU time of the tracer's processes while fio ran", _at("usage.workload_system_s")
     ),
     PSS_PEAK := Metric(
         "pss_peak_bytes",
         "largest sampled proportional set size of the tracer's processes",
-        _usage(lambda usage: usage.pss_peak_bytes),
+        _at("usage.pss_peak_bytes"),
     ),
     GROUP_PEAK := Metric(
         "tracer_group_peak_bytes",
         "largest memory of the tracer's control group, page cache and kernel memory included",
-        _tracer_group(lambda group: group.memory_peak_bytes),
+        _at("groups.tracer.memory_peak_bytes"),
     ),
     GROUP_CACHE := Metric(
         "tracer_group_cache_bytes",
         "page cache charged to the tracer's control group at the end of the workload",
-        _tracer_group(lambda group: group.page_cache_bytes),
+        _at("groups.tracer.page_cache_bytes"),
     ),
     GROUP_WRITTEN := Metric(
         "tracer_group_written_bytes",
         "written to block devices on behalf of the tracer's control group until the end of the workload",
-        _tracer_group(lambda group: group.written_bytes),
+        _at("groups.tracer.written_bytes"),
     ),
-    FIO_USER := Metric(
-        "fio_user_s",
-        "user CPU time of fio's control group, its launch included",
-        _fio_group(lambda group: group.user_s),
-        versus_vanilla=True,
+    FIO_USER := _compared(
+        "fio_user_s", "user CPU time of fio's control group, its launch included", _at("groups.workload.user_s")
     ),
-    FIO_SYSTEM := Metric(
+    FIO_SYSTEM := _compared(
         "fio_system_s",
         "system CPU time of fio's control group, its launch included; BPF programs run on it",
-        _fio_group(lambda group: group.system_s),
-        versus_vanilla=True,
+        _at("groups.workload.system_s"),
     ),
-    FIO_PEAK := Metric(
+    FIO_PEAK := _compared(
         "fio_group_peak_bytes",
         "largest memory of fio's control group, page cache and kernel memory included",
-        _fio_group(lambda group: group.memory_peak_bytes),
-        versus_vanilla=True,
+        _at("groups.workload.memory_peak_bytes"),
     ),
-    FIO_READ := Metric(
+    FIO_READ := _compared(
         "fio_group_read_bytes",
         "read from block devices on behalf of fio's control group",
-        _fio_group(lambda group: group.read_bytes),
-        versus_vanilla=True,
+        _at("groups.workload.read_bytes"),
     ),
-    FIO_WRITTEN := Metric(
+    FIO_WRITTEN := _compared(
         "fio_group_written_bytes",
         "written to block devices on behalf of fio's control group until the end of the workload",
-        _fio_group(lambda group: group.written_bytes),
-        versus_vanilla=True,
+        _at("groups.workload.written_bytes"),
     ),
-    STARTUP := Metric("startup_s", "from the tracer's exec to READY", _usage(lambda usage: usage.startup_s)),
-    STARTUP_CPU := Metric(
-        "startup_cpu_s", "CPU time the tracer took until READY", _usage(lambda usage: usage.startup_cpu_s)
-    ),
-    DRAIN := Metric(
-        "drain_s", "from the stopping signal to the tracer's output being flushed", _usage(lambda usage: usage.drain_s)
-    ),
-    OUTPUT := Metric("output_bytes", "size of the tracer's output", _summary(lambda summary: summary.bytes)),
+    STARTUP := Metric("startup_s", "from the tracer's exec to READY", _at("usage.startup_s")),
+    STARTUP_CPU := Metric("startup_cpu_s", "CPU time the tracer took until READY", _at("usage.startup_cpu_s")),
+    DRAIN := Metric("drain_s", "from the stopping signal to the tracer's output being flushed", _at("usage.drain_s")),
+    OUTPUT := Metric("output_bytes", "size of the tracer's output", _at("summary.bytes")),
     TRACER_TIME := Metric(
         "tracer_ns_per_event",
         "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it,"
         " too",
-        _tracer_ns_per_event,
+        _per(_tracer_cpu_s, _saved, 1e9),
     ),
     BPF_TIME := Metric(
         "bpf_ns_per_event",
         "run time of the tracer's BPF programs, of any task, per event intercepted; in trials of the variant"
         " run-time only",
-        _bpf_ns_per_event,
+        _per(_bpf_ns, _intercepted),
     ),
 )
 """All of them, in the order of the documents."""

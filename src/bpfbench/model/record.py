@@ -228,18 +228,6 @@ class Energy:
     seconds: float
     domains: tuple[EnergyDomain, ...]
 
-    @property
-    def packages_joules(self) -> float | None:
-        """Of all CPU packages together, the paper's; None where no package is counted."""
-        found = [domain.joules for domain in self.domains if domain.name.startswith("package")]
-        return sum(found) if found else None
-
-    @property
-    def packages_w(self) -> float | None:
-        """Mean power of all CPU packages together, the paper's; None where no package is counted."""
-        found = [domain.mean_w for domain in self.domains if domain.name.startswith("package")]
-        return sum(found) if found else None
-
 
 @dataclass(frozen=True, slots=True)
 class GroupUsage:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from builders import make_record, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpfbench.analysis import metrics
 from bpfbench.inside.monitors import energy
 from bpfbench.inside.monitors.energy import Counter, EnergySample, Meter
 from bpfbench.model import EnergyDomain
@@ -275,7 +278,8 @@ class TestSumUp:
             samples = [EnergySample(t, (value, value, 2 * value, value, value)) for t, value in self.SAMPLES]
             found, _ = energy.sum_up(meter, samples, IDLE, LOAD)
         assert found is not None
-        assert (found.packages_joules, found.packages_w) == (120.0, 60.0)
+        record = dataclasses.replace(make_record(make_trial("libbpf")), energy=found)
+        assert (metrics.ENERGY.read(record), metrics.POWER.read(record)) == (120.0, 60.0)
 
 
 def test_the_counters_of_this_machine_count() -> None:

@@ -18,6 +18,10 @@ DATA = Path(__file__).parents[2] / "data" / "fio"
 WORKLOAD = Workload("read", processes=2, bytes_per_process=16 * 2**20)
 
 
+def job_file(name: str) -> Path:
+    return catalogue.PACKAGE / "workloads" / f"{name}.fio"
+
+
 def recorded(name: str) -> str:
     return (DATA / name).read_text()
 
@@ -164,25 +168,25 @@ class TestCall:
     def test_a_limited_rate_is_that_of_both_directions_together(self) -> None:
         _, found = fio.call(replace(WORKLOAD, rate_iops=5001), "/x/read.fio", "/y/fio.json", "/data")
         assert (found["BPFBENCH_RATE_IOPS"], found["BPFBENCH_HALF_RATE_IOPS"]) == ("5001", "2500")
-        assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("read").read_text().splitlines()
-        assert "rate_iops=${BPFBENCH_RATE_IOPS}" in catalogue.job_file("write").read_text().splitlines()
-        assert "rate_iops=${BPFBENCH_HALF_RATE_IOPS}" in catalogue.job_file("mixed").read_text().splitlines()
+        assert "rate_iops=${BPFBENCH_RATE_IOPS}" in job_file("read").read_text().splitlines()
+        assert "rate_iops=${BPFBENCH_RATE_IOPS}" in job_file("write").read_text().splitlines()
+        assert "rate_iops=${BPFBENCH_HALF_RATE_IOPS}" in job_file("mixed").read_text().splitlines()
 
     @pytest.mark.parametrize("name", [*catalogue.WORKLOADS, "layout"])
     def test_every_job_file_uses_that_environment(self, name: str) -> None:
-        text = catalogue.job_file(name).read_text()
+        text = job_file(name).read_text()
         for variable in ("BPFBENCH_DATA", "BPFBENCH_PROCESSES", "BPFBENCH_BYTES"):
             assert f"${{{variable}}}" in text
         assert "group_reporting=1" in text
 
     @pytest.mark.parametrize("name", catalogue.WORKLOADS)
     def test_fio_does_not_read_sys_while_it_runs_which_tracers_would_see(self, name: str) -> None:
-        assert "disk_util=0" in catalogue.job_file(name).read_text().splitlines()
+        assert "disk_util=0" in job_file(name).read_text().splitlines()
 
     @pytest.mark.parametrize("name", catalogue.WORKLOADS)
     def test_workloads_use_the_files_that_the_layout_writes_in_the_papers_block_size(self, name: str) -> None:
-        text = catalogue.job_file(name).read_text()
+        text = job_file(name).read_text()
         assert "filename_format=fio.$jobnum" in text
-        assert "filename_format=fio.$jobnum" in catalogue.job_file("layout").read_text()
+        assert "filename_format=fio.$jobnum" in job_file("layout").read_text()
         assert "bs=4k" in text
         assert fio.data_files(WORKLOAD) == ("fio.0", "fio.1")
