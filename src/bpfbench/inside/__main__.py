@@ -62,7 +62,7 @@ def _drain(text: str) -> None:
 def _trace(text: str) -> None:
     from bpfbench.inside import trace
 
-    trace.run(from_json(TraceSpec, text))
+    trace.run(from_json(TraceSpec, text), notify)
 
 
 def _check(text: str) -> None:

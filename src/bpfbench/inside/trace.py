@@ -7,15 +7,16 @@ tracer is stopped when stdin ends. A slow reader is never waited for meanwhile, 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bpfbench.errors import StepError
 from bpfbench.inside import tracer
@@ -69,8 +70,12 @@ class Records:
         return b"".join(iter(self.read, None))
 
 
-def run(spec: TraceSpec) -> None:
+def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
     """Trace until stdin ends, or the tracer does.
+
+    Args:
+        spec: what to do.
+        notify: prints an event.
 
     Raises:
         StepError: the tracer did not start, does not end, or left no summary.
@@ -82,13 +87,13 @@ def run(spec: TraceSpec) -> None:
         *spec.tracer_command,
         *tracer.arguments(spec.tool, spec.config, output, summary_file, spec.comm),
     )
-    _say({"event": "command", "argv": command})
+    notify({"event": "command", "argv": command})
     reason = None
     with TracerProcess(command, os.sched_getaffinity(0), spec.output_limit_bytes, place / "tracer.stderr") as traced:
         traced.wait_ready(spec.deadlines.ready_s)
         startup_s = time.monotonic() - traced.started_s
         records = Records(output)
-        _say({"event": "ready", "monotonic_ns": time.monotonic_ns(), "startup_s": startup_s})
+        notify({"event": "ready", "monotonic_ns": time.monotonic_ns(), "startup_s": startup_s})
         unsaid = _hand_on(records, traced)
         if traced.alive():
             status = traced.stop(spec.deadlines.drain_s)
@@ -103,7 +108,7 @@ def run(spec: TraceSpec) -> None:
     sys.stdout.buffer.write(unsaid + (b"" if counts else records.rest()))
     records.close()
     names = syscall_names() if counts else {}
-    _say({"event": "summary", "summary": asdict(summary), "reason": reason, "names": names})
+    notify({"event": "summary", "summary": asdict(summary), "reason": reason, "names": names})
 
 
 def syscall_names() -> dict[int, str]:
@@ -142,8 +147,3 @@ def _hand_on(records: Records, traced: TracerProcess) -> bytes:
     finally:
         os.set_blocking(stdout, True)
     return unsaid
-
-
-def _say(event: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()

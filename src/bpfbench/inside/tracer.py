@@ -16,7 +16,7 @@ from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Child
 from bpfbench.inside.kernel import taskio
-from bpfbench.model import TARGET_COMM, Tool, TracerConfig, TracerSummary
+from bpfbench.model import TARGET_COMM, Format, Tool, TracerConfig, TracerSummary
 
 DEFAULT_RINGBUF_BYTES = 262144
 DEFAULT_POLL_MS = 100
@@ -147,14 +147,13 @@ def read_summary(path: Path) -> TracerSummary:
         raise StepError(f"tracer's summary is not as the contract says: {error}") from error
 
 
-def count_events(output: Path, tool: Tool, config: TracerConfig, event_bytes: int) -> int:
+def count_events(output: Path, tool: Tool, config: TracerConfig) -> int:
     """Count the events in a tracer's output file by reading all of it.
 
     Args:
         output: the file.
         tool: syscount's events are the sum of its counts.
         config: for format and payload size.
-        event_bytes: size of a binary event without payload.
 
     Raises:
         StepError: the file ends in the middle of a record.
@@ -162,28 +161,26 @@ def count_events(output: Path, tool: Tool, config: TracerConfig, event_bytes: in
     size = output.stat().st_size
     if tool is Tool.SYSCOUNT:
         return _count_syscalls(output.read_bytes(), config)
-    if config.format.value == "binary":
-        record = event_bytes + (config.payload_bytes or 0)
-        if size % record:
-            raise StepError(f"tracer's output of {size} bytes is no whole number of {record}-byte records")
-        return size // record
+    if config.format is Format.BINARY:
+        events, rest = divmod(size, config.event_bytes)
+        if rest:
+            raise StepError(f"tracer's output of {size} bytes is no whole number of {config.event_bytes}-byte records")
+        return events
     return _count_lines(output)
 
 
 def _count_syscalls(data: bytes, config: TracerConfig) -> int:
-    if config.format.value == "binary":
+    if config.format is Format.BINARY:
         return sum(int.from_bytes(data[i : i + 8], "little") for i in range(8, len(data), 16))
     return sum(int(line.split(b"\t")[1]) for line in data.splitlines())
 
 
 def _count_lines(path: Path) -> int:
     lines, last = 0, b"\n"
-    buffer = bytearray(2**20)
-    view = memoryview(buffer)
     with path.open("rb", buffering=0) as file:
-        while n := file.readinto(buffer):
-            lines += buffer.count(b"\n", 0, n)
-            last = bytes(view[n - 1 : n])
+        while block := file.read(2**20):
+            lines += block.count(b"\n")
+            last = block[-1:]
     if last != b"\n":
         raise StepError("tracer's output ends in the middle of a line")
     return lines

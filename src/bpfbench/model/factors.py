@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import astuple, dataclass, field
 
-from bpfbench.model.choices import Attach, Format, Tool, Variant
+from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Tool, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class TracerConfig:
     payload_bytes: int | None = None
     variant: Variant = field(default=Variant.FULL, repr=False)
     """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
+
+    @property
+    def event_bytes(self) -> int:
+        """Size of an rw event with its payload, in a binary output and, but for the header, in the ring."""
+        return EVENT_BYTES + (self.payload_bytes or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def output(tmp_path: Path) -> Path:
 
 def count(output: Path, content: bytes, config: TracerConfig, tool: Tool = Tool.RW_TRACER) -> int:
     output.write_bytes(content)
-    return count_events(output, tool, config, 156)
+    return count_events(output, tool, config)
 
 
 class TestArguments:

@@ -20,7 +20,7 @@ from bpfbench.inside.kernel.bpf import RunTimes
 from bpfbench.inside.kernel.ring import Ring, wait_empty
 from bpfbench.inside.kernel.tasks import stopped
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.model import EVENT_BYTES, TARGET_COMM, TracerSummary
+from bpfbench.model import TARGET_COMM, TracerSummary
 from bpfbench.model.drain import DrainResult, DrainSpec, KernelTime
 
 ENOUGH_S = 0.3
@@ -144,7 +144,7 @@ def _drain_repeatedly(run: _Run) -> None:
     most_short = min(run.slots // 4, 16)
     pid = run.traced.pid_tracing
     with stopped(pid):
-        while not enough(run.bursts, _event_bytes(run.spec), time.monotonic() - begin_s):
+        while not enough(run.bursts, run.spec.config.event_bytes, time.monotonic() - begin_s):
             _fill(run, run.slots - shortfall.randint(0, most_short))
             run.bursts.append(watch(run.ring, pid, run.slot_bytes, run.spec.drain_s, run.traced.alive))
 
@@ -261,7 +261,7 @@ def _result(run: _Run, cpus: dict[str, Set[int]], summary: TracerSummary, status
 def _problems(run: _Run, summary: TracerSummary, status: int, output: Path) -> list[str]:
     """Check what must hold: nothing but what met a full ring was lost, and the output has everything else."""
     spec = run.spec
-    written = tracer.count_events(output, spec.tool, spec.config, EVENT_BYTES)
+    written = tracer.count_events(output, spec.tool, spec.config)
     reads, saved = run.producer.reads, run.producer.reads - run.refused
     lost = {cause: n for cause, n in {**summary.lost, "ring_full": 0}.items() if n}
     demands = {
@@ -275,7 +275,3 @@ def _problems(run: _Run, summary: TracerSummary, status: int, output: Path) -> l
         f"all {len(run.bursts)} bursts were disturbed": any(burst.counts for burst in run.bursts),
     }
     return [text for text, holds in demands.items() if not holds]
-
-
-def _event_bytes(spec: DrainSpec) -> int:
-    return EVENT_BYTES + (spec.config.payload_bytes or 0)

@@ -27,7 +27,6 @@ from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
     BLOCK_BYTES,
-    EVENT_BYTES,
     Check,
     FioResult,
     Placement,
@@ -286,7 +285,7 @@ def _saved(found: Gathered) -> tuple[int | None, int | None]:
     if not output.exists():
         raise StepError("tracer left no output")
     if not _has_records(found.spec):
-        return tracer.count_events(output, trial.tool, trial.config, EVENT_BYTES), output.stat().st_size
+        return tracer.count_events(output, trial.tool, trial.config), output.stat().st_size
     examined = found.record.content or content.Audit(_subject(found)).result()
     found.record = replace(found.record, content=examined)
     return examined.records, examined.output_bytes

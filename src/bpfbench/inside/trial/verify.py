@@ -11,7 +11,6 @@ from bpfbench.inside.trial.attached import FUNCTIONS
 from bpfbench.inside.trial.content import Expectation, silence_most_s
 from bpfbench.model import (
     BLOCK_BYTES,
-    EVENT_BYTES,
     Attach,
     CallAccount,
     Check,
@@ -277,7 +276,7 @@ def _least_event_bytes(config: TracerConfig, tool: Tool) -> int:
     if tool is Tool.SYSCOUNT:
         return 0
     if config.format is Format.BINARY:
-        return EVENT_BYTES + (config.payload_bytes or 0)
+        return config.event_bytes
     return LEAST_TEXT_EVENT_BYTES
 
 
@@ -291,7 +290,7 @@ def _ring_checks(
     )
     produced, consumed = (sum(getattr(ring, way) for ring in rings) for way in ("produced_bytes", "consumed_bytes"))
     yield Check("ring was emptied", produced == consumed, f"{consumed} of {produced} bytes were taken out of it")
-    event = RING_HEADER_BYTES + EVENT_BYTES + (config.payload_bytes or 0)
+    event = RING_HEADER_BYTES + config.event_bytes
     yield Check(
         "saved went through the ring",
         event * summary.saved <= consumed,
