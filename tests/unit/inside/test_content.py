@@ -194,8 +194,10 @@ class TestSubject:
         assert ops == {"read": "read", "write": "write", "mixed": "write"}
 
     def test_a_trial_is_a_subject(self, tmp_path: Path) -> None:
-        trial = make_trial("libbpf", tool=Tool.RW_TRACER_ALL, config=make_config(payload_bytes=4096))
-        made = content.subject(trial, tmp_path / "out", tmp_path, 5, 40_000)
+        config = make_config(payload_bytes=4096)
+        workload = Workload("read", 4, 10_000 * 4096)
+        trial = make_trial("libbpf", tool=Tool.RW_TRACER_ALL, workload=workload, config=config)
+        made = content.subject(trial, config, tmp_path / "out", tmp_path, 5, followed=False)
         status = tmp_path.stat()
         assert made.payload_bytes == 4096
         assert made.compare_every == 5
@@ -205,12 +207,9 @@ class TestSubject:
         assert status.st_dev
 
     def test_without_payload_nothing_is_compared(self, tmp_path: Path) -> None:
-        trial = make_trial("libbpf", config=make_config(payload_bytes=None))
-        assert content.subject(trial, tmp_path / "out", tmp_path, 5, 40_000).compare_every == 0
-
-    def test_vanilla_is_none(self, tmp_path: Path) -> None:
-        with pytest.raises(StepError):
-            content.subject(make_trial(), tmp_path / "out", tmp_path, 5, 40_000)
+        config = make_config(payload_bytes=None)
+        trial = make_trial("libbpf", config=config)
+        assert content.subject(trial, config, tmp_path / "out", tmp_path, 5, followed=False).compare_every == 0
 
     def test_the_command_has_each_file_and_the_bound_only_when_followed(self) -> None:
         words = content.argv(SUBJECT)

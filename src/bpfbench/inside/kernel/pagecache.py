@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page cache of the data files: written back, dropped, and proved to be gone.
+"""The page cache of the data files: dropped, and proved to be gone.
 
 Only the data files are dropped (posix_fadvise), not every cache of the machine (drop_caches): the latter would make
 tracers load their libraries from disk in every trial, and slow down whatever else the machine does.
@@ -13,11 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bpfbench.errors import StepError
-
-
-def write_back() -> None:
-    """Write back all dirty pages of the machine: only clean ones can be dropped, and the disk is quiet then."""
-    os.sync()
 
 
 def drop(files: Sequence[Path]) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -43,7 +42,10 @@ def sample(pid: int, *, with_pss: bool) -> ProcessSample | None:
     except psutil.NoSuchProcess:
         return None
     delayed_s, blocked = _waits(pid)
-    times = [own, *(found for child in children if (found := _cpu_times(child)))]
+    times = [own]
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            times.append(child.cpu_times())
     shares = [pss_bytes(member.pid) for member in (process, *children)] if with_pss else [None]
     return ProcessSample(
         monotonic_s=time.monotonic(),
@@ -74,11 +76,3 @@ def _waits(pid: int) -> tuple[float, bool]:
             blocked |= tasks.state(task) == "D"
             delayed_ns += tasks.delayed_ns(task)
     return delayed_ns / 1e9, blocked
-
-
-def _cpu_times(child: psutil.Process) -> Any:
-    """Return the times of a child; None where it has ended since it was listed."""
-    try:
-        return child.cpu_times()
-    except psutil.NoSuchProcess:
-        return None

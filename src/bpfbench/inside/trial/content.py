@@ -13,7 +13,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside import environment
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import fio
-from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Trial, Workload
+from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, TracerConfig, Trial, Workload
 
 AUDIT = "/bpfbench/tracers/audit/audit"
 """The program, inside an image."""
@@ -79,35 +79,31 @@ class Expectation:
 
 
 def subject(
-    trial: Trial, output: Path, data_dir: Path, since_ns: int, expected: int, *, followed: bool = False
+    trial: Trial, config: TracerConfig, output: Path, data_dir: Path, since_ns: int, *, followed: bool
 ) -> TracedOutput:
     """Return the subject of a trial with an rw tool.
 
     Args:
         trial: not vanilla.
+        config: the trial's.
         output: what its tracer writes.
         data_dir: where the files are that fio works on.
         since_ns: when the tracer was started, or before.
-        expected: how many data records there are to be, at most; decides how many of them are compared.
         followed: whether it is to be looked at while it is written.
 
     Raises:
         StepError: the files are not there.
     """
-    config = trial.config
-    if config is None:
-        raise StepError("vanilla has no output")
-    data = tuple(data_dir / name for name in fio.data_files(trial.workload))
-    payload_bytes = config.payload_bytes or 0
+    expected = trial.workload.total_bytes // BLOCK_BYTES
     return TracedOutput(
         output=output,
         format=config.format,
-        payload_bytes=payload_bytes,
-        data=data,
+        payload_bytes=config.payload_bytes or 0,
+        data=tuple(data_dir / name for name in fio.data_files(trial.workload)),
         dev=_device(data_dir),
         since_ns=since_ns,
         compared_op=compared_op(trial.workload),
-        compare_every=compare_every(expected, COMPARED_MOST) if payload_bytes else 0,
+        compare_every=compare_every(expected, COMPARED_MOST) if config.payload_bytes else 0,
         notices=followed and trial.setup.startswith(WITH_NOTICES),
     )
 

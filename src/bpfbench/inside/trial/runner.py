@@ -26,11 +26,9 @@ from bpfbench.inside.trial.record import Gathered, Notify
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
-    BLOCK_BYTES,
     Check,
     FioResult,
     Placement,
-    ProgramTime,
     Record,
     Tool,
     TracerUsage,
@@ -72,8 +70,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
         if not spec.settings.keep_output:
             found.output.unlink(missing_ok=True)
         with found.step("writeback"):
-            # The next trial starts from a quiet disk. What is deleted by now need not be written.
-            pagecache.write_back()
+            os.sync()  # the next trial starts from a quiet disk; what is deleted by now need not be written
     return record.write(found, reason)
 
 
@@ -101,7 +98,7 @@ def _measure(found: Gathered) -> None:
         found.facts = environment.facts({"data": spec.data_dir, "output": spec.output_dir})
         if not is_laid_out(spec.trial.workload, data_dir):
             raise StepError("data files are not laid out")
-        pagecache.write_back()
+        os.sync()  # only clean pages can be dropped, and the disk is quiet then
         cgroup.sweep(cgroup.hierarchy())
         before = leftovers.take(TEMPORARY)
         found.hooked_before = len(before.items[leftovers.TRACING_PROGRAMS])
@@ -140,21 +137,16 @@ def _measure(found: Gathered) -> None:
 def _follower(found: Gathered, running: contextlib.ExitStack) -> content.Audit | None:
     """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
     disk_bytes = found.spec.output_disk_bytes
-    if disk_bytes is None or not _has_records(found.spec):
+    subject = None if disk_bytes is None else _subject(found, followed=True)
+    return running.enter_context(content.Audit(subject, disk_bytes)) if subject else None
+
+
+def _subject(found: Gathered, *, followed: bool) -> content.TracedOutput | None:
+    """Return the output of a trial that leaves records which can be looked at one by one."""
+    trial, config, data_dir = found.spec.trial, found.spec.trial.config, Path(found.spec.data_dir)
+    if config is None or trial.tool is Tool.SYSCOUNT or not variant.writes(config):
         return None
-    return running.enter_context(content.Audit(_subject(found, followed=True), disk_bytes))
-
-
-def _has_records(spec: TrialSpec) -> bool:
-    """Tell whether a trial leaves an output of records that can be looked at one by one."""
-    trial = spec.trial
-    return trial.config is not None and trial.tool is not Tool.SYSCOUNT and variant.writes(trial.config)
-
-
-def _subject(found: Gathered, *, followed: bool = False) -> content.TracedOutput:
-    trial, data_dir = found.spec.trial, Path(found.spec.data_dir)
-    ios = trial.workload.total_bytes // BLOCK_BYTES
-    return content.subject(trial, found.output, data_dir, found.since_ns, ios, followed=followed)
+    return content.subject(trial, config, found.output, data_dir, found.since_ns, followed=followed)
 
 
 def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: bool) -> TracerProcess | None:
@@ -197,7 +189,7 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
     command, env = fio.call(spec.trial.workload, spec.job_file, str(found.file("fio.json")), spec.data_dir)
     found.notify({"event": "command", "argv": command})
     join = sampler.joiner("workload")
-    with _variant(spec, traced) as times:
+    with variant.applied(spec.trial.config, traced) as times:
         sampler.take()
         with FioProcess(command, env, found.cpus["workload"], found.file("fio.stderr"), join) as workload:
             own_before = _own_cpu_s()
@@ -217,12 +209,6 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
         raise StepError(f"fio's output cannot be used: {error}") from error
     _sum_up(found, result)
     return workload.started_s
-
-
-def _variant(spec: TrialSpec, traced: TracerProcess | None) -> contextlib.AbstractContextManager[list[ProgramTime]]:
-    if traced is None or spec.trial.config is None:
-        return contextlib.nullcontext([])
-    return variant.applied(spec.trial.config.variant, traced)
 
 
 def _sum_up(found: Gathered, result: FioResult) -> None:
@@ -284,11 +270,13 @@ def _saved(found: Gathered) -> tuple[int | None, int | None]:
         return None, None
     if not output.exists():
         raise StepError("tracer left no output")
-    if not _has_records(found.spec):
-        return tracer.count_events(output, trial.tool, trial.config), output.stat().st_size
-    examined = found.record.content or content.Audit(_subject(found)).result()
-    found.record = replace(found.record, content=examined)
-    return examined.records, examined.output_bytes
+    examined = found.record.content
+    if examined is None and (subject := _subject(found, followed=False)):
+        examined = content.Audit(subject).result()
+        found.record = replace(found.record, content=examined)
+    if examined is not None:
+        return examined.records, examined.output_bytes
+    return tracer.count_events(output, trial.tool, trial.config), output.stat().st_size
 
 
 def _own_cpu_s() -> float:

@@ -22,8 +22,8 @@ def writes(config: TracerConfig) -> bool:
 
 
 @contextlib.contextmanager
-def applied(variant: Variant, traced: TracerProcess) -> Iterator[list[ProgramTime]]:
-    """Have a tracer that is READY do as much as the variant wants meanwhile.
+def applied(config: TracerConfig | None, traced: TracerProcess | None) -> Iterator[list[ProgramTime]]:
+    """Have a tracer that is READY, if there is one, do as much as its variant wants meanwhile.
 
     Yields:
         A list that holds, after the block, how long each of the tracer's programs has run, if that is counted.
@@ -32,10 +32,12 @@ def applied(variant: Variant, traced: TracerProcess) -> Iterator[list[ProgramTim
         StepError: the tracer cannot be stopped, or its programs not be counted.
     """
     times: list[ProgramTime] = []
-    if variant is Variant.NO_CONSUMER:
+    if config is None or traced is None:
+        yield times
+    elif config.variant is Variant.NO_CONSUMER:
         with stopped(traced.pid_tracing):
             yield times
-    elif variant is Variant.RUN_TIME:
+    elif config.variant is Variant.RUN_TIME:
         with contextlib.ExitStack() as counting:
             with _told():
                 counting.enter_context(bpf.run_time_counted())

@@ -57,8 +57,9 @@ class FioProcess(Child):
         stderr: Path,
         join: Callable[[], None] = lambda: None,
     ) -> None:
+        self.calls: CallAccount | None = None
+        """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
         self._at_exec: TaskIo | None = None
-        self._at_end: TaskIo | None = None
         stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
         try:
             super().__init__("fio", command, cpus, stderr, join, functools.partial(_confine, stops=stops), env)
@@ -74,14 +75,6 @@ class FioProcess(Child):
             _libc.ptrace(_PTRACE_DETACH, self.pid, None, None)
         self.started_s = time.monotonic()
 
-    @property
-    def calls(self) -> CallAccount | None:
-        """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
-        if self._at_exec is None or self._at_end is None:
-            return None
-        begin, end = self._at_exec, self._at_end
-        return CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
-
     def wait(self, timeout_s: float, interval_s: float, tick: Callable[[], None]) -> None:
         """Wait for the end, calling `tick` every `interval_s`.
 
@@ -96,8 +89,10 @@ class FioProcess(Child):
             next_s = max(next_s + interval_s, time.monotonic())
             if time.monotonic() > until_s:
                 raise StepError(f"fio was still running after {timeout_s:g} s")
-        with contextlib.suppress(OSError):
-            self._at_end = taskio.read(self.pid)
+        if begin := self._at_exec:
+            with contextlib.suppress(OSError):
+                end = taskio.read(self.pid)
+                self.calls = CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
         if status := self._process.wait():
             raise StepError(f"fio ended with status {status}: {self.last_message()}")
 
