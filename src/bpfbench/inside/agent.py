@@ -51,11 +51,7 @@ class GoneError(Exception):
 
 
 class Port:
-    """Lines of JSON over a file descriptor.
-
-    Args:
-        fd: of the port, or of anything else that is read and written.
-    """
+    """Lines of JSON over a file descriptor, of the port or of anything else that is read and written."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

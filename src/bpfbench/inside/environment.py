@@ -72,11 +72,7 @@ ABSENT = (OSError, LookupError, ValueError)
 
 
 def current(accelerator: Accelerator | None) -> Environment:
-    """Return what every record has of its environment.
-
-    Args:
-        accelerator: of the virtual machine that bpfbench booted to run in, if it did.
-    """
+    """Return what every record has of its environment; the accelerator is that of a virtual machine of bpfbench's."""
     return Environment(platform.release(), text(Path("/proc/sys/kernel/random/boot_id")), accelerator)
 
 

@@ -73,10 +73,6 @@ class Records:
 def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
     """Trace until stdin ends, or the tracer does.
 
-    Args:
-        spec: what to do.
-        notify: prints an event.
-
     Raises:
         StepError: the tracer did not start, does not end, or left no summary.
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Child
-from bpfbench.inside.kernel import taskio
+from bpfbench.inside.kernel import tasks
 from bpfbench.model import TARGET_COMM, Format, Tool, TracerConfig, TracerSummary
 
 DEFAULT_RINGBUF_BYTES = 262144
@@ -108,7 +108,7 @@ class TracerProcess(Child):
 
     def _written_bytes(self) -> int | None:
         try:
-            return taskio.read(self.pid).written_bytes
+            return tasks.io(self.pid).written_bytes
         except OSError:
             return None
 

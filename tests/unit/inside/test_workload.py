@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.errors import StepError
-from bpfbench.inside.kernel import taskio
+from bpfbench.inside.kernel import tasks
 from bpfbench.inside.trial import workload
 from bpfbench.inside.trial.workload import FioProcess
 from bpfbench.model import CallAccount
@@ -127,7 +127,7 @@ class TestCalls:
         def read(_: int) -> object:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
-        monkeypatch.setattr(taskio, "read", read)
+        monkeypatch.setattr(tasks, "io", read)
         with started(("sh", "-c", "echo ran"), stderr) as process:
             process.wait(60, 0.01, nothing)
         assert stderr.read_text() == "ran\n"

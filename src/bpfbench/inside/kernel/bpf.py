@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernel says of BPF objects, by bpf(2) directly: bpftool would load a program of its own to say it.
 
-Numbers are those of the enums and structs in the kernel's include/uapi/linux/bpf.h.
+Every function raises OSError where the kernel refuses: without privileges, and where an object has gone. Numbers are
+those of the enums and structs in the kernel's include/uapi/linux/bpf.h.
 """
 
 from __future__ import annotations
@@ -43,22 +44,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def tracing_programs() -> frozenset[int]:
-    """Return the ids of all tracing programs loaded on this machine.
-
-    Raises:
-        OSError: without privileges.
-    """
-    infos = _infos(_PROG_GET_NEXT_ID, _PROG_GET_FD_BY_ID)
+    """Return the ids of all tracing programs loaded on this machine."""
+    infos = map(_info, _opened(_PROG_GET_NEXT_ID, _PROG_GET_FD_BY_ID))
     return frozenset(info[1] for info in infos if info[0] in _TRACING)  # struct bpf_prog_info: type, id, ...
 
 
 def ring_buffers() -> dict[int, int]:
-    """Return all ring buffers on this machine: id -> size in bytes.
-
-    Raises:
-        OSError: without privileges.
-    """
-    infos = _infos(_MAP_GET_NEXT_ID, _MAP_GET_FD_BY_ID)
+    """Return all ring buffers on this machine: id -> size in bytes."""
+    infos = map(_info, _opened(_MAP_GET_NEXT_ID, _MAP_GET_FD_BY_ID))
     # struct bpf_map_info: type, id, key_size, value_size, max_entries, ...
     return {info[1]: info[4] for info in infos if info[0] == _RINGBUF}
 
@@ -74,11 +67,7 @@ def programs_of(*pids: int) -> frozenset[int]:
 
 
 def open_map(number: int) -> int:
-    """Return a new file descriptor of the map with that id. One for reading only could not be mapped.
-
-    Raises:
-        OSError: there is none, or without privileges.
-    """
+    """Return a new file descriptor of the map with that id. One for reading only could not be mapped."""
     return _open(_MAP_GET_FD_BY_ID, number)
 
 
@@ -87,11 +76,7 @@ RunTimes = dict[int, tuple[int, int]]
 
 
 def run_times(programs: Iterable[int], since: RunTimes | None = None) -> RunTimes:
-    """Return the run times of programs, or by how much they have grown since.
-
-    Raises:
-        OSError: there is no such program, or without privileges.
-    """
+    """Return the run times of programs, or by how much they have grown since."""
     found = {}
     for program in programs:
         info = _program_info(program)
@@ -102,11 +87,7 @@ def run_times(programs: Iterable[int], since: RunTimes | None = None) -> RunTime
 
 
 def program_name(program: int) -> str:
-    """Return the name of the program with that id, as the kernel keeps it: 15 bytes at most.
-
-    Raises:
-        OSError: there is none, or without privileges.
-    """
+    """Return the name of the program with that id, as the kernel keeps it: 15 bytes at most."""
     return bytes(_program_info(program))[64:80].split(b"\0")[0].decode()  # struct bpf_prog_info: name
 
 
@@ -125,9 +106,6 @@ def attachments(programs: frozenset[int], pid: int) -> frozenset[Attachment]:
     """Return where those of `programs` are attached that have a link, or belong to a perf event `pid` holds open.
 
     A kernel older than 6.6 does not name what a link to a perf event is for; the event itself tells.
-
-    Raises:
-        OSError: without privileges.
     """
     found = {*map(_link, _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID)), *_perf_events(pid)}
     return frozenset(own for own in found if own and own.program in programs and own.target)
@@ -169,11 +147,7 @@ def _perf_events(pid: int) -> Iterator[Attachment]:
 
 @contextlib.contextmanager
 def run_time_counted() -> Iterator[None]:
-    """Have the kernel count the run time of all programs meanwhile. It stops by itself when this process ends.
-
-    Raises:
-        OSError: without privileges.
-    """
+    """Have the kernel count the run time of all programs meanwhile. It stops by itself when this process ends."""
     fd = call(_ENABLE_STATS, (ctypes.c_uint32 * 4)(_STATS_RUN_TIME))
     try:
         yield
@@ -211,10 +185,6 @@ def _fill(fd: int, info: ctypes.Array[ctypes.c_uint32]) -> None:
     call(_OBJ_GET_INFO_BY_FD, (ctypes.c_uint32 * 4)(fd, ctypes.sizeof(info), *address(info)))
 
 
-def _infos(next_id: int, fd_by_id: int) -> Iterator[ctypes.Array[ctypes.c_uint32]]:
-    return map(_info, _opened(next_id, fd_by_id))
-
-
 def _opened(next_id: int, fd_by_id: int) -> Iterator[int]:
     """Yield a descriptor of each object of a kind, which is closed when the next is asked for."""
     attr = (ctypes.c_uint32 * 4)()
@@ -241,11 +211,7 @@ def address(buffer: ctypes.Array[Any]) -> tuple[int, int]:
 
 
 def call(command: int, attr: ctypes.Array[ctypes.c_uint32]) -> int:
-    """Call bpf(2).
-
-    Raises:
-        OSError: it failed.
-    """
+    """Call bpf(2)."""
     result = int(_libc.syscall(_SYS_BPF[platform.machine()], command, attr, ctypes.sizeof(attr)))
     if result < 0:
         code = ctypes.get_errno()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tasks of processes: /proc/PID/task/TID, a directory for each thread."""
+"""Processes and their tasks, in /proc/PID and its folder for each thread, /proc/PID/task/TID."""
 
 from __future__ import annotations
 
@@ -8,9 +8,42 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.errors import StepError
+from bpfbench.inside.kernel.files import numbers
+
+
+@dataclass(frozen=True, slots=True)
+class TaskIo:
+    """The kernel's account of what a process, and the children it has reaped, called and wrote since it was forked.
+
+    A process that has ended keeps its account until it is reaped itself, and no thread or child of it can add to it any
+    more: read then, it is complete. Source: proc_pid_io(5); the kernel's fs/proc/base.c, do_io_accounting().
+    """
+
+    read_calls: int
+    """`syscr`: read, pread64, readv and their kin that reached a file, failed ones included."""
+    write_calls: int
+    """`syscw`: likewise."""
+    written_bytes: int
+    """`wchar`: what was passed to them and taken, wherever it went, also to /dev/null."""
+
+
+def io(pid: int) -> TaskIo:
+    """Read the account of a process, running or ended and not yet reaped.
+
+    Raises:
+        OSError: there is no such process, or the kernel keeps no accounts (CONFIG_TASK_IO_ACCOUNTING).
+    """
+    return parse_io(Path(f"/proc/{pid}/io").read_text())
+
+
+def parse_io(text: str) -> TaskIo:
+    """Read the text of /proc/PID/io."""
+    values = numbers(text)
+    return TaskIo(values["syscr"], values["syscw"], values["wchar"])
 
 
 def state(task: Path) -> str:

@@ -127,12 +127,7 @@ def silence_most_s(rate_iops: int | None) -> float:
 
 
 def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...]:
-    """Return the command that checks an output.
-
-    Args:
-        subject: what.
-        disk_bytes: what the output may take on the disk while it is followed; None: it is complete.
-    """
+    """Return the command that checks an output: one that is complete, or may take so much of the disk meanwhile."""
     options = {
         "--output": subject.output,
         "--format": subject.format.value,
@@ -212,7 +207,7 @@ def checks(content: Content, expected: Expectation, waited_s: Callable[[Span], f
     Args:
         content: that.
         expected: what it is held against.
-        waited_s: for how long the tracer was kept from running over a span: for its disk, for a CPU.
+        waited_s: how long the tracer was kept from running over a span: for its disk, for a CPU.
     """
     yield _none_of(content, "records are whole", "torn", "impossible", "padding")
     yield _targets(content, expected)

@@ -70,13 +70,7 @@ class Gathered:
 
 
 def begun(spec: TrialSpec, started_at: str, cpus: dict[str, Set[int]]) -> Record:
-    """Return the record of a trial of which nothing is known yet.
-
-    Args:
-        spec: what is to be done.
-        started_at: UTC, ISO 8601.
-        cpus: by role.
-    """
+    """Return the record of a trial of which nothing is known yet; it started at that time, UTC by ISO 8601."""
     return Record(
         format=RECORD_FORMAT,
         trial=spec.trial,
@@ -101,12 +95,7 @@ def begun(spec: TrialSpec, started_at: str, cpus: dict[str, Set[int]]) -> Record
 
 
 def write(found: Gathered, reason: str | None) -> Record:
-    """Write all that a trial leaves into its spec's record_dir.
-
-    Args:
-        found: what was found.
-        reason: why the trial failed; None where it did not.
-    """
+    """Write all that a trial leaves into its spec's record_dir. It failed if there is a reason."""
     known = found.record
     status = Status.OK if reason is None else Status.FAILED
     if broken := [check for check in known.checks if not check.ok]:

@@ -42,14 +42,9 @@ DROP_GAP_S = 0.05
 
 
 def run(spec: TrialSpec, notify: Notify) -> Record:
-    """Run one trial and write what it leaves into spec.record_dir.
+    """Run one trial, write what it leaves into spec.record_dir, and return its record, also if it failed.
 
-    Args:
-        spec: what to do.
-        notify: told of every step as it begins, and of every command.
-
-    Returns:
-        The record, also of a failed or invalid trial.
+    Notified is every step as it begins, and every command.
     """
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     sampler = Sampler(f"{spec.session}-{spec.trial.id}")

@@ -25,11 +25,7 @@ COLUMNS = ("monotonic_s", "what", "busy_ticks", "total_ticks", "user_s", "system
 
 
 class Sampler:
-    """What was sampled so far. Use as a context manager, which keeps control groups and energy counters.
-
-    Args:
-        name: of the trial, for its control groups.
-    """
+    """What was sampled so far of the trial of that name. A context manager: it keeps control groups and counters."""
 
     def __init__(self, name: str) -> None:
         self.idle_span: Span | None = None

@@ -88,28 +88,21 @@ class Proof:
 def checks(proof: Proof) -> tuple[Check, ...]:
     """Check every invariant that applies to the trial."""
     trial, summary = proof.record.trial, proof.record.summary
-    found = [
-        _cold(trial.workload, proof.cached_bytes),
-        _all_ios(trial.workload, proof.fio),
-        _littles_law(trial.workload, proof.fio),
-        _nothing_left(proof.leftovers),
-    ]
-    if trial.workload.rate_iops is not None:
-        found.append(_rate(trial.workload.rate_iops, trial.workload.processes, proof.fio))
-    if summary is not None and trial.config is not None:
-        found += _tracer_checks(proof, trial.config, summary)
-    return tuple(found)
+    of_tracer = _tracer_checks(proof, trial.config, summary) if trial.config and summary else ()
+    return (*_target_checks(proof, trial.workload, proof.fio), *of_tracer)
 
 
-def _cold(workload: Workload, cached_bytes: int) -> Check:
+def _target_checks(proof: Proof, workload: Workload, fio: FioResult) -> Iterator[Check]:
     limit = int(workload.total_bytes * CACHED_SHARE_MAX)
-    detail = f"{cached_bytes} bytes of the data cached before fio, at most {limit} allowed"
-    return Check("page cache dropped", cached_bytes <= limit, detail)
-
-
-def _all_ios(workload: Workload, fio: FioResult) -> Check:
+    detail = f"{proof.cached_bytes} bytes of the data cached before fio, at most {limit} allowed"
+    yield Check("page cache dropped", proof.cached_bytes <= limit, detail)
     wanted = workload.total_bytes // BLOCK_BYTES
-    return Check("fio did all its I/O", fio.ios == wanted, f"{fio.ios} of {wanted}")
+    yield Check("fio did all its I/O", fio.ios == wanted, f"{fio.ios} of {wanted}")
+    yield _littles_law(workload, fio)
+    left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(proof.leftovers.items()))
+    yield Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
+    if workload.rate_iops is not None:
+        yield _rate(workload.rate_iops, workload.processes, fio)
 
 
 def _littles_law(workload: Workload, fio: FioResult) -> Check:
@@ -134,11 +127,6 @@ def _rate(limit: int, processes: int, fio: FioResult) -> Check:
     most = limit * RATE_TOLERANCE + 2 / fio.runtime_s
     detail = f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed"
     return Check("rate limit kept", rate <= most, detail)
-
-
-def _nothing_left(leftovers: Mapping[str, frozenset[str]]) -> Check:
-    left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(leftovers.items()))
-    return Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
 
 
 def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -> Iterator[Check]:
@@ -240,12 +228,6 @@ def expected_content(record: Record, fio: FioResult, summary: TracerSummary, spa
 
     Whether a consumer stalled is not asked where it is stopped on purpose, nor of an emulated CPU, which can stand
     still without anybody in it noticing.
-
-    Args:
-        record: of a trial with a tracer.
-        fio: the record's, which there is.
-        summary: the record's, which there is.
-        span_s: when fio did its I/O.
     """
     config, calls = record.trial.config, record.calls
     stalls = config is not None and config.variant is Variant.NO_CONSUMER

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Child
-from bpfbench.inside.kernel import taskio
-from bpfbench.inside.kernel.taskio import TaskIo
+from bpfbench.inside.kernel import tasks
 from bpfbench.inside.trial import fio
 from bpfbench.model import CallAccount, Workload
 
@@ -59,7 +58,7 @@ class FioProcess(Child):
     ) -> None:
         self.calls: CallAccount | None = None
         """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
-        self._at_exec: TaskIo | None = None
+        self._at_exec: tasks.TaskIo | None = None
         stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
         try:
             super().__init__("fio", command, cpus, stderr, join, functools.partial(_confine, stops=stops), env)
@@ -71,7 +70,7 @@ class FioProcess(Child):
         if stops:
             os.waitpid(self.pid, os.WUNTRACED)  # it is executed, and has not run yet
             with contextlib.suppress(OSError):
-                self._at_exec = taskio.read(self.pid)
+                self._at_exec = tasks.io(self.pid)
             _libc.ptrace(_PTRACE_DETACH, self.pid, None, None)
         self.started_s = time.monotonic()
 
@@ -91,7 +90,7 @@ class FioProcess(Child):
                 raise StepError(f"fio was still running after {timeout_s:g} s")
         if begin := self._at_exec:
             with contextlib.suppress(OSError):
-                end = taskio.read(self.pid)
+                end = tasks.io(self.pid)
                 self.calls = CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
         if status := self._process.wait():
             raise StepError(f"fio ended with status {status}: {self.last_message()}")

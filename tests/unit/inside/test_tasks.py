@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from bpfbench.inside.kernel import taskio
-from bpfbench.inside.kernel.taskio import TaskIo
+from bpfbench.inside.kernel import tasks
+from bpfbench.inside.kernel.tasks import TaskIo
 
 TEXT = """\
 rchar: 323934931
@@ -44,7 +44,7 @@ def child(reads: int, writes: int) -> int:
 
 def cost() -> TaskIo:
     """What looking itself adds to one's own account."""
-    one, other = (taskio.read(os.getpid()) for _ in range(2))
+    one, other = (tasks.io(os.getpid()) for _ in range(2))
     return beyond(other, one)
 
 
@@ -57,34 +57,34 @@ def beyond(after: TaskIo, before: TaskIo) -> TaskIo:
 
 
 def test_calls_and_bytes_are_read_by_name() -> None:
-    assert taskio.parse(TEXT) == TaskIo(read_calls=632687, write_calls=632675, written_bytes=323929600)
+    assert tasks.parse_io(TEXT) == TaskIo(read_calls=632687, write_calls=632675, written_bytes=323929600)
 
 
 def test_lines_of_later_kernels_change_nothing() -> None:
-    assert taskio.parse(TEXT + "later: 1\n") == taskio.parse(TEXT)
+    assert tasks.parse_io(TEXT + "later: 1\n") == tasks.parse_io(TEXT)
 
 
 def test_a_running_process_has_every_call_in_its_account() -> None:
-    looking, before = cost(), taskio.read(os.getpid())
+    looking, before = cost(), tasks.io(os.getpid())
     work(READS, WRITES)
-    found = beyond(taskio.read(os.getpid()), before)
+    found = beyond(tasks.io(os.getpid()), before)
     assert beyond(found, looking) == TaskIo(READS, WRITES, WRITES * BYTES)
 
 
 @pytest.mark.usefixtures("ended_accounts")
 def test_a_process_that_has_ended_keeps_it_until_it_is_reaped() -> None:
     idle, busy = child(0, 0), child(READS, WRITES)
-    assert beyond(taskio.read(busy), taskio.read(idle)) == TaskIo(READS, WRITES, WRITES * BYTES)
+    assert beyond(tasks.io(busy), tasks.io(idle)) == TaskIo(READS, WRITES, WRITES * BYTES)
     for pid in (idle, busy):
         os.waitpid(pid, 0)
         with pytest.raises(OSError, match="No such"):
-            taskio.read(pid)
+            tasks.io(pid)
 
 
 @pytest.mark.usefixtures("ended_accounts")
 def test_who_reaps_it_takes_it_over() -> None:
     looking, pid = cost(), child(READS, WRITES)
-    own, before = taskio.read(pid), taskio.read(os.getpid())
+    own, before = tasks.io(pid), tasks.io(os.getpid())
     os.waitpid(pid, 0)
-    assert beyond(beyond(taskio.read(os.getpid()), before), looking) == own
+    assert beyond(beyond(tasks.io(os.getpid()), before), looking) == own
     assert own.read_calls >= READS
