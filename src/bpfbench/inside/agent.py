@@ -76,18 +76,15 @@ class Port:
         Raises:
             GoneError: there is none, or it is no order.
         """
-        while b"\n" not in self._rest:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError as error:
-                raise GoneError from error
-            if not data:
-                raise GoneError
-            self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
         try:
+            while b"\n" not in self._rest:
+                data = os.read(self.fd, 65536)
+                if not data:
+                    raise GoneError
+                self._rest += data
+            line, _, self._rest = self._rest.partition(b"\n")
             order = json.loads(line)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise GoneError from error
         if not isinstance(order, dict):
             raise GoneError

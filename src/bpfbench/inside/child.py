@@ -8,10 +8,27 @@ import select
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from bpfbench.errors import StepError
+from bpfbench.inside.kernel import tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What is started, and how."""
+
+    command: tuple[str, ...]
+    cpus: Set[int]
+    """Those it may run on."""
+    stderr: Path
+    """The file its messages go to, and what it prints, unless that is read."""
+    join: Callable[[], None] = lambda: None
+    """What the child does first: join its control group."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What it has in its environment besides ours."""
 
 
 class Child:
@@ -19,41 +36,26 @@ class Child:
 
     Args:
         name: what it is called where it is spoken of.
-        command: executable and options.
-        cpus: the CPUs it may run on.
-        stderr: the file its messages go to, and what it prints.
-        join: what it does first: join its control group.
-        confine: what it does last, before it is executed.
-        env: what it has in its environment besides ours.
-        piped: whether what it prints is read instead.
+        launch: what is started, and how.
+        confine: what the child does last, before it is executed.
+        piped: whether what it prints is read.
 
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(
-        self,
-        name: str,
-        command: tuple[str, ...],
-        cpus: Set[int],
-        stderr: Path,
-        join: Callable[[], None],
-        confine: Callable[[], None],
-        env: Mapping[str, str],
-        *,
-        piped: bool = False,
-    ) -> None:
+    def __init__(self, name: str, launch: Launch, confine: Callable[[], None], *, piped: bool = False) -> None:
         def first() -> None:
-            join()
-            os.sched_setaffinity(0, cpus)
+            launch.join()
+            os.sched_setaffinity(0, launch.cpus)
             confine()
 
-        self._stderr = stderr
+        self._stderr = launch.stderr
         try:
-            with stderr.open("wb") as errors:
+            with launch.stderr.open("wb") as errors:
                 self._process = subprocess.Popen(
-                    command,
-                    env={**os.environ, **env},
+                    launch.command,
+                    env={**os.environ, **launch.env},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE if piped else errors,
                     stderr=errors,
@@ -95,6 +97,13 @@ class Child:
             return bool(select.select([pidfd], [], [], timeout_s)[0])
         finally:
             os.close(pidfd)
+
+    def account(self) -> tasks.TaskIo | None:
+        """Return the kernel's account of it, if it keeps any; to be called before it is reaped."""
+        try:
+            return tasks.io(self.pid)
+        except OSError:
+            return None
 
     def last_message(self) -> str:
         """Return the last line it wrote to stderr."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from bpfbench.errors import StepError
 from bpfbench.inside import tracer
+from bpfbench.inside.child import Launch
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import OWN_COMM, Tool, TraceSpec
 
@@ -85,7 +86,8 @@ def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
     )
     notify({"event": "command", "argv": command})
     reason = None
-    with TracerProcess(command, os.sched_getaffinity(0), spec.output_limit_bytes, place / "tracer.stderr") as traced:
+    launch = Launch(command, os.sched_getaffinity(0), place / "tracer.stderr")
+    with TracerProcess(launch, spec.output_limit_bytes) as traced:
         traced.wait_ready(spec.deadlines.ready_s)
         startup_s = time.monotonic() - traced.started_s
         records = Records(output)

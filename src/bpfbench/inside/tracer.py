@@ -9,12 +9,11 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
-from bpfbench.inside.child import Child
+from bpfbench.inside.child import Child, Launch
 from bpfbench.inside.kernel import tasks
 from bpfbench.model import TARGET_COMM, Format, Tool, TracerConfig, TracerSummary
 
@@ -45,32 +44,19 @@ class TracerProcess(Child):
     """A running tracer. Use as a context manager: on leaving, it is gone.
 
     Args:
-        command: executable and options.
-        cpus: the CPUs it may run on.
+        launch: what is started, and how.
         limit_bytes: the most it may write to a file; more fails like a full disk does.
-        stderr: where its messages go.
-        join: what it does first, before it is the tracer: join its control group.
-        env: what it has in its environment besides ours.
 
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(
-        self,
-        command: tuple[str, ...],
-        cpus: Set[int],
-        limit_bytes: int | None,
-        stderr: Path,
-        join: Callable[[], None] = lambda: None,
-        env: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, launch: Launch, limit_bytes: int | None = None) -> None:
         self.started_s = time.monotonic()
         self.written_bytes: int | None = None
         """What it and its children passed to write(2) from READY to its end; None where the kernel does not tell."""
-        self._written_by_ready: int | None = None
-        confine = functools.partial(_confine, limit_bytes)
-        super().__init__(f"tracer {command[0]}", command, cpus, stderr, join, confine, env or {}, piped=True)
+        self._by_ready: tasks.TaskIo | None = None
+        super().__init__(f"tracer {launch.command[0]}", launch, functools.partial(_confine, limit_bytes), piped=True)
         self.pid_tracing = self.pid
         """The process that does the tracing; once READY it is known to be another."""
 
@@ -88,7 +74,7 @@ class TracerProcess(Child):
         if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
             raise StepError(f"tracer printed {line!r} where READY was due")
         self.pid_tracing = int(words[1]) if words[1:] else self.pid
-        self._written_by_ready = self._written_bytes()
+        self._by_ready = self.account()
 
     def stop(self, timeout_s: float) -> int:
         """Send SIGINT, wait for the end, and return the exit status.
@@ -101,16 +87,9 @@ class TracerProcess(Child):
         os.kill(self.pid, signal.SIGINT)
         if not self.ended_within(timeout_s):
             raise StepError(f"tracer was still draining {timeout_s:g} s after SIGINT")
-        written = self._written_bytes()  # it has ended, and is not reaped yet
-        if written is not None and self._written_by_ready is not None:
-            self.written_bytes = written - self._written_by_ready
+        if self._by_ready and (at_end := self.account()):
+            self.written_bytes = at_end.written_bytes - self._by_ready.written_bytes
         return self._process.wait()
-
-    def _written_bytes(self) -> int | None:
-        try:
-            return tasks.io(self.pid).written_bytes
-        except OSError:
-            return None
 
     def _first_line(self, until_s: float) -> bytes:
         stdout, received = self.stdout, b""

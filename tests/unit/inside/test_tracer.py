@@ -15,6 +15,7 @@ from builders import make_summary, make_trial
 
 from bpfbench.codec import to_json
 from bpfbench.errors import StepError
+from bpfbench.inside.child import Launch
 from bpfbench.inside.tracer import TracerProcess, arguments, count_events, read_summary
 from bpfbench.model import Attach, Format, Tool, TracerConfig
 
@@ -75,7 +76,8 @@ class TestOutputLimit:
     def written(self, output: Path, limit_bytes: int | None) -> tuple[int, int, str]:
         """Size of the output, exit status and last words."""
         command = (sys.executable, "-c", WRITER, str(output))
-        with TracerProcess(command, os.sched_getaffinity(0), limit_bytes, output.with_name("stderr")) as writer:
+        launch = Launch(command, os.sched_getaffinity(0), output.with_name("stderr"))
+        with TracerProcess(launch, limit_bytes) as writer:
             writer.wait_ready(30)
             status = os.waitstatus_to_exitcode(os.waitpid(writer.pid, 0)[1])
             return output.stat().st_size, status, writer.last_message()
@@ -93,7 +95,7 @@ class TestStop:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             command = ("sh", "-c", "echo READY; exec sleep 60")
-            with TracerProcess(command, os.sched_getaffinity(0), None, tmp_path / "stderr") as tracer:
+            with TracerProcess(Launch(command, os.sched_getaffinity(0), tmp_path / "stderr")) as tracer:
                 tracer.wait_ready(30)
                 assert tracer.stop(30) == -signal.SIGINT
         finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.errors import StepError
+from bpfbench.inside.child import Launch
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.trial import workload
 from bpfbench.inside.trial.workload import FioProcess
@@ -33,7 +34,7 @@ def lives(pid: str) -> bool:
 
 
 def started(command: tuple[str, ...], stderr: Path, **options: object) -> FioProcess:
-    return FioProcess(command, {}, os.sched_getaffinity(0), stderr, **options)  # type: ignore[arg-type]
+    return FioProcess(Launch(command, os.sched_getaffinity(0), stderr, **options))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ class TestStart:
     def test_it_runs_where_it_is_to_with_what_its_job_refers_to_and_sleeps_exactly(self, stderr: Path) -> None:
         (cpu, *_) = sorted(os.sched_getaffinity(0))
         script = 'echo "$SIZE"; grep Cpus_allowed_list /proc/self/status; cat /proc/self/timerslack_ns'
-        with FioProcess(("sh", "-c", script), {"SIZE": "16m"}, {cpu}, stderr) as process:
+        with FioProcess(Launch(("sh", "-c", script), {cpu}, stderr, env={"SIZE": "16m"})) as process:
             process.wait(60, 0.01, nothing)
         assert stderr.read_text().split() == ["16m", "Cpus_allowed_list:", str(cpu), "1"]
 

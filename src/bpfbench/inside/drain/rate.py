@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import tracer
+from bpfbench.inside.child import Launch
 from bpfbench.inside.drain.burst import Burst, Producer, watch
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.bpf import RunTimes
@@ -67,7 +68,7 @@ def run(spec: DrainSpec) -> DrainResult:
     options = tracer.arguments(spec.tool, spec.config, output, summary)
     with (
         Producer(TARGET_COMM, data, cpus["others"]) as producer,
-        TracerProcess((*spec.tracer_command, *options), cpus["tracer"], None, stderr) as traced,
+        TracerProcess(Launch((*spec.tracer_command, *options), cpus["tracer"], stderr)) as traced,
     ):
         traced.wait_ready(spec.ready_s)
         os.setpriority(os.PRIO_PROCESS, 0, -20)  # only of this process, which is to be there when something happens

@@ -55,7 +55,7 @@ def parse(text: str) -> FioResult:
     if not runtime_s:
         raise ValueError("fio's I/O took less than a millisecond, the unit it measures in")
     total_bytes = sum(direction["io_bytes"] for direction in directions)
-    ios = {name: job[name]["total_ios"] if name in job else 0 for name in ("read", "write")}
+    ios = {name: job[name]["total_ios"] for name in ("read", "write")}
     return FioResult(
         version=data["fio version"],
         started_at_s=job["job_start"] / 1000,
@@ -67,7 +67,7 @@ def parse(text: str) -> FioResult:
         iops=sum(ios.values()) / runtime_s,
         latency_mean_us=whole["lat_ns"]["mean"] / 1000,
         latency_sd_us=whole["lat_ns"]["stddev"] / 1000,
-        latency_percentiles_us=_percentiles_us(whole),
+        latency_percentiles_us={key: ns / 1000 for key, ns in whole["clat_ns"].get("percentile", {}).items()},
         **{name: job[key] for name, key in AS_FIO_SAYS.items()},
     )
 
@@ -89,8 +89,3 @@ def _only_job(data: Mapping[str, Any]) -> Mapping[str, Any]:
     if job["error"]:
         raise ValueError(f"fio job {job['jobname']!r} ended with error {job['error']}: {os.strerror(job['error'])}")
     return job
-
-
-def _percentiles_us(direction: Mapping[str, Any]) -> dict[str, float]:
-    percentiles = direction["clat_ns"].get("percentile", {})
-    return {key: ns / 1000 for key, ns in percentiles.items()}

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import environment, leftovers, tracer
+from bpfbench.inside.child import Launch
 from bpfbench.inside.kernel import pagecache
 from bpfbench.inside.monitors import cgroup
 from bpfbench.inside.tracer import TracerProcess
@@ -152,17 +153,10 @@ def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: b
     options = tracer.arguments(spec.trial.tool, config, output, found.file("summary.json"))
     command = (*spec.tracer_command, *options)
     found.notify({"event": "command", "argv": command})
+    join, env = found.sampler.joiner("tracer"), content.FOLLOWED if followed else {}
+    launch = Launch(command, found.cpus["tracer"], found.file("tracer.stderr"), join, env)
     with found.step("start"):
-        traced = running.enter_context(
-            TracerProcess(
-                command,
-                found.cpus["tracer"],
-                None,
-                found.file("tracer.stderr"),
-                found.sampler.joiner("tracer"),
-                content.FOLLOWED if followed else None,
-            )
-        )
+        traced = running.enter_context(TracerProcess(launch))
         traced.wait_ready(spec.settings.deadlines.ready_s)
         ready_s = time.monotonic() - traced.started_s
         sample = found.sampler.watch(traced)
@@ -184,9 +178,10 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
     command, env = fio.call(spec.trial.workload, spec.job_file, str(found.file("fio.json")), spec.data_dir)
     found.notify({"event": "command", "argv": command})
     join = sampler.joiner("workload")
+    launch = Launch(command, found.cpus["workload"], found.file("fio.stderr"), join, env)
     with variant.applied(spec.trial.config, traced) as times:
         sampler.take()
-        with FioProcess(command, env, found.cpus["workload"], found.file("fio.stderr"), join) as workload:
+        with FioProcess(launch) as workload:
             own_before = _own_cpu_s()
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
             found.record = replace(found.record, monitor_cpu_s=_own_cpu_s() - own_before)

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.inside.child import Child
+from bpfbench.inside.child import Child, Launch
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.trial import fio
 from bpfbench.model import CallAccount, Workload
@@ -37,40 +36,25 @@ class FioProcess(Child):
     It is traced (ptrace) until it is executed and no longer, so that the kernel's account of its calls can be read
     just then: what was called until that moment was not fio's, and had another name.
 
-    Args:
-        command: fio and its options.
-        env: what the job file refers to.
-        cpus: the CPUs it may run on.
-        stderr: where its messages go.
-        join: what it does first, before it is fio: join its control group.
-
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(
-        self,
-        command: tuple[str, ...],
-        env: Mapping[str, str],
-        cpus: Set[int],
-        stderr: Path,
-        join: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, launch: Launch) -> None:
         self.calls: CallAccount | None = None
         """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
         self._at_exec: tasks.TaskIo | None = None
         stops = not (YAMA.exists() and YAMA.read_text().strip() == NO_PTRACE)
         try:
-            super().__init__("fio", command, cpus, stderr, join, functools.partial(_confine, stops=stops), env)
+            super().__init__("fio", launch, functools.partial(_confine, stops=stops))
         except StepError:
             if not stops:
                 raise
             stops = False  # somebody else traces, or forbids it; whatever else is wrong, is so again
-            super().__init__("fio", command, cpus, stderr, join, functools.partial(_confine, stops=False), env)
+            super().__init__("fio", launch, functools.partial(_confine, stops=False))
         if stops:
             os.waitpid(self.pid, os.WUNTRACED)  # it is executed, and has not run yet
-            with contextlib.suppress(OSError):
-                self._at_exec = tasks.io(self.pid)
+            self._at_exec = self.account()
             _libc.ptrace(_PTRACE_DETACH, self.pid, None, None)
         self.started_s = time.monotonic()
 
@@ -88,10 +72,8 @@ class FioProcess(Child):
             next_s = max(next_s + interval_s, time.monotonic())
             if time.monotonic() > until_s:
                 raise StepError(f"fio was still running after {timeout_s:g} s")
-        if begin := self._at_exec:
-            with contextlib.suppress(OSError):
-                end = tasks.io(self.pid)
-                self.calls = CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
+        if (begin := self._at_exec) and (end := self.account()):
+            self.calls = CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
         if status := self._process.wait():
             raise StepError(f"fio ended with status {status}: {self.last_message()}")
 
@@ -129,7 +111,7 @@ def lay_out(
         return
     (directory / LAYOUT_MARK).unlink(missing_ok=True)
     command, env = fio.call(workload, job_file, str(directory / "layout.json"), str(directory))
-    with FioProcess(command, env, os.sched_getaffinity(0), directory / "layout.log") as process:
+    with FioProcess(Launch(command, os.sched_getaffinity(0), directory / "layout.log", env=env)) as process:
         process.wait(timeout_s, 0.5, lambda: report(sum(_allocated(path) for path in files)))
     for name in ("layout.json", "layout.log"):
         (directory / name).unlink()
