@@ -77,11 +77,9 @@ def current(accelerator: Accelerator | None) -> Environment:
 
 
 def facts(places: Mapping[str, str], root: Path = Path("/")) -> dict[str, Any]:
-    """Return all that environment.json has of machine and kernel.
+    """Return all that environment.json has of machine and kernel, and of the storage of directories by role.
 
-    Args:
-        places: role -> directory, whose storage is described.
-        root: below which /proc, /sys and /boot are.
+    /proc, /sys and /boot are looked for below `root`.
     """
     found: dict[str, Any] = {"kernel": platform.release(), "architecture": platform.machine()}
     absent: dict[str, str] = {}

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpfbench.inside.kernel import bpf
+from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.inside.monitors import cgroup
 
 TRACING_PROGRAMS = "BPF tracing programs"
@@ -50,6 +50,6 @@ def settled_since(before: Inventory, temporary: Path, timeout_s: float = 5.0) ->
 
 def _living(process: Path) -> bool:
     try:
-        return b"State:\tZ" not in (process / "status").read_bytes()
+        return tasks.state(process) != "Z"
     except OSError:
         return False

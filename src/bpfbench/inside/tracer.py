@@ -127,31 +127,24 @@ def read_summary(path: Path) -> TracerSummary:
 
 
 def count_events(output: Path, tool: Tool, config: TracerConfig) -> int:
-    """Count the events in a tracer's output file by reading all of it.
-
-    Args:
-        output: the file.
-        tool: syscount's events are the sum of its counts.
-        config: for format and payload size.
+    """Count the events in a tracer's output file by reading all of it; syscount's are the sum of its counts.
 
     Raises:
         StepError: the file ends in the middle of a record.
     """
-    size = output.stat().st_size
+    binary = config.format is Format.BINARY
     if tool is Tool.SYSCOUNT:
-        return _count_syscalls(output.read_bytes(), config)
-    if config.format is Format.BINARY:
-        events, rest = divmod(size, config.event_bytes)
-        if rest:
-            raise StepError(f"tracer's output of {size} bytes is no whole number of {config.event_bytes}-byte records")
-        return events
-    return _count_lines(output)
-
-
-def _count_syscalls(data: bytes, config: TracerConfig) -> int:
-    if config.format is Format.BINARY:
-        return sum(int.from_bytes(data[i : i + 8], "little") for i in range(8, len(data), 16))
-    return sum(int(line.split(b"\t")[1]) for line in data.splitlines())
+        data = output.read_bytes()
+        if binary:
+            return sum(int.from_bytes(data[i : i + 8], "little") for i in range(8, len(data), 16))
+        return sum(int(line.split(b"\t")[1]) for line in data.splitlines())
+    if not binary:
+        return _count_lines(output)
+    size = output.stat().st_size
+    events, rest = divmod(size, config.event_bytes)
+    if rest:
+        raise StepError(f"tracer's output of {size} bytes is no whole number of {config.event_bytes}-byte records")
+    return events
 
 
 def _count_lines(path: Path) -> int:

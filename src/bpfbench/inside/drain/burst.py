@@ -37,12 +37,7 @@ _CPUCLOCK_SCHED = 2
 class Producer:
     """A process with the target's comm, which reads from a cached file when told. Use as a context manager.
 
-    It is told through a socket, as tracers watch read(2).
-
-    Args:
-        comm: its name.
-        file: what to read; made here.
-        cpus: where it may run.
+    It is told through a socket, as tracers watch read(2). The file is made here.
     """
 
     def __init__(self, comm: str, file: Path, cpus: Set[int]) -> None:

@@ -16,10 +16,7 @@ from bpfbench.inside.kernel import bpf
 
 
 class Ring:
-    """The two positions of a BPF ring buffer, in bytes since it was made. Use as a context manager.
-
-    Args:
-        number: the map's id.
+    """The two positions of the ring buffer with that id, in bytes since it was made. Use as a context manager.
 
     Raises:
         StepError: it cannot be mapped.

@@ -65,12 +65,7 @@ class Consumed:
 
 
 class Meter:
-    """The energy counters of this machine. Use as a context manager, which keeps what has to be open.
-
-    Args:
-        sysfs: where sysfs is mounted.
-        open_event: opens a perf event.
-    """
+    """The energy counters of this machine. Use as a context manager, which keeps what has to be open."""
 
     def __init__(self, sysfs: Path = Path("/sys"), open_event: Callable[..., int] = perf.open_event) -> None:
         self.source: str | None = None
@@ -143,12 +138,7 @@ class Meter:
 
 
 def consumed(samples: Sequence[EnergySample], index: int, counter: Counter) -> tuple[Consumed, ...]:
-    """Undo the wraps of a counter.
-
-    Args:
-        samples: in the order they were taken.
-        index: of the counter in each sample.
-        counter: whose they are.
+    """Undo the wraps of a counter, whose values have that index in each sample.
 
     Raises:
         ValueError: it cannot be known what was consumed; says why.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.hooks import BTF, function_id
@@ -17,34 +17,20 @@ FUNCTIONS = ("vfs_read", "vfs_write")
 
 
 def hooks(before: Inventory, pid: int) -> tuple[Hook, ...]:
-    """Return where the programs are attached that were loaded since `before`, in order of kind and target.
-
-    Args:
-        before: what there was before the tracer.
-        pid: the tracing process.
-    """
+    """Return where the programs are attached that were loaded since, of the tracing process `pid`; in order of kind."""
     programs = frozenset(n for n in bpf.tracing_programs() if str(n) not in before.items[TRACING_PROGRAMS])
     found = bpf.attachments(programs, pid)
-    names = _functions() if any(own.kind in ("fentry", "fexit") for own in found) else {}
+    names: dict[str, str] = {}
+    if any(own.kind in ("fentry", "fexit") for own in found):
+        btf = BTF.read_bytes()
+        names = {str(function_id(btf, name.encode())): name for name in FUNCTIONS}
     told = {Hook(own.kind, names.get(own.target, own.target), bpf.program_name(own.program)) for own in found}
     return tuple(sorted(told, key=lambda hook: (hook.kind, hook.target, hook.program)))
 
 
-def _functions() -> Mapping[str, str]:
-    """Return the numbers of FUNCTIONS in the kernel's BTF."""
-    btf = BTF.read_bytes()
-    return {str(function_id(btf, name.encode())): name for name in FUNCTIONS}
-
-
 @contextlib.contextmanager
 def rings(before: Inventory) -> Iterator[Callable[[], tuple[RingAccount, ...]]]:
-    """Keep the ring buffers that were made since some moment from vanishing.
-
-    Args:
-        before: what there was at that moment.
-
-    Yields:
-        A function that returns what has gone through each so far.
+    """Keep the ring buffers that were made since from vanishing; yield what tells what has gone through each so far.
 
     Raises:
         StepError: one cannot be mapped.

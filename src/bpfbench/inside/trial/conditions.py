@@ -21,12 +21,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def now(data_dir: Path, root: Path = Path("/")) -> Conditions:
-    """Read the state of the machine; a few small files.
-
-    Args:
-        data_dir: where the data files are, whose disk is looked at.
-        root: below which /proc and /sys are.
-    """
+    """Read the state of the machine, and of the disk that a directory is on; a few small files below `root`."""
     kib = numbers((root / "proc/meminfo").read_text())
     return Conditions(
         monotonic_s=time.monotonic(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Set
@@ -101,13 +100,14 @@ def write(found: Gathered, reason: str | None) -> Record:
     if broken := [check for check in known.checks if not check.ok]:
         status, reason = Status.INVALID, "; ".join(f"{check.name}: {check.detail}" for check in broken)
     accounting, accounting_note = found.sampler.accounting()
+    devices = [Path(place).stat().st_dev for place in (found.spec.data_dir, found.spec.output_dir)]
     notes = {
         "load": SHORT if known.fio and not known.load else None,
         "energy": found.energy_note,
         "accounting": accounting_note if known.fio else None,
         "calls": NO_CALLS if known.fio and not known.calls else None,
         "cpu frequency": NO_FREQUENCY if known.at_start and known.at_start.cpu_mhz is None else None,
-        "data and output on one file system": _same_file_system(found.spec),
+        "data and output on one file system": "yes" if devices[0] == devices[1] else "no",
         "tracing programs loaded before": str(found.hooked_before),
     }
     record = replace(
@@ -128,8 +128,3 @@ def _versions(record: Record) -> dict[str, str]:
     """Return the versions of what ran, as loaded."""
     of_fio = {"fio": record.fio.version} if record.fio else {}
     return {**(record.summary.versions if record.summary else {}), **of_fio, "python": platform.python_version()}
-
-
-def _same_file_system(spec: TrialSpec) -> str:
-    same = os.stat(spec.data_dir).st_dev == os.stat(spec.output_dir).st_dev  # noqa: PTH116
-    return "yes" if same else "no"

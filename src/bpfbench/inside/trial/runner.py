@@ -270,5 +270,5 @@ def _saved(found: Gathered) -> tuple[int | None, int | None]:
 
 
 def _own_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    user_s, system_s, *_ = resource.getrusage(resource.RUSAGE_SELF)
+    return user_s + system_s

@@ -96,12 +96,7 @@ def lay_out(
 ) -> None:
     """Write the data files of a workload into `directory`; a directory that is complete is left as it is.
 
-    Args:
-        job_file: the layout job.
-        workload: for the number and size of files.
-        directory: exists.
-        timeout_s: deadline.
-        report: called now and then with the bytes written so far.
+    Reported now and then is how many bytes are written so far.
 
     Raises:
         StepError: fio failed, e.g. because the disk is full.
