@@ -56,6 +56,10 @@ class Gathered:
         """Return the path of what lies beside the record."""
         return Path(self.spec.record_dir) / name
 
+    def note(self, **found: Any) -> None:
+        """Put what was found into the record; what was noted while it was being found stays."""
+        self.record = replace(self.record, **found)
+
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Announce a step of the protocol, and take its time."""
@@ -64,8 +68,7 @@ class Gathered:
         try:
             yield
         finally:
-            done = Step(name, time.monotonic() - begin_s)
-            self.record = replace(self.record, steps=(*self.record.steps, done))
+            self.note(steps=(*self.record.steps, Step(name, time.monotonic() - begin_s)))
 
 
 def begun(spec: TrialSpec, started_at: str, cpus: dict[str, Set[int]]) -> Record:

@@ -56,12 +56,12 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     try:
         _measure(found)
         with found.step("verify"):
-            found.record = replace(found.record, checks=_verify(found))
+            found.note(checks=_verify(found))
     except StepError as error:
         reason = "; ".join([error.message, *(f"{kind} left: {len(items)}" for kind, items in found.leftovers.items())])
         if found.record.summary is None:
             with contextlib.suppress(StepError):  # whatever went wrong, keep the tracer's own account if there is one
-                found.record = replace(found.record, summary=tracer.read_summary(found.file("summary.json")))
+                found.note(summary=tracer.read_summary(found.file("summary.json")))
     finally:
         if not spec.settings.keep_output:
             found.output.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def _measure(found: Gathered) -> None:
     data_dir = Path(spec.data_dir)
     files = [data_dir / name for name in fio.data_files(spec.trial.workload)]
     with found.step("prepare"):
-        found.record = replace(found.record, environment=environment.current(spec.accelerator))
+        found.note(environment=environment.current(spec.accelerator))
         found.facts = environment.facts({"data": spec.data_dir, "output": spec.output_dir})
         if not is_laid_out(spec.trial.workload, data_dir):
             raise StepError("data files are not laid out")
@@ -106,25 +106,25 @@ def _measure(found: Gathered) -> None:
             account = running.enter_context(attached.rings(before)) if traced else None
             if traced:
                 hooks = attached.hooks(before, traced.pid_tracing)
-                found.record = replace(found.record, hooks=hooks)
+                found.note(hooks=hooks)
             with found.step("idle"):
-                found.record = replace(found.record, idle=sampler.idle(spec.settings.idle_s))
+                found.note(idle=sampler.idle(spec.settings.idle_s))
             with found.step("drop"):
                 pagecache.drop(files)
                 dropped_s = time.monotonic()
                 found.cached_bytes = pagecache.cached_bytes(files)
-                found.record = replace(found.record, at_start=conditions.now(data_dir))
+                found.note(at_start=conditions.now(data_dir))
                 time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
             with found.step("workload"):
                 started_s = _run_fio(found, traced)
-                found.record = replace(found.record, drop_gap_s=started_s - dropped_s)
+                found.note(drop_gap_s=started_s - dropped_s)
             if traced and account:
                 with found.step("drain"):
                     _stop_tracer(found, traced)
-                found.record = replace(found.record, rings=account())
+                found.note(rings=account())
             if follower:
                 with found.step("follow"):
-                    found.record = replace(found.record, content=follower.result())
+                    found.note(content=follower.result())
     finally:
         with found.step("leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
@@ -168,7 +168,7 @@ def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: b
             drain_s=None,
             pss_peak_bytes=sample.pss_bytes,
         )
-        found.record = replace(found.record, usage=usage)
+        found.note(usage=usage)
     return traced
 
 
@@ -184,10 +184,9 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
         with FioProcess(launch) as workload:
             own_before = _own_cpu_s()
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
-            found.record = replace(found.record, monitor_cpu_s=_own_cpu_s() - own_before)
+            found.note(monitor_cpu_s=_own_cpu_s() - own_before)
         sampler.take()
-    found.record = replace(
-        found.record,
+    found.note(
         at_end=conditions.now(Path(spec.data_dir)),
         calls=workload.calls,
         programs=tuple(times),
@@ -206,21 +205,21 @@ def _sum_up(found: Gathered, result: FioResult) -> None:
     begin_s = result.started_at_s - (time.time() - time.monotonic())
     span = found.fio_span = begin_s, begin_s + result.runtime_s
     energy, found.energy_note = found.sampler.energy(span)
-    found.record = replace(found.record, fio=result, load=found.sampler.load(span), energy=energy)
+    found.note(fio=result, load=found.sampler.load(span), energy=energy)
     if usage := found.record.usage:
         user_s, system_s = found.sampler.tracer_cpu_s(span)
         usage = replace(usage, workload_user_s=user_s, workload_system_s=system_s)
-        found.record = replace(found.record, usage=usage)
+        found.note(usage=usage)
 
 
 def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
     found.sampler.watch(traced)
     found.tracer_status = traced.stop(found.spec.settings.deadlines.drain_s)
-    found.record = replace(found.record, written_bytes=traced.written_bytes)
+    found.note(written_bytes=traced.written_bytes)
     summary = tracer.read_summary(found.file("summary.json"))
     if found.record.calls is not None and found.spec.trial.config is not None:
         summary = verify.completed(summary, found.spec.trial.config.attach, found.record.calls)
-    found.record = replace(found.record, summary=summary)
+    found.note(summary=summary)
     times = summary.times_ns
     if times.stop is None or times.drained is None:
         raise StepError("tracer's summary says nothing of when it was stopped and when it had drained")
@@ -228,7 +227,7 @@ def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
     if usage := found.record.usage:
         drain_s = (times.drained - times.stop) / 1e9
         usage = replace(usage, drain_s=drain_s, pss_peak_bytes=max(peaks, default=None))
-        found.record = replace(found.record, usage=usage)
+        found.note(usage=usage)
 
 
 def _verify(found: Gathered) -> tuple[Check, ...]:
@@ -263,7 +262,7 @@ def _saved(found: Gathered) -> tuple[int | None, int | None]:
     examined = found.record.content
     if examined is None and (subject := _subject(found, followed=False)):
         examined = content.Audit(subject).result()
-        found.record = replace(found.record, content=examined)
+        found.note(content=examined)
     if examined is not None:
         return examined.records, examined.output_bytes
     return tracer.count_events(output, trial.tool, trial.config), output.stat().st_size

@@ -14,7 +14,7 @@ from bpfbench import catalogue
 from bpfbench.inside.trial import fio
 from bpfbench.model import Workload
 
-DATA = Path(__file__).parents[2] / "data" / "fio"
+DATA = Path(__file__).parents[3] / "data" / "fio"
 WORKLOAD = Workload("read", processes=2, bytes_per_process=16 * 2**20)
 
 
