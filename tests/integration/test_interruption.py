@@ -80,9 +80,9 @@ def remains(before: leftovers.Inventory) -> list[str]:
     with turn.alone(cli.cache_dir(), print):
         until_s = time.monotonic() + 10
         while True:
-            new = leftovers.take(Path("/run")).beyond(before)
+            new = leftovers.new_since(before, Path("/run"))
             of_machine = {kind: items for kind, items in new.items() if kind.startswith(("BPF", "control groups"))}
-            mounts = set(Path("/proc/self/mounts").read_text().splitlines()) - before.items["mounts"]
+            mounts = set(Path("/proc/self/mounts").read_text().splitlines()) - before["mounts"]
             outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
             found = [*our_processes(), *map(str, of_machine.items()), *mounts, *outputs]
             if not found or time.monotonic() > until_s:

@@ -83,7 +83,7 @@ def remains(before: leftovers.Inventory, command: str | Path) -> list[str]:
     with turn.alone(cli.cache_dir(), print):
         until_s = time.monotonic() + 10
         while True:
-            new = leftovers.take(Path("/run")).beyond(before)
+            new = leftovers.new_since(before, Path("/run"))
             bpf = [f"{kind}: {items}" for kind, items in new.items() if kind.startswith("BPF")]
             outputs = [str(path) for path in (cli.cache_dir() / "output").glob(f"{IN_FLIGHT}*")]
             found = [*bpf, *outputs, *running(str(command))]

@@ -102,10 +102,12 @@ def serve(port: Port) -> None:
 
 def _run(port: Port, order: dict[str, Any]) -> None:
     with contextlib.ExitStack() as places:
-        data = str(_directory("data", order["data"])) if order.get("data") else ""
+        data = DISKS / "data" / order["data"] if order.get("data") else None
+        if data is not None:
+            data.mkdir(parents=True, exist_ok=True)
         output = places.enter_context(_fresh(DISKS / "output" / order["output"])) if order.get("output") else ""
         record = places.enter_context(_fresh(RECORD))
-        argv = (*PRIVATE, str(ENTER), data, str(output), str(record), *order["argv"])
+        argv = (*PRIVATE, str(ENTER), str(data or ""), str(output), str(record), *order["argv"])
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as errors:
             stdin.write(order["stdin"].encode())
             stdin.seek(0)
@@ -144,12 +146,6 @@ def _stream(port: Port, argv: tuple[str, ...], stdin: IO[bytes], errors: IO[byte
         except GoneError:
             process.kill()
             raise
-
-
-def _directory(disk: str, name: str) -> Path:
-    place = DISKS / disk / name
-    place.mkdir(parents=True, exist_ok=True)
-    return place
 
 
 @contextlib.contextmanager

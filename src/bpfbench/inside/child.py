@@ -79,13 +79,6 @@ class Child:
         """Id of the process that was started."""
         return self._process.pid
 
-    @property
-    def stdout(self) -> int:
-        """Descriptor of what it prints, where that is piped."""
-        if self._process.stdout is None:
-            raise AssertionError("it is not piped")
-        return self._process.stdout.fileno()
-
     def alive(self) -> bool:
         """Tell whether it still runs."""
         return self._process.poll() is None

@@ -80,12 +80,8 @@ def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
     Path("/proc/self/comm").write_text(OWN_COMM)
     place = Path(spec.output_dir)
     output, summary_file = place / "trace.out", place / "summary.json"
-    command = (
-        *spec.tracer_command,
-        *tracer.arguments(spec.tool, spec.config, output, summary_file, spec.comm),
-    )
+    command = (*spec.tracer_command, *tracer.arguments(spec.tool, spec.config, output, summary_file, spec.comm))
     notify({"event": "command", "argv": command})
-    reason = None
     launch = Launch(command, os.sched_getaffinity(0), place / "tracer.stderr")
     with TracerProcess(launch, spec.output_limit_bytes) as traced:
         traced.wait_ready(spec.deadlines.ready_s)

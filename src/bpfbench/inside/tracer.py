@@ -92,12 +92,13 @@ class TracerProcess(Child):
         return self._process.wait()
 
     def _first_line(self, until_s: float) -> bytes:
-        stdout, received = self.stdout, b""
+        stdout, received = self._process.stdout, b""
+        assert stdout is not None  # noqa: S101 - for mypy; it is piped
         while not received.endswith(b"\n"):
             left_s = until_s - time.monotonic()
             if left_s <= 0 or not select.select([stdout], [], [], left_s)[0]:
                 raise StepError(f"tracer was not READY after {time.monotonic() - self.started_s:.0f} s")
-            byte = os.read(stdout, 1)
+            byte = os.read(stdout.fileno(), 1)
             if not byte:
                 return b""
             received += byte

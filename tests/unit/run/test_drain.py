@@ -24,7 +24,7 @@ from bpfbench.codec import from_json, to_json
 from bpfbench.declare import study
 from bpfbench.errors import StepError
 from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure
-from bpfbench.inside.drain.rate import Grown, chosen, enough, kernel_time, place
+from bpfbench.inside.drain.rate import Grown, chosen, cpus_apart, enough, kernel_time
 from bpfbench.inside.kernel.tasks import stop, stopped
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Study, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured
@@ -241,9 +241,9 @@ class TestBurst:
         assert enough([burst(counts=False)], 156, 21)
 
     def test_the_tracer_gets_the_last_cpu_and_nothing_else_does(self) -> None:
-        assert place({0, 2, 5}) == {"tracer": {5}, "others": {0, 2}}
+        assert cpus_apart({0, 2, 5}) == {"tracer": {5}, "others": {0, 2}}
         with pytest.raises(StepError, match="2 CPUs"):
-            place({3})
+            cpus_apart({3})
 
 
 class TestKernelTime:

@@ -62,7 +62,7 @@ def run(spec: DrainSpec) -> DrainResult:
     Raises:
         StepError: a step could not be done.
     """
-    cpus = place(os.sched_getaffinity(0))
+    cpus = cpus_apart(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cpus["others"])
     output, summary, stderr, data = (Path(spec.output_dir) / name for name in ("out", "summary.json", "stderr", "data"))
     options = tracer.arguments(spec.tool, spec.config, output, summary)
@@ -82,7 +82,7 @@ def run(spec: DrainSpec) -> DrainResult:
     return _result(found, cpus, tracer.read_summary(summary), status, output)
 
 
-def place(allowed: Set[int]) -> dict[str, Set[int]]:
+def cpus_apart(allowed: Set[int]) -> dict[str, Set[int]]:
     """Say which CPU the tracer has for itself, and which everything else.
 
     Raises:

@@ -23,13 +23,10 @@ def drop(files: Sequence[Path]) -> None:
     """
     for path in files:
         try:
-            fd = os.open(path, os.O_RDONLY)
+            with path.open("rb", buffering=0) as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise StepError(f"data file {path.name}: {error.strerror}") from error
-        try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(fd)
 
 
 def cached_bytes(files: Sequence[Path]) -> int:

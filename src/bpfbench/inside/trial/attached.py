@@ -18,7 +18,7 @@ FUNCTIONS = ("vfs_read", "vfs_write")
 
 def hooks(before: Inventory, pid: int) -> tuple[Hook, ...]:
     """Return where the programs are attached that were loaded since, of the tracing process `pid`; in order of kind."""
-    programs = frozenset(n for n in bpf.tracing_programs() if str(n) not in before.items[TRACING_PROGRAMS])
+    programs = frozenset(n for n in bpf.tracing_programs() if str(n) not in before[TRACING_PROGRAMS])
     found = bpf.attachments(programs, pid)
     names: dict[str, str] = {}
     if any(own.kind in ("fentry", "fexit") for own in found):
@@ -35,7 +35,7 @@ def rings(before: Inventory) -> Iterator[Callable[[], tuple[RingAccount, ...]]]:
     Raises:
         StepError: one cannot be mapped.
     """
-    new = {n: size for n, size in bpf.ring_buffers().items() if str(n) not in before.items[RING_BUFFERS]}
+    new = {n: size for n, size in bpf.ring_buffers().items() if str(n) not in before[RING_BUFFERS]}
     with contextlib.ExitStack() as opened:
         watched = [(size, opened.enter_context(Ring(number))) for number, size in sorted(new.items())]
         yield lambda: tuple(RingAccount(size, ring.produced, ring.consumed) for size, ring in watched)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bpfbench.inside.kernel.files import numbers
+from bpfbench.inside.kernel.files import numbers, text_if_any
 from bpfbench.inside.monitors.system import cpu_ticks
 from bpfbench.model import Conditions, DiskCounters
 
@@ -52,11 +52,10 @@ def _cpu_mhz(cpus: Path) -> float | None:
 
 def _disk(devices: Path, number: int) -> DiskCounters | None:
     """Read the statistics of a block device; None where it is none, as of a file system in memory or over a network."""
-    try:
-        words = (devices / f"{os.major(number)}:{os.minor(number)}" / "stat").read_text().split()
-    except OSError:
+    stat = text_if_any(devices / f"{os.major(number)}:{os.minor(number)}" / "stat")
+    if stat is None:
         return None
-    values = [int(word) for word in words]
+    values = [int(word) for word in stat.split()]
     return DiskCounters(
         read_ios=values[0],
         read_bytes=values[2] * SECTOR_BYTES,

@@ -12,8 +12,8 @@ from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside import environment
 from bpfbench.inside.monitors.series import Span
-from bpfbench.inside.trial import fio
-from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, TracerConfig, Trial, Workload
+from bpfbench.inside.trial import fio, variant
+from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Tool, Trial, Workload
 
 AUDIT = "/bpfbench/tracers/audit/audit"
 """The program, inside an image."""
@@ -78,14 +78,11 @@ class Expectation:
     """The longest silence; None where the tracer is kept from recording on purpose."""
 
 
-def subject(
-    trial: Trial, config: TracerConfig, output: Path, data_dir: Path, since_ns: int, *, followed: bool
-) -> TracedOutput:
-    """Return the subject of a trial with an rw tool.
+def subject(trial: Trial, output: Path, data_dir: Path, since_ns: int, *, followed: bool) -> TracedOutput | None:
+    """Return what a trial's tracer writes, if it leaves records that can be looked at one by one.
 
     Args:
-        trial: not vanilla.
-        config: the trial's.
+        trial: the trial.
         output: what its tracer writes.
         data_dir: where the files are that fio works on.
         since_ns: when the tracer was started, or before.
@@ -94,6 +91,9 @@ def subject(
     Raises:
         StepError: the files are not there.
     """
+    config = trial.config
+    if config is None or trial.tool is Tool.SYSCOUNT or not variant.writes(config):
+        return None
     expected = trial.workload.total_bytes // BLOCK_BYTES
     return TracedOutput(
         output=output,

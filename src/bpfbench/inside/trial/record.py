@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench.codec import to_json
+from bpfbench.inside.monitors.energy import SHORT
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.model import RECORD_FORMAT, Record, Status, Step, TrialSpec
 
 NO_CALLS = "absent: the kernel does not account the calls of processes, or lets nobody trace fio until it is executed"
 NO_FREQUENCY = "absent: no cpufreq driver"
-SHORT = "absent: fio ran for less than the interval between two samples"
 
 Notify = Callable[[dict[str, Any]], None]
 
@@ -105,7 +105,7 @@ def write(found: Gathered, reason: str | None) -> Record:
     accounting, accounting_note = found.sampler.accounting()
     devices = [Path(place).stat().st_dev for place in (found.spec.data_dir, found.spec.output_dir)]
     notes = {
-        "load": SHORT if known.fio and not known.load else None,
+        "load": f"absent: {SHORT}" if known.fio and not known.load else None,
         "energy": found.energy_note,
         "accounting": accounting_note if known.fio else None,
         "calls": NO_CALLS if known.fio and not known.calls else None,

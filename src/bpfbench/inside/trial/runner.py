@@ -31,7 +31,6 @@ from bpfbench.model import (
     FioResult,
     Placement,
     Record,
-    Tool,
     TracerUsage,
     TrialSpec,
 )
@@ -49,7 +48,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     """
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     sampler = Sampler(f"{spec.session}-{spec.trial.id}")
-    cpus = place(spec.settings.placement, os.sched_getaffinity(0), with_tracer=spec.tracer_command is not None)
+    cpus = cpus_by_role(spec.settings.placement, os.sched_getaffinity(0), with_tracer=spec.tracer_command is not None)
     os.sched_setaffinity(0, cpus["monitor"])
     found = Gathered(spec, notify, cpus, sampler, record.begun(spec, started_at, cpus))
     reason: str | None = None
@@ -70,7 +69,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     return record.write(found, reason)
 
 
-def place(placement: Placement, allowed: Set[int], *, with_tracer: bool) -> dict[str, Set[int]]:
+def cpus_by_role(placement: Placement, allowed: Set[int], *, with_tracer: bool) -> dict[str, Set[int]]:
     """Say which role runs on which CPUs.
 
     The paper's placement keeps the first CPU for monitors and gives all others to fio and tracer; `auto` is that from 4
@@ -97,7 +96,7 @@ def _measure(found: Gathered) -> None:
         os.sync()  # only clean pages can be dropped, and the disk is quiet then
         cgroup.sweep(cgroup.hierarchy())
         before = leftovers.take(TEMPORARY)
-        found.hooked_before = len(before.items[leftovers.TRACING_PROGRAMS])
+        found.hooked_before = len(before[leftovers.TRACING_PROGRAMS])
     try:
         with sampler, contextlib.ExitStack() as running:
             found.since_ns = time.monotonic_ns()
@@ -138,11 +137,7 @@ def _follower(found: Gathered, running: contextlib.ExitStack) -> content.Audit |
 
 
 def _subject(found: Gathered, *, followed: bool) -> content.TracedOutput | None:
-    """Return the output of a trial that leaves records which can be looked at one by one."""
-    trial, config, data_dir = found.spec.trial, found.spec.trial.config, Path(found.spec.data_dir)
-    if config is None or trial.tool is Tool.SYSCOUNT or not variant.writes(config):
-        return None
-    return content.subject(trial, config, found.output, data_dir, found.since_ns, followed=followed)
+    return content.subject(found.spec.trial, found.output, Path(found.spec.data_dir), found.since_ns, followed=followed)
 
 
 def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: bool) -> TracerProcess | None:

@@ -244,22 +244,14 @@ def expected_content(record: Record, fio: FioResult, summary: TracerSummary, spa
 
 def _written(config: TracerConfig, tool: Tool, written_bytes: int, summary: TracerSummary) -> Check:
     """The tracer wrote what it says it saved, also where nothing is left of it (no-output)."""
-    event = _least_event_bytes(config, tool)
+    least = {Format.BINARY: config.event_bytes, Format.TEXT: LEAST_TEXT_EVENT_BYTES}
+    event = 0 if tool is Tool.SYSCOUNT else least[config.format]
     return Check(
         "saved was written",
         written_bytes >= summary.bytes >= event * summary.saved,
         f"{written_bytes} bytes passed to write(2), {summary.bytes} by the summary, "
         f"at least {event} for each of {summary.saved} events",
     )
-
-
-def _least_event_bytes(config: TracerConfig, tool: Tool) -> int:
-    """Return what an event takes in the output, at least."""
-    if tool is Tool.SYSCOUNT:
-        return 0
-    if config.format is Format.BINARY:
-        return config.event_bytes
-    return LEAST_TEXT_EVENT_BYTES
 
 
 def _ring_checks(

@@ -140,7 +140,7 @@ class TestLinks:
 
 
 class TestHooks:
-    BEFORE = Inventory({TRACING_PROGRAMS: frozenset({"1", "2"}), RING_BUFFERS: frozenset({"31"})})
+    BEFORE: Inventory = {TRACING_PROGRAMS: frozenset({"1", "2"}), RING_BUFFERS: frozenset({"31"})}  # noqa: RUF012 - never changed
 
     @pytest.fixture
     def found(self, monkeypatch: pytest.MonkeyPatch) -> set[Attachment]:

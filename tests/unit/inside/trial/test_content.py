@@ -16,7 +16,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import content
 from bpfbench.inside.trial.content import Expectation, TracedOutput
-from bpfbench.model import Content, Defect, Format, Silence, Tool, Workload
+from bpfbench.model import Content, Defect, Format, Silence, Tool, Trial, Variant, Workload
 
 GOOD = Content(
     output_bytes=12_000_000,
@@ -194,10 +194,10 @@ class TestSubject:
         assert ops == {"read": "read", "write": "write", "mixed": "write"}
 
     def test_a_trial_is_a_subject(self, tmp_path: Path) -> None:
-        config = make_config(payload_bytes=4096)
         workload = Workload("read", 4, 10_000 * 4096)
-        trial = make_trial("libbpf", tool=Tool.RW_TRACER_ALL, workload=workload, config=config)
-        made = content.subject(trial, config, tmp_path / "out", tmp_path, 5, followed=False)
+        trial = make_trial("libbpf", tool=Tool.RW_TRACER_ALL, workload=workload, config=make_config(payload_bytes=4096))
+        made = content.subject(trial, tmp_path / "out", tmp_path, 5, followed=False)
+        assert made is not None
         status = tmp_path.stat()
         assert made.payload_bytes == 4096
         assert made.compare_every == 5
@@ -207,9 +207,22 @@ class TestSubject:
         assert status.st_dev
 
     def test_without_payload_nothing_is_compared(self, tmp_path: Path) -> None:
-        config = make_config(payload_bytes=None)
-        trial = make_trial("libbpf", config=config)
-        assert content.subject(trial, config, tmp_path / "out", tmp_path, 5, followed=False).compare_every == 0
+        trial = make_trial("libbpf", config=make_config(payload_bytes=None))
+        made = content.subject(trial, tmp_path / "out", tmp_path, 5, followed=False)
+        assert made is not None
+        assert made.compare_every == 0
+
+    @pytest.mark.parametrize(
+        "trial",
+        [
+            make_trial(),
+            make_trial("libbpf", tool=Tool.SYSCOUNT),
+            make_trial("libbpf", config=make_config(variant=Variant.NO_OUTPUT)),
+        ],
+        ids=["vanilla", "counts", "no output"],
+    )
+    def test_a_trial_without_records_is_none(self, tmp_path: Path, trial: Trial) -> None:
+        assert content.subject(trial, tmp_path / "out", tmp_path, 5, followed=False) is None
 
     def test_the_command_has_each_file_and_the_bound_only_when_followed(self) -> None:
         words = content.argv(SUBJECT)

@@ -91,7 +91,7 @@ def test_what_is_absent_has_a_note_and_versions_are_as_loaded(found: Gathered) -
     found.note(fio=make_fio(), summary=summary)
     found.facts, found.energy_note, found.hooked_before = {"kernel": "6.12"}, "no RAPL", 3
     made = written(found)
-    assert made.notes["load"] == record.SHORT
+    assert made.notes["load"] == "absent: fio ran for less than the interval between two samples"
     assert made.notes["calls"] == record.NO_CALLS
     assert (made.notes["energy"], made.notes["tracing programs loaded before"]) == ("no RAPL", "3")
     facts = json.loads(found.file("environment.json").read_text())
