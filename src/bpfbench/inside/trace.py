@@ -84,8 +84,7 @@ def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
     notify({"event": "command", "argv": command})
     launch = Launch(command, os.sched_getaffinity(0), place / "tracer.stderr")
     with TracerProcess(launch, spec.output_limit_bytes) as traced:
-        traced.wait_ready(spec.deadlines.ready_s)
-        startup_s = time.monotonic() - traced.started_s
+        startup_s = traced.wait_ready(spec.deadlines.ready_s)
         records = Records(output)
         notify({"event": "ready", "monotonic_ns": time.monotonic_ns(), "startup_s": startup_s})
         unsaid = _hand_on(records, traced)

@@ -60,8 +60,8 @@ class TracerProcess(Child):
         self.pid_tracing = self.pid
         """The process that does the tracing; once READY it is known to be another."""
 
-    def wait_ready(self, timeout_s: float) -> None:
-        """Wait for the READY line.
+    def wait_ready(self, timeout_s: float) -> float:
+        """Wait for the READY line, and return how long that took since it was started, in seconds.
 
         Raises:
             StepError: it ended, said something else, or took too long.
@@ -75,6 +75,7 @@ class TracerProcess(Child):
             raise StepError(f"tracer printed {line!r} where READY was due")
         self.pid_tracing = int(words[1]) if words[1:] else self.pid
         self._by_ready = self.account()
+        return time.monotonic() - self.started_s
 
     def stop(self, timeout_s: float) -> int:
         """Send SIGINT, wait for the end, and return the exit status.

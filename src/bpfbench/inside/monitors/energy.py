@@ -73,6 +73,8 @@ class Meter:
         self.counters: tuple[Counter, ...] = ()
         self.reasons: list[str] = []
         """Why there is nothing to read."""
+        self.samples: list[EnergySample] = []
+        """In the order they were taken."""
         self._sysfs = sysfs
         self._open_event = open_event
         self._open = contextlib.ExitStack()
@@ -92,9 +94,36 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def sample(self) -> EnergySample:
+    def take(self) -> None:
         """Read all counters now. Never raises."""
-        return EnergySample(time.monotonic(), tuple(_value(counter.read) for counter in self.counters))
+        now_s = time.monotonic()
+        self.samples.append(EnergySample(now_s, tuple(_value(counter.read) for counter in self.counters)))
+
+    def consumption(self) -> tuple[dict[str, tuple[Consumed, ...]], list[str]]:
+        """Return what each domain has consumed since the first sample, and why that is not known of others."""
+        found, reasons = {}, []
+        for index, counter in enumerate(self.counters):
+            try:
+                found[counter.domain] = consumed(self.samples, index, counter)
+            except ValueError as error:
+                reasons.append(f"{counter.domain}: {error}")
+        return found, reasons
+
+    def sum_up(self, idle: Span, load: Span) -> tuple[Energy | None, str | None]:
+        """Return what was consumed over fio's span, and what a reader has to know of what is missing.
+
+        Args:
+            idle: between READY and fio.
+            load: from fio's start to its end.
+        """
+        if self.source is None:
+            return None, "; ".join(self.reasons)
+        if not any(load[0] <= sample.monotonic_s <= load[1] for sample in self.samples):
+            return None, SHORT
+        found, reasons = self.consumption()
+        domains = tuple(_domain(name, consumption, idle, load) for name, consumption in found.items())
+        energy = Energy(self.source, load[1] - load[0], domains) if domains else None
+        return energy, "; ".join([*self.reasons, *reasons]) or None
 
     def _perf(self, reasons: list[str]) -> Iterator[Counter]:
         folder = self._sysfs / "bus/event_source/devices/power"
@@ -153,36 +182,6 @@ def consumed(samples: Sequence[EnergySample], index: int, counter: Counter) -> t
         last = sample.monotonic_s, value
         found.append(Consumed(sample.monotonic_s, total * counter.unit_j))
     return tuple(found)
-
-
-def sum_up(meter: Meter, samples: Sequence[EnergySample], idle: Span, load: Span) -> tuple[Energy | None, str | None]:
-    """Return what was consumed over fio's span, and what a reader has to know of what is missing.
-
-    Args:
-        meter: whose samples they are.
-        samples: from before the idle span to after fio's.
-        idle: between READY and fio.
-        load: from fio's start to its end.
-    """
-    if meter.source is None:
-        return None, "; ".join(meter.reasons)
-    if not any(load[0] <= sample.monotonic_s <= load[1] for sample in samples):
-        return None, SHORT
-    found, reasons = series_of(meter, samples)
-    domains = tuple(_domain(name, consumption, idle, load) for name, consumption in found.items())
-    energy = Energy(meter.source, load[1] - load[0], domains) if domains else None
-    return energy, "; ".join([*meter.reasons, *reasons]) or None
-
-
-def series_of(meter: Meter, samples: Sequence[EnergySample]) -> tuple[dict[str, tuple[Consumed, ...]], list[str]]:
-    """Return what each domain has consumed since the first sample, and why that is not known of others."""
-    found, reasons = {}, []
-    for index, counter in enumerate(meter.counters):
-        try:
-            found[counter.domain] = consumed(samples, index, counter)
-        except ValueError as error:
-            reasons.append(f"{counter.domain}: {error}")
-    return found, reasons
 
 
 def _domain(name: str, consumption: Sequence[Consumed], idle: Span, load: Span) -> EnergyDomain:

@@ -152,8 +152,7 @@ def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: b
     launch = Launch(command, found.cpus["tracer"], found.file("tracer.stderr"), join, env)
     with found.step("start"):
         traced = running.enter_context(TracerProcess(launch))
-        traced.wait_ready(spec.settings.deadlines.ready_s)
-        ready_s = time.monotonic() - traced.started_s
+        ready_s = traced.wait_ready(spec.settings.deadlines.ready_s)
         sample = found.sampler.watch(traced)
         usage = TracerUsage(
             startup_s=ready_s,

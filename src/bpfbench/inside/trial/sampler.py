@@ -33,7 +33,6 @@ class Sampler:
         """By role, once fio has ended."""
         self.tracer: list[process.ProcessSample] = []
         self._system = system.Reader()
-        self._energy: list[energy.EnergySample] = []
         self._tracer_group: list[cgroup.GroupSample] = []
         self._meter = energy.Meter()
         self._groups = cgroup.Groups(cgroup.hierarchy(), name)
@@ -108,7 +107,7 @@ class Sampler:
 
     def energy(self, span: Span) -> tuple[Energy | None, str | None]:
         """Return what was consumed over a span, and what is missing of it."""
-        return energy.sum_up(self._meter, self._energy, self.idle_span or span, span)
+        return self._meter.sum_up(self.idle_span or span, span)
 
     def accounting(self) -> tuple[str, str | None]:
         """Return where resources are from, and what is missing there."""
@@ -130,14 +129,14 @@ class Sampler:
                 writer.writerow((_time(t), "tracer", "", "", t.user_s, t.system_s, t.pss_bytes, ""))
             for g in self._tracer_group:
                 writer.writerow((_time(g), "tracer group", "", "", g.user_s, g.system_s, "", ""))
-            consumptions, _ = energy.series_of(self._meter, self._energy)
+            consumptions, _ = self._meter.consumption()
             for domain, consumption in consumptions.items():
                 for c in consumption:
                     writer.writerow((_time(c), domain, "", "", "", "", "", f"{c.joules:.6f}"))
 
     def _take_machine(self) -> float:
         now_s = self._system.take()
-        self._energy.append(self._meter.sample())
+        self._meter.take()
         return now_s
 
     def _take_tracer(self, traced: TracerProcess, *, with_pss: bool) -> process.ProcessSample:

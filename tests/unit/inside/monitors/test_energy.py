@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bpfbench.analysis import metrics
 from bpfbench.inside.monitors import energy
 from bpfbench.inside.monitors.energy import Counter, EnergySample, Meter
-from bpfbench.model import EnergyDomain
+from bpfbench.model import Energy, EnergyDomain
 
 RANGE_UJ = 262_143_328_850
 """max_energy_range_uj of a package of the Core i5-9500's family: 2^32 - 1 steps of 61 uJ."""
@@ -97,6 +97,19 @@ def readings(*values: tuple[float, int | None]) -> list[EnergySample]:
     return [EnergySample(time_s, (value,)) for time_s, value in values]
 
 
+def take(meter: Meter) -> EnergySample:
+    meter.take()
+    return meter.samples[-1]
+
+
+def summed(
+    meter: Meter, samples: list[EnergySample], load: tuple[float, float] = LOAD
+) -> tuple[Energy | None, str | None]:
+    """What a meter makes of samples."""
+    meter.samples = samples
+    return meter.sum_up(IDLE, load)
+
+
 def counter(wraps_after: int | None = None) -> Counter:
     return Counter("package-0", 1e-6, lambda: 0, wraps_after)
 
@@ -109,7 +122,7 @@ class TestPowercap:
     def test_two_sockets_with_memory_and_the_platform(self, tmp_path: Path) -> None:
         with Meter(plant(tmp_path, TWO_SOCKETS)) as meter:
             assert meter.source == "powercap"
-            found = dict(zip([c.domain for c in meter.counters], meter.sample().values, strict=True))
+            found = dict(zip([c.domain for c in meter.counters], take(meter).values, strict=True))
         assert found == {
             "package-0": 1_000_000,
             "dram-0": 200_000,
@@ -149,7 +162,7 @@ class TestPowercap:
     def test_one_that_vanishes_in_the_middle_reads_as_none(self, tmp_path: Path) -> None:
         with Meter(plant(tmp_path, TWO_SOCKETS)) as meter:
             (tmp_path / "class/powercap/intel-rapl:0/energy_uj").unlink()
-            assert meter.sample().values[:2] == (None, 200_000)
+            assert take(meter).values[:2] == (None, 200_000)
 
 
 class TestPerf:
@@ -159,7 +172,7 @@ class TestPerf:
             assert meter.source == "perf"
             assert perf.opened == [(23, 0, 2), (23, 18, 2), (23, 0, 3), (23, 18, 3), (23, 0, 5)]
             assert [c.domain for c in meter.counters] == ["package-0", "package-1", "dram-0", "dram-1", "psys"]
-            steps = [value * c.unit_j for c, value in zip(meter.counters, meter.sample().values, strict=True) if value]
+            steps = [value * c.unit_j for c, value in zip(meter.counters, take(meter).values, strict=True) if value]
         assert steps == pytest.approx([2.0, 20.0, 3.0, 21.0, 5.0])
 
     def test_on_leaving_every_event_is_closed(self, tmp_path: Path) -> None:
@@ -196,11 +209,11 @@ class TestPerf:
 class TestNone:
     def test_a_machine_without_says_so(self, tmp_path: Path) -> None:
         with Meter(tmp_path) as meter:
-            assert energy.sum_up(meter, [meter.sample()], IDLE, LOAD) == (None, "no RAPL on this machine")
+            assert summed(meter, [take(meter)]) == (None, "no RAPL on this machine")
 
     def test_one_that_must_not_be_read_says_what_it_takes(self, tmp_path: Path) -> None:
         with Meter(plant(tmp_path, PERF_PMU), refuse) as meter:
-            found, reason = energy.sum_up(meter, [meter.sample()], IDLE, LOAD)
+            found, reason = summed(meter, [take(meter)])
         assert found is None
         assert reason is not None
         assert "Permission denied (only root may read energy" in reason
@@ -252,7 +265,7 @@ class TestSumUp:
 
     def test_joules_and_power_are_of_fios_span_and_idle_power_of_the_time_before(self, tmp_path: Path) -> None:
         with self.one_domain(tmp_path) as meter:
-            found, reason = energy.sum_up(meter, readings(*self.SAMPLES), IDLE, LOAD)
+            found, reason = summed(meter, readings(*self.SAMPLES))
         assert reason is None
         assert found is not None
         assert (found.source, found.seconds) == ("powercap", 2.0)
@@ -261,14 +274,14 @@ class TestSumUp:
 
     def test_a_run_between_two_samples_has_none(self, tmp_path: Path) -> None:
         with self.one_domain(tmp_path) as meter:
-            assert energy.sum_up(meter, readings(*self.SAMPLES), IDLE, (3.1, 3.2)) == (None, energy.SHORT)
+            assert summed(meter, readings(*self.SAMPLES), (3.1, 3.2)) == (None, energy.SHORT)
 
     def test_of_two_domains_the_one_that_is_known_is_kept(self, tmp_path: Path) -> None:
         files = {k: v for k, v in TWO_SOCKETS.items() if "intel-rapl:0/" in k or "intel-rapl:2/" in k}
         del files["class/powercap/intel-rapl:2/max_energy_range_uj"]
         samples = [EnergySample(t, (value, 10 - int(t))) for t, value in self.SAMPLES]
         with self.meter(tmp_path, files) as meter:
-            found, reason = energy.sum_up(meter, samples, IDLE, LOAD)
+            found, reason = summed(meter, samples)
         assert found is not None
         assert [domain.name for domain in found.domains] == ["package-0"]
         assert reason == "psys: the counter went back, and at what value it wraps is not known"
@@ -276,7 +289,7 @@ class TestSumUp:
     def test_power_of_all_packages_is_their_sum(self, tmp_path: Path) -> None:
         with self.meter(tmp_path, TWO_SOCKETS) as meter:
             samples = [EnergySample(t, (value, value, 2 * value, value, value)) for t, value in self.SAMPLES]
-            found, _ = energy.sum_up(meter, samples, IDLE, LOAD)
+            found, _ = summed(meter, samples)
         assert found is not None
         record = dataclasses.replace(make_record(make_trial("libbpf")), energy=found)
         assert (metrics.ENERGY.read(record), metrics.POWER.read(record)) == (120.0, 60.0)
@@ -291,8 +304,8 @@ def test_the_counters_of_this_machine_count() -> None:
         pytest.skip("only root may read energy")
     with Meter() as meter:
         assert meter.source, meter.reasons
-        before = meter.sample()
-        while (after := meter.sample()).values == before.values:
+        before = take(meter)
+        while (after := take(meter)).values == before.values:
             assert after.monotonic_s < before.monotonic_s + 5, "no counter moved in 5 s"
         spent = [energy.consumed([before, after], n, c)[-1].joules for n, c in enumerate(meter.counters)]
     assert any(spent)
