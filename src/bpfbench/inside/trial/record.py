@@ -15,6 +15,7 @@ from typing import Any
 from bpfbench.codec import to_json
 from bpfbench.inside.monitors.energy import SHORT
 from bpfbench.inside.monitors.series import Span
+from bpfbench.inside.trial.content import TracedOutput
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.model import RECORD_FORMAT, Record, Status, Step, TrialSpec
 
@@ -41,8 +42,8 @@ class Gathered:
     tracer_status: int | None = None
     cached_bytes: int = 0
     hooked_before: int = 0
-    since_ns: int = 0
-    """CLOCK_MONOTONIC, before the tracer was started."""
+    subject: TracedOutput | None = None
+    """The tracer's output, if it has records that can be looked at one by one."""
     fio_span: Span | None = None
     """When fio did its I/O."""
     leftovers: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -99,13 +99,16 @@ def _measure(found: Gathered) -> None:
         found.hooked_before = len(before[leftovers.TRACING_PROGRAMS])
     try:
         with sampler, contextlib.ExitStack() as running:
-            found.since_ns = time.monotonic_ns()
-            follower = _follower(found, running)
+            disk_bytes, since_ns = spec.output_disk_bytes, time.monotonic_ns()
+            followed = disk_bytes is not None
+            found.subject = content.subject(spec.trial, found.output, data_dir, since_ns, followed=followed)
+            follower = None
+            if found.subject and followed:  # checked and given back meanwhile: it may outgrow its share of the disk
+                follower = running.enter_context(content.Audit(found.subject, disk_bytes))
             traced = _start_tracer(found, running, followed=follower is not None)
             account = running.enter_context(attached.rings(before)) if traced else None
             if traced:
-                hooks = attached.hooks(before, traced.pid_tracing)
-                found.note(hooks=hooks)
+                found.note(hooks=attached.hooks(before, traced.pid_tracing))
             with found.step("idle"):
                 found.note(idle=sampler.idle(spec.settings.idle_s))
             with found.step("drop"):
@@ -127,17 +130,6 @@ def _measure(found: Gathered) -> None:
     finally:
         with found.step("leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
-
-
-def _follower(found: Gathered, running: contextlib.ExitStack) -> content.Audit | None:
-    """Have the output checked and given back while the tracer writes it, where it may outgrow its share of the disk."""
-    disk_bytes = found.spec.output_disk_bytes
-    subject = None if disk_bytes is None else _subject(found, followed=True)
-    return running.enter_context(content.Audit(subject, disk_bytes)) if subject else None
-
-
-def _subject(found: Gathered, *, followed: bool) -> content.TracedOutput | None:
-    return content.subject(found.spec.trial, found.output, Path(found.spec.data_dir), found.since_ns, followed=followed)
 
 
 def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: bool) -> TracerProcess | None:
@@ -180,11 +172,7 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
             found.note(monitor_cpu_s=_own_cpu_s() - own_before)
         sampler.take()
-    found.note(
-        at_end=conditions.now(Path(spec.data_dir)),
-        calls=workload.calls,
-        programs=tuple(times),
-    )
+    found.note(at_end=conditions.now(Path(spec.data_dir)), calls=workload.calls, programs=tuple(times))
     sampler.take_groups()
     try:
         result = fio.parse(found.file("fio.json").read_text())
@@ -202,8 +190,7 @@ def _sum_up(found: Gathered, result: FioResult) -> None:
     found.note(fio=result, load=found.sampler.load(span), energy=energy)
     if usage := found.record.usage:
         user_s, system_s = found.sampler.tracer_cpu_s(span)
-        usage = replace(usage, workload_user_s=user_s, workload_system_s=system_s)
-        found.note(usage=usage)
+        found.note(usage=replace(usage, workload_user_s=user_s, workload_system_s=system_s))
 
 
 def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
@@ -220,8 +207,7 @@ def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
     peaks = [sample.pss_bytes for sample in found.sampler.tracer if sample.pss_bytes is not None]
     if usage := found.record.usage:
         drain_s = (times.drained - times.stop) / 1e9
-        usage = replace(usage, drain_s=drain_s, pss_peak_bytes=max(peaks, default=None))
-        found.note(usage=usage)
+        found.note(usage=replace(usage, drain_s=drain_s, pss_peak_bytes=max(peaks, default=None)))
 
 
 def _verify(found: Gathered) -> tuple[Check, ...]:
@@ -254,8 +240,8 @@ def _saved(found: Gathered) -> tuple[int | None, int | None]:
     if not output.exists():
         raise StepError("tracer left no output")
     examined = found.record.content
-    if examined is None and (subject := _subject(found, followed=False)):
-        examined = content.Audit(subject).result()
+    if examined is None and found.subject is not None:
+        examined = content.Audit(found.subject).result()
         found.note(content=examined)
     if examined is not None:
         return examined.records, examined.output_bytes
