@@ -79,6 +79,13 @@ class Child:
         """Id of the process that was started."""
         return self._process.pid
 
+    @property
+    def stdout(self) -> int:
+        """Descriptor of what it prints, where that is piped."""
+        if self._process.stdout is None:
+            raise AssertionError("it is not piped")
+        return self._process.stdout.fileno()
+
     def alive(self) -> bool:
         """Tell whether it still runs."""
         return self._process.poll() is None
@@ -91,7 +98,7 @@ class Child:
         finally:
             os.close(pidfd)
 
-    def account(self) -> tasks.TaskIo | None:
+    def io(self) -> tasks.TaskIo | None:
         """Return the kernel's account of it, if it keeps any; to be called before it is reaped."""
         try:
             return tasks.io(self.pid)

@@ -74,7 +74,7 @@ class TracerProcess(Child):
         if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
             raise StepError(f"tracer printed {line!r} where READY was due")
         self.pid_tracing = int(words[1]) if words[1:] else self.pid
-        self._by_ready = self.account()
+        self._by_ready = self.io()
         return time.monotonic() - self.started_s
 
     def stop(self, timeout_s: float) -> int:
@@ -88,18 +88,17 @@ class TracerProcess(Child):
         os.kill(self.pid, signal.SIGINT)
         if not self.ended_within(timeout_s):
             raise StepError(f"tracer was still draining {timeout_s:g} s after SIGINT")
-        if self._by_ready and (at_end := self.account()):
+        if self._by_ready and (at_end := self.io()):
             self.written_bytes = at_end.written_bytes - self._by_ready.written_bytes
         return self._process.wait()
 
     def _first_line(self, until_s: float) -> bytes:
-        stdout, received = self._process.stdout, b""
-        assert stdout is not None  # noqa: S101 - for mypy; it is piped
+        stdout, received = self.stdout, b""
         while not received.endswith(b"\n"):
             left_s = until_s - time.monotonic()
             if left_s <= 0 or not select.select([stdout], [], [], left_s)[0]:
                 raise StepError(f"tracer was not READY after {time.monotonic() - self.started_s:.0f} s")
-            byte = os.read(stdout.fileno(), 1)
+            byte = os.read(stdout, 1)
             if not byte:
                 return b""
             received += byte

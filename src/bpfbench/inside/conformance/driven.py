@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.inside import tracer
+from bpfbench.inside.child import Launch
 from bpfbench.inside.conformance import output, program
 from bpfbench.inside.conformance.judge import FailedError, expect
 from bpfbench.inside.conformance.output import Event
@@ -97,21 +98,22 @@ class Driven(TracerProcess):
         self.stopped_ns: int | None = None
         prefix = WITHOUT_CAPABILITIES if unprivileged else ()
         command = (*prefix, *subject.command, *itertools.chain.from_iterable(self.options.items()))
-        super().__init__(command, os.sched_getaffinity(0), None, work / "stderr")
+        super().__init__(Launch(command, os.sched_getaffinity(0), work / "stderr"))
 
     @property
     def is_adapter(self) -> bool:
         """True where another process does the tracing; known once READY."""
         return self.pid_tracing != self.pid
 
-    def wait_ready(self, timeout_s: float = READY_S) -> None:
-        """Wait for the READY line, from now on.
+    def wait_ready(self, timeout_s: float = READY_S) -> float:
+        """Wait for the READY line, from now on, and return how long that took since it was started, in seconds.
 
         Raises:
             StepError: it ended, said something else, or took too long.
         """
-        super().wait_ready(time.monotonic() - self.started_s + timeout_s)
+        took_s = super().wait_ready(time.monotonic() - self.started_s + timeout_s)
         self.ready_ns = time.monotonic_ns()
+        return took_s
 
     def send(self, sign: signal.Signals) -> None:
         """Send a signal to what was started."""

@@ -54,7 +54,7 @@ class FioProcess(Child):
             super().__init__("fio", launch, functools.partial(_confine, stops=False))
         if stops:
             os.waitpid(self.pid, os.WUNTRACED)  # it is executed, and has not run yet
-            self._at_exec = self.account()
+            self._at_exec = self.io()
             _libc.ptrace(_PTRACE_DETACH, self.pid, None, None)
         self.started_s = time.monotonic()
 
@@ -72,7 +72,7 @@ class FioProcess(Child):
             next_s = max(next_s + interval_s, time.monotonic())
             if time.monotonic() > until_s:
                 raise StepError(f"fio was still running after {timeout_s:g} s")
-        if (begin := self._at_exec) and (end := self.account()):
+        if (begin := self._at_exec) and (end := self.io()):
             self.calls = CallAccount(end.read_calls - begin.read_calls, end.write_calls - begin.write_calls)
         if status := self._process.wait():
             raise StepError(f"fio ended with status {status}: {self.last_message()}")
