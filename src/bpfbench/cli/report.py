@@ -36,7 +36,7 @@ def report(
         about=about,
         results=results,
         sampled=lambda record: samples.read(run.path / "trials" / record.trial.id / "samples.csv"),
-        printed=Printed(catalogue.paper()) if paper else None,
+        printed=Printed(catalogue.paper() if paper else {}),
     )
     place = output or run.path / "report"
     _write(place, assemble(material, lambda what: stderr.print(f"{what} …", highlight=False)))

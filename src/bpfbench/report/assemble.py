@@ -46,7 +46,7 @@ class Material:
     about: described.About
     results: Results
     sampled: Sampled
-    printed: Printed | None = None
+    printed: Printed
     """The paper's numbers, to be drawn beside."""
 
 

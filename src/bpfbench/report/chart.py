@@ -2,50 +2,35 @@
 """What a figure shows, apart from how it is drawn: a grid of panels, one column per tool and one row per quantity.
 
 Builders make charts out of records and statistics; drawn.py (matplotlib) and interactive.py (Plotly) draw the same
-chart, so that print and screen cannot disagree.
+chart over the same ranges, so that print and screen cannot disagree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+Pair = tuple[float, float]
+"""The ends of a span, or a point: x and y."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One value of one row: a setup in one configuration."""
+    """One value: a setup in one configuration."""
 
     label: str
     setup: str
     """Whose look it has."""
     y: float
-    spread: tuple[float, float] | None = None
+    spread: Pair | None = None
     """The ends of its error bar."""
     trials: tuple[float, ...] = ()
     """The single trials' values."""
     x: float | None = None
-    """Of a scatter only; elsewhere the label is the position."""
-    x_spread: tuple[float, float] | None = None
+    """Of a scatter only; elsewhere it stands above its label."""
+    x_spread: Pair | None = None
     hover: str = ""
     """What else there is to say of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Vanilla: mean and SD."""
-
-    mean: float
-    sd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dots:
-    """Values with error bars, a label each."""
-
-    marks: tuple[Mark, ...]
-    band: Band | None = None
-    paper: tuple[tuple[str, float], ...] = ()
-    """What the paper prints, by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +44,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
-    """One stacked bar."""
+class Bar:
+    """Parts stacked above a label."""
 
     label: str
     setup: str
     parts: tuple[Part, ...]
+    text: str = ""
+    """Stands in the bar: what its first part amounts to."""
     hover: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stacks:
-    """Stacked bars, a label each."""
-
-    bars: tuple[Stack, ...]
-    top: float | None = None
-    """Where the axis ends, if it is given by what is shown: 100 for shares."""
-    paper: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +61,69 @@ class Line:
 
     label: str
     setup: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
+    points: tuple[Pair, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines with a common x axis."""
+class Panel:
+    """Marks, bars or lines over one x axis."""
 
-    lines: tuple[Line, ...]
-    x_title: str
-    ticks: tuple[tuple[float, str], ...] = ()
-    """Where the x axis has its ticks, and what they say; empty: where it likes."""
+    marks: tuple[Mark, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    lines: tuple[Line, ...] = ()
+    band: Mark | None = None
+    """Whose value and spread lie behind all others: vanilla's."""
+    paper: tuple[Pair, ...] = ()
+    """What the paper prints, as points."""
+    front: tuple[Pair, ...] = ()
+    """The Pareto front of a scatter, in the order of x."""
+    x_title: str = ""
+    """Of an x axis that is a scale."""
+    places: tuple[tuple[float, str], ...] = ()
+    """Where a scale has its ticks, and what they say; empty: where it likes."""
+    nothing: str = "no trial that counts"
+    """Why there is nothing to draw, where there is nothing."""
 
+    @property
+    def absent(self) -> str | None:
+        """Why there is nothing to draw; None where there is something."""
+        return None if self.marks or self.bars or self.lines else self.nothing
 
-@dataclass(frozen=True, slots=True)
-class Scatter:
-    """Values against each other."""
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The categories on the x axis; empty where it is a scale."""
+        if self.x_title:
+            return ()
+        return (*(mark.label for mark in self.marks), *(bar.label for bar in self.bars))
 
-    marks: tuple[Mark, ...]
-    x_title: str
-    front: tuple[tuple[float, float], ...] = ()
-    """The Pareto front, in the order of x."""
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """Where the x axis has its ticks, and what they say."""
+        return self.places or tuple((float(at), label) for at, label in enumerate(self.labels))
 
+    def placed(self) -> Iterator[tuple[float, Mark]]:
+        """Yield its marks with their places on the x axis."""
+        return ((float(at) if mark.x is None else mark.x, mark) for at, mark in enumerate(self.marks))
 
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """Nothing to draw."""
+    @property
+    def x_range(self) -> Pair:
+        """The part of the x axis that is shown: all values. Bars of few repetitions may reach out of it by far."""
+        if not self.x_title:
+            return -0.6, len(self.labels) - 0.4
+        places = [*(x for x, _ in self.placed()), *(x for line in self.lines for x, _ in line.points)]
+        low, high = min(places), max(places)
+        room = 0.5 * (high - low) or 1.0
+        ends = [end for mark in self.marks if mark.x_spread is not None for end in mark.x_spread]
+        return max(low - room, min([low - 0.1 * room, *ends])), min(high + room, max([high + 0.1 * room, *ends]))
 
-    reason: str
-
-
-Panel = Dots | Stacks | Lines | Scatter | Absent
+    def heights(self) -> Iterator[float]:
+        """Yield every y that must be seen."""
+        for mark in self.marks:
+            yield from (mark.y, *(mark.spread or ()), *mark.trials)
+        for bar in self.bars:
+            yield from (0.0, sum(part.value for part in bar.parts))
+        for points in (self.paper, *(line.points for line in self.lines)):
+            yield from (y for _, y in points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,8 @@ class PanelRow:
     unit: str
     panels: tuple[Panel, ...]
     log: bool = False
+    top: float | None = None
+    """Where the y axis ends, if it is given by what is shown: 100 for shares."""
 
     @property
     def y_title(self) -> str:
@@ -135,8 +145,23 @@ class PanelRow:
     @property
     def absent(self) -> str | None:
         """Why no panel of it has anything to draw; None where one has."""
-        reasons = [panel.reason for panel in self.panels if isinstance(panel, Absent)]
-        return "; ".join(dict.fromkeys(reasons)) if len(reasons) == len(self.panels) else None
+        return _joined(panel.absent for panel in self.panels)
+
+    @property
+    def y_range(self) -> Pair | None:
+        """The part of the y axis that is shown; None: as far as there are values, on a logarithmic axis.
+
+        From zero, unless that would press what differs into a corner.
+        """
+        if self.log:
+            return None
+        if self.top is not None:
+            return 0.0, self.top
+        heights = [y for panel in self.panels for y in panel.heights()] or [0.0]
+        room = 0.06 * (max(heights) - min(heights)) or 0.06 * abs(heights[0]) or 1.0
+        low, high = min(heights) - room, max(heights) + room
+        scatter = any(panel.marks and panel.x_title for panel in self.panels)
+        return (low if scatter or low > 0.5 * high or low < -0.1 * high else 0.0), high
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,36 +179,34 @@ class Chart:
     @property
     def absent(self) -> str | None:
         """Why there is nothing to draw at all; None where there is something."""
-        reasons = [row.absent for row in self.rows if row.absent is not None]
-        return "; ".join(dict.fromkeys(reasons)) or "nothing to draw" if len(reasons) == len(self.rows) else None
+        return _joined(row.absent for row in self.rows)
 
-    def panels(self) -> Iterator[Panel]:
-        """Every panel, row by row."""
-        for row in self.rows:
-            yield from row.panels
+    @property
+    def drawn(self) -> tuple[PanelRow, ...]:
+        """The rows that have something to draw."""
+        return tuple(row for row in self.rows if row.absent is None)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the other rows would show, and why they do not."""
+        return tuple(f"{row.title}: {row.absent}" for row in self.rows if row.absent is not None)
+
+    @property
+    def longest_label(self) -> int:
+        """Letters of the longest label below a panel."""
+        return max((len(text) for row in self.drawn for panel in row.panels for _, text in panel.ticks), default=4)
+
+    def says_its_x(self, number: int, column: int) -> bool:
+        """Whether a drawn panel has to say itself what its x axis is: none below in its column has the same one."""
+        panel, *below = (row.panels[column] for row in self.drawn[number:])
+        return not any((other.ticks, other.x_title) == (panel.ticks, panel.x_title) for other in below)
+
+    def labelled(self, number: int) -> bool:
+        """Whether a drawn row has labels below its panels."""
+        return any(self.says_its_x(number, column) for column in range(len(self.columns)))
 
 
-def labels(panel: Panel) -> tuple[str, ...]:
-    """The categories on the x axis of a panel; empty where the axis is a scale."""
-    match panel:
-        case Dots(marks=marks):
-            return tuple(mark.label for mark in marks)
-        case Stacks(bars=bars):
-            return tuple(bar.label for bar in bars)
-    return ()
-
-
-def says_its_x(chart: Chart, number: int, column: int) -> bool:
-    """Whether a panel has to say itself what its x axis is: none below in its column has the same one."""
-    panel = chart.rows[number].panels[column]
-    below = [row.panels[column] for row in chart.rows[number + 1 :] if row.absent is None]
-    return not any(type(other) is type(panel) and labels(other) == labels(panel) for other in below)
-
-
-def x_range(panel: Scatter) -> tuple[float, float]:
-    """The part of the x axis that a scatter shows: all marks. Bars of few repetitions may reach out of it by far."""
-    places = [mark.x for mark in panel.marks if mark.x is not None]
-    low, high = min(places, default=0.0), max(places, default=0.0)
-    room = 0.5 * (high - low) or 1.0
-    ends = [end for mark in panel.marks if mark.x_spread is not None for end in mark.x_spread]
-    return max(low - room, min([low - 0.1 * room, *ends])), min(high + room, max([high + 0.1 * room, *ends]))
+def _joined(reasons: Iterable[str | None]) -> str | None:
+    """All reasons in one line; None where one has none, as there is something."""
+    found = dict.fromkeys(reasons)
+    return None if None in found else "; ".join(map(str, found)) or "nothing to draw"

@@ -6,81 +6,58 @@ from __future__ import annotations
 import csv
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from bpfbench.analysis import metrics
+from bpfbench.analysis.metrics import Metric
 from bpfbench.errors import StoreError
 
 MOST_POINTS = 120
 """Per line: more are not seen in a figure of this size."""
 
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One quantity over time, seconds since the first sample, which is taken as fio is started."""
-
-    seconds: tuple[float, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """What was sampled beside one trial. What was not is None."""
-
-    cpu_percent: Series | None
-    memory_bytes: Series | None
-    power_w: Series | None
-
-
-Rows = Sequence[dict[str, str]]
+Samples = Mapping[Metric, Sequence[tuple[float, float]]]
+"""What was sampled beside one trial, as far as it was: metric -> seconds since the first sample, which is taken as fio
+is started, and value."""
 P = TypeVar("P")
 
 
-def read(path: Path) -> Samples | None:
-    """Read the samples of a trial; None where it left none.
+def read(path: Path) -> Samples:
+    """Read the samples of a trial; empty where it left none.
 
     Raises:
         StoreError: they cannot be read.
     """
     try:
         with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+            return _samples(list(csv.DictReader(file)))
     except FileNotFoundError:
-        return None
+        return {}
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: {error}") from error
-    try:
-        return _samples(rows)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: not samples of a trial: {error}", "the file was edited or cut short") from error
 
 
-def _samples(rows: Rows) -> Samples:
+def _samples(rows: Sequence[Mapping[str, str]]) -> Samples:
     system = [row for row in rows if row["what"] == "system"]
-    if len(system) < 2:
-        return Samples(None, None, None)
+    if not system:
+        return {}
     begin_s = float(system[0]["monotonic_s"])
-    times = [float(row["monotonic_s"]) for row in system]
-    return Samples(
-        cpu_percent=_rate(
-            [
-                (at - begin_s, float(row["total_ticks"]), float(row["busy_ticks"]))
-                for at, row in zip(times, system, strict=True)
-            ],
-            scale=100,
-        ),
-        memory_bytes=_thinned(
-            [(at - begin_s, float(row["memory_bytes"])) for at, row in zip(times, system, strict=True)]
-        ),
-        power_w=_rate(
-            [(at - begin_s, at, joules) for at, joules in sorted(_packages(rows).items()) if at >= begin_s], scale=1
-        ),
-    )
+    times = [float(row["monotonic_s"]) - begin_s for row in system]
+    ticks = [(float(row["total_ticks"]), 100 * float(row["busy_ticks"])) for row in system]
+    memory = [float(row["memory_bytes"]) for row in system]
+    joules = ((at - begin_s, joules) for at, joules in sorted(_packages(rows).items()))
+    found = {
+        metrics.CPU: _rates([(at, *counted) for at, counted in zip(times, ticks, strict=True)]),
+        metrics.MEMORY: _thinned(list(zip(times, memory, strict=True))),
+        metrics.POWER: _rates([(at, at, counted) for at, counted in joules if at >= 0]),
+    }
+    return {metric: points for metric, points in ((key, list(own)) for key, own in found.items()) if len(points) > 1}
 
 
-def _packages(rows: Rows) -> dict[float, float]:
+def _packages(rows: Sequence[Mapping[str, str]]) -> dict[float, float]:
     """Joules of all CPU packages together, by time; a moment at which one was not read is left out."""
     found: defaultdict[float, dict[str, float]] = defaultdict(dict)
     for row in rows:
@@ -90,30 +67,16 @@ def _packages(rows: Rows) -> dict[float, float]:
     return {at: sum(values.values()) for at, values in found.items() if len(values) == most}
 
 
-def _rate(counters: Sequence[tuple[float, float, float]], *, scale: float) -> Series | None:
+def _rates(counters: Sequence[tuple[float, float, float]]) -> Iterator[tuple[float, float]]:
     """What a counter gained between samples, per unit of a clock, at the middle of the interval.
 
     Args:
         counters: seconds, the clock, the counter.
-        scale: what to multiply it with.
     """
-    points = []
-    for (begin, clock, before), (end, later, after) in itertools.pairwise(_spaced(counters)):
+    for (begin, clock, before), (end, later, after) in itertools.pairwise(_thinned(counters)):
         if later > clock:
-            points.append(((begin + end) / 2, scale * (after - before) / (later - clock)))
-    return _series(points)
+            yield (begin + end) / 2, (after - before) / (later - clock)
 
 
-def _thinned(points: Sequence[tuple[float, float]]) -> Series | None:
-    return _series(_spaced(points))
-
-
-def _spaced(points: Sequence[P]) -> Sequence[P]:
+def _thinned(points: Sequence[P]) -> Sequence[P]:
     return points[:: max(1, len(points) // MOST_POINTS)]
-
-
-def _series(points: Sequence[tuple[float, float]]) -> Series | None:
-    if len(points) < 2:
-        return None
-    seconds, values = zip(*points, strict=True)
-    return Series(seconds, values)

@@ -14,7 +14,7 @@ from bpfbench.analysis.results import Description, of
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.chart import Absent, Chart, Dots, Mark, Panel, PanelRow, Part, Stack, Stacks
+from bpfbench.report.chart import Bar, Chart, Mark, Panel, PanelRow, Part
 from bpfbench.report.figures.sections import Section
 
 SPLIT = "User and kernel CPU time of the tracer"
@@ -23,26 +23,22 @@ LAYERS = "Cost of hook, ring and user space"
 
 def split(section: Section) -> Chart:
     """The tracer's CPU time while fio ran, by where it was spent."""
-    panels = tuple(_split_panel(group) for group in section.groups)
+    panels = (tuple(bar for row in group.rows if (bar := _split(group, row))) for group in section.groups)
     what = (
         "While fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
         " they trace and are not in it."
     )
-    return section.chart("split", SPLIT, what, PanelRow("tracer CPU", "% of one", panels))
+    row = PanelRow("tracer CPU", "% of one", tuple(Panel(bars=bars) for bars in panels))
+    return section.chart("split", SPLIT, what, row)
 
 
-def _split_panel(group: Group) -> Panel:
-    bars = tuple(bar for row in group.rows if (bar := _split_bar(group, row)))
-    return Stacks(bars) if bars else Absent("no trial that counts")
-
-
-def _split_bar(group: Group, row: Row) -> Stack | None:
+def _split(group: Group, row: Row) -> Bar | None:
     wanted = (metrics.TRACER_USER, metrics.TRACER_SYSTEM, metrics.RUNTIME)
     user, system, runtime = (row.spread(metric) for metric in wanted)
     if user is None or system is None or runtime is None or runtime.mean == 0:
         return None
     parts = (Part("user", 100 * user.mean / runtime.mean), Part("kernel", 100 * system.mean / runtime.mean))
-    return Stack(wording.row_name(row, group), row.setup, parts, f"n = {row.n}")
+    return Bar(wording.row_name(row, group), row.setup, parts, hover=f"n = {row.n}")
 
 
 def layers(section: Section) -> Chart | None:
@@ -66,18 +62,18 @@ def layers(section: Section) -> Chart | None:
 
 
 def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Description | None]]) -> Panel:
-    marks = [
+    marks = (
         _mark(f"{cost.setup} {step}", cost.setup, value)
         for cost in found
         for step, value in of(cost).items()
         if value is not None and step != "whole"
-    ]
-    return Dots(tuple(marks)) if marks else Absent("not measured: no two variants in one block, or no control group")
+    )
+    return Panel(tuple(marks), nothing="not measured: no two variants in one block, or no control group")
 
 
 def _programs(found: Sequence[Cost]) -> Panel:
-    marks = [_mark(cost.setup, cost.setup, cost.bpf_ns) for cost in found if cost.bpf_ns is not None]
-    return Dots(tuple(marks)) if marks else Absent("no trial of the variant run-time")
+    marks = (_mark(cost.setup, cost.setup, cost.bpf_ns) for cost in found if cost.bpf_ns is not None)
+    return Panel(tuple(marks), nothing="no trial of the variant run-time")
 
 
 def _mark(label: str, setup: str, found: Description) -> Mark:

@@ -10,34 +10,17 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from bpfbench.report.chart import (
-    Absent,
-    Band,
-    Chart,
-    Dots,
-    Lines,
-    Mark,
-    Panel,
-    PanelRow,
-    Part,
-    Scatter,
-    Stacks,
-    labels,
-    says_its_x,
-    x_range,
-)
-from bpfbench.report.figures.palette import BAND, BAND_MEAN, DASHES, GRID, INK, LOST, QUIET, Look
-from bpfbench.report.numbers import share
+from bpfbench.report.chart import Bar, Chart, Mark, Pair, Panel, PanelRow
+from bpfbench.report.figures.palette import BAND, BAND_MEAN, DASHES, INK, LOST, QUIET, Look
 
 MM = 1 / 25.4
 """Of an inch, matplotlib's unit."""
@@ -46,55 +29,14 @@ COLUMN_MM = 85.0
 """One column of a two-column paper (ACM's is 84.7 mm)."""
 
 ROW_MM = 25.0
-ABSENT_ROW_MM = 6.0
+LINE_MM = 4.0
+"""Of text, below the panels."""
 LETTER_MM = 1.5
 """What a letter of a label takes along its line at 7 points."""
 
-STYLE: Any = {  # typed by matplotlib as a Literal of all its keys
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
-    "font.size": 7.0,
-    "axes.labelsize": 7.0,
-    "axes.titlesize": 7.5,
-    "axes.titleweight": "bold",
-    "axes.titlepad": 4.0,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": GRID,
-    "grid.linewidth": 0.4,
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": 7.0,
-    "ytick.labelsize": 7.0,
-    "xtick.major.size": 1.5,
-    "ytick.major.size": 1.5,
-    "xtick.major.width": 0.5,
-    "ytick.major.width": 0.5,
-    "xtick.major.pad": 2.0,
-    "ytick.major.pad": 1.5,
-    "legend.fontsize": 7.0,
-    "legend.frameon": False,
-    "hatch.linewidth": 0.35,
-    "lines.linewidth": 1.0,
-    "figure.constrained_layout.use": True,
-    "figure.constrained_layout.h_pad": 1.2 * MM,
-    "figure.constrained_layout.w_pad": 0.6 * MM,
-    "figure.constrained_layout.hspace": 0.0,
-    "figure.constrained_layout.wspace": 0.0,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "bpfbench",
-    "pdf.fonttype": 42,
-    "path.simplify": True,
-    "path.simplify_threshold": 0.4,
-}
+STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("print.mplstyle"), use_default_template=False)
+EDGE: dict[str, Any] = {"mec": INK, "mew": 0.5, "ls": "", "clip_on": False, "zorder": 4}
+"""Of a mark, which is whole where its axis ends, too."""
 
 FORMATS = ("svg", "pdf", "png")
 PNG_DPI = 300.0
@@ -134,242 +76,121 @@ def _saved(figure: Figure, form: str) -> bytes:
 
 
 def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
-    longest = max((len(label) for panel in chart.panels() for label in labels(panel)), default=4)
-    legend = _legend(chart, looks)
-    heights = [ABSENT_ROW_MM if row.absent is not None else ROW_MM for row in chart.rows]
-    labelled = sum(
-        any(says_its_x(chart, n, c) and labels(p) for c, p in enumerate(r.panels)) for n, r in enumerate(chart.rows)
-    )
-    height_mm = sum(heights) + max(1, labelled) * longest * LETTER_MM + 6 + 4.0 * -(-len(legend) // 3)
-    figure = Figure(figsize=(COLUMN_MM * MM, height_mm * MM))
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(len(chart.rows), len(chart.columns), height_ratios=heights)
-    for number, row in enumerate(chart.rows):
-        if row.absent is not None:
-            _say(figure.add_subplot(grid[number, :]), f"{row.title}: {row.absent}", width=62)
-            continue
-        first: Axes | None = None
-        for position, panel in enumerate(row.panels):
-            axes = figure.add_subplot(grid[number, position], sharey=first)
+    figure, rows = Figure(), chart.drawn
+    grid = figure.subplots(len(rows), len(chart.columns), sharey="row", squeeze=False)
+    for number, row in enumerate(rows):
+        for column, panel in enumerate(row.panels):
+            axes = grid[number, column]
             _panel(axes, panel, looks)
-            _x_axis(axes, panel, titled=says_its_x(chart, number, position))
-            if first is None:
-                first = axes
-                axes.set_ylabel(row.y_title)
-            else:
-                axes.tick_params(labelleft=False)
-        _limits(first, row)
-    _headings(figure, chart)
-    if legend:
-        figure.legend(handles=legend, loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.0)
+            _x_axis(axes, panel, titled=chart.says_its_x(number, column))
+        _y_axis(grid[number, 0], row)
+    for axes, title in zip(grid[0], chart.columns, strict=True):
+        axes.set_title(title)
+    missing = [line for text in chart.missing for line in textwrap.wrap(text, 62)]
+    if (legend := _legend(figure, rows)) or missing:
+        style: dict[str, Any] = {"title": "\n".join(missing), "ncols": 3, "handlelength": 1.8, "columnspacing": 1.0}
+        shown = figure.legend(legend.values(), legend, loc="outside lower center", title_fontsize=7.0, **style)
+        shown.get_title().set_color(QUIET)
+    labelled = max(1, sum(map(chart.labelled, range(len(rows)))))
+    below_mm = labelled * chart.longest_label * LETTER_MM + LINE_MM * (len(missing) + -(-len(legend) // 3)) + 6
+    figure.set_size_inches(COLUMN_MM * MM, (len(rows) * ROW_MM + below_mm) * MM)
     return figure
 
 
-def _headings(figure: Figure, chart: Chart) -> None:
-    """Put the tools above the first row that has panels of its own."""
-    top = [axes for axes in figure.axes if axes.axison][: len(chart.columns)]
-    for axes, title in zip(top, chart.columns, strict=False):
-        axes.set_title(title)
-
-
 def _panel(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
-    match panel:
-        case Dots():
-            _dots(axes, panel, looks)
-        case Stacks():
-            _stacks(axes, panel, looks)
-        case Lines():
-            _lines(axes, panel, looks)
-        case Scatter():
-            _scatter(axes, panel, looks)
-        case Absent(reason=reason):
-            _say(axes, reason, width=18)
+    if panel.absent is not None:
+        reason = textwrap.fill(panel.absent, 18, max_lines=4, placeholder=" …")
+        axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=QUIET)
+        axes.grid(visible=False)
+    if panel.band is not None:
+        if panel.band.spread is not None:
+            axes.axhspan(*panel.band.spread, color=BAND, lw=0, zorder=0.5)
+        axes.axhline(panel.band.y, color=BAND_MEAN, lw=0.6, zorder=0.6)
+    for x, mark in panel.placed():
+        _mark(axes, x, mark, looks[mark.setup], named=not panel.labels)
+    for at, bar in enumerate(panel.bars):
+        _bar(axes, at, bar, looks[bar.setup])
+    for line in panel.lines:
+        look = looks[line.setup]
+        axes.plot(*zip(*line.points, strict=True), color=look.colour, ls=DASHES[look.dash], lw=1.1, label=line.label)
+    if len(panel.front) > 1:
+        axes.plot(*zip(*panel.front, strict=True), color=QUIET, lw=0.8, ls=DASHES["dash"], zorder=1)
+    if panel.paper:
+        axes.plot(*zip(*((x - 0.3, y) for x, y in panel.paper), strict=True), marker="d", ms=3.6, mfc="white", **EDGE)
 
 
-def _say(axes: Axes, reason: str, width: int) -> None:
-    axes.grid(visible=False)
-    axes.text(
-        0.5,
-        0.5,
-        textwrap.fill(reason, width, max_lines=4, placeholder=" …"),
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        color=QUIET,
-    )
-    if width > 30:
-        axes.set_axis_off()
-    axes.xaxis.set_major_locator(NullLocator())
+def _mark(axes: Axes, x: float, mark: Mark, look: Look, *, named: bool) -> None:
+    """Draw a mark with its bars, and its trials beside it; `named`: it is to be in the legend."""
+    if len(mark.trials) > 1:
+        axes.plot([x + 0.3] * len(mark.trials), mark.trials, ".", ms=2.4, mew=0, color=look.colour, alpha=0.8)
+    if mark.spread or mark.x_spread:
+        reach = _reach(mark.y, mark.spread), _reach(x, mark.x_spread)
+        axes.errorbar(x, mark.y, *reach, fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.4, capthick=0.7)
+    label = mark.label if named else None
+    axes.plot(x, mark.y, marker=look.marker, ms=4.0, mfc=look.colour, label=label, **EDGE)
+
+
+def _reach(value: float, ends: Pair | None) -> list[list[float]] | None:
+    """How far an error bar reaches down and up."""
+    return None if ends is None else [[value - ends[0]], [ends[1] - value]]
+
+
+def _bar(axes: Axes, at: float, bar: Bar, look: Look) -> None:
+    bottom = 0.0
+    for number, part in enumerate(bar.parts):
+        colour, alpha, hatch = (
+            (LOST, 1.0, "") if part.is_rest else (look.colour, max(0.35, 1 - 0.4 * number), look.hatch)
+        )
+        style: dict[str, Any] = {"color": colour, "alpha": alpha, "hatch": hatch, "edgecolor": INK, "linewidth": 0.4}
+        axes.bar(at, part.value, bottom=bottom, width=0.72, **style)
+        bottom += part.value
+    if bar.text:
+        # At the top of what it says, or above it where that is too low.
+        inside = bar.parts[0].value > 0.4 * bottom
+        axes.annotate(
+            bar.text,
+            (at, bar.parts[0].value),
+            xytext=(0, -3 if inside else 3),
+            textcoords="offset points",
+            rotation=90,
+            ha="center",
+            va="top" if inside else "bottom",
+            bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.9} if inside else None,
+        )
 
 
 def _x_axis(axes: Axes, panel: Panel, *, titled: bool) -> None:
     """Its ticks and titles; those that the panel below has too are left to it."""
-    match panel:
-        case Dots() | Stacks():
-            names = labels(panel)
-            axes.set_xlim(-0.6, len(names) - 0.4)
-            _ticks(axes, [(float(position), name) for position, name in enumerate(names)])
-            axes.tick_params(axis="x", length=0)
-        case Lines(ticks=ticks) if ticks:
-            _ticks(axes, ticks)
-        case Lines() | Scatter():
-            axes.xaxis.set_major_locator(MaxNLocator(3))
-    if isinstance(panel, Lines | Scatter) and titled:
-        axes.set_xlabel(panel.x_title)
-    axes.tick_params(axis="x", labelbottom=titled)
-
-
-def _ticks(axes: Axes, ticks: Sequence[tuple[float, str]]) -> None:
-    axes.xaxis.set_major_locator(FixedLocator([place for place, _ in ticks]))
-    axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in ticks]))
-    axes.tick_params(axis="x", labelrotation=90)
-
-
-def _dots(axes: Axes, panel: Dots, looks: dict[str, Look]) -> None:
-    _band(axes, panel.band)
-    for position, mark in enumerate(panel.marks):
-        look = looks[mark.setup]
-        if len(mark.trials) > 1:
-            axes.plot(
-                [position + 0.3] * len(mark.trials), mark.trials, ".", ms=2.4, mew=0, color=look.colour, alpha=0.8
-            )
-        _mark(axes, mark, float(position), look)
-    names = labels(panel)
-    for label, value in panel.paper:
-        axes.plot(names.index(label) - 0.32, value, "d", ms=3.6, mfc="none", mec=INK, mew=0.6, clip_on=False)
-
-
-def _band(axes: Axes, band: Band | None) -> None:
-    if band is None:
+    if panel.absent is not None:
+        axes.xaxis.set_major_locator(NullLocator())
         return
-    if band.sd is not None:
-        axes.axhspan(band.mean - band.sd, band.mean + band.sd, color=BAND, lw=0, zorder=0.5)
-    axes.axhline(band.mean, color=BAND_MEAN, lw=0.6, zorder=0.6)
+    axes.set_xlim(panel.x_range)
+    if panel.ticks:
+        axes.set_xticks(*zip(*panel.ticks, strict=True), rotation=90)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.tick_params(axis="x", labelbottom=titled, **({"length": 0} if panel.labels else {}))
+    axes.set_xlabel(panel.x_title if titled else "")
 
 
-def _mark(axes: Axes, mark: Mark, x: float, look: Look) -> None:
-    style: dict[str, Any] = {"ecolor": INK, "elinewidth": 0.7, "capsize": 1.4, "capthick": 0.7}
-    y_error = None if mark.spread is None else [[mark.y - mark.spread[0]], [mark.spread[1] - mark.y]]
-    x_error = None if mark.x_spread is None else [[x - mark.x_spread[0]], [mark.x_spread[1] - x]]
-    axes.errorbar(
-        x,
-        mark.y,
-        yerr=y_error,
-        xerr=x_error,
-        fmt=look.marker,
-        ms=4.0,
-        mfc=look.colour,
-        mec=INK,
-        mew=0.5,
-        **style,
-    )
-
-
-def _stacks(axes: Axes, panel: Stacks, looks: dict[str, Look]) -> None:
-    for position, bar in enumerate(panel.bars):
-        look, bottom = looks[bar.setup], 0.0
-        for number, part in enumerate(bar.parts):
-            axes.bar(
-                position,
-                part.value,
-                bottom=bottom,
-                width=0.72,
-                color=LOST if part.is_rest else look.colour,
-                alpha=1.0 if part.is_rest else max(0.35, 1.0 - 0.4 * number),
-                hatch="" if part.is_rest else look.hatch,
-                edgecolor=INK,
-                linewidth=0.4,
-            )
-            bottom += part.value
-        if panel.top is not None:
-            _value(axes, position, bar.parts[0].value, panel.top)
-    names = labels(panel)
-    for label, value in panel.paper:
-        axes.plot(names.index(label) - 0.24, value, "d", ms=3.6, mfc="white", mec=INK, mew=0.6, clip_on=False, zorder=5)
-
-
-def _value(axes: Axes, position: float, value: float, top: float) -> None:
-    """Write a share into its bar: at the top of what it says, or above it where that is too low."""
-    inside = value > 0.4 * top
-    paper = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.9}
-    axes.annotate(
-        f"{value:.1f}" if 1 <= value < 99.95 else share(value).removesuffix(".00"),
-        (position, value),
-        xytext=(0, -3 if inside else 3),
-        textcoords="offset points",
-        rotation=90,
-        ha="center",
-        va="top" if inside else "bottom",
-        bbox=paper if inside else None,
-    )
-
-
-def _lines(axes: Axes, panel: Lines, looks: dict[str, Look]) -> None:
-    for line in panel.lines:
-        look = looks[line.setup]
-        axes.plot(line.x, line.y, color=look.colour, ls=DASHES[look.dash], lw=1.1, label=line.label)
-
-
-def _scatter(axes: Axes, panel: Scatter, looks: dict[str, Look]) -> None:
-    if len(panel.front) > 1:
-        axes.plot(*zip(*panel.front, strict=True), color=QUIET, lw=0.8, ls=DASHES["dash"], zorder=1)
-    for mark in panel.marks:
-        _mark(axes, mark, mark.x or 0.0, looks[mark.setup])
-    axes.margins(y=0.12)
-    axes.set_xlim(x_range(panel))
-
-
-def _limits(axes: Axes | None, row: PanelRow) -> None:
-    """The y axis of a row: from zero, unless that would press what differs into a corner."""
-    if axes is None:
-        return
-    if row.log:
+def _y_axis(axes: Axes, row: PanelRow) -> None:
+    axes.set_ylabel(row.y_title)
+    if row.y_range is not None:
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.set_ylim(row.y_range)
+    else:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-        return
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    tops = [panel.top for panel in row.panels if isinstance(panel, Stacks) and panel.top is not None]
-    if tops:
-        axes.set_ylim(0, max(tops))
-        return
-    if any(isinstance(panel, Scatter) for panel in row.panels):
-        return
-    low, high = axes.get_ylim()
-    if low > 0.5 * high:
-        return
-    axes.set_ylim(0 if low >= -0.1 * high else low, high)
 
 
-def _legend(chart: Chart, looks: dict[str, Look]) -> list[Line2D | Patch]:
-    """What the x axis does not say: which line or mark is whose."""
-    found: dict[str, Line2D | Patch] = {}
-    for panel in chart.panels():
-        match panel:
-            case Lines(lines=lines):
-                for line in lines:
-                    look = looks[line.setup]
-                    found[line.label] = Line2D([], [], color=look.colour, ls=DASHES[look.dash], label=line.label)
-            case Scatter(marks=marks):
-                for mark in marks:
-                    look = looks[mark.setup]
-                    style: dict[str, Any] = {
-                        "marker": look.marker,
-                        "mfc": look.colour,
-                        "mec": INK,
-                        "mew": 0.5,
-                        "ms": 4.0,
-                    }
-                    found[mark.label] = Line2D([], [], ls="", label=mark.label, **style)
-            case Stacks(bars=bars):
-                found |= _parts(bars[0].parts if bars else ())
-    return list(found.values())
-
-
-def _parts(parts: Sequence[Part]) -> dict[str, Line2D | Patch]:
-    """The parts of stacked bars, in greys, as each setup has its own colour."""
-    shades = ("#57606a", "#9aa2ab", "#c4cad0")
-    return {
-        part.name: Patch(fc=LOST if part.is_rest else shades[number % 3], ec=INK, lw=0.4, label=part.name)
-        for number, part in enumerate(parts)
-    }
+def _legend(figure: Figure, rows: Sequence[PanelRow]) -> dict[str, Any]:
+    """What the x axis does not say: which line or mark is whose; parts of bars in greys, as setups have the colours."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, names = axes.get_legend_handles_labels()
+        found |= dict(zip(names, handles, strict=True))
+    for parts in (bar.parts for row in rows for panel in row.panels for bar in panel.bars[:1]):
+        for part, grey in zip(parts, ("#57606a", "#9aa2ab", "#c4cad0"), strict=False):
+            found[part.name] = Patch(fc=LOST if part.is_rest else grey, ec=INK, lw=0.4)
+    return found

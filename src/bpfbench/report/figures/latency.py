@@ -10,7 +10,7 @@ from bpfbench.analysis.results import describe
 from bpfbench.analysis.summary import Group
 from bpfbench.model import Record
 from bpfbench.report import wording
-from bpfbench.report.chart import Absent, Chart, Line, Lines, Panel, PanelRow
+from bpfbench.report.chart import Chart, Line, Pair, Panel, PanelRow
 from bpfbench.report.figures.sections import Section
 
 PERCENTILES = ("50.000000", "90.000000", "99.000000", "99.900000", "99.990000")
@@ -30,24 +30,18 @@ def latency(section: Section) -> Chart:
 
 
 def _panel(section: Section, group: Group) -> Panel:
-    lines = []
-    for row in group.rows:
-        points = _points(section.of(row))
-        if points:
-            x, y = zip(*points, strict=True)
-            lines.append(Line(wording.row_name(row, group), row.setup, x, y))
-    if not lines:
-        return Absent("no trial that counts")
-    return Lines(tuple(lines), "percentile", tuple((_place(key), f"{float(key):g}") for key in PERCENTILES))
+    points = ((row, _points(section.of(row))) for row in group.rows)
+    lines = (Line(wording.row_name(row, group), row.setup, own) for row, own in points if own)
+    places = tuple((_place(key), f"{float(key):g}") for key in PERCENTILES)
+    return Panel(lines=tuple(lines), x_title="percentile", places=places)
 
 
-def _points(records: Sequence[Record]) -> list[tuple[float, float]]:
-    found = []
-    for key in PERCENTILES:
-        value = describe(record.fio.latency_percentiles_us.get(key) for record in records if record.fio)
-        if value is not None and value.mean > 0:
-            found.append((_place(key), value.mean))
-    return found
+def _points(records: Sequence[Record]) -> tuple[Pair, ...]:
+    means = {
+        key: describe(record.fio.latency_percentiles_us.get(key) for record in records if record.fio)
+        for key in PERCENTILES
+    }
+    return tuple((_place(key), found.mean) for key, found in means.items() if found is not None and found.mean > 0)
 
 
 def _place(percentile: str) -> float:

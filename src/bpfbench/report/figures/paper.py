@@ -16,6 +16,7 @@ class Printed:
     """The paper's numbers, as data/paper.toml has them. Bounds are left out: only a number can be drawn."""
 
     data: Mapping[str, Any]
+    """Empty where nothing of it is wanted."""
 
     def saved_percent(self, workload: str, tool: Tool) -> dict[str, float]:
         """Saved events in per cent of those intercepted, by setup."""

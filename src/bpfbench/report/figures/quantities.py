@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
-from bpfbench.model import Record
+from bpfbench.model import VANILLA
 from bpfbench.report import wording
-from bpfbench.report.chart import Absent, Band, Chart, Dots, Mark, Panel, PanelRow
+from bpfbench.report.chart import Chart, Mark, Panel, PanelRow
 from bpfbench.report.figures.paper import Printed
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import QUANTITIES, Quantity
@@ -27,7 +25,7 @@ TITLES = {
 what is in which."""
 
 
-def dots(section: Section, key: str, printed: Printed | None = None) -> Chart:
+def dots(section: Section, key: str, printed: Printed) -> Chart:
     """Make a figure, by its key in TITLES."""
     rows = tuple(
         PanelRow(
@@ -42,22 +40,21 @@ def dots(section: Section, key: str, printed: Printed | None = None) -> Chart:
         "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD,"
         " within which the paper calls a difference inconclusive."
     )
-    if any(isinstance(panel, Dots) and panel.paper for row in rows for panel in row.panels):
+    if any(panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
     return section.chart(key, TITLES[key], what, *rows)
 
 
-def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed | None) -> Panel:
-    marks = [mark for row in group.rows if (mark := _mark(section, group, row, quantity))]
-    if not marks:
-        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(row))))
-    vanilla = next((row.spread(quantity.metric) for row in group.rows if row.is_vanilla), None)
-    band = None if vanilla is None else Band(vanilla.mean / quantity.scale, _scaled(vanilla.sd, quantity.scale))
-    ratios: Mapping[str, float] = (
-        printed.ratios(section.workload.name, group.tool, quantity.metric) if printed and band else {}
+def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed) -> Panel:
+    marks = tuple(mark for row in group.rows if (mark := _mark(section, group, row, quantity)))
+    vanilla = next((mark for mark in marks if mark.setup == VANILLA), None)
+    ratios = printed.ratios(section.workload.name, group.tool, quantity.metric)
+    paper = (
+        (float(at), vanilla.y * ratios[mark.setup])
+        for at, mark in enumerate(marks)
+        if vanilla is not None and mark.setup in ratios
     )
-    paper = [(mark.label, band.mean * ratios[mark.setup]) for mark in marks if band and mark.setup in ratios]
-    return Dots(tuple(marks), band, tuple(paper))
+    return Panel(marks, band=vanilla, paper=tuple(paper), nothing=why_absent(quantity.metric, section, group))
 
 
 def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark | None:
@@ -66,7 +63,7 @@ def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark 
         return None
     records = section.of(row) if found.n <= MOST_TRIALS else ()
     values = (quantity.metric.read(record) for record in records)
-    mean, sd = found.mean / quantity.scale, _scaled(found.sd, quantity.scale)
+    mean, sd = found.mean / quantity.scale, None if found.sd is None else found.sd / quantity.scale
     return Mark(
         label=wording.row_name(row, group),
         setup=row.setup,
@@ -77,16 +74,12 @@ def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark 
     )
 
 
-def why_absent(metric: Metric, records: Iterable[Record]) -> str:
-    """Say why there is nothing of a metric to draw."""
-    records = list(records)
+def why_absent(metric: Metric, section: Section, group: Group) -> str:
+    """Say why there is nothing of a metric to draw, if there is nothing."""
+    records = [record for row in group.rows for record in section.of(row)]
     if not records:
         return "no trial that counts"
     if metric is metrics.POWER:
         reasons = dict.fromkeys(record.notes["energy"] for record in records if "energy" in record.notes)
         return "; ".join(reasons) or "no energy counter was read"
     return "not measured"
-
-
-def _scaled(value: float | None, scale: float) -> float | None:
-    return None if value is None else value / scale

@@ -12,7 +12,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, in_order, of
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
-from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Trial, Variant, Workload
+from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, PanelRow
 from bpfbench.units import size
@@ -89,6 +89,11 @@ class Section:
     def title(self) -> str:
         """The workload and its size."""
         return f"{self.workload.name}, {wording.extent(self.workload)}".replace(" x ", " × ")
+
+    @property
+    def with_rings(self) -> tuple[Group, ...]:
+        """The tools that have a ring, which could lose events."""
+        return tuple(group for group in self.groups if group.tool is not Tool.SYSCOUNT)
 
     def of(self, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""

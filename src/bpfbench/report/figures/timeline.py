@@ -3,63 +3,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bpfbench.analysis import metrics
+from bpfbench.analysis.results import Cell
 from bpfbench.analysis.summary import Group
-from bpfbench.model import Record, Tool
+from bpfbench.model import Record
 from bpfbench.report import wording
-from bpfbench.report.chart import Absent, Chart, Line, Lines, Panel, PanelRow
+from bpfbench.report.chart import Chart, Line, Panel, PanelRow
 from bpfbench.report.figures.quantities import why_absent
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import BY_METRIC, Quantity
-from bpfbench.report.samples import Samples, Series
+from bpfbench.report.samples import Samples
 
 TITLE = "CPU, memory and power over time"
 
-Sampled = Callable[[Record], Samples | None]
+Sampled = Callable[[Record], Samples]
 """Fetches what was sampled beside a trial."""
-
-
-SERIES: dict[metrics.Metric, Callable[[Samples], Series | None]] = {
-    metrics.CPU: lambda samples: samples.cpu_percent,
-    metrics.MEMORY: lambda samples: samples.memory_bytes,
-    metrics.POWER: lambda samples: samples.power_w,
-}
-"""Where the samples of a metric are."""
 
 
 def timeline(section: Section, sampled: Sampled) -> Chart:
     """Make the figure. Of each setup it shows the repetition with the median runtime."""
-    typical = {
-        (group.tool, wording.row_name(row, group)): (row.setup, _median(section.of(row)))
-        for group in section.groups
-        for row in group.rows
-    }
-    samples = {key: (setup, sampled(record)) for key, (setup, record) in typical.items() if record is not None}
-    rows = tuple(
+    samples = {cell: sampled(typical) for cell, records in section.trials.items() if (typical := _median(records))}
+    rows = (
         PanelRow(
             quantity.title,
             quantity.unit,
             tuple(_panel(section, group, quantity, samples) for group in section.groups),
         )
-        for quantity in (BY_METRIC[metric] for metric in SERIES)
+        for quantity in (BY_METRIC[metric] for metric in (metrics.CPU, metrics.MEMORY, metrics.POWER))
     )
     what = "From fio's start; of each setup the trial with the median runtime."
     return section.chart("timeline", TITLE, what, *rows)
 
 
-def _panel(
-    section: Section, group: Group, quantity: Quantity, samples: dict[tuple[Tool, str], tuple[str, Samples | None]]
-) -> Panel:
+def _panel(section: Section, group: Group, quantity: Quantity, samples: Mapping[Cell, Samples]) -> Panel:
     lines = []
-    for (tool, label), (setup, found) in samples.items():
-        series = SERIES[quantity.metric](found) if found and tool is group.tool else None
-        if series is not None:
-            lines.append(Line(label, setup, series.seconds, tuple(value / quantity.scale for value in series.values)))
-    if not lines:
-        return Absent(why_absent(quantity.metric, (r for row in group.rows for r in section.of(row))))
-    return Lines(tuple(lines), "time (s)")
+    for row in group.rows:
+        if found := samples.get(row.cell, {}).get(quantity.metric):
+            points = tuple((seconds, value / quantity.scale) for seconds, value in found)
+            lines.append(Line(wording.row_name(row, group), row.setup, points))
+    return Panel(lines=tuple(lines), x_title="time (s)", nothing=why_absent(quantity.metric, section, group))
 
 
 def _median(records: Sequence[Record]) -> Record | None:

@@ -9,9 +9,8 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point, front
 from bpfbench.analysis.results import Cell
 from bpfbench.analysis.summary import Group, Row
-from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.chart import Absent, Chart, Mark, Panel, PanelRow, Scatter
+from bpfbench.report.chart import Chart, Mark, Panel, PanelRow
 from bpfbench.report.figures.sections import Section
 
 TITLE = "Fidelity against overhead"
@@ -26,28 +25,25 @@ def tradeoff(section: Section, points: Points) -> Chart | None:
         section: what to draw.
         points: where the run's cells stand, by cell.
     """
-    groups = [group for group in section.groups if group.tool is not Tool.SYSCOUNT]
-    if not groups:
-        return None
+    groups = section.with_rings
     what = (
         "Up and to the left is better. Bars: 95 % interval of the paired ratio, as far as it fits, and ± SD"
         " of the events saved. Dashed: the Pareto front, the setups that no other beats in both; what is apart by less"
         " than its bars is not told apart."
     )
     row = PanelRow("events saved", "%", tuple(_panel(section, group, points) for group in groups))
-    return section.chart("tradeoff", TITLE, what, row, groups=groups)
+    return section.chart("tradeoff", TITLE, what, row, groups=groups) if groups else None
 
 
 def _panel(section: Section, group: Group, points: Points) -> Panel:
     known = [(row, points.get(row.cell)) for row in group.rows]
     placed = [(row, point) for row, point in known if point and OVERHEAD in point.at and FIDELITY in point.at]
-    if not placed:
-        return Absent("no pair with vanilla")
     best = front([point for _, point in placed], (OVERHEAD, FIDELITY))
-    return Scatter(
+    return Panel(
         tuple(_mark(section, group, row, point) for row, point in placed),
-        "runtime over vanilla (%)",
-        tuple((point.at[OVERHEAD].value, point.at[FIDELITY].value) for point in best),
+        front=tuple((point.at[OVERHEAD].value, point.at[FIDELITY].value) for point in best),
+        x_title="runtime over vanilla (%)",
+        nothing="no pair with vanilla",
     )
 
 
