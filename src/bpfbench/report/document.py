@@ -158,8 +158,19 @@ class Chapter:
     """Names the place."""
 
 
-Block: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Figure | Chapter
+Plain: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Figure
+"""What has no blocks in it."""
+Block: TypeAlias = Plain | Chapter
 Document: TypeAlias = tuple[Block, ...]
+
+
+def flat(document: Document) -> Iterator[Plain]:
+    """Yield blocks without chapters, whose titles become headings, and without tables that have no row."""
+    for block in document:
+        if isinstance(block, Chapter):
+            yield from flat((Heading(block.title), *block.blocks))
+        elif not isinstance(block, Table) or block.rows:
+            yield block
 
 
 def texts(*titles: str) -> tuple[Column, ...]:

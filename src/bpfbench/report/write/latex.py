@@ -10,9 +10,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from bpfbench.report.document import Block, Bullets, Chapter, Code, Document, Figure, Heading, Paragraph, Table, Terms
+from bpfbench.report.document import (
+    Bullets,
+    Code,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Plain,
+    Table,
+    Terms,
+    flat,
+)
 from bpfbench.report.wording import printable
 
 SPECIAL = {
@@ -52,29 +63,27 @@ PRINTED = 7
 
 def text(document: Document) -> str:
     """Write a document."""
-    return "\n\n".join(part for block in document for part in _parts(block) if part) + "\n"
+    return "\n\n".join(filter(None, map(_written, flat(document)))) + "\n"
 
 
-def _parts(block: Block) -> Iterator[str]:
+def _written(block: Plain) -> str:
     match block:
         case Heading(title, level):
-            yield rf"\{LEVELS[level]}{{{escape(title)}}}"
+            return rf"\{LEVELS[level]}{{{escape(title)}}}"
         case Paragraph(said, tone):
-            yield f"{TONES.get(tone, '')}{escape(said)}"
+            return f"{TONES.get(tone, '')}{escape(said)}"
         case Bullets(lines):
-            yield _list(map(escape, lines))
+            return _list(map(escape, lines))
         case Terms(items):
-            yield _list(rf"\textbf{{{escape(name)}:}} {escape(said)}" for name, said in items)
+            return _list(rf"\textbf{{{escape(name)}:}} {escape(said)}" for name, said in items)
         case Code(lines):
-            yield "\n".join([r"\begin{verbatim}", *map(verbatim, lines), r"\end{verbatim}"])
+            return "\n".join([r"\begin{verbatim}", *map(verbatim, lines), r"\end{verbatim}"])
         case Table() if block.is_text:
-            yield f"{{\\footnotesize{_list('; '.join(escape(cell.line) for cell in row) for row in block.rows)}}}"
+            return f"{{\\footnotesize{_list('; '.join(escape(cell.line) for cell in row) for row in block.rows)}}}"
         case Table():
-            yield _table(block)
+            return _table(block)
         case Figure(chart):
-            yield f"{escape(chart.title)}. {escape(chart.caption)}"
-        case Chapter(title, blocks):
-            yield from (part for inner in (Heading(title), *blocks) for part in _parts(inner))
+            return f"{escape(chart.title)}. {escape(chart.caption)}"
 
 
 def _list(items: Iterable[str]) -> str:

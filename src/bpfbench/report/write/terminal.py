@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
@@ -23,9 +23,7 @@ from bpfbench.report.document import (
     ABSENT,
     ALWAYS,
     NEVER,
-    Block,
     Bullets,
-    Chapter,
     Code,
     Column,
     Document,
@@ -33,8 +31,10 @@ from bpfbench.report.document import (
     Figure,
     Heading,
     Paragraph,
+    Plain,
     Table,
     Terms,
+    flat,
 )
 from bpfbench.report.wording import printable
 
@@ -71,8 +71,8 @@ class Fitting:
 
 def write(document: Document, console: Console) -> None:
     """Print a document: a blank line stands before each heading but the first, and between tables and sentences."""
-    blocks = tuple(_flat(document))
-    fits = _fits([block for block in blocks if isinstance(block, Table) and block.rows], console)
+    blocks = tuple(flat(document))
+    fits = _fits([block for block in blocks if isinstance(block, Table)], console)
     for before, block in zip((None, *blocks), blocks, strict=False):
         apart = {type(before), type(block)} == {Table, Paragraph}
         if before is not None and (isinstance(block, Heading) or apart):
@@ -83,15 +83,7 @@ def write(document: Document, console: Console) -> None:
         _say(console, f"Left out at this width ({console.width}): {names}; --markdown and --json have everything.")
 
 
-def _flat(document: Document) -> Iterator[Block]:
-    for block in document:
-        if isinstance(block, Chapter):
-            yield from _flat((Heading(block.title), *block.blocks))
-        elif not isinstance(block, Table) or block.rows:
-            yield block
-
-
-def _print(block: Block, fits: Mapping[tuple[Column, ...], Fitting], console: Console) -> None:
+def _print(block: Plain, fits: Mapping[tuple[Column, ...], Fitting], console: Console) -> None:
     match block:
         case Heading(text):
             _say(console, text, "bold")
@@ -105,8 +97,8 @@ def _print(block: Block, fits: Mapping[tuple[Column, ...], Fitting], console: Co
                 console.print(Text(f"  {line}"), soft_wrap=True)
         case Table():
             _write(console, _grid(block, fits[block.columns], console))
-        case Figure() | Chapter():
-            pass  # nothing can be drawn here, and chapters are flat by now
+        case Figure():
+            pass  # nothing can be drawn here
 
 
 def _unbroken(block: Terms | Code, console: Console) -> list[str]:
