@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bpfbench.analysis.results import CONFIG
 from bpfbench.model import Tool, TracerConfig, TracerSummary
-from bpfbench.report.wording import factor, printable
+from bpfbench.report.wording import configuration, printable
 from bpfbench.units import size
 
 OPS = {"0": "read", "1": "write"}
@@ -63,14 +64,13 @@ class TextLines:
     """Records as aligned columns."""
 
     def __init__(self, tool: Tool) -> None:
-        self._counts = tool is Tool.SYSCOUNT
-        self._columns = len(COLUMNS) - (tool is Tool.RW_TRACER)
+        self._tool = tool
         self._origin_ns = 0
 
     def head(self, ready_ns: int) -> str:
         """Return what stands above the records; their times are from `ready_ns` on."""
         self._origin_ns = ready_ns
-        return "" if self._counts else HEADER
+        return "" if self._tool is Tool.SYSCOUNT else HEADER
 
     def record(self, line: str) -> str:
         """Return an event, with its payload below it.
@@ -78,7 +78,7 @@ class TextLines:
         Raises:
             ValueError: the line is no event.
         """
-        event = _split(line, self._columns)
+        event = _split(line, self._tool)
         begin_ns, ret = int(event[0]), int(event[4])
         moved = event[4] if ret >= 0 else ERRORS.get(-ret, event[4])
         name = event[NAME] if event[NAME].isprintable() else printable(event[NAME])
@@ -86,25 +86,26 @@ class TextLines:
             f"{(begin_ns - self._origin_ns) / 1e9:9.6f} {event[7]:>7} {event[8]:>7} {OPS[event[9]]:5} {moved:>7}"
             f" {event[3]:>7} {event[2]:>11} {(int(event[1]) - begin_ns) / 1e3:11.2f} {name}".rstrip()
         )
-        return f"{shown}\n" if self._columns < len(COLUMNS) else f"{shown}\n{_dump(event[-1])}"
+        return f"{shown}\n" if self._tool is Tool.RW_TRACER else f"{shown}\n{_dump(event[-1])}"
 
     def end(self, summary: TracerSummary, names: Mapping[int, str]) -> str:
         """Return what was counted, most first."""
-        if not summary.syscalls:
+        counts = [(name or f"syscall {number}", number, count) for number, name, count in _counts(summary, names)]
+        if not counts:
             return ""
-        width = max(len(_syscall(number, names)) for number in map(int, summary.syscalls))
-        lines = [f"{'SYSCALL':{width}}  NUMBER       COUNT       %"]
-        for number, count in _ranked(summary.syscalls):
+        width = max(len(name) for name, _, _ in counts)
+        lines = [f"{'SYSCALL':{width}}  NUMBER       COUNT       %\n"]
+        for name, number, count in counts:
             share = 100 * count / summary.saved if summary.saved else 0.0
-            lines.append(f"{_syscall(number, names):{width}}  {_signed(number):6d}  {count:10d}  {share:6.2f}")
-        return "\n".join(lines) + "\n"
+            lines.append(f"{name:{width}}  {number:6d}  {count:10d}  {share:6.2f}\n")
+        return "".join(lines)
 
 
 class JsonLines:
     """Each record as an object on a line of its own, then the summary."""
 
     def __init__(self, tool: Tool) -> None:
-        self._columns = len(COLUMNS) - (tool is Tool.RW_TRACER)
+        self._tool = tool
 
     def head(self, ready_ns: int) -> str:
         """Nothing stands above them."""
@@ -117,11 +118,9 @@ class JsonLines:
         Raises:
             ValueError: the line is no event.
         """
-        event: dict[str, Any] = dict(zip(COLUMNS, _split(line, self._columns), strict=False))
-        for column in COLUMNS[: NAME - 1]:
-            event[column] = int(event[column])
-        event["op"] = OPS[str(event["op"])]
-        event["payload_len"] = int(event["payload_len"])
+        event: dict[str, Any] = dict(zip(COLUMNS, _split(line, self._tool), strict=False))
+        op = OPS[event["op"]]
+        event |= {column: int(event[column]) for column in (*COLUMNS[: NAME - 1], "payload_len")} | {"op": op}
         if "payload" in event:
             event["payload"] = event["payload"].replace(" ", "")
         if event["ret"] < 0:
@@ -132,10 +131,7 @@ class JsonLines:
         """Return what was counted, most first, as one object; the summary comes with the end of all."""
         if summary.syscalls is None:
             return ""
-        counts = [
-            {"number": _signed(number), "name": names.get(number), "count": count}
-            for number, count in _ranked(summary.syscalls)
-        ]
+        counts = [{"number": number, "name": name, "count": count} for number, name, count in _counts(summary, names)]
         return json.dumps({"counts": counts}) + "\n"
 
 
@@ -159,9 +155,8 @@ def account(summary: TracerSummary, config: TracerConfig, comm: str, shown: int,
         elif count is None:
             lines.append(f"  {cause} cannot be counted: {printable(summary.unavailable.get(cause, 'no reason given'))}")
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items() if version)
-    told = {name: value for name, value in asdict(config).items() if name not in ("format", "variant")}
-    settings = [factor(name, value) for name, value in told.items() if value is not None]
-    lines.append(f"by {summary.setup}: {', '.join(settings)}; ready after {startup_s:.2f} s")
+    told = (name for name in CONFIG if name not in ("format", "variant"))
+    lines.append(f"by {summary.setup}: {', '.join(configuration(config, told))}; ready after {startup_s:.2f} s")
     if versions:
         lines.append(f"  {versions}")
     return lines
@@ -174,8 +169,9 @@ def _explain(cause: str, config: TracerConfig) -> str:
     return text
 
 
-def _split(line: str, columns: int) -> list[str]:
+def _split(line: str, tool: Tool) -> list[str]:
     """Return the columns of an event. A tab can only be in its name: comm has none in practice."""
+    columns = len(COLUMNS) - (tool is Tool.RW_TRACER)
     first = line.split("\t", NAME)
     last = first.pop().rsplit("\t", columns - NAME - 1) if len(first) == NAME + 1 else []
     if len(last) != columns - NAME or first[9] not in OPS:
@@ -193,16 +189,11 @@ def _dump(payload: str) -> str:
     return "".join(lines)
 
 
-def _ranked(counts: Mapping[str, int]) -> Sequence[tuple[int, int]]:
-    return sorted(((int(number), count) for number, count in counts.items()), key=lambda item: (-item[1], item[0]))
-
-
-def _syscall(number: int, names: Mapping[int, str]) -> str:
-    return names.get(number, f"syscall {_signed(number)}")
-
-
-def _signed(number: int) -> int:
-    return number if number < UNSIGNED // 2 else number - UNSIGNED
+def _counts(summary: TracerSummary, names: Mapping[int, str]) -> list[tuple[int, str | None, int]]:
+    """Number, name and count of each system call, most first; a number that is negative is signed again."""
+    found = ((int(number), count) for number, count in (summary.syscalls or {}).items())
+    ranked = sorted(found, key=lambda item: (-item[1], item[0]))
+    return [(n if n < UNSIGNED // 2 else n - UNSIGNED, names.get(n), count) for n, count in ranked]
 
 
 def _percent(part: int, whole: int) -> str:
