@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.costs import Cost, costs
-from bpfbench.analysis.results import Description, of
+from bpfbench.analysis.results import Description
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
@@ -43,7 +43,7 @@ def _split(group: Group, row: Row) -> Bar | None:
 
 def layers(section: Section) -> Chart | None:
     """What each part of the work adds to an I/O; None for a study without variants."""
-    found = costs(of(section.variants))
+    found = costs(section.results)
     if not found:
         return None
     tools = tuple(tool for tool in Tool if any(cost.tool is tool for cost in found))

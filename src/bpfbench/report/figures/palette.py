@@ -8,6 +8,7 @@ for print without colour.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,8 +37,8 @@ class Look:
     dash: str
 
 
-_VANILLA = Look("#6e7781", "o", "circle", "", "solid")
 _KNOWN = {
+    VANILLA: Look("#6e7781", "o", "circle", "", "solid"),
     "bpftrace": Look("#e69f00", "s", "square", "//", "solid"),
     "bcc": Look("#d55e00", "D", "diamond", "\\\\", "dash"),
     "libbpf": Look("#0072b2", "^", "triangle-up", "", "solid"),
@@ -46,20 +47,17 @@ _KNOWN = {
     "aya-sync": Look("#cc79a7", "P", "cross", "xx", "dash"),
     "aya-async": Look("#56b4e9", "X", "x", "--", "dot"),
 }
-_OTHERS = tuple(
-    Look(colour, marker, symbol, hatch, dash)
-    for colour, marker, symbol, hatch, dash in (
-        ("#332288", "p", "pentagon", "++", "dashdot"),
-        ("#999933", "h", "hexagon", "||", "dash"),
-        ("#882255", "*", "star", "**", "dot"),
-        ("#661100", ">", "triangle-right", "///", "solid"),
-        ("#117733", "8", "octagon", "\\\\\\", "dot"),
-        ("#aa4499", "H", "hexagon2", "---", "dashdot"),
-        ("#ddcc77", "d", "diamond-tall", "+++", "dash"),
-        ("#cc6677", "2", "y-up", "xxx", "solid"),
-        ("#44aa99", "1", "y-down", "|||", "dash"),
-        ("#1b1f24", "+", "cross-thin", "...", "dot"),
-    )
+_OTHERS = (
+    Look("#332288", "p", "pentagon", "++", "dashdot"),
+    Look("#999933", "h", "hexagon", "||", "dash"),
+    Look("#882255", "*", "star", "**", "dot"),
+    Look("#661100", ">", "triangle-right", "///", "solid"),
+    Look("#117733", "8", "octagon", "\\\\\\", "dot"),
+    Look("#aa4499", "H", "hexagon2", "---", "dashdot"),
+    Look("#ddcc77", "d", "diamond-tall", "+++", "dash"),
+    Look("#cc6677", "2", "y-up", "xxx", "solid"),
+    Look("#44aa99", "1", "y-down", "|||", "dash"),
+    Look("#1b1f24", "+", "cross-thin", "...", "dot"),
 )
 """For alternatives to setups and those that a study brings; most are of Tol's muted scheme (personal.sron.nl/~pault),
 apart from the colours above."""
@@ -76,7 +74,5 @@ DASHES: dict[str, str | tuple[int, tuple[float, ...]]] = {
 def looks(setups: Iterable[str]) -> dict[str, Look]:
     """Return the look of each setup. Those we do not know take the spare ones by name, over again if need be."""
     names = sorted(set(setups))
-    others = [name for name in names if name not in _KNOWN and name != VANILLA]
-    known = {VANILLA: _VANILLA, **_KNOWN}
-    spare = {name: _OTHERS[position % len(_OTHERS)] for position, name in enumerate(others)}
-    return {name: known.get(name) or spare[name] for name in names}
+    others = itertools.cycle(_OTHERS)
+    return {name: _KNOWN[name] if name in _KNOWN else next(others) for name in names}

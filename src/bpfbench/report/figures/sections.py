@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bpfbench import factors
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import Cell, Results, in_order, of
+from bpfbench.analysis.results import Cell, Results, in_order
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, summarise
-from bpfbench.model import EMULATED, Accelerator, Attach, Environment, Record, Status, Tool, Trial, Variant, Workload
+from bpfbench.model import EMULATED, Accelerator, Attach, Record, Tool, Workload
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, PanelRow
 from bpfbench.units import size
@@ -64,10 +64,8 @@ class Section:
     workload: Workload
     groups: tuple[Group, ...]
     """By tool, in the order of the paper; of full trials only."""
-    trials: Mapping[Cell, tuple[Record, ...]]
-    """The ok trials behind each row."""
-    variants: tuple[Record, ...]
-    """Where other variants were run: their ok trials, with the full ones and vanilla for comparison; else empty."""
+    results: Results
+    """Of all variants, and of vanilla."""
     statistics: Mapping[tuple[Cell, str], Statistic]
     """Of the whole run, by cell and metric."""
     prefix: str = ""
@@ -97,7 +95,7 @@ class Section:
 
     def of(self, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""
-        return self.trials.get(row.cell, ())
+        return self.results.counted(row.cell)
 
     def statistic(self, row: Row, metric: Metric) -> Statistic | None:
         """What can be said of one metric of a row; None where it has no value."""
@@ -154,32 +152,41 @@ def sections(results: Results, analysis: Analysis, machine: str, kernel: str) ->
         machine: what it ran on, in words.
         kernel: the run's, for records that do not name theirs.
     """
-    trials: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
-    shared: defaultdict[tuple[Condition, Workload], list[Record]] = defaultdict(list)
-    records = results.records
-    seen = {(record.trial.host, record.trial.kernel): record.environment for record in records if record.environment}
-    for record in records:
-        # A trial that failed before it could look gets what others saw on its host and kernel.
-        environment = record.environment or seen.get((record.trial.host, record.trial.kernel))
-        condition = _condition(record, environment, machine, kernel)
-        place = shared if record.trial.is_vanilla else trials
-        place[condition, record.trial.workload].append(record)
+    virtual = any(own.environment and own.environment.accelerator is Accelerator.KVM for own in results.records)
+    alike: defaultdict[tuple[Condition, Workload], list[Cell]] = defaultdict(list)
+    for cell in results.cells:
+        accelerator = Accelerator.TCG if cell.emulated else Accelerator.KVM if virtual else None
+        condition = Condition(cell.kernel or kernel, cell.attach, accelerator, machine, cell.kernel)
+        alike[condition, cell.workload].append(cell)
+    for bare, workload in [key for key in alike if key[0].attach is None]:
+        hooks = [key for key in alike if key[0].attach and (replace(key[0], attach=None), key[1]) == (bare, workload)]
+        vanilla = alike.pop((bare, workload)) if hooks else []
+        for key in hooks:
+            alike[key] += vanilla
+    several = len({condition for condition, _ in alike}) > 1
     statistics = {(found.cell, found.metric): found for found in analysis.statistics}
-    for (condition, workload), vanilla in shared.items():
-        same = [key for key in trials if key[1] == workload and replace(key[0], attach=None) == condition]
-        for key in same or [(condition, workload)]:
-            trials[key] += vanilla
-
-    def position(item: tuple[Condition, Workload]) -> tuple[object, ...]:
-        condition, workload = item
-        return (condition.emulated, condition.key, in_order(workload))
-
-    several = len({condition for condition, _ in trials}) > 1
-    found = (
-        (condition, _section(condition, workload, of(trials[condition, workload], results.info), statistics))
-        for condition, workload in sorted(trials, key=position)
+    return tuple(
+        Section(
+            condition=condition,
+            workload=workload,
+            groups=summarise(_only(results, [cell for cell in own if cell.is_full])).groups,
+            results=_only(results, own),
+            statistics=statistics,
+            prefix=f"{condition.key}-" if several else "",
+        )
+        for (condition, workload), own in sorted(alike.items(), key=_position)
     )
-    return tuple(replace(own, prefix=f"{condition.key}-") if several else own for condition, own in found)
+
+
+def _position(item: tuple[tuple[Condition, Workload], object]) -> tuple[object, ...]:
+    condition, workload = item[0]
+    return condition.emulated, condition.key, in_order(workload)
+
+
+def _only(results: Results, cells: Collection[Cell]) -> Results:
+    """These cells of a run, in the order in which it has them."""
+    own = {cell: records for cell, records in results.cells.items() if cell in cells}
+    return replace(results, records=tuple(record for records in own.values() for record in records), cells=own)
 
 
 def _chunks(group: Group) -> list[Group]:
@@ -188,38 +195,3 @@ def _chunks(group: Group) -> list[Group]:
     step = MOST_ROWS - len(vanilla)
     starts = range(0, max(1, len(tracers)), step)
     return [replace(group, rows=(*vanilla, *tracers[start : start + step])) for start in starts]
-
-
-def _condition(record: Record, environment: Environment | None, machine: str, kernel: str) -> Condition:
-    config = record.trial.config
-    known = environment.kernel if environment else record.trial.kernel
-    return Condition(
-        kernel=known or kernel,
-        attach=config.attach if config else None,
-        accelerator=environment.accelerator if environment else None,
-        machine=machine,
-        known_kernel=known,
-    )
-
-
-def _section(
-    condition: Condition, workload: Workload, own: Results, statistics: Mapping[tuple[Cell, str], Statistic]
-) -> Section:
-    full = of((record for record in own.records if is_full(record.trial)), own.info)
-    return Section(
-        condition=condition,
-        workload=workload,
-        groups=summarise(full).groups,
-        trials={cell: full.counted(cell) for cell in full.cells},
-        variants=tuple(_ok(own.records)) if len(full.records) < len(own.records) else (),
-        statistics=statistics,
-    )
-
-
-def is_full(trial: Trial) -> bool:
-    """Whether a trial measures its setup as such."""
-    return trial.config is None or trial.config.variant is Variant.FULL
-
-
-def _ok(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if record.status is Status.OK]

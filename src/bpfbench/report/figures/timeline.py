@@ -24,8 +24,9 @@ Sampled = Callable[[Record], Samples]
 
 def timeline(section: Section, sampled: Sampled) -> Chart:
     """Make the figure. Of each setup it shows the repetition with the median runtime."""
-    samples = {cell: sampled(typical) for cell, records in section.trials.items() if (typical := _median(records))}
-    rows = (
+    rows = [row for group in section.groups for row in group.rows]
+    samples = {row.cell: sampled(typical) for row in rows if (typical := _median(section.of(row)))}
+    drawn = (
         PanelRow(
             quantity.title,
             quantity.unit,
@@ -34,7 +35,7 @@ def timeline(section: Section, sampled: Sampled) -> Chart:
         for quantity in (BY_METRIC[metric] for metric in (metrics.CPU, metrics.MEMORY, metrics.POWER))
     )
     what = "From fio's start; of each setup the trial with the median runtime."
-    return section.chart("timeline", TITLE, what, *rows)
+    return section.chart("timeline", TITLE, what, *drawn)
 
 
 def _panel(section: Section, group: Group, quantity: Quantity, samples: Mapping[Cell, Samples]) -> Panel:

@@ -31,26 +31,26 @@ def tradeoff(section: Section, points: Points) -> Chart | None:
         " of the events saved. Dashed: the Pareto front, the setups that no other beats in both; what is apart by less"
         " than its bars is not told apart."
     )
-    row = PanelRow("events saved", "%", tuple(_panel(section, group, points) for group in groups))
+    row = PanelRow("events saved", "%", tuple(_panel(group, points) for group in groups))
     return section.chart("tradeoff", TITLE, what, row, groups=groups) if groups else None
 
 
-def _panel(section: Section, group: Group, points: Points) -> Panel:
+def _panel(group: Group, points: Points) -> Panel:
     known = [(row, points.get(row.cell)) for row in group.rows]
     placed = [(row, point) for row, point in known if point and OVERHEAD in point.at and FIDELITY in point.at]
     best = front([point for _, point in placed], (OVERHEAD, FIDELITY))
     return Panel(
-        tuple(_mark(section, group, row, point) for row, point in placed),
+        tuple(_mark(group, row, point) for row, point in placed),
         front=tuple((point.at[OVERHEAD].value, point.at[FIDELITY].value) for point in best),
         x_title="runtime over vanilla (%)",
         nothing="no pair with vanilla",
     )
 
 
-def _mark(section: Section, group: Group, row: Row, point: Point) -> Mark:
+def _mark(group: Group, row: Row, point: Point) -> Mark:
     over, saved = point.at[OVERHEAD], point.at[FIDELITY].value
-    found = section.statistic(row, metrics.SAVED_PERCENT)
-    sd = found.spread.sd if found else None
+    found = row.spread(metrics.SAVED_PERCENT)
+    sd = found.sd if found else None
     return Mark(
         label=wording.row_name(row, group),
         setup=row.setup,
