@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from bpfbench.analysis.order import examine
-from bpfbench.analysis.questions import needs
-from bpfbench.analysis.questions.claims.judge import by_run
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.results import Results
-from bpfbench.analysis.statistics import analyse, control
+from bpfbench.analysis.statistics import analyse
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
@@ -87,13 +84,9 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         info=info,
         about=about,
         evidence={condition: list(own) for condition, own in groupby(evidence, lambda each: each[0].condition)},
+        results=run,
         analysis=analysis,
-        control=analyse(control(run)),
-        examined=examine(run),
-        contests=needs.contests(run, analysis),
         exchanged=exchanged,
-        findings=by_run(run),
-        excluded=run.excluded,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
     yield "index.html", html.text(page.document(reported), title, generator, drawings, style).encode()

@@ -20,7 +20,7 @@ from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.document import Block, Code, Document, Heading, Paragraph, Terms, table
 from bpfbench.report.documents import claims
-from bpfbench.store import RunInfo as StoredInfo
+from bpfbench.store import RunInfo
 
 GIB = 2**30
 
@@ -41,7 +41,7 @@ _CUSTOMISATION = (
 )
 
 
-def document(run: StoredInfo, about: About, results: Results) -> Document:
+def document(run: RunInfo, about: About, results: Results) -> Document:
     """Write the appendix, every part of it.
 
     Args:
@@ -67,7 +67,7 @@ def document(run: StoredInfo, about: About, results: Results) -> Document:
     return Heading("Artifact appendix", 0), *chapters
 
 
-def _abstract(run: StoredInfo, about: About, results: Results, found: Findings) -> str:
+def _abstract(run: RunInfo, about: About, results: Results, found: Findings) -> str:
     ok = sum(record.status is Status.OK for record in results.records)
     return (
         f"Run {about.run_id} of bpfbench {run.bpfbench_version}: study {run.study.name}, {run.study.description}."
@@ -78,7 +78,7 @@ def _abstract(run: StoredInfo, about: About, results: Results, found: Findings) 
     )
 
 
-def _checklist(run: StoredInfo, about: About, results: Results) -> Iterator[tuple[str, str]]:
+def _checklist(run: RunInfo, about: About, results: Results) -> Iterator[tuple[str, str]]:
     study, factors = run.study, run.study.factors
     chosen = (f"{name} {version}" for name, version in run.image.get("versions", {}).items())
     yield "Program", f"bpfbench {run.bpfbench_version}, setups {', '.join(factors.setups)}"
@@ -108,7 +108,7 @@ def _data_bytes(results: Results) -> int:
     return sum(processes * size for processes, size in sizes)
 
 
-def _access(run: StoredInfo, about: About) -> str:
+def _access(run: RunInfo, about: About) -> str:
     return (
         f"The artifact is the source of bpfbench {run.bpfbench_version} and the run directory {about.run_id}, started"
         f" {about.started_at}. The run does not record where they are archived."
@@ -124,7 +124,7 @@ def _hardware(machine: Mapping[str, Any]) -> str:
     )
 
 
-def _software(run: StoredInfo) -> str:
+def _software(run: RunInfo) -> str:
     return (
         "Debian or Ubuntu with Python 3.11, git and root. Libraries, compilers and fio live in the image, pinned by its"
         f" key ({run.image.get('key', 'not recorded')}); the machine measured on ran"
@@ -153,7 +153,7 @@ def _evaluation(about: About, found: Findings) -> Iterator[Block]:
         yield own
 
 
-def _notes(run: StoredInfo, about: About, results: Results, found: Findings) -> Iterator[tuple[str, str]]:
+def _notes(run: RunInfo, about: About, results: Results, found: Findings) -> Iterator[tuple[str, str]]:
     for remark in dict.fromkeys((*wording.warnings(about), *found.remarks)):
         yield "Note", remark
     for reason in run.left_out:

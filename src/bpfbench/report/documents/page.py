@@ -10,12 +10,12 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Finding
-from bpfbench.analysis.order import Examined
+from bpfbench.analysis.order import examine
 from bpfbench.analysis.questions import needs
-from bpfbench.analysis.questions.claims.judge import Findings
-from bpfbench.analysis.questions.needs import Contest
+from bpfbench.analysis.questions.claims.judge import Findings, by_run
 from bpfbench.analysis.questions.tradeoffs import TradeOffs
-from bpfbench.analysis.statistics import Analysis, Statistic
+from bpfbench.analysis.results import Results
+from bpfbench.analysis.statistics import Analysis, Statistic, analyse, control
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Record, Study
 from bpfbench.report import wording
@@ -43,25 +43,20 @@ from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures.sections import Condition, Section
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import BY_METRIC, FIGURES
-from bpfbench.store import RunInfo as StoredInfo
+from bpfbench.store import RunInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
     """All that is known of a run."""
 
-    info: StoredInfo
+    info: RunInfo
     about: About
     evidence: Mapping[Condition, Sequence[tuple[Section, Sequence[Chart], Sequence[Table]]]]
     """By condition: each workload with its figures, the most important first, and its tables."""
+    results: Results
     analysis: Analysis
-    control: Analysis
-    """Of vanilla against vanilla."""
-    examined: Examined
-    contests: Sequence[Contest]
     exchanged: TradeOffs
-    findings: Findings
-    excluded: Sequence[Record]
 
 
 def document(run: Reported) -> Document:
@@ -70,24 +65,24 @@ def document(run: Reported) -> Document:
 
 
 def _blocks(run: Reported) -> Iterator[Block]:
-    study, version = run.info.study, run.info.bpfbench_version
+    study, version, examined = run.info.study, run.info.bpfbench_version, examine(run.results)
     emulated = bool(run.evidence) and all(condition.emulated for condition in run.evidence)
     what = f", {EMULATED}" if emulated else ": which eBPF library for which need"
     yield Heading(f"{study.name}{what}", 1)
     yield Paragraph(_lead(run), "lead")
     yield Terms(tuple(_facts(run.about, study)))
-    warnings = (*order.warnings(run.examined.order), *wording.warnings(run.about))
+    warnings = (*order.warnings(examined.order), *wording.warnings(run.about))
     yield from (Paragraph(text, "warning") for text in warnings)
     yield Chapter("Which setup for which need", tuple(_answers(run)), "answer")
     legend = Paragraph(wording.ACCOUNT if emulated else statistics.LEGEND)
     yield Chapter("Evidence", (legend, *_evidence(run)), "evidence")
     behind = (
         _servers(run.analysis),
-        _control(run.control, order.noise_sentence(run.examined.itself), emulated=run.about.emulated),
-        _findings(run.findings),
+        _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
+        _findings(by_run(run.results)),
         _exchanged(run.exchanged),
-        _not_counted(run.excluded),
-        _method(study, order.order_sentence(run.examined.order), run.analysis.warnings),
+        _not_counted(run.results.excluded),
+        _method(study, order.order_sentence(examined.order), run.analysis.warnings),
         _environment(run.info.machine, run.info.image),
         _again(study, version),
     )
@@ -96,8 +91,8 @@ def _blocks(run: Reported) -> Iterator[Block]:
 
 
 def _lead(run: Reported) -> str:
-    about, ended = run.about, Counter(found.status for found in run.excluded)
-    text = f"{about.trials_done - len(run.excluded)} of {about.trials_planned} planned trials count"
+    about, ended = run.about, Counter(found.status for found in run.results.excluded)
+    text = f"{about.trials_done - len(run.results.excluded)} of {about.trials_planned} planned trials count"
     if ended:
         text += f"; {', '.join(f'{count} {status}' for status, count in ended.items())}"
     description = run.info.study.description
@@ -111,16 +106,17 @@ def _facts(about: About, study: Study) -> Iterator[tuple[str, str]]:
         "Testbed": f"{study.testbed}, image {about.image}",
         "Repetitions": str(study.repetitions),
         "Run": about.run_id,
-        "Started": (about.started_at or "")[:16].replace("T", " ") + " UTC" if about.started_at else None,
+        "Started": f"{about.started_at[:16].replace('T', ' ')} UTC" if about.started_at else None,
     }
     return ((name, value) for name, value in known.items() if value)
 
 
 def _answers(run: Reported) -> Iterator[Block]:
+    contests = needs.contests(run.results, run.analysis)
     for condition in run.evidence:
         if len(run.evidence) > 1:
             yield Heading(condition.title)
-        choices = needs.choices([contest for contest in run.contests if condition.has(contest.leader.cell)])
+        choices = needs.choices([contest for contest in contests if condition.has(contest.leader.cell)])
         if condition.emulated:
             yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
         elif not choices:
