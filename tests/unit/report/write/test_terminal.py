@@ -1,78 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader sees of a run, on terminals of several widths and in each document."""
+"""What a reader sees of a run, on terminals of several widths."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from builders import (
-    READ,
     make_config,
     make_failure,
-    make_fio,
-    make_load,
     make_record,
     make_summary,
     make_trial,
-    make_usage,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from typical import INFO, typical_run
 
-from bpfbench.analysis.metrics import METRICS
 from bpfbench.analysis.results import of
-from bpfbench.analysis.summary import Summary, summarise
+from bpfbench.analysis.summary import summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool
 from bpfbench.report.about import About
-from bpfbench.report.documents.summary import data, document, flat
-from bpfbench.report.numbers import share
-from bpfbench.report.wording import Said
-from bpfbench.report.write import csv as csv_writer
-from bpfbench.report.write import markdown, terminal
-from bpfbench.report.write.json import text as as_json
-from bpfbench.units import size
-
-INFO = About(
-    study="quick",
-    run_id="20260102-030405",
-    trials_done=9,
-    trials_planned=9,
-    host="testhost",
-    kernel="6.12.48",
-    image="trixie-3f2a91c",
-    seed=7,
-    started_at="2026-01-02T03:04:05Z",
-)
-
-
-def typical_run() -> list[Record]:
-    """Three blocks of vanilla, libbpf (+10 %, saves 97 %) and bcc (within vanilla's SD, saves 40 %)."""
-    records = []
-    for block, seconds in enumerate((10.0, 11.0, 12.0)):
-        libbpf, bcc = make_trial("libbpf", block), make_trial("bcc", block)
-        records += [
-            make_record(make_trial(block=block), fio=make_fio(runtime_s=seconds)),
-            make_record(
-                libbpf,
-                fio=make_fio(runtime_s=1.1 * seconds, throughput_mib_per_s=360),
-                summary=make_summary(libbpf, saved=970, lost={"ring_full": 30}),
-                load=make_load(cpu_percent=36),
-            ),
-            make_record(
-                bcc,
-                fio=make_fio(runtime_s=seconds + 0.05),
-                summary=make_summary(bcc, saved=400, lost={"ring_full": 590, "map_full": 10}),
-                usage=make_usage(pss_peak_bytes=None),
-            ),
-        ]
-    return records
+from bpfbench.report.documents.summary import document
+from bpfbench.report.write import terminal
 
 
 def shown(records: Sequence[Record], width: int = 140, info: About = INFO, **options: Any) -> str:
@@ -271,184 +225,3 @@ class TestTerminal:
     def test_any_width_shows_every_setup(self, width: int) -> None:
         text = shown(typical_run(), width)
         assert [line_of(text, setup).split()[1] for setup in ("vanilla", "libbpf", "bcc")] == ["3", "3", "3"]
-
-
-class TestNumbers:
-    @pytest.mark.parametrize(
-        ("percent", "text"),
-        [(0.0, "0.00"), (0.001, "<0.01"), (0.03, "0.03"), (99.98, "99.98"), (99.999, ">99.99"), (100.0, "100.00")],
-    )
-    def test_a_share_is_only_nothing_or_all_if_it_is(self, percent: float, text: str) -> None:
-        assert share(percent) == text
-
-    @pytest.mark.parametrize(
-        ("count", "text"),
-        [
-            (0, "0 B"),
-            (1000, "1000 B"),
-            (1024, "1 KiB"),
-            (262144, "256 KiB"),
-            (34359738368, "32 GiB"),
-            (1572864, "1536 KiB"),
-            (500_000_000, "476.8 MiB"),
-        ],
-    )
-    def test_sizes(self, count: int, text: str) -> None:
-        assert size(count) == text
-
-
-def to_markdown(summary: Summary, info: About, said: Said | None = None) -> str:
-    return markdown.text(document(summary, info, said or Said()))
-
-
-def to_csv(summary: Summary) -> str:
-    return csv_writer.data(*flat(summary))
-
-
-def envelope(summary: Summary, info: About = INFO, said: Said | None = None) -> Any:
-    return json.loads(as_json("summary", 2, info, data(summary, said or Said())))
-
-
-def told(summary: Summary) -> Any:
-    return envelope(summary)["data"]
-
-
-SAID = Said(("Order: no effect was found.", "Noise: 3 %."), ("Order mattered.",), {"order": {"found": True}})
-
-
-def test_what_is_said_of_the_trials_as_a_whole_is_in_every_document() -> None:
-    summary, out = summarise(of(typical_run())), io.StringIO()
-    terminal.write(document(summary, INFO, SAID), Console(file=out, width=140))
-    text, written = out.getvalue(), to_markdown(summary, INFO, SAID)
-    assert text.index("Warning: Order mattered.") < text.index("libbpf") < text.index("Order: no effect was found.")
-    assert written.index("**Warning:** Order mattered.") < written.index("libbpf") < written.index("- Noise: 3 %.")
-    assert envelope(summary, said=SAID)["data"]["order"] == {"found": True}
-
-
-class TestJson:
-    def test_reads_back(self) -> None:
-        found = envelope(summarise(of(typical_run())))
-        assert list(found) == ["schema", "kind", "run", "data"]
-        assert (found["schema"], found["kind"]) == (2, "summary")
-        assert (found["run"]["study"], found["run"]["seed"]) == ("quick", 7)
-        (group,) = found["data"]["groups"]
-        assert group["workload"] == {
-            "name": "read",
-            "processes": 4,
-            "bytes_per_process": 34359738368,
-            "rate_iops": None,
-        }
-        assert group["tool"] == "rw-tracer"
-        assert [row["setup"] for row in group["rows"]] == ["vanilla", "bcc", "libbpf"]
-        libbpf = group["rows"][2]
-        assert libbpf["config"]["ringbuf_bytes"] == 262144
-        runtime = libbpf["metrics"]["runtime_s"]
-        assert (runtime["mean"], runtime["n"]) == (pytest.approx(12.1), 3)
-        assert runtime["versus_vanilla"]["difference_percent"]["mean"] == pytest.approx(10.0)
-        assert runtime["versus_vanilla"]["verdict"] == "beyond-vanilla-sd"
-        assert libbpf["lost_percent_by_cause"]["ring_full"]["mean"] == pytest.approx(3.0)
-
-    def test_records_set_aside_are_counted(self) -> None:
-        info = dataclasses.replace(INFO, superseded=2)
-        assert envelope(summarise(of([])), info)["run"]["superseded"] == 2
-        assert envelope(summarise(of([])))["run"]["superseded"] == 0
-
-    def test_every_metric_is_explained_and_present(self) -> None:
-        found = told(summarise(of(typical_run())))
-        keys = [metric.key for metric in METRICS]
-        assert list(found["metrics"]) == keys
-        assert all(list(row["metrics"]) == keys for group in found["groups"] for row in group["rows"])
-
-    def test_absent_is_null(self) -> None:
-        vanilla, bcc, _ = told(summarise(of(typical_run())))["groups"][0]["rows"]
-        assert vanilla["config"] is None
-        assert vanilla["metrics"]["saved_percent"] is None
-        assert vanilla["metrics"]["runtime_s"]["versus_vanilla"] is None
-        assert bcc["metrics"]["pss_peak_bytes"] is None
-
-    def test_excluded_trials_are_in_it(self) -> None:
-        found = told(summarise(of([make_failure(make_trial("bcc", 2), 'no "READY"')])))
-        (excluded,) = found["excluded"]
-        assert (excluded["trial"], excluded["status"]) == ("read-rw-tracer-bcc-3", "failed")
-        assert (excluded["reason"], excluded["repetition"]) == ('no "READY"', 3)
-
-    def test_empty_run(self) -> None:
-        found = told(summarise(of([])))
-        assert (found["groups"], found["excluded"]) == ([], [])
-
-
-def rows_of_csv(records: Sequence[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(to_csv(summarise(of(records))))))
-
-
-class TestCsv:
-    def test_one_row_for_each_workload_tool_setup_and_configuration(self) -> None:
-        vanilla, bcc, libbpf = rows_of_csv(typical_run())
-        assert (libbpf["workload"], libbpf["tool"], libbpf["setup"]) == ("read", "rw-tracer", "libbpf")
-        assert (libbpf["attach"], libbpf["ringbuf_bytes"], libbpf["payload_bytes"]) == ("kprobe", "262144", "")
-        assert float(libbpf["runtime_s_mean"]) == pytest.approx(12.1)
-        assert float(libbpf["runtime_s_difference_percent_mean"]) == pytest.approx(10.0)
-        assert libbpf["runtime_s_verdict"] == "beyond-vanilla-sd"
-        assert float(libbpf["lost_ring_full_percent_mean"]) == pytest.approx(3.0)
-        assert bcc["runtime_s_verdict"] == "inconclusive"
-        assert (vanilla["setup"], vanilla["attach"], vanilla["saved_percent_mean"]) == ("vanilla", "", "")
-
-    def test_absent_is_empty(self) -> None:
-        (vanilla, bcc) = rows_of_csv([make_failure(make_trial("bcc"), "died")])
-        assert (bcc["n"], bcc["n_failed"], bcc["runtime_s_mean"], bcc["runtime_s_verdict"]) == ("0", "1", "", "")
-        assert vanilla["n"] == "0"
-
-    def test_the_columns_do_not_depend_on_the_results(self) -> None:
-        headers = {to_csv(summarise(of(records))).splitlines()[0] for records in ([], typical_run(), typical_run()[:1])}
-        assert len(headers) == 1
-
-    def test_a_cause_the_contract_does_not_know_is_kept(self) -> None:
-        trial = make_trial("libbpf")
-        (_, row) = rows_of_csv([make_record(trial, summary=make_summary(trial, saved=90, lost={"gremlins": 10}))])
-        assert float(row["lost_gremlins_percent_mean"]) == pytest.approx(10.0)
-
-
-class TestMarkdown:
-    def test_tables_are_rectangular_and_complete(self) -> None:
-        lines = to_markdown(summarise(of(typical_run())), INFO).splitlines()
-        table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-        assert len({len(row) for row in table}) == 1
-        header, _, vanilla, bcc, libbpf = table
-        assert header[:3] == ["setup", "n", "runtime, s"]
-        assert libbpf[:3] == ["libbpf", "3", "12.10 ± 1.10 (+10.0 %)"]
-        assert bcc[:3] == ["bcc", "3", "11.05 ± 1.00 (+0.5 % ~)"]
-        assert vanilla[:3] == ["vanilla", "3", "11.00 ± 1.00"]
-        assert vanilla[header.index("saved, %")] == "-"
-        assert "drain, s" in header
-
-    def test_records_set_aside_are_said_in_the_head(self) -> None:
-        text = to_markdown(summarise(of(typical_run())), dataclasses.replace(INFO, superseded=3))
-        head, _, _ = text.partition("###")
-        assert "**Note:** 3 records of trials that had failed or were invalid were set aside" in head
-        assert "set aside" not in to_markdown(summarise(of(typical_run())), INFO)
-
-    def test_reasons_cannot_break_the_table(self) -> None:
-        text = to_markdown(summarise(of([make_failure(make_trial("bcc"), "a | b\n# c <img> *d* map_full")])), INFO)
-        assert r"| read-rw-tracer-bcc-1 | failed | a \| b # c &lt;img&gt; \*d\* map_full |" in text.splitlines()
-
-    def test_configurations_are_told_where_they_differ(self) -> None:
-        configs = [make_config(ringbuf_bytes=ring) for ring in (65536, 1048576)]
-        text = to_markdown(summarise(of(make_record(make_trial("libbpf", config=config)) for config in configs)), INFO)
-        assert "| setup | n |" in text
-        assert "| libbpf (ring 64 KiB) | 1 |" in text
-        assert "(ring" not in to_markdown(summarise(of(typical_run())), INFO)
-
-    def test_empty_run(self) -> None:
-        assert "No trial has been recorded yet." in to_markdown(summarise(of([])), INFO)
-
-
-def test_every_document_shows_the_same_workload() -> None:
-    summary = summarise(of(typical_run()))
-    for text in (
-        json.dumps(envelope(summary)) + "\n",
-        to_csv(summary),
-        to_markdown(summary, INFO),
-        shown(typical_run()),
-    ):
-        assert READ.name in text
-        assert text.endswith("\n")

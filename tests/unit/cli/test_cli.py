@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mistaken command line gets exit status 2 (1 where a run is at fault), one clear line, and nothing on stdout."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import inspect
+import os
+from pathlib import Path
+
+import pytest
+from invoked import Invoke, complaint, data_of
+
+from bpfbench import cli
+from bpfbench.declare import study
+from bpfbench.machine import turn
+
+# The entry point reads sys.argv, as the command does.
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("plna", "quick"), ("plna", "plan")),
+            (("image", "biuld"), ("biuld", "build")),
+            (("plan",), ("study", "requires an argument")),
+            (("plan", "quick", "--bogus"), ("--bogus",)),
+            (("plan", "quick", "--setup", "bcc"), ("--setup", "--setups")),
+            (("plan", "quick", "extra"), ("extra",)),
+            (("plan", "quick", "--setups"), ("--setups", "requires an argument")),
+            (("run", "quick", "--run-dir"), ("--run-dir", "requires an argument")),
+            (("data", "remove", "all"), ("all",)),
+        ],
+    )
+    def test_what_the_parser_cannot_read_is_named(
+        self, bpfbench: Invoke, words: tuple[str, ...], said: tuple[str, ...]
+    ) -> None:
+        outcome = bpfbench(*words)
+        message = complaint(outcome)
+        assert message.startswith("bpfbench: ")
+        assert all(part in message for part in said)
+        assert outcome.err.splitlines()[1:] == ["  see bpfbench --help"]
+
+    @pytest.mark.parametrize("option", ["--repetitions", "--seed"])
+    def test_a_fraction_is_not_rounded_to_a_whole_number(self, bpfbench: Invoke, option: str) -> None:
+        assert option in complaint(bpfbench("plan", "quick", option, "1.5"))
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("run",), "give either a study, or --resume and a run"),
+            (("run", "quick", "--resume", "latest"), "give either a study, or --resume and a run"),
+            (
+                ("run", "--resume", "latest", "--seed", "3"),
+                "--resume goes on with the study as it was; it takes no study options",
+            ),
+            (("run", "quick", "--retry-failed"), "--retry-failed goes with --resume"),
+            (("summary", "--json", "--csv"), "choose one of --json, --markdown, --csv"),
+            (("summary", "--csv", "--markdown"), "choose one of --json, --markdown, --csv"),
+        ],
+    )
+    def test_options_that_exclude_each_other_are_told_apart(
+        self, bpfbench: Invoke, words: tuple[str, ...], message: str
+    ) -> None:
+        assert complaint(bpfbench(*words)) == f"bpfbench: {message}"
+
+
+class TestMachine:
+    def test_what_is_measured_with_cannot_be_removed_meanwhile(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        files = tmp_path / "cache" / "data" / "4x4096"
+        files.mkdir(parents=True)
+        (files / "fio.0").touch()
+        assert len(data_of(bpfbench("data", "list", "--json"))) == 1
+        with turn.alone(tmp_path / "cache"):
+            message = complaint(bpfbench("data", "remove"), status=1)
+            assert message.startswith("bpfbench: another bpfbench is measuring on this machine: process ")
+        assert files.is_dir()
+        assert bpfbench("data", "remove").status == 0
+        assert not files.exists()
+
+    def test_what_the_system_refuses_is_told_in_one_line(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: str) -> Path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/y")
+
+        monkeypatch.setattr(study, "find", fail)
+        assert complaint(bpfbench("plan", "quick"), status=1) == "bpfbench: /x/y: No space left on device"
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", [("--version",), ("--help",), ("run", "--help"), ("image", "--help")])
+    def test_help_and_version_are_answers_not_errors(self, bpfbench: Invoke, words: tuple[str, ...]) -> None:
+        outcome = bpfbench(*words)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.out.strip()
+
+
+@pytest.mark.parametrize("verb", cli.LAZY)
+def test_a_verb_that_is_imported_late_is_listed_by_its_own_words(verb: str) -> None:
+    function = getattr(importlib.import_module(f"bpfbench.cli.{verb}"), verb)
+    assert (inspect.getdoc(function) or "").splitlines()[0] == cli.LAZY[verb]
