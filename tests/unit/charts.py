@@ -9,9 +9,9 @@ from bpfbench.report.figures.palette import looks
 
 HOSTILE = "own $x^2$ <b>&"
 LOOKS = looks([VANILLA, "libbpf", HOSTILE])
-VANILLAS = Mark("vanilla", VANILLA, 1.0, (0.9, 1.1), (0.9, 1.1))
+VANILLAS = Mark("vanilla", VANILLA, 1.0, 0.1, (0.9, 1.1))
 MARKS = (
-    Mark("vanilla", VANILLA, 1.0, (0.9, 1.1), x=0.0),
+    Mark("vanilla", VANILLA, 1.0, 0.1, x=0.0),
     Mark(HOSTILE, HOSTILE, 2.0, None, x=4.0, x_spread=(-1e6, 1e6), hover="n = <1>"),
 )
 DOTS = (VANILLAS, Mark(HOSTILE, HOSTILE, 2.0, hover="n = <1>"))

@@ -22,15 +22,20 @@ class Mark:
     setup: str
     """Whose look it has."""
     y: float
-    spread: Pair | None = None
-    """The ends of its error bar."""
+    sd: float | None = None
     trials: tuple[float, ...] = ()
     """The single trials' values."""
     x: float | None = None
     """Of a scatter only; elsewhere it stands above its label."""
     x_spread: Pair | None = None
+    """The ends of its error bar."""
     hover: str = ""
     """What else there is to say of it."""
+
+    @property
+    def spread(self) -> Pair | None:
+        """The ends of its error bar: an SD above and below."""
+        return None if self.sd is None else (self.y - self.sd, self.y + self.sd)
 
 
 @dataclass(frozen=True, slots=True)

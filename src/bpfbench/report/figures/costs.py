@@ -77,5 +77,4 @@ def _programs(found: Sequence[Cost]) -> Panel:
 
 
 def _mark(label: str, setup: str, found: Description) -> Mark:
-    spread = None if found.sd is None else (found.mean - found.sd, found.mean + found.sd)
-    return Mark(label, setup, found.mean, spread, hover=f"n = {found.n}")
+    return Mark(label, setup, found.mean, found.sd, hover=f"n = {found.n}")

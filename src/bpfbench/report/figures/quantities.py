@@ -63,12 +63,11 @@ def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark 
         return None
     records = section.of(row) if found.n <= MOST_TRIALS else ()
     values = (quantity.metric.read(record) for record in records)
-    mean, sd = found.mean / quantity.scale, None if found.sd is None else found.sd / quantity.scale
     return Mark(
         label=wording.row_name(row, group),
         setup=row.setup,
-        y=mean,
-        spread=None if sd is None else (mean - sd, mean + sd),
+        y=found.mean / quantity.scale,
+        sd=None if found.sd is None else found.sd / quantity.scale,
         trials=tuple(value / quantity.scale for value in values if value is not None),
         hover=f"n = {found.n}",
     )

@@ -48,14 +48,12 @@ def _panel(group: Group, points: Points) -> Panel:
 
 
 def _mark(group: Group, row: Row, point: Point) -> Mark:
-    over, saved = point.at[OVERHEAD], point.at[FIDELITY].value
-    found = row.spread(metrics.SAVED_PERCENT)
-    sd = found.sd if found else None
+    over, saved = point.at[OVERHEAD], row.spread(metrics.SAVED_PERCENT)
     return Mark(
         label=wording.row_name(row, group),
         setup=row.setup,
-        y=saved,
-        spread=None if sd is None else (saved - sd, saved + sd),
+        y=point.at[FIDELITY].value,
+        sd=saved.sd if saved else None,
         x=over.value,
         x_spread=None if over.interval is None else (over.interval.low, over.interval.high),
         hover=f"n = {over.n}",
