@@ -16,7 +16,6 @@ from bpfbench.cli.runs import opened
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, assemble
-from bpfbench.report.figures.paper import Printed
 
 
 def report(
@@ -36,7 +35,7 @@ def report(
         about=about,
         results=results,
         sampled=lambda record: samples.read(run.path / "trials" / record.trial.id / "samples.csv"),
-        printed=Printed(catalogue.paper() if paper else {}),
+        paper=catalogue.paper() if paper else {},
     )
     place = output or run.path / "report"
     _write(place, assemble(material, lambda what: stderr.print(f"{what} …", highlight=False)))

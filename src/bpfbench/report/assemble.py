@@ -24,7 +24,7 @@ from bpfbench.report.documents import page, statistics
 from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import looks
-from bpfbench.report.figures.paper import Printed
+from bpfbench.report.figures.paper import Paper
 from bpfbench.report.figures.sections import Section, sections
 from bpfbench.report.figures.timeline import Sampled
 from bpfbench.report.figures.tradeoff import Points
@@ -43,8 +43,8 @@ class Material:
     about: described.About
     results: Results
     sampled: Sampled
-    printed: Printed
-    """The paper's numbers, to be drawn beside."""
+    paper: Paper
+    """To be drawn beside."""
 
 
 def assemble(material: Material, progress: Callable[[str], None] = lambda _: None) -> Files:
@@ -103,9 +103,9 @@ def _charts(section: Section, material: Material, points: Points) -> Iterator[Ch
     if section.condition.emulated:
         return iter(())
     made = (
-        quantities.dots(section, "performance", material.printed),
-        fidelity.fidelity(section, material.printed),
-        quantities.dots(section, "resources", material.printed),
+        quantities.dots(section, "performance", material.paper),
+        fidelity.fidelity(section, material.paper),
+        quantities.dots(section, "resources", material.paper),
         tradeoff.tradeoff(section, points),
         latency.latency(section),
         timeline.timeline(section, material.sampled),

@@ -162,8 +162,10 @@ class PanelRow:
             return None
         if self.top is not None:
             return 0.0, self.top
-        heights = [y for panel in self.panels for y in panel.heights()] or [0.0]
-        room = 0.06 * (max(heights) - min(heights)) or 0.06 * abs(heights[0]) or 1.0
+        heights = [y for panel in self.panels for y in panel.heights()]
+        if not any(heights):
+            return 0.0, 1.0
+        room = 0.06 * (max(heights) - min(heights)) or 0.06 * abs(heights[0])
         low, high = min(heights) - room, max(heights) + room
         scatter = any(panel.marks and panel.x_title for panel in self.panels)
         return (low if scatter or low > 0.5 * high or low < -0.1 * high else 0.0), high

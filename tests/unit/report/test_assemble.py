@@ -31,7 +31,6 @@ from bpfbench.model import (
 from bpfbench.report import about as told
 from bpfbench.report.assemble import Material, assemble
 from bpfbench.report.figures.palette import looks
-from bpfbench.report.figures.paper import Printed
 from bpfbench.store import RUN_FORMAT, RunInfo
 
 STUDY = study.parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "read"\n', "mine.toml")
@@ -53,7 +52,7 @@ def records_of(
 def report_of(records: Sequence[Record], *, emulated: bool = False) -> dict[str, bytes]:
     info = RunInfo(RUN_FORMAT, "r1", "2026-01-02T03:04:05+00:00", "0.1.0", STUDY, len(records), (), {}, {})
     about = told.About("mine", "r1", len(records), len(records), host="testhost", kernel="6.12", emulated=emulated)
-    return dict(assemble(Material(info, about, of(records, info), lambda _: {}, Printed({}))))
+    return dict(assemble(Material(info, about, of(records, info), lambda _: {}, {})))
 
 
 def page_of(records: Sequence[Record], *, emulated: bool = False) -> str:

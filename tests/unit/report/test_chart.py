@@ -28,6 +28,10 @@ def test_an_axis_begins_at_zero_unless_that_presses_what_differs_into_a_corner(
     assert found[0] < min(values) < max(values) < found[1]
 
 
+def test_an_axis_of_nothing_but_zeros_has_a_length() -> None:
+    assert chart(PANELS["stacks"]).rows[0].y_range == (0, 1)
+
+
 def test_the_x_axis_is_said_once_where_panels_below_have_the_same() -> None:
     same, other = chart(PANELS["dots"]).rows[0], chart(PANELS["shares"]).rows[0]
     rows = (same, same, other)

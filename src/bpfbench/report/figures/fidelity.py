@@ -7,17 +7,17 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.report import wording
 from bpfbench.report.chart import Bar, Chart, Panel, PanelRow, Part
-from bpfbench.report.figures.paper import Printed
+from bpfbench.report.figures.paper import Paper, printed
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import share
 
 TITLE = "Saved and lost events"
 
 
-def fidelity(section: Section, printed: Printed) -> Chart | None:
+def fidelity(section: Section, paper: Paper) -> Chart | None:
     """Make the figure; None where no tool has a ring that could lose events."""
     groups = section.with_rings
-    panels = tuple(_panel(section, group, printed) for group in groups)
+    panels = tuple(_panel(section, group, paper) for group in groups)
     what = "In per cent of those intercepted; means over trials."
     if any(panel.paper for panel in panels):
         what += " Diamonds: saved, as the paper prints it."
@@ -25,10 +25,10 @@ def fidelity(section: Section, printed: Printed) -> Chart | None:
     return section.chart("fidelity", TITLE, what, row, groups=groups) if groups else None
 
 
-def _panel(section: Section, group: Group, printed: Printed) -> Panel:
+def _panel(section: Section, group: Group, paper: Paper) -> Panel:
     bars = tuple(bar for row in group.rows if (bar := _bar(group, row)))
-    paper = printed.saved_percent(section.workload.name, group.tool)
-    points = ((float(at), paper[bar.setup]) for at, bar in enumerate(bars) if bar.setup in paper)
+    saved = printed(paper, section.workload.name, "saved_percent", group.tool)
+    points = ((float(at), saved[bar.setup]) for at, bar in enumerate(bars) if bar.setup in saved)
     return Panel(bars=bars, paper=tuple(points))
 
 

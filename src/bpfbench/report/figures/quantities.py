@@ -9,7 +9,7 @@ from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import VANILLA
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Mark, Panel, PanelRow
-from bpfbench.report.figures.paper import Printed
+from bpfbench.report.figures.paper import Paper, printed
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import QUANTITIES, Quantity
 
@@ -25,13 +25,13 @@ TITLES = {
 what is in which."""
 
 
-def dots(section: Section, key: str, printed: Printed) -> Chart:
+def dots(section: Section, key: str, paper: Paper) -> Chart:
     """Make a figure, by its key in TITLES."""
     rows = tuple(
         PanelRow(
             quantity.title,
             quantity.unit,
-            tuple(_panel(section, group, quantity, printed) for group in section.groups),
+            tuple(_panel(section, group, quantity, paper) for group in section.groups),
         )
         for quantity in QUANTITIES
         if quantity.figure == key
@@ -45,16 +45,16 @@ def dots(section: Section, key: str, printed: Printed) -> Chart:
     return section.chart(key, TITLES[key], what, *rows)
 
 
-def _panel(section: Section, group: Group, quantity: Quantity, printed: Printed) -> Panel:
+def _panel(section: Section, group: Group, quantity: Quantity, paper: Paper) -> Panel:
     marks = tuple(mark for row in group.rows if (mark := _mark(section, group, row, quantity)))
     vanilla = next((mark for mark in marks if mark.setup == VANILLA), None)
-    ratios = printed.ratios(section.workload.name, group.tool, quantity.metric)
-    paper = (
+    ratios = printed(paper, section.workload.name, "factor_over_vanilla", group.tool, quantity.metric.key)
+    points = (
         (float(at), vanilla.y * ratios[mark.setup])
         for at, mark in enumerate(marks)
         if vanilla is not None and mark.setup in ratios
     )
-    return Panel(marks, band=vanilla, paper=tuple(paper), nothing=why_absent(quantity.metric, section, group))
+    return Panel(marks, band=vanilla, paper=tuple(points), nothing=why_absent(quantity.metric, section, group))
 
 
 def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark | None:
