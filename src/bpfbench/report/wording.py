@@ -127,9 +127,9 @@ def title(info: About, summary: Summary) -> str:
 
 def circumstances(info: About) -> str:
     """Say where and when it was run."""
-    seed = None if info.seed is None else str(info.seed)
-    known = {"run": info.run_id, "host": info.host, "kernel": info.kernel, "image": info.image, "seed": seed}
-    return ", ".join(f"{name} {value}" for name, value in {**known, "started": info.started_at}.items() if value)
+    where = (("run", info.run_id), ("host", info.host), ("kernel", info.kernel), ("image", info.image))
+    known = (*where, ("seed", info.seed), ("started", info.started_at))
+    return ", ".join(f"{name} {value}" for name, value in known if value is not None)
 
 
 def warnings(info: About) -> list[str]:
@@ -140,9 +140,8 @@ def warnings(info: About) -> list[str]:
     if info.trials_done < info.trials_planned:
         found.append("The run is not complete: what follows is over the trials done so far.")
     if info.superseded:
-        records = "1 record" if info.superseded == 1 else f"{info.superseded} records"
-        was = "was" if info.superseded == 1 else "were"
-        found.append(f"{records} of trials that had failed or were invalid {was} set aside to run those trials again.")
+        records, were = ("1 record", "was") if info.superseded == 1 else (f"{info.superseded} records", "were")
+        found.append(f"{records} of trials that had failed or were invalid {were} set aside to run those trials again.")
     return found
 
 
