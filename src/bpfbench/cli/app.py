@@ -38,6 +38,8 @@ Wait = Annotated[
 ]
 RunName = Annotated[str, Parameter(name="run", help="A run directory, the id of a run, or `latest`.")]
 RunsDir = Annotated[Path, Parameter(name="--runs-dir", help="Where run directories are.")]
+StudyName = Annotated[str, Parameter(name="study", help="A shipped study, or the path of a study file.")]
+Brought = Annotated[str | None, Parameter(name="--study", help="A study file that brings setups of its own.")]
 DEFAULT_RUNS = Path("runs")
 
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Verbose, Wait, app, stderr
+from bpfbench.cli.app import Brought, Verbose, Wait, app, stderr
 from bpfbench.cli.options import Options, SourceOptions, TestbedOptions, chosen, means, options_for, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
@@ -54,9 +54,7 @@ def drain_(
         str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
     ] = None,
     events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
-    study_name: Annotated[
-        str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
-    ] = None,
+    brought: Brought = None,
     options: DrainOptions = DrainOptions(),
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
@@ -74,50 +72,30 @@ def drain_(
     counters. docs/measurement.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
-    around = _study(setups, events, study_name, options.overrides() | testbed_options.overrides())
+    around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
     _require_writable(output)
-    bench = _Bench()
+    planned: tuple[Case, ...] = ()
+    about: dict[str, Any] = {}
+    measured: list[Measured] = []
     try:
         with Stage(around, means(source_options, wait=wait), drain.DISKS) as stage:
-            _measure(stage, bench)
+            planned = drain.planned(stage.study, stage.testbed)
+            about = drain.circumstances(stage.testbed, stage.study, campaign.digests(stage.study))
+            about_s = sum(map(drain.seconds_of, planned))
+            stderr.print(f"{len(planned)} measurements, about {duration(about_s)}", highlight=False)
+            with ProgressReporter(stderr) as reporter:
+                for item in drain.measure(planned, stage.testbed, reporter):
+                    measured.append(item)
     except KeyboardInterrupt:
-        done = f"{len(bench.measured)} of {len(bench.planned)} were measured"
-        stderr.print(f"bpfbench: interrupted; {done}", highlight=False)
+        stderr.print(f"bpfbench: interrupted; {len(measured)} of {len(planned)} were measured", highlight=False)
     finally:  # nothing that was measured is lost
-        if output is not None and bench.measured:
-            data = report.data(bench.measured, bench.about)
-            output.write_text(json.text(KIND, report.SCHEMA, None, data))
-    if bench.measured:
-        answer = report.document(bench.measured, bench.about), report.data(bench.measured, bench.about)
-        show(form, KIND, *answer, schema=report.SCHEMA)
-    if len(bench.measured) < len(bench.planned) or not bench.planned:
+        if output is not None and measured:
+            output.write_text(json.text(KIND, report.SCHEMA, None, report.data(measured, about)))
+    if measured:
+        show(form, KIND, report.document(measured, about), report.data(measured, about), schema=report.SCHEMA)
+    if len(measured) < len(planned) or not planned:
         return 130
-    return 0 if all(item.reason is None for item in bench.measured) else 1
-
-
-@dataclass
-class _Bench:
-    """What is to be measured, under which circumstances, and what was found so far."""
-
-    planned: tuple[Case, ...] = ()
-    about: dict[str, Any] = field(default_factory=dict)
-    measured: list[Measured] = field(default_factory=list)
-
-
-def _measure(stage: Stage, bench: _Bench) -> None:
-    """Measure, filling in the bench as it goes."""
-    around, testbed = stage.study, stage.testbed
-    drain.require_fit(testbed)
-    bench.planned = drain.cases(around)
-    if not bench.planned:
-        hooks = ", ".join(around.factors.attach)
-        raise UsageError(f"option --attach: none of these setups can attach by {hooks}")
-    bench.about |= drain.circumstances(testbed, around, campaign.digests(around))
-    about_s = sum(map(drain.seconds_of, bench.planned))
-    stderr.print(f"{len(bench.planned)} measurements, about {duration(about_s)}", highlight=False)
-    with ProgressReporter(stderr) as reporter:
-        for item in drain.measure(bench.planned, testbed, reporter):
-            bench.measured.append(item)
+    return 0 if all(item.reason is None for item in measured) else 1
 
 
 def _study(setups: str | None, events: str, file: str | None, overrides: Mapping[str, Override]) -> Study:

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Verbose, Wait, app, stderr
+from bpfbench.cli.app import Brought, Verbose, Wait, app, stderr
 from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
@@ -31,7 +31,7 @@ def check(
         str | None, Parameter(help="By which hooks: kprobe, fentry, tracepoint (default: one that each can attach by).")
     ] = None,
     cases: Annotated[str | None, Parameter(help="Which cases (default: all).")] = None,
-    study_file: Annotated[str | None, Parameter(name="--study", help="A study that brings setups of its own.")] = None,
+    study_file: Brought = None,
     testbed_options: TestbedOptions = TestbedOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,

@@ -18,6 +18,7 @@ from bpfbench.cli.app import (
     DEFAULT_RUNS,
     RunName,
     RunsDir,
+    StudyName,
     Verbose,
     Wait,
     app,
@@ -39,16 +40,8 @@ from bpfbench.units import duration, gib
 
 
 @app.command(name="plan")
-def plan_(
-    name: Annotated[str, Parameter(name="study")], /, *, options: StudyOptions = StudyOptions(), form: Form = Form()
-) -> int:
-    """Show the trials of a study in their order, and what they take. Runs nothing.
-
-    Parameters
-    ----------
-    name
-        A shipped study, or the path of a study file.
-    """
+def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: Form = Form()) -> int:
+    """Show the trials of a study in their order, and what they take. Runs nothing."""
     chosen = study.load(study.find(name), options.overrides())
     chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
     unrolled = plan.unroll(chosen)
@@ -74,7 +67,7 @@ def plan_(
 
 @app.command
 def run(
-    name: Annotated[str | None, Parameter(name="study")] = None,
+    name: StudyName | None = None,
     /,
     *,
     resume: Annotated[str | None, Parameter(help="Finish this run instead of starting one.")] = None,
@@ -90,13 +83,7 @@ def run(
     wait: Wait = False,
     verbose: Verbose = False,
 ) -> int:
-    """Run a study, or finish a run that was interrupted, and print its summary.
-
-    Parameters
-    ----------
-    name
-        A shipped study, or the path of a study file.
-    """
+    """Run a study, or finish a run that was interrupted, and print its summary."""
     set_up_logging(stderr, verbose=verbose)
     if (name is None) == (resume is None):
         raise UsageError("give either a study, or --resume and a run", "`bpfbench list` shows the studies")

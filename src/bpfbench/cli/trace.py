@@ -15,7 +15,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Verbose, Wait, app, stderr
+from bpfbench.cli.app import Brought, Verbose, Wait, app, stderr
 from bpfbench.cli.options import Options, SourceOptions, means, options_for
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
@@ -64,9 +64,7 @@ def trace(
     comm: Annotated[
         str | None, Parameter(help="Trace processes of this name (default: COMMAND's; without COMMAND, fio).")
     ] = None,
-    study_name: Annotated[
-        str | None, Parameter(name="--study", help="A study file that brings setups of its own.")
-    ] = None,
+    brought: Brought = None,
     options: TraceOptions = TraceOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
@@ -89,7 +87,7 @@ def trace(
         A command to trace, after `--`. It runs on this machine, not in the image.
     """
     set_up_logging(stderr, verbose=verbose)
-    chosen = _study(study_name, setup, tool, options)
+    chosen = _study(brought, setup, tool, options)
     if chosen.testbed != "host":
         raise UsageError("trace runs on this machine alone: the command it traces does not run in a virtual machine")
     config = _config(chosen)

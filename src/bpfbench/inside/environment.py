@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import gzip
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +162,11 @@ def kernel_config(root: Path) -> dict[str, str]:
     raise LookupError(f"neither /proc/config.gz nor /boot/config-{release}")
 
 
-def parse_config(lines: str) -> dict[str, str]:
-    """Read OPTIONS out of a kernel's .config; what is not in it is n."""
-    wanted = {f"CONFIG_{name}": name for name in OPTIONS}
+def parse_config(lines: str, options: Sequence[str] = OPTIONS) -> dict[str, str]:
+    """Read options out of a kernel's .config; what is not in it is n."""
+    wanted = {f"CONFIG_{name}": name for name in options}
     settings = (line.partition("=") for line in lines.splitlines() if line.startswith("CONFIG_"))
-    return dict.fromkeys(OPTIONS, "n") | {wanted[name]: value for name, _, value in settings if name in wanted}
+    return dict.fromkeys(options, "n") | {wanted[name]: value for name, _, value in settings if name in wanted}
 
 
 def cpuinfo(name: str, root: Path) -> str:

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 
 from bpfbench import __version__, catalogue
-from bpfbench.errors import MachineError, StepError
+from bpfbench.errors import MachineError, StepError, UsageError
 from bpfbench.machine import facts
 from bpfbench.model import Study, Tool, TracerConfig
 from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainSpec, Measured
@@ -77,15 +77,19 @@ def seconds_of(case: Case) -> float:
     return SECONDS.get(case.setup, SECONDS_USUAL)
 
 
-def require_fit(testbed: Testbed) -> None:
-    """Refuse what could not be measured.
+def planned(study: Study, testbed: Testbed) -> tuple[Case, ...]:
+    """Return the cases of a study that is on the stage.
 
     Raises:
         MachineError: a CPU or room is missing.
+        UsageError: there is no case.
     """
     if testbed.cpus == 1:
         raise MachineError("the drain rate needs 2 CPUs, one to watch the tracer from; there is one")
     testbed.require_room(DISKS.output)
+    if not (found := cases(study)):
+        raise UsageError(f"option --attach: none of these setups can attach by {', '.join(study.factors.attach)}")
+    return found
 
 
 def measure(planned: Sequence[Case], testbed: Testbed, reporter: ProgressReporter) -> Iterator[Measured]:

@@ -140,12 +140,7 @@ def data_sets(cache: Path) -> dict[Path, int]:
     """Return fio's data files, and the disks of virtual machines with theirs, with what each takes in bytes."""
     data = cache / "data"
     found = [*(path for path in data.glob("*x*") if path.is_dir()), *data.glob("vm/*.raw")]
-    return {path: _on_disk_bytes(path) for path in sorted(found)}
-
-
-def _on_disk_bytes(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_blocks * 512 for file in files)
+    return {path: taken_bytes(path) for path in sorted(found)}
 
 
 def remove_data(cache: Path, on_wait: OnWait) -> Iterator[Path]:

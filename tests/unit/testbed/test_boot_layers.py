@@ -14,12 +14,13 @@ from builders import make_image
 
 from bpfbench.catalogue import KERNELS
 from bpfbench.errors import ImageError, UsageError
+from bpfbench.inside.environment import parse_config
 from bpfbench.machine import command, privileges
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Sources
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Bootable, Image, boot
-from bpfbench.testbed.image.boot import KERNEL_SUITES, disk_key, hooks, kernel_key, read_config
+from bpfbench.testbed.image.boot import KERNEL_SUITES, OPTIONS, disk_key, hooks, kernel_key
 from bpfbench.testbed.sandbox import INSIDE
 
 DEFAULTS = Sources()
@@ -43,30 +44,23 @@ CONFIG_EXT4_FS=m
 
 
 class TestConfig:
-    def test_options_that_are_set_are_read_without_quotes(self) -> None:
-        options = read_config(CONFIG)
-        assert options["CONFIG_HZ"] == "250"
-        assert options["CONFIG_EXT4_FS"] == "m"
-        assert options["CONFIG_CC_VERSION_TEXT"] == "x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0"
-        assert "CONFIG_PREEMPT_RT" not in options
-
     def test_a_kernel_with_everything_provides_every_flavour_the_papers_first(self) -> None:
-        assert hooks(read_config(CONFIG)) == (Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT)
+        assert hooks(parse_config(CONFIG, OPTIONS)) == (Attach.KPROBE, Attach.FENTRY, Attach.TRACEPOINT)
 
     @pytest.mark.parametrize(
         ("option", "lost"),
         [
-            ("CONFIG_KPROBES", {Attach.KPROBE}),
-            ("CONFIG_KRETPROBES", {Attach.KPROBE}),
-            ("CONFIG_DEBUG_INFO_BTF", {Attach.FENTRY}),
-            ("CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS", {Attach.FENTRY}),
-            ("CONFIG_FTRACE_SYSCALLS", {Attach.TRACEPOINT}),
-            ("CONFIG_BPF_EVENTS", {Attach.KPROBE, Attach.TRACEPOINT}),
+            ("KPROBES", {Attach.KPROBE}),
+            ("KRETPROBES", {Attach.KPROBE}),
+            ("DEBUG_INFO_BTF", {Attach.FENTRY}),
+            ("DYNAMIC_FTRACE_WITH_DIRECT_CALLS", {Attach.FENTRY}),
+            ("FTRACE_SYSCALLS", {Attach.TRACEPOINT}),
+            ("BPF_EVENTS", {Attach.KPROBE, Attach.TRACEPOINT}),
         ],
     )
     def test_a_flavour_goes_with_any_option_that_it_needs(self, option: str, lost: set[Attach]) -> None:
-        options = read_config(CONFIG)
-        del options[option]
+        options = parse_config(CONFIG, OPTIONS)
+        options[option] = "n"
         assert set(Attach) - {Attach.AUTO} - set(hooks(options)) == lost
 
 

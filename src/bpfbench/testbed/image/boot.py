@@ -13,6 +13,7 @@ from pathlib import Path
 from bpfbench.catalogue import KERNELS, PACKAGE
 from bpfbench.codec import to_json
 from bpfbench.errors import UsageError
+from bpfbench.inside import environment
 from bpfbench.model import Attach, Sources
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
@@ -57,32 +58,14 @@ class Kernel:
 
 
 HOOKS = {
-    Attach.KPROBE: ("CONFIG_KPROBES", "CONFIG_KRETPROBES", "CONFIG_BPF_EVENTS"),
-    Attach.FENTRY: (
-        "CONFIG_DEBUG_INFO_BTF",
-        "CONFIG_BPF_JIT",
-        "CONFIG_FUNCTION_TRACER",
-        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-    ),
-    Attach.TRACEPOINT: ("CONFIG_FTRACE_SYSCALLS", "CONFIG_BPF_EVENTS"),
+    Attach.KPROBE: ("KPROBES", "KRETPROBES", "BPF_EVENTS"),
+    Attach.FENTRY: ("DEBUG_INFO_BTF", "BPF_JIT", "FUNCTION_TRACER", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS"),
+    Attach.TRACEPOINT: ("FTRACE_SYSCALLS", "BPF_EVENTS"),
 }
 """Flavour -> the options that it needs, all of them; in the order of preference."""
 
-FACTS = (
-    "CONFIG_BPF_JIT_ALWAYS_ON",
-    "CONFIG_CPU_MITIGATIONS",
-    "CONFIG_FPROBE",
-    "CONFIG_HZ",
-    "CONFIG_KPROBES_ON_FTRACE",
-    "CONFIG_PREEMPT",
-    "CONFIG_PREEMPT_DYNAMIC",
-    "CONFIG_PREEMPT_LAZY",
-    "CONFIG_PREEMPT_NONE",
-    "CONFIG_PREEMPT_RT",
-    "CONFIG_PREEMPT_VOLUNTARY",
-    "CONFIG_RETHOOK",
-)
-"""The options that Kernel.config tells, besides those of HOOKS."""
+OPTIONS = sorted({*environment.OPTIONS, "CPU_MITIGATIONS", "RETHOOK", *sum(HOOKS.values(), ())})
+"""Those that are told of a kernel's configuration."""
 
 
 def disk_key(root: str) -> str:
@@ -132,15 +115,15 @@ def build_kernel(name: str, root: Path, sources: Sources, layer: Path, partial: 
     suite = KERNEL_SUITES[name]
     script = (f"{INSIDE}/build/make-kernel", suite, sources.mirror or MIRROR, f"{INSIDE}/build/init", f"{INSIDE}/out")
     layers.run(sandbox.building(inside, script), f"kernel {name}", partial)
-    options = read_config((partial / "config").read_text())
+    config = environment.parse_config((partial / "config").read_text(), OPTIONS)
     kernel = Kernel(
         name=name,
         key=layer.name.rsplit("-", 1)[1],
         suite=suite,
         release=(partial / "release").read_text().strip(),
         version=(partial / "version").read_text().strip(),
-        hooks=hooks(options),
-        config={option: options.get(option, "n") for option in sorted({*FACTS, *sum(HOOKS.values(), ())})},
+        hooks=hooks(config),
+        config={f"CONFIG_{option}": value for option, value in config.items()},
         vmlinuz=str(layer / "vmlinuz"),
         initrd=str(layer / "initrd"),
         disk=str(layer / "kernel.ext4"),
@@ -153,12 +136,6 @@ def load_kernel(layer: Path) -> Kernel:
     return layers.load(Kernel, layer, "kernel.json")
 
 
-def read_config(text: str) -> dict[str, str]:
-    """Read a kernel's configuration: the options that are set, without quotes."""
-    lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-    return {option: value.strip('"') for option, _, value in lines}
-
-
-def hooks(options: Mapping[str, str]) -> tuple[Attach, ...]:
+def hooks(config: Mapping[str, str]) -> tuple[Attach, ...]:
     """Return the flavours of attaching that a configuration provides."""
-    return tuple(attach for attach, needed in HOOKS.items() if all(options.get(option) == "y" for option in needed))
+    return tuple(attach for attach, needed in HOOKS.items() if all(config[option] == "y" for option in needed))
