@@ -129,9 +129,15 @@ def read(path: Path) -> str | None:
 
 def requirements() -> Iterator[Diagnosis]:
     """Look at everything that measuring on this machine's kernel takes, most important first."""
-    yield _root()
-    yield _kernel()
-    yield _btf()
+    root = lacking("root", "no", "loading BPF programs on this kernel needs root: use sudo")
+    yield ok("root", "yes") if os.geteuid() == 0 else root
+    release = platform.release()
+    version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
+    old = lacking("kernel", release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
+    yield ok("kernel", release) if version >= KERNEL_MIN else old
+    no_btf = lacking("BTF", "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)")
+    btf = Path("/sys/kernel/btf/vmlinux")
+    yield ok("BTF", "the kernel describes its own types") if btf.exists() else no_btf
     yield _tracefs()
     yield from commands()
     if nohz_full := read(ROOT / "sys/devices/system/cpu/nohz_full"):
@@ -152,26 +158,6 @@ def lacks(findings: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
 def missing() -> Iterator[str]:
     """Yield what must be mended on this machine, without root, which is asked for apart."""
     return (f"{lack.what}: {lack.found} ({lack.advice})" for lack in lacks(requirements()) if lack.what != "root")
-
-
-def _root() -> Diagnosis:
-    if os.geteuid() == 0:
-        return ok("root", "yes")
-    return lacking("root", "no", "loading BPF programs on this kernel needs root: use sudo")
-
-
-def _kernel() -> Diagnosis:
-    release = platform.release()
-    version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
-    if version >= KERNEL_MIN:
-        return ok("kernel", release)
-    return lacking("kernel", release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
-
-
-def _btf() -> Diagnosis:
-    if Path("/sys/kernel/btf/vmlinux").exists():
-        return ok("BTF", "the kernel describes its own types")
-    return lacking("BTF", "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)")
 
 
 def _tracefs() -> Diagnosis:

@@ -14,6 +14,9 @@ from typing import IO
 
 from bpfbench.errors import MachineError
 
+OnWait = Callable[[str], None] | None
+"""Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
+
 
 @contextlib.contextmanager
 def locked(path: Path, on_held: Callable[[IO[str]], None]) -> Iterator[IO[str]]:
@@ -29,12 +32,8 @@ def locked(path: Path, on_held: Callable[[IO[str]], None]) -> Iterator[IO[str]]:
 
 
 @contextlib.contextmanager
-def alone(cache: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+def alone(cache: Path, on_wait: OnWait = None) -> Iterator[None]:
     """Keep everything else of bpfbench that measures, or removes what is measured with, out of the machine meanwhile.
-
-    Args:
-        cache: bpfbench's cache directory, which has the lock.
-        on_wait: if another one has the machine, told so, and then that is waited for; None: it is not.
 
     Raises:
         MachineError: another one has the machine; says which.

@@ -152,12 +152,12 @@ def against_paper(setup: dict[str, Any], testbed: str, folders: dict[str, Path])
     available = frozenset(Attach) - {Attach.AUTO} if on_vm else facts.hooks()
     names = ", ".join(attach for attach in Attach if attach in available) or "none found out"
     yield PaperDifference("hooks", "kprobe", names, Attach.KPROBE in available)
-    devices = {role: facts.storage(folder).device_number for role, folder in folders.items()}
+    devices = {facts.storage(folder).device_number for folder in folders.values()}
     yield PaperDifference(
         "disks",
         "data and output on one, records on another",
-        "all on one" if len(set(devices.values())) == 1 else "apart",
-        len(set(devices.values())) > 1,
+        "all on one" if len(devices) == 1 else "apart",
+        len(devices) > 1,
     )
     yield _data_disk(setup, folders["data"])
     with energy.Meter() as meter:

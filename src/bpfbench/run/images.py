@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bpfbench.errors import UsageError
 from bpfbench.machine import privileges
-from bpfbench.machine.turn import alone
+from bpfbench.machine.turn import OnWait, alone
 from bpfbench.model import Sources
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
@@ -21,9 +21,6 @@ from bpfbench.testbed.image import Image, libraries
 from bpfbench.testbed.image.boot import Kernel, require_kernels
 from bpfbench.testbed.image.layers import taken_bytes
 from bpfbench.testbed.image.root import recipe_of
-
-OnWait = Callable[[str], None] | None
-"""Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bpfbench.declare import plan
 from bpfbench.errors import MachineError
-from bpfbench.machine.turn import alone
+from bpfbench.machine.turn import OnWait, alone
 from bpfbench.model import Accelerator, Sources, Study
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.testbed import host
@@ -43,8 +43,7 @@ class Means:
     """Where an image's packages come from."""
     console: Console
     """Shows how an image is built."""
-    on_wait: Callable[[str], None] | None = None
-    """Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
+    on_wait: OnWait = None
 
 
 class Stage:
