@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from bpfbench.inside import environment
 from bpfbench.inside.kernel import hooks as probes
+from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.model import Attach
 
 P = ParamSpec("P")
@@ -85,9 +86,9 @@ def gather() -> dict[str, object]:
         "cpus": len(os.sched_getaffinity(0)),
         "memory_bytes": environment.meminfo_bytes("MemTotal", ROOT),
         "virtual_machine": known(environment.in_virtual_machine, ROOT) or False,
-        "governor": read(cpu / "cpu0/cpufreq/scaling_governor"),
-        "smt": read(cpu / "smt/active"),
-        "bpf_jit": read(ROOT / "proc/sys/net/core/bpf_jit_enable"),
+        "governor": text_if_any(cpu / "cpu0/cpufreq/scaling_governor"),
+        "smt": text_if_any(cpu / "smt/active"),
+        "bpf_jit": text_if_any(ROOT / "proc/sys/net/core/bpf_jit_enable"),
     }
 
 
@@ -119,14 +120,6 @@ def known(look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
         return None
 
 
-def read(path: Path) -> str | None:
-    """Return what a file says, stripped; None where it cannot be read."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None
-
-
 def requirements() -> Iterator[Diagnosis]:
     """Look at everything that measuring on this machine's kernel takes, most important first."""
     root = lacking("root", "no", "loading BPF programs on this kernel needs root: use sudo")
@@ -140,7 +133,7 @@ def requirements() -> Iterator[Diagnosis]:
     yield ok("BTF", "the kernel describes its own types") if btf.exists() else no_btf
     yield _tracefs()
     yield from commands()
-    if nohz_full := read(ROOT / "sys/devices/system/cpu/nohz_full"):
+    if nohz_full := text_if_any(ROOT / "sys/devices/system/cpu/nohz_full"):
         advice = "membarrier(2) refuses there, and the libbpf and BCC tracers need it: boot without nohz_full"
         yield lacking("nohz_full", nohz_full, advice)
 

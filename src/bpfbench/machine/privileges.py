@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bpfbench.errors import MachineError
+from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.machine import command, facts
-from bpfbench.machine.facts import Diagnosis, lacking, lacks, ok, read
+from bpfbench.machine.facts import Diagnosis, lacking, lacks, ok
 
 NAMESPACES = "user namespaces"
 
@@ -73,12 +74,12 @@ def reasons(root: Path, user: str, uid: int) -> Iterator[Diagnosis]:
         ),
     )
     for name, forbids, advice in sysctls:
-        if read(root / "proc/sys" / name.replace(".", "/")) == forbids:
+        if text_if_any(root / "proc/sys" / name.replace(".", "/")) == forbids:
             yield lacking(NAMESPACES, f"{name} is {forbids}", advice)
     if not any((root / folder / "newuidmap").exists() for folder in ("usr/bin", "usr/sbin", "usr/local/bin")):
         yield lacking(NAMESPACES, "newuidmap is not installed", "apt-get install uidmap")
     for name, option in (("subuid", "--add-subuids"), ("subgid", "--add-subgids")):
-        lent = lent_ids(read(root / "etc" / name) or "", user, uid)
+        lent = lent_ids(text_if_any(root / "etc" / name) or "", user, uid)
         if lent < IDS:
             advice = f"sudo usermod {option} 100000-165535 {user} (any {IDS + 1} ids that nobody else has)"
             yield lacking(NAMESPACES, f"/etc/{name} lends {user} {lent} ids in a row, and {IDS} are needed", advice)

@@ -8,7 +8,6 @@ ASLR, write-back.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tomllib
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from bpfbench.catalogue import PACKAGE
 from bpfbench.errors import MachineError
 from bpfbench.inside.environment import chosen
+from bpfbench.inside.kernel.files import text_if_any
 
 STATE = "run/bpfbench/system.json"
 """Where the originals are saved: path -> text."""
@@ -140,9 +140,8 @@ def _paths(root: Path, setting: Setting) -> Iterator[str]:
 
 
 def _current(path: Path) -> str | None:
-    with contextlib.suppress(OSError):
-        return chosen(path.read_text().strip())
-    return None
+    text = text_if_any(path)
+    return None if text is None else chosen(text)
 
 
 def _saved(root: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.inside import environment
 from bpfbench.inside.kernel import bpf, hooks
+from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup, energy
 from bpfbench.machine import facts, privileges, tune
 from bpfbench.machine.facts import Diagnosis, note, ok
@@ -113,10 +114,10 @@ def noise(root: Path = Path("/")) -> Iterator[Diagnosis]:
         if not state.as_recommended:
             advice = f"{state.setting.reason}: `bpfbench system tune` sets it to {state.setting.recommended}"
             yield note(state.setting.name, str(state.current), advice)
-    clock = facts.read(root / "sys/devices/system/clocksource/clocksource0/current_clocksource")
+    clock = text_if_any(root / "sys/devices/system/clocksource/clocksource0/current_clocksource")
     if clock and clock not in ("tsc", "arch_sys_counter", "kvm-clock"):
         yield note("clock", clock, "slow to read, and every event reads it twice: boot with tsc=reliable")
-    nodes = facts.read(root / "sys/devices/system/node/online") or "0"
+    nodes = text_if_any(root / "sys/devices/system/node/online") or "0"
     if nodes != "0":
         advice = "memory of another node is slower: run bpfbench under `numactl --cpunodebind=0 --membind=0`"
         yield note("NUMA nodes", nodes, advice)
@@ -125,7 +126,7 @@ def noise(root: Path = Path("/")) -> Iterator[Diagnosis]:
     if os.geteuid() == 0 and (others := bpf.tracing_programs()):
         advice = "they run beside every trial: stop what loaded them (`bpftool prog` tells)"
         yield note("other tracing programs", f"{len(others)} loaded", advice)
-    load = float((facts.read(root / "proc/loadavg") or "0").split()[0])
+    load = float((text_if_any(root / "proc/loadavg") or "0").split()[0])
     if load > 0.5:
         yield note("load", f"{load:.2f} over the last minute", "stop what else is running")
 
@@ -233,7 +234,7 @@ def _groups() -> Diagnosis:
     hierarchy = cgroup.hierarchy()
     if hierarchy is None:
         return note("control groups", "no cgroup v2 is mounted", "CPU and memory come from /proc")
-    controllers = (facts.read(hierarchy / "cgroup.controllers") or "").split()
+    controllers = (text_if_any(hierarchy / "cgroup.controllers") or "").split()
     absent = [name for name in cgroup.CONTROLLERS if name not in controllers]
     if not os.access(hierarchy, os.W_OK):
         return note("control groups", f"{hierarchy} cannot be written to", "it takes root")
@@ -252,7 +253,7 @@ def _cpus(root: Path) -> Iterator[Diagnosis]:
         yield note("CPUs", str(cpus), advice)
     if facts.gather()["virtual_machine"]:
         yield note("virtual machine", "yes", "other guests may take CPU and disk at any time")
-    if (share := steal_share(facts.read(root / "proc/stat") or "")) > STEAL_SHARE_MAX:
+    if (share := steal_share(text_if_any(root / "proc/stat") or "")) > STEAL_SHARE_MAX:
         found = f"{100 * share:.1f} % of the time since boot"
         yield note("stolen CPU time", found, "other guests took it: use more repetitions, or a host alone")
     if facts.known(environment.smt, root):
@@ -268,5 +269,5 @@ def steal_share(stat: str) -> float:
 
 
 def _swapped(root: Path) -> bool:
-    lines = (facts.read(root / "proc/swaps") or "").splitlines()[1:]
+    lines = (text_if_any(root / "proc/swaps") or "").splitlines()[1:]
     return any(int(line.split()[3]) for line in lines)
