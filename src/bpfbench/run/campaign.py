@@ -111,7 +111,7 @@ class _Loop:
             try:
                 self._testbed.lay_out(spec, report)
             except LostError as error:
-                return self._testbed.give_up(trial, error.message, directory)
+                return self._testbed.give_up(spec, error.message, directory)
             self._laid_out.add(files)
         tell = lambda event: self._reporter.trial_event(trial, event)  # noqa: E731
         return self._testbed.run(spec, directory, tell)

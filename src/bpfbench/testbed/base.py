@@ -22,19 +22,18 @@ from bpfbench.machine import facts
 from bpfbench.machine.command import Finished, Hold
 from bpfbench.model import (
     LOCAL,
-    RECORD_FORMAT,
     Accelerator,
     Attach,
     Deadlines,
     Record,
     Setup,
     Sources,
-    Status,
     Study,
     TraceSpec,
     Trial,
     TrialSpec,
     Workload,
+    begun,
 )
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
@@ -190,34 +189,17 @@ class Testbed(abc.ABC):
         try:
             finished, reason = self._converse(job, progress)
         except LostError as error:
-            return self.give_up(trial, error.message, record_dir, started_at)
+            return self.give_up(spec, error.message, record_dir, started_at)
         (record_dir / "runner.stderr").write_text(finished.stderr, encoding="utf-8")
         try:
             return from_json(Record, (record_dir / "record.json").read_bytes())
         except (OSError, ValueError) as error:
-            return self.give_up(trial, f"{reason} ({error})", record_dir, started_at)
+            return self.give_up(spec, f"{reason} ({error})", record_dir, started_at)
 
-    def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:
+    def give_up(self, spec: TrialSpec, reason: str, record_dir: Path, started_at: str = "") -> Record:
         """Write the record of a trial that failed without one, begun at `started_at` or just now, and return it."""
-        record = Record(
-            format=RECORD_FORMAT,
-            trial=trial,
-            status=Status.FAILED,
-            reason=reason,
-            started_at=started_at or _now(),
-            session=self._session,
-            host=self.host_name(trial),
-            steps=(),
-            checks=(),
-            fio=None,
-            summary=None,
-            usage=None,
-            idle=None,
-            load=None,
-            monitor_cpu_s=None,
-            cpus={},
-            notes={},
-        )
+        record = begun(spec, started_at or _now(), self.host_name(spec.trial))
+        record = replace(record, reason=reason, session=self._session)
         (record_dir / "record.json").write_text(to_json(record))
         return record
 

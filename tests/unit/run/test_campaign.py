@@ -340,9 +340,9 @@ class FakeTestbed(HostTestbed):
             raise LostError("the virtual machine was lost")
         self.calls.append("lay out")
 
-    def give_up(self, trial: Trial, reason: str, record_dir: Path, started_at: str = "") -> Record:  # noqa: ARG002
-        self.calls.append(f"give up {trial.id}")
-        record = replace(make_failure(trial, reason), fio=None)
+    def give_up(self, spec: TrialSpec, reason: str, record_dir: Path, started_at: str = "") -> Record:  # noqa: ARG002
+        self.calls.append(f"give up {spec.trial.id}")
+        record = replace(make_failure(spec.trial, reason), fio=None)
         (record_dir / "record.json").write_text(to_json(record))
         return record
 

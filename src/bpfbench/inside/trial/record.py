@@ -17,7 +17,7 @@ from bpfbench.inside.monitors.energy import SHORT
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial.content import TracedOutput
 from bpfbench.inside.trial.sampler import Sampler
-from bpfbench.model import RECORD_FORMAT, Record, Status, Step, TrialSpec
+from bpfbench.model import Record, Status, Step, TrialSpec
 
 NO_CALLS = "absent: the kernel does not account the calls of processes, or lets nobody trace fio until it is executed"
 NO_FREQUENCY = "absent: no cpufreq driver"
@@ -70,31 +70,6 @@ class Gathered:
             yield
         finally:
             self.note(steps=(*self.record.steps, Step(name, time.monotonic() - begin_s)))
-
-
-def begun(spec: TrialSpec, started_at: str, cpus: dict[str, Set[int]]) -> Record:
-    """Return the record of a trial of which nothing is known yet; it started at that time, UTC by ISO 8601."""
-    return Record(
-        format=RECORD_FORMAT,
-        trial=spec.trial,
-        status=Status.OK,
-        reason=None,
-        started_at=started_at,
-        session=spec.session,
-        host=platform.node(),
-        steps=(),
-        checks=(),
-        fio=None,
-        summary=None,
-        usage=None,
-        idle=None,
-        load=None,
-        monitor_cpu_s=None,
-        cpus={role: tuple(sorted(numbers)) for role, numbers in cpus.items()},
-        notes={},
-        predecessor=spec.predecessor,
-        place=spec.place,
-    )
 
 
 def write(found: Gathered, reason: str | None) -> Record:
