@@ -46,22 +46,19 @@ def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: F
     chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
-    emulated = chosen.testbed == "vm" and expected_accelerator(chosen, cache_dir()) is Accelerator.TCG
+    expected = expected_accelerator(chosen, cache_dir()) if chosen.testbed == "vm" else None
+    emulated = expected is Accelerator.TCG
     needs = plan.needs(unrolled, chosen, emulated=emulated)
     takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
     rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
     document = (
         table(("block", "trial"), rows, texts=2),
         Bullets(tuple(f"left out: {reason}" for reason in unrolled.left_out)),
-        Paragraph(_testbed_text(chosen)),
+        Paragraph(_testbed_text(chosen, expected)),
         Paragraph(takes),
     )
-    show(
-        form,
-        "plan",
-        document,
-        {"study": chosen, "needs": needs, "trials": unrolled.trials, "left_out": unrolled.left_out},
-    )
+    data = {"study": chosen, "needs": needs, "trials": unrolled.trials, "left_out": unrolled.left_out}
+    show(form, "plan", document, data)
     return 0
 
 
@@ -158,13 +155,12 @@ def summary(
     return 0
 
 
-def _testbed_text(chosen: Study) -> str:
-    """Say where a study is going to be measured."""
-    if chosen.testbed != "vm":
+def _testbed_text(chosen: Study, expected: Accelerator | None) -> str:
+    """Say where a study is going to be measured, by which accelerator if in virtual machines."""
+    if expected is None:
         return "on this machine's kernel"
     vm = chosen.machine
     hosts = f"{len(chosen.hosts)} virtual machines, one at a time" if len(chosen.hosts) > 1 else "a virtual machine"
-    expected = expected_accelerator(chosen, cache_dir())
     how = EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
     each = f"{vm.cpus} CPUs and {gib(vm.memory_bytes)} each"
     return f"in {hosts}, {each}, kernels: {', '.join(chosen.factors.kernels)}; {how}"

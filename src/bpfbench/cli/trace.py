@@ -132,10 +132,10 @@ def _study(file: str | None, setup: str, tool: str, options: TraceOptions) -> St
 def _config(chosen: Study) -> TracerConfig:
     """Return how the study's one tracer is run."""
     unrolled = plan.unroll(chosen)
-    for trial in unrolled.trials:
-        if trial.config is not None:
-            return trial.config
-    raise UsageError("; ".join(unrolled.left_out))
+    configs = [trial.config for trial in unrolled.trials if trial.config is not None]
+    if not configs:
+        raise UsageError("; ".join(unrolled.left_out))
+    return configs[0]
 
 
 def _target(comm: str | None, command: Sequence[str]) -> str:

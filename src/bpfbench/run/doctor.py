@@ -59,6 +59,7 @@ def examine(testbed: str, cache: Path, runs: Path) -> Examination:
     """Look at everything that a person wants to know before measuring on a testbed, with records below `runs`."""
     findings = tuple(_findings(testbed, cache))
     images = image.built(cache)
+    built = images[0].setups if images else ()
     differences = tuple(against_paper(catalogue.paper()["setup"], testbed, {"data": cache, "run": runs}))
     usable = not any(facts.lacks(findings))
     data = {
@@ -70,13 +71,13 @@ def examine(testbed: str, cache: Path, runs: Path) -> Examination:
         "environment": environment.facts({}),
         "storage": facts.storage_facts({"cache": cache}),
         "images": images,
-        "setups": {name: bool(images) and name in images[0].setups for name in catalogue.SETUPS},
+        "setups": {name: name in built for name in catalogue.SETUPS},
     }
-    return Examination(findings, tuple(_kept(cache, images)), differences, usable, data)
+    return Examination(findings, tuple(_kept(cache, images, built)), differences, usable, data)
 
 
-def _kept(cache: Path, images: Sequence[Image]) -> Iterator[Diagnosis]:
-    """Say what there is of disk, images and setups."""
+def _kept(cache: Path, images: Sequence[Image], built: Sequence[str]) -> Iterator[Diagnosis]:
+    """Say what there is of disk, images and setups, of which these are built."""
     disk = facts.storage(cache)
     yield ok("disk", f"{gib(disk.free_bytes)} free on {disk.device} ({disk.filesystem})")
     build = "bpfbench image build trixie"
@@ -85,13 +86,9 @@ def _kept(cache: Path, images: Sequence[Image]) -> Iterator[Diagnosis]:
         yield note("setups", "none built", build)
         return
     yield ok("images", f"{len(images)} built, newest {images[0].name} {images[0].key}")
-    built = images[0].setups
     present = ", ".join(name for name in catalogue.SETUPS if name in built)
     absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
-    if absent:
-        yield note("setups", f"{present}; not built: {absent}", build)
-    else:
-        yield ok("setups", present)
+    yield note("setups", f"{present}; not built: {absent}", build) if absent else ok("setups", present)
 
 
 def _findings(testbed: str, cache: Path) -> Iterator[Diagnosis]:

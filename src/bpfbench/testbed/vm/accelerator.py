@@ -17,6 +17,9 @@ from bpfbench.testbed.vm.qemu import Vm
 
 DEVICE = Path("/dev/kvm")
 
+REMEMBERED = "kvm.json"
+"""In the cache directory: what came of booting with it."""
+
 TELLING = "Run /init as init process"
 """What a kernel says when it is up and has found its initrd."""
 
@@ -67,7 +70,7 @@ def lack() -> str | None:
 def known(cache: Path) -> Probe | None:
     """Return what came of the probe since this machine was booted; None: it has not been tried."""
     try:
-        probe = from_json(Probe, _file(cache).read_bytes())
+        probe = from_json(Probe, (cache / REMEMBERED).read_bytes())
     except (OSError, ValueError):
         return None
     return probe if probe.boot_id == _boot_id() else None
@@ -77,7 +80,7 @@ def _probed(cache: Path, kernel: Kernel) -> str | None:
     probe = known(cache)
     if probe is None:
         probe = Probe(_boot_id(), _try(kernel))
-        _file(cache).write_text(to_json(probe, indent=None))
+        (cache / REMEMBERED).write_text(to_json(probe, indent=None))
     return probe.reason
 
 
@@ -105,7 +108,3 @@ class _UpError(Exception):
 
 def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _file(cache: Path) -> Path:
-    return cache / "kvm.json"
