@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bpfbench.model.choices import Accelerator
-from bpfbench.model.specs import TrialSpec
 from bpfbench.model.trial import Predecessor, Trial
 
 RECORD_FORMAT = 4
@@ -419,28 +418,3 @@ class Record:
     def emulated(self) -> bool:
         """True where it proves correctness only (EMULATED_BECAUSE)."""
         return self.environment is not None and self.environment.emulated
-
-
-def begun(spec: TrialSpec, started_at: str, host: str) -> Record:
-    """Return the record of a trial of which nothing is known yet, but that it has failed."""
-    return Record(
-        format=RECORD_FORMAT,
-        trial=spec.trial,
-        status=Status.FAILED,
-        reason=None,
-        started_at=started_at,
-        session=spec.session,
-        host=host,
-        steps=(),
-        checks=(),
-        fio=None,
-        summary=None,
-        usage=None,
-        idle=None,
-        load=None,
-        monitor_cpu_s=None,
-        cpus={},
-        notes={},
-        predecessor=spec.predecessor,
-        place=spec.place,
-    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bpfbench.model.choices import Accelerator, Tool
 from bpfbench.model.factors import TracerConfig
+from bpfbench.model.record import RECORD_FORMAT, Record, Status
 from bpfbench.model.study import Deadlines, Settings
 from bpfbench.model.trial import Predecessor, Trial
 
@@ -61,3 +62,28 @@ class TraceSpec:
     deadlines: Deadlines
     tracer_command: tuple[str, ...] = ()
     output_dir: str = ""
+
+
+def begun(spec: TrialSpec, started_at: str, host: str) -> Record:
+    """Return the record of a trial of which nothing is known yet, but that it has failed."""
+    return Record(
+        format=RECORD_FORMAT,
+        trial=spec.trial,
+        status=Status.FAILED,
+        reason=None,
+        started_at=started_at,
+        session=spec.session,
+        host=host,
+        steps=(),
+        checks=(),
+        fio=None,
+        summary=None,
+        usage=None,
+        idle=None,
+        load=None,
+        monitor_cpu_s=None,
+        cpus={},
+        notes={},
+        predecessor=spec.predecessor,
+        place=spec.place,
+    )

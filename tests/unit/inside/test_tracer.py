@@ -165,3 +165,12 @@ class TestSummary:
         with pytest.raises(StepError) as caught:
             read_summary(path)
         assert caught.value.message == f"tracer's summary is not as the contract says: {fault}"
+
+
+CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 262144, 100)
+
+
+def test_whom_a_tracer_traces_is_fio_unless_told() -> None:
+    told = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"), "dd")
+    usual = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"))
+    assert [words[words.index("--target-comm") + 1] for words in (told, usual)] == ["dd", "fio"]

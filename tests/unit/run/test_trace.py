@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace: what is read of a growing output, how it is shown, and what ends it."""
+"""A trace: how records are shown, what ends it, and which command lines are refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import io
 import json
 import os
 import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,9 +18,6 @@ from builders import make_summary, make_trial
 from bpfbench import cli
 from bpfbench.cli.app import stderr
 from bpfbench.errors import StepError, UsageError
-from bpfbench.inside.trace import BLOCK_BYTES, Records, numbered
-from bpfbench.inside.tracer import arguments
-from bpfbench.machine import command
 from bpfbench.machine.command import Hold
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary, TraceSpec
 from bpfbench.run.trace import MOST_HELD, Trace
@@ -30,100 +25,6 @@ from bpfbench.testbed.host import HostTestbed
 
 CONFIG = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 262144, 100)
 SPEC = TraceSpec(Tool.RW_TRACER, CONFIG, "dd", 2**30, Deadlines())
-EVENT = "5000001500\t5000004000\t64\t4096\t832\t9\t266338304\t1324\t1325\t0\t32768\t0\tdd\tlibc.so.6\t0"
-
-
-class TestRecords:
-    @pytest.fixture
-    def output(self, tmp_path: Path) -> Path:
-        path = tmp_path / "out"
-        path.touch()
-        return path
-
-    def test_only_whole_lines_are_read(self, output: Path) -> None:
-        records = Records(output)
-        assert records.read() is None
-        output.write_bytes(b"1 a\n2 b\n3")
-        assert records.read() == b"1 a\n2 b\n"
-        assert records.read() is None
-        output.write_bytes(b"1 a\n2 b\n3 c\n")
-        assert records.rest() == b"3 c\n"
-        records.close()
-
-    def test_more_than_a_block_is_read_in_parts(self, output: Path) -> None:
-        content = b"".join(b"%d\n" % i for i in range(BLOCK_BYTES // 4))
-        output.write_bytes(content)
-        records = Records(output)
-        assert len(content) > BLOCK_BYTES
-        assert (records.read() or b"") + records.rest() == content
-        records.close()
-
-    @pytest.mark.parametrize("tidied", [True, False])
-    def test_lines_that_are_no_records_are_left_out_whether_they_are_taken_out_or_not(
-        self, output: Path, tidied: bool
-    ) -> None:
-        output.write_bytes(b"1 a\nLost 3 events\n\n2 b\n")
-        records = Records(output)
-        assert records.read() == b"1 a\n2 b\n"
-        rest = b"3 c\n 4\n5 e\n"
-        output.write_bytes(b"1 a\n2 b\n3 c\n5 e\n" if tidied else b"1 a\nLost 3 events\n\n2 b\n" + rest)
-        assert records.rest() == b"3 c\n5 e\n"
-        records.close()
-
-    def test_a_block_of_other_lines_is_not_the_end(self, output: Path) -> None:
-        output.write_bytes(b"Lost 1 events\n" * BLOCK_BYTES + b"7\n")
-        records = Records(output)
-        assert records.rest() == b"7\n"
-        records.close()
-
-
-def test_system_calls_are_named_by_the_macros_of_the_kernel() -> None:
-    macros = """
-#define __NR_read 63
-#define __NR_fcntl __NR3264_fcntl
-#define __NR3264_fcntl 25
-#define __NR_syscalls 463
-#define __NR_odd (__X32 + 5)
-#define UNRELATED 4
-"""
-    assert numbered(macros) == {63: "read", 25: "fcntl"}
-
-
-def test_whom_a_tracer_traces_is_fio_unless_told() -> None:
-    told = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"), "dd")
-    usual = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"))
-    assert [words[words.index("--target-comm") + 1] for words in (told, usual)] == ["dd", "fio"]
-
-
-UNTIL_EOF = """\
-import sys
-print(sys.stdin.readline().strip(), flush=True)
-sys.stdin.read()
-print("end", flush=True)
-"""
-
-
-class TestHold:
-    def test_stdin_stays_open_until_let_go(self) -> None:
-        hold, said = Hold(), []
-
-        def on_line(line: str) -> None:
-            said.append((line, threading.active_count()))
-            if line == "spec":
-                threading.Timer(0.2, hold.let_go).start()
-
-        finished = command.run((sys.executable, "-c", UNTIL_EOF), stdin="spec\n", on_line=on_line, hold=hold)
-        assert (finished.status, [line for line, _ in said]) == (0, ["spec", "end"])
-
-    def test_let_go_before_it_is_held(self) -> None:
-        hold = Hold()
-        hold.let_go()
-        hold.let_go()
-        said: list[str] = []
-        assert (
-            command.run((sys.executable, "-c", UNTIL_EOF), stdin="spec\n", on_line=said.append, hold=hold).status == 0
-        )
-        assert said == ["spec", "end"]
 
 
 class FakeTestbed:

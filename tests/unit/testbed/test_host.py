@@ -17,8 +17,8 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec, Workload
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
-from bpfbench.testbed.base import BROUGHT
-from bpfbench.testbed.host import Headers, HostTestbed
+from bpfbench.testbed.base import BROUGHT, data_name
+from bpfbench.testbed.host import Headers, HostTestbed, kernel_headers, require
 from bpfbench.testbed.sandbox import INSIDE, Bind
 
 HEADERS = Headers("none", (Bind("/usr/src", "/usr/src"),), (("/usr/src/h", "/usr/lib/modules/6/build"),))
@@ -170,3 +170,66 @@ def test_data_files_are_found_by_the_size_of_their_workload(testbed: HostTestbed
     (tmp_path / "data" / "2x8192" / "other").touch()
     assert [path.name for path in testbed.data_files((small, large))] == ["fio.0"]
     assert list(testbed.data_files((small,))) == []
+
+
+class TestHeaders:
+    def test_those_of_the_host_are_used_where_it_has_them(self, tmp_path: Path) -> None:
+        build = tmp_path / "lib/modules/6.1.0-9-amd64/build"
+        build.mkdir(parents=True)
+        found = kernel_headers(IMAGE, tmp_path, "6.1.0-9-amd64", tmp_path / "kheaders")
+        assert found.origin == "the host's own, 6.1.0-9-amd64"
+        assert found.binds == (
+            Bind("/usr/src", "/usr/src"),
+            Bind(str(build), "/usr/lib/modules/6.1.0-9-amd64/build"),
+        )
+        assert found.symlinks == ()
+
+    def test_those_of_a_kernel_of_ones_own_are_bound_from_where_they_really_are(self, tmp_path: Path) -> None:
+        modules, tree = tmp_path / "lib/modules/6.6.1-custom", tmp_path / "srv/me/linux"
+        modules.mkdir(parents=True)
+        (tree / "out").mkdir(parents=True)
+        (modules / "build").symlink_to("../../../srv/me/linux/out")
+        (modules / "source").symlink_to(tree)
+        found = kernel_headers(IMAGE, tmp_path, "6.6.1-custom", None)
+        assert found.binds == (
+            Bind("/usr/src", "/usr/src"),
+            Bind(str(tree.resolve() / "out"), "/usr/lib/modules/6.6.1-custom/build"),
+            Bind(str(tree.resolve()), "/usr/lib/modules/6.6.1-custom/source"),
+        )
+
+    def test_a_link_to_headers_that_are_gone_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "lib/modules/6.6.1").mkdir(parents=True)
+        (tmp_path / "lib/modules/6.6.1/build").symlink_to(tmp_path / "gone")
+        assert kernel_headers(IMAGE, tmp_path, "6.6.1", None).origin.startswith("the image's nearest")
+
+    def test_then_those_that_the_kernel_carries(self, tmp_path: Path) -> None:
+        found = kernel_headers(IMAGE, tmp_path, "6.1.0", tmp_path / "kheaders")
+        assert found.origin == "the running kernel's kheaders, 6.1.0"
+        assert found.binds == (Bind(f"{tmp_path}/kheaders", "/usr/lib/modules/6.1.0/build"),)
+
+    def test_else_the_images_nearest_and_both_releases_are_told(self, tmp_path: Path) -> None:
+        found = kernel_headers(IMAGE, tmp_path, "6.6.1-custom", None)
+        assert found.origin == "the image's nearest, 6.12.43+deb13-amd64, for kernel 6.6.1-custom"
+        assert found.binds == ()
+        assert {path: target for target, path in found.symlinks} == {
+            "/usr/lib/modules/6.6.1-custom/build": "/usr/src/linux-headers-6.12.43+deb13-amd64",
+            "/usr/lib/modules/6.6.1-custom/source": "/usr/src/linux-headers-6.12.43+deb13-common",
+        }
+
+
+class TestHost:
+    def test_workloads_of_one_size_share_their_files(self) -> None:
+        read, write, large = Workload("read", 4, 4096), Workload("write", 4, 4096), Workload("read", 4, 8192)
+        assert data_name(read) == data_name(write) != data_name(large)
+
+    def test_measuring_without_root_is_refused_with_what_to_do(self) -> None:
+        with pytest.raises(MachineError) as caught:
+            require(1000, iter(()))
+        assert caught.value.hint == "run the same command with sudo"
+
+    def test_the_first_thing_the_machine_lacks_is_told(self) -> None:
+        with pytest.raises(MachineError, match=r"^BTF: none$"):
+            require(0, iter(("BTF: none", "bwrap: not installed")))
+
+    def test_a_machine_that_has_everything_will_do(self) -> None:
+        require(0, iter(()))

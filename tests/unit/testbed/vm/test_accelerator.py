@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a virtual machine is lost, from what is known of it; and which accelerator one is run with."""
+"""KVM is used where a kernel comes up with it, and what came of trying is remembered until the next boot."""
 
 from __future__ import annotations
 
@@ -13,37 +13,7 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Accelerator, Attach
 from bpfbench.testbed.image.boot import Kernel
-from bpfbench.testbed.vm import accelerator, guest
-
-PANIC = tuple((Path(__file__).parents[2] / "data/consoles/panic.txt").read_text().splitlines())
-
-
-class TestWhyLost:
-    def test_a_panic_is_found_in_the_console_and_its_last_lines_are_shown(self) -> None:
-        text = guest.why_lost("", 0, "", PANIC)
-        assert text.startswith("the virtual machine was lost: its kernel panicked: sysrq triggered crash; ")
-        assert PANIC[-1] in text
-        assert PANIC[0] not in text
-
-    @pytest.mark.parametrize(
-        ("reason", "status", "errors", "expected"),
-        [
-            ("", -9, "", "QEMU was killed by SIGKILL"),
-            ("", 0, "", "it powered off"),
-            ("", 1, "qemu: hello\nqemu: no such file\n", "QEMU ended with status 1: qemu: no such file"),
-            ("", 1, "", "QEMU ended with status 1: no message"),
-            ("it was not done after 9 s", None, "", "it was not done after 9 s"),
-        ],
-    )
-    def test_every_other_end_has_its_reason(self, reason: str, status: int | None, errors: str, expected: str) -> None:
-        assert guest.why_lost(reason, status, errors, ()) == f"the virtual machine was lost: {expected}"
-
-    def test_a_reason_is_one_line(self) -> None:
-        assert "\n" not in guest.why_lost("", 0, "", PANIC)
-
-    def test_a_console_is_shown_without_control_characters(self) -> None:
-        assert guest.printable("\x1b[2J\x1b[1mhello\r\n") == "[2J[1mhello"
-
+from bpfbench.testbed.vm import accelerator
 
 KERNEL = Kernel("trixie", "0" * 16, "trixie", "6.12", "6.12-1", (Attach.KPROBE,), {}, "/vmlinuz", "/initrd", "/disk")
 
