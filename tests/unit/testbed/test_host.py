@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tracers of the image and those that a study brings are found inside, and what the suite says is understood."""
+"""The host: its tracers are found inside, its headers chosen, what it lacks refused, and the suite understood."""
 
 from __future__ import annotations
 
