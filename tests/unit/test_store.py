@@ -49,9 +49,9 @@ def run(tmp_path: Path) -> Run:
 def write(run: Run, trial: Trial, started_at: str = "2026-01-02T03:04:05Z") -> Record:
     """Do what a campaign does for a trial."""
     record = make_record(trial, started_at=started_at)
-    place = run.begin(trial)
-    (place / "record.json").write_text(to_json(record))
-    (place / "fio.json").write_text("{}")
+    folder = run.begin(trial)
+    (folder / "record.json").write_text(to_json(record))
+    (folder / "fio.json").write_text("{}")
     run.commit(trial)
     return record
 
@@ -139,8 +139,8 @@ class TestRecords:
 
     def test_all_files_of_a_trial_lie_beside_its_record(self, run: Run) -> None:
         write(run, TRIALS[0])
-        place = run.path / "trials" / TRIALS[0].id
-        assert sorted(path.name for path in place.iterdir()) == ["fio.json", "record.json"]
+        folder = run.path / "trials" / TRIALS[0].id
+        assert sorted(path.name for path in folder.iterdir()) == ["fio.json", "record.json"]
 
     def test_records_come_in_the_order_of_the_plan_not_of_writing(self, run: Run) -> None:
         for trial in reversed(TRIALS):
@@ -158,8 +158,8 @@ class TestRecords:
 
     def test_a_partial_trial_is_never_read(self, run: Run) -> None:
         write(run, TRIALS[0])
-        place = run.begin(TRIALS[1])
-        (place / "record.json").write_text(to_json(make_record(TRIALS[1])))
+        folder = run.begin(TRIALS[1])
+        (folder / "record.json").write_text(to_json(make_record(TRIALS[1])))
         again = Run(run.path)
         assert [record.trial for record in again.records()] == [TRIALS[0]]
         assert again.done() == {TRIALS[0].id}
@@ -238,8 +238,8 @@ class TestWarmUps:
         assert run.warm_ups() == (early, late)
 
     def test_one_that_was_interrupted_leaves_nothing(self, run: Run) -> None:
-        place = run.begin(warm_up_of(TRIALS[0]))
-        (place / "record.json").write_text(to_json(make_record(warm_up_of(TRIALS[0]))))
+        folder = run.begin(warm_up_of(TRIALS[0]))
+        (folder / "record.json").write_text(to_json(make_record(warm_up_of(TRIALS[0]))))
         run.discard_partial()
         assert run.warm_ups() == ()
         assert list(run.begin(warm_up_of(TRIALS[0])).iterdir()) == []

@@ -54,11 +54,11 @@ SMALL = replace(
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, Storage]:
     """Every directory lies on one large ext4 unless a test puts it elsewhere, by the directory's name."""
-    places: dict[str, Storage] = {}
+    disks: dict[str, Storage] = {}
     default = Storage("/", 1, "/dev/vda", "ext4", 10**15)
-    monkeypatch.setattr(facts, "storage", lambda path: replace(places.get(path.name, default), path=str(path)))
+    monkeypatch.setattr(facts, "storage", lambda path: replace(disks.get(path.name, default), path=str(path)))
     monkeypatch.setattr(facts, "memory_available_bytes", lambda: 10**12)
-    return places
+    return disks
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def image(tmp_path: Path) -> Image:
     return make_image(key="0" * 16, tracers=str(tmp_path / "tracers"))
 
 
-def on_host(image: Image, place: Path) -> HostTestbed:
+def on_host(image: Image, folder: Path) -> HostTestbed:
     """The testbed of this machine's kernel."""
-    return HostTestbed(image, Headers("none"), place / "data", place / "output")
+    return HostTestbed(image, Headers("none"), folder / "data", folder / "output")
 
 
 def start(tmp_path: Path, image: Image, declared: Study = SMALL, testbed: Testbed | None = None) -> Run:
@@ -228,11 +228,11 @@ IN_VMS = replace(SMALL, testbed="vm", hosts=("vm1", "vm2"), factors=replace(SMAL
 
 
 def in_vms(
-    image: Image, place: Path, accelerator: Accelerator = Accelerator.TCG, key: str = KERNEL.key, study: Study = IN_VMS
+    image: Image, folder: Path, accelerator: Accelerator = Accelerator.TCG, key: str = KERNEL.key, study: Study = IN_VMS
 ) -> VmTestbed:
     """The testbed of virtual machines, none of which is up."""
-    paths = Paths(str(place / "data"), str(place / "output"))
-    ground = Ground(replace(study, paths=paths), image, place, Sources(), lambda *_: None)
+    paths = Paths(str(folder / "data"), str(folder / "output"))
+    ground = Ground(replace(study, paths=paths), image, folder, Sources(), lambda *_: None)
     return VmTestbed(ground, Bootable(Path("/d/root.ext4"), (replace(KERNEL, key=key),)), accelerator)
 
 

@@ -31,11 +31,11 @@ class TestTrial:
         (tmp_path / "output").mkdir()
         return HostTestbed(IMAGE, Headers("none", ()), tmp_path / "data", tmp_path / "output")
 
-    def run(self, testbed: HostTestbed, place: Path, spec: TrialSpec = FIRST) -> tuple[TrialSpec, Record]:
-        place.mkdir()
-        record = testbed.run(spec, place, lambda _: None)
-        assert from_json(Record, (place / "record.json").read_bytes()) == record
-        return from_json(TrialSpec, (place / "spec.json").read_bytes()), record
+    def run(self, testbed: HostTestbed, folder: Path, spec: TrialSpec = FIRST) -> tuple[TrialSpec, Record]:
+        folder.mkdir()
+        record = testbed.run(spec, folder, lambda _: None)
+        assert from_json(Record, (folder / "record.json").read_bytes()) == record
+        return from_json(TrialSpec, (folder / "spec.json").read_bytes()), record
 
     def ends(self, monkeypatch: pytest.MonkeyPatch, finished: Finished, *lines: str) -> None:
         def run(_: object, *, on_line: Callable[[str], None], **__: object) -> Finished:
@@ -62,8 +62,8 @@ class TestTrial:
         self.ends(monkeypatch, Finished(1, ""))
         time.sleep(0.002)  # sessions are named by the millisecond they begin in
         later = HostTestbed(IMAGE, Headers("none", ()), tmp_path / "data", tmp_path / "output")
-        for number, place in enumerate((testbed, later)):
-            spec, record = self.run(place, tmp_path / str(number))
+        for number, at in enumerate((testbed, later)):
+            spec, record = self.run(at, tmp_path / str(number))
             assert record.session == spec.session
         assert self.run(testbed, tmp_path / "3")[1].session != self.run(later, tmp_path / "4")[1].session
 

@@ -23,8 +23,8 @@ def options(words: tuple[str, ...], name: str, values: int) -> list[tuple[str, .
 
 def before(words: tuple[str, ...], first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     """Tell whether one run of words comes before another; both are there."""
-    places = [next(i for i in range(len(words)) if words[i : i + len(wanted)] == wanted) for wanted in (first, second)]
-    return places[0] < places[1]
+    at = [next(i for i in range(len(words)) if words[i : i + len(wanted)] == wanted) for wanted in (first, second)]
+    return at[0] < at[1]
 
 
 class TestArgv:

@@ -230,9 +230,9 @@ class TestBootable:
 
     def finished(self, cache: Path, like: Image, key: str) -> Image:
         """An image with that key, and its root, in the cache."""
-        place = cache / "images" / f"trixie-{key}"
-        made = replace(like, key=key, tracers=str(place / "tracers"))
+        layer = cache / "images" / f"trixie-{key}"
+        made = replace(like, key=key, tracers=str(layer / "tracers"))
         for folder in (made.tracers, made.root):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        (place / "image.json").write_text(json.dumps(asdict(made)))
+        (layer / "image.json").write_text(json.dumps(asdict(made)))
         return made

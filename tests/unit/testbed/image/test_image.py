@@ -27,19 +27,19 @@ DEFAULTS = Sources()
 @pytest.fixture
 def tracers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Tracer sources of our own in place of the shipped ones."""
-    place = tmp_path / "tracers"
-    (place / "bcc").mkdir(parents=True)
-    (place / "bcc" / "build").write_text("#!/bin/sh\n")
-    (place / "bcc" / "kernel.c").write_text("int x;\n")
-    monkeypatch.setattr(libraries, "TRACERS", place)
-    return place
+    folder = tmp_path / "tracers"
+    (folder / "bcc").mkdir(parents=True)
+    (folder / "bcc" / "build").write_text("#!/bin/sh\n")
+    (folder / "bcc" / "kernel.c").write_text("int x;\n")
+    monkeypatch.setattr(libraries, "TRACERS", folder)
+    return folder
 
 
 def built_image(cache: Path, name: str, key: str, built_at: str) -> Image:
     """What a finished build leaves."""
-    place = cache / "images" / f"{name}-{key}"
-    (place / "tracers" / "bcc").mkdir(parents=True)
-    (place / "tracers" / "bcc" / "tracer").touch()
+    folder = cache / "images" / f"{name}-{key}"
+    (folder / "tracers" / "bcc").mkdir(parents=True)
+    (folder / "tracers" / "bcc" / "tracer").touch()
     made = Image(
         name=name,
         key=key,
@@ -49,10 +49,10 @@ def built_image(cache: Path, name: str, key: str, built_at: str) -> Image:
         packages={"python3-bpfcc": "0.31", "libc6": "2.41"},
         kernel_headers="6.12-amd64",
         root=str(cache / "roots" / f"{name}-1" / "root"),
-        tracers=str(place / "tracers"),
+        tracers=str(folder / "tracers"),
     )
     Path(made.root).mkdir(parents=True, exist_ok=True)
-    (place / "image.json").write_text(json.dumps(asdict(made)))
+    (folder / "image.json").write_text(json.dumps(asdict(made)))
     return made
 
 

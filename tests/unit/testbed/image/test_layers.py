@@ -29,26 +29,26 @@ DEFAULTS = Sources()
 ROOT = "0123456789abcdef"
 
 
-def add_library(place: Path, name: str, *needs: str) -> None:
+def add_library(folder: Path, name: str, *needs: str) -> None:
     """Sources of a library that provides a setup of its name."""
-    make_executable(place / name / "build")
-    (place / name / "source.c").write_text(f"{name}\n")
+    make_executable(folder / name / "build")
+    (folder / name / "source.c").write_text(f"{name}\n")
     if needs:
-        (place / name / "needs").write_text("".join(f"{needed}\n" for needed in needs))
+        (folder / name / "needs").write_text("".join(f"{needed}\n" for needed in needs))
 
 
 @pytest.fixture
 def tracers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sources of our own: aya needs a linker, which comes after it by its name; two share what is in `common`."""
-    place = tmp_path / "tracers"
-    add_library(place, "aya", "linker", "common")
-    add_library(place, "linker")
-    add_library(place, "libbpf", "common")
-    add_library(place, "bcc")
-    (place / "common").mkdir()
-    (place / "common" / "event.h").write_text("event\n")
-    monkeypatch.setattr(libraries, "TRACERS", place)
-    return place
+    folder = tmp_path / "tracers"
+    add_library(folder, "aya", "linker", "common")
+    add_library(folder, "linker")
+    add_library(folder, "libbpf", "common")
+    add_library(folder, "bcc")
+    (folder / "common").mkdir()
+    (folder / "common" / "event.h").write_text("event\n")
+    monkeypatch.setattr(libraries, "TRACERS", folder)
+    return folder
 
 
 def keys() -> dict[str, str]:

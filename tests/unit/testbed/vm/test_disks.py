@@ -22,8 +22,8 @@ def tracers(tmp_path: Path) -> Path:
     return tmp_path / "tracers"
 
 
-def packed(tracers: Path, brought: dict[str, Path], place: Path) -> dict[str, tarfile.TarInfo]:
-    with disks.code(tracers, brought, place) as file:
+def packed(tracers: Path, brought: dict[str, Path], folder: Path) -> dict[str, tarfile.TarInfo]:
+    with disks.code(tracers, brought, folder) as file:
         file.seek(0)
         with tarfile.open(fileobj=file) as archive:
             return {entry.name: entry for entry in archive}
