@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from bpfbench.machine import facts
+from bpfbench.model import Attach
+
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 DATA = Path(__file__).parents[1] / "data"
 RUNS = ("format-1", "format-2", "format-3", "format-4")
@@ -80,7 +83,9 @@ def said(invoke: Invoke, *words: str) -> str:
 
 @pytest.fixture(autouse=True)
 def where_runs_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand beside the stored runs, on a machine whose kernel has tracepoints only, whoever asks it."""
     monkeypatch.chdir(DATA)
+    monkeypatch.setattr(facts, "hooks", lambda: frozenset({Attach.TRACEPOINT}))
 
 
 @pytest.mark.parametrize("words", OF_A_RUN)
