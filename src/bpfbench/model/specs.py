@@ -64,7 +64,7 @@ class TraceSpec:
     output_dir: str = ""
 
 
-def begun(spec: TrialSpec, started_at: str, host: str) -> Record:
+def blank_record(spec: TrialSpec, started_at: str, host: str) -> Record:
     """Return the record of a trial of which nothing is known yet, but that it has failed."""
     return Record(
         format=RECORD_FORMAT,

@@ -33,7 +33,7 @@ from bpfbench.model import (
     Trial,
     TrialSpec,
     Workload,
-    begun,
+    blank_record,
 )
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
@@ -198,7 +198,7 @@ class Testbed(abc.ABC):
 
     def give_up(self, spec: TrialSpec, reason: str, record_dir: Path, started_at: str = "") -> Record:
         """Write the record of a trial that failed without one, begun at `started_at` or just now, and return it."""
-        record = begun(spec, started_at or _now(), self.host_name(spec.trial))
+        record = blank_record(spec, started_at or _now(), self.host_name(spec.trial))
         record = replace(record, reason=reason, session=self._session)
         (record_dir / "record.json").write_text(to_json(record))
         return record

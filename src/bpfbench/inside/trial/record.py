@@ -17,7 +17,7 @@ from bpfbench.inside.monitors.energy import SHORT
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial.content import TracedOutput
 from bpfbench.inside.trial.sampler import Sampler
-from bpfbench.model import Record, Status, Step, TrialSpec
+from bpfbench.model import Record, Status, Step, TrialSpec, blank_record
 
 NO_CALLS = "absent: the kernel does not account the calls of processes, or lets nobody trace fio until it is executed"
 NO_FREQUENCY = "absent: no cpufreq driver"
@@ -70,6 +70,12 @@ class Gathered:
             yield
         finally:
             self.note(steps=(*self.record.steps, Step(name, time.monotonic() - begin_s)))
+
+
+def begun(spec: TrialSpec, started_at: str, cpus: dict[str, Set[int]]) -> Record:
+    """Return the record of a trial of which nothing is known yet; it started at that time, UTC by ISO 8601."""
+    by_role = {role: tuple(sorted(numbers)) for role, numbers in cpus.items()}
+    return replace(blank_record(spec, started_at, platform.node()), cpus=by_role)
 
 
 def write(found: Gathered, reason: str | None) -> Record:

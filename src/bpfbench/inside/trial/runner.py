@@ -33,7 +33,6 @@ from bpfbench.model import (
     Record,
     TracerUsage,
     TrialSpec,
-    begun,
 )
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - private to the trial: a tmpfs of its own
@@ -51,9 +50,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     sampler = Sampler(f"{spec.session}-{spec.trial.id}")
     cpus = cpus_by_role(spec.settings.placement, os.sched_getaffinity(0), with_tracer=spec.tracer_command is not None)
     os.sched_setaffinity(0, cpus["monitor"])
-    by_role = {role: tuple(sorted(numbers)) for role, numbers in cpus.items()}
-    blank = replace(begun(spec, started_at, platform.node()), cpus=by_role)
-    found = Gathered(spec, notify, cpus, sampler, blank)
+    found = Gathered(spec, notify, cpus, sampler, record.begun(spec, started_at, cpus))
     reason: str | None = None
     try:
         _measure(found)
