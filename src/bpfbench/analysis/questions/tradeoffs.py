@@ -190,7 +190,7 @@ def _correlation(axes: tuple[Axis, Axis], points: Sequence[Point]) -> Correlatio
     one, other = axes
     both = [point for point in points if one in point.at and other in point.at]
     if len(both) < LEAST:
-        return Correlation(axes, len(both), None, reason=f"{len(both)} cells have both; it takes {LEAST}")
+        return Correlation(axes, len(both), None, reason=f"it takes {LEAST} cells that have both")
     xs, ys = ([point.at[axis].value for point in both] for axis in axes)
     if min(xs) == max(xs) or min(ys) == max(ys):
         return Correlation(axes, len(both), None, reason="all cells have the same value on one of them")

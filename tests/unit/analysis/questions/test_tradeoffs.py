@@ -75,7 +75,7 @@ class TestCorrelations:
         assert rho == pytest.approx(0.894427, abs=1e-6)
 
     def test_too_few_or_all_alike_is_absent_with_the_reason(self) -> None:
-        assert self._of([_point(str(n), n, n) for n in range(3)]) == (None, None, "3 cells have both; it takes 4")
+        assert self._of([_point(str(n), n, n) for n in range(3)]) == (None, None, "it takes 4 cells that have both")
         rho, _, reason = self._of([_point(str(n), n, 100) for n in range(5)])
         assert rho is None
         assert reason is not None
