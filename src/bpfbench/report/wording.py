@@ -46,7 +46,7 @@ def configuration(config: TracerConfig | None, names: Iterable[str]) -> list[str
     return [factor(name, value) for name, value in values if value is not None]
 
 
-def settings(config: TracerConfig) -> str:
+def settings(config: TracerConfig | None) -> str:
     """Label all of a configuration but its variant."""
     return ", ".join(configuration(config, (name for name in CONFIG if name != "variant")))
 

@@ -8,12 +8,12 @@ tracer together take of CPU time for it. Steps add up to the whole, where every 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bpfbench.analysis.metrics import BPF_TIME
-from bpfbench.analysis.results import Cell, Description, Pairing, Results, describe, pairing
-from bpfbench.model import Record, Tool, TracerConfig, Variant, Workload
+from bpfbench.analysis.metrics import BPF_TIME, Metric
+from bpfbench.analysis.results import Cell, Description, Results, describe, sample
+from bpfbench.model import Record, Variant
 
 STEPS: Mapping[str, tuple[Variant, Variant | None]] = {
     "kernel": (Variant.NO_CONSUMER, None),
@@ -23,19 +23,12 @@ STEPS: Mapping[str, tuple[Variant, Variant | None]] = {
 }
 """Step -> the variant that has it, and the one that has all but it; None: vanilla."""
 
-_Blocks = Mapping[Pairing, Sequence[Record]]
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one setup in one configuration costs, step by step; None where a variant is missing."""
 
-    kernel: str | None
-    """Of the image's, as the plan has it."""
-    workload: Workload
-    tool: Tool
-    setup: str
-    config: TracerConfig
+    cell: Cell
     """Of the variant full."""
     time_ns: Mapping[str, Description | None]
     """By step: what an I/O takes longer."""
@@ -47,21 +40,16 @@ class Cost:
 
 def costs(results: Results) -> tuple[Cost, ...]:
     """Work out what each setup of a run costs; those run in the variant full alone are left out."""
-    variants: defaultdict[tuple[Cell, TracerConfig], dict[Variant, Sequence[Record]]] = defaultdict(dict)
+    variants: defaultdict[Cell, dict[Variant | None, Cell]] = defaultdict(dict)
     for cell in results.cells:
-        counted = results.counted(cell)
-        if cell.config is not None and counted and not cell.emulated:
-            full = replace(cell.config, variant=Variant.FULL)
-            variants[replace(cell, config=full), full][cell.config.variant] = counted
+        if cell.config is not None and not cell.emulated and results.counted(cell):
+            full = replace(cell, config=replace(cell.config, variant=Variant.FULL))
+            variants[full] |= {None: cell.vanilla, cell.config.variant: cell}
     found = []
-    for (cell, config), own in variants.items():
-        blocks: dict[Variant | None, _Blocks] = {name: _by_block(members) for name, members in own.items()}
-        blocks[None] = _by_block(results.counted(cell.vanilla))
-        bpf_ns = describe(map(BPF_TIME.read, own.get(Variant.RUN_TIME, ())))
-        planned = next(iter(own.values()))[0].trial.kernel
-        steps = _steps(time_ns, blocks), _steps(cpu_ns, blocks)
-        cost = Cost(planned, cell.workload, cell.tool, cell.setup, config, *steps, bpf_ns)
-        if bpf_ns is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
+    for full, cells in variants.items():
+        bpf = results.samples.get((cells[Variant.RUN_TIME], BPF_TIME)) if Variant.RUN_TIME in cells else None
+        cost = Cost(full, _steps(results, TIME, cells), _steps(results, CPU, cells), bpf.spread if bpf else None)
+        if bpf is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
             found.append(cost)
     return tuple(found)
 
@@ -85,25 +73,12 @@ def cpu_ns(record: Record) -> float | None:
     return 1e9 * sum(known) / record.fio.ios if len(known) == len(spent) else None
 
 
-def _by_block(records: Iterable[Record]) -> _Blocks:
-    blocks: defaultdict[Pairing, list[Record]] = defaultdict(list)
-    for record in records:
-        blocks[pairing(record)].append(record)
-    return blocks
+TIME = Metric("time_ns", "how long a process takes for an I/O", time_ns, by_difference=True)
+CPU = Metric("cpu_ns", "CPU time of fio and tracer per I/O", cpu_ns, by_difference=True)
 
 
-def _steps(
-    quantity: Callable[[Record], float | None], blocks: Mapping[Variant | None, _Blocks]
-) -> dict[str, Description | None]:
-    """Estimate each step from the differences of the means within each block that has both variants."""
-
-    def mean(records: Sequence[Record]) -> float | None:
-        found = describe(map(quantity, records))
-        return None if found is None else found.mean
-
-    found = {}
-    for step, (more, less) in STEPS.items():
-        own, other = blocks.get(more, {}), blocks.get(less, {})
-        pairs = [(mean(own[block]), mean(other[block])) for block in own.keys() & other.keys()]
-        found[step] = describe(one - two for one, two in pairs if one is not None and two is not None)
-    return found
+def _steps(results: Results, metric: Metric, cells: Mapping[Variant | None, Cell]) -> dict[str, Description | None]:
+    """Estimate each step from the differences within each block that has both variants."""
+    samples = {name: sample(cell, metric, results.counted(cell)) for name, cell in cells.items()}
+    pairs = {step: (samples.get(more), samples.get(less)) for step, (more, less) in STEPS.items()}
+    return {step: describe(more.over(less).values()) if more and less else None for step, (more, less) in pairs.items()}

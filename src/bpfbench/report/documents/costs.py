@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -25,7 +24,7 @@ LEGEND = (
 def data(found: Sequence[Cost]) -> Sequence[Mapping[str, Any]]:
     """Return costs for programs: cells with their estimates {mean, sd, n} in ns, null where a variant is missing."""
     return [
-        asdict(cost)
+        {name: getattr(cost.cell, name) for name in ("kernel", "workload", "tool", "setup", "config")}
         | {
             "time_ns": {step: value and value.brief for step, value in cost.time_ns.items()},
             "cpu_ns": {step: value and value.brief for step, value in cost.cpu_ns.items()},
@@ -41,15 +40,15 @@ def document(found: Sequence[Cost]) -> Document:
 
 
 def _blocks(found: Sequence[Cost]) -> Iterator[Block]:
-    for (kernel, workload, tool), members in groupby(found, lambda cost: (cost.kernel, cost.workload, cost.tool)):
+    for case, members in groupby(found, lambda cost: cost.cell.vanilla):
         rows = [row for cost in members for row in _rows(cost)]
         steps = table(("setup", "configuration", "", *STEPS, "n"), rows, texts=3)
-        yield from section(wording.case_title(workload, tool, kernel), (), steps)
+        yield from section(wording.case_title(case.workload, case.tool, case.kernel), (), steps)
     yield from section("How to read this", (), Bullets(LEGEND))
 
 
 def _rows(cost: Cost) -> Iterator[Sequence[str]]:
-    names = (cost.setup, wording.settings(cost.config))
+    names = (cost.cell.setup, wording.settings(cost.cell.config))
     values = {
         "time": [cost.time_ns[step] for step in STEPS],
         "CPU": [cost.cpu_ns[step] for step in STEPS],

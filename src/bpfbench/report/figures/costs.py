@@ -46,8 +46,8 @@ def layers(section: Section) -> Chart | None:
     found = costs(section.results)
     if not found:
         return None
-    tools = tuple(tool for tool in Tool if any(cost.tool is tool for cost in found))
-    by_tool = [[cost for cost in found if cost.tool is tool] for tool in tools]
+    tools = tuple(tool for tool in Tool if any(cost.cell.tool is tool for cost in found))
+    by_tool = [[cost for cost in found if cost.cell.tool is tool] for tool in tools]
     rows = (
         PanelRow("time", "ns per I/O", tuple(_steps(own, lambda cost: cost.time_ns) for own in by_tool)),
         PanelRow("CPU", "ns per I/O", tuple(_steps(own, lambda cost: cost.cpu_ns) for own in by_tool)),
@@ -63,7 +63,7 @@ def layers(section: Section) -> Chart | None:
 
 def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Description | None]]) -> Panel:
     marks = (
-        _mark(f"{cost.setup} {step}", cost.setup, value)
+        _mark(f"{cost.cell.setup} {step}", cost.cell.setup, value)
         for cost in found
         for step, value in of(cost).items()
         if value is not None and step != "whole"
@@ -72,7 +72,7 @@ def _steps(found: Sequence[Cost], of: Callable[[Cost], Mapping[str, Description 
 
 
 def _programs(found: Sequence[Cost]) -> Panel:
-    marks = (_mark(cost.setup, cost.setup, cost.bpf_ns) for cost in found if cost.bpf_ns is not None)
+    marks = (_mark(cost.cell.setup, cost.cell.setup, cost.bpf_ns) for cost in found if cost.bpf_ns is not None)
     return Panel(tuple(marks), nothing="no trial of the variant run-time")
 
 

@@ -40,7 +40,8 @@ def test_steps_add_up_to_the_whole() -> None:
     (cost,) = costs(of(BLOCK))
     means = {step: found.mean for step, found in cost.time_ns.items() if found}
     assert means == pytest.approx({"kernel": 300_000, "consuming": 500_000, "output": 700_000, "whole": 1_500_000})
-    assert (cost.setup, cost.config.variant) == ("libbpf", Variant.FULL)
+    assert cost.cell.setup == "libbpf"
+    assert cost.cell.is_full
 
 
 def test_blocks_are_never_mixed() -> None:
