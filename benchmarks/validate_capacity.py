@@ -22,11 +22,11 @@ from bpfbench import catalogue, store
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.capacity import (
     HeldOut,
+    RingTrial,
     drain_of,
     drain_rates,
     fidelity_percent,
     held_out,
-    is_steady,
     learnt,
     observe,
     trials,
@@ -80,13 +80,13 @@ def main() -> None:
         print(f"{what}:", _errors(held.error for held in known if _kind(held) == kind).strip())
 
 
-def hold_out(run: Results, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
+def hold_out(run: Results, known: Callable[[RingTrial], bool]) -> tuple[HeldOut, ...]:
     """Predict the trials for which `known` is false from those for which it is true, given their event rates alone."""
     found = trials(run)
     return held_out(learnt(filter(known, found)), (trial for trial in found if not known(trial)))
 
 
-def hold_out_by_cpu(run: Results, known: Callable[[Mapping[str, Any]], bool]) -> tuple[HeldOut, ...]:
+def hold_out_by_cpu(run: Results, known: Callable[[RingTrial], bool]) -> tuple[HeldOut, ...]:
     """Predict the same given the CPU time that the tracer had, too: what is left of the error if that is known.
 
     A tracer with the share s of a CPU meets a rate R as one with a CPU to itself meets R / s.
@@ -94,21 +94,20 @@ def hold_out_by_cpu(run: Results, known: Callable[[Mapping[str, Any]], bool]) ->
     found = trials(run)
     observed = [own for trial in found if known(trial) and (own := observe(trial)) is not None]
     alone = [replace(own, events_per_s=own.events_per_s / own.cpu_share) for own in observed if own.cpu_share]
-    rest = [
-        {**trial, "offered_events_per_s": trial["offered_events_per_s"] / (trial["tracer_cpu_percent"] / 100)}
+    rest = (
+        replace(trial, rate_per_s=trial.rate_per_s / trial.cpu_share)
         for trial in found
-        if not known(trial) and trial.get("tracer_cpu_percent")
-    ]
+        if not known(trial) and trial.cpu_share
+    )
     return held_out(drain_rates(alone), rest)
 
 
-def _learnt_from(trial: Mapping[str, Any]) -> bool:
-    return trial["workload"] == "read" and trial["processes"] == 4 and not is_steady(trial)
+def _learnt_from(trial: RingTrial) -> bool:
+    return trial.target == ("read", 4, None)
 
 
 def _kind(held: HeldOut) -> tuple[str, int, bool, int]:
-    workload, processes, rate_iops = held.target
-    return workload, processes, rate_iops is not None, held.tracer.event_bytes
+    return held.target.workload, held.target.processes, held.target.steady, held.tracer.event_bytes
 
 
 def _errors(found: Iterable[float]) -> str:

@@ -29,13 +29,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from scipy.special import lambertw
 
-from bpfbench.analysis.metrics import METRICS
-from bpfbench.analysis.results import Results
-from bpfbench.model import EVENT_BYTES, Tool
+from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
+from bpfbench.analysis.results import Cell, Results
+from bpfbench.model import EVENT_BYTES, Record, Tool
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -84,6 +84,37 @@ class Tracer:
     def slots(self) -> float:
         """How many events fit into the ring."""
         return self.ringbuf_bytes / (HEADER_BYTES + math.ceil(self.event_bytes / 8) * 8)
+
+
+class Target(NamedTuple):
+    """What makes the events."""
+
+    workload: str
+    processes: int
+    rate_iops: int | None
+    """What the rate of each process is limited to."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has a rate of its own; without a limit it is as fast as it can."""
+        return self.rate_iops is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RingTrial:
+    """What counts of a trial of a tracer with a ring."""
+
+    tracer: Tracer
+    target: Target
+    runtime_s: float
+    rate_per_s: float
+    """Of the events that were offered."""
+    events: int
+    """Those."""
+    saved: int
+    lost: int
+    cpu_share: float | None
+    """How much of one CPU the tracer had; None where that was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,46 +191,44 @@ def drain_of(share: float, rate_per_s: float, *, steady: bool) -> float:
     return rate_per_s * float(-lambertw(-2 * lost * math.exp(-2), -1).real / 2 - 1)
 
 
-def learnt(found: Iterable[Mapping[str, Any]]) -> tuple[DrainRate, ...]:
-    """Return what trials, as `trials` gives them, say of drain rates."""
+def learnt(found: Iterable[RingTrial]) -> tuple[DrainRate, ...]:
+    """Return what trials say of drain rates."""
     return drain_rates(filter(None, map(observe, found)))
 
 
-def trials(results: Results) -> list[dict[str, Any]]:
-    """Return one mapping per ok trial of a full tracer with a ring: the columns of its cell, and its metrics."""
-    return [
-        cell.columns | {metric.key: metric.read(record) for metric in METRICS}
-        for cell in results.cells
-        if cell.config is not None and cell.is_full and not cell.emulated and cell.tool is not Tool.SYSCOUNT
-        for record in results.counted(cell)
-    ]
+def trials(results: Results) -> tuple[RingTrial, ...]:
+    """Return the ok trials of full tracers with a ring that were offered events."""
+    cells = (cell for cell in results.cells if cell.is_full and not cell.emulated and cell.tool is not Tool.SYSCOUNT)
+    found = (_ring_trial(cell, record) for cell in cells for record in results.counted(cell))
+    return tuple(filter(None, found))
 
 
-def tracer_of(trial: Mapping[str, Any]) -> Tracer:
-    """Return the tracer of a trial as `trials` gives it."""
-    event_bytes = EVENT_BYTES + (trial["payload_bytes"] or 0)
-    return Tracer(trial["setup"], trial["attach"], trial["format"], event_bytes, trial["ringbuf_bytes"])
-
-
-def observe(trial: Mapping[str, Any]) -> Observation | None:
-    """Return what one trial, as `trials` gives it, says of the drain rate, if anything."""
-    tracer = tracer_of(trial)
-    saved, lost, runtime_s = (trial[key] for key in ("saved_events", "lost_percent", "runtime_s"))
-    rate = trial["offered_events_per_s"]
-    if not rate or not runtime_s:
+def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
+    config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
+    if config is None or config.ringbuf_bytes is None or summary is None or record.fio is None or not rate:
         return None
-    percent = trial.get("tracer_cpu_percent")
-    cpu_share = None if percent is None else percent / 100
-    exact = lost >= RING_LIMITED_PERCENT
-    if exact and tracer.slots > SLACK_MOST * saved:
+    event_bytes = EVENT_BYTES + (config.payload_bytes or 0)
+    return RingTrial(
+        Tracer(cell.setup, config.attach, config.format, event_bytes, config.ringbuf_bytes),
+        Target(cell.workload.name, cell.workload.processes, cell.workload.rate_iops),
+        record.fio.runtime_s,
+        rate,
+        summary.intercepted_total,
+        summary.saved,
+        summary.lost_total,
+        cpu_share=None if percent is None else percent / 100,
+    )
+
+
+def observe(trial: RingTrial) -> Observation | None:
+    """Return what one trial says of the drain rate, if anything."""
+    lost_percent, slots = 100 * trial.lost / trial.events, trial.tracer.slots
+    exact = lost_percent >= RING_LIMITED_PERCENT
+    if exact and slots > SLACK_MOST * trial.saved:
         return None
-    share = (saved - tracer.slots) / runtime_s / rate if exact else 1 - lost / 100
-    return Observation(tracer, Source.RUN, drain_of(share, rate, steady=is_steady(trial)), exact, cpu_share)
-
-
-def is_steady(trial: Mapping[str, Any]) -> bool:
-    """Tell whether a trial's target had a rate of its own; without a limit it is as fast as it can."""
-    return trial["rate_iops"] is not None
+    share = (trial.saved - slots) / trial.runtime_s / trial.rate_per_s if exact else 1 - lost_percent / 100
+    drain = drain_of(share, trial.rate_per_s, steady=trial.target.steady)
+    return Observation(trial.tracer, Source.RUN, drain, exact, trial.cpu_share)
 
 
 def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
@@ -285,15 +314,6 @@ def _interpolated(low: DrainRate, high: DrainRate, event_bytes: int) -> Sequence
     return [1 / ((1 - share) / below + share / above) for below in low.observed for above in high.observed]
 
 
-Target = tuple[str, int, int | None]
-"""Workload, processes, and what the rate of each is limited to."""
-
-
-def target_of(trial: Mapping[str, Any]) -> Target:
-    """Return the target of a trial as `trials` gives it."""
-    return trial["workload"], trial["processes"], trial["rate_iops"]
-
-
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """A prediction of what was not looked at, beside what was measured: medians over trials, in per cent."""
@@ -315,34 +335,28 @@ class HeldOut:
         return max(0.0, error) if self.at_least else error
 
 
-def held_out(rates: Sequence[DrainRate], held: Iterable[Mapping[str, Any]]) -> tuple[HeldOut, ...]:
-    """Predict trials, as `trials` gives them, by their event rates alone, from drain rates learnt without them.
+def held_out(rates: Sequence[DrainRate], held: Iterable[RingTrial]) -> tuple[HeldOut, ...]:
+    """Predict trials by their event rates alone, from drain rates learnt without them.
 
     Those of event sizes and rings that were not learnt from are left out.
     """
-    groups: defaultdict[tuple[Tracer, Target], list[Mapping[str, Any]]] = defaultdict(list)
+    groups: defaultdict[tuple[Tracer, Target], list[RingTrial]] = defaultdict(list)
     for trial in held:
-        groups[tracer_of(trial), target_of(trial)].append(trial)
-    found = (_held_out(rates, tracer, target, group) for (tracer, target), group in groups.items())
-    return tuple(filter(None, found))
+        groups[trial.tracer, trial.target].append(trial)
+    return tuple(filter(None, (_held_out(rates, *key, group) for key, group in groups.items())))
 
 
-def _held_out(
-    rates: Sequence[DrainRate], tracer: Tracer, target: Target, group: Sequence[Mapping[str, Any]]
-) -> HeldOut | None:
-    steady = is_steady(group[0])
-    offered = [trial["offered_events_per_s"] for trial in group]
-    counts = (trial["intercepted_events"] for trial in group)
-    tried = (predict(rates, tracer, rate, n, steady=steady) for rate, n in zip(offered, counts, strict=True))
+def _held_out(rates: Sequence[DrainRate], tracer: Tracer, target: Target, group: Sequence[RingTrial]) -> HeldOut | None:
+    tried = (predict(rates, tracer, trial.rate_per_s, trial.events, steady=target.steady) for trial in group)
     found = [prediction for prediction in tried if prediction is not None]
     if not found:
         return None
     return HeldOut(
         tracer,
         target,
-        statistics.median(offered),
+        statistics.median(trial.rate_per_s for trial in group),
         statistics.median(prediction.percent for prediction in found),
-        statistics.median(trial["saved_percent"] for trial in group),
+        statistics.median(100 * trial.saved / trial.events for trial in group),
         len(group),
         at_least=any(prediction.at_least for prediction in found),
     )
@@ -363,14 +377,14 @@ class Capacity:
         There, each target is predicted from all others.
         """
         found = trials(results)
-        limited = [trial for trial in found if is_steady(trial)]
+        limited = [trial for trial in found if trial.target.steady]
         if bench:
             rates = drain_rates(bench)
             return cls(rates, held_out(rates, limited))
         checked: list[HeldOut] = []
-        for target in dict.fromkeys(map(target_of, limited)):
-            others = learnt(trial for trial in found if target_of(trial) != target)
-            checked += held_out(others, (trial for trial in limited if target_of(trial) == target))
+        for target in dict.fromkeys(trial.target for trial in limited):
+            others = learnt(trial for trial in found if trial.target != target)
+            checked += held_out(others, (trial for trial in limited if trial.target == target))
         return cls(learnt(found), tuple(checked))
 
     def predict(self, tracer: Tracer, rate_per_s: float) -> tuple[Prediction, float, str] | None:

@@ -174,14 +174,14 @@ class TestHeldOut:
         # Reads drain (500000 - 1560) / 10 s = 49844 a second; the writes come at 62305 and hold 1560 more at the end.
         write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
         records = [traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)]
-        (found,) = hold_out(of(records), lambda trial: trial["workload"] == "read")
+        (found,) = hold_out(of(records), lambda trial: trial.target.workload == "read")
         assert (found.target, found.n) == (("write", 4, 20_000), 1)
         assert found.predicted == pytest.approx(100 * (49_844 / 62_305 + 1560 / 623_050), abs=0.01)
         assert found.error == pytest.approx(found.predicted - 100 * 520_000 / 623_050)
 
     def test_reads_of_a_limited_rate_are_predicted_from_those_without(self) -> None:
         records = [traced(500_000, 500_000), traced(500_000, 125_000, workload=STEADY, block=1)]
-        (found,) = hold_out(of(records), lambda trial: trial["rate_iops"] is None)
+        (found,) = hold_out(of(records), lambda trial: not trial.target.steady)
         drain = drain_of(0.49844, 100_000, steady=False)
         assert found.predicted == pytest.approx(min(100, 100 * drain / 62_500 + 100 * 1560 / 625_000), abs=0.01)
         assert found.measured == 80.0
@@ -189,15 +189,15 @@ class TestHeldOut:
     def test_with_the_cpu_time_it_had_the_same_is_as_if_it_had_a_cpu_to_itself(self) -> None:
         write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
         table = of([traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)])
-        (found,) = hold_out_by_cpu(table, lambda trial: trial["workload"] == "read")
-        (by_rates,) = hold_out(table, lambda trial: trial["workload"] == "read")
+        (found,) = hold_out_by_cpu(table, lambda trial: trial.target.workload == "read")
+        (by_rates,) = hold_out(table, lambda trial: trial.target.workload == "read")
         # Both had the same CPU time in the same time, so that their shares of it cancel out.
         assert found.predicted == pytest.approx(by_rates.predicted)
 
     def test_too_low_a_prediction_from_below_is_no_error(self) -> None:
         write = dataclasses.replace(STEADY, name="write")
         records = [traced(1_000_000, 0, workload=STEADY), traced(2_000_000, 0, workload=write, block=1)]
-        (found,) = hold_out(of(records), lambda trial: trial["workload"] == "read")
+        (found,) = hold_out(of(records), lambda trial: trial.target.workload == "read")
         assert found.predicted == pytest.approx(50.0, abs=0.1)
         assert (found.at_least, found.error) == (True, 0.0)
 
