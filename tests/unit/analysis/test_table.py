@@ -18,11 +18,8 @@ from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.model import (
     Accelerator,
-    Energy,
-    EnergyDomain,
     Environment,
     Predecessor,
-    ProgramTime,
     Status,
 )
 
@@ -77,24 +74,6 @@ def test_values_are_those_of_the_metrics_and_absent_ones_are_null_not_zero() -> 
     assert value(frame, make_trial().id, "saved_percent") is None
 
 
-def test_energy_and_run_times_of_programs_are_read_where_there_are_any() -> None:
-    trial = make_trial("libbpf")
-    domains = (
-        EnergyDomain("package-0", 30.0, 3.0, 1.0),
-        EnergyDomain("package-1", 10.0, 1.0, 1.0),
-        EnergyDomain("dram-0", 5, 1, 1),
-    )
-    record = dataclasses.replace(
-        make_record(trial, summary=make_summary(trial, saved=1000)),
-        energy=Energy("perf", 10.0, domains),
-        programs=(ProgramTime("enter", 200_000, 1000), ProgramTime("exit", 100_000, 1000)),
-    )
-    frame = tidy(of([record]))
-    assert value(frame, trial.id, "energy_joules") == 40.0
-    assert value(frame, trial.id, "power_w") == 4.0
-    assert value(frame, trial.id, "bpf_ns_per_event") == 300.0
-
-
 def test_what_failed_keeps_its_rows_and_is_never_counted() -> None:
     ok, failed = make_trial("libbpf"), make_trial("libbpf", block=1)
     records = [make_record(ok), make_failure(failed, "fio died"), make_failure(failed, "?", Status.INVALID)]
@@ -110,13 +89,6 @@ def test_a_trial_that_failed_early_is_put_where_the_others_of_its_host_and_kerne
     frame = tidy(of([seen, make_failure(make_trial("bcc"), "no READY")]))
     assert frame["kernel"].unique().to_list() == ["6.12.1"]
     assert frame["emulated"].unique().to_list() == [True]
-
-
-def test_every_metric_has_a_unit_and_no_key_is_there_twice() -> None:
-    assert all(metric.unit for metric in metrics.METRICS)
-    assert len(metrics.BY_KEY) == len(metrics.METRICS)
-    assert (metrics.RUNTIME.unit, metrics.THROUGHPUT.unit, metrics.LATENCY.unit) == ("s", "bytes/s", "us")
-    assert (metrics.OFFERED.unit, metrics.PSS_PEAK.unit, metrics.LOST_PERCENT.unit) == ("events/s", "bytes", "%")
 
 
 def test_a_written_table_reads_back(tmp_path: Path) -> None:
