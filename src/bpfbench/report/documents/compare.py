@@ -18,11 +18,10 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from bpfbench.analysis import metrics
+from bpfbench.analysis import metrics, results
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift
-from bpfbench.analysis.results import CONFIG, Cell
-from bpfbench.model import Variant
+from bpfbench.analysis.results import Cell
 from bpfbench.report import wording
 from bpfbench.report.document import Block, Document, section, table
 from bpfbench.units import size
@@ -132,8 +131,8 @@ def _apart(found: RunComparison) -> Iterator[str]:
 def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     cell = group[0].cell
     title = f"{cell.workload.name}, {wording.extent(cell.workload)}: {cell.tool}"
-    varying = [name for name in CONFIG if len(_values(group, name)) > 1]
-    common = [wording.factor(name, *values) for name in CONFIG if len(values := _values(group, name)) == 1]
+    configs = [shift.cell.config for shift in group if shift.cell.config is not None]
+    varying, common = results.varying(configs), results.common(configs)
     rows, last = [], None
     for shift in group:
         rows.append(
@@ -148,12 +147,8 @@ def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
         )
         last = shift.cell
     header = ("setup", "metric", f"{before} (n)", f"{after} (n)", "change", "")
-    return section(title, (", ".join(common),) if common else (), table(header, rows, texts=2))
-
-
-def _values(group: Iterable[Shift], factor: str) -> list[Any]:
-    values = dict.fromkeys(shift.cell.columns[factor] for shift in group if not shift.cell.is_vanilla)
-    return [value for value in values if value not in (None, Variant.FULL.value)]
+    said = ", ".join(wording.factor(name, value) for name, value in common.items())
+    return section(title, (said,) if said else (), table(header, rows, texts=2))
 
 
 def _name(cell: Cell) -> str:
