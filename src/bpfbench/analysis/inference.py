@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,8 +25,6 @@ WORTH_SEEING = 0.02
 
 BOOTSTRAP_LEAST = 5
 """Pairs from which on a bootstrap is shown: 3 have but 10 different resamples."""
-OUTLIERS_LEAST = 8
-"""Pairs from which on Tukey's rule is applied: among 5 it calls one outlying in every third sample of normal values."""
 NOISE_LEAST = 2
 """Blocks with two vanilla trials that the SD of noise takes."""
 RESAMPLES = 2000
@@ -135,18 +133,13 @@ class Paired:
     p: float | None = None
     """Two-sided, of the paired t test on the logarithms."""
     p_corrected: float | None = None
-    """The same after Holm's correction over the family: all that is compared with the same vanilla in this metric."""
-    family: int = 1
-    """How many that is."""
+    """The same after Holm's correction over all that is compared with the same vanilla in this metric."""
     p_sign_flip: float | None = None
     """Two-sided, of the paired permutation test; exact below 14 pairs."""
     p_sign_flip_corrected: float | None = None
     effect: float | None = None
     """Hedges' g of paired data: mean / SD of the logarithms, times 1 - 3 / (4 (n - 1) - 1). None for 2 pairs, where it
     is 0."""
-    outliers: tuple[str, ...] = ()
-    """Trials whose log ratio lies more than 1.5 interquartile ranges outside the quartiles: shown, and counted.
-    Not looked for below 8 pairs."""
 
     @property
     def p_sign_flip_least(self) -> float:
@@ -248,12 +241,23 @@ def _t_p(mean: float, error: float, freedom: float) -> float:
     return 2 * float(stats.t.sf(abs(mean) / error, freedom))
 
 
-def ratios(log_ratio_rows: Sequence[Sequence[float]]) -> list[Paired]:
-    """Say of each row of log ratios, one per pair, what can be said of it alone. All rows are equally long, 2 at least.
+def ratios(rows: Sequence[Sequence[float]]) -> list[Paired]:
+    """Say of each row of log ratios, one per pair and 1 at least, what can be said of it alone.
 
-    Many rows are tested at once, which takes seconds off a large run. Holm's correction is not done.
+    Rows of one length are tested at once, which takes seconds off a large run. Holm's correction is not done.
     """
-    logs = np.asarray(log_ratio_rows, dtype=np.float64)
+    by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_length[len(row)].append(number)
+    found: dict[int, Paired] = {}
+    for n, numbers in by_length.items():
+        logs = np.array([rows[number] for number in numbers], dtype=np.float64)
+        tested = _equally_long(logs) if n > 1 else [Paired(1, math.exp(log)) for (log,) in logs]
+        found |= zip(numbers, tested, strict=True)
+    return [found[number] for number in range(len(rows))]
+
+
+def _equally_long(logs: Matrix) -> list[Paired]:
     n = logs.shape[1]
     means, sds = logs.mean(axis=1), logs.std(axis=1, ddof=1)
     spreads = sds > NEGLIGIBLE * np.maximum(1.0, abs(means))
@@ -326,16 +330,6 @@ def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
     while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER:
         n += 1
     return int(n)
-
-
-def outliers(log_ratios: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the trials that Tukey's rule calls outlying, by their log ratios; none of fewer than 8."""
-    if len(log_ratios) < OUTLIERS_LEAST:
-        return ()
-    values = np.fromiter(log_ratios.values(), dtype=np.float64)
-    lower, upper = np.quantile(values, (0.25, 0.75))
-    reach = 1.5 * (upper - lower)
-    return tuple(trial for trial, value in log_ratios.items() if not lower - reach <= value <= upper + reach)
 
 
 def holm(ps: Sequence[float | None], families: Sequence[object] = ()) -> list[float | None]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -164,8 +164,9 @@ def _order(results: Results, found: Sequence[Timed]) -> Order:
     notes = []
     if any(item.record.place is None for item in found):
         notes.append("Its records do not say what ran before: place and predecessor are those of the plan.")
-    if reason := _untestable(found, blocks, results):
-        untested = OrderTest(reason=reason)
+    if blocks < BLOCKS_LEAST:
+        few = f"{blocks} {'block' if blocks == 1 else 'blocks'}; it takes {BLOCKS_LEAST}"
+        untested = OrderTest(reason=few if found else _lacking("no trial has a time that could be compared", results))
         return Order(len(found), blocks, untested, untested, tuple(notes))
     place, (predecessor, left_out) = _place(found), _predecessor(found)
     if left_out:
@@ -225,32 +226,20 @@ def _after(workload: Workload, before: Predecessor | None) -> After:
     return After.VANILLA if before.setup == VANILLA else After.TRACER
 
 
-def _untestable(found: Sequence[Timed], blocks: int, results: Results) -> str | None:
-    if not found:
-        return _lacking("no trial has a time that could be compared", results)
-    if blocks < BLOCKS_LEAST:
-        return f"{blocks} {'block' if blocks == 1 else 'blocks'}; it takes {BLOCKS_LEAST}"
-    return None
-
-
-Kind = tuple[str, Callable[[Timed], float]]
-"""A term: what its effect is called, and its value for a trial."""
+Term = tuple[str, Sequence[float]]
+"""What its effect is called, and its value for each trial."""
 
 
 def _place(found: Sequence[Timed]) -> OrderTest:
-    first: Kind = ("first", lambda item: float(item.place == 1))
-    later: Kind = ("a place later", lambda item: float(item.place))
+    first: Term = ("first", [float(item.place == 1) for item in found])
+    later: Term = ("a place later", [float(item.place) for item in found])
     workloads = sorted({item.workload for item in found}, key=in_order)
-    firsts: list[Kind] = [
-        (f"first, {label}", _first_of(workload)) for workload, label in zip(workloads, labels(workloads), strict=True)
+    firsts: list[Term] = [
+        (f"first, {label}", [float(item.place == 1 and item.workload == workload) for item in found])
+        for workload, label in zip(workloads, labels(workloads), strict=True)
     ]
-    residuals = _Residuals(found)
     each = firsts if len(firsts) > 1 else []
-    return residuals.answer([*firsts, later], [[first], each, [later]])
-
-
-def _first_of(workload: Workload) -> Callable[[Timed], float]:
-    return lambda item: float(item.place == 1 and item.workload == workload)
+    return _Residuals(found).answer([*firsts, later], [[first], each, [later]])
 
 
 def _predecessor(found: Sequence[Timed]) -> tuple[OrderTest, tuple[After, ...]]:
@@ -258,16 +247,12 @@ def _predecessor(found: Sequence[Timed]) -> tuple[OrderTest, tuple[After, ...]]:
     counts = Counter(item.after for item in found)
     rare = tuple(after for after in After if 0 < counts[after] < CLASS_LEAST)
     kept = [item for item in found if item.after not in rare]
-    kinds: list[Kind] = [
-        (f"after {after}", _is_after(after))
+    terms: list[Term] = [
+        (f"after {after}", [float(item.after is after) for item in kept])
         for after in After
         if after is not After.TRACER and counts[after] >= CLASS_LEAST
     ]
-    return _Residuals(kept).answer(kinds, [kinds]), rare
-
-
-def _is_after(after: After) -> Callable[[Timed], float]:
-    return lambda item: float(item.after is after)
+    return _Residuals(kept).answer(terms, [terms]), rare
 
 
 class _Residuals:
@@ -307,28 +292,9 @@ class _Residuals:
             return np.ones(len(self._items))
         return np.array([1 / variances[item.workload] for item in self._items])
 
-    def _fit(self, kinds: Sequence[Kind]) -> tuple[list[Kind], Regression | None]:
-        """Fit those terms that block and cell, and the terms before them, do not say already; None where it is none."""
-        columns: list[Matrix] = []
-        kept: list[Kind] = []
-        for kind in kinds:
-            values = np.array([kind[1](item) for item in self._items])
-            column = self._taken_out(values)
-            if _is_new(column, columns, float(np.linalg.norm(values))):
-                columns.append(column)
-                kept.append(kind)
-        return kept, regress(self._logs, columns, self._weights, taken_out=self.rank) if kept else None
-
-    def answer(self, terms: Sequence[Kind], shown: Sequence[Sequence[Kind]]) -> OrderTest:
+    def answer(self, terms: Sequence[Term], shown: Sequence[Sequence[Term]]) -> OrderTest:
         """Test terms together, and estimate what is to be shown, each list by itself."""
-        tested = self._test(terms)
-        if tested.reason is not None:
-            return tested
-        return replace(tested, effects=tuple(effect for kinds in shown for effect in self._effects(kinds)))
-
-    def _test(self, kinds: Sequence[Kind]) -> OrderTest:
-        """Test all terms together, without their effects."""
-        kept, fitted = self._fit(kinds)
+        kept, fitted = self._fit(terms)
         if not kept:
             return OrderTest(reason="nothing of it varies within blocks and setups")
         freedom = len(self._items) - self.rank - len(kept)
@@ -336,17 +302,28 @@ class _Residuals:
             return OrderTest(reason=f"{max(0, freedom)} degrees of freedom are left; it takes {FREEDOM_LEAST}")
         if fitted.f is None:
             return OrderTest(reason="repeated trials do not differ at all")
-        return OrderTest(f=fitted.f, freedom=fitted.freedom, p=fitted.p)
+        effects = tuple(effect for own in shown for effect in self._effects(own))
+        return OrderTest(effects, fitted.f, fitted.freedom, fitted.p)
 
-    def _effects(self, kinds: Sequence[Kind]) -> tuple[Effect, ...]:
-        """Return the effects of terms that are fitted together, of those that can be."""
-        kept, fitted = self._fit(kinds)
+    def _effects(self, terms: Sequence[Term]) -> Iterator[Effect]:
+        """Yield the effects of terms that are fitted together, of those that can be."""
+        kept, fitted = self._fit(terms)
         if fitted is None:
-            return ()
-        return tuple(
-            Effect(what, sum(value(item) > 0 for item in self._items), math.exp(mean), interval.mapped(math.exp), p)
-            for (what, value), (mean, interval, p) in zip(kept, fitted.terms, strict=True)
-        )
+            return
+        for (what, values), (mean, interval, p) in zip(kept, fitted.terms, strict=True):
+            yield Effect(what, sum(value > 0 for value in values), math.exp(mean), interval.mapped(math.exp), p)
+
+    def _fit(self, terms: Sequence[Term]) -> tuple[list[Term], Regression | None]:
+        """Fit those terms that block and cell, and the terms before them, do not say already; None where it is none."""
+        columns: list[Matrix] = []
+        kept: list[Term] = []
+        for term in terms:
+            values = np.array(term[1])
+            column = self._taken_out(values)
+            if _is_new(column, columns, float(np.linalg.norm(values))):
+                columns.append(column)
+                kept.append(term)
+        return kept, regress(self._logs, columns, self._weights, taken_out=self.rank) if kept else None
 
 
 def _basis(group: Sequence[Timed]) -> Matrix:
@@ -386,7 +363,7 @@ def _lacking(what: str, results: Results) -> str:
 
 def _twins(pairs: Sequence[tuple[float, float]]) -> Twins:
     logs = [later - earlier for earlier, later in pairs]
-    return Twins(inference.ratios([logs])[0] if len(logs) > 1 else Paired(1, math.exp(logs[0])), noise(pairs))
+    return Twins(inference.ratios([logs])[0], noise(pairs))
 
 
 def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from bpfbench.analysis import inference, results
-from bpfbench.analysis.inference import Difference, Paired, alike_p, holm, outliers, student
+from bpfbench.analysis.inference import Difference, Paired, alike_p, holm, student
 from bpfbench.analysis.results import Cell, Description, PaperRule, Results, Sample, pairing
 from bpfbench.model import VANILLA, Record, Status, Tool
 
@@ -76,22 +76,19 @@ class Analysis:
 def analyse(of_run: Results) -> Analysis:
     """Analyse a run. Only ok trials count, and none of an emulated machine."""
     samples = list(of_run.measured)
-    changes = [own.changes for own in samples]
-    tested = _tested([{} if own.metric.by_difference else found for own, found in zip(samples, changes, strict=True)])
-    statistics = [
+    statistics = tuple(
         Statistic(
             own.cell,
             own.metric.key,
             own.metric.unit,
             own.spread,
-            paired=paired,
+            paired=tested if isinstance(tested, Paired) else None,
             rule=own.rule,
-            difference=student(list(found.values())) if found and own.metric.by_difference else None,
+            difference=tested if isinstance(tested, Difference) else None,
         )
-        for own, found, paired in zip(samples, changes, tested, strict=True)
-    ]
-    corrected = tuple(_corrected(statistics))
-    return Analysis(tuple(_host_differences(samples)), corrected, tuple(_warnings(corrected)))
+        for own, tested in zip(samples, _tested(samples), strict=True)
+    )
+    return Analysis(tuple(_host_differences(samples)), statistics, tuple(_warnings(statistics)))
 
 
 def control(of_run: Results) -> Results:
@@ -129,38 +126,26 @@ def _as_pair(record: Record, number: int) -> Record:
     return dataclasses.replace(record, trial=trial)
 
 
-def _tested(log_ratios: Sequence[Mapping[str, float]]) -> list[Paired | None]:
-    """Test everything that has pairs: those with equally many at once, which takes seconds off a large run."""
-    by_size: defaultdict[int, list[int]] = defaultdict(list)
-    for number, own in enumerate(log_ratios):
-        by_size[len(own)].append(number)
-    tested: list[Paired | None] = [None] * len(log_ratios)
-    for n, numbers in by_size.items():
-        if n == 1:
-            for number in numbers:
-                tested[number] = Paired(1, math.exp(*log_ratios[number].values()))
-        elif n:
-            found = inference.ratios([list(log_ratios[number].values()) for number in numbers])
-            for number, paired in zip(numbers, found, strict=True):
-                tested[number] = replace(paired, outliers=outliers(log_ratios[number]))
-    return tested
+def _tested(samples: Sequence[Sample]) -> Iterator[Paired | Difference | None]:
+    """Test each sample against vanilla's, if there are pairs.
 
-
-def _corrected(statistics: Sequence[Statistic]) -> Iterator[Statistic]:
-    """Correct those together that are compared with the same vanilla in the same metric and variant."""
-    families = [(own.cell.vanilla, own.cell.config and own.cell.config.variant, own.metric) for own in statistics]
-    tested = [own.paired or own.difference for own in statistics]
+    Those are corrected together that are compared with the same vanilla in the same metric and variant.
+    """
+    changes = [list(own.changes.values()) for own in samples]
+    as_ratios = [bool(own) and not sample.metric.by_difference for own, sample in zip(changes, samples, strict=True)]
+    ratios = iter(inference.ratios([own for own, is_ratio in zip(changes, as_ratios, strict=True) if is_ratio]))
+    tested = [
+        next(ratios) if is_ratio else student(own) if own else None
+        for own, is_ratio in zip(changes, as_ratios, strict=True)
+    ]
+    families = [(own.cell.vanilla, own.cell.config and own.cell.config.variant, own.metric) for own in samples]
     by_t = holm([found.p if found else None for found in tested], families)
-    by_flip = holm([own.paired.p_sign_flip if own.paired else None for own in statistics], families)
-    sizes = Counter(family for family, p in zip(families, by_t, strict=True) if p is not None)
-    for own, family, p, flip in zip(statistics, families, by_t, by_flip, strict=True):
-        if p is None:
-            yield own
-        elif own.paired is not None:
-            whole = replace(own.paired, p_corrected=p, p_sign_flip_corrected=flip, family=sizes[family])
-            yield replace(own, paired=whole)
-        elif own.difference is not None:
-            yield replace(own, difference=replace(own.difference, p_corrected=p))
+    by_flip = holm([found.p_sign_flip if isinstance(found, Paired) else None for found in tested], families)
+    for found, p, flip in zip(tested, by_t, by_flip, strict=True):
+        if isinstance(found, Paired):
+            yield replace(found, p_corrected=p, p_sign_flip_corrected=flip)
+        else:
+            yield found and replace(found, p_corrected=p)
 
 
 def _host_differences(samples: Iterable[Sample]) -> Iterator[HostDifference]:
