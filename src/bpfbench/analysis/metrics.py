@@ -58,17 +58,17 @@ def _compared(key: str, meaning: str, read: Reading, *, by_difference: bool = Fa
     return Metric(key, meaning, read, versus_vanilla=True, by_difference=by_difference)
 
 
-def _at(place: str) -> Reading:
+def at(place: str) -> Callable[[Record], Any]:
     """Return what reads a place of the record, such as `fio.runtime_s`; None where part of the way to it is lacking."""
     names = place.split(".")
 
-    def read(record: Record) -> float | None:
+    def read(record: Record) -> Any:
         found: Any = record
         for name in names:
             found = found.get(name) if isinstance(found, dict) else getattr(found, name)
             if found is None:
-                return None
-        return found  # type: ignore[no-any-return]
+                break
+        return found
 
     return read
 
@@ -122,16 +122,16 @@ def _bpf_ns(record: Record) -> float | None:
     return sum(program.run_ns for program in record.programs) if record.programs else None
 
 
-_fio_s, _intercepted, _saved = _at("fio.runtime_s"), _at("summary.intercepted_total"), _at("summary.saved")
+_fio_s, _intercepted, _saved = at("fio.runtime_s"), at("summary.intercepted_total"), at("summary.saved")
 
 METRICS = (
     RUNTIME := _compared("runtime_s", "fio's runtime", _fio_s),
     THROUGHPUT := _compared(
         "throughput_bytes_per_s",
         "fio's throughput, reads and writes of all processes together",
-        _at("fio.throughput_bytes_per_s"),
+        at("fio.throughput_bytes_per_s"),
     ),
-    LATENCY := _compared("latency_mean_us", "fio's mean latency, submission to completion", _at("fio.latency_mean_us")),
+    LATENCY := _compared("latency_mean_us", "fio's mean latency, submission to completion", at("fio.latency_mean_us")),
     LATENCY_P50 := _compared("latency_p50_us", "median of fio's completion latency", _percentile("50.000000")),
     LATENCY_P99 := _compared("latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000")),
     LATENCY_P999 := _compared(
@@ -140,12 +140,12 @@ METRICS = (
     CPU := _compared(
         "cpu_percent",
         "user and system CPU time of the whole machine while fio ran, in per cent of all CPUs",
-        _at("load.cpu_percent"),
+        at("load.cpu_percent"),
     ),
     MEMORY := _compared(
         "memory_bytes",
         "memory in use (used and buffers) on the whole machine while fio ran",
-        _at("load.memory_bytes"),
+        at("load.memory_bytes"),
     ),
     MEMORY_GROWTH := _compared(
         "memory_growth_bytes",
@@ -155,10 +155,10 @@ METRICS = (
         by_difference=True,
     ),
     IDLE_CPU := _compared(
-        "idle_cpu_percent", "cpu_percent before fio started, with the tracer attached", _at("idle.cpu_percent")
+        "idle_cpu_percent", "cpu_percent before fio started, with the tracer attached", at("idle.cpu_percent")
     ),
     IDLE_MEMORY := _compared(
-        "idle_memory_bytes", "memory_bytes before fio started, with the tracer attached", _at("idle.memory_bytes")
+        "idle_memory_bytes", "memory_bytes before fio started, with the tracer attached", at("idle.memory_bytes")
     ),
     ENERGY := _compared(
         "energy_joules", "energy of all CPU packages while fio ran", _domains("package", lambda domain: domain.joules)
@@ -181,7 +181,7 @@ METRICS = (
         "energy of the whole machine while fio ran, where RAPL counts it; the packages' is part of it",
         _domains("psys", lambda domain: domain.joules),
     ),
-    FIO_IOS := Metric("fio_ios", "reads and writes fio counts itself", _at("fio.ios")),
+    FIO_IOS := Metric("fio_ios", "reads and writes fio counts itself", at("fio.ios")),
     INTERCEPTED := Metric(
         "intercepted_events",
         "events the tracer's probes saw; exceeds fio_ios by fio's few own file accesses",
@@ -191,7 +191,7 @@ METRICS = (
     LOST := Metric(
         "lost_events",
         "events intercepted and not saved, by every cause that could be counted",
-        _at("summary.lost_total"),
+        at("summary.lost_total"),
     ),
     SAVED_PERCENT := Metric(
         "saved_percent", "saved_events in per cent of intercepted_events", _per(_saved, _intercepted, 100)
@@ -199,7 +199,7 @@ METRICS = (
     LOST_PERCENT := Metric(
         "lost_percent",
         "lost_events in per cent of intercepted_events",
-        _per(_at("summary.lost_total"), _intercepted, 100),
+        _per(at("summary.lost_total"), _intercepted, 100),
     ),
     OFFERED := Metric(
         "offered_events_per_s", "intercepted_events per second of fio's runtime", _per(_intercepted, _fio_s)
@@ -211,58 +211,58 @@ METRICS = (
         _per(_tracer_cpu_s, _fio_s, 100),
     ),
     TRACER_USER := Metric(
-        "tracer_user_s", "user CPU time of the tracer's processes while fio ran", _at("usage.workload_user_s")
+        "tracer_user_s", "user CPU time of the tracer's processes while fio ran", at("usage.workload_user_s")
     ),
     TRACER_SYSTEM := Metric(
-        "tracer_system_s", "system CPU time of the tracer's processes while fio ran", _at("usage.workload_system_s")
+        "tracer_system_s", "system CPU time of the tracer's processes while fio ran", at("usage.workload_system_s")
     ),
     PSS_PEAK := Metric(
         "pss_peak_bytes",
         "largest sampled proportional set size of the tracer's processes",
-        _at("usage.pss_peak_bytes"),
+        at("usage.pss_peak_bytes"),
     ),
     GROUP_PEAK := Metric(
         "tracer_group_peak_bytes",
         "largest memory of the tracer's control group, page cache and kernel memory included",
-        _at("groups.tracer.memory_peak_bytes"),
+        at("groups.tracer.memory_peak_bytes"),
     ),
     GROUP_CACHE := Metric(
         "tracer_group_cache_bytes",
         "page cache charged to the tracer's control group at the end of the workload",
-        _at("groups.tracer.page_cache_bytes"),
+        at("groups.tracer.page_cache_bytes"),
     ),
     GROUP_WRITTEN := Metric(
         "tracer_group_written_bytes",
         "written to block devices on behalf of the tracer's control group until the end of the workload",
-        _at("groups.tracer.written_bytes"),
+        at("groups.tracer.written_bytes"),
     ),
     FIO_USER := _compared(
-        "fio_user_s", "user CPU time of fio's control group, its launch included", _at("groups.workload.user_s")
+        "fio_user_s", "user CPU time of fio's control group, its launch included", at("groups.workload.user_s")
     ),
     FIO_SYSTEM := _compared(
         "fio_system_s",
         "system CPU time of fio's control group, its launch included; BPF programs run on it",
-        _at("groups.workload.system_s"),
+        at("groups.workload.system_s"),
     ),
     FIO_PEAK := _compared(
         "fio_group_peak_bytes",
         "largest memory of fio's control group, page cache and kernel memory included",
-        _at("groups.workload.memory_peak_bytes"),
+        at("groups.workload.memory_peak_bytes"),
     ),
     FIO_READ := _compared(
         "fio_group_read_bytes",
         "read from block devices on behalf of fio's control group",
-        _at("groups.workload.read_bytes"),
+        at("groups.workload.read_bytes"),
     ),
     FIO_WRITTEN := _compared(
         "fio_group_written_bytes",
         "written to block devices on behalf of fio's control group until the end of the workload",
-        _at("groups.workload.written_bytes"),
+        at("groups.workload.written_bytes"),
     ),
-    STARTUP := Metric("startup_s", "from the tracer's exec to READY", _at("usage.startup_s")),
-    STARTUP_CPU := Metric("startup_cpu_s", "CPU time the tracer took until READY", _at("usage.startup_cpu_s")),
-    DRAIN := Metric("drain_s", "from the stopping signal to the tracer's output being flushed", _at("usage.drain_s")),
-    OUTPUT := Metric("output_bytes", "size of the tracer's output", _at("summary.bytes")),
+    STARTUP := Metric("startup_s", "from the tracer's exec to READY", at("usage.startup_s")),
+    STARTUP_CPU := Metric("startup_cpu_s", "CPU time the tracer took until READY", at("usage.startup_cpu_s")),
+    DRAIN := Metric("drain_s", "from the stopping signal to the tracer's output being flushed", at("usage.drain_s")),
+    OUTPUT := Metric("output_bytes", "size of the tracer's output", at("summary.bytes")),
     TRACER_TIME := Metric(
         "tracer_ns_per_event",
         "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it,"
