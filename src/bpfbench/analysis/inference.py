@@ -199,12 +199,9 @@ def t_interval(mean: float, sd: float, n: int, confidence: float = CONFIDENCE) -
 
 def student(values: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
     """Estimate the mean of values, 1 at least, and test whether it is 0 (Student 1908)."""
-    n, mean = len(values), float(np.mean(values))
+    n = len(values)
     error = math.sqrt(float(np.var(values, ddof=1)) / n) if n > 1 else 0.0
-    if _equal(error, mean):
-        return Difference(n, mean)
-    half = t_quantile(n - 1, confidence) * error
-    return Difference(n, mean, Interval(mean - half, mean + half), _t_p(mean, error, n - 1))
+    return _tested(n, float(np.mean(values)), error, n - 1, confidence)
 
 
 def paired_p(log_ratios: Sequence[float]) -> float | None:
@@ -225,20 +222,18 @@ def welch(before: Sequence[float], after: Sequence[float], confidence: float = C
         return Difference(n, mean)
     errors = [float(np.var(sample, ddof=1)) / len(sample) for sample in (before, after)]
     error = math.sqrt(sum(errors))
-    if _equal(error, mean):
-        return Difference(n, mean)
     weights = [part**2 / (len(sample) - 1) for part, sample in zip(errors, (before, after), strict=True)]
-    freedom = sum(errors) ** 2 / sum(weights)
+    freedom = sum(errors) ** 2 / sum(weights) if any(weights) else 0.0
+    return _tested(n, mean, error, freedom, confidence)
+
+
+def _tested(n: int, mean: float, error: float, freedom: float, confidence: float) -> Difference:
+    """Estimate and test a mean by its standard error; one of values that do not scatter is neither."""
+    if error <= NEGLIGIBLE * max(1.0, abs(mean)):
+        return Difference(n, mean)
     half = t_quantile(freedom, confidence) * error
-    return Difference(n, mean, Interval(mean - half, mean + half), _t_p(mean, error, freedom))
-
-
-def _equal(sd: float, mean: float) -> bool:
-    return sd <= NEGLIGIBLE * max(1.0, abs(mean))
-
-
-def _t_p(mean: float, error: float, freedom: float) -> float:
-    return 2 * float(stats.t.sf(abs(mean) / error, freedom))
+    p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
+    return Difference(n, mean, Interval(mean - half, mean + half), p)
 
 
 def ratios(rows: Sequence[Sequence[float]]) -> list[Paired]:
