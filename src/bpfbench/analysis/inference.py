@@ -142,11 +142,6 @@ class Paired:
     is 0."""
 
     @property
-    def p_sign_flip_least(self) -> float:
-        """What the permutation test cannot go below with so few pairs."""
-        return 2.0 ** (1 - self.n)
-
-    @property
     def repetitions_needed(self) -> int | None:
         """How many pairs would show a difference of 2 % with a power of 80 %, were the spread as it is here."""
         return repetitions_needed(self.log_sd) if self.log_sd else None

@@ -170,13 +170,13 @@ def _host_differences(samples: Iterable[Sample]) -> Iterator[HostDifference]:
 
 def _warnings(statistics: Iterable[Statistic]) -> Iterator[str]:
     """Say what the numbers of pairs do not allow."""
-    least = {s.paired.n: s.paired.p_sign_flip_least for s in statistics if s.paired is not None and s.cell.is_full}
-    for n in sorted(size for size in least if size < 6):
+    pairs = {own.paired.n for own in statistics if own.paired is not None and own.cell.is_full}
+    for n in sorted(n for n in pairs if n < 6):
         if n < 2:
             yield "With 1 pair nothing can be tested: a ratio without an interval says nothing of its error."
             continue
         yield (
-            f"With {n} pairs the permutation test cannot go below p = {least[n]:.3g}, so it cannot confirm any "
+            f"With {n} pairs the permutation test cannot go below p = {2 ** (1 - n):.3g}, so it cannot confirm any "
             "difference (6 pairs can); the interval and its test rest on the logarithms of the ratios being about "
             "normally distributed."
         )

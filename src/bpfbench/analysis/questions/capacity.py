@@ -4,21 +4,12 @@
 User space empties the ring at a rate of its own, the drain rate D: so much is saved of what never stops coming.
 
     fidelity = min(1, g(D / R) + S / N)     R events/s offered, S events fit into the ring, N events in all
+    g(x) = min(1, x)                        at a steady rate, with a CPU for the tracer when it needs one
+    g(x) = 1 - (1 + x) exp(-2 x)            of a target that is as fast as it can be: the tracer waits for its turns
 
-At a steady rate, with a CPU for the tracer when it needs one, what comes faster than D is lost: g(x) = min(1, x). A
-target that runs as fast as it can takes every CPU there is, and the tracer has to wait for its turn. While it waits,
-the ring takes S events and no more: of each wait W, min(W, S / R) is saved. Waits scatter; with Erlang's distribution
-of shape 2 (less regular than a clock, more than pure chance) and a mean of S / D, the share that is saved is
-
-    g(x) = 1 - (1 + x) exp(-2 x)            E[min(W, a)] / E[W], the integral of the survival function from 0 to a
-
-D is known from `bench drain`, where the tracer has a CPU to itself, and from trials that lost events to a full ring, by
-solving for D. A trial that lost next to nothing says only what D is at least.
-Between event sizes, the time per event, 1 / D, is interpolated linearly: a part per event and a part per byte.
-
-Its predictions are believed where they were checked against trials they had not seen: those of this run, where it has
-targets with a rate of their own on both sides of the wanted one, else those of docs/statistics.md, which says how well
-this predicts what was held out, and where it does not apply.
+docs/statistics.md, "Capacity", derives this, and says how well it predicts what was held out, and where it does not
+apply. A prediction is believed where it was checked against trials it had not seen: those of this run, where it has
+targets with a rate of their own on both sides of the wanted one, else those of docs/statistics.md.
 """
 
 from __future__ import annotations

@@ -96,7 +96,9 @@ class Within:
         if self.measure.scale is Scale.DIFFERENCE:
             return Statement(name, "%", low, high, witness.level(self.measure, contestant))
         of_the_hook = self.measure.hooked and contestant.tool is not Tool.SYSCOUNT and not witness.kprobes
-        found = Missing("kprobes") if of_the_hook else witness.factor(self.measure, contestant)
+        found: Known | Missing = Missing("kprobes")
+        if not of_the_hook:
+            found = witness.contrast(self.measure, contestant, contestant.vanilla, over_vanilla=False)
         return Statement(f"{name} / vanilla", "x", low, high, found)
 
 

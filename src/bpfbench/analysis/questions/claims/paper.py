@@ -46,10 +46,6 @@ class PaperWitness:
         """Return a measure itself."""
         return _known(self._level(measure, contestant))
 
-    def factor(self, measure: Measure, contestant: Contestant) -> Known:
-        """Return a measure over vanilla's."""
-        return _known(self._factor(measure, contestant))
-
     def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known:
         """Compare two cells by their numbers, or where these leave it open, by what is said in words."""
         if measure.scale is Scale.DIFFERENCE:
@@ -85,9 +81,11 @@ class PaperWitness:
             return Interval(0.0)
         key, unit = PRINTED_AS.get(measure.key, (measure.key, 1.0))
         base = vanilla[key]["mean"] * unit
-        return _exactly(base) if contestant.setup == VANILLA else self._factor(measure, contestant).times(base)
+        return self._factor(measure, contestant).times(base)
 
     def _factor(self, measure: Measure, contestant: Contestant) -> Interval:
+        if contestant.setup == VANILLA:
+            return _exactly(1.0)
         tools = self.data[contestant.workload].get("factor_over_vanilla", {})
         return _bounds(tools.get(contestant.tool, {}).get(measure.key, {}), contestant.setup, 0.0, math.inf)
 

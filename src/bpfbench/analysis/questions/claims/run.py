@@ -2,14 +2,10 @@
 """What a run knows of its contestants: 95 % confidence intervals over its trials.
 
 A block is one observation: where it has several trials of a contestant, as of vanilla, they count as their mean. Two
-setups at one task ran in the same blocks and are compared within them: Student's t on the differences, of the
-logarithms for ratios. Those of different tasks share no block: Welch's t (B. L. Welch, Biometrika 34, 1947), on the
-logarithms likewise. These suppose that repetitions scatter about normally on that scale; with the few there are, that
-cannot be checked. Spreads do without, since tests of variances call one of two like setups wider in 20 to 40 % of
-studies with outliers: Student's t within blocks on the deviations of the logarithms over vanilla's from their median
-(M. B. Brown, A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing
-of its error, but for shares, which are counts. Where blocks have two vanilla trials, no interval of a ratio within
-blocks is narrower than vanilla against vanilla makes it (inference.py).
+setups at one task ran in the same blocks and are compared within them (Student's t); those of different tasks share no
+block (Welch's t); ratios by their logarithms. Spreads are compared by how far repetitions lie from their median (M. B.
+Brown, A. B. Forsythe, J. American Statistical Association 69, 1974). What does not scatter at all says nothing of its
+error, but for shares, which are counts. docs/claims.md says why so.
 """
 
 from __future__ import annotations
@@ -81,10 +77,6 @@ class RunWitness:
         if isinstance(found, Missing) or not exact:
             return found
         return replace(found, interval=found.interval.mapped(lambda end: min(100.0, max(0.0, end))))
-
-    def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
-        """Return the geometric mean of the ratios to vanilla of the same block."""
-        return self.contrast(measure, contestant, contestant.vanilla, over_vanilla=False)
 
     def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
         """Compare two contestants: within blocks where they share them, else as independent samples."""

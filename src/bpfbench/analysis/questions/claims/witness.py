@@ -134,11 +134,8 @@ class Witness(Protocol):
     def level(self, measure: Measure, contestant: Contestant) -> Known | Missing:
         """Return a measure of a contestant, in its metric's unit."""
 
-    def factor(self, measure: Measure, contestant: Contestant) -> Known | Missing:
-        """Return a measure of a contestant over vanilla's in the same task."""
-
     def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
-        """Compare two contestants on the measure's scale.
+        """Compare two contestants on the measure's scale; one with its vanilla gives what it is over vanilla.
 
         Args:
             measure: of which.

@@ -214,7 +214,8 @@ class TestWhatIsToldApart:
         records = [tracer("libbpf", block, 22.0 * noise[block]) for block in range(3)]
         records += [vanilla(block, 10.0, 1) for block in range(3)] + [vanilla(block, 40.0, 2) for block in range(3)]
         # The geometric mean of 10 s and 40 s is 20 s.
-        factor = run_witness(records).factor(RUNTIME, Contestant("read", Tool.RW_TRACER, "libbpf"))
+        libbpf = Contestant("read", Tool.RW_TRACER, "libbpf")
+        factor = run_witness(records).contrast(RUNTIME, libbpf, libbpf.vanilla, over_vanilla=False)
         assert isinstance(factor, Known)
         assert factor.estimate == pytest.approx(1.1, abs=1e-4)
         assert factor.n == 3
@@ -281,9 +282,6 @@ class Vague:
 
     def level(self, measure: Measure, subject: Contestant) -> Known | Missing:
         return self._wider(self.of.level(measure, subject))
-
-    def factor(self, measure: Measure, subject: Contestant) -> Known | Missing:
-        return self._wider(self.of.factor(measure, subject))
 
     def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
         return self._wider(self.of.contrast(measure, one, other, over_vanilla=over_vanilla))
