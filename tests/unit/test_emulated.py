@@ -152,7 +152,7 @@ def test_variants_cost_nothing_that_could_be_told() -> None:
 
 def test_a_summary_says_still_what_cannot_be_counted() -> None:
     (group,) = summarise(of(RECORDS)).groups
-    libbpf = next(row for row in group.rows if row.setup == "libbpf")
+    libbpf = next(row for row in group.rows if row.cell.setup == "libbpf")
     assert libbpf.lost_percent_by_cause == {"missed": None}
     assert not any(own.is_compared for own in libbpf.samples.values())
 

@@ -36,21 +36,6 @@ class Row:
     uncounted: Mapping[str, str]
     """Why, for each cause that cannot be counted."""
 
-    @property
-    def setup(self) -> str:
-        """Its setup."""
-        return self.cell.setup
-
-    @property
-    def config(self) -> TracerConfig | None:
-        """What it is configured with; None for vanilla."""
-        return self.cell.config
-
-    @property
-    def is_vanilla(self) -> bool:
-        """True for the row that the others are compared with."""
-        return self.cell.is_vanilla
-
     def spread(self, metric: Metric) -> Description | None:
         """Describe what it has of a metric; None if no trial has it."""
         return self.samples[metric].spread if metric in self.samples else None
@@ -81,7 +66,7 @@ class Group:
 
     @property
     def _configs(self) -> list[TracerConfig]:
-        return [row.config for row in self.rows if row.config is not None]
+        return [row.cell.config for row in self.rows if row.cell.config is not None]
 
 
 @dataclass(frozen=True, slots=True)

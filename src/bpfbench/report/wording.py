@@ -59,13 +59,13 @@ def setup_name(setup: str, config: TracerConfig | None, varying: Iterable[str]) 
 
 def row_name(row: Row, group: Group) -> str:
     """Name a row within its group."""
-    return setup_name(row.setup, row.config, group.varying)
+    return setup_name(row.cell.setup, row.cell.config, group.varying)
 
 
 def named(row: Row, group: Group) -> tuple[Field, Field]:
     """Write what begins a line of a table: who it is of, and how many trials count."""
-    labels = "\n".join(configuration(row.config, group.varying))
-    return Field(row.setup, detail=labels), Field(
+    labels = "\n".join(configuration(row.cell.config, group.varying))
+    return Field(row.cell.setup, detail=labels), Field(
         str(row.n), detail="\n".join(_not_counted(row.n_failed, row.n_invalid))
     )
 

@@ -46,7 +46,7 @@ def only_group(records: Sequence[Record]) -> Group:
 
 
 def row_of(records: Sequence[Record], setup: str) -> Row:
-    (row,) = (row for row in only_group(records).rows if row.setup == setup)
+    (row,) = (row for row in only_group(records).rows if row.cell.setup == setup)
     return row
 
 
@@ -352,7 +352,7 @@ class TestWhatCounts:
     def test_nothing_ended_ok(self) -> None:
         records = runtimes("vanilla", None) + runtimes("bcc", None)
         summary = summarise(of(records))
-        assert [(row.setup, row.n) for row in summary.groups[0].rows] == [("vanilla", 0), ("bcc", 0)]
+        assert [(row.cell.setup, row.n) for row in summary.groups[0].rows] == [("vanilla", 0), ("bcc", 0)]
         assert len(summary.excluded) == 2
 
     def test_empty_run(self) -> None:
@@ -379,10 +379,10 @@ class TestArrangement:
         setups = ("own", "libbpf", "mine", "vanilla", "ebpf-go", "bcc")
         records = [make_record(make_trial(setup)) for setup in setups]
         rows = only_group(records).rows
-        assert [row.setup for row in rows] == ["vanilla", "bcc", "libbpf", "ebpf-go", "mine", "own"]
+        assert [row.cell.setup for row in rows] == ["vanilla", "bcc", "libbpf", "ebpf-go", "mine", "own"]
 
     def test_vanilla_has_a_row_even_if_it_never_ran(self) -> None:
-        assert [(row.setup, row.n) for row in only_group(runtimes("bcc", 10)).rows] == [("vanilla", 0), ("bcc", 1)]
+        assert [(row.cell.setup, row.n) for row in only_group(runtimes("bcc", 10)).rows] == [("vanilla", 0), ("bcc", 1)]
 
     def test_workloads_and_tools_are_groups_of_their_own(self) -> None:
         small = Workload("read", 1, MIB)
@@ -402,7 +402,7 @@ class TestArrangement:
         write = Workload("write", 4, MIB)
         other = make_record(make_trial(workload=write), fio=make_fio(runtime_s=1))
         groups = summarise(of([other, *runtimes("vanilla", 10), *runtimes("libbpf", 11)])).groups
-        (row,) = (row for group in groups for row in group.rows if row.setup == "libbpf")
+        (row,) = (row for group in groups for row in group.rows if row.cell.setup == "libbpf")
         difference = row.samples[metrics.RUNTIME].change
         assert difference is not None
         assert difference.mean == pytest.approx(10.0)
@@ -416,8 +416,8 @@ class TestArrangement:
             *runtimes("bcc", 11, 11, config=small),
         ]
         group = only_group(records)
-        rows = [row for row in group.rows if row.config]
-        assert [(row.setup, row.config.ringbuf_bytes) for row in rows if row.config] == [
+        rows = [row for row in group.rows if row.cell.config]
+        assert [(row.cell.setup, row.cell.config.ringbuf_bytes) for row in rows if row.cell.config] == [
             ("bcc", 65536),
             ("libbpf", 65536),
             ("libbpf", 1048576),

@@ -109,8 +109,8 @@ def test_a_run_of_each_format_gives_table_statistics_and_summary(path: Path) -> 
     assert f"format-{run.info.format}" == path.name
     found = load(run)
     assert tidy(found)["trial"].n_unique() == len(run.plan()) == run.info.trials_planned
-    rows = [row for group in summarise(found).groups for row in group.rows if not row.is_vanilla]
-    assert {row.setup for row in rows} == set(run.info.study.factors.setups)
+    rows = [row for group in summarise(found).groups for row in group.rows if not row.cell.is_vanilla]
+    assert {row.cell.setup for row in rows} == set(run.info.study.factors.setups)
     ratios = analyse(found).find("runtime_s", setup="libbpf", tool="rw-tracer")
     pairs = {statistic.paired and statistic.paired.n for statistic in ratios}
     assert pairs == ({2, 3} if path.name == "format-4" else {2})  # of the three pairs of one cell, one does not count

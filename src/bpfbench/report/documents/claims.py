@@ -159,11 +159,9 @@ def _value(found: Known, unit: str) -> str:
     low, high = found.interval.low, found.interval.high
     if low == high:
         return _number(low, unit)
-    ends = [
-        _number(end, "" if found.estimate is not None else unit) if math.isfinite(end) else "" for end in (low, high)
-    ]
-    interval = f"[{', '.join(end or 'unknown' for end in ends)}]"
-    return interval if found.estimate is None else f"{_number(found.estimate, unit)} {interval}"
+    own = unit if found.estimate is None else ""
+    ends = ", ".join(_number(end, own) if math.isfinite(end) else "unknown" for end in (low, high))
+    return f"[{ends}]" if found.estimate is None else f"{_number(found.estimate, unit)} [{ends}]"
 
 
 def _wanted(statement: Statement) -> str:

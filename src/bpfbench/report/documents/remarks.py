@@ -89,7 +89,7 @@ def _uncounted(group: Group) -> Iterator[str]:
     setups: dict[str, list[str]] = {}
     for row in group.rows:
         for cause in (cause for cause, found in row.lost_percent_by_cause.items() if found is None):
-            causes = setups.setdefault(row.setup, [])
+            causes = setups.setdefault(row.cell.setup, [])
             if cause not in causes:
                 causes.append(cause)
     if setups:
@@ -98,7 +98,7 @@ def _uncounted(group: Group) -> Iterator[str]:
 
 
 def _unpaired(group: Group) -> Iterator[str]:
-    rows = [row for row in group.rows if not row.is_vanilla and row.n_paired < row.n]
+    rows = [row for row in group.rows if not row.cell.is_vanilla and row.n_paired < row.n]
     if rows:
         names = [f"{row_name(row, group)} {row.n_paired} of {row.n}" for row in rows]
         yield (

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bpfbench.analysis.inference import Difference, Finding, Paired
+from bpfbench.analysis.inference import Difference, Finding, Interval, Paired
 from bpfbench.analysis.results import CELL, Description, PaperRule
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group
@@ -88,21 +88,18 @@ _DIFFERENCE = ("difference", "difference_low", "difference_high")
 _FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule", *_DIFFERENCE)
 
 
-def _flat(found: Statistic) -> dict[str, object]:
-    flat: dict[str, object] = {**found.cell.columns, "metric": found.metric, "unit": found.unit}
-    flat |= dataclasses.asdict(found.spread)
-    if found.rule is not None:
-        flat["paper_rule"] = found.rule.value
-    if found.difference is not None:
-        flat |= {"pairs": found.difference.n, "difference": found.difference.mean, "p": found.difference.p}
-        flat |= {"p_corrected": found.difference.p_corrected, "finding": found.difference.finding.value}
-        if ends := found.difference.interval:
-            flat |= {"difference_low": ends.low, "difference_high": ends.high}
-    if found.paired is None:
-        return flat
-    flat |= {name: getattr(found.paired, name) for name in _PAIRED}
-    flat |= {"pairs": found.paired.n, "finding": found.paired.finding.value}
-    for name, ends in (("interval", found.paired.interval), ("bootstrap", found.paired.bootstrap)):
-        if ends is not None:
-            flat |= {f"{name}_low": ends.low, f"{name}_high": ends.high}
+def _flat(own: Statistic) -> dict[str, object]:
+    flat = {**own.cell.columns, "metric": own.metric, "unit": own.unit, **dataclasses.asdict(own.spread)}
+    flat["paper_rule"] = own.rule and own.rule.value
+    if tested := own.paired or own.difference:
+        flat |= {"pairs": tested.n, "p": tested.p, "p_corrected": tested.p_corrected, "finding": tested.finding.value}
+    if own.difference is not None:
+        flat |= {"difference": own.difference.mean, **_ends("difference", own.difference.interval)}
+    if own.paired is not None:
+        flat |= {name: getattr(own.paired, name) for name in _PAIRED}
+        flat |= {**_ends("interval", own.paired.interval), **_ends("bootstrap", own.paired.bootstrap)}
     return flat
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, float]:
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high} if interval else {}

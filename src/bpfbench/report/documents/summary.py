@@ -28,7 +28,7 @@ difference) and `KEY_verdict`; losses as `lost_CAUSE_percent_mean`,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
@@ -175,8 +175,8 @@ def _group(group: Group) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     return {
-        "setup": row.setup,
-        "config": row.config,
+        "setup": row.cell.setup,
+        "config": row.cell.config,
         **{name: getattr(row, name) for name in COUNTS},
         "metrics": {metric.key: _metric(row.samples.get(metric)) for metric in METRICS},
         "lost_percent_by_cause": {cause: lost and lost.brief for cause, lost in row.lost_percent_by_cause.items()},
@@ -194,55 +194,40 @@ def _metric(own: Sample | None) -> dict[str, Any] | None:
 
 
 def _excluded(record: Record) -> dict[str, Any]:
-    trial = record.trial
-    return {
-        "trial": trial.id,
-        "workload": trial.workload,
-        "tool": trial.tool,
-        "setup": trial.setup,
-        "config": trial.config,
-        "block": trial.block,
-        "repetition": trial.repetition,
-        "status": record.status,
-        "reason": record.reason,
-    }
+    told = ("workload", "tool", "setup", "config", "block", "repetition")
+    trial = {"trial": record.trial.id, **{name: getattr(record.trial, name) for name in told}}
+    return {**trial, "status": record.status, "reason": record.reason}
 
 
 def flat(summary: Summary) -> tuple[list[str], list[dict[str, Any]]]:
     """Return the header and the rows of its CSV; no column depends on a result, but for causes the contract lacks."""
     found = {cause for group in summary.groups for row in group.rows for cause in row.lost_percent_by_cause}
-    names: list[str] = []
+    causes = (*LOSS_CAUSES, *sorted(found - set(LOSS_CAUSES)))
+    rows = [_flat_row(group, row, causes) for group in summary.groups for row in group.rows]
+    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *_flat_numbers({}, {}, causes)], rows
+
+
+def _flat_row(group: Group, row: Row, causes: Iterable[str]) -> dict[str, Any]:
+    counts = {name: getattr(row, name) for name in COUNTS}
+    numbers = _flat_numbers(row.samples, row.lost_percent_by_cause, causes)
+    return {**row.cell.columns, "kernel": group.kernel, **counts, **numbers}
+
+
+def _flat_numbers(
+    samples: Mapping[Metric, Sample], lost: Mapping[str, Description | None], causes: Iterable[str]
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     for metric in METRICS:
-        names += _names(metric.key)
+        own = samples.get(metric)
+        fields |= _estimated(metric.key, own.spread if own else None)
         if metric.versus_vanilla:
-            names += [*_names(_difference(metric)), f"{metric.key}_verdict"]
-    for cause in (*LOSS_CAUSES, *sorted(found - set(LOSS_CAUSES))):
-        names += _names(f"lost_{cause}_percent")
-    rows = [_flat_row(group, row) for group in summary.groups for row in group.rows]
-    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *names], rows
-
-
-def _flat_row(group: Group, row: Row) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: getattr(group, name) for name in GROUP}
-    fields |= {"workload": group.workload.name, **dataclasses.asdict(group.workload)}
-    fields |= {} if row.config is None else dataclasses.asdict(row.config)
-    fields |= {name: getattr(row, name) for name in ("setup", *COUNTS)}
-    for metric, own in row.samples.items():
-        fields |= _estimated(metric.key, own.spread)
-        if own.is_compared:
-            fields |= _estimated(_difference(metric), own.change) | {f"{metric.key}_verdict": own.rule}
-    for cause, lost in row.lost_percent_by_cause.items():
-        fields |= _estimated(f"lost_{cause}_percent", lost)
+            kind = "difference" if metric.by_difference else "difference_percent"
+            fields |= _estimated(f"{metric.key}_{kind}", own.change if own else None)
+            fields[f"{metric.key}_verdict"] = own.rule if own else None
+    for cause in causes:
+        fields |= _estimated(f"lost_{cause}_percent", lost.get(cause))
     return fields
 
 
-def _difference(metric: Metric) -> str:
-    return f"{metric.key}_difference{'' if metric.by_difference else '_percent'}"
-
-
-def _names(name: str) -> list[str]:
-    return [f"{name}_{part}" for part in ("mean", "sd", "n")]
-
-
-def _estimated(name: str, found: Description | None) -> dict[str, float | None]:
-    return {} if found is None else dict(zip(_names(name), (found.mean, found.sd, found.n), strict=True))
+def _estimated(name: str, found: Description | None) -> dict[str, Any]:
+    return {f"{name}_{part}": found and getattr(found, part) for part in ("mean", "sd", "n")}

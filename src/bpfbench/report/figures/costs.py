@@ -38,7 +38,7 @@ def _split(group: Group, row: Row) -> Bar | None:
     if user is None or system is None or runtime is None or runtime.mean == 0:
         return None
     parts = (Part("user", 100 * user.mean / runtime.mean), Part("kernel", 100 * system.mean / runtime.mean))
-    return Bar(wording.row_name(row, group), row.setup, parts, hover=f"n = {row.n}")
+    return Bar(wording.row_name(row, group), row.cell.setup, parts, hover=f"n = {row.n}")
 
 
 def layers(section: Section) -> Chart | None:

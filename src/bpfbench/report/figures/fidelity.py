@@ -41,4 +41,4 @@ def _bar(group: Group, row: Row) -> Bar | None:
     )
     parts = (Part("saved", saved.mean), Part("lost", lost.mean, is_rest=True))
     text = f"{saved.mean:.1f}" if 1 <= saved.mean < 99.95 else share(saved.mean).removesuffix(".00")
-    return Bar(wording.row_name(row, group), row.setup, parts, text, hover="; ".join([f"n = {saved.n}", *causes]))
+    return Bar(wording.row_name(row, group), row.cell.setup, parts, text, hover="; ".join([f"n = {saved.n}", *causes]))

@@ -31,7 +31,7 @@ def latency(section: Section) -> Chart:
 
 def _panel(section: Section, group: Group) -> Panel:
     points = ((row, _points(section.of(row))) for row in group.rows)
-    lines = (Line(wording.row_name(row, group), row.setup, own) for row, own in points if own)
+    lines = (Line(wording.row_name(row, group), row.cell.setup, own) for row, own in points if own)
     places = tuple((_place(key), f"{float(key):g}") for key in PERCENTILES)
     return Panel(lines=tuple(lines), x_title="percentile", places=places)
 

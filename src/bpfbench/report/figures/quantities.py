@@ -65,7 +65,7 @@ def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark 
     values = (quantity.metric.read(record) for record in records)
     return Mark(
         label=wording.row_name(row, group),
-        setup=row.setup,
+        setup=row.cell.setup,
         y=found.mean / quantity.scale,
         sd=None if found.sd is None else found.sd / quantity.scale,
         trials=tuple(value / quantity.scale for value in values if value is not None),

@@ -190,8 +190,8 @@ def _only(results: Results, cells: Collection[Cell]) -> Results:
 
 
 def _chunks(group: Group) -> list[Group]:
-    vanilla = tuple(row for row in group.rows if row.is_vanilla)
-    tracers = tuple(row for row in group.rows if not row.is_vanilla)
+    vanilla = tuple(row for row in group.rows if row.cell.is_vanilla)
+    tracers = tuple(row for row in group.rows if not row.cell.is_vanilla)
     step = MOST_ROWS - len(vanilla)
     starts = range(0, max(1, len(tracers)), step)
     return [replace(group, rows=(*vanilla, *tracers[start : start + step])) for start in starts]

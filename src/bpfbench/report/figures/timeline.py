@@ -43,7 +43,7 @@ def _panel(section: Section, group: Group, quantity: Quantity, samples: Mapping[
     for row in group.rows:
         if found := samples.get(row.cell, {}).get(quantity.metric):
             points = tuple((seconds, value / quantity.scale) for seconds, value in found)
-            lines.append(Line(wording.row_name(row, group), row.setup, points))
+            lines.append(Line(wording.row_name(row, group), row.cell.setup, points))
     return Panel(lines=tuple(lines), x_title="time (s)", nothing=why_absent(quantity.metric, section, group))
 
 

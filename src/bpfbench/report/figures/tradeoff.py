@@ -51,7 +51,7 @@ def _mark(group: Group, row: Row, point: Point) -> Mark:
     over, saved = point.at[OVERHEAD], row.spread(metrics.SAVED_PERCENT)
     return Mark(
         label=wording.row_name(row, group),
-        setup=row.setup,
+        setup=row.cell.setup,
         y=point.at[FIDELITY].value,
         sd=saved.sd if saved else None,
         x=over.value,

@@ -63,19 +63,18 @@ class Measure:
         return 1.0 if self.scale is Scale.RATIO else 0.0
 
 
-RUNTIME = Measure("runtime", metrics.RUNTIME, hooked=True)
-THROUGHPUT = Measure("throughput", metrics.THROUGHPUT, hooked=True)
-LATENCY = Measure("latency", metrics.LATENCY, hooked=True)
-CPU = Measure("CPU", metrics.CPU, hooked=True)
-MEMORY = Measure("memory", metrics.MEMORY)
-IDLE_MEMORY = Measure("memory before the workload", metrics.IDLE_MEMORY)
-POWER = Measure("power", metrics.POWER, hooked=True, lacking="RAPL counters")
-SAVED = Measure("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE)
-RUNTIME_SPREAD = Measure("spread of the runtime", metrics.RUNTIME, Scale.SPREAD)
-MEASURES = {
-    measure.key: measure
-    for measure in (RUNTIME, THROUGHPUT, LATENCY, CPU, MEMORY, IDLE_MEMORY, POWER, SAVED, RUNTIME_SPREAD)
-}
+_ALL = (
+    RUNTIME := Measure("runtime", metrics.RUNTIME, hooked=True),
+    THROUGHPUT := Measure("throughput", metrics.THROUGHPUT, hooked=True),
+    LATENCY := Measure("latency", metrics.LATENCY, hooked=True),
+    CPU := Measure("CPU", metrics.CPU, hooked=True),
+    MEMORY := Measure("memory", metrics.MEMORY),
+    IDLE_MEMORY := Measure("memory before the workload", metrics.IDLE_MEMORY),
+    POWER := Measure("power", metrics.POWER, hooked=True, lacking="RAPL counters"),
+    SAVED := Measure("saved", metrics.SAVED_PERCENT, Scale.DIFFERENCE),
+    RUNTIME_SPREAD := Measure("spread of the runtime", metrics.RUNTIME, Scale.SPREAD),
+)
+MEASURES = {measure.key: measure for measure in _ALL}
 
 
 class Task(NamedTuple):
