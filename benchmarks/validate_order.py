@@ -127,8 +127,8 @@ def read(keep: Path, protocol: str) -> list[Record]:
 
 def by_workload(found: Sequence[Timed]) -> dict[str, list[Timed]]:
     """Return the trials of each workload, and of all."""
-    names = sorted({item.workload.name for item in found})
-    return {name: [item for item in found if item.workload.name == name] for name in names} | {"all": list(found)}
+    names = sorted({item.cell.workload.name for item in found})
+    return {name: [item for item in found if item.cell.workload.name == name] for name in names} | {"all": list(found)}
 
 
 def first_over_later(found: Sequence[Timed], *, vanilla: bool = False) -> Paired | None:

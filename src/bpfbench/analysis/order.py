@@ -146,11 +146,6 @@ class Timed:
     """In its block, from 1."""
     after: After
 
-    @property
-    def workload(self) -> Workload:
-        """What the target does."""
-        return self.cell.workload
-
 
 def examine(results: Results) -> Examined:
     """Examine a run."""
@@ -233,9 +228,9 @@ Term = tuple[str, Sequence[float]]
 def _place(found: Sequence[Timed]) -> OrderTest:
     first: Term = ("first", [float(item.place == 1) for item in found])
     later: Term = ("a place later", [float(item.place) for item in found])
-    workloads = sorted({item.workload for item in found}, key=in_order)
+    workloads = sorted({item.cell.workload for item in found}, key=in_order)
     firsts: list[Term] = [
-        (f"first, {label}", [float(item.place == 1 and item.workload == workload) for item in found])
+        (f"first, {label}", [float(item.place == 1 and item.cell.workload == workload) for item in found])
         for workload, label in zip(workloads, labels(workloads), strict=True)
     ]
     each = firsts if len(firsts) > 1 else []
@@ -284,13 +279,13 @@ class _Residuals:
         squares: defaultdict[Workload, float] = defaultdict(float)
         freedom: Counter[Workload] = Counter()
         for own, basis in self._bases:
-            workload = self._items[own[0]].workload
+            workload = self._items[own[0]].cell.workload
             squares[workload] += float(np.sum(self._logs[own] ** 2))
             freedom[workload] += len(own) - basis.shape[1]
         variances = {workload: squares[workload] / max(1, freedom[workload]) for workload in squares}
         if min(variances.values(), default=0.0) <= NEGLIGIBLE**2:
             return np.ones(len(self._items))
-        return np.array([1 / variances[item.workload] for item in self._items])
+        return np.array([1 / variances[item.cell.workload] for item in self._items])
 
     def answer(self, terms: Sequence[Term], shown: Sequence[Sequence[Term]]) -> OrderTest:
         """Test terms together, and estimate what is to be shown, each list by itself."""
@@ -350,7 +345,7 @@ def _itself(results: Results, found: Sequence[Timed]) -> Itself:
     pairs: defaultdict[Workload, list[tuple[float, float]]] = defaultdict(list)
     for own in vanilla.values():
         for earlier, later in itertools.pairwise(own):
-            pairs[earlier.workload].append((earlier.log, later.log))
+            pairs[earlier.cell.workload].append((earlier.log, later.log))
     if not pairs:
         return Itself((), None, _lacking("no block has two vanilla trials that count", results))
     each = tuple((workload, _twins(pairs[workload])) for workload in sorted(pairs, key=in_order))

@@ -23,7 +23,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.analysis.metrics import METRICS, Metric
 from bpfbench.model import VANILLA, Attach, Environment, Record, Status, Tool, TracerConfig, Variant, Workload
-from bpfbench.store import Run, RunInfo
+from bpfbench.store import RunInfo
 
 CONFIG = tuple(field.name for field in dataclasses.fields(TracerConfig))
 """The columns of what a tracer can be configured with."""
@@ -279,21 +279,10 @@ def sample(cell: Cell, metric: Metric, counted: Sequence[Record], base: Sample |
     return Sample(cell, metric, trials, values, tuple(pairing(record) for record, _ in known), spread, base)
 
 
-def load(run: Run) -> Results:
-    """Read a run directory.
-
-    Raises:
-        StoreError: a record cannot be read.
-    """
-    return of(run.records(), run.info)
-
-
 def of(records: Iterable[Record], info: RunInfo | None = None) -> Results:
     """Put records together, in whatever order they are, also of a run that is not complete.
 
-    Args:
-        records: what the trials left.
-        info: of their run; its study tells the order of the setups that it brings.
+    The study of the run, where that is known, tells the order of the setups that it brings.
     """
     records = tuple(sorted(records, key=lambda record: record.trial.index))
     setups = tuple(catalogue.setups(info.study) if info else catalogue.SETUPS)

@@ -12,7 +12,7 @@ from builders import READ, make_config, make_failure, make_record, make_summary,
 
 from bpfbench import store
 from bpfbench.analysis import metrics, table
-from bpfbench.analysis.results import load, of
+from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
@@ -107,7 +107,7 @@ def test_a_table_of_nothing_has_all_columns() -> None:
 def test_a_run_of_each_format_gives_table_statistics_and_summary(path: Path) -> None:
     run = store.Run(path)
     assert f"format-{run.info.format}" == path.name
-    found = load(run)
+    found = of(run.records(), run.info)
     assert tidy(found)["trial"].n_unique() == len(run.plan()) == run.info.trials_planned
     rows = [row for group in summarise(found).groups for row in group.rows if not row.cell.is_vanilla]
     assert {row.cell.setup for row in rows} == set(run.info.study.factors.setups)

@@ -162,12 +162,7 @@ def fidelity_percent(
 ) -> float:
     """Return what is saved, in per cent, of `events` that come at a rate; see the module's formulas.
 
-    Args:
-        drain_per_s: the drain rate, events/s.
-        rate_per_s: of the events.
-        slots: how many events fit into the ring.
-        events: how many come in all.
-        steady: whether the rate is the target's own, rather than the fastest that it can.
+    `slots` events fit into the ring; `steady`: the rate is the target's own, rather than the fastest that it can.
     """
     x = drain_per_s / rate_per_s
     drained = min(1.0, x) if steady else 1 - (1 + x) * math.exp(-2 * x)
@@ -268,13 +263,8 @@ def predict(
 ) -> Prediction | None:
     """Predict what a tracer saves; None where nothing is known of its setup, hook and format, and beyond what is.
 
-    Args:
-        rates: of one source: those of `bench drain` hold for a tracer with a CPU to itself, those of a run for one
-            that shares the CPUs as it did there.
-        wanted: the tracer. A ring between those measured is drained as the nearest of them is.
-        rate_per_s: of the events, for as long as they come.
-        events: how many come in all; a burst that is not much larger than the ring is saved by the ring.
-        steady: whether the rate is the target's own, rather than the fastest that it can.
+    A ring between those measured is drained as the nearest of them is. The rates are of one source: those of `bench
+    drain` hold for a tracer with a CPU to itself, those of a run for one that shares the CPUs as it did there.
     """
     of = wanted.setup, wanted.attach, wanted.format
     known = [rate for rate in rates if (rate.tracer.setup, rate.tracer.attach, rate.tracer.format) == of]

@@ -41,13 +41,7 @@ class Circumstance:
 
 
 def circumstances(paper: Mapping[str, Any], run: RunInfo, judged: Sequence[Record]) -> tuple[Circumstance, ...]:
-    """Set the paper's circumstances beside a run's.
-
-    Args:
-        paper: data/paper.toml.
-        run: what is known of the run as a whole.
-        judged: its trials that the claims are judged by.
-    """
+    """Set the paper's circumstances beside a run's, by its trials that the claims are judged by."""
     setup, fio, machine = paper["setup"], paper["fio"], run.machine
     trials = [record.trial for record in judged]
     workloads = [trial.workload for trial in trials]

@@ -136,11 +136,7 @@ class Witness(Protocol):
     def contrast(self, measure: Measure, one: Contestant, other: Contestant, *, over_vanilla: bool) -> Known | Missing:
         """Compare two contestants on the measure's scale; one with its vanilla gives what it is over vanilla.
 
-        Args:
-            measure: of which.
-            one: the dividend, or minuend.
-            other: the divisor, or subtrahend.
-            over_vanilla: compare what they are over their own vanilla. Within one task it makes no difference.
+        `over_vanilla`: compare what they are over their own vanilla. Within one task it makes no difference.
         """
 
     def stricter(self, statements: int) -> Witness:
