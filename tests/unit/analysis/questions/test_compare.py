@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,10 +18,8 @@ from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift, changed_facts, compare_runs
 from bpfbench.analysis.results import Results, of
 from bpfbench.model import Environment, Record
-from bpfbench.report.document import Heading, Paragraph, Table
+from bpfbench.report.document import Table
 from bpfbench.report.documents import compare as comparison
-from bpfbench.report.wording import Said
-from bpfbench.report.write.json import text as as_json
 
 FORMAT_1 = Path(__file__).parents[3] / "data" / "runs" / "format-1"
 
@@ -133,40 +130,6 @@ def test_facts_that_differ_are_named_and_passing_ones_are_not() -> None:
     assert found["image.versions.libbpf"] == ("1:1.5.0-3", "1:1.7.0")
     assert not [what for what in found if "free_bytes" in what or "built_at" in what]
     assert changed_facts(info(), info()) == ()
-
-
-def test_the_document_is_json_with_cells_flat() -> None:
-    found = compare_runs(table((10, 11), (11, 12)), table((10, 11), (12, 14)))
-    document = json.loads(as_json("compare", 2, None, comparison.data(found, "a", "b")))["data"]
-    assert (document["before"], document["after"]) == ("a", "b")
-    first = next(item for item in document["shifts"] if item["setup"] == "libbpf" and item["metric"] == "runtime_s")
-    assert (first["workload"], first["finding"], first["versus_vanilla"]) == ("read", "inconclusive", True)
-
-
-def test_people_and_programs_are_told_what_either_run_says_of_its_trials() -> None:
-    found = compare_runs(table((10, 11, 12), (11, 12, 13)), table((10, 11, 12), (11, 12, 13)))
-    said = (
-        Said(("Order: fine.", "Noise: little."), (), {"order": {"found": False}}),
-        Said(("Order: not fine.",), ("Oh!",)),
-    )
-    texts = [
-        block.text for block in comparison.document(found, "a", "b", said) if isinstance(block, Heading | Paragraph)
-    ]
-    start = texts.index("The trials of a")
-    assert texts[start : start + 3] == ["The trials of a", "Order: fine.", "Noise: little."]
-    assert texts[start + 3 : start + 6] == ["The trials of b", "Warning: Oh!", "Order: not fine."]
-    document = comparison.data(found, "a", "b", said)
-    assert (document["trials_before"], document["trials_after"]) == ({"order": {"found": False}}, {})
-
-
-def test_people_are_told_what_is_different_then_what_changed() -> None:
-    before = table((10, 10.2, 9.9, 10.1), (11, 11.3, 10.8, 11.2))
-    after = table((10, 10.2, 9.9, 10.1), (19, 21, 20, 22))
-    blocks = comparison.document(compare_runs(before, after), "a", "b")
-    texts = [block.text for block in blocks if isinstance(block, Heading | Paragraph)]
-    assert texts[0] == "What is different about a and b"
-    changed = texts[texts.index("What changed") + 1]
-    assert "2 changes are beyond noise: read rw-tracer libbpf runtime_s +84.9 %" in changed
 
 
 def test_memory_growth_is_compared_by_its_difference_from_vanilla() -> None:
