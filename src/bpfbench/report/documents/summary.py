@@ -29,11 +29,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
 from bpfbench.analysis.results import CONFIG, WORKLOAD, Description, Sample
-from bpfbench.analysis.statistics import Statistic
 from bpfbench.analysis.summary import Group, Row, Summary
 from bpfbench.model import Record
 from bpfbench.report import wording
@@ -62,8 +61,16 @@ GROUP = ("workload", "tool", "kernel", "emulated")
 COUNTS = ("n", "n_failed", "n_invalid", "n_paired")
 NO_TRIAL = Paragraph("No trial has been recorded yet.")
 
-Known = TypeVar("Known", Sample, Statistic)
-"""What is known of one metric of one cell."""
+
+class Described(Protocol):
+    """What is known of one metric of one cell: a sample, or what was tested of it, which takes a second to import."""
+
+    @property
+    def spread(self) -> Description:
+        """Of its values."""
+
+
+Known = TypeVar("Known", bound=Described)
 
 
 def document(summary: Summary, info: About, said: Said = NOTHING_SAID) -> Document:
