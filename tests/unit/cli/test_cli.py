@@ -7,6 +7,8 @@ import errno
 import importlib
 import inspect
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,9 @@ class TestHelp:
 def test_a_verb_that_is_imported_late_is_listed_by_its_own_words(verb: str) -> None:
     function = getattr(importlib.import_module(f"bpfbench.cli.{verb}"), verb)
     assert (inspect.getdoc(function) or "").splitlines()[0] == cli.LAZY[verb]
+
+
+def test_what_is_slow_to_import_is_imported_when_it_is_asked_for() -> None:
+    slow = "sorted({'numpy', 'scipy', 'polars', 'statsmodels', 'matplotlib'} & sys.modules.keys())"
+    said = subprocess.run([sys.executable, "-c", f"import sys, bpfbench.cli; print({slow})"], capture_output=True)
+    assert said.stdout == b"[]\n", said.stderr.decode()
