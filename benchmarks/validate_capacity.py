@@ -57,8 +57,7 @@ def main() -> None:
         return
     print("\n| held out | event, B | offered, events/s | predicted % | by CPU % | measured % | error, points | n |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    stored = store.Run(given.run)
-    run = results.of(stored.records(), stored.info)
+    run = results.load(store.Run(given.run))
     known = hold_out(run, _learnt_from)
     known_by_cpu = {(held.tracer, held.target): held for held in hold_out_by_cpu(run, _learnt_from)}
     for held in sorted(known, key=lambda item: (*_kind(item), item.tracer.setup)):

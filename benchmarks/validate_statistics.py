@@ -129,7 +129,7 @@ def _share(found: Iterable[bool]) -> float:
 
 def against_itself(run: Path) -> None:
     """Print what comes of vanilla against vanilla in a run."""
-    found = [item for item in analyse(control(results.of(store.Run(run).records()))).statistics if item.paired]
+    found = [item for item in analyse(control(results.load(store.Run(run)))).statistics if item.paired]
     print("| workload | metric | n | ratio | 95 % interval | p | sign-flip | finding |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for item in found:

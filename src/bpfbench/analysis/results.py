@@ -23,7 +23,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.analysis.metrics import METRICS, Metric
 from bpfbench.model import VANILLA, Attach, Environment, Record, Status, Tool, TracerConfig, Variant, Workload
-from bpfbench.store import RunInfo
+from bpfbench.store import Run, RunInfo
 
 CONFIG = tuple(field.name for field in dataclasses.fields(TracerConfig))
 """The columns of what a tracer can be configured with."""
@@ -277,6 +277,15 @@ def sample(cell: Cell, metric: Metric, counted: Sequence[Record], base: Sample |
         return None
     trials = tuple(record.trial.id for record, _ in known)
     return Sample(cell, metric, trials, values, tuple(pairing(record) for record, _ in known), spread, base)
+
+
+def load(run: Run) -> Results:
+    """Read a run directory.
+
+    Raises:
+        StoreError: a record cannot be read.
+    """
+    return of(run.records(), run.info)
 
 
 def of(records: Iterable[Record], info: RunInfo | None = None) -> Results:

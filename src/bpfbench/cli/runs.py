@@ -35,5 +35,5 @@ def read(run: store.Run) -> Opened:
     Raises:
         StoreError: one of its files cannot be read.
     """
-    found = results.of(run.records(), run.info)
+    found = results.load(run)
     return Opened(run, found, describe(run, found.records))

@@ -31,7 +31,7 @@ class TestVerb:
     def test_parquet_is_the_tidy_table(self, tmp_path: Path) -> None:
         export(str(RUN), format_="parquet", output=tmp_path / "run.parquet")
         run = Run(RUN)
-        assert pl.read_parquet(tmp_path / "run.parquet").equals(tidy(results.of(run.records(), run.info)))
+        assert pl.read_parquet(tmp_path / "run.parquet").equals(tidy(results.load(run)))
 
     def test_what_cannot_be_carried_out_is_told(self) -> None:
         with pytest.raises(UsageError, match="parquet") as told:
