@@ -20,7 +20,7 @@ from bpfbench.inside import leftovers
 from bpfbench.inside.kernel import bpf
 from bpfbench.machine import turn
 from bpfbench.model import Attach, Format, TracerConfig
-from bpfbench.model.drain import PAYLOAD_BYTES, TOOLS, DrainResult, DrainSpec
+from bpfbench.model.drain import PAYLOAD_BYTES, TOOL_OF_BYTES, DrainResult, DrainSpec
 from bpfbench.testbed.host import IN_FLIGHT, HostTestbed, headers_here
 from bpfbench.testbed.image import Image
 
@@ -46,7 +46,7 @@ def drained(image: Image, output: Path, case: tuple[str, Format, int, int]) -> D
     payload = PAYLOAD_BYTES if size > 156 else None
     config = TracerConfig(Attach.TRACEPOINT, form, ring, 100, payload)
     testbed = HostTestbed(image, headers_here(image, output), output, output)
-    return testbed.drain(DrainSpec(setup, TOOLS[size], config, (), "", 90.0, 120.0, kernel_events=1000))
+    return testbed.drain(DrainSpec(setup, TOOL_OF_BYTES[size], config, (), "", 90.0, 120.0, kernel_events=1000))
 
 
 @pytest.fixture

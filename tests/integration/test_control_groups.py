@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.inside.monitors import cgroup
-from bpfbench.inside.monitors.cgroup import Groups
+from bpfbench.inside.monitors.cgroup import ControlGroups
 
 BURN = "while True: pass"
 
@@ -33,7 +33,7 @@ def switched_on(hierarchy: Path) -> set[str]:
 
 
 def test_what_a_process_and_its_children_use_is_its_roles(hierarchy: Path) -> None:
-    with Groups(hierarchy, "test-use") as groups:
+    with ControlGroups(hierarchy, "test-use") as groups:
         assert groups.reason is None
         assert groups.usage("tracer") is None
         burn = (
@@ -50,7 +50,7 @@ def test_what_a_process_and_its_children_use_is_its_roles(hierarchy: Path) -> No
 
 
 def test_on_leaving_the_group_is_gone_and_so_is_who_was_in_it(hierarchy: Path) -> None:
-    with Groups(hierarchy, "test-kill") as groups:
+    with ControlGroups(hierarchy, "test-kill") as groups:
         process = subprocess.Popen([sys.executable, "-c", BURN], preexec_fn=groups.joiner("tracer"))
         while groups.usage("tracer") is None:
             assert process.poll() is None
@@ -64,7 +64,7 @@ def test_controllers_are_switched_on_meanwhile_and_off_again(hierarchy: Path, mo
     if not off:
         pytest.skip("every controller of this hierarchy is switched on already, or used by version 1")
     monkeypatch.setattr(cgroup, "CONTROLLERS", (off[0],))
-    with Groups(hierarchy, "test-switch") as groups:
+    with ControlGroups(hierarchy, "test-switch") as groups:
         assert groups.reason is None
         (name,) = [name for name in cgroup.ours(hierarchy) if "test-switch" in name]
         assert name == f"bpfbench-test-switch+{off[0]}"
@@ -74,9 +74,9 @@ def test_controllers_are_switched_on_meanwhile_and_off_again(hierarchy: Path, mo
 
 
 def test_what_a_killed_run_left_is_swept_and_what_is_in_use_is_not(hierarchy: Path) -> None:
-    left = Groups(hierarchy, "test-left")
+    left = ControlGroups(hierarchy, "test-left")
     left.__enter__()
-    with Groups(hierarchy, "test-used") as groups:
+    with ControlGroups(hierarchy, "test-used") as groups:
         process = subprocess.Popen([sys.executable, "-c", BURN], preexec_fn=groups.joiner("tracer"))
         while groups.usage("tracer") is None:
             assert process.poll() is None

@@ -19,7 +19,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
-POWER = 0.8
+POWER_WANTED = 0.8
 WORTH_SEEING = 0.02
 """The effect that repetitions are counted for: 2 %."""
 
@@ -316,8 +316,8 @@ def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
     By the noncentral t distribution, starting from what the normal one says, which is too few.
     """
     d = math.log1p(effect) / log_sd
-    n = max(2, math.ceil(((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) / d) ** 2))
-    while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER:
+    n = max(2, math.ceil(((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER_WANTED)) / d) ** 2))
+    while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER_WANTED:
         n += 1
     return int(n)
 

@@ -19,7 +19,7 @@ from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import KEYS
 from bpfbench.model import Attach, Study
-from bpfbench.model.drain import TOOLS, Case, Measured
+from bpfbench.model.drain import TOOL_OF_BYTES, Case, Measured
 from bpfbench.report.documents import drain as report
 from bpfbench.report.write import json
 from bpfbench.run import campaign, drain
@@ -100,10 +100,10 @@ def drain_(
 
 def _study(setups: str | None, events: str, file: str | None, overrides: Mapping[str, Override]) -> Study:
     """Return what is to be measured. A file gives its own setups, its image, where it runs, and nothing else."""
-    sizes = chosen("--events", events, tuple(map(str, TOOLS)))
+    sizes = chosen("--events", events, tuple(map(str, TOOL_OF_BYTES)))
     own = {
         "factors.setups": Override("--setups", list(catalogue.MAIN_SETUPS) if setups is None else split(setups)),
-        "factors.tools": Override("--events", [TOOLS[int(size)] for size in sizes]),
+        "factors.tools": Override("--events", [TOOL_OF_BYTES[int(size)] for size in sizes]),
     }
     found = study.around("drain", {**own, **overrides}, file)
     known = catalogue.setups(found)

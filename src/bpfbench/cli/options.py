@@ -19,9 +19,9 @@ from bpfbench.model import Sources
 from bpfbench.run.stage import Means
 from bpfbench.values import choice_message
 
-FACTORS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
-HOW = Group("How trials are run", help="In place of the study's.")
-VM = Group("Virtual machines", help="In place of the study's; with --testbed vm only.")
+FACTOR_OPTIONS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
+TRIAL_OPTIONS = Group("How trials are run", help="In place of the study's.")
+MACHINE_OPTIONS = Group("Virtual machines", help="In place of the study's; with --testbed vm only.")
 
 T = TypeVar("T", bound="Options")
 
@@ -65,7 +65,7 @@ def _option(key: Key) -> str:
 
 def _hint(key: Key, group: Group | None) -> Any:
     of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment")
-    group = group or (FACTORS if isinstance(key, Factor) else VM if of_hosts else HOW)
+    group = group or (FACTOR_OPTIONS if isinstance(key, Factor) else MACHINE_OPTIONS if of_hosts else TRIAL_OPTIONS)
     kind = bool if isinstance(key.default, bool) else str
     return Annotated[kind | None, Parameter(name=_option(key), group=group, help=key.help, negative="")]
 

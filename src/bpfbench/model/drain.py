@@ -16,7 +16,7 @@ METHOD = 1
 
 PAYLOAD_BYTES = 4096
 
-TOOLS = {EVENT_BYTES: Tool.RW_TRACER, EVENT_BYTES + PAYLOAD_BYTES: Tool.RW_TRACER_ALL}
+TOOL_OF_BYTES = {EVENT_BYTES: Tool.RW_TRACER, EVENT_BYTES + PAYLOAD_BYTES: Tool.RW_TRACER_ALL}
 """Size of an event without and with payload -> the tool whose events are so large."""
 
 
@@ -110,7 +110,7 @@ class Case:
     @property
     def tool(self) -> Tool:
         """The tool whose events are so large."""
-        return TOOLS[self.event_bytes]
+        return TOOL_OF_BYTES[self.event_bytes]
 
     @property
     def name(self) -> str:

@@ -24,10 +24,11 @@ NEVER = 0
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A title; 1 is the document's own, or a chapter's of one whose own is 0."""
+    """A title."""
 
     text: str
     level: int = 2
+    """0: of a document in chapters; 1: of a chapter, or of a document without; 2: of what is in those."""
 
 
 @dataclass(frozen=True, slots=True)

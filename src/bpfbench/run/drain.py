@@ -17,7 +17,7 @@ from bpfbench import __version__, catalogue
 from bpfbench.errors import MachineError, StepError, UsageError
 from bpfbench.machine import facts
 from bpfbench.model import Study, Tool, TracerConfig
-from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOLS, Case, DrainSpec, Measured
+from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOL_OF_BYTES, Case, DrainSpec, Measured
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.testbed.base import Sizes, Testbed
 
@@ -28,7 +28,7 @@ KERNEL_EVENTS = 5000
 KERNEL_RING_BYTES = 4 * 2**20
 """The ring, or that nearest to it, that the kernel side's run time is taken with."""
 
-EVENT_SIZES = {tool: size for size, tool in TOOLS.items()}
+EVENT_SIZES = {tool: size for size, tool in TOOL_OF_BYTES.items()}
 
 DISKS = Sizes(output=2**30)
 """Room that must be there for a tracer's output. The largest seen: 0.7 GB."""

@@ -39,7 +39,7 @@ class GroupSample:
     system_s: float
 
 
-class Groups:
+class ControlGroups:
     """The groups of one trial. Use as a context manager: on leaving they are gone, with whatever is in them.
 
     Args:
@@ -54,7 +54,7 @@ class Groups:
         self._name = name
         self._group: Path | None = None
 
-    def __enter__(self) -> Groups:
+    def __enter__(self) -> ControlGroups:
         if self._hierarchy is None:
             self.reason = "no cgroup v2 is mounted"
             return self

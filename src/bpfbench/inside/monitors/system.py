@@ -31,7 +31,7 @@ class SystemSample:
     """used + buffers."""
 
 
-class Reader:
+class SystemReader:
     """Takes samples at the least cost: files stay open, and their text is made sense of when it is asked for.
 
     Use as a context manager.
@@ -43,7 +43,7 @@ class Reader:
         """What no sense was made of yet."""
         self._samples: list[SystemSample] = []
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> SystemReader:
         return self
 
     def __exit__(self, *_: object) -> None:

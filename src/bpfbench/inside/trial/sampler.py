@@ -32,10 +32,10 @@ class Sampler:
         self.groups: dict[str, GroupUsage] = {}
         """By role, once fio has ended."""
         self.tracer: list[process.ProcessSample] = []
-        self._system = system.Reader()
+        self._system = system.SystemReader()
         self._tracer_group: list[cgroup.GroupSample] = []
         self._meter = energy.Meter()
-        self._groups = cgroup.Groups(cgroup.hierarchy(), name)
+        self._groups = cgroup.ControlGroups(cgroup.hierarchy(), name)
         self._traced: TracerProcess | None = None
         self._pss_due_s = 0.0
         self._open = contextlib.ExitStack()

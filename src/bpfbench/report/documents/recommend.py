@@ -41,7 +41,7 @@ RANKED_BY = {
 }
 """What is shown in a column of its own: it need not be among the requirements."""
 
-UNITS = {Quality.FIDELITY: " %", Quality.OVERHEAD: " %", Quality.CPU: " % of a CPU", Quality.MEMORY: ""}
+QUALITY_UNITS = {Quality.FIDELITY: " %", Quality.OVERHEAD: " %", Quality.CPU: " % of a CPU", Quality.MEMORY: ""}
 
 WRITTEN: Mapping[Quality, Callable[[float], str]] = {
     Quality.MEMORY: lambda value: size(max(0, round(value))),
@@ -137,13 +137,13 @@ def _answer(found: Recommendation, *, emulated: bool) -> str:
 def _unmet(candidate: Candidate) -> Iterator[str]:
     for own in candidate.assessments:
         if own.fit is Fit.NO and own.evidence is not None:
-            number = f"{WRITTEN[own.requirement](own.evidence.value)}{UNITS[own.requirement]}"
+            number = f"{WRITTEN[own.requirement](own.evidence.value)}{QUALITY_UNITS[own.requirement]}"
             yield f"{own.requirement.word} {number}, {_limit(own)} wanted"
 
 
 def _limit(own: Assessment) -> str:
     write = WRITTEN[own.requirement] if own.requirement is Quality.MEMORY else "{:g}".format
-    return f"{'>=' if own.requirement.higher_is_better else '<='} {write(own.limit)}{UNITS[own.requirement]}"
+    return f"{'>=' if own.requirement.higher_is_better else '<='} {write(own.limit)}{QUALITY_UNITS[own.requirement]}"
 
 
 def _wanted(wish: Wish) -> str:
@@ -169,7 +169,7 @@ def _rows(candidate: Candidate, prefer: Quality, *, told: bool) -> Iterator[tupl
 
 def _found(requirement: Quality, found: Evidence) -> tuple[str, str]:
     write = WRITTEN[requirement]
-    number = write(found.value) + UNITS[requirement]
+    number = write(found.value) + QUALITY_UNITS[requirement]
     if found.low is not None and found.high is not None:
         number += f" [{write(found.low)}, {write(found.high)}]"
     if found.basis == "predicted":

@@ -17,7 +17,7 @@ from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import ACCOUNT, QUANTITIES, Quantity
 
-TABLES = {"performance": "performance and fidelity", "resources": "resources"}
+TABLE_TITLES = {"performance": "performance and fidelity", "resources": "resources"}
 """Key of a table -> its title; quantities.py says what is in which."""
 
 LEGEND = (
@@ -34,7 +34,7 @@ def tables(section: Section, group: Group) -> Iterator[Table]:
         found = {own: totals(own, group.rows) for own in ACCOUNT}
         yield _table(section, group, "account", "every call accounted for", f"{what} {wording.ACCOUNT}", found)
         return
-    for key, title in TABLES.items():
+    for key, title in TABLE_TITLES.items():
         shown = [own for own in QUANTITIES if own.page == key]
         found = {
             own: numbers(own, [section.statistic(row, own.metric) for row in group.rows], _number) for own in shown

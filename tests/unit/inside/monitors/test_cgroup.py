@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.inside.monitors import cgroup
-from bpfbench.inside.monitors.cgroup import Groups
+from bpfbench.inside.monitors.cgroup import ControlGroups
 
 HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,relatime,mode=755 0 0
@@ -23,9 +23,9 @@ IO_STAT = """\
 CPU_STAT = "usage_usec 1500000\nuser_usec 500000\nsystem_usec 1000000\nnice_usec 0\n"
 
 
-def group(hierarchy: Path, role: str, files: dict[str, str]) -> Groups:
+def group(hierarchy: Path, role: str, files: dict[str, str]) -> ControlGroups:
     """A trial's groups as they are while it runs."""
-    groups = Groups(hierarchy, "t")
+    groups = ControlGroups(hierarchy, "t")
     groups._group = hierarchy / "bpfbench-t"
     (hierarchy / "bpfbench-t" / role).mkdir(parents=True)
     for name, text in files.items():
@@ -80,13 +80,13 @@ class TestUsage:
 
 class TestNone:
     def test_without_a_hierarchy_there_are_no_groups_and_a_reason(self) -> None:
-        with Groups(None, "t") as groups:
+        with ControlGroups(None, "t") as groups:
             groups.joiner("tracer")()
             assert groups.usage("tracer") is None
             assert groups.reason == "no cgroup v2 is mounted"
 
     def test_where_none_can_be_made_neither(self, tmp_path: Path) -> None:
-        with Groups(tmp_path / "nowhere", "t") as groups:
+        with ControlGroups(tmp_path / "nowhere", "t") as groups:
             assert groups.reason is not None
             assert groups.reason.endswith("No such file or directory")
 

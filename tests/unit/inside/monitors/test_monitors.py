@@ -144,7 +144,7 @@ class TestLoad:
         assert system.load([at(0.0, 0, 0, 1), at(10.0, 500, 1000, 1)], *span) is None
 
     def test_this_machine_can_be_read(self) -> None:
-        with system.Reader() as reader:
+        with system.SystemReader() as reader:
             reader.take()
             reader.take()
         one, other = reader.samples()

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from bpfbench import catalogue
 from bpfbench.analysis.questions.claims.witness import (
     MEASURES,
-    SETUPS,
+    PAPER_SETUPS,
     Contestant,
     Known,
     Measure,
@@ -78,7 +78,7 @@ class Within:
     measure: Measure
     workloads: tuple[str, ...]
     tools: tuple[Tool, ...]
-    setups: tuple[str, ...] = SETUPS
+    setups: tuple[str, ...] = PAPER_SETUPS
     low: float = -math.inf
     high: float = math.inf
     slack: float = 1.0
@@ -116,7 +116,7 @@ class Ranking:
     def groups(self) -> Groups:
         """Return a group for each task: each pair of setups of different tiers."""
         listed = {setup for tier in self.tiers for setup in tier}
-        rest = tuple(setup for setup in SETUPS if setup not in listed)
+        rest = tuple(setup for setup in PAPER_SETUPS if setup not in listed)
         tiers = [rest if tier == (REST,) else tier for tier in self.tiers]
         pairs = [pair for earlier, later in combinations(tiers, 2) for pair in product(earlier, later)]
         return [
@@ -135,7 +135,7 @@ class More:
 
     measure: Measure
     tasks: tuple[Task, ...]
-    setups: tuple[str, ...] = SETUPS
+    setups: tuple[str, ...] = PAPER_SETUPS
     over_vanilla: bool = False
     """Compare the factors over vanilla."""
     enough: None = None
@@ -157,8 +157,8 @@ READERS: Mapping[str, Reader] = {
     "measure": lambda key: MEASURES[one_of(tuple(MEASURES))(key)],
     "workloads": several(one_of(tuple(catalogue.WORKLOADS))),
     "tools": several(one_of(tuple(Tool))),
-    "setups": several(one_of((*SETUPS, VANILLA))),
-    "tiers": lambda tiers: tuple(map(several(one_of((*SETUPS, REST))), tiers)),
+    "setups": several(one_of((*PAPER_SETUPS, VANILLA))),
+    "tiers": lambda tiers: tuple(map(several(one_of((*PAPER_SETUPS, REST))), tiers)),
     "tasks": lambda tasks: tuple(Task(workload, *map(one_of(tuple(Tool)), tool)) for workload, *tool in tasks),
     **dict.fromkeys(("low", "high", "slack"), number(0, math.inf)),
     "enough": whole(1),

@@ -18,7 +18,7 @@ from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.model import VANILLA, Tool
 
-SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
+PAPER_SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
 """The paper's."""
 
 
