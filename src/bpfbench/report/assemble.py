@@ -21,7 +21,7 @@ from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
 from bpfbench.report.documents import page, statistics
-from bpfbench.report.figures import costs, drawn, fidelity, latency, quantities, timeline, tradeoff
+from bpfbench.report.figures import costs, dots, drawn, fidelity, latency, timeline, tradeoff
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import looks
 from bpfbench.report.figures.paper import Paper
@@ -103,9 +103,9 @@ def _charts(section: Section, material: Material, points: Points) -> Iterator[Ch
     if section.condition.emulated:
         return iter(())
     made = (
-        quantities.dots(section, "performance", material.paper),
+        dots.dots(section, "performance", material.paper),
         fidelity.fidelity(section, material.paper),
-        quantities.dots(section, "resources", material.paper),
+        dots.dots(section, "resources", material.paper),
         tradeoff.tradeoff(section, points),
         latency.latency(section),
         timeline.timeline(section, material.sampled),

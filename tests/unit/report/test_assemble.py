@@ -164,8 +164,9 @@ def test_hosts_are_compared_before_anything_else() -> None:
 def test_a_setup_looks_the_same_in_every_run_and_like_no_other() -> None:
     every = looks([VANILLA, *catalogue.SETUPS])
     assert every["libbpf"] == looks(["libbpf", "mine"])["libbpf"]
-    assert len({look.colour for look in every.values()}) == len(every)
-    assert len({look.marker for look in every.values()}) == len(every)
+    for how in ("colour", "marker"):
+        taken = [getattr(look, how) for look in every.values()]
+        assert len(set(taken)) == len(every), f"two setups have one {how}; palette.py has a look for each"
 
 
 def test_counting_tools_have_no_fidelity_to_draw() -> None:

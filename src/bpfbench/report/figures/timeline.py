@@ -11,7 +11,7 @@ from bpfbench.analysis.summary import Group
 from bpfbench.model import Record
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Line, Panel, PanelRow
-from bpfbench.report.figures.quantities import why_absent
+from bpfbench.report.figures.dots import why_absent
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import BY_METRIC, Quantity
 from bpfbench.report.samples import Samples
