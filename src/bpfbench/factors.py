@@ -22,6 +22,7 @@ from bpfbench.model import (
     Assignment,
     Attach,
     Boot,
+    Criteria,
     Format,
     Machine,
     Placement,
@@ -228,6 +229,16 @@ STUDY: tuple[Key, ...] = (
     Key("settings.idle_s", number(0, 3600), Settings().idle_s),
     Key("settings.sample_interval_s", number(0.05, 60), Settings().sample_interval_s),
     Key("settings.keep_output", flag, Settings().keep_output, "Keep what tracers write."),
+    *(
+        Key(f"criteria.{name}", number(0, 100), getattr(Criteria(), name), help_)
+        for name, help_ in {
+            "runtime_margin_percent": "Up to this, overheads and latencies are equal.",
+            "fidelity_margin_points": "Up to this, shares of events saved are equal.",
+            "cpu_margin_percent": "Up to this, CPU, start-up and power are equal.",
+            "memory_margin_percent": "Up to this, memory is equal.",
+            "fidelity_floor_percent": "Who saves less is no all-round choice.",
+        }.items()
+    ),
     Key("paths.data", text(existing_directory), None, "Where fio's data files are.", "--data-dir"),
     Key("paths.output", text(existing_directory), None, "Where tracers write.", "--output-dir"),
     Key("machine.cpus", whole(1, 1024), Machine().cpus, "CPUs of each."),

@@ -26,3 +26,11 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def count(number: float) -> str:
+    """Write how many there are, with three figures."""
+    for least, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= least:
+            return f"{number / least:.3g}{unit}"
+    return f"{number:.3g}"

@@ -20,6 +20,7 @@ from bpfbench.model import (
     UNLIMITED,
     VANILLA,
     Attach,
+    Criteria,
     Deadlines,
     Factors,
     Format,
@@ -32,7 +33,7 @@ from bpfbench.model import (
 )
 from bpfbench.values import EmptyError, Reader, choice_message, executable, file_name, one_of, several, text
 
-TABLES = {"factors": Factors, "settings": Settings, "paths": Paths, "machine": Machine}
+TABLES = {"factors": Factors, "settings": Settings, "criteria": Criteria, "paths": Paths, "machine": Machine}
 """The tables of a study, but for those of the setups it brings."""
 
 HINTS = {

@@ -82,6 +82,21 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
+class Criteria:
+    """What counts in an answer: up to which differences setups are equal, and what is too little."""
+
+    runtime_margin_percent: float = 5.0
+    """Of overhead and latency."""
+    fidelity_margin_points: float = 1.0
+    """Of the share of events saved, which is in per cent."""
+    cpu_margin_percent: float = 5.0
+    """Of CPU, start-up and power."""
+    memory_margin_percent: float = 5.0
+    fidelity_floor_percent: float = 95.0
+    """Who saves less is no all-round choice."""
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """The declared experiment, resolved: every key has its value."""
 
@@ -103,3 +118,4 @@ class Study:
     assignment: Assignment = Assignment.CROSSED
     machine: Machine = field(default_factory=Machine)
     """What each virtual machine is; the testbed `host` does not use it."""
+    criteria: Criteria = field(default_factory=Criteria)

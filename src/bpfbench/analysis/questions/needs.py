@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which setup for which need: the best by a metric, and everything that the data cannot tell from it.
+"""Which setup for which need: a decision (decision.py) over every case that says something of the need.
 
-A need is contested once per workload, tool and attach flavour. The contender with the best mean leads; each other is
-compared with it, pair by pair within blocks, as setups are with vanilla (statistics.py), with Holm's correction over
-the contest. What comes out without a significant difference shares first place: with few repetitions that is almost
-everybody, and then that is the answer. So it is where noise swamps a contest: where vanilla against vanilla of the same
-block comes to as much as the best and the worst contender differ by.
+A case is what setups are compared in: a workload, a tool, a kernel and a configuration. Differences are those of
+logarithms, which are ratios, but for fidelity, which is compared in points. Fidelity comes first: who loses events is
+cheap to run. So *all-round* asks for the lowest overhead among those that save enough, at the highest rate of events at
+which anybody does.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import statistics
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.inference import ALPHA, Noise, holm, noise, paired_p
+from bpfbench.analysis.decision import BlockId, Decision, Gap, Values, decide, gap
+from bpfbench.analysis.inference import ALPHA, Interval, noise
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import Cell, Pairing, Results
-from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.model import Tool
+from bpfbench.analysis.results import Cell, Results, Sample
+from bpfbench.model import VANILLA, Criteria, Tool, TracerConfig
+
+EVENT_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
+"""Those that can lose events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,176 +33,277 @@ class Need:
     key: str
     title: str
     metric: Metric
-    lower_is_better: bool = True
+    margin: Callable[[Criteria], float]
+    """Up to which differences do not matter, in per cent, or in points."""
+    by_points: bool = False
+    """Whether values are compared by their difference, more being better; else by their ratio, less being better."""
     tools: tuple[Tool, ...] = tuple(Tool)
     limited: bool | None = None
     """Of targets with a limited rate only, or of those without one; None: of all."""
 
     def concerns(self, cell: Cell) -> bool:
-        """Tell whether a tracer has a part in its contests."""
+        """Tell whether a tracer has a part in it."""
         if cell.is_vanilla or not cell.is_full or cell.tool not in self.tools:
             return False
         return self.limited is None or self.limited == (cell.workload.rate_iops is not None)
 
+    def worth(self, value: float) -> float | None:
+        """Put a value on the scale on which differences count, more being better; None where it has no place there."""
+        if self.by_points:
+            return value
+        return -math.log(value) if value > 0 else None
+
+    def scaled(self, criteria: Criteria) -> float:
+        """Return the margin on that scale."""
+        return self.margin(criteria) if self.by_points else math.log1p(self.margin(criteria) / 100)
+
+    def change(self, ahead: float) -> float:
+        """Return what being ahead by so much means of the metric: the change in per cent, or in points."""
+        return ahead if self.by_points else 100 * math.expm1(-ahead)
+
+    def changes(self, ahead: Interval) -> Interval:
+        """Return the same of an interval."""
+        ends = self.change(ahead.low), self.change(ahead.high)
+        return Interval(min(ends), max(ends))
+
 
 NEEDS = (
-    Need("overhead", "Lowest overhead", metrics.RUNTIME, limited=False),
-    Need("latency", "Lowest latency at a limited rate", metrics.LATENCY, limited=True),
-    Need(
+    OVERHEAD := Need("overhead", "Lowest overhead", metrics.RUNTIME, lambda c: c.runtime_margin_percent, limited=False),
+    LATENCY := Need(
+        "latency", "Lowest latency at a limited rate", metrics.LATENCY, lambda c: c.runtime_margin_percent, limited=True
+    ),
+    FIDELITY := Need(
         "fidelity",
         "Highest fidelity",
         metrics.SAVED_PERCENT,
-        lower_is_better=False,
-        tools=(Tool.RW_TRACER, Tool.RW_TRACER_ALL),
+        lambda c: c.fidelity_margin_points,
+        by_points=True,
+        tools=EVENT_TOOLS,
     ),
-    Need("cpu", "Least CPU", metrics.CPU),
-    Need("memory", "Least memory", metrics.PSS_PEAK),
-    Need("power", "Least power", metrics.POWER),
+    CPU := Need("cpu", "Least CPU", metrics.CPU, lambda c: c.cpu_margin_percent),
+    MEMORY := Need("memory", "Least memory", metrics.PSS_PEAK, lambda c: c.memory_margin_percent),
+    STARTUP := Need("startup", "Fastest start", metrics.STARTUP, lambda c: c.cpu_margin_percent),
+    POWER := Need("power", "Least power", metrics.POWER, lambda c: c.cpu_margin_percent),
 )
 """Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it. At a
 limited rate a target takes the time that its rate wants, whatever the tracer costs, as long as it can keep to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """One setup in one configuration."""
-
-    statistic: Statistic
-    pairs: int
-    """Blocks that it shares with the leader."""
-    tied: bool
-    """It leads, or cannot be told from the one that does."""
-
-    @property
-    def cell(self) -> Cell:
-        """Who it is."""
-        return self.statistic.cell
-
-
-@dataclass(frozen=True, slots=True)
-class Swamped:
-    """Why a contest has no verdict."""
-
-    noise: float
-    """The ratio that vanilla against vanilla comes to over as many blocks, in 95 % of all studies at most."""
-    effect: float
-    """The largest ratio of a contender to the leader, or of the leader to it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Contest:
-    """One need under one workload, tool and attach flavour."""
+    """What setups are compared in."""
 
-    need: Need
-    contenders: tuple[Contender, ...]
-    """Best mean first."""
-    swamped: Swamped | None = None
-    """None where noise does not swamp it, or is unknown: no block has two vanillas, or vanilla lacks the metric."""
+    vanilla: Cell
+    config: TracerConfig | None
 
-    @property
-    def leader(self) -> Contender:
-        """The one with the best mean."""
-        return self.contenders[0]
-
-    @property
-    def first(self) -> tuple[Contender, ...]:
-        """All that share first place."""
-        return tuple(contender for contender in self.contenders if contender.tied)
-
-    @property
-    def undecided(self) -> bool:
-        """True where nobody can be told from anybody that leads."""
-        return len(self.contenders) > 1 and all(contender.tied for contender in self.contenders)
-
-
-def contests(results: Results, analysis: Analysis) -> tuple[Contest, ...]:
-    """Hold every contest that a run has the numbers for, in the order of NEEDS, workloads and tools."""
-    return tuple(contest for need in NEEDS for contest in _contests(need, results, analysis))
-
-
-def _contests(need: Need, results: Results, analysis: Analysis) -> Iterable[Contest]:
-    noises = _noises(need.metric, results)
-    fields: defaultdict[tuple[object, ...], list[Statistic]] = defaultdict(list)
-    for statistic in analysis.find(need.metric.key):
-        if need.concerns(statistic.cell):
-            fields[statistic.cell.vanilla, statistic.cell.attach].append(statistic)
-    return [_contest(need, field, results, noises.get(_under(field[0].cell))) for field in fields.values()]
-
-
-def _contest(need: Need, field: Sequence[Statistic], results: Results, noise: Noise | None) -> Contest:
-    ranked = sorted(field, key=lambda s: s.spread.mean if need.lower_is_better else -s.spread.mean)
-    leader, others = ranked[0], ranked[1:]
-    best, *rest = (results.samples[own.cell, need.metric] for own in ranked)
-    ratios = [list(own.over(best).values()) for own in rest]
-    corrected = holm([paired_p(own) for own in ratios])
-    swamped = _swamped(ratios, noise)
-    found = [Contender(leader, leader.spread.n, tied=True)]
-    for other, own, p in zip(others, ratios, corrected, strict=True):
-        apart = p is not None and p <= ALPHA
-        found.append(Contender(other, len(own), tied=swamped is not None or not apart))
-    return Contest(need, tuple(found), swamped)
-
-
-def _swamped(ratios: Sequence[Sequence[float]], noise: Noise | None) -> Swamped | None:
-    told = [own for own in ratios if own]
-    if noise is None or not told:
-        return None
-    effect, blocks = max((abs(statistics.fmean(own)), len(own)) for own in told)
-    reach = noise.reach(blocks)
-    return Swamped(math.exp(reach), math.exp(effect)) if reach >= effect else None
-
-
-def _under(cell: Cell) -> Cell:
-    """The vanilla of a cell, whatever the tool it ran beside, which does nothing to it."""
-    return dataclasses.replace(cell.vanilla, tool=Tool.SYSCOUNT)
-
-
-def _noises(metric: Metric, results: Results) -> dict[Cell, Noise]:
-    """What vanilla against vanilla comes to, on logarithms."""
-    blocks: defaultdict[Cell, defaultdict[Pairing, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for own in results.measured:
-        if own.metric is metric and own.cell.is_vanilla:
-            for pair, values in own.by_block(logs=True).items():
-                blocks[_under(own.cell)][pair] += values
-    found = {cell: noise(own.values()) for cell, own in blocks.items()}
-    return {cell: own for cell, own in found.items() if own is not None}
+    @classmethod
+    def of(cls, cell: Cell) -> Contest:
+        """Return the case that a tracer's cell is in."""
+        return cls(cell.vanilla, cell.config)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What all contests of a need come to."""
+class Worth:
+    """What a setup comes to in a need."""
+
+    low: float
+    """The least of its means over the cases, in the metric's unit."""
+    high: float
+    over_vanilla: Gap | None
+    """How far it is ahead of vanilla, by the mean over cases; None where vanilla lacks the metric."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run says of a need."""
 
     need: Need
-    contests: tuple[Contest, ...]
-    firsts: Mapping[str, int]
-    """By setup: in how many contests it shares first place. In falling order."""
+    criteria: Criteria
+    decision: Decision[Contest]
+    worth: Mapping[str, Worth]
+    """By setup."""
+    itself: Mapping[Contest, float]
+    """By case: the SD of the difference of two vanilla trials of a block, on the need's scale, where it is known."""
 
     @property
-    def undecided(self) -> bool:
-        """True where no contest tells anybody apart."""
-        return all(contest.undecided for contest in self.contests)
+    def margin(self) -> float:
+        """Up to which differences do not matter, in per cent, or in points."""
+        return self.need.margin(self.criteria)
 
     @property
-    def winners(self) -> tuple[str, ...]:
-        """The setups that share first place most often."""
-        most = max(self.firsts.values(), default=0)
-        return tuple(setup for setup, count in self.firsts.items() if count == most)
+    def noise(self) -> float | None:
+        """Return the same SD of the mean over all cases; None where a case's is unknown."""
+        known = [self.itself[case] for case in self.decision.contested if case in self.itself]
+        return math.hypot(*known) / len(known) if known and len(known) == len(self.decision.contested) else None
+
+
+@dataclass(frozen=True, slots=True)
+class AtRate:
+    """Who saves enough at one rate of events."""
+
+    rate_iops: int | None
+    """Of each of fio's processes; None: as fast as it can."""
+    events_per_s: float
+    """The most that was offered to a tracer there."""
+    saved: Mapping[str, Interval]
+    """By setup: the share of events, in per cent, in the case in which it saves least."""
+    floor_percent: float
 
     @property
-    def everywhere(self) -> bool:
-        """Whether those share first place in every contest."""
-        return max(self.firsts.values(), default=0) == len(self.contests)
+    def holding(self) -> tuple[str, ...]:
+        """Those who save enough for certain."""
+        return tuple(setup for setup, share in self.saved.items() if share.low >= self.floor_percent)
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Those of whom it cannot be told."""
+        return tuple(setup for setup, share in self.saved.items() if share.low < self.floor_percent <= share.high)
 
 
-def choices(found: Sequence[Contest]) -> tuple[Choice, ...]:
-    """Sum contests up by need."""
-    by_need = {need: tuple(contest for contest in found if contest.need is need) for need in NEEDS}
-    return tuple(_choice(need, own) for need, own in by_need.items() if own)
+@dataclass(frozen=True)
+class AllRound:
+    """Who is the cheapest of those that save enough."""
+
+    rates: tuple[AtRate, ...]
+    """The highest first."""
+    answer: Answer | None
+    """Among those who hold the floor at the first rate at which anybody does; None where nobody does at any."""
+
+    @property
+    def at(self) -> AtRate | None:
+        """The rate that the answer is of."""
+        return next((rate for rate in self.rates if rate.holding), None)
+
+    def highest(self, setup: str) -> AtRate | None:
+        """Return the highest rate at which a setup saves enough."""
+        return next((rate for rate in self.rates if setup in rate.holding), None)
 
 
-def _choice(need: Need, own: tuple[Contest, ...]) -> Choice:
-    firsts: Counter[str] = Counter()
-    for contest in own:
-        firsts.update(dict.fromkeys((contender.cell.setup for contender in contest.contenders), 0))
-        firsts.update({contender.cell.setup for contender in contest.first})
-    return Choice(need, own, dict(firsts.most_common()))
+@dataclass(frozen=True)
+class Answers:
+    """What a run says of all needs, on one kernel."""
+
+    kernel: str | None
+    needs: tuple[Answer, ...]
+    """In the order of NEEDS: those that there are numbers for."""
+    all_round: AllRound | None
+    """None where no tool could lose events."""
+
+
+def answers(results: Results, criteria: Criteria) -> tuple[Answers, ...]:
+    """Answer every need that a run has the numbers for, kernel by kernel. An emulated machine answers none."""
+    kernels: defaultdict[str | None, list[Sample]] = defaultdict(list)
+    for sample in results.measured:
+        kernels[sample.cell.kernel].append(sample)
+    rounds = {record.trial.id: record.trial.repetition for record in results.records}
+    found = (_answers(kernel, _Table(own, rounds), criteria) for kernel, own in kernels.items())
+    return tuple(own for own in found if own.needs)
+
+
+def round_s(results: Results) -> float | None:
+    """Return how long a round of a run takes, all of its trials together, in seconds; None of a run without any."""
+    rounds: defaultdict[int, float] = defaultdict(float)
+    for record in results.records:
+        rounds[record.trial.repetition] += record.seconds
+    return fmean(rounds.values()) if rounds else None
+
+
+def _answers(kernel: str | None, table: _Table, criteria: Criteria) -> Answers:
+    found = [_answer(need, table, criteria, lambda cell, need=need: need.concerns(cell)) for need in NEEDS]  # type: ignore[misc]
+    return Answers(kernel, tuple(own for own in found if own), _all_round(table, criteria))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The samples of one kernel."""
+
+    samples: Sequence[Sample]
+    rounds: Mapping[str, int]
+    """Of trials."""
+
+    def of(self, need: Need, concerned: Callable[[Cell], bool]) -> list[Sample]:
+        """Return the samples of a need's metric that are asked for."""
+        return [own for own in self.samples if own.metric is need.metric and concerned(own.cell)]
+
+    def blocks(self, sample: Sample, need: Need) -> dict[BlockId, float]:
+        """Return the values of a sample by block, on the need's scale; of several in a block, their mean."""
+        found: defaultdict[BlockId, list[float]] = defaultdict(list)
+        for pair, trial, value in zip(sample.pairings, sample.trials, sample.values, strict=True):
+            if (worth := need.worth(value)) is not None:
+                found[self.rounds[trial], pair].append(worth)
+        return {block: fmean(own) for block, own in found.items()}
+
+
+def _answer(need: Need, table: _Table, criteria: Criteria, concerned: Callable[[Cell], bool]) -> Answer | None:
+    samples = table.of(need, concerned)
+    values: defaultdict[str, dict[Contest, dict[BlockId, float]]] = defaultdict(dict)
+    means: defaultdict[str, list[float]] = defaultdict(list)
+    for own in samples:
+        if blocks := table.blocks(own, need):
+            values[own.cell.setup][Contest.of(own.cell)] = blocks
+            means[own.cell.setup].append(own.spread.mean)
+    if not values:
+        return None
+    contests = {contest for own in values.values() for contest in own}
+    vanilla, itself = _vanilla(need, table, contests)
+    beside: Values[Contest] = {**values, **({VANILLA: vanilla} if vanilla else {})}
+    worth = {
+        setup: Worth(min(own), max(own), gap(beside, setup, VANILLA, ALPHA / len(values)) if vanilla else None)
+        for setup, own in means.items()
+    }
+    return Answer(need, criteria, decide(values, need.scaled(criteria), itself), worth, itself)
+
+
+def _vanilla(
+    need: Need, table: _Table, contests: Iterable[Contest]
+) -> tuple[dict[Contest, dict[BlockId, float]], dict[Contest, float]]:
+    """Return vanilla's values in these cases, and by how much its two trials of a block differ, where there are two."""
+    by_cell = {own.cell: own for own in table.samples if own.metric is need.metric and own.cell.is_vanilla}
+    found: dict[Contest, dict[BlockId, float]] = {}
+    itself: dict[Contest, float] = {}
+    for contest in contests:
+        sample = by_cell.get(contest.vanilla)
+        if sample is not None:
+            found[contest] = table.blocks(sample, need)
+            twins = noise(sample.by_block(logs=not need.by_points).values())
+            if twins is not None:
+                itself[contest] = twins.sd
+    return found, itself
+
+
+def _all_round(table: _Table, criteria: Criteria) -> AllRound | None:
+    by_rate: defaultdict[int | None, list[Sample]] = defaultdict(list)
+    for own in table.of(FIDELITY, FIDELITY.concerns):
+        by_rate[own.cell.workload.rate_iops].append(own)
+    if not by_rate:
+        return None
+    order = sorted(by_rate, key=lambda rate: math.inf if rate is None else rate, reverse=True)
+    rates = tuple(_at_rate(rate, by_rate[rate], table, criteria) for rate in order)
+    at = next((rate for rate in rates if rate.holding), None)
+    if at is None:
+        return AllRound(rates, None)
+    holding, cheapest = set(at.holding), OVERHEAD if at.rate_iops is None else LATENCY
+    named = replace(cheapest, key="all-round", title="Best all-round", tools=EVENT_TOOLS)
+
+    def concerned(cell: Cell) -> bool:
+        return named.concerns(cell) and cell.workload.rate_iops == at.rate_iops and cell.setup in holding
+
+    return AllRound(rates, _answer(named, table, criteria, concerned))
+
+
+def _at_rate(rate: int | None, samples: Sequence[Sample], table: _Table, criteria: Criteria) -> AtRate:
+    """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
+    nothing: Mapping[BlockId, float]
+    saved: dict[str, Interval] = {}
+    alpha = ALPHA / len(samples)
+    for own in samples:
+        blocks = table.blocks(own, FIDELITY)
+        nothing = dict.fromkeys(blocks, 0.0)
+        found = gap({own.cell.setup: {None: blocks}, VANILLA: {None: nothing}}, own.cell.setup, VANILLA, alpha)
+        share = Interval(0.0, 100.0) if found is None else found.interval
+        share = Interval(max(0.0, share.low), min(100.0, share.high))
+        worst = saved.get(own.cell.setup, Interval(100.0, 100.0))
+        saved[own.cell.setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
+    cells = {own.cell for own in samples}
+    offered = [own.spread.mean for own in table.samples if own.metric is metrics.OFFERED and own.cell in cells]
+    return AtRate(rate, max(offered, default=0.0), saved, criteria.fidelity_floor_percent)

@@ -1,215 +1,349 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The answer in words: which setup for which need, and how sure that is. Says nothing that needs.py did not find."""
+"""The answer in words: which setup for which need, how sure that is, and what would decide what is open.
+
+Data:
+
+    kernels[]     kernel, needs[], all_round or null
+    needs[]       need, title, metric, margin, outcome (best, equal, depends, undecided, alone), named[], possible[],
+                  leader, rounds, rounds_needed (null: too many to say), cases (over which the mean is),
+                  contenders[], turned[]
+    contenders[]  setup, standing (leader, equal, worse, open), low and high (of its means over the cases),
+                  over_vanilla {change, low, high, rounds} or null, behind {change, low, high, rounds} or null
+    turned[]      case, better[]: where the leader is known to be beaten
+    all_round     rates[] {rate_iops, events_per_s, holding[], open[]}, floor_percent, answer (as in needs[], or null)
+
+Changes are in per cent, but of fidelity in points. Intervals hold at every look and for all setups at once.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.questions.needs import Choice, Contender, Contest
-from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point, front
-from bpfbench.analysis.statistics import Statistic
+from bpfbench.analysis.anytime import ROUNDS_LEAST
+from bpfbench.analysis.decision import Gap, Outcome, Standing
+from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.questions.needs import MEMORY, OVERHEAD, STARTUP, AllRound, Answer, Answers, AtRate, Contest
 from bpfbench.report import wording
-from bpfbench.report.document import ABSENT, Document, Field, Paragraph, Table, texts
-from bpfbench.report.numbers import percent, share
+from bpfbench.report.document import ABSENT, Block, Code, Document, Field, Heading, Paragraph, Table, texts
+from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
+from bpfbench.units import count, duration
 
-NOISE = "No difference beyond noise"
-LISTED = 3
-"""More names than that are told by who is not among them."""
+UNDECIDED = "Undecided"
+DEPENDS = "Depends on the case"
+WIDE = 1000.0
+"""Changes beyond which no figure means anything."""
 
 
-def document(found: Sequence[Choice], places: Sequence[Sequence[Point]]) -> Document:
-    """Describe which setup to choose, then each case.
+def document(found: Sequence[Answers], run: str, round_s: float | None = None) -> Document:
+    """Describe what to choose, and how to decide what is open.
 
     Args:
-        found: what the contests of each need come to.
-        places: where setups stand, in each case in which events can be lost.
+        found: one of each kernel.
+        run: how the run is called on a command line.
+        round_s: how long a round of it takes; None where that is unknown.
     """
-    notes = (
-        *swamped([contest for choice in found for contest in choice.contests]),
-        "What loses events is cheap to run: read overhead together with fidelity. Where several setups share first"
-        " place, the data cannot tell them apart.",
-    )
-    fronts = [front(points, (OVERHEAD, FIDELITY)) for points in places]
-    return (_answer(found, fronts), *(Paragraph(note, "fine") for note in notes), cases(found))
+    return tuple(_blocks(found, run, round_s))
 
 
-def _answer(found: Sequence[Choice], fronts: Sequence[Sequence[Point]]) -> Table:
-    rows: list[tuple[Field, ...]] = [
-        (Field(choice.need.title), _choose(choice), _gets(choice), Field(_sure(choice))) for choice in found
+def _blocks(found: Sequence[Answers], run: str, round_s: float | None) -> Iterator[Block]:
+    for own in found:
+        if len(found) > 1:
+            yield Heading(f"Linux {own.kernel}")
+        yield from (Paragraph(text) for text in sentences(own))
+        yield from (Paragraph(text, "fine") for text in noise(own))
+        rows = [_row(answer, round_s) for answer in own.needs]
+        rows += [_all_round(own.all_round, round_s)] if own.all_round else []
+        columns = texts("You need", "Choose", "What it gets you", "How sure")
+        yield Table(columns, tuple(rows), title="Which setup for which need", leads=True)
+        yield Paragraph("What loses events is cheap to run: read overhead together with fidelity.", "fine")
+        yield cases(own)
+    if any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
+        yield Paragraph("To decide what is open, as far as it can be:")
+        yield Code((f"bpfbench run --resume {run} --until decided",))
+
+
+def sentences(found: Answers) -> Iterator[str]:
+    """Say the answer in three sentences: who is good all round, what tracing costs, what else tells setups apart."""
+    if found.all_round is not None:
+        yield _said_all_round(found.all_round)
+    by_need = {answer.need: answer for answer in found.needs}
+    if OVERHEAD in by_need:
+        yield f"{OVERHEAD.title}: {_said(by_need[OVERHEAD])}."
+    decided = [
+        f"{need.title.lower()}: {_said(by_need[need])}"
+        for need in (MEMORY, STARTUP)
+        if need in by_need and by_need[need].decision.named
     ]
-    if any(fronts):
-        rows.append(_all_round([own for own in fronts if own]))
-    columns = texts("You need", "Choose", "What it gets you", "How sure")
-    return Table(columns, tuple(rows), title="Which setup for which need", leads=True)
+    if decided:
+        text = "; ".join(decided)
+        yield f"{text[0].upper()}{text[1:]}."
 
 
-def _all_round(fronts: Sequence[Sequence[Point]]) -> tuple[Field, ...]:
-    """Who is on the Pareto front of overhead and fidelity most often."""
-    counts = Counter(setup for front in fronts for setup in dict.fromkeys(point.cell.setup for point in front))
-    most = max(counts.values())
-    winners = [setup for setup, count in counts.items() if count == most]
-    own = [point for front in fronts for point in front if point.cell.setup in winners]
-    overheads = sorted(point.at[OVERHEAD].value for point in own)
-    saved = sorted(point.at[FIDELITY].value for point in own)
-    return (
-        Field("Best all-round"),
-        Field(_listed(winners, "or"), "overhead against fidelity"),
-        Field(
-            f"runtime {_from_to(_change(overheads[0]), _change(overheads[-1]))} % over vanilla",
-            f"{_from_to(share(saved[0]), share(saved[-1]))} % of events saved",
-        ),
-        Field(f"by the means alone: on the Pareto front in {most} of {len(fronts)} cases"),
-    )
+def noise(found: Answers) -> Iterator[str]:
+    """Say what a run makes of nothing, and what it cannot see."""
+    for answer in found.needs:
+        if answer.need is not OVERHEAD:
+            continue
+        rounds, reach = answer.decision.rounds, smallest(answer)
+        itself = "" if answer.noise is None else f"vanilla against itself varied by ± {_percent(answer.noise)} here; "
+        if reach is not None:
+            text = f"differences in runtime below {_percent(reach)} cannot be seen in {_rounds(rounds)}"
+            yield f"Noise: {itself}{text}."
 
 
-def _change(over: float) -> str:
-    """A change in per cent, as ratios are written."""
-    return percent(1 + over / 100)
+def smallest(answer: Answer) -> float | None:
+    """Return, on the need's scale, the median reach of the intervals between setups; None where there is none."""
+    gaps = answer.decision.whole.gaps.values()
+    found = sorted((gap.interval.high - gap.interval.low) / 2 for gap in gaps)
+    return found[len(found) // 2] if found and found[len(found) // 2] < float("inf") else None
 
 
-def _choose(choice: Choice) -> Field:
-    if choice.undecided:
-        return Field(NOISE, _among(choice.firsts))
-    names = _names(choice.winners, choice.firsts)
-    if choice.everywhere:
-        return Field(names)
-    most, all_ = max(choice.firsts.values()), len(choice.contests)
-    return Field(names, f"first, or not told from it, in {most} of {all_} cases: it depends on workload and tool")
+def _percent(ahead: float) -> str:
+    change = OVERHEAD.change(-ahead)
+    return f"{change:.0f} %" if change >= 10 else f"{change:.1f} %"
 
 
-def _among(setups: Iterable[str]) -> str:
-    names = list(setups)
-    return f"among {_listed(names)}" if len(names) <= LISTED else f"among all {len(names)} setups"
+def _rounds(number: int) -> str:
+    return "1 round" if number == 1 else f"{number} rounds"
 
 
-def _names(winners: Sequence[str], all_: Iterable[str]) -> str:
-    losers = [name for name in all_ if name not in winners]
-    if len(winners) > LISTED and losers and len(losers) <= LISTED:
-        return f"Any but {_listed(losers, 'or')}"
-    return _listed(winners, "or")
+def _said(answer: Answer) -> str:
+    """The answer of one need, in half a sentence."""
+    decision = answer.decision
+    match decision.outcome:
+        case Outcome.ALONE:
+            return f"{decision.leader}, {_gets(answer, [decision.leader])}, has nobody to compare with"
+        case Outcome.BEST | Outcome.EQUAL:
+            return f"{_listed(decision.named)}{_within(answer)} ({_gets(answer, decision.named)})"
+        case Outcome.DEPENDS:
+            return f"it depends on the case; {decision.leader} has the best mean"
+        case _:
+            out = _listed(sorted(decision.whole.ruled_out))
+            but = f"; ruled out: {out}" if out else ""
+            return f"undecided; {decision.leader} has the best mean ({_gets(answer, [decision.leader])}){but}"
 
 
-def _listed(names: Sequence[str], word: str = "and") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+def _within(answer: Answer) -> str:
+    return f" are equal within {_margin(answer)}" if answer.decision.outcome is Outcome.EQUAL else ""
 
 
-def _gets(choice: Choice) -> Field:
-    winners = set(choice.firsts) if choice.undecided else set(choice.winners)
-    own = [c for contest in choice.contests for c in contest.contenders if c.cell.setup in winners]
-    others = [c for contest in choice.contests for c in contest.contenders if c.cell.setup not in winners]
-    beside = f"the others: {_span(choice.need.metric, others)}" if others else ""
-    return Field(_span(choice.need.metric, own), beside)
+def _margin(answer: Answer) -> str:
+    unit = "points" if answer.need.by_points else "%"
+    return f"{answer.margin:g} {'point' if answer.need.by_points and answer.margin == 1 else unit}"
 
 
-def _span(metric: Metric, contenders: Sequence[Contender]) -> str:
-    """From the best to the worst mean over all cases."""
-    if metric is metrics.RUNTIME:
-        ratios = sorted(c.statistic.paired.ratio for c in contenders if c.statistic.paired)
-        if not ratios:
-            return "no vanilla to compare with"
-        return f"runtime {_from_to(percent(ratios[0]), percent(ratios[-1]))} % over vanilla"
-    values = sorted(contender.statistic.spread.mean for contender in contenders)
-    if metric is metrics.SAVED_PERCENT:
-        return f"{_from_to(share(values[0]), share(values[-1]))} % of events saved"
-    quantity = BY_METRIC[metric]
-    return f"{quantity.title} {_from_to(quantity.number(values[0]), quantity.number(values[-1]))} {quantity.unit}"
+def _row(answer: Answer, round_s: float | None) -> tuple[Field, ...]:
+    decision = answer.decision
+    others = [own for own in decision.whole.order if own not in (decision.named or decision.possible)]
+    beside = f"the others: {_gets(answer, others)}" if others else ""
+    gets = Field(_gets(answer, decision.named or decision.possible), beside)
+    return Field(answer.need.title), _choose(answer), gets, Field(_sure(answer, round_s))
+
+
+def _choose(answer: Answer) -> Field:
+    decision = answer.decision
+    match decision.outcome:
+        case Outcome.ALONE:
+            return Field(decision.leader, "the only setup")
+        case Outcome.BEST:
+            return Field(decision.leader, f"better than each other by more than {_margin(answer)}")
+        case Outcome.EQUAL:
+            return Field(_listed(decision.named), f"equal within {_margin(answer)}")
+        case Outcome.DEPENDS:
+            beaten = (f"{_listed(who)} in {_contest(where)}" for where, who in decision.turned.items())
+            return Field(DEPENDS, f"best mean {decision.leader}, but better is {'; '.join(beaten)}")
+        case _:
+            rivals = [own for own in decision.possible if own != decision.leader]
+            detail = f"best mean {decision.leader}"
+            return Field(UNDECIDED, f"{detail}; {_listed(rivals, 'or')} may be as good or better" if rivals else detail)
+
+
+def _sure(answer: Answer, round_s: float | None) -> str:
+    decision = answer.decision
+    cases = "1 case" if len(decision.contested) == 1 else f"the mean of {len(decision.contested)} cases"
+    text = f"{_rounds(decision.rounds)} of {cases}"
+    if decision.outcome is not Outcome.UNDECIDED:
+        return text
+    if decision.rounds < ROUNDS_LEAST:
+        return f"{text}: nothing can be told from fewer than {ROUNDS_LEAST}"
+    leader = decision.leader
+    allowed = [
+        f"{own} {_from_to(*_behind(answer, decision.whole.gaps[leader, own]))}"
+        for own in decision.whole.of(Standing.OPEN)
+        if (leader, own) in decision.whole.gaps
+    ]
+    if allowed:
+        text += f"; against {leader}, {'; '.join(allowed[:3])}{' …' if len(allowed) > 3 else ''}"
+    needed = decision.rounds_needed
+    if needed is None:
+        return f"{text}; it would take more rounds than can be told"
+    more = max(1, needed - decision.rounds)
+    takes = "" if round_s is None else f" ({duration(more * round_s)})"
+    return f"{text}; about {_rounds(more)} more{takes} would decide it, were things as they look"
+
+
+def _behind(answer: Answer, gap: Gap) -> tuple[str, str]:
+    """From what to what somebody may be, against the leader."""
+    ends = answer.need.changes(gap.reversed().interval)
+    return _change(answer, ends.low), _change(answer, ends.high)
+
+
+def _change(answer: Answer, change: float) -> str:
+    unit = " points" if answer.need.by_points else " %"
+    if abs(change) >= WIDE:
+        return f"{'> +' if change > 0 else '< -'}{WIDE:.0f}{unit}"
+    return f"{rounded(change, 0 if abs(change) >= 100 else 1, '+')}{unit}"
 
 
 def _from_to(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _sure(choice: Choice) -> str:
-    pairs = sorted({c.pairs for contest in choice.contests for c in contest.contenders[1:]})
-    if not pairs:
-        return "one setup: nothing to compare it with"
-    told = sum(not contest.undecided for contest in choice.contests)
-    blocks = f"{_from_to(str(pairs[0]), str(pairs[-1]))} block{'s' if pairs[-1] != 1 else ''} each"
-    text = f"told apart in {told} of {len(choice.contests)} cases, {blocks}"
-    if choice.undecided and choice.need.metric is metrics.RUNTIME:
-        needed = _repetitions(choice.contests)
-        text += f"; to see 2 % would take {needed} repetitions" if needed else ""
-    return text
+def _contest(case: Contest, *, hook: bool = False) -> str:
+    attach = f", {case.config.attach}" if hook and case.config else ""
+    return f"{case.vanilla.workload.name}{wording.clauses(case.vanilla.workload)}, {case.vanilla.tool}{attach}"
 
 
-def _repetitions(contests: Iterable[Contest]) -> str:
-    """How many pairs a typical case would need for 2 %, by its spread."""
-    found = sorted(
-        contender.statistic.paired.repetitions_needed
-        for contest in contests
-        for contender in contest.contenders
-        if contender.statistic.paired and contender.statistic.paired.repetitions_needed
-    )
-    if not found:
-        return ""
-    middle = found[len(found) // 2]
-    return "1000 or more" if middle >= 1000 else f"about {middle}"
+def _gets(answer: Answer, setups: Iterable[str]) -> str:
+    """What setups come to: the change against vanilla where that is what matters, else from the best to the worst."""
+    worth = [answer.worth[own] for own in setups]
+    quantity = BY_METRIC[answer.need.metric]
+    if answer.need.metric in (metrics.RUNTIME, metrics.LATENCY):
+        means = sorted(answer.need.change(own.over_vanilla.mean) for own in worth if own.over_vanilla)
+        if not means:
+            return "no vanilla to compare with"
+        return f"{quantity.title} {_from_to(_change(answer, means[0]), _change(answer, means[-1]))} over vanilla"
+    low, high = min(own.low for own in worth), max(own.high for own in worth)
+    if answer.need.metric is metrics.SAVED_PERCENT:
+        return f"{_from_to(share(low), share(high))} % of events saved"
+    return f"{_from_to(quantity.number(low), quantity.number(high))} {quantity.unit}"
 
 
-def cases(found: Sequence[Choice]) -> Table:
-    """Need by need in each case: who leads with what, and who cannot be told from it."""
-    needs = [choice.need for choice in found]
-    by_case: dict[tuple[object, ...], dict[str, Contest]] = {}
-    for choice in found:
-        for contest in choice.contests:
-            cell = contest.leader.cell
-            by_case.setdefault((cell.vanilla, cell.attach), {})[choice.need.key] = contest
-    kernels = {(contest.leader.cell.kernel, contest.leader.cell.attach) for c in found for contest in c.contests}
+def _said_all_round(found: AllRound) -> str:
+    fastest = found.rates[0]
+    floor = f"{fastest.floor_percent:g} %"
+    if found.answer is None or found.at is None:
+        unclear = f"; of {_listed(fastest.open)} it cannot be told" if fastest.open else ""
+        return f"Nobody is known to save {floor} of the events {_rate(found.rates[-1])}{unclear}."
+    at, named = found.at, _said(found.answer)
+    if at is fastest:
+        return f"{_listed(at.holding)} save{_s(at.holding)} {floor} of the events {_rate(at)}; cheapest: {named}."
+    highest = _listed([f"{setup} {_rate(rate)}" for setup in fastest.saved if (rate := found.highest(setup))])
+    return f"Nobody is known to save {floor} of the events {_rate(fastest)}; the highest rate each does: {highest}."
+
+
+def _rate(at: AtRate) -> str:
+    if at.rate_iops is None:
+        return f"at full speed ({count(at.events_per_s)} events/s)"
+    return f"at {count(at.events_per_s)} events/s"
+
+
+def _s(names: Sequence[str]) -> str:
+    return "s" if len(names) == 1 else ""
+
+
+def _all_round(found: AllRound, round_s: float | None) -> tuple[Field, ...]:
+    fastest = found.rates[0]
+    if found.answer is None or found.at is None:
+        why = f"nobody is known to save {fastest.floor_percent:g} % at any rate that was tried"
+        return Field("Best all-round"), Field("Nobody qualifies", why), Field("—"), Field("")
+    row = _row(found.answer, round_s)
+    at = _rate(found.at) if found.at is fastest else f"{_rate(found.at)}; nobody qualifies {_rate(fastest)}"
+    return Field("Best all-round", f"of those who save {fastest.floor_percent:g} % {at}"), *row[1:]
+
+
+def cases(found: Answers) -> Table:
+    """Need by need in each case by itself: who has the best mean, and whom the data do not rule out beside it."""
+    contests = dict.fromkeys(case for answer in found.needs for case in answer.decision.cases)
+    varying = len({case.config and case.config.attach for case in contests}) > 1
     rows = tuple(
-        (
-            Field(_case(next(iter(own.values())), named=len(kernels) > 1)),
-            *(_leader(own.get(need.key)) for need in needs),
-        )
-        for own in by_case.values()
+        (Field(_contest(case, hook=varying)), *(_in_case(answer, case) for answer in found.needs)) for case in contests
     )
     return Table(
+        texts("case", *(answer.need.title for answer in found.needs)),
+        rows,
         title="Case by case",
-        caption="Best mean, then those that a paired test cannot tell from it (p > 0.05 after Holm's correction).",
-        columns=texts("case", *(need.title for need in needs)),
-        rows=rows,
+        caption="Best mean, then those that may be as good or better, by the rounds of that case alone.",
     )
 
 
-def swamped(found: Sequence[Contest]) -> list[str]:
-    """Say of which contests noise leaves no verdict, a sentence for each need."""
-    by_need: dict[str, list[str]] = {}
-    for contest in found:
-        if contest.swamped is not None:
-            noise, effect = percent(contest.swamped.noise), percent(contest.swamped.effect)
-            by_need.setdefault(contest.need.title, []).append(
-                f"{_case(contest, named=False)} (noise {noise} %, setups {effect} %)"
-            )
-    return [
-        f"Noise swamps it here: {title}: {'; '.join(cases)}. Vanilla against vanilla of the same block comes to as much"
-        " over as many blocks as the best and the worst setup differ by."
-        for title, cases in by_need.items()
-    ]
-
-
-def _case(contest: Contest, *, named: bool) -> str:
-    cell = contest.leader.cell
-    condition = f", {cell.kernel or 'unknown kernel'}, {cell.attach}" if named else ""
-    return f"{cell.workload.name}{wording.clauses(cell.workload)}, {cell.tool}{condition}"
-
-
-def _leader(contest: Contest | None) -> Field:
-    if contest is None:
+def _in_case(answer: Answer, case: Contest) -> Field:
+    own = answer.decision.cases.get(case)
+    if own is None:
         return Field(ABSENT)
-    leader = contest.leader
-    value = _value(leader.statistic)
-    if contest.undecided:
-        return Field(f"{leader.cell.setup} {value}", "nobody told apart from it", "unclear")
-    tied = [contender.cell.setup for contender in contest.first[1:]]
-    return Field(f"{leader.cell.setup} {value}", f"with {_listed(list(dict.fromkeys(tied)))}" if tied else "alone")
+    rivals = [name for name in own.order[1:] if name not in own.ruled_out]
+    if not rivals:
+        return Field(own.order[0], "the only setup" if len(own.order) == 1 else "alone")
+    nobody = len(rivals) == len(own.order) - 1
+    return Field(own.order[0], "nobody ruled out" if nobody else f"or {_listed(rivals, 'or')}", "unclear")
 
 
-def _value(statistic: Statistic) -> str:
-    metric = metrics.BY_KEY[statistic.metric]
-    if metric is metrics.RUNTIME:
-        return "" if statistic.paired is None else f"{percent(statistic.paired.ratio)} %"
-    quantity = BY_METRIC[metric]
-    return f"{quantity.number(statistic.spread.mean)} {quantity.unit.split()[0]}"
+def _listed(names: Sequence[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
+
+
+def data(found: Sequence[Answers]) -> dict[str, Any]:
+    """Return answers for programs."""
+    return {
+        "kernels": [
+            {
+                "kernel": own.kernel,
+                "needs": [_need(answer) for answer in own.needs],
+                "all_round": None if own.all_round is None else _rates(own.all_round),
+            }
+            for own in found
+        ]
+    }
+
+
+def _need(answer: Answer) -> dict[str, Any]:
+    decision = answer.decision
+    return {
+        "need": answer.need.key,
+        "title": answer.need.title,
+        "metric": answer.need.metric.key,
+        "margin": answer.margin,
+        "outcome": decision.outcome,
+        "named": decision.named,
+        "possible": decision.possible,
+        "leader": decision.leader,
+        "rounds": decision.rounds,
+        "rounds_needed": decision.rounds_needed,
+        "cases": [_contest(case) for case in decision.contested],
+        "contenders": [_contender(answer, setup) for setup in decision.whole.order],
+        "turned": [{"case": _contest(case), "better": who} for case, who in decision.turned.items()],
+    }
+
+
+def _contender(answer: Answer, setup: str) -> dict[str, Any]:
+    decision, worth = answer.decision, answer.worth[setup]
+    behind = decision.whole.gaps.get((setup, decision.leader))
+    return {
+        "setup": setup,
+        "standing": decision.whole.standing(setup),
+        "low": worth.low,
+        "high": worth.high,
+        "over_vanilla": _gap(answer, worth.over_vanilla),
+        "behind": _gap(answer, behind),
+    }
+
+
+def _gap(answer: Answer, gap: Gap | None) -> dict[str, Any] | None:
+    if gap is None:
+        return None
+    ends: Interval = answer.need.changes(gap.interval)
+    return {"change": answer.need.change(gap.mean), "low": ends.low, "high": ends.high, "rounds": gap.rounds}
+
+
+def _rates(found: AllRound) -> dict[str, Any]:
+    return {
+        "floor_percent": found.rates[0].floor_percent,
+        "rates": [
+            {"rate_iops": own.rate_iops, "events_per_s": own.events_per_s, "holding": own.holding, "open": own.open}
+            for own in found.rates
+        ],
+        "answer": None if found.answer is None else _need(found.answer),
+    }
