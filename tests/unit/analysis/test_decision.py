@@ -123,14 +123,13 @@ def test_a_single_setup_has_nobody_to_beat() -> None:
     assert decided(steady(libbpf=0.0)).outcome is Outcome.ALONE
 
 
+Rows = list[list[list[float]]]
 SETUPS = ("aya", "bcc", "go", "libbpf")
 values_ = st.floats(-1, 1, allow_nan=False).map(lambda value: round(value, 3))
 tables = st.lists(st.lists(st.lists(values_, min_size=5, max_size=5), min_size=2, max_size=2), min_size=4, max_size=4)
 
 
-def named(
-    rows: Sequence[Sequence[Sequence[float]]], setups: Sequence[str] = SETUPS
-) -> dict[str, dict[str, list[float]]]:
+def named(rows: Rows, setups: Sequence[str] = SETUPS) -> dict[str, dict[str, list[float]]]:
     cases = (dict(zip(("read", "write"), map(list, own), strict=True)) for own in rows)
     return dict(zip(setups, cases, strict=True))
 

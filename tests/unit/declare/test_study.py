@@ -42,7 +42,7 @@ REQUIRED = {
 }
 TOP_KEYS = (
     "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, hosts, assignment, settings, "
-    "paths, machine, setups"
+    "criteria, paths, machine, setups"
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
@@ -50,6 +50,9 @@ FACTOR_KEYS = (
 )
 SETUP_KEYS = "command, description, formats, attaches, tools"
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
+CRITERIA_KEYS = (
+    "runtime_margin_percent, fidelity_margin_points, cpu_margin_percent, memory_margin_percent, fidelity_floor_percent"
+)
 SETTING_KEYS = "placement, idle_s, sample_interval_s, keep_output"
 SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 NO_SIZE = 'a size in bytes, or a text such as "256KiB", is wanted'
@@ -293,7 +296,7 @@ class TestReading:
         keys = set(re.findall(r"^(?:# )?(\w+) = ", EXAMPLE.read_text(), flags=re.MULTILINE))
         tables = set(re.findall(r"^\[(\w+)\]", EXAMPLE.read_text(), flags=re.MULTILINE))
         assert keys | tables == {
-            *f"{TOP_KEYS}, {FACTOR_KEYS}, {SETTING_KEYS}, {MACHINE_KEYS}, data, output".split(", ")
+            *f"{TOP_KEYS}, {FACTOR_KEYS}, {SETTING_KEYS}, {CRITERIA_KEYS}, {MACHINE_KEYS}, data, output".split(", ")
         }
 
     def test_the_shipped_studies_are_those_promised(self) -> None:
@@ -309,6 +312,7 @@ class TestUnknownKeys:
             ("factors.ringbuf_byte", FACTOR_KEYS, "ringbuf_bytes"),
             ("factors.seed", FACTOR_KEYS, None),
             ("settings.idle", SETTING_KEYS, "idle_s"),
+            ("criteria.runtime_margin", CRITERIA_KEYS, "runtime_margin_percent"),
             ("paths.dta", "data, output", "data"),
             ("machine.cpu", MACHINE_KEYS, "cpus"),
         ],
@@ -877,9 +881,10 @@ VALUES = st.recursive(
     max_leaves=4,
 )
 KEYS = (
-    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "paths", "machine", "setups")),
+    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "criteria", "paths", "machine", "setups")),
     *(f"factors.{key}" for key in FACTOR_KEYS.split(", ")),
     *(f"settings.{key}" for key in SETTING_KEYS.split(", ")),
+    *(f"criteria.{key}" for key in CRITERIA_KEYS.split(", ")),
     *(f"machine.{key}" for key in MACHINE_KEYS.split(", ")),
     *(f"setups.own.{key}" for key in SETUP_KEYS.split(", ")),
     "paths.data",

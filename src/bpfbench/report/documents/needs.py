@@ -219,7 +219,7 @@ def _gets(answer: Answer, setups: Iterable[str]) -> str:
     low, high = min(own.low for own in worth), max(own.high for own in worth)
     if answer.need.metric is metrics.SAVED_PERCENT:
         return f"{_from_to(share(low), share(high))} % of events saved"
-    return f"{_from_to(quantity.number(low), quantity.number(high))} {quantity.unit}"
+    return f"{quantity.title} {_from_to(quantity.number(low), quantity.number(high))} {quantity.unit}"
 
 
 def _said_all_round(found: AllRound) -> str:

@@ -31,7 +31,10 @@ def run_of(factors: Mapping[str, Sequence[float]], saved: Mapping[str, int] | No
     return records
 
 
-def answered(records: Sequence[Record], criteria: Criteria = Criteria()) -> dict[str, Answer]:
+AS_USUAL = Criteria()
+
+
+def answered(records: Sequence[Record], criteria: Criteria = AS_USUAL) -> dict[str, Answer]:
     found = answers(of(records), criteria)
     return {answer.need.key: answer for own in found for answer in own.needs}
 
