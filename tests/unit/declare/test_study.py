@@ -880,8 +880,13 @@ VALUES = st.recursive(
     ),
     max_leaves=4,
 )
+TABLES = ("factors", "settings", "criteria", "paths", "machine", "setups")
 KEYS = (
-    *(key for key in TOP_KEYS.split(", ") if key not in ("factors", "settings", "criteria", "paths", "machine", "setups")),
+    *(
+        key
+        for key in TOP_KEYS.split(", ")
+        if key not in ("factors", "settings", "criteria", "paths", "machine", "setups")
+    ),
     *(f"factors.{key}" for key in FACTOR_KEYS.split(", ")),
     *(f"settings.{key}" for key in SETTING_KEYS.split(", ")),
     *(f"criteria.{key}" for key in CRITERIA_KEYS.split(", ")),
