@@ -6,11 +6,14 @@
     python benchmarks/validate_answer.py --run RUN
 
 A simulated study has six setups and four cases. In each round each case has one block: what a block is worth cancels,
-so a value is its setup's true ratio, and noise of its own. The margin is 5 %, and 0 where all are alike: there every
-statement is an error. A study is read after each round, and ends when it is
-decided, or with the last. `excluded`: a setup is ruled out that has the best true mean, or is named with a better one
-left out, at any look. `false`: any wrong statement at any look: a named setup is worse than the best by more than the
-margin, or one equal to it is ruled out. `disjoint`: two studies of one truth end with names of which none is in both.
+so a value is its setup's true ratio, and noise of its own. A study is read after each round, and ends when it is
+decided, or with the last; who is ruled out takes part no longer, as in a run. The margin is 5 %, and 0 where all are
+alike: there every statement is an error.
+
+excluded: a setup that has the best true mean is ruled out, at any look.
+false: any wrong statement at any look: who is ruled out is within the margin of the best, who is named is not, or it
+       depends on the case where it does not.
+disjoint: two studies of one truth end with names of which none is in both.
 
 With --run, noise is drawn from a run's own blocks: the differences of two vanilla trials of one block, in its runtime.
 """
@@ -95,12 +98,14 @@ def study(rng: np.random.Generator, truth: Array, draw: Draw, rounds: int) -> To
     best = max(means.values())
     margin = MARGIN if truth.any() else 0.0
     excluded = false = False
+    lasts = dict.fromkeys(SETUPS, rounds)
     for n in range(2, rounds + 1):
         values: Values[str] = {
-            setup: {case: blocks(own[:n]) for case, own in zip(CASES, of_setup.tolist(), strict=True)}
-            for setup, of_setup in zip(SETUPS, logs, strict=True)
+            setup: {case: blocks(own[: min(n, lasts[setup])]) for case, own in zip(CASES, of_setup, strict=True)}
+            for setup, of_setup in zip(SETUPS, logs.tolist(), strict=True)
         }
         found = decide(values, margin)
+        lasts |= {setup: min(n, lasts[setup]) for setup in found.whole.ruled_out}
         out = found.whole.ruled_out
         excluded |= any(setup in out for setup, mean in means.items() if mean == best)
         false |= any(means[setup] >= best - margin for setup in out)

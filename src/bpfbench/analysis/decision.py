@@ -11,8 +11,8 @@ With a margin, it says one of four things of a pair, as in seqbench (Leite, Ospi
 by more than the margin, the other is, they are equal within the margin, or more rounds are needed.
 
 The contender with the best mean leads. The decision is made when each other is either worse or equal. Where a case is
-known to turn a pair round, it depends on the case (the range test of Piantadosi and Gail, Statistics in Medicine 12,
-1993): the mean over cases would hide what matters.
+known to turn a pair round, it depends on the case (a qualitative interaction: Gail and Simon, Biometrics 41, 1985):
+the mean over cases would hide what matters.
 """
 
 from __future__ import annotations
