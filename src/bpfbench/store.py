@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run directory: layout, format version, atomic writes.
 
-    RUN/run.json            what this run is: format, study as resolved, plan size, image, machine; written once
+    RUN/run.json            what this run is: format, study as resolved, plan size, image, machine
     RUN/plan.json           every trial in its order
     RUN/log.txt             what bpfbench said and ran
     RUN/lock                held while a campaign runs
@@ -19,8 +19,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,7 +35,7 @@ RUN_FORMAT = 4
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What a run is; fixed when it starts."""
+    """What a run is; fixed when it starts, but for its repetitions, which can become more."""
 
     format: int
     id: str
@@ -73,6 +73,22 @@ class Run:
     def plan(self) -> tuple[Trial, ...]:
         """Return every trial of the run in its order."""
         return _read(_StoredPlan, self.path / "plan.json", RUN_FORMAT).trials
+
+    def extend(self, study: Study, trials: Sequence[Trial]) -> None:
+        """Add a round to the plan: `study` is the same with one repetition more.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        trials = (*self.plan(), *trials)
+        info = replace(self.info, study=study, trials_planned=len(trials))
+        try:
+            # In this order: a plan that is longer than run.json says is run to its end all the same.
+            _replace(self.path / "plan.json", to_json(_StoredPlan(RUN_FORMAT, trials)))
+            _replace(self.path / "run.json", to_json(info))
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+        self.info = info
 
     def records(self) -> tuple[Record, ...]:
         """Return the records in the order of the plan.
@@ -233,6 +249,15 @@ def _entries(directory: Path) -> list[Path]:
         return list(directory.iterdir())
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file anew, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    _sync(partial)
+    partial.rename(path)
+    _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

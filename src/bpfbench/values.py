@@ -172,3 +172,14 @@ def executable(folder: Path) -> Reader:
         return (str(path), *words[1:])
 
     return read
+
+
+UNITS_OF_TIME_S = {"s": 1, "min": 60, "m": 60, "h": 3600}
+
+
+def seconds(value: object) -> float:
+    """Accept a time, such as "90s", "10min" or "1.5h"."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([a-z]+)", str(value).strip())
+    if found is None or found[2] not in UNITS_OF_TIME_S or not float(found[1]):
+        raise ValueError(f"{shown(value)} is no time; write a number and s, min or h, as in 10min")
+    return float(found[1]) * UNITS_OF_TIME_S[found[2]]

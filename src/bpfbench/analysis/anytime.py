@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intervals that hold at every look: a study may be read after each round, and stopped by what it says.
 
-They invert the scale-invariant mixture of t statistics: the likelihood ratio of normal values of unknown variance, mixed
-over effects of N(0, prior^2) standard deviations (H. Wang and A. Ramdas, arXiv:2310.03722, after T. L. Lai, Annals of
-Statistics 4, 1976; for contrasts in a linear model, as in blocks, M. Lindon and others, arXiv:2210.08589). By Ville's inequality the mean leaves them at any time with a probability of alpha at most,
-however the study is stopped. What they take for granted is that noise is about normal;
-benchmarks/validate_answer.py tries them on noise that is not.
+They invert the scale-invariant mixture of t statistics: the likelihood ratio of normal values of unknown variance,
+mixed over effects of N(0, prior^2) standard deviations (H. Wang and A. Ramdas, arXiv:2310.03722, after T. L. Lai,
+Annals of Statistics 4, 1976; for contrasts in a linear model, as in blocks, M. Lindon and others, arXiv:2210.08589).
+By Ville's inequality the mean leaves them at any time with a probability of alpha at most, however the study is
+stopped. What they take for granted is that noise is about normal; benchmarks/validate_answer.py tries them on noise
+that is not.
 """
 
 from __future__ import annotations

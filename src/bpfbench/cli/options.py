@@ -17,7 +17,7 @@ from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
 from bpfbench.model import Sources
 from bpfbench.run.stage import Means
-from bpfbench.values import choice_message
+from bpfbench.values import choice_message, seconds
 
 FACTOR_OPTIONS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
 TRIAL_OPTIONS = Group("How trials are run", help="In place of the study's.")
@@ -77,7 +77,7 @@ def _read(key: Key, value: Any, several: bool) -> object:
     if key.name == "hosts":
         names = split(value)
         return names[0] if len(names) == 1 else names
-    return number(value) if isinstance(key.default, int) and isinstance(value, str) else value
+    return number(value) if isinstance(key.default, int | float) and isinstance(value, str) else value
 
 
 @options_for({key: None for key in STUDY if key.help})
@@ -116,6 +116,51 @@ class SourceOptions:
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             raise UsageError(f"option --ca-bundle: {self.ca_bundle!r} is not a file")
         return Sources(self.mirror, self.suite, self.ca_bundle)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class GoalOptions:
+    """How many rounds there are, beyond the repetitions of the study."""
+
+    time: Annotated[
+        str | None, Parameter(name="--for", group=HOW, help="Run rounds for so long, e.g. 10min, at least one.")
+    ] = None
+    until: Annotated[
+        str | None,
+        Parameter(group=HOW, help="Run rounds until all needs are decided (decided), or those named (memory,cpu)."),
+    ] = None
+    at_most: Annotated[str | None, Parameter(group=HOW, help="With --until: not longer than this (default: 1h).")] = (
+        None
+    )
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether there are rounds beyond the repetitions."""
+        return self.time is not None or self.until is not None
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the keys of the needs that are to be decided; empty: none is asked for."""
+        if self.until is None:
+            return ()
+        from bpfbench.analysis.questions.needs import NEEDS  # with numpy, which most verbs do not wait for
+
+        keys = tuple(need.key for need in NEEDS)
+        return keys if self.until.strip() == "decided" else chosen("--until", self.until, keys)
+
+    def limit_s(self) -> float | None:
+        """Return for how long there are rounds; None: that is not limited."""
+        if self.at_most is not None and self.until is None:
+            raise UsageError("option --at-most goes with --until", "for a time alone: --for")
+        if self.time is not None and self.until is not None:
+            raise UsageError("options --for and --until: choose one", "--until takes --at-most as its limit")
+        option, given = ("--for", self.time) if self.until is None else ("--at-most", self.at_most or "1h")
+        if given is None:
+            return None
+        try:
+            return seconds(given)
+        except ValueError as error:
+            raise UsageError(f"option {option}: {error}") from None
 
 
 def means(source_options: SourceOptions, *, wait: bool) -> Means:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from bpfbench.cli.app import (
     cache_dir,
     stderr,
 )
-from bpfbench.cli.options import SourceOptions, StudyOptions, means
+from bpfbench.cli.options import GoalOptions, SourceOptions, StudyOptions, means
 from bpfbench.cli.show import Form, TableForm, show
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
@@ -75,26 +76,37 @@ def run(
     run_dir: Annotated[
         Path | None, Parameter(help="The new run's directory (default: by date, in --runs-dir).")
     ] = None,
+    goal: GoalOptions = GoalOptions(),
     options: StudyOptions = StudyOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
     verbose: Verbose = False,
 ) -> int:
-    """Run a study, or finish a run that was interrupted, and print its summary."""
+    """Run a study, or go on with a run, and print its summary.
+
+    Trials are run in rounds: after each, what is there is a complete study.
+    """
+    from bpfbench.run import rounds  # with numpy and scipy, which plan and status do not wait for
+
     set_up_logging(stderr, verbose=verbose)
     if (name is None) == (resume is None):
         raise UsageError("give either a study, or --resume and a run", "`bpfbench list` shows the studies")
-    if resume is not None and options.overrides():
-        raise UsageError("--resume goes on with the study as it was; it takes no study options")
+    overrides = options.overrides()
+    if resume is not None and overrides.keys() - {"repetitions"}:
+        raise UsageError("--resume goes on with the study as it was; of its options it takes --repetitions alone")
     if retry_failed and resume is None:
         raise UsageError("--retry-failed goes with --resume")
+    decided, limit_s = goal.needs(), goal.limit_s()
     if resume is not None:
         opened = store.find(runs_dir, resume)
         with opened.locked():
             pass  # who is running it already is not waited for
         chosen, unrolled = opened.info.study, plan.Plan(opened.plan(), opened.info.left_out)
+        repetitions = study.given("repetitions", overrides) or chosen.repetitions
     else:
-        chosen = foreseen(study.load(study.find(str(name)), options.overrides()))
+        chosen = foreseen(study.load(study.find(str(name)), overrides))
+        repetitions = chosen.repetitions if "repetitions" in overrides or not goal.open_ended else 1
+        chosen = replace(chosen, repetitions=repetitions)
         unrolled = plan.unroll(chosen)
         plan.require_tracers(chosen, unrolled)  # to be said before minutes go into an image
     same_image = partial(campaign.same_image, opened, cache_dir()) if resume is not None else None
@@ -107,11 +119,18 @@ def run(
         if stage.testbed.emulated:
             stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
         with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
-            campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed)
+            more = rounds.Extension(opened, rounds.Goal(repetitions, decided, limit_s), reporter)
+            campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed, further=more)
     finished = runs.read(opened)
     _show_summary(finished)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
+    stderr.print(f"next: bpfbench report {_called(opened, runs_dir)}", highlight=False, soft_wrap=True)
     return 0 if all(record.status is Status.OK for record in finished.results.records) else 1
+
+
+def _called(run: store.Run, runs_dir: Path) -> str:
+    """Return what a run is called on a command line."""
+    return "latest" if run.path.parent.resolve() == DEFAULT_RUNS.resolve() == runs_dir.resolve() else str(run.path)
 
 
 @app.command

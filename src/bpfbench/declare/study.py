@@ -104,6 +104,18 @@ def parse(content: str, where: str, overrides: Mapping[str, Override] | None = N
     return declared(raw, where, overrides)
 
 
+def given(dotted: str, overrides: Mapping[str, Override]) -> Any:
+    """Return the value of one key that the options say by themselves; None where they do not.
+
+    Raises:
+        StudyError: the value is wrong.
+    """
+    if dotted not in overrides:
+        return None
+    key = next(key for key in STUDY if key.dotted == dotted)
+    return _Origin("", overrides).read(dotted, key.read, overrides[dotted].value)
+
+
 def around(name: str, overrides: Mapping[str, Override], file: str | None = None) -> Study:
     """Return a study around what is tried apart from any, so that one place judges the options: they say it all.
 

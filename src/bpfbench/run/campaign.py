@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +27,22 @@ MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
 """File systems that keep their data in memory of their own, whatever is asked of the page cache."""
 
 
-def execute(run: Run, testbed: Testbed, reporter: ProgressReporter, *, retry_failed: bool = False) -> None:
+def execute(
+    run: Run,
+    testbed: Testbed,
+    reporter: ProgressReporter,
+    *,
+    retry_failed: bool = False,
+    further: Callable[[], Sequence[Trial]] = tuple,
+) -> None:
     """Run every trial that has no record yet. May be interrupted anywhere; only the trial in flight is lost.
 
-    With `retry_failed`, records of failed and invalid trials are set aside first, so that they are run again.
+    Args:
+        run: the run.
+        testbed: where trials run, on the stage.
+        reporter: who is told.
+        retry_failed: set aside the records of failed and invalid trials first, so that they are run again.
+        further: asked for more once all is done, which it has added to the plan; nothing: that was all.
 
     Raises:
         StepError: data files could not be written.
@@ -43,33 +55,36 @@ def execute(run: Run, testbed: Testbed, reporter: ProgressReporter, *, retry_fai
                 if record.status is not Status.OK:
                     run.forget(record.trial.id)
         try:
-            _run_all(run, testbed, reporter)
+            _run_all(run, testbed, reporter, further)
         finally:
             run.discard_partial()
 
 
-def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter) -> None:
-    trials, done = run.plan(), run.done()
-    left = [trial for trial in trials if trial.id not in done]
-    loop = _Loop(run, testbed, reporter, plan.places(trials))
-    pace = Pace(plan.seconds_of)
-    foreseen = plan.warm_ups(left, run.info.study, emulated=testbed.emulated)
-    ahead = {trial.id: trial for trial in (*left, *foreseen)}
+def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter, further: Callable[[], Sequence[Trial]]) -> None:
+    done = run.done()
+    left: Sequence[Trial] = [trial for trial in run.plan() if trial.id not in done]
+    loop, pace = _Loop(run, testbed, reporter), Pace(plan.seconds_of)
     before: Trial | None = None
     usual = True  # whether `before` left what trials like it leave
-    for number, trial in enumerate(left, len(trials) - len(left)):
-        if before is not None and testbed.boots_blocks and (before.block != trial.block or not usual):
-            before = None
-        if testbed.warms_up and (warm_up := plan.warm_up(trial, before if usual else None)) is not None:
-            reporter.trial_began(warm_up, number, len(trials), pace.left_s(ahead.values()))
-            pace.add(warm_up, loop.run(warm_up, before)[1])
-            ahead.pop(warm_up.id, None)
-            before = warm_up
-        reporter.trial_began(trial, number, len(trials), pace.left_s(ahead.values()))
-        record, seconds = loop.run(trial, before)
-        pace.add(ahead.pop(trial.id), seconds)
-        before, usual = trial, not _cut_short(record)
-        reporter.trial_ended(record, seconds, number + 1, len(trials))
+    while left or (left := further()):
+        trials = run.plan()
+        places = plan.places(trials)
+        foreseen = plan.warm_ups(left, run.info.study, emulated=testbed.emulated)
+        ahead = {trial.id: trial for trial in (*left, *foreseen)}
+        for number, trial in enumerate(left, len(trials) - len(left)):
+            if before is not None and testbed.boots_blocks and (before.block != trial.block or not usual):
+                before = None
+            if testbed.warms_up and (warm_up := plan.warm_up(trial, before if usual else None)) is not None:
+                reporter.trial_began(warm_up, number, len(trials), pace.left_s(ahead.values()))
+                pace.add(warm_up, loop.run(warm_up, before, None)[1])
+                ahead.pop(warm_up.id, None)
+                before = warm_up
+            reporter.trial_began(trial, number, len(trials), pace.left_s(ahead.values()))
+            record, seconds = loop.run(trial, before, places[trial.id])
+            pace.add(ahead.pop(trial.id), seconds)
+            before, usual = trial, not _cut_short(record)
+            reporter.trial_ended(record, seconds, number + 1, len(trials), pace.left_s(ahead.values()))
+        left = ()
 
 
 def _cut_short(record: Record) -> bool:
@@ -80,29 +95,29 @@ def _cut_short(record: Record) -> bool:
 class _Loop:
     """Runs trial after trial of a run, each on data files that are laid out."""
 
-    def __init__(self, run: Run, testbed: Testbed, reporter: ProgressReporter, places: Mapping[str, int]) -> None:
-        self._run, self._testbed, self._reporter, self._places = run, testbed, reporter, places
+    def __init__(self, run: Run, testbed: Testbed, reporter: ProgressReporter) -> None:
+        self._run, self._testbed, self._reporter = run, testbed, reporter
         self._laid_out: set[tuple[str, str]] = set()
         """By host and name."""
 
-    def run(self, trial: Trial, before: Trial | None) -> tuple[Record, float]:
+    def run(self, trial: Trial, before: Trial | None, place: int | None) -> tuple[Record, float]:
         """Run a trial, commit its record, and return that with the time it took in seconds."""
         began_s = time.monotonic()
         directory = self._run.begin(trial)
-        record = self._record(trial, before, directory)
+        record = self._record(trial, before, place, directory)
         if record.status is Status.FAILED:
             self._laid_out.clear()  # whatever it was, they may have suffered
         self._run.commit(trial)
         return record, time.monotonic() - began_s
 
-    def _record(self, trial: Trial, before: Trial | None, directory: Path) -> Record:
+    def _record(self, trial: Trial, before: Trial | None, place: int | None, directory: Path) -> Record:
         study = self._run.info.study
         spec = TrialSpec(
             trial,
             study.settings,
             output_disk_bytes=output_disk_bytes(trial, study),
             predecessor=predecessor(before) if before else None,
-            place=self._places.get(trial.id),
+            place=place,
         )
         files = (trial.host, data_name(trial.workload))
         if files not in self._laid_out:

@@ -118,10 +118,15 @@ class ProgressReporter:
             done, total, _ = self._trials
             self._show("trials", f"{done + 1}/{total} {name(trial)}: {event['name']}", *self._trials)
 
-    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
+    def trial_ended(self, record: Record, seconds: float, done: int, total: int, left_s: float) -> None:
         """A trial has its record."""
         self._progress.update(self._task, completed=done)
-        LOG.info("%s", describe(record, seconds, done, total))
+        left = f", about {duration(left_s)} left" if done < total else ""
+        LOG.info("%s%s", describe(record, seconds, done, total), left)
+
+    def round_ended(self, said: str) -> None:
+        """All trials of the plan have their records; what comes next is said."""
+        LOG.info("%s", said)
 
     def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
         """A measurement begins that is no trial."""

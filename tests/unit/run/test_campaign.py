@@ -377,8 +377,9 @@ class Silent(ProgressReporter):
         self.left_s.append(left_s)
         self.began.append((trial.id, done, total))
 
-    def trial_ended(self, record: Record, seconds: float, done: int, total: int) -> None:
+    def trial_ended(self, record: Record, seconds: float, done: int, total: int, left_s: float) -> None:
         assert seconds >= 0
+        assert left_s >= 0
         self.ended.append((record.trial.id, done, total))
 
 

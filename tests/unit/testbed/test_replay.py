@@ -114,3 +114,41 @@ def test_one_that_is_refused_by_the_lock_leaves_no_run(invoke: Invoke, recorded:
     assert (status, out) == (1, "")
     assert re.match(r"bpfbench: another bpfbench is measuring on this machine: process \d+", err)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_it_goes_on_round_by_round_until_it_knows(invoke: Invoke, recorded: Run) -> None:
+    assert recorded
+    status, _, err = invoke("run", "study.toml", "--run-dir", "again", "--until", "memory", "--at-most", "2h")
+    assert status == 0, err
+    assert "Everything that was asked for is decided after " in err
+    again = Run(Path("again"))
+    assert again.info.study.repetitions >= 3
+    assert again.info.trials_planned == len(again.plan()) == len(again.records())
+    assert [trial.index for trial in again.plan()] == sorted({trial.index for trial in again.plan()})
+    assert "next: bpfbench report again" in err
+
+
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_a_run_can_be_given_more_repetitions(invoke: Invoke, recorded: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoke("run", "study.toml", "--run-dir", "again")
+    image = replay.ReplayTestbed(recorded, Path(), Path()).image
+    monkeypatch.setattr(images, "with_key", lambda *_: image)
+    status, _, err = invoke("run", "--resume", "again", "--repetitions", "3")
+    assert status == 0, err
+    assert {trial.repetition for trial in Run(Path("again")).plan()} == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--for", "ten"), "option --for: 'ten' is no time; write a number and s, min or h, as in 10min"),
+        (("--until", "speed"), "option --until: 'speed' is not one of: overhead, latency, "),
+        (("--at-most", "1h"), "option --at-most goes with --until"),
+        (("--for", "1h", "--until", "decided"), "options --for and --until: choose one"),
+    ],
+)
+def test_a_goal_that_makes_no_sense_is_refused(invoke: Invoke, options: tuple[str, ...], said: str) -> None:
+    status, _, err = invoke("run", "smoke", *options)
+    assert status == 2
+    assert said in err

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds: a run stops when it knows, or when its time is over, and repeats what can still decide something."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from builders import make_fio, make_record, make_summary, make_usage
+
+from bpfbench.analysis.results import Results, of
+from bpfbench.declare import plan
+from bpfbench.declare.study import parse
+from bpfbench.model import Record, Study, Trial
+from bpfbench.run.rounds import Further, Goal, further
+
+STUDY = replace(
+    parse(
+        'name = "mine"\n[factors]\nsetups = ["bcc", "libbpf", "aya-sync"]\nworkloads = "read"\ntools = "rw-tracer"', ""
+    ),
+    repetitions=4,
+)
+STEADY = {"bcc": 130e6, "libbpf": 2e6, "aya-sync": 2.01e6}
+NOISE = (1.002, 0.999, 1.0015, 0.998, 1.0, 1.0005)
+
+
+def record_of(trial: Trial, factor: float, pss_bytes: Mapping[str, float]) -> Record:
+    noise = NOISE[trial.index % len(NOISE)]
+    own = make_record(trial, fio=make_fio(runtime_s=10 * factor), summary=make_summary(trial))
+    if trial.is_vanilla:
+        return own
+    return replace(own, usage=make_usage(pss_peak_bytes=round(pss_bytes[trial.setup] * noise)))
+
+
+def results_of(study: Study, pss_bytes: Mapping[str, float] = STEADY) -> Results:
+    """What a study left in which runtime is noise, and memory is not."""
+    noisy = itertools.cycle((1.0, 1.7, 0.8, 1.2, 0.6, 1.5, 1.1))
+    return of(record_of(trial, next(noisy), pss_bytes) for trial in plan.unroll(study).trials)
+
+
+def after(goal: Goal, study: Study = STUDY, elapsed_s: float = 0.0) -> Further:
+    return further(study, results_of(study), goal, elapsed_s)
+
+
+def test_a_run_without_a_goal_has_the_rounds_of_its_study() -> None:
+    assert after(Goal(4)) == Further((), "")
+
+
+def test_more_repetitions_are_the_rounds_that_a_longer_study_has() -> None:
+    longer = plan.unroll(replace(STUDY, repetitions=6)).trials
+    assert after(Goal(6)).trials == tuple(trial for trial in longer if trial.repetition == 5)
+    assert longer[: len(plan.unroll(STUDY).trials)] == plan.unroll(STUDY).trials
+
+
+def test_it_ends_when_what_was_asked_for_is_decided() -> None:
+    found = after(Goal(1, until=("memory",)))
+    assert found == Further((), "Everything that was asked for is decided after 4 rounds.")
+
+
+def test_nothing_is_decided_by_two_rounds() -> None:
+    assert after(Goal(1, until=("memory",)), replace(STUDY, repetitions=2)).trials
+
+
+def test_it_goes_on_while_something_is_open_and_says_what() -> None:
+    found = after(Goal(1, until=("memory", "overhead")))
+    assert found.said == "Undecided after 4 rounds: overhead."
+    assert {trial.repetition for trial in found.trials} == {5}
+
+
+def test_who_can_decide_nothing_any_more_is_left_out_and_vanilla_stays() -> None:
+    near = {**STEADY, "aya-sync": 2.1e6}  # worse than libbpf by the margin: more rounds tell nothing
+    found = further(STUDY, results_of(STUDY, near), Goal(1, until=("memory",)), 0.0)
+    assert [trial.setup for trial in found.trials if not trial.is_vanilla and trial.setup == "bcc"] == []
+    assert {trial.setup for trial in found.trials} == {"vanilla", "libbpf", "aya-sync"}
+
+
+@pytest.mark.parametrize(("elapsed_s", "ends"), [(0.0, False), (10_000.0, True)])
+def test_a_round_that_would_not_end_in_time_does_not_begin(elapsed_s: float, ends: bool) -> None:
+    found = after(Goal(1, seconds=600.0), elapsed_s=elapsed_s)
+    assert (not found.trials) == ends
+    if ends:
+        assert found.said.startswith("The time is over after 4 rounds; undecided: ")
