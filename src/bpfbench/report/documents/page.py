@@ -112,18 +112,12 @@ def _facts(about: About, study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _answers(run: Reported) -> Iterator[Block]:
-    contests = needs.contests(run.results, run.analysis)
-    for condition in run.evidence:
-        if len(run.evidence) > 1:
-            yield Heading(condition.title)
-        choices = needs.choices([contest for contest in contests if condition.has(contest.leader.cell)])
-        if condition.emulated:
-            yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
-        elif not choices:
-            yield Paragraph("No tracer has a trial that counts: there is nothing to choose from.")
-        else:
-            places = [[point for point in own.points if condition.has(point.cell)] for own in run.exchanged.each]
-            yield from answers.document(choices, places)
+    found = needs.answers(run.results, run.info.study.criteria)
+    if any(condition.emulated for condition in run.evidence):
+        yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
+    elif not found:
+        yield Paragraph("No tracer has a trial that counts: there is nothing to choose from.")
+    yield from answers.document(found, run.info.id, needs.round_s(run.results))
 
 
 def _evidence(run: Reported) -> Iterator[Block]:
