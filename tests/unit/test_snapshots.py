@@ -46,7 +46,7 @@ PAIRS = (("format-1", "format-2"), ("format-2", "format-3"), ("format-3", "forma
 OF_NONE = (
     "list",
     "list --json",
-    *(f"plan {study}{how}" for study in ("smoke", "quick", "paper", "fairness") for how in ("", " --json")),
+    *(f"plan {study}{how}" for study in ("smoke", "quick", "standard", "paper", "fairness") for how in ("", " --json")),
     "claims --paper",
     "claims --paper --json",
     "claims --paper --markdown",

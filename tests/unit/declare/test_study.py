@@ -300,7 +300,7 @@ class TestReading:
         }
 
     def test_the_shipped_studies_are_those_promised(self) -> None:
-        assert {path.stem for path in catalogue.study_files()} >= {"smoke", "quick", "paper"}
+        assert {path.stem for path in catalogue.study_files()} >= {"smoke", "quick", "standard", "paper"}
 
 
 class TestUnknownKeys:
@@ -607,7 +607,7 @@ class TestFiles:
         with pytest.raises(StudyError) as caught:
             study.find("quikc")
         assert (
-            caught.value.message == "study 'quikc' is not one of: fairness, paper, quick, smoke (did you mean 'quick'?)"
+            caught.value.message == "study 'quikc' is not one of: fairness, paper, quick, smoke, standard (did you mean 'quick'?)"
         )
         assert caught.value.hint == "or give the path of a .toml file"
         assert caught.value.exit_status == 2
