@@ -607,7 +607,8 @@ class TestFiles:
         with pytest.raises(StudyError) as caught:
             study.find("quikc")
         assert (
-            caught.value.message == "study 'quikc' is not one of: fairness, paper, quick, smoke, standard (did you mean 'quick'?)"
+            caught.value.message
+            == "study 'quikc' is not one of: fairness, paper, quick, smoke, standard (did you mean 'quick'?)"
         )
         assert caught.value.hint == "or give the path of a .toml file"
         assert caught.value.exit_status == 2
