@@ -107,6 +107,14 @@ def test_it_fits_a_phone(page: Page) -> None:
 def test_a_figure_can_be_explored(page: Page) -> None:
     page.get_by_role("button", name="Explore").first.click()
     page.locator(".js-plotly-plot .plot-container").first.wait_for(timeout=60_000)
+    axis = "document.querySelector('.js-plotly-plot').layout.yaxis"
+    shown = f"() => [{axis}.type, ...{axis}.range]"
+    kind, *linear = page.evaluate(shown)
+    log = page.get_by_role("button", name="Logarithmic scale").first
+    log.click()
+    assert (kind, page.evaluate(shown)[0]) == ("linear", "log")
+    log.click()
+    assert page.evaluate(shown) == ["linear", *linear]
 
 
 def test_it_can_be_read_without_javascript(browser: Browser, index: Path) -> None:

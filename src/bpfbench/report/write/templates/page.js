@@ -33,7 +33,7 @@
     const explore = button("Explore", tools);
     const log = button("Logarithmic scale", tools);
     log.hidden = true;
-    let plot;
+    let plot, ranges;
 
     explore.addEventListener("click", async () => {
       const on = explore.getAttribute("aria-pressed") !== "true";
@@ -41,6 +41,7 @@
       if (on && !plot) {
         const Plotly = await load();
         const { data, layout } = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
+        ranges = Object.fromEntries(Object.entries(layout).map(([name, axis]) => [name, axis.range?.slice()]));
         plot = document.createElement("div");
         plot.setAttribute("role", "group");
         plot.setAttribute("aria-label", `${figure.querySelector("figcaption b").textContent} Interactive.`);
@@ -63,7 +64,7 @@
       const axes = Object.keys(plot.layout).filter((key) => /^yaxis\d*$/.test(key));
       const change = Object.fromEntries(axes.flatMap((axis) => [
         [`${axis}.type`, on ? "log" : "linear"],
-        [`${axis}.autorange`, true],
+        on || !ranges[axis] ? [`${axis}.autorange`, true] : [`${axis}.range`, ranges[axis]],
       ]));
       window.Plotly.relayout(plot, change);
       log.setAttribute("aria-pressed", String(on));
