@@ -124,15 +124,18 @@ class GoalOptions:
     """How many rounds there are, beyond the repetitions of the study."""
 
     time: Annotated[
-        str | None, Parameter(name="--for", group=HOW, help="Run rounds for so long, e.g. 10min, at least one.")
+        str | None,
+        Parameter(name="--for", group=TRIAL_OPTIONS, help="Run rounds for so long, e.g. 10min, at least one."),
     ] = None
     until: Annotated[
         str | None,
-        Parameter(group=HOW, help="Run rounds until all needs are decided (decided), or those named (memory,cpu)."),
+        Parameter(
+            group=TRIAL_OPTIONS, help="Run rounds until all needs are decided (decided), or those named (memory,cpu)."
+        ),
     ] = None
-    at_most: Annotated[str | None, Parameter(group=HOW, help="With --until: not longer than this (default: 1h).")] = (
-        None
-    )
+    at_most: Annotated[
+        str | None, Parameter(group=TRIAL_OPTIONS, help="With --until: not longer than this (default: 1h).")
+    ] = None
 
     @property
     def open_ended(self) -> bool:
