@@ -124,17 +124,14 @@ class GoalOptions:
     """How many rounds there are, beyond the repetitions of the study."""
 
     time: Annotated[
-        str | None,
-        Parameter(name="--for", group=TRIAL_OPTIONS, help="Run rounds for so long, e.g. 10min, at least one."),
+        str | None, Parameter("--for", group=TRIAL_OPTIONS, help="Run rounds for so long, e.g. 10min, at least one.")
     ] = None
     until: Annotated[
         str | None,
-        Parameter(
-            group=TRIAL_OPTIONS, help="Run rounds until all needs are decided (decided), or those named (memory,cpu)."
-        ),
+        Parameter(group=TRIAL_OPTIONS, help="Run rounds until these needs are decided, e.g. memory,cpu; decided: all."),
     ] = None
     at_most: Annotated[
-        str | None, Parameter(group=TRIAL_OPTIONS, help="With --until: not longer than this (default: 1h).")
+        str | None, Parameter(group=TRIAL_OPTIONS, help="With --until: no longer than this (default: 1h).")
     ] = None
 
     @property
