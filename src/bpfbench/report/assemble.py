@@ -25,7 +25,7 @@ from bpfbench.report.figures import costs, dots, drawn, fidelity, latency, timel
 from bpfbench.report.figures.drawn import Drawing
 from bpfbench.report.figures.palette import looks
 from bpfbench.report.figures.paper import Paper
-from bpfbench.report.figures.sections import Section, sections
+from bpfbench.report.figures.sections import Section, circumstances, sections
 from bpfbench.report.figures.timeline import Sampled
 from bpfbench.report.figures.tradeoff import Points
 from bpfbench.report.write import csv, html, latex, markdown
@@ -61,7 +61,7 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
     exchanged = trade_offs(analysis)
     points = {point.cell: point for own in exchanged.each for point in own.points}
     style = looks({cell.setup for cell in run.cells})
-    evidence, drawings, captions = [], dict[str, Drawing | None](), list[Figure]()
+    evidence, drawings, captions = [], dict[str, Drawing | None](), list[Figure | Paragraph]()
     for section in found:
         progress(f"figures: {section.title}")
         charts = tuple(chart for part in section.parts() for chart in _charts(part, material, points))
@@ -74,7 +74,9 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         tables = tuple(view for group in section.groups for view in statistics.tables(section, group))
         evidence.append((section, charts, tables))
     progress("tables and page")
-    yield "figures/captions.md", markdown.text(tuple(captions) or (Paragraph("No figures."),)).encode()
+    said = [Paragraph(circumstances(list(own))) for _, own in groupby(found, lambda section: section.condition)]
+    captions = [*said, *captions] if captions else [Paragraph("No figures.")]
+    yield "figures/captions.md", markdown.text(tuple(captions)).encode()
     for view in (view for _, _, tables in evidence for view in tables):
         for form, written in _written(view):
             yield f"tables/{view.key}.{form}", written.encode()

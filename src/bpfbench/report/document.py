@@ -128,6 +128,8 @@ class Table:
     caption: str = ""
     leads: bool = False
     """It is what the document is about, and set larger where there is room."""
+    tiled: bool = False
+    """Its rows are many, and each is read by itself: a page shows tiles that open, row by row, by the second column."""
 
     @property
     def is_text(self) -> bool:
@@ -157,6 +159,8 @@ class Chapter:
     blocks: Document
     key: str = ""
     """Names the place."""
+    folded: bool = False
+    """It is for who asks: a page shows its title alone, until that is opened."""
 
 
 Plain: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Figure

@@ -73,7 +73,8 @@ def document(found: Findings, info: About | None) -> Document:
 def tables(found: Findings) -> tuple[Table, ...]:
     """Return the claims, the circumstances where there are any, and the remarks on the paper."""
     rows = tuple(_row(judgement, of_paper=found.of_paper) for judgement in found.judgements)
-    judged = Table(texts("claim", "section", "verdict", "evidence"), rows, "claims", "The paper's claims")
+    columns = texts("claim", "section", "verdict", "evidence")
+    judged = Table(columns, rows, "claims", "The paper's claims", tiled=True)
     sides = [(own.what, own.paper, own.here, SAME[own.same]) for own in found.circumstances]
     beside = table(
         ("what", "the paper", "this run", "same?"),

@@ -40,10 +40,15 @@ from bpfbench.report.document import (
 from bpfbench.report.documents import claims, order, statistics, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.documents.remarks import remarks
-from bpfbench.report.figures.sections import Condition, Section
+from bpfbench.report.figures.sections import Condition, Section, circumstances
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import BY_METRIC, FIGURES
 from bpfbench.store import RunInfo
+
+OPEN_FIGURES = 2
+"""Of a workload, that are there to be seen; the others are to be asked for."""
+OPEN_WORKLOADS = 3
+"""That begin with figures; of a study that has more, the others are to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +72,12 @@ def document(run: Reported) -> Document:
 def _blocks(run: Reported) -> Iterator[Block]:
     study, version, examined = run.info.study, run.info.bpfbench_version, examine(run.results)
     emulated = bool(run.evidence) and all(condition.emulated for condition in run.evidence)
-    what = f", {EMULATED}" if emulated else ": which eBPF library for which need"
-    yield Heading(f"{study.name}{what}", 1)
+    yield Heading(f"{study.name}{_title(run.results, emulated=emulated)}", 1)
     yield Paragraph(_lead(run), "lead")
-    yield Terms(tuple(_facts(run.about, study)))
     warnings = (*order.warnings(examined.order), *wording.warnings(run.about))
     yield from (Paragraph(text, "warning") for text in warnings)
-    yield Chapter("Which setup for which need", tuple(_answers(run)), "answer")
-    legend = Paragraph(wording.ACCOUNT if emulated else statistics.LEGEND)
-    yield Chapter("Evidence", (legend, *_evidence(run)), "evidence")
+    yield Chapter("The answer", tuple(_answers(run)), "answer")
+    yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
     behind = (
         _servers(run.analysis),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
@@ -83,11 +85,19 @@ def _blocks(run: Reported) -> Iterator[Block]:
         _exchanged(run.exchanged),
         _not_counted(run.results.excluded),
         _method(study, order.order_sentence(examined.order), run.analysis.warnings),
-        _environment(run.info.machine, run.info.image),
+        _environment(run),
         _again(study, version),
     )
     yield from (chapter for chapter in behind if chapter is not None)
     yield Paragraph(f"bpfbench {version}, run {run.info.id}. This page needs no network.")
+
+
+def _title(results: Results, *, emulated: bool) -> str:
+    """What a run is about: the libraries it compares, or the only one it has."""
+    setups = {cell.setup for cell in results.cells if not cell.is_vanilla}
+    if emulated:
+        return f", {EMULATED}"
+    return f": what {', '.join(setups)} costs and saves" if len(setups) == 1 else ": which eBPF library for which need"
 
 
 def _lead(run: Reported) -> str:
@@ -121,15 +131,32 @@ def _answers(run: Reported) -> Iterator[Block]:
 
 
 def _evidence(run: Reported) -> Iterator[Block]:
+    before = 0
     for condition, workloads in run.evidence.items():
-        chapters = tuple(_workload(*own) for own in workloads)
-        yield from (Chapter(condition.title, chapters),) if len(run.evidence) > 1 else chapters
+        where = Paragraph(circumstances([section for section, _, _ in workloads]))
+        chapters = tuple(
+            _workload(*own, folded=before + at >= OPEN_WORKLOADS, emulated=condition.emulated)
+            for at, own in enumerate(workloads)
+        )
+        before += len(workloads)
+        blocks: Document = (where, *chapters)
+        yield from (Chapter(condition.title, blocks),) if len(run.evidence) > 1 else blocks
 
 
-def _workload(section: Section, charts: Sequence[Chart], tables: Sequence[Table]) -> Chapter:
-    figures = (Figure(chart, section.title) for chart in charts)
+def _workload(
+    section: Section, charts: Sequence[Chart], tables: Sequence[Table], *, folded: bool, emulated: bool
+) -> Chapter:
+    """The first figures of a workload, and what is to be asked for: its other figures, and its tables."""
+    figures = [Figure(chart, section.title) for chart in charts]
+    first, others = tuple(figures[:OPEN_FIGURES]), tuple(figures[OPEN_FIGURES:])
+    legend = Paragraph(wording.ACCOUNT if emulated else statistics.LEGEND, "fine")
     said = Bullets(tuple(f"{group.tool}: {remark}" for group in section.groups for remark in remarks(group)), "fine")
-    return Chapter(section.title, (*figures, *tables, said), f"workload-{section.key}")
+    behind = (
+        Chapter(f"More figures: {'; '.join(own.chart.title for own in others)}", others, folded=True),
+        Chapter(f"Tables of {section.title}, and what they say", (legend, *tables, said), folded=True),
+    )
+    shown: Document = (*first, *(own for own in behind if own.blocks)) if figures else (legend, *tables, said)
+    return Chapter(section.title, shown, f"workload-{section.key}", folded=folded)
 
 
 def _servers(analysis: Analysis) -> Chapter | None:
@@ -158,7 +185,7 @@ def _servers(analysis: Analysis) -> Chapter | None:
 
 def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:
     """Vanilla against vanilla: how much this machine makes of nothing; `noise` says it in a sentence."""
-    title = "Noise: vanilla against vanilla"
+    title = "Noise"
     shown = {quantity.metric.key for quantity in FIGURES}
     found = [s for s in analysis.statistics if (s.paired or s.difference) and s.metric in shown]
     tested = (s.paired or s.difference for s in found)
@@ -179,7 +206,8 @@ def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:
         "Vanilla against vanilla",
         "Ratio as a change, 95 % interval, p after Holm's correction.",
     )
-    return Chapter(title, (Paragraph(noise), Paragraph(text), table), "control")
+    behind = Chapter("Vanilla against vanilla, metric by metric", (table,), folded=True)
+    return Chapter(title, (Paragraph(noise), Paragraph(text), behind), "control")
 
 
 def _control_row(statistic: Statistic) -> tuple[Field, ...]:
@@ -196,7 +224,9 @@ def _findings(found: Findings) -> Chapter:
     """The paper's claims with their verdicts, its circumstances beside the run's, and remarks on the paper."""
     text = f"Of the {len(found.judgements)} findings of the paper, on this run: {claims.totals(found)}."
     said = [remark for remark in found.remarks if remark != EMULATED_REMARK]  # the page begins with it
-    return Chapter("What of the paper holds here", (*map(Paragraph, (text, *said)), *claims.tables(found)), "claims")
+    judged, *others = claims.tables(found)
+    behind = (Chapter(own.title, (own,), folded=True) for own in others)
+    return Chapter("The paper's claims", (*map(Paragraph, (text, *said)), judged, *behind), "claims")
 
 
 def _exchanged(found: TradeOffs) -> Chapter | None:
@@ -206,7 +236,10 @@ def _exchanged(found: TradeOffs) -> Chapter | None:
     table = replace(
         tradeoffs.correlations(found), title="Spearman's rank correlations", caption="Over the cells of all cases."
     )
-    return Chapter("Trade-offs", (*map(Paragraph, tradeoffs.legend(found)), table), "tradeoffs")
+    behind = Chapter(table.title, (*map(Paragraph, tradeoffs.legend(found)), table), folded=True)
+    return Chapter(
+        "Trade-offs", (Paragraph("Whether what costs more also yields more, over all cases."), behind), "tradeoffs"
+    )
 
 
 def _not_counted(excluded: Sequence[Record]) -> Chapter:
@@ -234,18 +267,23 @@ def _method(study: Study, order: str, warnings: Sequence[str]) -> Chapter:
         " marked, which is the paper's rule.",
         *warnings,
     )
-    return Chapter("Method in brief", tuple(map(Paragraph, said)), "method")
-
-
-def _environment(machine: Mapping[str, Any], image: Mapping[str, Any]) -> Chapter:
-    """On what it ran, with which versions."""
-    versions = [(str(name), str(value)) for name, value in dict(image.get("versions", {})).items()]
-    tables = (
-        replace(table(("what", "value"), list(_flat(machine)), texts=2), title="Machine"),
-        replace(table(("what", "version"), versions, texts=2), title="Versions in the image"),
+    return Chapter(
+        "Method", (Chapter("How it was measured, in brief", tuple(map(Paragraph, said)), folded=True),), "method"
     )
+
+
+def _environment(run: Reported) -> Chapter:
+    """On what it ran, with which versions."""
+    versions = [(str(name), str(value)) for name, value in dict(run.info.image.get("versions", {})).items()]
+    tables = (
+        table(("what", "value"), list(_flat(run.info.machine)), texts=2, title="Machine"),
+        table(("what", "version"), versions, texts=2, title="Versions in the image"),
+    )
+    behind = (Chapter(own.title, (own,), folded=True) for own in tables if own.rows)
     text = "environment.json beside each record has all that is known of the machine at that moment."
-    return Chapter("Environment", (Paragraph(text), *tables), "environment")
+    return Chapter(
+        "Environment", (Terms(tuple(_facts(run.about, run.info.study))), Paragraph(text), *behind), "environment"
+    )
 
 
 def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -264,4 +302,4 @@ def _again(study: Study, version: str) -> Chapter:
         " bpfbench run study.toml. The seed in it makes the order of trials the same."
     )
     code = Code(tuple(to_toml(study).splitlines()), "study.toml")
-    return Chapter("Reproduce this run", (Paragraph(text), code), "reproduce")
+    return Chapter("Reproduce", (Paragraph(text), Chapter("The study", (code,), folded=True)), "reproduce")

@@ -102,15 +102,11 @@ class Section:
         return self.statistics.get((row.cell, metric.key))
 
     def caption(self, what: str) -> str:
-        """Complete a caption: workload, machine, kernel, hook, n, emulated."""
-        condition = self.condition
-        hook = f"{condition.attach} hooks" if condition.attach else ""
-        kernel = f"Linux {condition.kernel}"
-        where = ", ".join(filter(None, (condition.machine, kernel, hook, *self._common(), self.n)))
-        parts = [f"Workload {self.title}.", what, f"{where}."]
+        """Complete a caption by what the figure has of its own: workload, n, part, emulated."""
+        parts = [f"Workload {self.title}.", what, f"{self.n}."]
         if self.part[1] > 1:
             parts.append(f"Part {self.part[0]} of {self.part[1]}.")
-        if condition.emulated:
+        if self.condition.emulated:
             parts.append(f"{EMULATED.capitalize()}.")
         return " ".join(parts)
 
@@ -118,11 +114,6 @@ class Section:
         """Make a figure of it, a column per tool; `what` is for the caption."""
         tools = (group.tool.value for group in (self.groups if groups is None else groups))
         return Chart(f"{key}-{self.key}", title, self.caption(what), tuple(tools), rows)
-
-    def _common(self) -> list[str]:
-        """What all tracers are configured with, beside the hook."""
-        found = [{k: v for k, v in group.common.items() if k not in ("attach", "variant")} for group in self.groups]
-        return [wording.factor(name, value) for name, value in max(found, key=len, default={}).items()]
 
     def parts(self) -> tuple[Section, ...]:
         """Split it by rows into what fits beside each other, with vanilla in each part."""
@@ -141,6 +132,20 @@ class Section:
         counts = [row.n for group in self.groups for row in group.rows if row.n]
         low, high = min(counts, default=0), max(counts, default=0)
         return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def circumstances(found: Sequence[Section]) -> str:
+    """Say once where sections of one condition were measured, and what each tool is configured with in all of them."""
+    condition = found[0].condition
+    hook = f"{condition.attach} hooks" if condition.attach else ""
+    where = ", ".join(filter(None, (condition.machine, f"Linux {condition.kernel}", hook)))
+    by_tool: dict[str, list[str]] = {}
+    for group in (group for section in found for group in section.groups):
+        own = {name: value for name, value in group.common.items() if name not in ("attach", "variant")}
+        said = [wording.factor(name, value) for name, value in own.items()]
+        by_tool[group.tool] = [text for text in by_tool.get(group.tool, said) if text in said]
+    configured = (f"{tool}: {', '.join(texts)}" for tool, texts in by_tool.items() if texts)
+    return f"{'; '.join((f'Measured on {where}', *configured))}."
 
 
 def sections(results: Results, analysis: Analysis, machine: str, kernel: str) -> tuple[Section, ...]:

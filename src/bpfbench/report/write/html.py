@@ -34,6 +34,9 @@ RESERVED_BYTES = 3_500_000
 MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 """A hyphen that stands for a minus: no name has it."""
 
+GLYPHS = {"good": "\N{CHECK MARK}", "bad": "\N{MULTIPLICATION X}", "open": "?", "unclear": "\N{EN DASH}"}
+"""What a tile has beside its colour."""
+
 PX_PER_MM = 520 / 85.0
 """Pictures are 85 mm wide in print, and this many CSS pixels at most on the screen."""
 
@@ -60,7 +63,15 @@ def text(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"set": _set, "beside": _beside, "kind": lambda block: type(block).__name__, "runs": _runs}
+    environment.filters |= {
+        "said": lambda text: MINUS.sub("\N{MINUS SIGN}", text),
+        "set": _set,
+        "beside": _beside,
+        "kind": lambda block: type(block).__name__,
+        "runs": _runs,
+        "verdicts": lambda table: list({row[2].weight: row[2] for row in table.rows}.values()),
+        "by_second": lambda table: [(key, list(own)) for key, own in itertools.groupby(table.rows, _second)],
+    }
     script, plotly = _source("page.js"), get_plotlyjs()
     figures = [figure.chart for figure in _figures(document) if drawings[figure.chart.key]]
     return environment.get_template("document.html.j2").render(
@@ -74,6 +85,7 @@ def text(
         images=_images(figures, drawings),
         data={chart.key: _data(chart, looks) for chart in figures},
         px_per_mm=PX_PER_MM,
+        glyphs=GLYPHS,
         style=Markup(_source("style.css")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         script_sources=Markup(f"{_hash(script)} {_hash(plotly)}"),  # noqa: S704 - hashes
@@ -81,9 +93,18 @@ def text(
     )
 
 
+def _second(row: Sequence[Field]) -> str:
+    """The first word of a row's second field, which rows that follow each other share."""
+    return row[1].text.partition(",")[0]
+
+
 def _set(cell: Field) -> str:
     """A cell's text as print has it: with a minus where a hyphen stands for one, and a dash for what is absent."""
-    return "\N{EN DASH}" if cell.text == ABSENT else MINUS.sub("\N{MINUS SIGN}", cell.number)
+    return (
+        "\N{EN DASH}"
+        if cell.text == ABSENT
+        else MINUS.sub("\N{MINUS SIGN}", cell.number.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"))
+    )
 
 
 def _beside(cell: Field, column: Column) -> str:

@@ -1,6 +1,16 @@
 "use strict";
 // Makes figures interactive on demand: Plotly lies in the page compressed, and is unpacked when first asked for.
 (() => {
+  // What is folded is printed all the same, and folded again afterwards.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const details of folded) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of folded) details.open = false;
+  });
+
   if (!("DecompressionStream" in window)) return;
 
   let library;
