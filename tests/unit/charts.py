@@ -9,9 +9,9 @@ from bpfbench.report.figures.palette import looks
 
 HOSTILE = "own $x^2$ <b>&"
 LOOKS = looks([VANILLA, "libbpf", HOSTILE])
-VANILLAS = Mark("vanilla", VANILLA, 1.0, 0.1, (0.9, 1.1))
+VANILLAS = Mark("vanilla", VANILLA, 1.0, (0.9, 1.1), (0.9, 1.1))
 MARKS = (
-    Mark("vanilla", VANILLA, 1.0, 0.1, x=0.0),
+    Mark("vanilla", VANILLA, 1.0, (0.9, 1.1), x=0.0),
     Mark(HOSTILE, HOSTILE, 2.0, None, x=4.0, x_spread=(-1e6, 1e6), hover="n = <1>"),
 )
 DOTS = (VANILLAS, Mark(HOSTILE, HOSTILE, 2.0, hover="n = <1>"))
@@ -24,7 +24,7 @@ PANELS = {
     "stacks": Panel(bars=(Bar("libbpf", "libbpf", (Part("user", 0.0), Part("kernel", 0.0))),)),
     "lines": Panel(lines=(Line(HOSTILE, HOSTILE, STEPS),), x_title="time (s)"),
     "lines with ticks": Panel(lines=(Line("libbpf", "libbpf", STEPS),), x_title="p", places=((0.0, "50"), (1.0, "90"))),
-    "scatter": Panel(MARKS, x_title="overhead (%)", front=((0.0, 1.0), (4.0, 2.0))),
+    "scatter": Panel(MARKS, x_title="overhead (%)", better=True),
     "absent": Panel(nothing="no RAPL on this machine"),
 }
 

@@ -133,6 +133,7 @@ def without_libraries(page: str) -> str:
 
     def short(found: re.Match[str]) -> str:
         text = found[0]
-        return text if len(text) < LONGEST_SCRIPT else f"<!-- {hashed(text.encode())} -->"
+        kept = len(text) < LONGEST_SCRIPT and found[1] != "svg"
+        return text if kept else f"<!-- {hashed(text.encode())} -->"
 
     return re.sub(r"<(script|svg|style)\b.*?</\1>", short, page, flags=re.DOTALL)

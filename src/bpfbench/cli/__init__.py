@@ -24,7 +24,7 @@ LAZY = {
     "compare": "Compare two runs: two machines, kernels, library versions.",
     "export": "Write a run in a format of others; docs/claims.md describes them.",
     "recommend": "Say which setup and configuration fit a need, by what a run measured.",
-    "report": "Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables.",
+    "report": "Write a run's report: an HTML page that works offline, tables, and figures for print where asked for.",
     "tradeoffs": "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
 }
 """Verbs that are imported when they are called, with what the list of verbs says of them: numpy, scipy and polars take

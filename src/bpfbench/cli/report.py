@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench import catalogue
+from bpfbench import catalogue, store
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
 from bpfbench.cli.runs import opened
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, assemble
+from bpfbench.report.chart import Chart
+from bpfbench.report.figures.palette import Look
 
 
 def report(
@@ -23,10 +27,13 @@ def report(
     /,
     *,
     output: Annotated[Path | None, Parameter(help="Where to put it (default: RUN/report).")] = None,
+    figures: Annotated[bool, Parameter(negative="", help="Write figures for print, too: SVG, PDF, PNG.")] = False,
     paper: Annotated[bool, Parameter(negative="", help="Draw the paper's printed numbers beside.")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
 ) -> int:
-    """Write a run's report: an HTML page that works offline, figures (SVG, PDF, PNG), tables."""
+    """Write a run's report: an HTML page that works offline, tables, and figures for print where asked for."""
+    place = output or store.find(runs_dir, name).path / "report"
+    _refuse(place)
     run, results, about = opened(runs_dir, name)
     if not results.records:
         raise UsageError(f"{run.path} has no trial yet", f"finish it with: bpfbench run --resume {run.path}")
@@ -37,22 +44,49 @@ def report(
         sampled=lambda record: samples.read(run.path / "trials" / record.trial.id / "samples.csv"),
         paper=catalogue.paper() if paper else {},
     )
-    place = output or run.path / "report"
-    _write(place, assemble(material, lambda what: stderr.print(f"{what} …", highlight=False)))
-    stdout.print(f"page     {place / 'index.html'}", highlight=False, soft_wrap=True)
-    stdout.print(f"figures  {place / 'figures'}", highlight=False, soft_wrap=True)
-    stdout.print(f"tables   {place / 'tables'}", highlight=False, soft_wrap=True)
+    _write(place, assemble(material, _drawn if figures else None, _say))
+    for what, made in {"page": "index.html", "figures": "figures", "tables": "tables"}.items():
+        if (place / made).exists():
+            stdout.print(f"{what:<8} {place / made}", highlight=False, soft_wrap=True)
     return 0
 
 
+def _say(what: str) -> None:
+    stderr.print(f"{what} …", highlight=False)
+
+
+def _drawn(charts: Sequence[Chart], looks: dict[str, Look]) -> Iterator[dict[str, bytes]]:
+    """Draw charts for print side by side, in processes of their own."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from bpfbench.report.figures import drawn
+
+    # Started anew: a fork would inherit the locks of threads that it has not.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=min(len(charts), os.cpu_count() or 1) or 1, mp_context=context) as pool:
+        yield from pool.map(drawn.draw, charts, itertools.repeat(looks))
+
+
+def _refuse(place: Path) -> None:
+    """Refuse a place that a report cannot be written to, before anything is worked out.
+
+    Raises:
+        StoreError: something else is there, or it cannot be written.
+    """
+    if place.exists() and not (place / "index.html").is_file() and (not place.is_dir() or any(place.iterdir())):
+        raise StoreError(f"{place} exists and is no report of bpfbench's", "choose another --output")
+    above = next(own for own in place.absolute().parents if own.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise StoreError(f"{place}: cannot be written: {above} is not writable", "choose another --output")
+
+
 def _write(place: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write a report whole, or not at all: one of ours that is there is replaced, anything else is refused.
+    """Write a report whole, or not at all: one that is there is replaced.
 
     Raises:
         StoreError: it cannot be written.
     """
-    if place.exists() and not (place / "index.html").is_file() and (not place.is_dir() or any(place.iterdir())):
-        raise StoreError(f"{place} exists and is no report of bpfbench's", "choose another --output")
     partial = place.parent / f".{place.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of one that was killed

@@ -1,38 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a run: the page, and every figure and table as files. Pure, but for the samples it asks for.
+"""The report of a run: the page, every table, the data, and figures for print where they are asked for.
 
 index.html          the page; needs no other file
 study.toml          repeats the run
 figures/KEY.{svg,pdf,png}, figures/captions.md
-tables/KEY.{csv,md,tex}, tables/statistics.csv
+tables/KEY.{csv,md,tex}, tables/statistics.{csv,json}, tables/trials.parquet
+
+Pure, but for the samples it asks for, and for what it is given to draw by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse
+from bpfbench.analysis.table import tidy
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
 from bpfbench.report.documents import page, statistics
-from bpfbench.report.figures import costs, dots, drawn, fidelity, latency, timeline, tradeoff
-from bpfbench.report.figures.drawn import Drawing
-from bpfbench.report.figures.palette import looks
+from bpfbench.report.figures import costs, dots, fidelity, latency, timeline, tradeoff
+from bpfbench.report.figures.palette import Look, looks
 from bpfbench.report.figures.paper import Paper
 from bpfbench.report.figures.sections import Section, circumstances, sections
 from bpfbench.report.figures.timeline import Sampled
 from bpfbench.report.figures.tradeoff import Points
-from bpfbench.report.write import csv, html, latex, markdown
+from bpfbench.report.write import csv, html, json, latex, markdown
 from bpfbench.store import RunInfo
 
 Files = Iterator[tuple[str, bytes]]
 """Path below the report's directory, and content."""
+Draw = Callable[[Sequence[Chart], dict[str, Look]], Iterable[dict[str, bytes]]]
+"""Draws charts for print, each in several formats."""
+
+
+DATA = {
+    "statistics as CSV": "tables/statistics.csv",
+    "as JSON": "tables/statistics.json",
+    "all trials as Parquet": "tables/trials.parquet",
+}
+"""What the page links to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +61,12 @@ class Material:
     """To be drawn beside."""
 
 
-def assemble(material: Material, progress: Callable[[str], None] = lambda _: None) -> Files:
+def assemble(material: Material, draw: Draw | None = None, progress: Callable[[str], None] = lambda _: None) -> Files:
     """Make a report file by file, the page last.
 
     Args:
         material: of one run.
+        draw: makes figures for print; None: there are to be none.
         progress: told of what is being made.
     """
     info, about, run = material.info, material.about, material.results
@@ -61,26 +76,29 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
     exchanged = trade_offs(analysis)
     points = {point.cell: point for own in exchanged.each for point in own.points}
     style = looks({cell.setup for cell in run.cells})
-    evidence, drawings, captions = [], dict[str, Drawing | None](), list[Figure | Paragraph]()
+    evidence = []
     for section in found:
-        progress(f"figures: {section.title}")
         charts = tuple(chart for part in section.parts() for chart in _charts(part, material, points))
-        for chart in charts:
-            drawing = None if chart.absent else drawn.draw(chart, style)
-            drawings[chart.key] = drawing
-            captions.append(Figure(chart, section.title))
-            for form, made in (drawing.files if drawing else {}).items():
-                yield f"figures/{chart.key}.{form}", made
         tables = tuple(view for group in section.groups for view in statistics.tables(section, group))
         evidence.append((section, charts, tables))
+    if draw is not None:
+        shown = [(chart, section.title) for section, charts, _ in evidence for chart in charts if not chart.absent]
+        progress(f"{len(shown)} figures for print")
+        for (chart, _), files in zip(shown, draw([chart for chart, _ in shown], style), strict=True):
+            yield from ((f"figures/{chart.key}.{form}", made) for form, made in files.items())
+        said = (Paragraph(circumstances(list(own))) for _, own in groupby(found, lambda section: section.condition))
+        captions = (Figure(*own) for own in shown) if shown else (Paragraph("No figures."),)
+        yield "figures/captions.md", markdown.text((*said, *captions)).encode()
     progress("tables and page")
-    said = [Paragraph(circumstances(list(own))) for _, own in groupby(found, lambda section: section.condition)]
-    captions = [*said, *captions] if captions else [Paragraph("No figures.")]
-    yield "figures/captions.md", markdown.text(tuple(captions)).encode()
     for view in (view for _, _, tables in evidence for view in tables):
         for form, written in _written(view):
             yield f"tables/{view.key}.{form}", written.encode()
-    yield "tables/statistics.csv", csv.data(*statistics.flat(analysis)).encode()
+    header, found_of_all = statistics.flat(analysis)
+    packed = io.BytesIO()
+    tidy(run).write_parquet(packed)
+    yield "tables/statistics.csv", csv.data(header, found_of_all).encode()
+    yield "tables/statistics.json", json.written([_finite(row) for row in found_of_all]).encode()
+    yield "tables/trials.parquet", packed.getvalue()
     yield "study.toml", to_toml(info.study).encode()
     reported = page.Reported(
         info=info,
@@ -91,7 +109,12 @@ def assemble(material: Material, progress: Callable[[str], None] = lambda _: Non
         exchanged=exchanged,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
-    yield "index.html", html.text(page.document(reported), title, generator, drawings, style).encode()
+    yield "index.html", html.text(page.document(reported), title, generator, style, DATA).encode()
+
+
+def _finite(row: dict[str, object]) -> dict[str, object]:
+    """A row as JSON can have it."""
+    return {key: None if isinstance(own, float) and not math.isfinite(own) else own for key, own in row.items()}
 
 
 def _written(view: Table) -> Iterator[tuple[str, str]]:
@@ -110,7 +133,7 @@ def _charts(section: Section, material: Material, points: Points) -> Iterator[Ch
         dots.dots(section, "resources", material.paper),
         tradeoff.tradeoff(section, points),
         latency.latency(section),
-        timeline.timeline(section, material.sampled),
+        *timeline.timelines(section, material.sampled),
         costs.split(section),
         costs.layers(section),
     )

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a figure shows, apart from how it is drawn: a grid of panels, one column per tool and one row per quantity.
 
-Builders make charts out of records and statistics; drawn.py (matplotlib) and interactive.py (Plotly) draw the same
-chart over the same ranges, so that print and screen cannot disagree.
+Builders make charts out of records and statistics; drawn.py (for print, by matplotlib) and screen.py (for the page)
+draw the same chart over the same ranges, so that print and screen cannot disagree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 Pair = tuple[float, float]
@@ -22,20 +22,18 @@ class Mark:
     setup: str
     """Whose look it has."""
     y: float
-    sd: float | None = None
+    spread: Pair | None = None
+    """The ends of its error bar."""
     trials: tuple[float, ...] = ()
     """The single trials' values."""
     x: float | None = None
     """Of a scatter only; elsewhere it stands above its label."""
     x_spread: Pair | None = None
-    """The ends of its error bar."""
+    """The same along x."""
     hover: str = ""
     """What else there is to say of it."""
-
-    @property
-    def spread(self) -> Pair | None:
-        """The ends of its error bar: an SD above and below."""
-        return None if self.sd is None else (self.y - self.sd, self.y + self.sd)
+    told: bool = True
+    """Whether it is told apart from what it is compared with; who is not is drawn hollow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,7 @@ class Line:
     label: str
     setup: str
     points: tuple[Pair, ...]
+    hover: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,8 @@ class Panel:
     """Whose value and spread lie behind all others: vanilla's."""
     paper: tuple[Pair, ...] = ()
     """What the paper prints, as points."""
-    front: tuple[Pair, ...] = ()
-    """The Pareto front of a scatter, in the order of x."""
+    better: bool = False
+    """Whether up and to the left is better, which an arrow says."""
     x_title: str = ""
     """Of an x axis that is a scale."""
     places: tuple[tuple[float, str], ...] = ()
@@ -116,15 +115,12 @@ class Panel:
         if not self.x_title:
             return -0.6, len(self.labels) - 0.4
         places = [*(x for x, _ in self.placed()), *(x for line in self.lines for x, _ in line.points)]
-        low, high = min(places), max(places)
-        room = 0.5 * (high - low) or 1.0
-        ends = [end for mark in self.marks if mark.x_spread is not None for end in mark.x_spread]
-        return max(low - room, min([low - 0.1 * room, *ends])), min(high + room, max([high + 0.1 * room, *ends]))
+        return _shown(places, (mark.x_spread for mark in self.marks))
 
     def heights(self) -> Iterator[float]:
         """Yield every y that must be seen."""
         for mark in self.marks:
-            yield from (mark.y, *(mark.spread or ()), *mark.trials)
+            yield from (mark.y, *mark.trials)
         for bar in self.bars:
             yield from (0.0, sum(part.value for part in bar.parts))
         for points in (self.paper, *(line.points for line in self.lines)):
@@ -141,6 +137,10 @@ class PanelRow:
     log: bool = False
     top: float | None = None
     """Where the y axis ends, if it is given by what is shown: 100 for shares."""
+    bars: str = "mean ± SD"
+    """What the error bars of its marks are."""
+    folded: bool = False
+    """Whether the page shows it on demand only: it says again what another row says."""
 
     @property
     def y_title(self) -> str:
@@ -165,8 +165,9 @@ class PanelRow:
         heights = [y for panel in self.panels for y in panel.heights()]
         if not any(heights):
             return 0.0, 1.0
-        room = 0.06 * (max(heights) - min(heights)) or 0.06 * abs(heights[0])
-        low, high = min(heights) - room, max(heights) + room
+        bands = (panel.band for panel in self.panels if panel.band)
+        marks = (*(mark for panel in self.panels for mark in panel.marks), *bands)
+        low, high = _shown(heights, (mark.spread for mark in marks))
         scatter = any(panel.marks and panel.x_title for panel in self.panels)
         return (low if scatter or low > 0.5 * high or low < -0.1 * high else 0.0), high
 
@@ -182,6 +183,8 @@ class Chart:
     """What it shows, of what, where, and of how many trials."""
     columns: tuple[str, ...]
     rows: tuple[PanelRow, ...]
+    tool: str = ""
+    """Of a figure of one tool, whose columns are setups; else they are tools."""
 
     @property
     def absent(self) -> str | None:
@@ -211,6 +214,20 @@ class Chart:
     def labelled(self, number: int) -> bool:
         """Whether a drawn row has labels below its panels."""
         return any(self.says_its_x(number, column) for column in range(len(self.columns)))
+
+
+def around(mean: float, sd: float | None) -> Pair | None:
+    """Return the ends of an error bar of an SD."""
+    return None if sd is None else (mean - sd, mean + sd)
+
+
+def _shown(values: Sequence[float], spreads: Iterable[Pair | None]) -> Pair:
+    """Return from where to where an axis reaches: over all values, and error bars as far as they leave these room."""
+    low, high = min(values), max(values)
+    room = 0.5 * (high - low) or 0.5 * abs(low) or 1.0
+    ends = [end for spread in spreads if spread is not None for end in spread]
+    margin = 0.1 * room
+    return max(low - room, min([low, *ends]) - margin), min(high + room, max([high, *ends]) + margin)
 
 
 def _joined(reasons: Iterable[str | None]) -> str | None:

@@ -30,7 +30,9 @@ from bpfbench.model import (
 )
 from bpfbench.report import about as told
 from bpfbench.report.assemble import Material, assemble
-from bpfbench.report.figures.palette import looks
+from bpfbench.report.chart import Chart
+from bpfbench.report.figures import drawn
+from bpfbench.report.figures.palette import Look, looks
 from bpfbench.store import RUN_FORMAT, RunInfo
 
 STUDY = study.parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "read"\n', "mine.toml")
@@ -49,10 +51,14 @@ def records_of(
     return found
 
 
-def report_of(records: Sequence[Record], *, emulated: bool = False) -> dict[str, bytes]:
+def report_of(records: Sequence[Record], *, emulated: bool = False, figures: bool = False) -> dict[str, bytes]:
     info = RunInfo(RUN_FORMAT, "r1", "2026-01-02T03:04:05+00:00", "0.1.0", STUDY, len(records), (), {}, {})
     about = told.About("mine", "r1", len(records), len(records), host="testhost", kernel="6.12", emulated=emulated)
-    return dict(assemble(Material(info, about, of(records, info), lambda _: {}, {})))
+    return dict(assemble(Material(info, about, of(records, info), lambda _: {}, {}), draw if figures else None))
+
+
+def draw(charts: Sequence[Chart], looks: dict[str, Look]) -> list[dict[str, bytes]]:
+    return [drawn.draw(chart, looks) for chart in charts]
 
 
 def page_of(records: Sequence[Record], *, emulated: bool = False) -> str:
@@ -80,8 +86,21 @@ def test_whether_order_mattered_is_said_and_loudly_where_it_did() -> None:
     assert "Noise: vanilla against itself varied by " in pages[1][pages[1].index('id="control"') :]
 
 
-def test_every_figure_and_table_is_a_file_too() -> None:
+def test_a_page_needs_no_figure_for_print() -> None:
     files = report_of(records_of())
+    assert not [name for name in files if name.startswith("figures/")]
+    assert b"<svg" in files["index.html"]
+
+
+def test_the_page_links_to_data_that_is_there() -> None:
+    files = report_of(records_of())
+    links = re.findall(r'<a href="([^"#]+)" download', files["index.html"].decode())
+    assert {link.rpartition(".")[2] for link in links} == {"csv", "json", "parquet"}
+    assert all(files[link] for link in links)
+
+
+def test_where_figures_are_asked_for_every_figure_is_a_file_too() -> None:
+    files = report_of(records_of(), figures=True)
     assert {name.split("/")[0] for name in files} == {"index.html", "study.toml", "figures", "tables"}
     for form, magic in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
         made = [content for name, content in files.items() if name.endswith(form)]
@@ -175,7 +194,7 @@ def test_a_setup_looks_the_same_in_every_run_and_like_no_other() -> None:
 
 def test_counting_tools_have_no_fidelity_to_draw() -> None:
     trials = [make_trial(setup, block, tool=Tool.SYSCOUNT) for setup in (VANILLA, "libbpf") for block in range(2)]
-    files = report_of([make_record(trial) for trial in trials])
+    files = report_of([make_record(trial) for trial in trials], figures=True)
     assert not [name for name in files if "fidelity" in name]
 
 
@@ -186,7 +205,7 @@ def test_more_rows_than_fit_are_drawn_in_parts_with_vanilla_in_each() -> None:
         for block in range(2)
         for trial in (make_trial(block=block), *(ringed(block, ring) for ring in rings))
     ]
-    files = report_of(records)
+    files = report_of(records, figures=True)
     first, second = (files[f"figures/performance-read-4x32GiB-part{number}.svg"].decode() for number in (1, 2))
     assert "vanilla" in first
     assert "vanilla" in second

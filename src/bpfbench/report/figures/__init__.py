@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures: what each shows (chart.py and the builders), and how it is drawn (drawn.py for print, interactive.py)."""
+"""Figures: what each shows (chart.py and the builders), and how it is drawn (drawn.py, print; screen.py, the page)."""

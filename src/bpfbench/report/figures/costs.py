@@ -14,7 +14,7 @@ from bpfbench.analysis.results import Description
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Tool
 from bpfbench.report import wording
-from bpfbench.report.chart import Bar, Chart, Mark, Panel, PanelRow, Part
+from bpfbench.report.chart import Bar, Chart, Mark, Panel, PanelRow, Part, around
 from bpfbench.report.figures.sections import Section
 
 SPLIT = "User and kernel CPU time of the tracer"
@@ -77,4 +77,4 @@ def _programs(found: Sequence[Cost]) -> Panel:
 
 
 def _mark(label: str, setup: str, found: Description) -> Mark:
-    return Mark(label, setup, found.mean, found.sd, hover=f"n = {found.n}")
+    return Mark(label, setup, found.mean, around(found.mean, found.sd), hover=f"n = {found.n}")

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dots with error bars: what each setup makes of a quantity, tool by tool (figures 1, 3, 4 and 6 of the paper)."""
+"""Dots with error bars: what each setup makes of a quantity, tool by tool (figures 1, 3, 4 and 6 of the paper).
+
+Runtime, throughput and latency are one fact. The first row has it as a change against vanilla, with the interval of the
+tables; in their units they follow, as the paper has them, and are folded on the page.
+"""
 
 from __future__ import annotations
 
+import math
+
 from bpfbench.analysis import metrics
+from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import VANILLA
 from bpfbench.report import wording
-from bpfbench.report.chart import Chart, Mark, Panel, PanelRow
+from bpfbench.report.chart import Chart, Mark, Panel, PanelRow, around
 from bpfbench.report.figures.paper import Paper, printed
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.quantities import QUANTITIES, Quantity
@@ -32,21 +39,26 @@ def dots(section: Section, key: str, paper: Paper) -> Chart:
             quantity.title,
             quantity.unit,
             tuple(_panel(section, group, quantity, paper) for group in section.groups),
+            folded=key == "performance",
         )
         for quantity in QUANTITIES
         if quantity.figure == key
     )
-    what = (
-        "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD,"
-        " within which the paper calls a difference inconclusive."
-    )
+    what = "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD."
+    if key == "performance":
+        changes = tuple(_changes(section, group) for group in section.groups)
+        rows = (PanelRow("runtime over vanilla", "%", changes, bars="95 % interval"), *rows)
+        what = (
+            "Against vanilla of the same block: geometric mean and 95 % interval, as far as it fits; small dots: single"
+            " trials; hollow: not told apart from vanilla; band: vanilla's own SD. In seconds, MiB/s and µs: mean ± SD."
+        )
     if any(panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
     return section.chart(key, TITLES[key], what, *rows)
 
 
 def _panel(section: Section, group: Group, quantity: Quantity, paper: Paper) -> Panel:
-    marks = tuple(mark for row in group.rows if (mark := _mark(section, group, row, quantity)))
+    marks = tuple(mark for row in group.rows if (mark := _mark(group, row, quantity)))
     vanilla = next((mark for mark in marks if mark.setup == VANILLA), None)
     ratios = printed(paper, section.workload.name, "factor_over_vanilla", group.tool, quantity.metric.key)
     points = (
@@ -57,18 +69,56 @@ def _panel(section: Section, group: Group, quantity: Quantity, paper: Paper) -> 
     return Panel(marks, band=vanilla, paper=tuple(points), nothing=why_absent(quantity.metric, section, group))
 
 
-def _mark(section: Section, group: Group, row: Row, quantity: Quantity) -> Mark | None:
+def _changes(section: Section, group: Group) -> Panel:
+    """What each setup changes of the runtime, in per cent of vanilla's."""
+    marks = tuple(mark for row in group.rows if (mark := _change(section, group, row)))
+    if all(mark.setup == VANILLA for mark in marks):
+        return Panel(nothing="no pair with vanilla")
+    band = next((mark for mark in marks if mark.setup == VANILLA), None)
+    return Panel(marks, band=band)
+
+
+def _change(section: Section, group: Group, row: Row) -> Mark | None:
+    found, paired = section.statistic(row, metrics.RUNTIME), row.samples.get(metrics.RUNTIME)
+    label = wording.row_name(row, group)
+    if found is None or paired is None:
+        return None
+    if row.cell.is_vanilla:
+        mean, sd = found.spread.mean, found.spread.sd
+        own = tuple(100 * (value / mean - 1) for value in paired.values[: MOST_TRIALS + 1])
+        spread = around(0.0, None if sd is None else 100 * sd / mean)
+        return Mark(label, row.cell.setup, 0.0, spread, _few(own), hover=f"± SD; n = {found.spread.n}")
+    if found.paired is None:
+        return None
+    logs = list(paired.changes.values())
+    interval = found.paired.interval
+    return Mark(
+        label,
+        row.cell.setup,
+        100 * (found.paired.ratio - 1),
+        None if interval is None else (100 * (interval.low - 1), 100 * (interval.high - 1)),
+        _few(tuple(100 * math.expm1(log) for log in logs)),
+        hover=f"n = {found.paired.n} pairs",
+        told=found.paired.finding in (Finding.HIGHER, Finding.LOWER),
+    )
+
+
+def _few(values: tuple[float, ...]) -> tuple[float, ...]:
+    return values if len(values) <= MOST_TRIALS else ()
+
+
+def _mark(group: Group, row: Row, quantity: Quantity) -> Mark | None:
     found = row.spread(quantity.metric)
     if found is None:
         return None
-    records = section.of(row) if found.n <= MOST_TRIALS else ()
-    values = (quantity.metric.read(record) for record in records)
+    values = row.samples[quantity.metric].values if found.n <= MOST_TRIALS else ()
+    mean = found.mean / quantity.scale
     return Mark(
         label=wording.row_name(row, group),
         setup=row.cell.setup,
-        y=found.mean / quantity.scale,
-        sd=None if found.sd is None else found.sd / quantity.scale,
-        trials=tuple(value / quantity.scale for value in values if value is not None),
+        y=mean,
+        spread=around(mean, None if found.sd is None else found.sd / quantity.scale),
+        trials=tuple(value / quantity.scale for value in values),
         hover=f"n = {found.n}",
     )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Charts drawn by matplotlib: for print in one column of a paper, and for the page without JavaScript.
+"""Charts drawn by matplotlib, for print: in one column of a paper, or across both.
 
 Without pyplot and its global state: a figure is a value here, and no display is looked for.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,9 @@ MM = 1 / 25.4
 
 COLUMN_MM = 85.0
 """One column of a two-column paper (ACM's is 84.7 mm)."""
+BOTH_MM = 178.0
+"""Both, for a figure of more than MANY columns of its own."""
+MANY = 4
 
 ROW_MM = 25.0
 LINE_MM = 4.0
@@ -42,18 +44,8 @@ FORMATS = ("svg", "pdf", "png")
 PNG_DPI = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A drawn chart."""
-
-    files: dict[str, bytes]
-    """By format. The same chart gives the same bytes."""
-    width_mm: float
-    height_mm: float
-
-
-def draw(chart: Chart, looks: dict[str, Look], formats: Sequence[str] = FORMATS) -> Drawing:
-    """Draw a chart.
+def draw(chart: Chart, looks: dict[str, Look], formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
+    """Draw a chart, by format; the same one gives the same bytes.
 
     Args:
         chart: not empty.
@@ -62,8 +54,7 @@ def draw(chart: Chart, looks: dict[str, Look], formats: Sequence[str] = FORMATS)
     """
     with matplotlib.rc_context(STYLE):
         figure = _figure(chart, looks)
-        width, height = figure.get_size_inches()
-        return Drawing({form: _saved(figure, form) for form in formats}, float(width / MM), float(height / MM))
+        return {form: _saved(figure, form) for form in formats}
 
 
 def _saved(figure: Figure, form: str) -> bytes:
@@ -93,7 +84,8 @@ def _figure(chart: Chart, looks: dict[str, Look]) -> Figure:
         shown.get_title().set_color(QUIET)
     labelled = max(1, sum(map(chart.labelled, range(len(rows)))))
     below_mm = labelled * chart.longest_label * LETTER_MM + LINE_MM * (len(missing) + -(-len(legend) // 3)) + 6
-    figure.set_size_inches(COLUMN_MM * MM, (len(rows) * ROW_MM + below_mm) * MM)
+    width_mm = BOTH_MM if len(chart.columns) > MANY else COLUMN_MM
+    figure.set_size_inches(width_mm * MM, (len(rows) * ROW_MM + below_mm) * MM)
     return figure
 
 
@@ -113,8 +105,8 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
     for line in panel.lines:
         look = looks[line.setup]
         axes.plot(*zip(*line.points, strict=True), color=look.colour, ls=DASHES[look.dash], lw=1.1, label=line.label)
-    if len(panel.front) > 1:
-        axes.plot(*zip(*panel.front, strict=True), color=QUIET, lw=0.8, ls=DASHES["dash"], zorder=1)
+    if panel.better:
+        axes.text(0.03, 0.97, "\N{NORTH WEST ARROW} better", transform=axes.transAxes, va="top", color=QUIET)
     if panel.paper:
         axes.plot(*zip(*((x - 0.3, y) for x, y in panel.paper), strict=True), marker="d", ms=3.6, mfc="white", **EDGE)
 
@@ -125,9 +117,10 @@ def _mark(axes: Axes, x: float, mark: Mark, look: Look, *, named: bool) -> None:
         axes.plot([x + 0.3] * len(mark.trials), mark.trials, ".", ms=2.4, mew=0, color=look.colour, alpha=0.8)
     if mark.spread or mark.x_spread:
         reach = _reach(mark.y, mark.spread), _reach(x, mark.x_spread)
-        axes.errorbar(x, mark.y, *reach, fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.4, capthick=0.7)
+        axes.errorbar(x, mark.y, *reach, fmt="none", ecolor=look.colour, elinewidth=0.9)
     label = mark.label if named else None
-    axes.plot(x, mark.y, marker=look.marker, ms=4.0, mfc=look.colour, label=label, **EDGE)
+    colours = {"mfc": look.colour if mark.told else "white", **EDGE, "mec": INK if mark.told else look.colour}
+    axes.plot(x, mark.y, marker=look.marker, ms=4.0, label=label, **colours)
 
 
 def _reach(value: float, ends: Pair | None) -> list[list[float]] | None:

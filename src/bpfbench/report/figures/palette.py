@@ -28,36 +28,35 @@ LOST = "#e8eaed"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the marks of one setup look. Markers are matplotlib's, symbols Plotly's names of the same shapes."""
+    """How the marks of one setup look. Markers and hatches are matplotlib's."""
 
     colour: str
     marker: str
-    symbol: str
     hatch: str
     dash: str
 
 
 _KNOWN = {
-    VANILLA: Look("#6e7781", "o", "circle", "", "solid"),
-    "bpftrace": Look("#e69f00", "s", "square", "//", "solid"),
-    "bcc": Look("#d55e00", "D", "diamond", "\\\\", "dash"),
-    "libbpf": Look("#0072b2", "^", "triangle-up", "", "solid"),
-    "ebpf-go": Look("#009e73", "v", "triangle-down", "..", "dot"),
-    "ebpf-go@0.22": Look("#7ccdb4", "<", "triangle-left", "oo", "dashdot"),
-    "aya-sync": Look("#cc79a7", "P", "cross", "xx", "dash"),
-    "aya-async": Look("#56b4e9", "X", "x", "--", "dot"),
+    VANILLA: Look("#6e7781", "o", "", "solid"),
+    "bpftrace": Look("#e69f00", "s", "//", "solid"),
+    "bcc": Look("#d55e00", "D", "\\\\", "dash"),
+    "libbpf": Look("#0072b2", "^", "", "solid"),
+    "ebpf-go": Look("#009e73", "v", "..", "dot"),
+    "ebpf-go@0.22": Look("#7ccdb4", "<", "oo", "dashdot"),
+    "aya-sync": Look("#cc79a7", "P", "xx", "dash"),
+    "aya-async": Look("#56b4e9", "X", "--", "dot"),
 }
 _OTHERS = (
-    Look("#332288", "p", "pentagon", "++", "dashdot"),
-    Look("#999933", "h", "hexagon", "||", "dash"),
-    Look("#882255", "*", "star", "**", "dot"),
-    Look("#661100", ">", "triangle-right", "///", "solid"),
-    Look("#117733", "8", "octagon", "\\\\\\", "dot"),
-    Look("#aa4499", "H", "hexagon2", "---", "dashdot"),
-    Look("#ddcc77", "d", "diamond-tall", "+++", "dash"),
-    Look("#cc6677", "2", "y-up", "xxx", "solid"),
-    Look("#44aa99", "1", "y-down", "|||", "dash"),
-    Look("#1b1f24", "+", "cross-thin", "...", "dot"),
+    Look("#332288", "p", "++", "dashdot"),
+    Look("#999933", "h", "||", "dash"),
+    Look("#882255", "*", "**", "dot"),
+    Look("#661100", ">", "///", "solid"),
+    Look("#117733", "8", "\\\\\\", "dot"),
+    Look("#aa4499", "H", "---", "dashdot"),
+    Look("#ddcc77", "d", "+++", "dash"),
+    Look("#cc6677", "2", "xxx", "solid"),
+    Look("#44aa99", "1", "|||", "dash"),
+    Look("#1b1f24", "+", "...", "dot"),
 )
 """For alternatives to setups and those that a study brings; most are of Tol's muted scheme (personal.sron.nl/~pault),
 apart from the colours above."""
@@ -68,7 +67,7 @@ DASHES: dict[str, str | tuple[int, tuple[float, ...]]] = {
     "dot": (0, (1.2, 1.4)),
     "dashdot": (0, (4.0, 1.4, 1.2, 1.4)),
 }
-"""Plotly's names of dashes, for matplotlib."""
+"""Dashes by name, in widths of the line, as matplotlib has them."""
 
 
 def looks(setups: Iterable[str]) -> dict[str, Look]:

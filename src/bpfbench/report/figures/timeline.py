@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU, memory and power of the whole machine over the time of one trial per setup."""
+"""CPU, memory and power of the whole machine over the time of one trial per setup, each before vanilla's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.results import Cell
-from bpfbench.analysis.summary import Group
+from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import Record
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Line, Panel, PanelRow
@@ -22,28 +23,38 @@ Sampled = Callable[[Record], Samples]
 """Fetches what was sampled beside a trial."""
 
 
-def timeline(section: Section, sampled: Sampled) -> Chart:
-    """Make the figure. Of each setup it shows the repetition with the median runtime."""
-    rows = [row for group in section.groups for row in group.rows]
-    samples = {row.cell: sampled(typical) for row in rows if (typical := _median(section.of(row)))}
-    drawn = (
-        PanelRow(
-            quantity.title,
-            quantity.unit,
-            tuple(_panel(section, group, quantity, samples) for group in section.groups),
+def timelines(section: Section, sampled: Sampled) -> Iterator[Chart]:
+    """Make a figure of each tool, a column per setup. Of each it shows the repetition with the median runtime."""
+    for group in section.groups:
+        typical = {row.cell: _median(section.of(row)) for row in group.rows}
+        samples = {cell: sampled(record) for cell, record in typical.items() if record}
+        rows = [row for row in group.rows if not row.cell.is_vanilla]
+        vanilla = [row for row in group.rows if row.cell.is_vanilla]
+        panels = (
+            PanelRow(
+                quantity.title,
+                quantity.unit,
+                tuple(_panel(section, group, quantity, samples, (*vanilla, row)) for row in rows),
+            )
+            for quantity in (BY_METRIC[metric] for metric in (metrics.CPU, metrics.MEMORY, metrics.POWER))
         )
-        for quantity in (BY_METRIC[metric] for metric in (metrics.CPU, metrics.MEMORY, metrics.POWER))
-    )
-    what = "From fio's start; of each setup the trial with the median runtime."
-    return section.chart("timeline", TITLE, what, *drawn)
+        what = f"Tool {group.tool}. From fio's start; of each setup the trial with the median runtime, over vanilla's."
+        labels = tuple(wording.row_name(row, group) for row in rows)
+        yield Chart(
+            f"timeline-{section.key}-{group.tool}", TITLE, section.caption(what), labels, tuple(panels), group.tool
+        )
 
 
-def _panel(section: Section, group: Group, quantity: Quantity, samples: Mapping[Cell, Samples]) -> Panel:
+def _panel(
+    section: Section, group: Group, quantity: Quantity, samples: Mapping[Cell, Samples], rows: Sequence[Row]
+) -> Panel:
     lines = []
-    for row in group.rows:
+    for row in rows:
         if found := samples.get(row.cell, {}).get(quantity.metric):
             points = tuple((seconds, value / quantity.scale) for seconds, value in found)
-            lines.append(Line(wording.row_name(row, group), row.cell.setup, points))
+            mean = fmean(value for _, value in points)
+            hover = f"{quantity.title} {mean:.4g} {quantity.unit} in the mean of {len(points)} samples"
+            lines.append(Line(wording.row_name(row, group), row.cell.setup, points, hover))
     return Panel(lines=tuple(lines), x_title="time (s)", nothing=why_absent(quantity.metric, section, group))
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Makes figures interactive on demand: Plotly lies in the page compressed, and is unpacked when first asked for.
+// Hints beside what is pointed at, and one filter for all figures and tables. Without it the page lacks nothing else.
 (() => {
   // What is folded is printed all the same, and folded again afterwards.
   let folded = [];
@@ -11,73 +11,73 @@
     for (const details of folded) details.open = false;
   });
 
-  if (!("DecompressionStream" in window)) return;
-
-  let library;
-  const load = () => (library ??= unpack());
-
-  async function unpack() {
-    const packed = atob(document.getElementById("plotly").textContent.trim());
-    const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const script = document.createElement("script");
-    script.textContent = await new Response(stream).text();
-    document.head.append(script);
-    return window.Plotly;
-  }
-
-  const button = (text, parent) => {
-    const made = document.createElement("button");
-    made.type = "button";
+  const make = (name, parent, text = "", attributes = {}) => {
+    const made = Object.assign(document.createElement(name), attributes);
     made.textContent = text;
-    made.setAttribute("aria-pressed", "false");
     parent.append(made);
     return made;
   };
 
-  for (const figure of document.querySelectorAll("figure[data-chart]")) {
-    const picture = figure.querySelector("img, .absent");
-    const tools = document.createElement("div");
-    tools.className = "tools";
-    figure.append(tools);
-    const explore = button("Explore", tools);
-    const log = button("Logarithmic scale", tools);
-    log.hidden = true;
-    let plot, ranges;
+  const hint = make("div", document.body, "", { className: "hint", hidden: true });
+  hint.setAttribute("role", "status");
+  for (const title of document.querySelectorAll("figure svg title")) {
+    title.parentNode.dataset.hint = title.textContent;
+    title.remove();
+  }
+  const show = (event) => {
+    const about = event.target.closest?.("[data-hint]");
+    hint.hidden = !about;
+    if (!about) return;
+    const [first, ...rest] = about.dataset.hint.split("\n");
+    hint.replaceChildren();
+    make("b", hint, first);
+    for (const line of rest) make("span", hint, line);
+    const x = Math.min(event.pageX + 14, scrollX + document.documentElement.clientWidth - hint.offsetWidth - 8);
+    const above = event.clientY > innerHeight / 2;
+    hint.style.left = `${Math.max(scrollX + 8, x)}px`;
+    hint.style.top = `${event.pageY + (above ? -14 - hint.offsetHeight : 14)}px`;
+  };
+  for (const event of ["pointermove", "pointerdown"]) document.addEventListener(event, show);
 
-    explore.addEventListener("click", async () => {
-      const on = explore.getAttribute("aria-pressed") !== "true";
-      explore.disabled = true;
-      if (on && !plot) {
-        const Plotly = await load();
-        const { data, layout } = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
-        ranges = Object.fromEntries(Object.entries(layout).map(([name, axis]) => [name, axis.range?.slice()]));
-        plot = document.createElement("div");
-        plot.setAttribute("role", "group");
-        plot.setAttribute("aria-label", `${figure.querySelector("figcaption b").textContent} Interactive.`);
-        picture.after(plot);
-        figure.classList.add("wide");
-        await Plotly.newPlot(plot, data, layout, { responsive: true, displayModeBar: false });
-      }
-      figure.classList.toggle("wide", on);
-      picture.hidden = on;
-      plot.hidden = !on;
-      log.hidden = !on;
-      explore.textContent = on ? "Back to the picture" : "Explore";
-      explore.setAttribute("aria-pressed", String(on));
-      explore.disabled = false;
-      if (on) window.Plotly.Plots.resize(plot);
-    });
+  const evidence = document.getElementById("evidence");
+  if (!evidence) return;
+  const chapters = [...evidence.querySelectorAll('[id^="workload-"]')].filter((own) => own.matches(".chapter"));
+  const heading = (chapter) => chapter.querySelector("h3, h4, summary").textContent;
+  const values = (key) => [...new Set([...evidence.querySelectorAll(`[data-${key}]`)].map((own) => own.dataset[key]))];
+  const choices = {
+    workload: [...new Set(chapters.map(heading))],
+    tool: values("tool"),
+    setup: values("setup"),
+  };
+  if (Object.values(choices).every((own) => own.length < 2)) return;
 
-    log.addEventListener("click", () => {
-      const on = log.getAttribute("aria-pressed") !== "true";
-      const axes = Object.keys(plot.layout).filter((key) => /^yaxis\d*$/.test(key));
-      const change = Object.fromEntries(axes.flatMap((axis) => [
-        [`${axis}.type`, on ? "log" : "linear"],
-        on || !ranges[axis] ? [`${axis}.autorange`, true] : [`${axis}.range`, ranges[axis]],
-      ]));
-      window.Plotly.relayout(plot, change);
-      log.setAttribute("aria-pressed", String(on));
-    });
+  const left = { workload: new Set(), tool: new Set(), setup: new Set() };
+  const filter = make("form", evidence, "", { className: "filter" });
+  filter.setAttribute("aria-label", "Show in all figures and tables");
+  evidence.querySelector("h2").after(filter);
+  for (const [kind, own] of Object.entries(choices)) {
+    if (own.length < 2) continue;
+    const group = make("fieldset", filter);
+    make("legend", group, kind);
+    for (const value of own) {
+      const label = make("label", group);
+      const box = make("input", label, "", { type: "checkbox", checked: true });
+      label.append(value);
+      box.addEventListener("change", () => {
+        left[kind][box.checked ? "delete" : "add"](value);
+        apply();
+      });
+    }
+  }
+
+  function apply() {
+    for (const chapter of chapters) chapter.hidden = left.workload.has(heading(chapter));
+    for (const own of evidence.querySelectorAll("[data-tool]")) own.hidden = left.tool.has(own.dataset.tool);
+    for (const own of evidence.querySelectorAll("[data-setup]")) {
+      own.classList.toggle("left-out", left.setup.has(own.dataset.setup));
+    }
+    for (const row of evidence.querySelectorAll("tbody tr")) {
+      row.hidden = left.setup.has(row.cells[0].firstChild?.textContent.trim());
+    }
   }
 })();
