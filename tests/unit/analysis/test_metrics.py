@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from builders import make_failure, make_record, make_summary, make_trial
@@ -11,6 +12,8 @@ from builders import make_failure, make_record, make_summary, make_trial
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import METRICS, Metric
 from bpfbench.model import Energy, EnergyDomain, GroupUsage, ProgramTime, Record
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 def whole() -> Record:
@@ -62,3 +65,12 @@ def test_every_metric_has_a_unit_and_no_key_is_there_twice() -> None:
     assert len(metrics.BY_KEY) == len(METRICS)
     assert (metrics.RUNTIME.unit, metrics.THROUGHPUT.unit, metrics.LATENCY.unit) == ("s", "bytes/s", "us")
     assert (metrics.OFFERED.unit, metrics.PSS_PEAK.unit, metrics.LOST_PERCENT.unit) == ("events/s", "bytes", "%")
+
+
+def test_every_metric_is_in_the_documentation_with_its_unit_and_meaning() -> None:
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    compared = {
+        metric: "difference" if metric.by_difference else "ratio" if metric.versus_vanilla else "–"
+        for metric in METRICS
+    }
+    assert rows == [f"| `{own.key}` | {own.unit} | {how} | {own.meaning} |" for own, how in compared.items()]

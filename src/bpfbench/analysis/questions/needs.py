@@ -209,7 +209,7 @@ def round_s(results: Results) -> float | None:
 
 
 def _answers(kernel: str | None, table: _Table, criteria: Criteria) -> Answers:
-    found = [_answer(need, table, criteria, lambda cell, need=need: need.concerns(cell)) for need in NEEDS]  # type: ignore[misc]
+    found = [_answer(need, table, criteria, need.concerns) for need in NEEDS]
     return Answers(kernel, tuple(own for own in found if own), _all_round(table, criteria))
 
 

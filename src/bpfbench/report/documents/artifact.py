@@ -160,4 +160,4 @@ def _notes(run: RunInfo, about: About, results: Results, found: Findings) -> Ite
         yield "Left out", reason
     for own in results.excluded:
         yield own.status.value, f"{own.trial.id}: {wording.reason(own) or 'no reason recorded'}"
-    yield "Method", "docs/measurement.md defines every number; docs/claims.md says how claims are judged"
+    yield "Method", "docs/metrics.md defines every number; docs/claims.md says how claims are judged"
