@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import scipy  # whose parts are imported when they are used: scipy.stats takes longer than all else here
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import fdtrc, nctdtr, ndtri, stdtr, stdtrit
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -183,7 +184,7 @@ def noise(blocks: Iterable[Sequence[float]]) -> Noise | None:
 
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     """Return by how many standard errors an interval reaches out on either side."""
-    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def t_interval(mean: float, sd: float, n: int, confidence: float = CONFIDENCE) -> Interval:
@@ -227,8 +228,12 @@ def _tested(n: int, mean: float, error: float, freedom: float, confidence: float
     if error <= NEGLIGIBLE * max(1.0, abs(mean)):
         return Difference(n, mean)
     half = t_quantile(freedom, confidence) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
-    return Difference(n, mean, Interval(mean - half, mean + half), p)
+    return Difference(n, mean, Interval(mean - half, mean + half), _t_p(mean / error, freedom))
+
+
+def _t_p(t: float, freedom: float) -> float:
+    """Return the two-sided p of Student's t."""
+    return 2 * float(stdtr(freedom, -abs(t)))
 
 
 def ratios(rows: Sequence[Sequence[float]]) -> list[Paired]:
@@ -262,7 +267,7 @@ def _equally_long(logs: Matrix) -> list[Paired]:
             interval=Interval(math.exp(mean - half), math.exp(mean + half)),
             bootstrap=next(resampled),
             log_sd=float(sd),
-            p=float(2 * stats.t.sf(abs(mean) * math.sqrt(n) / sd, n - 1)),
+            p=_t_p(abs(mean) * math.sqrt(n) / sd, n - 1),
             p_sign_flip=next(flips),
             effect=float(correction * mean / sd) if n > 2 else None,
         )
@@ -316,8 +321,8 @@ def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
     By the noncentral t distribution, starting from what the normal one says, which is too few.
     """
     d = math.log1p(effect) / log_sd
-    n = max(2, math.ceil(((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER_WANTED)) / d) ** 2))
-    while n < 1000 and stats.nct.sf(stats.t.ppf(1 - ALPHA / 2, n - 1), n - 1, d * math.sqrt(n)) < POWER_WANTED:
+    n = max(2, math.ceil(((ndtri(1 - ALPHA / 2) + ndtri(POWER_WANTED)) / d) ** 2))
+    while n < 1000 and 1 - nctdtr(n - 1, d * math.sqrt(n), t_quantile(n - 1, 1 - ALPHA)) < POWER_WANTED:
         n += 1
     return int(n)
 
@@ -349,7 +354,7 @@ def alike_p(samples: Sequence[Sequence[float]]) -> float | None:
     """
     if any(len(sample) < 2 or math.isclose(min(sample), max(sample), abs_tol=1e-9) for sample in samples):
         return None
-    return float(stats.alexandergovern(*samples).pvalue)
+    return float(scipy.stats.alexandergovern(*samples).pvalue)
 
 
 def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval | None, float]:
@@ -358,7 +363,7 @@ def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval 
     Both sides vary, and are of 4 values at least. The order of the pairs does not matter, although they are resampled.
     """
     values = np.array(sorted(zip(xs, ys, strict=True))).T
-    tested = stats.permutation_test(
+    tested = scipy.stats.permutation_test(
         (values[0],),
         lambda permuted, axis: _rank_correlation(permuted, values[1], axis),
         permutation_type="pairings",
@@ -376,7 +381,7 @@ def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval 
 
 def _rank_correlation(xs: Matrix, ys: Matrix, axis: int = -1) -> Matrix:
     """Correlate the ranks along an axis; not a number where one side does not vary."""
-    ranks = [stats.rankdata(values, axis=axis) for values in (xs, ys)]
+    ranks = [scipy.stats.rankdata(values, axis=axis) for values in (xs, ys)]
     x, y = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
     scale = np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
     with np.errstate(invalid="ignore"):
@@ -405,17 +410,21 @@ def regress(values: Matrix, terms: Sequence[Matrix], weights: Matrix, taken_out:
         weights: 1 / variance of each value.
         taken_out: the rank of what has been taken out of values and terms, which was fitted, too.
     """
-    from statsmodels.regression.linear_model import WLS  # takes a second to import
-
-    model = WLS(values, np.column_stack(terms), weights=weights)
     freedom = len(terms), len(values) - taken_out - len(terms)
     if freedom[1] <= 0:
         return None
-    model.df_resid = freedom[1]
-    fitted = model.fit()
-    if fitted.ssr <= SQUARES_LEAST:
+    scale = np.sqrt(weights)
+    columns, weighted = np.column_stack(terms) * scale[:, None], values * scale
+    inverse = np.linalg.pinv(columns)
+    found = inverse @ weighted
+    squares = float(np.sum((weighted - columns @ found) ** 2))
+    if squares <= SQUARES_LEAST:
         return Regression(freedom)
-    tested = fitted.f_test(np.eye(len(terms)))
-    each = zip(fitted.params, fitted.conf_int(1 - CONFIDENCE), fitted.pvalues, strict=True)
-    found = tuple((float(mean), Interval(float(low), float(high)), float(p)) for mean, (low, high), p in each)
-    return Regression(freedom, float(tested.fvalue), float(tested.pvalue), found)
+    covariance = inverse @ inverse.T * squares / freedom[1]
+    errors = np.sqrt(np.diag(covariance))
+    f = float(found @ np.linalg.solve(covariance, found)) / freedom[0]
+    each = tuple(
+        (float(mean), Interval(float(mean - half), float(mean + half)), _t_p(mean / error, freedom[1]))
+        for mean, error, half in zip(found, errors, t_quantile(freedom[1]) * errors, strict=True)
+    )
+    return Regression(freedom, f, float(fdtrc(*freedom, f)), each)

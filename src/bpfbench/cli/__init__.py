@@ -11,34 +11,62 @@ import signal
 import sys
 from typing import NoReturn
 
-from cyclopts import CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
-from bpfbench.cli import about, bench, cache, check, costs, studies, system, trace
-from bpfbench.cli.app import app, cache_dir, stderr
+from bpfbench import __version__
+from bpfbench.cli.app import cache_dir, stderr
 from bpfbench.errors import BpfbenchError, MachineError, UsageError
 
-__all__ = ["LAZY", "about", "bench", "cache", "cache_dir", "check", "costs", "main", "studies", "system", "trace"]
+__all__ = ["VERBS", "cache_dir", "main"]
 
-LAZY = {
-    "claims": "Judge the paper's findings by a run: reproduced, not reproduced here, inconclusive, or not testable.",
-    "compare": "Compare two runs: two machines, kernels, library versions.",
-    "export": "Write a run in a format of others; docs/claims.md describes them.",
-    "recommend": "Say which setup and configuration fit a need, by what a run measured.",
-    "report": "Write a run's report: an HTML page that works offline, tables, and figures for print where asked for.",
-    "tradeoffs": "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
+VERBS = {
+    "bench": ("bench:bench_app", "What bounds a setup, whatever the workload."),
+    "check": (
+        "check:check",
+        "Run the conformance suite: does each tracer keep the contract, and report what really happened, to the event?",
+    ),
+    "claims": (
+        "claims:claims",
+        "Judge the paper's findings by a run: reproduced, not reproduced here, inconclusive, or not testable.",
+    ),
+    "compare": ("compare:compare", "Compare two runs: two machines, kernels, library versions."),
+    "costs": ("costs:costs", "Say what hook and ring, consuming and output cost, of a run with variants."),
+    "data": ("cache:data_app", "fio's data files, kept between runs: list, remove."),
+    "doctor": ("about:doctor", "Say what this machine can measure, what it lacks, and how to get it. Changes nothing."),
+    "export": ("export:export", "Write a run in a format of others; docs/claims.md describes them."),
+    "image": ("cache:image_app", "Images: build, list, remove, enter, check."),
+    "list": ("about:list_", "List studies, setups, tools, workloads, images and kernels, one line each."),
+    "plan": ("plan:plan_", "Show the trials of a study in their order, and what they take. Runs nothing."),
+    "recommend": ("recommend:recommend", "Say which setup and configuration fit a need, by what a run measured."),
+    "report": (
+        "report:report",
+        "Write a run's report: an HTML page that works offline, tables, and figures for print where asked for.",
+    ),
+    "run": ("run:run", "Run a study, or go on with a run, and print its summary."),
+    "status": ("status:status", "Say how far a run is."),
+    "summary": ("summary:summary", "Print what a run found: a table per workload and tool."),
+    "system": ("system:system_app", "Settings of this machine that make results noisy: show, tune, restore."),
+    "trace": ("trace:trace_app", "Run one tracer; show what it records as it comes, and what it lost."),
+    "tradeoffs": (
+        "tradeoffs:tradeoffs",
+        "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
+    ),
 }
-"""Verbs that are imported when they are called, with what the list of verbs says of them: numpy, scipy and polars take
-three times as long to import as all the rest. Module and function have the verb's name."""
+"""Every verb: where it is, in this package, and what the list of verbs says of it.
 
-for _name, _help in LAZY.items():
-    app.command(f"bpfbench.cli.{_name}:{_name}", help=_help)
+A verb's module is imported when it is called, and imports at its top whatever it needs: so none waits for what another
+needs, such as numpy and scipy.
+"""
 
 
 def main() -> NoReturn:
     """Run bpfbench and exit: the entry point of the command."""
     _obey_signals()
+    words = sys.argv[1:]
     try:
-        result = app(exit_on_error=False, print_error=False, result_action="return_value")
+        result = _verbs(words[0] if words else None)(
+            words, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except CycloptsError as error:
         _complain(UsageError(_in_our_words(error), "see bpfbench --help"))
     except BpfbenchError as error:
@@ -52,6 +80,20 @@ def main() -> NoReturn:
         stderr.print("bpfbench: interrupted; a run goes on with `bpfbench run --resume RUN`", highlight=False)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 143)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _verbs(called: str | None) -> App:
+    """Return the command line. The one that is called speaks for itself, at more length than in the list."""
+    app = App(
+        name="bpfbench",
+        help="Measures eBPF libraries side by side.",
+        version=__version__,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    for verb, (where, words) in VERBS.items():
+        app.command(f"bpfbench.cli.{where}", name=verb, help=None if verb == called else words)
+    return app
 
 
 def _obey_signals() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import app, cache_dir
+from bpfbench.cli.app import cache_dir
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.errors import UsageError
@@ -18,7 +18,6 @@ from bpfbench.report.document import Block, Document, Heading, Terms, table
 from bpfbench.run import doctor as examination
 
 
-@app.command
 def doctor(
     *,
     testbed: Annotated[str, Parameter(help="What is to be measured on: host, vm.")] = "host",
@@ -45,7 +44,6 @@ def doctor(
     return 0 if found.usable else 1
 
 
-@app.command(name="list")
 def list_(*, form: Form = Form()) -> int:
     """List studies, setups, tools, workloads, images and kernels, one line each."""
     studies = {path.stem: study.load(path).description for path in catalogue.study_files()}

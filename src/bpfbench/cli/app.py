@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs share: the app, its consoles, common options."""
+"""What the verbs share: consoles, common options."""
 
 from __future__ import annotations
 
@@ -10,22 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
-
-from bpfbench import __version__
-
-app = App(
-    name="bpfbench",
-    help="Measures eBPF libraries side by side.",
-    version=__version__,
-    help_format="plaintext",
-    suppress_keyboard_interrupt=False,
-)
-image_app = App(name="image", help="Images: build, list, remove, enter, check.", help_format="plaintext")
-data_app = App(name="data", help="fio's data files, kept between runs: list, remove.", help_format="plaintext")
-app.command(image_app)
-app.command(data_app)
 
 # Tables are wide: where nobody says how wide the output is, as in a pipe, they get room.
 stdout = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)

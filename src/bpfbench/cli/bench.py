@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Brought, Verbose, Wait, app, stderr
+from bpfbench.cli.app import Brought, Verbose, Wait, stderr
 from bpfbench.cli.options import Options, SourceOptions, TestbedOptions, chosen, means, options_for, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
@@ -28,7 +28,6 @@ from bpfbench.run.stage import Stage
 from bpfbench.units import duration
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
-app.command(bench_app)
 
 KIND = "bench drain"
 

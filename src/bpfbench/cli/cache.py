@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Verbose, Wait, cache_dir, data_app, image_app, on_wait, stderr, stdout
+from bpfbench.cli.app import Verbose, Wait, cache_dir, on_wait, stderr, stdout
 from bpfbench.cli.options import SourceOptions, means, split
 from bpfbench.cli.show import Form, show
 from bpfbench.report.document import Block, Heading, Terms
@@ -18,6 +18,9 @@ from bpfbench.run import images
 from bpfbench.run.images import Kept
 from bpfbench.run.progress import set_up_logging
 from bpfbench.units import gib
+
+image_app = App(name="image", help="Images: build, list, remove, enter, check.", help_format="plaintext")
+data_app = App(name="data", help="fio's data files, kept between runs: list, remove.", help_format="plaintext")
 
 
 @image_app.command(name="build")

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Brought, Verbose, Wait, app, stderr
+from bpfbench.cli.app import Brought, Verbose, Wait, stderr
 from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
@@ -21,7 +21,6 @@ from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
 
 
-@app.command
 def check(
     *,
     setups: Annotated[

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bpfbench.analysis.questions.costs import costs as work_out
-from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, app
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
 from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
@@ -12,7 +12,6 @@ from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report.documents import costs as report
 
 
-@app.command
 def costs(
     name: RunName = "latest",
     /,

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from bpfbench.cli.app import app
 from bpfbench.cli.show import Form
 from bpfbench.cli.show import show as print_answer
 from bpfbench.errors import MachineError
@@ -21,7 +20,6 @@ system_app = App(
     help="Settings of this machine that make results noisy: show, tune, restore.",
     help_format="plaintext",
 )
-app.command(system_app)
 
 
 @system_app.command

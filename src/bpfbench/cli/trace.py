@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
-from bpfbench.cli.app import Brought, Verbose, Wait, app, stderr
+from bpfbench.cli.app import Brought, Verbose, Wait, stderr
 from bpfbench.cli.options import Options, SourceOptions, means, options_for
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
@@ -56,7 +56,14 @@ class TraceOptions(Options):
     several = False
 
 
-@app.command(usage="Usage: bpfbench trace --setup SETUP --tool TOOL [OPTIONS] [-- COMMAND…]")
+trace_app = App(
+    name="trace",
+    usage="Usage: bpfbench trace --setup SETUP --tool TOOL [OPTIONS] [-- COMMAND…]",
+    help_format="plaintext",
+)
+
+
+@trace_app.default
 def trace(
     *command: str,
     setup: Annotated[str, Parameter(help="Which library: bpftrace, bcc, libbpf, …")],

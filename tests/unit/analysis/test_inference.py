@@ -18,6 +18,7 @@ from bpfbench.analysis.inference import (
     holm,
     paired_p,
     ratios,
+    regress,
     repetitions_needed,
     sign_flip_p,
     student,
@@ -55,6 +56,33 @@ class TestMethods:
 
     def test_holm_is_within_families_and_leaves_alone_what_was_not_tested(self) -> None:
         assert holm([0.01, None, 0.02, 0.03], ["a", "a", "b", "a"]) == [0.02, None, 0.02, 0.03]
+
+    def test_a_regression_is_students_test_where_it_has_one_term_or_tells_two_samples_apart(self) -> None:
+        one, other = np.random.default_rng(2).normal(0.4, 1.0, (2, 6))
+        fitted = regress(one, [np.ones(6)], np.ones(6), taken_out=0)
+        alone = stats.ttest_1samp(one, 0)
+        assert fitted is not None
+        ((mean, interval, p),) = fitted.terms
+        assert (mean, p) == pytest.approx((one.mean(), alone.pvalue))
+        assert (interval.low, interval.high) == pytest.approx(tuple(alone.confidence_interval()))
+        assert (fitted.f, fitted.p) == pytest.approx((alone.statistic**2, p))
+        assert fitted.freedom == (1, 5)
+        group = np.repeat([0.0, 1.0], 6)
+        both = regress(np.concatenate([one, other]), [np.ones(12), group], np.ones(12), taken_out=0)
+        assert both is not None
+        assert both.terms[1][0] == pytest.approx(other.mean() - one.mean())
+        assert both.terms[1][2] == pytest.approx(stats.ttest_ind(other, one).pvalue)
+
+    def test_a_regression_counts_a_value_by_its_weight(self) -> None:
+        values, column = np.random.default_rng(3).normal(0.4, 1.0, (2, 7))
+        weights = np.array([1.0, 2, 3, 1, 2, 3, 1])
+        times = weights.astype(int)
+        weighted = regress(values, [column], weights, taken_out=0)
+        repeated = regress(values.repeat(times), [column.repeat(times)], np.ones(13), taken_out=13 - 7)
+        assert weighted is not None
+        assert repeated is not None
+        assert weighted.terms[0][::2] == pytest.approx(repeated.terms[0][::2])
+        assert weighted.f == pytest.approx(repeated.f)
 
     def test_students_and_welchs_tests_are_scipys(self) -> None:
         one, other = np.random.default_rng(1).normal(1.0, 1.0, (2, 7)).tolist()

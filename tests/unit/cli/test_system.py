@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from invoked import Invoke, complaint, data_of
 
-from bpfbench import cli
+from bpfbench.cli import system
 from bpfbench.machine import tune
 
 # The entry point reads sys.argv, as the command does.
@@ -26,7 +26,7 @@ class TestSystem:
         watchdog.parent.mkdir(parents=True)
         watchdog.write_text("1\n")
         here = {name: partial(getattr(tune, name), tmp_path) for name in ("show", "tune", "restore")}
-        monkeypatch.setattr(cli.system, "tune", SimpleNamespace(**here))
+        monkeypatch.setattr(system, "tune", SimpleNamespace(**here))
         monkeypatch.setattr("os.geteuid", lambda: 0)
         return watchdog
 

@@ -17,6 +17,7 @@ from builders import make_summary, make_trial
 
 from bpfbench import cli
 from bpfbench.cli.app import stderr
+from bpfbench.cli.trace import _target
 from bpfbench.errors import StepError, UsageError
 from bpfbench.machine.command import Hold
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary, TraceSpec
@@ -217,4 +218,4 @@ class TestUsage:
         ],
     )
     def test_who_is_traced(self, comm: str | None, words: tuple[str, ...], traced: str) -> None:
-        assert cli.trace._target(comm, words) == traced
+        assert _target(comm, words) == traced

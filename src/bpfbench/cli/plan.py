@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plan: what a study is going to run."""
+
+from __future__ import annotations
+
+from bpfbench.cli.app import StudyName, cache_dir
+from bpfbench.cli.options import StudyOptions
+from bpfbench.cli.show import Form, show
+from bpfbench.declare import plan, study
+from bpfbench.model import EMULATED, Accelerator, Attach, Study
+from bpfbench.report.document import Bullets, Paragraph, table
+from bpfbench.run.stage import expected_accelerator, foreseen
+from bpfbench.units import duration, gib
+
+
+def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: Form = Form()) -> int:
+    """Show the trials of a study in their order, and what they take. Runs nothing."""
+    chosen = study.load(study.find(name), options.overrides())
+    chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
+    unrolled = plan.unroll(chosen)
+    plan.require_tracers(chosen, unrolled)
+    expected = expected_accelerator(chosen, cache_dir()) if chosen.testbed == "vm" else None
+    emulated = expected is Accelerator.TCG
+    needs = plan.needs(unrolled, chosen, emulated=emulated)
+    takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
+    rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
+    document = (
+        table(("block", "trial"), rows, texts=2),
+        Bullets(tuple(f"left out: {reason}" for reason in unrolled.left_out)),
+        Paragraph(_testbed_text(chosen, expected)),
+        Paragraph(takes),
+    )
+    data = {"study": chosen, "needs": needs, "trials": unrolled.trials, "left_out": unrolled.left_out}
+    show(form, "plan", document, data)
+    return 0
+
+
+def _testbed_text(chosen: Study, expected: Accelerator | None) -> str:
+    """Say where a study is going to be measured, by which accelerator if in virtual machines."""
+    if expected is None:
+        return "on this machine's kernel"
+    vm = chosen.machine
+    hosts = f"{len(chosen.hosts)} virtual machines, one at a time" if len(chosen.hosts) > 1 else "a virtual machine"
+    how = EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
+    each = f"{vm.cpus} CPUs and {gib(vm.memory_bytes)} each"
+    return f"in {hosts}, {each}, kernels: {', '.join(chosen.factors.kernels)}; {how}"
+
+
+def _needs_text(unrolled: plan.Plan, needs: plan.Needs, warm_ups: int) -> str:
+    blocks = unrolled.trials[-1].block + 1
+    discarded = f" and {warm_ups} warm-ups" if warm_ups else ""
+    return (
+        f"{len(unrolled.trials)} trials in {blocks} blocks{discarded}, about {duration(needs.seconds)}; data files "
+        f"{gib(needs.data_bytes)}, tracer output at most {gib(needs.output_bytes)} at a time"
+    )
