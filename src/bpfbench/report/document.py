@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bpfbench.report.chart import Chart
+from bpfbench.report.spans import Overview
 
 ABSENT = "-"
 """What stands where there is nothing to say."""
@@ -163,7 +164,7 @@ class Chapter:
     """It is for who asks: a page shows its title alone, until that is opened."""
 
 
-Plain: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Figure
+Plain: TypeAlias = Heading | Paragraph | Bullets | Terms | Code | Table | Figure | Overview
 """What has no blocks in it."""
 Block: TypeAlias = Plain | Chapter
 Document: TypeAlias = tuple[Block, ...]

@@ -155,7 +155,7 @@ def test_of_a_run_that_was_emulated_in_part_the_rest_is_judged() -> None:
     records = [replace(record, environment=real) for record in records_of((VANILLA, "libbpf"), blocks=6)]
     page = page_of([*records, *emulated])
     answer = page[page.index('id="answer"') : page.index('id="evidence"')]
-    assert "Highest fidelity" in answer
+    assert "Fidelity" in answer
     assert "Nothing is chosen by a machine that proves correctness only" in answer
     assert "bcc" not in answer
     assert "bcc" in page
@@ -215,3 +215,17 @@ def test_more_rows_than_fit_are_drawn_in_parts_with_vanilla_in_each() -> None:
 
 def ringed(block: int, ring: int) -> Trial:
     return make_trial("libbpf", block, config=make_config(ringbuf_bytes=ring))
+
+
+def test_a_run_with_one_setup_is_about_that_setup() -> None:
+    page = text_of(page_of(records_of((VANILLA, "libbpf"), blocks=6)))
+    assert "mine: what libbpf costs and saves" in page
+    assert "which eBPF library" not in page
+    assert not re.search(r"nothing to compare|nobody to compare|only setup|Choose", page)
+
+
+def test_machine_and_settings_are_said_once_and_no_caption_has_them() -> None:
+    trials = records_of()
+    page = text_of(page_of(trials))
+    assert page.count("testhost, Linux 6.12") == 1
+    assert page.count("ring 256 KiB") <= 1

@@ -148,6 +148,8 @@ class AtRate:
     saved: Mapping[str, Interval]
     """By setup: the share of events, in per cent, in the case in which it saves least."""
     floor_percent: float
+    least: Mapping[str, float]
+    """By setup: the mean in that case."""
 
     @property
     def holding(self) -> tuple[str, ...]:
@@ -295,6 +297,7 @@ def _at_rate(rate: int | None, samples: Sequence[Sample], table: _Table, criteri
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
     nothing: Mapping[BlockId, float]
     saved: dict[str, Interval] = {}
+    least: dict[str, float] = {}
     alpha = ALPHA / len(samples)
     for own in samples:
         blocks = table.blocks(own, FIDELITY)
@@ -304,6 +307,7 @@ def _at_rate(rate: int | None, samples: Sequence[Sample], table: _Table, criteri
         share = Interval(max(0.0, share.low), min(100.0, share.high))
         worst = saved.get(own.cell.setup, Interval(100.0, 100.0))
         saved[own.cell.setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
+        least[own.cell.setup] = min(least.get(own.cell.setup, 100.0), own.spread.mean)
     cells = {own.cell for own in samples}
     offered = [own.spread.mean for own in table.samples if own.metric is metrics.OFFERED and own.cell in cells]
-    return AtRate(rate, max(offered, default=0.0), saved, criteria.fidelity_floor_percent)
+    return AtRate(rate, max(offered, default=0.0), saved, criteria.fidelity_floor_percent, least)

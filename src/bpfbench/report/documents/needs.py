@@ -17,16 +17,28 @@ Changes are in per cent, but of fidelity in points. Intervals hold at every look
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import Gap, Outcome, Standing
 from bpfbench.analysis.inference import Interval
-from bpfbench.analysis.questions.needs import MEMORY, OVERHEAD, STARTUP, AllRound, Answer, Answers, AtRate, Contest
+from bpfbench.analysis.questions.needs import (
+    LATENCY,
+    MEMORY,
+    OVERHEAD,
+    STARTUP,
+    AllRound,
+    Answer,
+    Answers,
+    AtRate,
+    Contest,
+    Need,
+)
 from bpfbench.report import wording
-from bpfbench.report.document import ABSENT, Block, Code, Document, Field, Heading, Paragraph, Table, texts
+from bpfbench.report.document import ABSENT, Block, Chapter, Code, Document, Field, Heading, Paragraph, Table, texts
+from bpfbench.report.figures.answer import overview
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
 from bpfbench.units import count, duration
@@ -52,14 +64,22 @@ def _blocks(found: Sequence[Answers], run: str, round_s: float | None) -> Iterat
     for own in found:
         if len(found) > 1:
             yield Heading(f"Linux {own.kernel}")
-        yield from (Paragraph(text) for text in sentences(own))
+        yield from (Paragraph(text, "lead") for text in sentences(own))
+        if picture := overview(own):
+            yield picture
         yield from (Paragraph(text, "fine") for text in noise(own))
-        rows = [_row(answer, round_s) for answer in own.needs]
-        rows += [_all_round(own.all_round, round_s)] if own.all_round else []
-        columns = texts("You need", "Choose", "What it gets you", "How sure")
-        yield Table(columns, tuple(rows), title="Which setup for which need", leads=True)
+        if setup := _only(own):
+            rows = [_alone(answer) for answer in own.needs]
+            columns = texts("What", "It comes to", "How sure")
+            yield Table(columns, tuple(rows), title=f"What {setup} comes to", leads=True)
+        else:
+            rows = [_row(answer, round_s) for answer in own.needs]
+            rows += [_all_round(own.all_round, round_s)] if own.all_round else []
+            columns = texts("You need", "Choose", "What it gets you", "How sure")
+            yield Table(columns, tuple(rows), title="Which setup for which need", leads=True)
         yield Paragraph("What loses events is cheap to run: read overhead together with fidelity.", "fine")
-        yield cases(own)
+        if not setup:
+            yield Chapter("Case by case", (cases(own),), folded=True)
     if any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
         yield Paragraph("To decide what is open, as far as it can be:")
         yield Code((f"bpfbench run --resume {run} --until decided",))
@@ -67,9 +87,12 @@ def _blocks(found: Sequence[Answers], run: str, round_s: float | None) -> Iterat
 
 def sentences(found: Answers) -> Iterator[str]:
     """Say the answer in three sentences: who is good all round, what tracing costs, what else tells setups apart."""
+    by_need = {answer.need: answer for answer in found.needs}
+    if setup := _only(found):
+        yield from _said_alone(setup, by_need, found.all_round)
+        return
     if found.all_round is not None:
         yield _said_all_round(found.all_round)
-    by_need = {answer.need: answer for answer in found.needs}
     if OVERHEAD in by_need:
         yield f"{OVERHEAD.title}: {_said(by_need[OVERHEAD])}."
     decided = [
@@ -82,23 +105,67 @@ def sentences(found: Answers) -> Iterator[str]:
         yield f"{text[0].upper()}{text[1:]}."
 
 
+def _said_alone(setup: str, by_need: Mapping[Need, Answer], all_round: AllRound | None) -> Iterator[str]:
+    """The three sentences of a run with one setup: what it saves, what it costs, and what it takes."""
+    if all_round is not None:
+        fastest, highest = all_round.rates[0], all_round.highest(setup)
+        floor = f"{fastest.floor_percent:g} %"
+        saved = f"{setup} saves {share(fastest.least[setup])} % of the events {_rate(fastest)}, where it saves least"
+        held = f"; it is known to save {floor} {_rate(highest)}" if highest else f"; it is not known to save {floor}"
+        yield f"{saved}{held}."
+    for needs in ((OVERHEAD, LATENCY), (MEMORY, STARTUP)):
+        known = (by_need[need] for need in needs if need in by_need)
+        if said := [f"{_gets(answer, [setup])}{_known(answer, setup)}" for answer in known]:
+            yield f"{setup}: {'; '.join(said)}."
+
+
+def _known(answer: Answer, setup: str) -> str:
+    """What is known of what a setup comes to over vanilla, behind it."""
+    over = answer.worth[setup].over_vanilla
+    if over is None:
+        return ""
+    if over.interval.high == float("inf"):
+        return " (nothing can be told yet)"
+    ends = answer.need.changes(over.interval)
+    return f" (95 % interval {_from_to(_change(answer, ends.low), _change(answer, ends.high))})"
+
+
+def _only(found: Answers) -> str | None:
+    """The setup that a run is about, if there is only one."""
+    setups = {setup for answer in found.needs for setup in answer.decision.whole.order}
+    return setups.pop() if len(setups) == 1 else None
+
+
 def noise(found: Answers) -> Iterator[str]:
     """Say what a run makes of nothing, and what it cannot see."""
     for answer in found.needs:
         if answer.need is not OVERHEAD:
             continue
-        rounds, reach = answer.decision.rounds, smallest(answer)
-        itself = "" if answer.noise is None else f"vanilla against itself varied by ± {_percent(answer.noise)} here; "
+        said = [] if answer.noise is None else [f"vanilla against itself varied by ± {_percent(answer.noise)} here"]
+        rounds, reach = _rounds_of(answer), smallest(answer)
         if reach is not None:
-            text = f"differences in runtime below {_percent(reach)} cannot be seen in {_rounds(rounds)}"
-            yield f"Noise: {itself}{text}."
+            said.append(f"differences in runtime below {_percent(reach)} cannot be seen in {_rounds(rounds)}")
+        elif rounds < ROUNDS_LEAST:
+            said.append(f"nothing can be told from fewer than {ROUNDS_LEAST} rounds, and this run has {rounds}")
+        if said:
+            yield f"Noise: {'; '.join(said)}."
 
 
 def smallest(answer: Answer) -> float | None:
-    """Return, on the need's scale, the median reach of the intervals between setups; None where there is none."""
-    gaps = answer.decision.whole.gaps.values()
+    """Return, on the need's scale, the median reach of the intervals between setups; None where there is none.
+
+    Of a run with one setup, the reach of its interval over vanilla.
+    """
+    over = [own.over_vanilla for own in answer.worth.values() if own.over_vanilla]
+    gaps = answer.decision.whole.gaps.values() or over
     found = sorted((gap.interval.high - gap.interval.low) / 2 for gap in gaps)
     return found[len(found) // 2] if found and found[len(found) // 2] < float("inf") else None
+
+
+def _rounds_of(answer: Answer) -> int:
+    """How many rounds a need has: those in which setups were compared, or one with vanilla."""
+    over = [own.over_vanilla.rounds for own in answer.worth.values() if own.over_vanilla]
+    return answer.decision.rounds if len(answer.worth) > 1 else min(over, default=0)
 
 
 def _percent(ahead: float) -> str:
@@ -115,9 +182,11 @@ def _said(answer: Answer) -> str:
     decision = answer.decision
     match decision.outcome:
         case Outcome.ALONE:
-            return f"{decision.leader}, {_gets(answer, [decision.leader])}, has nobody to compare with"
+            return f"{decision.leader} ({_gets(answer, [decision.leader])})"
         case Outcome.BEST | Outcome.EQUAL:
-            return f"{_listed(decision.named)}{_within(answer)} ({_gets(answer, decision.named)})"
+            everyone = len(decision.named) == len(decision.whole.order) > 2
+            who = "all" if everyone else _listed(decision.named)
+            return f"{who}{_within(answer)} ({_gets(answer, decision.named)})"
         case Outcome.DEPENDS:
             return f"it depends on the case; {decision.leader} has the best mean"
         case _:
@@ -143,11 +212,22 @@ def _row(answer: Answer, round_s: float | None) -> tuple[Field, ...]:
     return Field(answer.need.title), _choose(answer), gets, Field(_sure(answer, round_s))
 
 
+def _alone(answer: Answer) -> tuple[Field, ...]:
+    """The row of a need in a run with one setup."""
+    setup = answer.decision.leader
+    over = answer.worth[setup].over_vanilla
+    sure = (
+        "" if over is None else f"against vanilla{_known(answer, setup)}, {_rounds(over.rounds)} of {_mean_of(answer)}"
+    )
+    what = answer.need.title.partition(" ")[2]
+    return Field(f"{what[0].upper()}{what[1:]}"), Field(_gets(answer, [setup])), Field(sure)
+
+
 def _choose(answer: Answer) -> Field:
     decision = answer.decision
     match decision.outcome:
         case Outcome.ALONE:
-            return Field(decision.leader, "the only setup")
+            return Field(decision.leader, "the only one")
         case Outcome.BEST:
             return Field(decision.leader, f"better than each other by more than {_margin(answer)}")
         case Outcome.EQUAL:
@@ -163,8 +243,7 @@ def _choose(answer: Answer) -> Field:
 
 def _sure(answer: Answer, round_s: float | None) -> str:
     decision = answer.decision
-    cases = "1 case" if len(decision.contested) == 1 else f"the mean of {len(decision.contested)} cases"
-    text = f"{_rounds(decision.rounds)} of {cases}"
+    text = f"{_rounds(decision.rounds)} of {_mean_of(answer)}"
     if decision.outcome is not Outcome.UNDECIDED:
         return text
     if decision.rounds < ROUNDS_LEAST:
@@ -183,6 +262,11 @@ def _sure(answer: Answer, round_s: float | None) -> str:
     more = max(1, needed - decision.rounds)
     takes = "" if round_s is None else f" ({duration(more * round_s)})"
     return f"{text}; about {_rounds(more)} more{takes} would decide it, were things as they look"
+
+
+def _mean_of(answer: Answer) -> str:
+    cases = len(answer.decision.contested)
+    return "1 case" if cases == 1 else f"the mean of {cases} cases"
 
 
 def _behind(answer: Answer, gap: Gap) -> tuple[str, str]:
@@ -226,9 +310,14 @@ def _said_all_round(found: AllRound) -> str:
     fastest = found.rates[0]
     floor = f"{fastest.floor_percent:g} %"
     if found.answer is None or found.at is None:
+        if len(fastest.open) == len(fastest.saved):
+            return f"Who saves {floor} of the events {_rate(fastest)} cannot be told yet."
         unclear = f"; of {_listed(fastest.open)} it cannot be told" if fastest.open else ""
         return f"Nobody is known to save {floor} of the events {_rate(found.rates[-1])}{unclear}."
     at, named = found.at, _said(found.answer)
+    if at is fastest and len(at.holding) == 1:
+        alone = " alone" if len(at.saved) > 1 else ""
+        return f"{at.holding[0]}{alone} saves {floor} of the events {_rate(at)} ({_gets(found.answer, at.holding)})."
     if at is fastest:
         return f"{_listed(at.holding)} save{_s(at.holding)} {floor} of the events {_rate(at)}; cheapest: {named}."
     highest = _listed([f"{setup} {_rate(rate)}" for setup in fastest.saved if (rate := found.highest(setup))])

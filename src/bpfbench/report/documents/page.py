@@ -134,28 +134,27 @@ def _evidence(run: Reported) -> Iterator[Block]:
     before = 0
     for condition, workloads in run.evidence.items():
         where = Paragraph(circumstances([section for section, _, _ in workloads]))
-        chapters = tuple(
-            _workload(*own, folded=before + at >= OPEN_WORKLOADS, emulated=condition.emulated)
-            for at, own in enumerate(workloads)
-        )
+        chapters = tuple(_workload(*own, folded=before + at >= OPEN_WORKLOADS) for at, own in enumerate(workloads))
         before += len(workloads)
         blocks: Document = (where, *chapters)
         yield from (Chapter(condition.title, blocks),) if len(run.evidence) > 1 else blocks
 
 
-def _workload(
-    section: Section, charts: Sequence[Chart], tables: Sequence[Table], *, folded: bool, emulated: bool
-) -> Chapter:
-    """The first figures of a workload, and what is to be asked for: its other figures, and its tables."""
+def _workload(section: Section, charts: Sequence[Chart], tables: Sequence[Table], *, folded: bool) -> Chapter:
+    """The first figures of a workload, and what is to be asked for: its other figures, and its tables.
+
+    Tables are open where there is no figure: of an emulated machine they are all there is.
+    """
     figures = [Figure(chart, section.title) for chart in charts]
     first, others = tuple(figures[:OPEN_FIGURES]), tuple(figures[OPEN_FIGURES:])
-    legend = Paragraph(wording.ACCOUNT if emulated else statistics.LEGEND, "fine")
     said = Bullets(tuple(f"{group.tool}: {remark}" for group in section.groups for remark in remarks(group)), "fine")
+    titles = "; ".join(dict.fromkeys(own.chart.title for own in others))
+    legend = Paragraph(statistics.LEGEND, "fine")
     behind = (
-        Chapter(f"More figures: {'; '.join(own.chart.title for own in others)}", others, folded=True),
+        Chapter(f"More figures: {titles}", others, folded=True),
         Chapter(f"Tables of {section.title}, and what they say", (legend, *tables, said), folded=True),
     )
-    shown: Document = (*first, *(own for own in behind if own.blocks)) if figures else (legend, *tables, said)
+    shown: Document = (*first, *(own for own in behind if own.blocks)) if figures else (*tables, said)
     return Chapter(section.title, shown, f"workload-{section.key}", folded=folded)
 
 

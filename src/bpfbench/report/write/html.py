@@ -24,6 +24,9 @@ from bpfbench.report.figures.palette import Look
 MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 """A hyphen that stands for a minus: no name has it."""
 
+UNIT = re.compile(r"(?<=\d) (?=%|(B|[KMGT]iB|ms|s|min|h|points)\b)|(?<=[±<>]) (?=[-+\d])")
+"""The blank before a unit, and after a sign that stands before a number."""
+
 GLYPHS = {"good": "\N{CHECK MARK}", "bad": "\N{MULTIPLICATION X}", "open": "?", "unclear": "\N{EN DASH}"}
 """What a tile has beside its colour."""
 
@@ -51,7 +54,7 @@ def text(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "said": lambda text: MINUS.sub("\N{MINUS SIGN}", text),
+        "said": _said,
         "set": _set,
         "beside": _beside,
         "kind": lambda block: type(block).__name__,
@@ -68,12 +71,18 @@ def text(
         warnings=warnings,
         chapters=chapters,
         closing=document[document.index(chapters[-1]) + 1 :],
+        looks=looks,
         glyphs=GLYPHS,
         downloads=downloads or {},
         style=Markup(_source("style.css")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         script_sources=Markup(_hash(script)),  # noqa: S704 - a hash
     )
+
+
+def _said(text: str) -> str:
+    """A text as print has it: with a minus where a hyphen stands for one, and numbers with their units."""
+    return UNIT.sub("\N{NO-BREAK SPACE}", MINUS.sub("\N{MINUS SIGN}", text))
 
 
 def _second(row: Sequence[Field]) -> str:
@@ -83,17 +92,13 @@ def _second(row: Sequence[Field]) -> str:
 
 def _set(cell: Field) -> str:
     """A cell's text as print has it: with a minus where a hyphen stands for one, and a dash for what is absent."""
-    return (
-        "\N{EN DASH}"
-        if cell.text == ABSENT
-        else MINUS.sub("\N{MINUS SIGN}", cell.number.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"))
-    )
+    return "\N{EN DASH}" if cell.text == ABSENT else _said(cell.number.replace(" ±", "\N{NO-BREAK SPACE}±"))
 
 
 def _beside(cell: Field, column: Column) -> str:
     """A cell's details; those of a number break between two of them only."""
     if column.is_text:
-        return MINUS.sub("\N{MINUS SIGN}", cell.details)
+        return _said(cell.details)
     lines = [line.replace(" ", "\N{NO-BREAK SPACE}") for line in cell.detail.split("\n")]
     return MINUS.sub("\N{MINUS SIGN}", f"{' '.join(lines)}\N{NO-BREAK SPACE}{cell.mark}".rstrip())
 

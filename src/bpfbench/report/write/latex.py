@@ -24,6 +24,7 @@ from bpfbench.report.document import (
     Terms,
     flat,
 )
+from bpfbench.report.spans import Overview
 from bpfbench.report.wording import printable
 
 SPECIAL = {
@@ -84,6 +85,8 @@ def _written(block: Plain) -> str:
             return _table(block)
         case Figure(chart):
             return f"{escape(chart.title)}. {escape(chart.caption)}"
+        case Overview():
+            return ""
 
 
 def _list(items: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from bpfbench.report.document import (
     Terms,
     flat,
 )
+from bpfbench.report.spans import Overview
 from bpfbench.report.wording import printable
 
 TONES = {"note": "**Note:** ", "warning": "**Warning:** "}
@@ -46,6 +47,8 @@ def _written(block: Plain) -> str:
             return "\n".join(f"| {' | '.join(line)} |" for line in (map(escaped, block.header), rule, *rows))
         case Figure(chart):
             return f"- `{chart.key}`: **{escaped(chart.title)}.** {escaped(chart.caption)}"
+        case Overview():
+            return ""
 
 
 def _field(cell: Field) -> str:

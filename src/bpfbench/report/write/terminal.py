@@ -36,6 +36,7 @@ from bpfbench.report.document import (
     Terms,
     flat,
 )
+from bpfbench.report.spans import Overview
 from bpfbench.report.wording import printable
 
 STYLES = {"note": "yellow", "warning": "bold red", "fine": "dim"}
@@ -97,7 +98,7 @@ def _print(block: Plain, fits: Mapping[tuple[Column, ...], Fitting], console: Co
                 console.print(Text(f"  {line}"), soft_wrap=True)
         case Table():
             _write(console, _grid(block, fits[block.columns], console))
-        case Figure():
+        case Figure() | Overview():
             pass  # nothing can be drawn here
 
 

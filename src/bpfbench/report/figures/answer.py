@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer at a glance: what each setup costs the application it watches, and what it saves of the events.
+
+Intervals are those of the decisions: they hold at every look, and for all setups at once. Who is not told apart from
+the best has no colour, whatever the means are.
+"""
+
+from __future__ import annotations
+
+import math
+
+from bpfbench.analysis.decision import Decision, Gap, Standing
+from bpfbench.analysis.questions.needs import FIDELITY, LATENCY, OVERHEAD, AllRound, Answer, Answers, Contest
+from bpfbench.report.numbers import rounded, share
+from bpfbench.report.quantities import BY_METRIC
+from bpfbench.report.spans import Baseline, Overview, Span, Spans, room
+from bpfbench.units import count
+
+NOTHING = (-math.inf, math.inf)
+UNKNOWN = "no interval yet"
+
+
+def overview(found: Answers) -> Overview | None:
+    """Make the picture of a kernel's answers; None where there is neither an overhead nor an event that was saved."""
+    by_need = {answer.need: answer for answer in found.needs}
+    costs = next((by_need[need] for need in (OVERHEAD, LATENCY) if need in by_need), None)
+    panels, said = [], []
+    if costs and (over := _over_vanilla(costs)):
+        panels.append(over)
+        cases = len(costs.decision.contested)
+        said.append(f"Change against vanilla, mean over {cases} cases." if cases > 1 else "Change against vanilla.")
+        if over.line.band is not None:
+            said.append("Shaded: what vanilla differs from itself by.")
+    if found.all_round and FIDELITY in by_need:
+        order = costs.decision.whole.order if costs else ()
+        panels.append(_saved(found.all_round, by_need[FIDELITY], order))
+        said.append("Events saved: in the case in which a setup saves least.")
+    if not panels:
+        return None
+    said.append("Lines: 95 % intervals that hold at every look and for all setups at once.")
+    if any(panel.is_clipped for panel in panels):
+        said.append("An arrow: the interval goes on beyond the picture.")
+    if any(not span.told for panel in panels for span in panel.spans):
+        said.append("Grey: not told apart from the best.")
+    return Overview(tuple(panels), " ".join(said))
+
+
+def _over_vanilla(answer: Answer) -> Spans | None:
+    need, decision, noise = answer.need, answer.decision, answer.noise
+    spans = tuple(
+        _span(answer, setup, gap)
+        for setup in decision.whole.order
+        if (gap := answer.worth[setup].over_vanilla) is not None
+    )
+    if not spans:
+        return None
+    band = None if noise is None else (need.change(noise), need.change(-noise))
+    line = Baseline(0.0, "vanilla", band)
+    return Spans(f"{BY_METRIC[need.metric].title} over vanilla", "%", spans, line, room(spans, line))
+
+
+def _span(answer: Answer, setup: str, gap: Gap) -> Span:
+    need, value = answer.need, answer.need.change(gap.mean)
+    ends = NOTHING
+    if math.isfinite(gap.interval.high - gap.interval.low):
+        changes = need.changes(gap.interval)
+        ends = changes.low, changes.high
+    known = UNKNOWN if ends == NOTHING else f"[{_number(ends[0])}, {_number(ends[1])}]"
+    return Span(setup, value, ends, f"{_number(value)} % {known}", _told(answer.decision, setup))
+
+
+def _saved(found: AllRound, answer: Answer, order: tuple[str, ...]) -> Spans:
+    at = found.rates[0]
+    setups = [*(own for own in order if own in at.saved), *(own for own in at.saved if own not in order)]
+    spans = []
+    for setup in setups:
+        low, high = at.saved[setup].low, at.saved[setup].high
+        text = f"{share(at.least[setup])} % [{_share(low)}, {_share(high)}]"
+        spans.append(Span(setup, at.least[setup], (low, high), text, _told(answer.decision, setup)))
+    speed = "at full speed, " if at.rate_iops is None else "at "
+    line = Baseline(at.floor_percent, f"{at.floor_percent:g} %")
+    return Spans(f"events saved {speed}{count(at.events_per_s)} events/s", "%", tuple(spans), line, (0.0, 100.0))
+
+
+def _told(decision: Decision[Contest], setup: str) -> bool:
+    return setup in decision.named or decision.whole.standing(setup) is Standing.WORSE
+
+
+def _number(change: float) -> str:
+    return rounded(change, 0 if abs(change) >= 100 else 1, "+")
+
+
+def _share(percent: float) -> str:
+    return f"{percent:.0f}" if percent in (0.0, 100.0) else f"{percent:.1f}"
