@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -18,8 +19,28 @@ from playwright.sync_api import Browser, Page, sync_playwright
 pytestmark = pytest.mark.beside
 
 RUN = Path(__file__).parent.parent / "data" / "runs" / "format-2"
+UNFOLD = "for (const own of document.querySelectorAll('details')) own.open = true"
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 MOST_BYTES = 4_000_000
+
+CUT = """
+[...document.querySelectorAll("p, li, dd, h1, h2, h3, summary, figcaption, svg text, .spans th, .spans td")]
+    .filter((own) => own.checkVisibility() && !own.closest(".scroll, pre, .hidden, .skip"))
+    .filter((own) => own.getBoundingClientRect().left < 0 || own.getBoundingClientRect().right > innerWidth + 0.5)
+    .map((own) => own.textContent)
+"""
+"""Texts that leave the window."""
+COVERED = """
+[...document.querySelectorAll(".spans")].flatMap((table) => {
+    const boxes = [...table.querySelectorAll("th, td:last-child, svg text")]
+        .filter((own) => own.checkVisibility())
+        .map((own) => ({ text: own.textContent, ...own.getBoundingClientRect().toJSON() }));
+    const beside = (a, b) => a.left > b.right - 1 || a.top > b.bottom - 1;
+    const apart = (a, b) => beside(a, b) || beside(b, a);
+    return boxes.flatMap((a, at) => boxes.slice(at + 1).filter((b) => !apart(a, b)).map((b) => [a.text, b.text]));
+})
+"""
+"""Texts of the first picture that cover each other."""
 
 # fmt: off
 CHROMIUM_OPTIONS = [
@@ -88,6 +109,31 @@ def test_it_opens_on_the_answer(page: Page) -> None:
     assert headings[1:3] == ["The answer", "Evidence"]
 
 
+def test_the_first_screen_has_the_answer_its_picture_and_its_noise(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for shown in ("#answer .lead >> nth=0", "#answer .overview", "#answer p:has-text('Noise:')"):
+        box = page.locator(shown).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 900
+    assert page.evaluate("document.documentElement.scrollHeight") <= 9_000
+
+
+def test_contents_stay_in_sight(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.get_by_role("link", name="Environment").click()
+    assert page.get_by_role("heading", name="Environment").is_visible()
+    nav = page.locator("nav").bounding_box()
+    assert nav is not None
+    assert nav["y"] == 0
+
+
+def test_a_claim_opens_on_its_evidence(page: Page) -> None:
+    tile = page.locator(".tiles details").first
+    assert not tile.locator(".opened").is_visible()
+    tile.locator("summary").click()
+    assert tile.locator(".opened").is_visible()
+
+
 def test_it_is_small_enough_to_send(index: Path) -> None:
     assert index.stat().st_size < MOST_BYTES
 
@@ -97,7 +143,12 @@ def test_what_a_record_holds_is_shown_and_never_run(page: Page) -> None:
     assert "owned" not in page.title()
 
 
-def test_who_cannot_see_it_can_read_it(page: Page) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("opened", [False, True], ids=["folded", "opened"])
+def test_who_cannot_see_it_can_read_it(page: Page, scheme: Literal["light", "dark"], *, opened: bool) -> None:
+    page.emulate_media(color_scheme=scheme)
+    if opened:
+        page.evaluate(UNFOLD)
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -111,11 +162,14 @@ def test_every_picture_says_what_it_shows(page: Page) -> None:
 
 def test_it_fits_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate(UNFOLD)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(CUT) == []
+    assert page.evaluate(COVERED) == []
 
 
 def test_who_points_at_a_mark_reads_what_it_is(page: Page) -> None:
-    page.evaluate("for (const own of document.querySelectorAll('details')) own.open = true")
+    page.evaluate(UNFOLD)
     page.locator("figure .mark").first.hover()
     said = page.locator(".hint").inner_text().split("\n")
     assert said[0] == "vanilla"
@@ -124,7 +178,7 @@ def test_who_points_at_a_mark_reads_what_it_is(page: Page) -> None:
 
 
 def test_one_filter_is_for_all_figures_and_tables(page: Page) -> None:
-    page.evaluate("for (const own of document.querySelectorAll('details')) own.open = true")
+    page.evaluate(UNFOLD)
     marks = page.locator("figure g[data-setup=libbpf]")
     rows = page.locator("#evidence tbody tr").filter(has=page.locator("th", has_text="libbpf"))
     assert marks.first.is_visible()
@@ -147,9 +201,12 @@ def test_it_can_be_read_without_javascript(browser: Browser, index: Path) -> Non
     context.close()
 
 
-def test_it_prints(page: Page, tmp_path: Path) -> None:
+def test_it_prints_what_is_folded(page: Page, tmp_path: Path) -> None:
+    left = "window.left = document.querySelectorAll('details:not([open])').length"
+    page.evaluate(f"addEventListener('beforeprint', () => {{ {left} }})")
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    assert page.evaluate("window.left") == 0
 
 
 def test_every_figure_is_there_for_print_and_every_table_for_a_spreadsheet(index: Path) -> None:
