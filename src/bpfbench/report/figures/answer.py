@@ -17,7 +17,7 @@ from bpfbench.report.spans import Baseline, Overview, Span, Spans, room
 from bpfbench.units import count
 
 NOTHING = (-math.inf, math.inf)
-UNKNOWN = "no interval yet"
+UNKNOWN = "no interval"
 
 
 def overview(found: Answers) -> Overview | None:
