@@ -191,6 +191,12 @@ class Answers:
     all_round: AllRound | None
     """None where no tool could lose events."""
 
+    @property
+    def costs(self) -> Answer | None:
+        """What it costs the application: runtime, or latency where every target has a limited rate."""
+        by_need = {answer.need: answer for answer in self.needs}
+        return by_need.get(OVERHEAD) or by_need.get(LATENCY)
+
 
 def answers(results: Results, criteria: Criteria) -> tuple[Answers, ...]:
     """Answer every need that a run has the numbers for, kernel by kernel. An emulated machine answers none."""

@@ -93,8 +93,8 @@ def sentences(found: Answers) -> Iterator[str]:
         return
     if found.all_round is not None:
         yield _said_all_round(found.all_round)
-    if OVERHEAD in by_need:
-        yield f"{OVERHEAD.title}: {_said(by_need[OVERHEAD])}."
+    if found.costs is not None:
+        yield f"{found.costs.need.title}: {_said(found.costs)}."
     decided = [
         f"{need.title.lower()}: {_said(by_need[need])}"
         for need in (MEMORY, STARTUP)
@@ -103,6 +103,8 @@ def sentences(found: Answers) -> Iterator[str]:
     if decided:
         text = "; ".join(decided)
         yield f"{text[0].upper()}{text[1:]}."
+    elif MEMORY in by_need or STARTUP in by_need:
+        yield "Neither memory nor start-up names anybody yet."
 
 
 def _said_alone(setup: str, by_need: Mapping[Need, Answer], all_round: AllRound | None) -> Iterator[str]:
@@ -138,17 +140,16 @@ def _only(found: Answers) -> str | None:
 
 def noise(found: Answers) -> Iterator[str]:
     """Say what a run makes of nothing, and what it cannot see."""
-    for answer in found.needs:
-        if answer.need is not OVERHEAD:
-            continue
-        said = [] if answer.noise is None else [f"vanilla against itself varied by ± {_percent(answer.noise)} here"]
-        rounds, reach = _rounds_of(answer), smallest(answer)
-        if reach is not None:
-            said.append(f"differences in runtime below {_percent(reach)} cannot be seen in {_rounds(rounds)}")
-        elif rounds < ROUNDS_LEAST:
-            said.append(f"nothing can be told from fewer than {ROUNDS_LEAST} rounds, and this run has {rounds}")
-        if said:
-            yield f"Noise: {'; '.join(said)}."
+    if (answer := found.costs) is None:
+        return
+    said = [] if answer.noise is None else [f"vanilla against itself varied by ± {_percent(answer.noise)} here"]
+    rounds, reach, what = _rounds_of(answer), smallest(answer), BY_METRIC[answer.need.metric].title
+    if reach is not None:
+        said.append(f"differences in {what} below {_percent(reach)} cannot be seen in {_rounds(rounds)}")
+    elif rounds < ROUNDS_LEAST:
+        said.append(f"nothing can be told from fewer than {ROUNDS_LEAST} rounds, and this run has {rounds}")
+    if said:
+        yield f"Noise: {'; '.join(said)}."
 
 
 def smallest(answer: Answer) -> float | None:

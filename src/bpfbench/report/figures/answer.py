@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from bpfbench.analysis.decision import Decision, Gap, Standing
-from bpfbench.analysis.questions.needs import FIDELITY, LATENCY, OVERHEAD, AllRound, Answer, Answers, Contest
+from bpfbench.analysis.questions.needs import FIDELITY, AllRound, Answer, Answers, Contest
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
 from bpfbench.report.spans import Baseline, Overview, Span, Spans, room
@@ -23,8 +23,7 @@ UNKNOWN = "no interval"
 def overview(found: Answers) -> Overview | None:
     """Make the picture of a kernel's answers; None where there is neither an overhead nor an event that was saved."""
     by_need = {answer.need: answer for answer in found.needs}
-    costs = next((by_need[need] for need in (OVERHEAD, LATENCY) if need in by_need), None)
-    panels, said = [], []
+    costs, panels, said = found.costs, [], []
     if costs and (over := _over_vanilla(costs)):
         panels.append(over)
         cases = len(costs.decision.contested)
