@@ -110,7 +110,8 @@ class Spread:
     own: float
     """SD of the differences themselves."""
     pooled: float
-    """The same from all who took part in the same rounds, were they all alike in that: of a two-way layout."""
+    """The same from all who took part in the same rounds, as in a randomised block design: of either of the two, how
+    much it differs from all others in the mean; the larger."""
     members: int
     """How many those are."""
     least: float
@@ -122,7 +123,7 @@ class Spread:
         """Return how far the interval of a mean over so many rounds reaches out on either side.
 
         It is the narrower of two, each at half of alpha. The one rests on the pair alone, and needs many rounds to know
-        its SD; the other on all, and takes the pair's own SD where that is the larger: who is noisy gains nothing.
+        its SD; the other on all, and takes the larger of that and the pair's own: who is noisy gains nothing.
         """
         own = max(self.own, self.least)
         if own == 0:
@@ -310,11 +311,15 @@ def _gap(ahead: Mapping[str, Ahead[C]], other: str, noise: Noise[C], alpha: floa
         if all(case in own and own[case].keys() >= set(rounds) for case in cases)
     ]
     means, n, members = layout[0], len(rounds), len(layout) + 1
-    table = np.array([[0.0] * n, *layout])
-    left = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    pooled = math.inf
+    if n > 1:
+        # Of each of the two: the mean variance of its differences with all others.
+        covariance = np.cov([[0.0] * n, *layout])
+        variances = covariance.diagonal()
+        differences = variances[:2, None] + variances - 2 * covariance[:2]
+        pooled = math.sqrt(float(differences.sum(axis=1).max()) / (members - 1))
     mean = sum(means) / n
     own_sd = math.sqrt(sum((value - mean) ** 2 for value in means) / (n - 1)) if n > 1 else math.inf
-    pooled = math.sqrt(2 * float((left**2).sum()) / ((members - 1) * (n - 1))) if n > 1 else math.inf
     negligible = NEGLIGIBLE * max(1.0, abs(mean))
     least = math.hypot(*(noise.get(case, 0.0) for case in cases)) / len(cases)
     spread = Spread(own_sd if own_sd > negligible else 0.0, pooled, members, least, alpha)
