@@ -81,7 +81,7 @@ class _Scale:
         power = 10.0 ** math.floor(math.log10(least))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [(number * step, f"{number * step + 0.0:,.10g}") for number in range(first, last + 1)]
+        return [(number * step, _minus(f"{number * step + 0.0:,.10g}")) for number in range(first, last + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,5 +397,10 @@ def _from_to(ends: Pair) -> str:
 def _number(value: float) -> str:
     """As exact as anybody wants to know it."""
     if not math.isfinite(value) or abs(value) >= 1e6:
-        return f"{'< -' if value < 0 else '> '}1,000,000"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value + 0.0:.4g}"
+        return _minus(f"{'< -' if value < 0 else '> '}1,000,000")
+    return _minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value + 0.0:.4g}")
+
+
+def _minus(number: str) -> str:
+    """A number with a minus as print has it."""
+    return number.replace("-", "\N{MINUS SIGN}")

@@ -34,6 +34,14 @@ def test_who_points_at_a_mark_reads_whose_it_is_its_value_its_interval_n_and_the
     assert ["own $x^2$ &lt;b&gt;&amp;", "quantity: 2 unit", "n = &lt;1&gt;", "read, 4 x 1 MiB, tool 0"] in said
 
 
+def test_a_minus_is_one_on_axes_and_beside_marks() -> None:
+    marks = tuple(replace(mark, y=y, spread=(y - 1, y + 1)) for mark, y in zip(MARKS, (-3.0, -2e6), strict=True))
+    said = re.findall("<title>(.*?)</title>|<text[^>]*>([^<]*)<", html_of(chart(Panel(marks))), re.DOTALL)
+    texts = "\n".join(itertools.chain.from_iterable(said))
+    assert "\N{MINUS SIGN}3 unit" in texts
+    assert not re.search(r"(?<!\w)-\d", texts)
+
+
 def test_a_bar_that_reaches_out_of_a_panel_ends_at_its_edge() -> None:
     made = html_of(chart(Panel(MARKS, x_title="overhead (%)")))
     places = [float(x) for x in re.findall(r"class=\"whisker\"[^>]* d=\"M(\S+) ", made)]
