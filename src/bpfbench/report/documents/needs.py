@@ -112,9 +112,13 @@ def _said_alone(setup: str, by_need: Mapping[Need, Answer], all_round: AllRound 
     if all_round is not None:
         fastest, highest = all_round.rates[0], all_round.highest(setup)
         floor = f"{fastest.floor_percent:g} %"
-        saved = f"{setup} saves {share(fastest.least[setup])} % of the events {_rate(fastest)}, where it saves least"
-        held = f"; it is known to save {floor} {_rate(highest)}" if highest else f"; it is not known to save {floor}"
-        yield f"{saved}{held}."
+        saved = f"Where it saves least, {setup} saves {share(fastest.least[setup])} % of the events {_rate(fastest)}"
+        if highest is not None:
+            yield f"{saved}; it is known to save {floor} {_rate(highest)}."
+        elif fastest.saved[setup].high < fastest.floor_percent:
+            yield f"{saved}; that is less than {floor}."
+        else:
+            yield f"{saved}; whether that is {floor} cannot be told yet."
     for needs in ((OVERHEAD, LATENCY), (MEMORY, STARTUP)):
         known = (by_need[need] for need in needs if need in by_need)
         if said := [f"{_gets(answer, [setup])}{_known(answer, setup)}" for answer in known]:
@@ -311,14 +315,17 @@ def _said_all_round(found: AllRound) -> str:
     fastest = found.rates[0]
     floor = f"{fastest.floor_percent:g} %"
     if found.answer is None or found.at is None:
-        if len(fastest.open) == len(fastest.saved):
-            return f"Who saves {floor} of the events {_rate(fastest)} cannot be told yet."
-        unclear = f"; of {_listed(fastest.open)} it cannot be told" if fastest.open else ""
-        return f"Nobody is known to save {floor} of the events {_rate(found.rates[-1])}{unclear}."
+        slowest = found.rates[-1]
+        if len(slowest.open) == len(slowest.saved):
+            return f"Who saves {floor} of the events {_rate(slowest)} cannot be told yet."
+        if not slowest.open:
+            return f"Nobody saves {floor} of the events {_rate(slowest)}."
+        unclear = f"of {_listed(slowest.open)} it cannot be told"
+        return f"Nobody is known to save {floor} of the events {_rate(slowest)}; {unclear}."
     at, named = found.at, _said(found.answer)
     if at is fastest and len(at.holding) == 1:
-        alone = " alone" if len(at.saved) > 1 else ""
-        return f"{at.holding[0]}{alone} saves {floor} of the events {_rate(at)} ({_gets(found.answer, at.holding)})."
+        gets = _gets(found.answer, at.holding)
+        return f"{at.holding[0]} alone is known to save {floor} of the events {_rate(at)} ({gets})."
     if at is fastest:
         return f"{_listed(at.holding)} save{_s(at.holding)} {floor} of the events {_rate(at)}; cheapest: {named}."
     highest = _listed([f"{setup} {_rate(rate)}" for setup in fastest.saved if (rate := found.highest(setup))])
@@ -339,7 +346,8 @@ def _all_round(found: AllRound, round_s: float | None) -> tuple[Field, ...]:
     fastest = found.rates[0]
     if found.answer is None or found.at is None:
         why = f"nobody is known to save {fastest.floor_percent:g} % at any rate that was tried"
-        return Field("Best all-round"), Field("Nobody qualifies", why), Field("—"), Field("")
+        what = UNDECIDED if found.rates[-1].open else "Nobody qualifies"
+        return Field("Best all-round"), Field(what, why), Field(ABSENT), Field("")
     row = _row(found.answer, round_s)
     at = _rate(found.at) if found.at is fastest else f"{_rate(found.at)}; nobody qualifies {_rate(fastest)}"
     return Field("Best all-round", f"of those who save {fastest.floor_percent:g} % {at}"), *row[1:]
