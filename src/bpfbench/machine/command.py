@@ -65,6 +65,37 @@ class Hold:
                 self._pipe.close()
 
 
+class Ending:
+    """Ends the processes of several threads, those that run and those that would begin later; any thread may."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._lock = threading.Lock()
+        self._running: set[Process] = set()
+
+    def end(self) -> None:
+        """End them, as whatever interrupts `run` does."""
+        with self._lock:
+            self.over = True
+            running = tuple(self._running)
+        for process in running:
+            _end(process)
+
+    @contextlib.contextmanager
+    def ends(self, process: Process) -> Iterator[None]:
+        """Have a process among them meanwhile."""
+        with self._lock:
+            self._running.add(process)
+            over = self.over
+        try:
+            if over:
+                _end(process)
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+
 @contextlib.contextmanager
 def foreground(argv: Sequence[str], at_end: Callable[[], None]) -> Iterator[Process]:
     """Run a command of the user's own: with our terminal and our stdin. On leaving, and when we are gone, it is gone.
@@ -95,6 +126,7 @@ def run(
     merge_stderr: bool = False,
     hold: Hold | None = None,
     pass_fds: Sequence[int] = (),
+    ending: Ending | None = None,
 ) -> Finished:
     """Run a process to its end, line by line.
 
@@ -109,6 +141,7 @@ def run(
         merge_stderr: give `on_line` what it writes to stderr, too.
         hold: keeps stdin open after the text until it is told to let go; without, stdin ends with the text.
         pass_fds: file descriptors that it inherits.
+        ending: may end it from another thread, with status -SIGTERM or -SIGKILL.
 
     Raises:
         FileNotFoundError: there is no such command.
@@ -131,8 +164,9 @@ def run(
         try:
             if timer:
                 timer.start()
-            _converse(process, stdin, on_line, hold)
-            status = process.wait()
+            with ending.ends(process) if ending else contextlib.nullcontext():
+                _converse(process, stdin, on_line, hold)
+                status = process.wait()
         finally:
             if timer:
                 timer.cancel()

@@ -8,11 +8,13 @@ import fcntl
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from bpfbench.errors import MachineError
+from bpfbench.units import duration
 
 OnWait = Callable[[str], None] | None
 """Told of another bpfbench that has the machine, which is then waited for; None: it is not."""
@@ -47,7 +49,8 @@ def alone(cache: Path, on_wait: OnWait = None) -> Iterator[None]:
 
     with locked(cache / "measuring.lock", held) as file:
         file.truncate(0)  # one that was killed has left its name
-        file.write(f"process {os.getpid()}, {shlex.join(('bpfbench', *sys.argv[1:]))}")
+        command = shlex.join(("bpfbench", *sys.argv[1:]))
+        file.write(f"process {os.getpid()}, {command}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
         file.flush()
         try:
             yield
@@ -59,4 +62,5 @@ def _named(file: IO[str]) -> str:
     """Return what the holder of the lock has written; nothing, where it has not come to that yet."""
     file.seek(0)
     name = file.read()
-    return f": {name}" if name else ""
+    for_s = time.time() - os.fstat(file.fileno()).st_mtime
+    return f": {name} (for {duration(max(0.0, for_s))})" if name else ""

@@ -26,8 +26,9 @@ class TestAlone:
         with alone(tmp_path / "cache"):
             with pytest.raises(MachineError) as caught, alone(tmp_path / "cache"):
                 pytest.fail("the second was let in")
-            who = f"process {os.getpid()}, bpfbench run 'my study.toml'"
-            assert caught.value.message == f"another bpfbench is measuring on this machine: {who}"
+            who = rf"process {os.getpid()}, bpfbench run 'my study\.toml'"
+            since = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(for \d+ s\)"
+            assert re.fullmatch(f"another bpfbench is measuring on this machine: {who}, {since}", caught.value.message)
             assert caught.value.hint == "wait for it, as --wait does, or stop it"
 
     def test_after_the_first_the_second_may_also_if_it_failed(self, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ class TestAlone:
             done.append("first")
         thread.join(30)
         said, *order = done
-        assert f"process {os.getpid()}, bpfbench" in said
+        assert re.search(rf": process {os.getpid()}, bpfbench.*, since .* \(for \d+ s\)$", said)
         assert order == ["first", "second"]
 
     def test_nobody_is_told_where_there_is_nobody_to_wait_for(self, tmp_path: Path) -> None:

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -152,3 +157,73 @@ def test_a_goal_that_makes_no_sense_is_refused(invoke: Invoke, options: tuple[st
     status, _, err = invoke("run", "smoke", *options)
     assert status == 2
     assert said in err
+
+
+def trial_lines(said: str) -> list[tuple[int, int, str]]:
+    """The lines that count trials: number, of how many, and the rest."""
+    found = re.findall(r"(\d+)/(\d+) ((?:read|write|mixed)-.*)", said)
+    return [(int(number), int(total), rest) for number, total, rest in found]
+
+
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_without_a_terminal_each_trial_is_a_line_with_the_time_that_is_left(invoke: Invoke, recorded: Run) -> None:
+    planned = len(recorded.plan())
+    _, _, err = invoke("run", "study.toml", "--run-dir", "again")
+    lines = trial_lines(err)
+    assert [(number, total) for number, total, _ in lines] == [(number + 1, planned) for number in range(planned)]
+    assert all(re.search(r", about \d+(\.\d)? (s|min|h) left$", rest) for _, _, rest in lines[:-1])
+    assert not lines[-1][2].endswith("left")
+
+
+ON_A_TERMINAL = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from bpfbench import cli
+from bpfbench.machine import facts
+from bpfbench.run import progress, stage
+from bpfbench.store import Run
+from bpfbench.testbed import replay
+
+class AtOnce(progress.Progress):  # a replayed trial is over before the bar would be drawn the next time
+    def update(self, *args, **fields):
+        super().update(*args, **{**fields, "refresh": True})
+
+progress.Progress = AtOnce
+storage = facts.Storage("/", 1, "/dev/vda", "ext4", 10**15)
+facts.storage = lambda path: replace(storage, path=str(path))
+stage.VENUES["host"] = replay.venue(Run(Path(sys.argv.pop(1))))
+cli.main()
+"""
+
+
+def on_a_terminal(*words: str) -> tuple[int, str]:
+    """Call bpfbench on a terminal of 140 columns; return its exit status, and all that was ever to be seen there."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "140"}
+    argv = (sys.executable, "-c", ON_A_TERMINAL, *words)
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+            while part := os.read(ours, 65536):
+                seen += part
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())  # colours
+    return process.returncode, re.sub(r"\r|\x1b\[[0-9;?]*[A-Za-z]", "\n", text)
+
+
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_on_a_terminal_the_bar_says_from_the_first_trial_on_how_many_there_are_and_what_is_left(recorded: Run) -> None:
+    planned = len(recorded.plan())
+    status, seen = on_a_terminal(str(recorded.path), "run", "study.toml", "--run-dir", "again")
+    assert status == 0, seen
+    assert "data files: " in seen, "they are laid out after the first trial began"
+    bars = [line for line in trial_lines(seen) if "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in line[2]]
+    assert {total for _, total, _ in bars} == {planned}
+    assert {number for number, _, _ in bars} == set(range(1, planned + 1))
+    first = [rest for number, _, rest in bars if number == 1]
+    assert any(": workload" in rest for rest in first), "its steps are shown"
+    assert re.search(r" 0 % \d:\d\d:\d\d about \d+ (s|min|h) left", first[0])
+    assert all(re.search(r" \d+ % \d:\d\d:\d\d about \d+ (s|min|h) left", rest) for rest in first)
+    assert "next: bpfbench report again" in seen

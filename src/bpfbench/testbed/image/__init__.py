@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from bpfbench.catalogue import KERNELS
 from bpfbench.codec import to_json
 from bpfbench.machine import privileges
 from bpfbench.model import Sources
-from bpfbench.testbed.image import layers
+from bpfbench.testbed.image import layers, side_by_side
 from bpfbench.testbed.image.boot import (
     Kernel,
     build_disk,
@@ -39,18 +39,17 @@ from bpfbench.testbed.image.boot import (
 )
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.image.libraries import (
-    build_libraries,
     build_order,
+    library_builds,
     library_key,
     versions,
 )
+from bpfbench.testbed.image.root import SECONDS as ROOT_SECONDS
 from bpfbench.testbed.image.root import Recipe, bootstrap, headers, packages, recipe_of, root_key
+from bpfbench.testbed.image.side_by_side import Build
 
 INSTALLED = ("tracer", "audit")
 """The programs whose folders an image has: tracers, and what checks their output. Others are for builds alone."""
-
-ROOT_SHARE = 0.3
-"""How much of a whole build's time the root takes, on the 2-CPU development machine; for progress only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +129,12 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
         privileges.require()
         with layers.lock(cache, progress):
             root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
-            if not root.exists():
-                with layers.aside(root) as unfinished:
-                    bootstrap(recipe, sources, unfinished, _part(progress, 0.0, ROOT_SHARE))
-            libraries = tuple(build_libraries(cache, root, sources, _part(progress, ROOT_SHARE, 1.0)))
+            libraries = library_builds(cache, root, sources)
+            making_root = Build(root, f"image {name}", partial(bootstrap, recipe, sources), seconds=ROOT_SECONDS)
+            side_by_side.build((making_root, *libraries), progress)
             if not layer.exists():
                 with layers.aside(layer) as unfinished:
-                    _assemble(recipe, sources, root / "root", libraries, layer, unfinished)
+                    _assemble(recipe, sources, root / "root", tuple(own.layer for own in libraries), layer, unfinished)
     return _load(layer)
 
 
@@ -174,17 +172,13 @@ def bootable(cache: Path, image: Image, names: tuple[str, ...], sources: Sources
     root = Path(image.root)
     disk = _disk_layer(cache, image)
     kernels = {_kernel_layer(cache, image, name): name for name in names}
-    builds: dict[Path, tuple[str, Callable[[Path], None]]] = {disk: ("the disk", partial(build_disk, root))}
+    builds = [Build(disk, "the disk", partial(build_disk, root))]
     for layer, name in kernels.items():
-        builds[layer] = (f"kernel {name}", partial(build_kernel, name, root, sources, layer))
-    if not all(layer.exists() for layer in builds):
+        builds.append(Build(layer, f"kernel {name}", partial(build_kernel, name, root, sources, layer)))
+    if not all(own.layer.exists() for own in builds):
         privileges.require()
         with layers.lock(cache, progress):
-            for number, (layer, (what, build_layer)) in enumerate(builds.items()):
-                if not layer.exists():
-                    progress(f"making {what}", number / len(builds))
-                    with layers.aside(layer) as unfinished:
-                        build_layer(unfinished)
+            side_by_side.build(builds, progress)
     return Bootable(disk / "root.ext4", tuple(map(load_kernel, kernels)))
 
 
@@ -221,11 +215,6 @@ def _disk_layer(cache: Path, image: Image) -> Path:
 
 def _kernel_layer(cache: Path, image: Image, name: str) -> Path:
     return cache / "kernels" / f"{name}-{kernel_key(image.root_layer.rsplit('-', 1)[1], name)}"
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    """Return what is told of a part of a build, which takes the whole from `begin` to `end`."""
-    return lambda what, share: progress(what, begin + (end - begin) * share)
 
 
 def _layer(cache: Path, recipe: Recipe, sources: Sources) -> Path:

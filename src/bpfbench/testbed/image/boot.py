@@ -18,6 +18,7 @@ from bpfbench.model import Attach, Sources
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.build_sandbox import build_sandbox
+from bpfbench.testbed.image.layers import Site
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 SCRIPTS = PACKAGE / "testbed" / "image"
@@ -73,15 +74,15 @@ def disk_key(root: str) -> str:
     return layers.digest(root.encode(), (SCRIPTS / "make-disk").read_bytes(), str(FREE_MIB).encode())
 
 
-def build_disk(root: Path, partial: Path) -> None:
+def build_disk(root: Path, site: Site) -> None:
     """Make PARTIAL/root.ext4 of a root.
 
     Raises:
         ImageError: it could not be made.
     """
-    inside = Sandbox(str(root), (Bind(str(root), ROOT), *_binds(partial)))
+    inside = Sandbox(str(root), (Bind(str(root), ROOT), *_binds(site.partial)))
     argv = (f"{INSIDE}/build/make-disk", ROOT, f"{INSIDE}/out/root.ext4", str(FREE_MIB))
-    layers.run(sandbox.building(inside, argv), "the disk", partial)
+    site.run(sandbox.building(inside, argv), "the disk")
 
 
 def _binds(partial: Path) -> tuple[Bind, ...]:
@@ -105,16 +106,17 @@ def require_kernels(names: tuple[str, ...]) -> None:
             raise UsageError(f"kernel {name!r} is not one of: {', '.join(KERNELS)}")
 
 
-def build_kernel(name: str, root: Path, sources: Sources, layer: Path, partial: Path) -> None:
-    """Make a kernel's files in `partial`, for `layer`.
+def build_kernel(name: str, root: Path, sources: Sources, layer: Path, site: Site) -> None:
+    """Make a kernel's files, for `layer`.
 
     Raises:
         ImageError: it could not be downloaded or made.
     """
+    partial = site.partial
     inside = build_sandbox(root, _binds(partial), sources, {}, "/")
     suite = KERNEL_SUITES[name]
     script = (f"{INSIDE}/build/make-kernel", suite, sources.mirror or MIRROR, f"{INSIDE}/build/init", f"{INSIDE}/out")
-    layers.run(sandbox.building(inside, script), f"kernel {name}", partial)
+    site.run(sandbox.building(inside, script), f"kernel {name}")
     config = environment.parse_config((partial / "config").read_text(), OPTIONS)
     kernel = Kernel(
         name=name,

@@ -6,17 +6,60 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from bpfbench.codec import from_json
 from bpfbench.errors import ImageError
 from bpfbench.machine import command, turn
+from bpfbench.machine.command import Ending
 from bpfbench.machine.privileges import as_root
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
 """Told what is being done and which share of the whole build is done, 0 to 1."""
+
+
+class Stopped(BaseException):
+    """A build was ended, as another failed, or we were interrupted: it is no error, and nobody asks for its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a layer is being built."""
+
+    partial: Path
+    """What becomes the layer."""
+    tell: Progress
+    """Told which step it is at, and which share of this layer is done."""
+    ending: Ending
+    """Ends its commands."""
+
+    def run(self, argv: Sequence[str], what: str, on_line: Callable[[str], None] = lambda _: None) -> None:
+        """Run a step of the build, with its words in the layer's log, and each told to `on_line`, too.
+
+        Raises:
+            ImageError: it failed; has its last words and where the log is.
+            Stopped: it was ended.
+        """
+        last: list[str] = []
+        with (self.partial / "log").open("a") as log:
+
+            def keep(line: str) -> None:
+                log.write(line + "\n")
+                last[:] = [*last[-4:], line]
+                on_line(line)
+
+            finished = command.run(argv, on_line=keep, merge_stderr=True, ending=self.ending)
+        if finished.status != 0 and self.ending.over:
+            raise Stopped
+        if finished.status != 0:
+            words = "\n  ".join(last) or "no message"
+            raise ImageError(
+                f"{what} could not be built (exit status {finished.status}):\n  {words}",
+                f"see {_failed_log(self.partial)}",
+            )
 
 
 def digest(*parts: bytes) -> str:
@@ -44,33 +87,12 @@ def aside(layer: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.rename(layer)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            (partial / "log").rename(_failed_log(partial))
+    except BaseException as error:
+        if not isinstance(error, Stopped):
+            with contextlib.suppress(OSError):
+                (partial / "log").rename(_failed_log(partial))
         delete_tree(partial)
         raise
-
-
-def run(argv: Sequence[str], what: str, partial: Path, on_line: Callable[[str], None] = lambda _: None) -> None:
-    """Run a step of a layer's build, with its words in the layer's log, and each told to `on_line`, too.
-
-    Raises:
-        ImageError: it failed; has its last words and where the log is.
-    """
-    last: list[str] = []
-    with (partial / "log").open("a") as log:
-
-        def keep(line: str) -> None:
-            log.write(line + "\n")
-            last[:] = [*last[-4:], line]
-            on_line(line)
-
-        finished = command.run(argv, on_line=keep, merge_stderr=True)
-    if finished.status != 0:
-        words = "\n  ".join(last) or "no message"
-        raise ImageError(
-            f"{what} could not be built (exit status {finished.status}):\n  {words}", f"see {_failed_log(partial)}"
-        )
 
 
 def load(cls: type[T], layer: Path, name: str) -> T:

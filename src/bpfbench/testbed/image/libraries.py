@@ -10,6 +10,7 @@ from __future__ import annotations
 import graphlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bpfbench.catalogue import PACKAGE
@@ -19,7 +20,8 @@ from bpfbench.model import Sources
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.image import layers
 from bpfbench.testbed.image.build_sandbox import build_sandbox
-from bpfbench.testbed.image.layers import Progress
+from bpfbench.testbed.image.layers import Site
+from bpfbench.testbed.image.side_by_side import Build
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 TRACERS = PACKAGE / "tracers"
@@ -27,8 +29,8 @@ TRACERS = PACKAGE / "tracers"
 NEEDS = "/run/bpfbench/needs"
 """Where a build finds the output of the libraries that its library needs."""
 
-SECONDS = {"bpf-linker": 72.0, "aya": 60.0, "ebpf-go": 25.0}
-"""How long building a library takes on the 2-CPU development machine, where it is more than 3 s; for progress only."""
+SECONDS = {"bpf-linker": 31.0, "aya": 60.0, "ebpf-go": 25.0}
+"""How long building a library takes on the 2-CPU development machine, where it is more than 3 s."""
 
 
 def build_order() -> tuple[str, ...]:
@@ -52,22 +54,21 @@ def library_key(root: str, library: str) -> str:
     return layers.digest(*parts)
 
 
-def build_libraries(cache: Path, root: Path, sources: Sources, progress: Progress) -> Iterator[Path]:
-    """Yield each library's layer, built in the layer `root` unless it is there.
-
-    Raises:
-        ImageError: a library could not be built.
-    """
+def library_builds(cache: Path, root: Path, sources: Sources) -> tuple[Build, ...]:
+    """Return how each library's layer is built in the layer `root`, each after those it needs."""
     key = root.name.rsplit("-", 1)[1]
-    seconds = [SECONDS.get(library, 3.0) for library in build_order()]
-    for number, library in enumerate(build_order()):
-        layer = cache / "libraries" / f"{library}-{library_key(key, library)}"
-        if not layer.exists():
-            progress(f"building {library}", sum(seconds[:number]) / sum(seconds))
-            needed = {name: layer.parent / f"{name}-{library_key(key, name)}" / "out" for name in _needs(library)}
-            with layers.aside(layer) as partial:
-                _build(library, root / "root", needed, partial, sources)
-        yield layer
+    layer = {name: cache / "libraries" / f"{name}-{library_key(key, name)}" for name in build_order()}
+    needed = {name: {other: layer[other] for other in _needs(name) if other in layer} for name in layer}
+    return tuple(
+        Build(
+            layer[name],
+            name,
+            partial(_build, name, root / "root", {other: own / "out" for other, own in needed[name].items()}, sources),
+            needs=(root, *needed[name].values()),
+            seconds=SECONDS.get(name, 3.0),
+        )
+        for name in layer
+    )
 
 
 def versions(library_layers: tuple[Path, ...]) -> dict[str, str]:
@@ -100,14 +101,14 @@ def _sandbox(library: str, root: Path, binds: tuple[Bind, ...], sources: Sources
     return build_sandbox(root, (sources_bind, *binds), sources, {"NEEDS": NEEDS}, f"{INSIDE}/build/{library}")
 
 
-def _build(library: str, root: Path, needed: dict[str, Path], partial: Path, sources: Sources) -> None:
-    (partial / "out").mkdir()
+def _build(library: str, root: Path, needed: dict[str, Path], sources: Sources, site: Site) -> None:
+    (site.partial / "out").mkdir()
     binds = (
-        Bind(str(partial / "out"), f"{INSIDE}/out", writable=True),
-        *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items() if out.exists()),
+        Bind(str(site.partial / "out"), f"{INSIDE}/out", writable=True),
+        *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items()),
     )
     inside = _sandbox(library, root, binds, sources)
-    layers.run(sandbox.building(inside, ("./build", f"{INSIDE}/out")), library, partial)
+    site.run(sandbox.building(inside, ("./build", f"{INSIDE}/out")), library)
 
 
 def _sources_of(folder: str) -> Iterator[Path]:

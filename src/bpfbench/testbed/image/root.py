@@ -14,10 +14,13 @@ from bpfbench.errors import ImageError, UsageError
 from bpfbench.machine import command, privileges
 from bpfbench.model import Sources
 from bpfbench.testbed.image import layers
-from bpfbench.testbed.image.layers import Progress
+from bpfbench.testbed.image.layers import Site
 
 FOLDER = PACKAGE / "testbed" / "image"
 HOOK = FOLDER / "install-headers"
+
+SECONDS = 50.0
+"""How long it takes to build on the 2-CPU development machine."""
 
 MILESTONES = {
     "running apt-get update": 0.02,
@@ -63,23 +66,23 @@ def root_key(recipe: Recipe, sources: Sources) -> str:
     return layers.digest(json.dumps(facts, sort_keys=True).encode())
 
 
-def bootstrap(recipe: Recipe, sources: Sources, partial: Path, progress: Progress) -> None:
+def bootstrap(recipe: Recipe, sources: Sources, site: Site) -> None:
     """Build the root of an image as PARTIAL/root.
 
     Raises:
         ImageError: mmdebstrap failed.
     """
-    progress("starting mmdebstrap", 0.0)
+    site.tell("starting mmdebstrap", 0.0)
     share = 0.0
 
     def on_line(line: str) -> None:
         nonlocal share
         if line.startswith("I: "):
             share = max([share, *(part for text, part in MILESTONES.items() if text in line)])
-            progress(line.removeprefix("I: ").rstrip("."), share)
+            site.tell(line.removeprefix("I: ").rstrip("."), share)
 
-    argv = bootstrap_argv(recipe, sources, partial / "root")
-    layers.run(argv, f"image {recipe.name}: mmdebstrap", partial, on_line)
+    argv = bootstrap_argv(recipe, sources, site.partial / "root")
+    site.run(argv, f"image {recipe.name}: mmdebstrap", on_line)
 
 
 def bootstrap_argv(recipe: Recipe, sources: Sources, root: Path, euid: int | None = None) -> tuple[str, ...]:
