@@ -31,6 +31,8 @@ NOISE_LEAST = 2
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
 """From 14 pairs on, where there are more than these, the permutation test draws them at random."""
+MOST_DRAWN = 500_000
+"""Random numbers that are in memory at once."""
 SEED = 1
 """Of the resampling, so that a run's numbers are the same every time."""
 NEGLIGIBLE = 1e-12
@@ -284,16 +286,18 @@ def sign_flip_p(logs: Matrix) -> list[float]:
     (Phipson and Smyth 2010).
     """
     n = logs.shape[1]
-    if exact := 2**n <= SIGN_FLIPS:
+    least = abs(logs.sum(axis=1)) * (1 - 1e-12)  # sums that differ by rounding only are equal
+    if 2**n <= SIGN_FLIPS:
         signs = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    else:
-        signs = np.random.default_rng(SEED).choice((-1.0, 1.0), (SIGN_FLIPS, n))
-    found: list[float] = []
-    for rows in _chunks(logs):
-        # Sums that differ by rounding only are equal.
-        extreme = abs(signs @ rows.T) >= abs(rows.sum(axis=1)) * (1 - 1e-12)
-        found += (extreme.mean(axis=0) if exact else (extreme.sum(axis=0) + 1) / (len(signs) + 1)).tolist()
-    return found
+        return [
+            float(p) for rows in _chunks(len(logs)) for p in (abs(signs @ logs[rows].T) >= least[rows]).mean(axis=0)
+        ]
+    random, extreme = np.random.default_rng(SEED), np.zeros(len(logs))
+    for flips in _chunks(SIGN_FLIPS, MOST_DRAWN // n):
+        signs = random.choice((-1.0, 1.0), (flips.stop - flips.start, n))
+        for rows in _chunks(len(logs)):
+            extreme[rows] += (abs(signs @ logs[rows].T) >= least[rows]).sum(axis=0)
+    return [float(count + 1) / (SIGN_FLIPS + 1) for count in extreme]
 
 
 def bootstrap(logs: Matrix) -> Iterator[Interval | None]:
@@ -302,17 +306,19 @@ def bootstrap(logs: Matrix) -> Iterator[Interval | None]:
     if n < BOOTSTRAP_LEAST:
         yield from [None] * len(logs)
         return
-    weights = np.random.default_rng(SEED).multinomial(n, [1 / n] * n, RESAMPLES) / n
+    random, means = np.random.default_rng(SEED), np.empty((RESAMPLES, len(logs)))
+    for draws in _chunks(RESAMPLES, MOST_DRAWN // n):
+        means[draws] = random.multinomial(n, [1 / n] * n, draws.stop - draws.start) / n @ logs.T
     tail = (1 - CONFIDENCE) / 2
-    for rows in _chunks(logs):
-        for low, high in np.exp(np.quantile(weights @ rows.T, (tail, 1 - tail), axis=0)).T.tolist():
+    for rows in _chunks(len(logs)):
+        for low, high in np.exp(np.quantile(means[:, rows], (tail, 1 - tail), axis=0)).T.tolist():
             yield Interval(low, high)
 
 
-def _chunks(logs: Matrix) -> Iterator[Matrix]:
+def _chunks(rows: int, most: int = 500) -> Iterator[slice]:
     """Yield so many rows at a time that what is made of them stays below a few dozen megabytes."""
-    for begin in range(0, len(logs), 500):
-        yield logs[begin : begin + 500]
+    for begin in range(0, rows, max(1, most)):
+        yield slice(begin, min(rows, begin + max(1, most)))
 
 
 def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:

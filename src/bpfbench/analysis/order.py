@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -263,25 +263,25 @@ class _Residuals:
         places: defaultdict[Cell, list[int]] = defaultdict(list)
         for number, item in enumerate(found):
             places[item.cell.vanilla].append(number)
-        self._bases = [(own, _basis([found[number] for number in own])) for own in places.values()]
-        self.rank = sum(basis.shape[1] for _, basis in self._bases)
+        self._groups = [(own, _Within([found[number] for number in own])) for own in places.values()]
+        self.rank = sum(within.rank for _, within in self._groups)
         self._logs = self._taken_out(np.array([item.log for item in found]))
         self._weights = self._weigh()
 
     def _taken_out(self, values: Matrix) -> Matrix:
         left = np.empty_like(values)
-        for own, basis in self._bases:
-            left[own] = values[own] - basis @ (basis.T @ values[own])
+        for own, within in self._groups:
+            left[own] = within.taken_out(values[own])
         return left
 
     def _weigh(self) -> Matrix:
         """Return 1 / variance of each trial's workload; 1 for all where one of them has no scatter at all."""
         squares: defaultdict[Workload, float] = defaultdict(float)
         freedom: Counter[Workload] = Counter()
-        for own, basis in self._bases:
+        for own, within in self._groups:
             workload = self._items[own[0]].cell.workload
             squares[workload] += float(np.sum(self._logs[own] ** 2))
-            freedom[workload] += len(own) - basis.shape[1]
+            freedom[workload] += len(own) - within.rank
         variances = {workload: squares[workload] / max(1, freedom[workload]) for workload in squares}
         if min(variances.values(), default=0.0) <= NEGLIGIBLE**2:
             return np.ones(len(self._items))
@@ -321,12 +321,36 @@ class _Residuals:
         return kept, regress(self._logs, columns, self._weights, taken_out=self.rank) if kept else None
 
 
-def _basis(group: Sequence[Timed]) -> Matrix:
-    """Return orthonormal columns that span the dummies of a group's blocks and cells."""
-    keys: list[list[Any]] = [[pairing(item.record) for item in group], [item.cell for item in group]]
-    dummies = [[float(key == level) for key in of] for of in keys for level in dict.fromkeys(of)]
-    left, scale, _ = np.linalg.svd(np.array(dummies).T, full_matrices=False)
-    return np.asarray(left[:, scale > NEGLIGIBLE * scale[0]], dtype=np.float64)
+class _Within:
+    """The blocks and cells of a group, to be taken out of values: blocks by their means, as they share no trial.
+
+    What is left of the cells' dummies, without those means, is spanned by orthonormal columns.
+    """
+
+    def __init__(self, group: Sequence[Timed]) -> None:
+        self._block, blocks = _numbered([pairing(item.record) for item in group])
+        self._sizes = np.bincount(self._block, minlength=blocks)
+        cell, cells = _numbered([item.cell for item in group])
+        dummies = self._demeaned(np.eye(cells)[cell])
+        left, scale, _ = np.linalg.svd(dummies, full_matrices=False)
+        self._basis: Matrix = np.asarray(left[:, scale > NEGLIGIBLE * math.sqrt(len(group))], dtype=np.float64)
+        self.rank = blocks + self._basis.shape[1]
+
+    def _demeaned(self, values: Matrix) -> Matrix:
+        sums = np.zeros((len(self._sizes), *values.shape[1:]))
+        np.add.at(sums, self._block, values)
+        return np.asarray(values - (sums.T / self._sizes).T[self._block], dtype=np.float64)
+
+    def taken_out(self, values: Matrix) -> Matrix:
+        """Return what is left of values."""
+        left = self._demeaned(values)
+        return np.asarray(left - self._basis @ (self._basis.T @ left), dtype=np.float64)
+
+
+def _numbered(keys: Sequence[Hashable]) -> tuple[Any, int]:
+    """Return a number for each, the same for the same, and how many there are."""
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys]), len(numbers)
 
 
 def _is_new(column: Matrix, others: Sequence[Matrix], length: float) -> bool:

@@ -61,8 +61,8 @@ MEASURED: dict[str, pl.DataType] = {"metric": pl.String(), "value": pl.Float64()
 """The columns of one number; metric and unit are those of metrics.py."""
 
 
-def tidy(results: Results) -> pl.DataFrame:
-    """Return the tidy table of a run: its trials in the order of the plan, each trial's metrics in that of METRICS."""
+def wide(results: Results) -> pl.DataFrame:
+    """Return a run with a row per trial, in the order of the plan, and a column per metric, in the order of METRICS."""
     run = results.info.id if results.info else None
     columns = {cell: cell.columns for cell in results.cells}
     told = (
@@ -76,9 +76,14 @@ def tidy(results: Results) -> pl.DataFrame:
             for metric in METRICS
         }
     )
+    return trials.hstack(values)
+
+
+def tidy(results: Results) -> pl.DataFrame:
+    """Return the tidy table of a run: its trials in the order of the plan, each trial's metrics in that of METRICS."""
     units = pl.DataFrame({"metric": [metric.key for metric in METRICS], "unit": [metric.unit for metric in METRICS]})
     long = (
-        trials.hstack(values)
+        wide(results)
         .with_row_index("row")
         .unpivot(index=["row", *SCHEMA], variable_name="metric", value_name="value")
         .sort("row", maintain_order=True)

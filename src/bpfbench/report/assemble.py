@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse
-from bpfbench.analysis.table import tidy
+from bpfbench.analysis.table import wide
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
@@ -76,9 +77,10 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     exchanged = trade_offs(analysis)
     points = {point.cell: point for own in exchanged.each for point in own.points}
     style = looks({cell.setup for cell in run.cells})
+    answered = needs.answers(run, info.study.criteria)
     evidence = []
     for section in found:
-        charts = tuple(chart for part in section.parts() for chart in _charts(part, material, points))
+        charts = tuple(chart for part in section.parts() for chart in _charts(part, material, points, answered))
         tables = tuple(view for group in section.groups for view in statistics.tables(section, group))
         evidence.append((section, charts, tables))
     if draw is not None:
@@ -95,7 +97,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
             yield f"tables/{view.key}.{form}", written.encode()
     header, found_of_all = statistics.flat(analysis)
     packed = io.BytesIO()
-    tidy(run).write_parquet(packed)
+    wide(run).write_parquet(packed)
     yield "tables/statistics.csv", csv.data(header, found_of_all).encode()
     yield "tables/statistics.json", json.written([_finite(row) for row in found_of_all]).encode()
     yield "tables/trials.parquet", packed.getvalue()
@@ -107,6 +109,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         results=run,
         analysis=analysis,
         exchanged=exchanged,
+        answered=answered,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
     yield "index.html", html.text(page.document(reported), title, generator, style, DATA).encode()
@@ -124,14 +127,14 @@ def _written(view: Table) -> Iterator[tuple[str, str]]:
     yield "tex", latex.text((view,))
 
 
-def _charts(section: Section, material: Material, points: Points) -> Iterator[Chart]:
+def _charts(section: Section, material: Material, points: Points, answered: Sequence[needs.Answers]) -> Iterator[Chart]:
     if section.condition.emulated:
         return iter(())
     made = (
         dots.dots(section, "performance", material.paper),
         fidelity.fidelity(section, material.paper),
         dots.dots(section, "resources", material.paper),
-        tradeoff.tradeoff(section, points),
+        tradeoff.tradeoff(section, points, answered),
         latency.latency(section),
         *timeline.timelines(section, material.sampled),
         costs.split(section),

@@ -229,3 +229,14 @@ def test_machine_and_settings_are_said_once_and_no_caption_has_them() -> None:
     page = text_of(page_of(trials))
     assert page.count("testhost, Linux 6.12") == 1
     assert page.count("ring 256 KiB") <= 1
+
+
+def is_filled(page: str, setup: str) -> bool:
+    """Whether a setup's mark is filled where fidelity is drawn against overhead."""
+    panel = page[page.index("better</text>") :]
+    mark = panel[panel.index(f'data-setup="{setup}"') :]
+    return 'class="mark open"' not in mark[: mark.index("</g>")]
+
+
+def test_who_is_not_told_apart_looks_so() -> None:
+    assert [is_filled(page_of(records_of(blocks=blocks)), "libbpf") for blocks in (2, 12)] == [False, True]

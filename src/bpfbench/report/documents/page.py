@@ -62,6 +62,7 @@ class Reported:
     results: Results
     analysis: Analysis
     exchanged: TradeOffs
+    answered: tuple[needs.Answers, ...]
 
 
 def document(run: Reported) -> Document:
@@ -122,7 +123,7 @@ def _facts(about: About, study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _answers(run: Reported) -> Iterator[Block]:
-    found = needs.answers(run.results, run.info.study.criteria)
+    found = run.answered
     if any(condition.emulated for condition in run.evidence):
         yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
     elif not found:

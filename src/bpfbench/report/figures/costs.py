@@ -43,6 +43,8 @@ def _split(group: Group, row: Row) -> Bar | None:
 
 def layers(section: Section) -> Chart | None:
     """What each part of the work adds to an I/O; None for a study without variants."""
+    if section.part[0] > 1 or all(cell.is_full for cell in section.results.cells):
+        return None  # of all rows at once, and there is nothing to work out without a variant
     found = costs(section.results)
     if not found:
         return None

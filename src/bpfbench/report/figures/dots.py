@@ -2,7 +2,8 @@
 """Dots with error bars: what each setup makes of a quantity, tool by tool (figures 1, 3, 4 and 6 of the paper).
 
 Runtime, throughput and latency are one fact. The first row has it as a change against vanilla, with the interval of the
-tables; in their units they follow, as the paper has them, and are folded on the page.
+tables: of the runtime, or at a limited rate, where that is given, of the latency. In their units they follow, as the
+paper has them, and are folded on the page.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Mark, Panel, PanelRow, around
 from bpfbench.report.figures.paper import Paper, printed
 from bpfbench.report.figures.sections import Section
-from bpfbench.report.quantities import QUANTITIES, Quantity
+from bpfbench.report.quantities import BY_METRIC, QUANTITIES, Quantity
 
 MOST_TRIALS = 60
 """Of a mark that are shown one by one; more are a smear, and their SD says it."""
@@ -46,8 +47,9 @@ def dots(section: Section, key: str, paper: Paper) -> Chart:
     )
     what = "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD."
     if key == "performance":
-        changes = tuple(_changes(section, group) for group in section.groups)
-        rows = (PanelRow("runtime over vanilla", "%", changes, bars="95 % interval"), *rows)
+        fact = BY_METRIC[metrics.RUNTIME if section.workload.rate_iops is None else metrics.LATENCY]
+        changes = tuple(_changes(section, group, fact.metric) for group in section.groups)
+        rows = (PanelRow(f"{fact.title} over vanilla", "%", changes, bars="95 % interval"), *rows)
         what = (
             "Against vanilla of the same block: geometric mean and 95 % interval, as far as it fits; small dots: single"
             " trials; hollow: not told apart from vanilla; band: vanilla's own SD. In seconds, MiB/s and µs: mean ± SD."
@@ -69,17 +71,17 @@ def _panel(section: Section, group: Group, quantity: Quantity, paper: Paper) -> 
     return Panel(marks, band=vanilla, paper=tuple(points), nothing=why_absent(quantity.metric, section, group))
 
 
-def _changes(section: Section, group: Group) -> Panel:
-    """What each setup changes of the runtime, in per cent of vanilla's."""
-    marks = tuple(mark for row in group.rows if (mark := _change(section, group, row)))
+def _changes(section: Section, group: Group, metric: Metric) -> Panel:
+    """What each setup changes of a metric, in per cent of vanilla's."""
+    marks = tuple(mark for row in group.rows if (mark := _change(section, group, row, metric)))
     if all(mark.setup == VANILLA for mark in marks):
         return Panel(nothing="no pair with vanilla")
     band = next((mark for mark in marks if mark.setup == VANILLA), None)
     return Panel(marks, band=band)
 
 
-def _change(section: Section, group: Group, row: Row) -> Mark | None:
-    found, paired = section.statistic(row, metrics.RUNTIME), row.samples.get(metrics.RUNTIME)
+def _change(section: Section, group: Group, row: Row, metric: Metric) -> Mark | None:
+    found, paired = section.statistic(row, metric), row.samples.get(metric)
     label = wording.row_name(row, group)
     if found is None or paired is None:
         return None

@@ -271,7 +271,7 @@ def _over_scale(drawn: _Drawn, panel: Panel, case: str) -> tuple[str, float]:
     top, bottom = 20.0 if panel.better else 6.0, drawn.height - 36
     x = _Scale(*(drawn.times if panel.lines else panel.x_range), drawn.gutter, drawn.width - 14)
     y = _Scale(*drawn.values, bottom, top, log=drawn.row.log)
-    places = list(panel.places) or x.ticks(4 if drawn.width == WIDTH else 2)
+    places = list(panel.places) or x.ticks(4 if drawn.width == WIDTH else 3)
     found = [_y_ticks(y, drawn), _x_ticks(x, places, bottom - 3 if panel.places else bottom, bottom)]
     found.append(f'<text class="axis" x="{x.end:.1f}" y="{bottom + 31:.1f}">{escape(panel.x_title)}</text>')
     if panel.better:

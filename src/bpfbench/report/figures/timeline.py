@@ -38,10 +38,15 @@ def timelines(section: Section, sampled: Sampled) -> Iterator[Chart]:
             )
             for quantity in (BY_METRIC[metric] for metric in (metrics.CPU, metrics.MEMORY, metrics.POWER))
         )
-        what = f"Tool {group.tool}. From fio's start; of each setup the trial with the median runtime, over vanilla's."
+        what = "From fio's start; of each setup the trial with the median runtime, over vanilla's."
         labels = tuple(wording.row_name(row, group) for row in rows)
         yield Chart(
-            f"timeline-{section.key}-{group.tool}", TITLE, section.caption(what), labels, tuple(panels), group.tool
+            f"timeline-{section.key}-{group.tool}",
+            f"{TITLE}: {group.tool}",
+            section.caption(what),
+            labels,
+            tuple(panels),
+            group.tool,
         )
 
 

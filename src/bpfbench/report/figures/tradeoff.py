@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bpfbench.analysis import metrics
+from bpfbench.analysis.decision import Contenders, Standing
+from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point
 from bpfbench.analysis.results import Cell
 from bpfbench.analysis.summary import Group, Row
@@ -16,36 +18,51 @@ from bpfbench.report.figures.sections import Section
 TITLE = "Fidelity against overhead"
 
 Points = Mapping[Cell, Point]
+Cases = Sequence[Mapping[needs.Contest, Contenders]]
 
 
-def tradeoff(section: Section, points: Points) -> Chart | None:
+def tradeoff(section: Section, points: Points, answered: Sequence[needs.Answers]) -> Chart | None:
     """Make the figure; None where no tool has a ring that could lose events.
 
     Args:
         section: what to draw.
         points: where the run's cells stand, by cell.
+        answered: what the run says of needs, case by case.
     """
     groups = section.with_rings
     what = (
         "Up and to the left is better. Bars: 95 % interval of the paired ratio, as far as it fits, and ± SD of the"
-        " events saved."
+        " events saved. Hollow: in this case there is another that it is told apart from in neither."
     )
-    row = PanelRow("events saved", "%", tuple(_panel(group, points) for group in groups))
+    asked = (needs.OVERHEAD, needs.FIDELITY)
+    cases = [answer.decision.cases for own in answered for answer in own.needs if answer.need in asked]
+    row = PanelRow("events saved", "%", tuple(_panel(group, points, cases) for group in groups))
     return section.chart("tradeoff", TITLE, what, row, groups=groups) if groups else None
 
 
-def _panel(group: Group, points: Points) -> Panel:
+def _panel(group: Group, points: Points, cases: Cases) -> Panel:
     known = [(row, points.get(row.cell)) for row in group.rows]
     placed = [(row, point) for row, point in known if point and OVERHEAD in point.at and FIDELITY in point.at]
     return Panel(
-        tuple(_mark(group, row, point) for row, point in placed),
+        tuple(_mark(group, row, point, told=_told(row.cell, cases)) for row, point in placed),
         better=True,
         x_title="runtime over vanilla (%)",
         nothing="no pair with vanilla",
     )
 
 
-def _mark(group: Group, row: Row, point: Point) -> Mark:
+def _told(cell: Cell, cases: Cases) -> bool:
+    """Whether it is better or worse than each other in one of the needs, in its case."""
+    case = needs.Contest.of(cell)
+    known = [by_case[case] for by_case in cases if case in by_case]
+    others = {own for by in known for own in by.order} - {cell.setup}
+    return all(
+        any(Standing.WORSE in (by.between(cell.setup, other), by.between(other, cell.setup)) for by in known)
+        for other in others
+    )
+
+
+def _mark(group: Group, row: Row, point: Point, *, told: bool) -> Mark:
     over, saved = point.at[OVERHEAD], row.spread(metrics.SAVED_PERCENT)
     return Mark(
         label=wording.row_name(row, group),
@@ -54,5 +71,6 @@ def _mark(group: Group, row: Row, point: Point) -> Mark:
         spread=around(saved.mean, saved.sd) if saved else None,
         x=over.value,
         x_spread=None if over.interval is None else (over.interval.low, over.interval.high),
-        hover=f"n = {over.n}",
+        hover=f"n = {over.n} pairs",
+        told=told,
     )

@@ -76,7 +76,7 @@
     for (const own of evidence.querySelectorAll("[data-setup]")) {
       own.classList.toggle("left-out", left.setup.has(own.dataset.setup));
     }
-    for (const row of evidence.querySelectorAll("tbody tr")) {
+    for (const row of document.querySelectorAll("tbody tr")) {
       row.hidden = left.setup.has(row.cells[0].firstChild?.textContent.trim());
     }
   }
