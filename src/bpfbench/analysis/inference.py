@@ -369,15 +369,19 @@ def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval 
     Both sides vary, and are of 4 values at least. The order of the pairs does not matter, although they are resampled.
     """
     values = np.array(sorted(zip(xs, ys, strict=True))).T
+    n = values.shape[1]
+    # What is permuted are ranks, which are the same for all permutations.
+    x, y = (ranks - ranks.mean() for ranks in map(scipy.stats.rankdata, values))
+    scale = math.sqrt(float((x**2).sum() * (y**2).sum()))
     tested = scipy.stats.permutation_test(
-        (values[0],),
-        lambda permuted, axis: _rank_correlation(permuted, values[1], axis),
+        (x,),
+        lambda permuted, axis: (permuted * y).sum(axis=axis) / scale,
         permutation_type="pairings",
         vectorized=True,
         n_resamples=SIGN_FLIPS,
+        batch=max(1, MOST_DRAWN // n),
         rng=SEED,
     )
-    n = values.shape[1]
     drawn = values[:, np.random.default_rng(SEED).integers(n, size=(RESAMPLES, n))]
     # Draws in which one side does not vary say nothing and are left out.
     low, high = np.nanquantile(_rank_correlation(drawn[0], drawn[1]), (0.025, 0.975))

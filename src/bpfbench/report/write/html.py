@@ -11,7 +11,7 @@ import base64
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -26,6 +26,9 @@ MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 
 UNIT = re.compile(r"(?<=\d) (?=%|(B|[KMGT]iB|ms|s|min|h|points)\b)|(?<=[±<>]) (?=[-+\d])")
 """The blank before a unit, and after a sign that stands before a number."""
+
+MOST_BYTES = 2_500_000
+"""Of a page's figures: beyond it they are left to their files."""
 
 GLYPHS = {"good": "\N{CHECK MARK}", "bad": "\N{MULTIPLICATION X}", "open": "?", "unclear": "\N{EN DASH}"}
 """What a tile has beside its colour."""
@@ -61,7 +64,6 @@ def text(
         "runs": _runs,
         "verdicts": lambda table: list({row[2].weight: row[2] for row in table.rows}.values()),
         "by_second": lambda table: [(key, list(own)) for key, own in itertools.groupby(table.rows, _second)],
-        "drawn": lambda figure: Markup(screen.html(figure.chart, figure.of, looks)),  # noqa: S704 - escaped
     }
     script = _source("page.js")
     return environment.get_template("document.html.j2").render(
@@ -71,6 +73,7 @@ def text(
         warnings=warnings,
         chapters=chapters,
         closing=document[document.index(chapters[-1]) + 1 :],
+        drawn=_drawn(document, looks),
         looks=looks,
         glyphs=GLYPHS,
         downloads=downloads or {},
@@ -78,6 +81,31 @@ def text(
         script=Markup(script),  # noqa: S704 - our own file
         script_sources=Markup(_hash(script)),  # noqa: S704 - a hash
     )
+
+
+def _drawn(document: Document, looks: dict[str, Look]) -> dict[str, Markup]:
+    """Draw figures, by key, as far as the page has room for them."""
+    found: dict[str, Markup] = {}
+    room = MOST_BYTES
+    for figure in (figure for figure in _figures(document) if not figure.chart.absent):
+        made = screen.html(figure.chart, figure.of, looks)
+        room -= len(made)
+        if room >= 0:
+            found[figure.chart.key] = Markup(made)  # noqa: S704 - escaped as it is drawn
+    return found
+
+
+def _figures(document: Document) -> Iterator[Figure]:
+    """All figures, the first of each chapter first, so that what is left out of a large page is the least missed."""
+    for rank in itertools.zip_longest(*_by_chapter(document)):
+        yield from (figure for figure in rank if figure is not None)
+
+
+def _by_chapter(document: Document) -> Iterator[list[Figure]]:
+    yield [block for block in document if isinstance(block, Figure)]
+    for block in document:
+        if isinstance(block, Chapter):
+            yield from _by_chapter(block.blocks)
 
 
 def _said(text: str) -> str:

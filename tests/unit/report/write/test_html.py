@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from bpfbench.report.document import Block, Chapter, Field, Paragraph, Table, texts
+import pytest
+from charts import LOOKS, PANELS, chart
+
+from bpfbench.report.document import Block, Chapter, Field, Figure, Paragraph, Table, texts
+from bpfbench.report.figures import screen
 from bpfbench.report.figures.palette import looks
 from bpfbench.report.spans import Baseline, Overview, Span, Spans
 from bpfbench.report.write import html
@@ -53,3 +58,12 @@ def test_an_overview_says_its_numbers_as_text_and_draws_what_goes_on_as_an_arrow
     assert "+3\N{NO-BREAK SPACE}% [\N{MINUS SIGN}4, +900]" in figure
     assert figure.count('class="head"') == 1
     assert "A caption." in figure
+
+
+def test_a_page_stays_small_enough_to_send_whatever_there_is_to_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = tuple(Figure(replace(chart(PANELS["dots"]), key=f"figure {n}"), "read") for n in range(9))
+    room = 2 * len(screen.html(figures[0].chart, "read", LOOKS))
+    monkeypatch.setattr(html, "MOST_BYTES", room)
+    made = html.text((Chapter("First", figures, "first"),), "title", "test", LOOKS)
+    assert made.count('role="img"') == 2
+    assert made.count("bpfbench report --figures writes it") == 7
