@@ -301,19 +301,21 @@ def _all_round(table: _Table, criteria: Criteria) -> AllRound | None:
 
 def _at_rate(rate: int | None, samples: Sequence[Sample], table: _Table, criteria: Criteria) -> AtRate:
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
-    nothing: Mapping[BlockId, float]
-    saved: dict[str, Interval] = {}
+    contests: defaultdict[Contest, dict[str, dict[BlockId, float]]] = defaultdict(dict)
     least: dict[str, float] = {}
-    alpha = ALPHA / len(samples)
     for own in samples:
-        blocks = table.blocks(own, FIDELITY)
-        nothing = dict.fromkeys(blocks, 0.0)
-        found = gap({own.cell.setup: {None: blocks}, VANILLA: {None: nothing}}, own.cell.setup, VANILLA, alpha)
-        share = Interval(0.0, 100.0) if found is None else found.interval
-        share = Interval(max(0.0, share.low), min(100.0, share.high))
-        worst = saved.get(own.cell.setup, Interval(100.0, 100.0))
-        saved[own.cell.setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
         least[own.cell.setup] = min(least.get(own.cell.setup, 100.0), own.spread.mean)
+        contests[Contest.of(own.cell)][own.cell.setup] = table.blocks(own, FIDELITY)
+    saved: dict[str, Interval] = {}
+    for contest, by_setup in contests.items():
+        nothing = {block: 0.0 for blocks in by_setup.values() for block in blocks}
+        values = {setup: {contest: blocks} for setup, blocks in {**by_setup, VANILLA: nothing}.items()}
+        for setup in by_setup:
+            found = gap(values, setup, VANILLA, ALPHA / len(samples))
+            share = Interval(0.0, 100.0) if found is None else found.interval
+            share = Interval(max(0.0, share.low), min(100.0, share.high))
+            worst = saved.get(setup, Interval(100.0, 100.0))
+            saved[setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
     cells = {own.cell for own in samples}
     offered = [own.spread.mean for own in table.samples if own.metric is metrics.OFFERED and own.cell in cells]
     return AtRate(rate, max(offered, default=0.0), saved, criteria.fidelity_floor_percent, least)
