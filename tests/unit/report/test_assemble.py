@@ -221,7 +221,7 @@ def test_a_run_with_one_setup_is_about_that_setup() -> None:
     page = text_of(page_of(records_of((VANILLA, "libbpf"), blocks=6)))
     assert "mine: what libbpf costs and saves" in page
     assert "which eBPF library" not in page
-    assert not re.search(r"nothing to compare|nobody to compare|only setup|Choose", page)
+    assert not re.search(r"nothing to compare|nobody to compare|only setup|Choose|Trade-offs", page)
 
 
 def test_machine_and_settings_are_said_once_and_no_caption_has_them() -> None:

@@ -83,7 +83,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
         _servers(run.analysis),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
         _findings(by_run(run.results)),
-        _exchanged(run.exchanged),
+        _exchanged(run.exchanged) if len(_setups(run.results)) > 1 else None,
         _not_counted(run.results.excluded),
         _method(study, order.order_sentence(examined.order), run.analysis.warnings),
         _environment(run),
@@ -95,10 +95,14 @@ def _blocks(run: Reported) -> Iterator[Block]:
 
 def _title(results: Results, *, emulated: bool) -> str:
     """What a run is about: the libraries it compares, or the only one it has."""
-    setups = {cell.setup for cell in results.cells if not cell.is_vanilla}
+    setups = _setups(results)
     if emulated:
         return f", {EMULATED}"
     return f": what {', '.join(setups)} costs and saves" if len(setups) == 1 else ": which eBPF library for which need"
+
+
+def _setups(results: Results) -> frozenset[str]:
+    return frozenset(cell.setup for cell in results.cells if not cell.is_vanilla)
 
 
 def _lead(run: Reported) -> str:
