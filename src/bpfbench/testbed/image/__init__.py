@@ -130,7 +130,7 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
         with layers.lock(cache, progress):
             root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
             libraries = library_builds(cache, root, sources)
-            making_root = Build(root, f"image {name}", partial(bootstrap, recipe, sources), seconds=ROOT_SECONDS)
+            making_root = Build(root, "root", partial(bootstrap, recipe, sources), seconds=ROOT_SECONDS)
             side_by_side.build((making_root, *libraries), progress)
             if not layer.exists():
                 with layers.aside(layer) as unfinished:

@@ -328,8 +328,8 @@ class TestBuild:
         shares = [share for _, share in said]
         assert shares == sorted(shares)
         assert 0 <= shares[0] <= shares[-1] < 1
-        assert said[0][0] == "building image trixie"
-        assert "building image trixie (downloading packages with apt)" in [what for what, _ in said]
+        assert said[0][0] == "building root"
+        assert "building root (downloading packages with apt)" in [what for what, _ in said]
         named = {name for what, _ in said for name in what.removeprefix("building ").split(", ")}
         assert set(build_order()) <= named
         assert builder.built
