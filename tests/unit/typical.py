@@ -29,9 +29,9 @@ INFO = About(
 
 
 def typical_run() -> list[Record]:
-    """Three blocks of vanilla, libbpf (+10 %, saves 97 %) and bcc (within vanilla's SD, saves 40 %)."""
+    """Three blocks of vanilla, libbpf (+10 %, saves 97 %) and bcc (cannot be told from vanilla, saves 40 %)."""
     records = []
-    for block, seconds in enumerate((10.0, 11.0, 12.0)):
+    for block, (seconds, more) in enumerate(((10.0, 0.5), (11.0, -0.4), (12.0, 0.05))):
         libbpf, bcc = make_trial("libbpf", block), make_trial("bcc", block)
         records += [
             make_record(make_trial(block=block), fio=make_fio(runtime_s=seconds)),
@@ -43,7 +43,7 @@ def typical_run() -> list[Record]:
             ),
             make_record(
                 bcc,
-                fio=make_fio(runtime_s=seconds + 0.05),
+                fio=make_fio(runtime_s=seconds + more),
                 summary=make_summary(bcc, saved=400, lost={"ring_full": 590, "map_full": 10}),
                 usage=make_usage(pss_peak_bytes=None),
             ),

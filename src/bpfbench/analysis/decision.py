@@ -255,10 +255,16 @@ def decide(values: Values[C], margin: float, noise: Noise[C] | None = None) -> D
     return Decision(whole, alone, contested)
 
 
-def gap(values: Values[C], one: str, other: str, alpha: float) -> Gap | None:
-    """Compare two by the mean over the cases that both have; None where no round has them all."""
-    ahead = {own: _ahead(values[one], theirs) for own, theirs in values.items() if own != one}
-    return _gap(ahead, other, {}, alpha)
+def within(values: Values[C], margin: float = 0.0, alpha: float = ALPHA) -> Contenders:
+    """Compare each two by the mean over the cases that both have, all pairs at once."""
+    return _contenders(values, tuple(dict.fromkeys(case for own in values.values() for case in own)), margin, {}, alpha)
+
+
+def against(values: Values[C], base: str, alpha: float = ALPHA) -> Mapping[str, Gap]:
+    """Say of each by how much it is ahead of one of them, all at once; who shares no round with that is left out."""
+    ahead = {own: _ahead(values[base], theirs) for own, theirs in values.items() if own != base}
+    found = {own: _gap(ahead, own, {}, alpha / len(ahead)) for own in ahead}
+    return {own: gap.reversed() for own, gap in found.items() if gap is not None}
 
 
 def _tied(values: Values[C], case: C) -> bool:
@@ -290,9 +296,9 @@ Ahead = Mapping[C, Mapping[int, float]]
 
 def _ahead(one: Mapping[C, Mapping[BlockId, float]], other: Mapping[C, Mapping[BlockId, float]]) -> Ahead[C]:
     found: dict[C, dict[int, float]] = {}
-    for case in one.keys() & other.keys():
+    for case in (own for own in one if own in other):  # not as sets have them: sums depend on the order
         rounds: defaultdict[int, list[float]] = defaultdict(list)
-        for block in one[case].keys() & other[case].keys():
+        for block in (own for own in one[case] if own in other[case]):
             rounds[block[0]].append(one[case][block] - other[case][block])
         if rounds:
             found[case] = {number: sum(own) / len(own) for number, own in rounds.items()}

@@ -184,6 +184,11 @@ def noise(blocks: Iterable[Sequence[float]]) -> Noise | None:
     return Noise(len(squares), math.sqrt(sum(squares) / len(squares)))
 
 
+def percent(log_ratio: float) -> float:
+    """Return what a logarithm of a ratio is as a change in per cent; what is beyond all numbers is a large one."""
+    return 100 * math.expm1(min(log_ratio, 700.0))
+
+
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     """Return by how many standard errors an interval reaches out on either side."""
     return float(stdtrit(freedom, (1 + confidence) / 2))

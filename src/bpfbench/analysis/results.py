@@ -14,7 +14,7 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -152,6 +152,8 @@ class Sample:
     """One per trial; at least one."""
     pairings: tuple[Pairing, ...]
     """Of the values: two of a block share what the machine was worth then, and are no two repetitions."""
+    rounds: tuple[int, ...]
+    """Of the values: the repetition of each."""
     spread: Description
     """Of the values."""
     base: Sample | None = None
@@ -198,6 +200,14 @@ class Sample:
         means = {pair: statistics.fmean(values) for pair, values in base.by_block(logs=logs).items()}
         # A difference of logarithms, not the logarithm of a quotient: swapped, it is exactly the negative.
         return {trial: value - means[pair] for pair, trial, value in self._scaled(logs) if pair in means}
+
+    def by_round(self, worth: Callable[[float], float | None]) -> dict[tuple[int, Hashable], float]:
+        """Return the values of each round and block on a scale, where they have a place on it; of several, the mean."""
+        found: defaultdict[tuple[int, Hashable], list[float]] = defaultdict(list)
+        for place, value in zip(zip(self.rounds, self.pairings, strict=True), self.values, strict=True):
+            if (scaled := worth(value)) is not None:
+                found[place].append(scaled)
+        return {place: statistics.fmean(own) for place, own in found.items()}
 
     def by_block(self, *, logs: bool) -> dict[Pairing, list[float]]:
         """Return the values of each block, or their logarithms, where they have one."""
@@ -276,7 +286,9 @@ def sample(cell: Cell, metric: Metric, counted: Sequence[Record], base: Sample |
     if spread is None:
         return None
     trials = tuple(record.trial.id for record, _ in known)
-    return Sample(cell, metric, trials, values, tuple(pairing(record) for record, _ in known), spread, base)
+    pairings = tuple(pairing(record) for record, _ in known)
+    rounds = tuple(record.trial.repetition for record, _ in known)
+    return Sample(cell, metric, trials, values, pairings, rounds, spread, base)
 
 
 def load(run: Run) -> Results:

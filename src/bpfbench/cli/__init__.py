@@ -44,7 +44,7 @@ VERBS = {
     ),
     "run": ("run:run", "Run a study, or go on with a run, and print its summary."),
     "status": ("status:status", "Say how far a run is."),
-    "summary": ("summary:summary", "Print what a run found: a table per workload and tool."),
+    "summary": ("summary:summary", "Print what a run found: a table per workload and tool, and the answer."),
     "system": ("system:system_app", "Settings of this machine that make results noisy: show, tune, restore."),
     "trace": ("trace:trace_app", "Run one tracer; show what it records as it comes, and what it lost."),
     "tradeoffs": (

@@ -20,7 +20,7 @@ def costs(
     form: Form = Form(),
 ) -> int:
     """Say what hook and ring, consuming and output cost, of a run with variants."""
-    run, results, about = opened(runs_dir, name)
+    run, results, about, _ = opened(runs_dir, name)
     found = work_out(results)
     if not found and any(cell.emulated for cell in results.cells):
         raise UsageError(f"{run.path} has no costs: {EMULATED}", EMULATED_BECAUSE)

@@ -10,17 +10,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from bpfbench.analysis.questions.needs import answers
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
 from bpfbench.analysis.table import tidy
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
+from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import Opened, opened
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import export_bench
 from bpfbench.report.document import Document
-from bpfbench.report.documents import artifact, order, summary
-from bpfbench.report.write import latex, markdown
+from bpfbench.report.documents import answer, artifact, order, summary
+from bpfbench.report.write import json, latex, markdown
 from bpfbench.values import choice_message
 
 
@@ -28,11 +30,21 @@ def _artifact(run: Opened) -> Document:
     return artifact.document(run.run.info, run.about, run.results)
 
 
+def _answer(run: Opened) -> str:
+    return json.text("answer", answer.SCHEMA, run.about, answer.data(answers(run.results, run.criteria)))
+
+
+def _summary(run: Opened) -> Document:
+    said, answer = order.said(run.results), answers(run.results, run.criteria)
+    return summary.document(summarise(run.results), run.about, said, answer, run=str(run.run.path))
+
+
 FORMATS: dict[str, Callable[[Opened], str]] = {
+    "answer": _answer,
     "bencher": lambda run: export_bench.to_bencher(analyse(run.results)),
     "github-benchmark": lambda run: export_bench.to_github(analyse(run.results), run.about),
     "csv": lambda run: tidy(run.results).write_csv(),
-    "markdown": lambda run: markdown.text(summary.document(summarise(run.results), run.about, order.said(run.results))),
+    "markdown": lambda run: markdown.text(_summary(run)),
     "latex": lambda run: latex.text(summary.printed(summarise(run.results), run.about)),
     "artifact": lambda run: markdown.text(_artifact(run)),
     "artifact-latex": lambda run: latex.text(_artifact(run)),
@@ -50,13 +62,14 @@ def export(
     format_: Annotated[str, Parameter(name="--format", help=f"One of: {', '.join(CHOICES)}.")],
     output: Annotated[Path | None, Parameter(help="Write to this file (default: print it).")] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
+    criteria: CriteriaOptions = CriteriaOptions(),
 ) -> int:
     """Write a run in a format of others; docs/claims.md describes them."""
     if format_ not in CHOICES:
         raise UsageError(f"option --format: {choice_message(format_, CHOICES)}")
     if format_ == "parquet" and output is None:
         raise UsageError("Parquet is no text", "give --output FILE")
-    exported = opened(runs_dir, name)
+    exported = opened(runs_dir, name, criteria.over)
     if format_ in STATEMENTS and any(cell.emulated for cell in exported.results.cells):
         stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
     if format_ == "parquet" and output is not None:

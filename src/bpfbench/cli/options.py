@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from cyclopts import Group, Parameter
 
 from bpfbench.cli.app import cache_dir, on_wait, stderr
-from bpfbench.declare.study import Override
+from bpfbench.declare.study import Override, given
 from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
-from bpfbench.model import Sources
+from bpfbench.model import Criteria, Sources
 from bpfbench.run.stage import Means
 from bpfbench.values import choice_message, seconds
 
@@ -83,6 +83,22 @@ def _read(key: Key, value: Any, several: bool) -> object:
 @options_for({key: None for key in STUDY if key.help})
 class StudyOptions(Options):
     """What the command line sets in place of the study file."""
+
+
+@options_for(
+    {key: None for key in STUDY if key.table == "criteria"}, Group("What counts", help="In place of the study's.")
+)
+class CriteriaOptions(Options):
+    """What the command line sets in place of what counts in a study."""
+
+    def over(self, criteria: Criteria) -> Criteria:
+        """Return what counts.
+
+        Raises:
+            StudyError: a value is wrong.
+        """
+        overrides = self.overrides()
+        return replace(criteria, **{dotted.rpartition(".")[2]: given(dotted, overrides) for dotted in overrides})
 
 
 KERNEL = Key("factors.kernels", str, (), "Which one boots: trixie, backports, sid.", "--kernel")

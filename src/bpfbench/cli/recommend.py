@@ -12,10 +12,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions import capacity
+from bpfbench.analysis.questions.candidates import Wish
 from bpfbench.analysis.questions.evidence import Quality
-from bpfbench.analysis.questions.recommend import Wish
 from bpfbench.analysis.questions.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
@@ -23,7 +24,7 @@ from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report.documents import recommend as report
 from bpfbench.values import choice_message
 
-DECIMAL = {"": 1, "k": 10**3, "M": 10**6}
+DECIMAL = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6}
 SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20}
 PERCENT = {"": 1, "%": 1}
 
@@ -39,12 +40,13 @@ def recommend(
     max_cpu: Annotated[str | None, Parameter(help="Per cent of one CPU that the tracer may take.")] = None,
     max_memory: Annotated[str | None, Parameter(help="What the tracer may take of memory (PSS), e.g. 20MiB.")] = None,
     prefer: Annotated[
-        str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy.")
+        str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy, startup.")
     ] = "overhead",
     drain: Annotated[
         Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
+    criteria: CriteriaOptions = CriteriaOptions(),
     form: Form = Form(),
 ) -> int:
     """Say which setup and configuration fit a need, by what a run measured.
@@ -66,17 +68,18 @@ def recommend(
         prefer=Quality(prefer),
     )
     bench = _bench(drain) if drain is not None else ()
-    _, results, run = opened(runs_dir, name)
-    found = judge(results, wish, bench)
+    _, results, run, counted = opened(runs_dir, name, criteria.over)
+    found = judge(results, wish, bench, counted)
     show(form, "recommend", report.document(found, run), report.data(found), run, schema=report.SCHEMA)
     return 0
 
 
 def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0.0, most: float = math.inf) -> float:
-    """Read a number with a unit."""
-    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(\S*)", text.strip())
+    """Read a number with a unit, as TOML and people write them: 200k, 2e5, 200_000, 200,000."""
+    digits = re.sub(r"(?<=\d)[_,](?=\d{3}(?!\d))", "", text.strip())
+    found = re.fullmatch(r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\S*)", digits)
     if found is None or found[2] not in units:
-        allowed = ", ".join(unit for unit in units if unit)
+        allowed = ", ".join(unit for unit in units if unit not in ("", "K"))
         raise UsageError(f"option {option}: {text!r} is not a number, alone or with one of: {allowed}")
     value = float(found[1]) * units[found[2]]
     if not least <= value <= most:

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from cyclopts import Parameter
 
 from bpfbench import catalogue, store
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
+from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import opened
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
@@ -30,15 +32,16 @@ def report(
     figures: Annotated[bool, Parameter(negative="", help="Write figures for print, too: SVG, PDF, PNG.")] = False,
     paper: Annotated[bool, Parameter(negative="", help="Draw the paper's printed numbers beside.")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
+    criteria: CriteriaOptions = CriteriaOptions(),
 ) -> int:
     """Write a run's report: an HTML page that works offline, tables, and figures for print where asked for."""
     place = output or store.find(runs_dir, name).path / "report"
     _refuse(place)
-    run, results, about = opened(runs_dir, name)
+    run, results, about, counted = opened(runs_dir, name, criteria.over)
     if not results.records:
         raise UsageError(f"{run.path} has no trial yet", f"finish it with: bpfbench run --resume {run.path}")
     material = Material(
-        info=run.info,
+        info=replace(run.info, study=replace(run.info.study, criteria=counted)),
         about=about,
         results=results,
         sampled=lambda record: samples.read(run.path / "trials" / record.trial.id / "samples.csv"),

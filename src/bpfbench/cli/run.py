@@ -80,12 +80,8 @@ def run(
             more = rounds.Extension(opened, rounds.Goal(repetitions, decided, limit_s), reporter)
             campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed, further=more)
     finished = runs.read(opened)
-    print_summary(finished)
+    print_summary(finished, runs_dir)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
-    stderr.print(f"next: bpfbench report {_called(opened, runs_dir)}", highlight=False, soft_wrap=True)
+    called = runs.called(opened, runs_dir, "" if resume else "latest")
+    stderr.print(f"next: bpfbench report {called}", highlight=False, soft_wrap=True)
     return 0 if all(record.status is Status.OK for record in finished.results.records) else 1
-
-
-def _called(run: store.Run, runs_dir: Path) -> str:
-    """Return what a run is called on a command line."""
-    return "latest" if run.path.parent.resolve() == DEFAULT_RUNS.resolve() == runs_dir.resolve() else str(run.path)

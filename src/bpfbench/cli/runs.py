@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from bpfbench import store
 from bpfbench.analysis import results
 from bpfbench.analysis.results import Results
+from bpfbench.cli.app import DEFAULT_RUNS
+from bpfbench.model import Criteria
 from bpfbench.report.about import About, describe
 
 
@@ -18,22 +21,39 @@ class Opened(NamedTuple):
     run: store.Run
     results: Results
     about: About
+    criteria: Criteria
+    """What counts in answers."""
 
 
-def opened(runs_dir: Path, name: str) -> Opened:
+def _as_it_is(criteria: Criteria) -> Criteria:
+    return criteria
+
+
+def opened(runs_dir: Path, name: str, counted: Callable[[Criteria], Criteria] = _as_it_is) -> Opened:
     """Find a run and read it, by path, by id, or `latest`.
+
+    Args:
+        runs_dir: where it is looked for.
+        name: of it.
+        counted: makes of the study's criteria what is to count.
 
     Raises:
         StoreError: there is no such run, or one of its files cannot be read.
     """
-    return read(store.find(runs_dir, name))
+    return read(store.find(runs_dir, name), counted)
 
 
-def read(run: store.Run) -> Opened:
+def read(run: store.Run, counted: Callable[[Criteria], Criteria] = _as_it_is) -> Opened:
     """Read a run that was found, or made.
 
     Raises:
         StoreError: one of its files cannot be read.
     """
     found = results.load(run)
-    return Opened(run, found, describe(run, found.records))
+    return Opened(run, found, describe(run, found.records), counted(run.info.study.criteria))
+
+
+def called(run: store.Run, runs_dir: Path, alias: str = "") -> str:
+    """Return what a run is called on a command line: its id, or `alias`, where runs are looked for, else its path."""
+    there = run.path.parent.resolve() == DEFAULT_RUNS.resolve() == runs_dir.resolve()
+    return (alias or run.path.name) if there else str(run.path)

@@ -18,7 +18,7 @@ def status(
     form: Form = Form(),
 ) -> int:
     """Say how far a run is."""
-    run, results, about = runs.opened(runs_dir, name)
+    run, results, about, _ = runs.opened(runs_dir, name)
     records = results.records
     counts = {status.value: sum(record.status is status for record in records) for status in Status}
     running = run.is_locked()

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from bpfbench.analysis.questions.needs import answers
 from bpfbench.analysis.questions.tradeoffs import trade_offs
 from bpfbench.analysis.statistics import analyse
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
-from bpfbench.cli.runs import opened
+from bpfbench.cli.options import CriteriaOptions
+from bpfbench.cli.runs import called, opened
 from bpfbench.cli.show import Form, show
 from bpfbench.report.documents import tradeoffs as report
 
@@ -16,10 +18,12 @@ def tradeoffs(
     /,
     *,
     runs_dir: RunsDir = DEFAULT_RUNS,
+    criteria: CriteriaOptions = CriteriaOptions(),
     form: Form = Form(),
 ) -> int:
     """Say what setups trade for what: Pareto fronts, correlations of what they cost and save."""
-    _, results, info = opened(runs_dir, name)
-    found = trade_offs(analyse(results))
-    show(form, "tradeoffs", report.document(found, info), report.data(found), info, schema=report.SCHEMA)
+    run, results, info, counted = opened(runs_dir, name, criteria.over)
+    found, answer = trade_offs(results, analyse(results), counted), answers(results, counted)
+    document = report.document(found, info, answer, called(run, runs_dir))
+    show(form, "tradeoffs", document, report.data(found, answer), info, schema=report.SCHEMA)
     return 0

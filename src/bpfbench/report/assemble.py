@@ -74,7 +74,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     progress("statistics")
     analysis = analyse(run)
     found = sections(run, analysis, about.host or "unknown machine", about.kernel or "unknown")
-    exchanged = trade_offs(analysis)
+    exchanged = trade_offs(run, analysis, info.study.criteria)
     points = {point.cell: point for own in exchanged.each for point in own.points}
     style = looks({cell.setup for cell in run.cells})
     answered = needs.answers(run, info.study.criteria)

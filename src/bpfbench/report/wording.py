@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bpfbench import factors
-from bpfbench.analysis.results import CONFIG, Description, PaperRule
+from bpfbench.analysis.results import CONFIG, Description
 from bpfbench.analysis.summary import Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, Record, Status, TracerConfig, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Field
 from bpfbench.report.numbers import rounded
 from bpfbench.units import size
-
-MARKS: Mapping[PaperRule | None, str] = {PaperRule.INCONCLUSIVE: "~", PaperRule.NOT_ASSESSABLE: "?"}
-"""What stands after a difference that must not be read as one."""
 
 ACCOUNT = "Totals over n trials that ended ok, each of which passed all of its checks."
 """What the numbers of an emulated machine are."""
@@ -143,34 +140,6 @@ def warnings(info: About) -> list[str]:
         records, were = ("1 record", "was") if info.superseded == 1 else (f"{info.superseded} records", "were")
         found.append(f"{records} of trials that had failed or were invalid {were} set aside to run those trials again.")
     return found
-
-
-def legend(summary: Summary) -> list[str]:
-    """Explain the tables, and the marks that occur in them."""
-    dash = "A dash: not measured, or no trial to take it from."
-    if summary.groups and all(group.emulated for group in summary.groups):
-        return [ACCOUNT, dash]
-    verdicts = _verdicts_of(summary)
-    lines = [
-        "Mean and SD over n trials that ended ok; with a sign, the difference from vanilla of the same block and"
-        " session (geometric mean of the ratios; of memory growth, the mean difference).",
-        "CPU: the whole machine while fio ran. Memory growth: its memory in use while fio ran, less the same before,"
-        " with the tracer attached. Tracer CPU, PSS: the tracer's processes alone. Saved, lost: of the events"
-        " intercepted.",
-    ]
-    if PaperRule.INCONCLUSIVE in verdicts:
-        lines.append(f"{MARKS[PaperRule.INCONCLUSIVE]} inconclusive: the mean lies within vanilla's SD.")
-    if PaperRule.NOT_ASSESSABLE in verdicts:
-        lines.append(f"{MARKS[PaperRule.NOT_ASSESSABLE]} not assessable: vanilla has no SD (needs 2 repetitions).")
-    if PaperRule.BEYOND in verdicts:
-        lines.append("No mark: the mean lies beyond vanilla's SD, which is no test of significance.")
-    return [*lines, dash]
-
-
-def _verdicts_of(summary: Summary) -> set[PaperRule | None]:
-    """The verdicts that occur in a summary."""
-    samples = (own for group in summary.groups for row in group.rows for own in row.samples.values())
-    return {own.rule for own in samples if own.is_compared}
 
 
 def reason(excluded: Record) -> str | None:

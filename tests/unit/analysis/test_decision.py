@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench.analysis.decision import BlockId, Decision, Outcome, Standing, decide, gap
+from bpfbench.analysis.decision import BlockId, Decision, Outcome, Standing, against, decide
 
 MARGIN = 0.05
 QUIET = (0.001, -0.002, 0.002, -0.001, 0.0015, -0.0015)
@@ -109,7 +109,7 @@ def test_who_is_ruled_out_by_anybody_is_worse_even_if_the_leader_cannot_tell() -
 def test_values_are_compared_within_a_block_only() -> None:
     one: dict[BlockId, float] = {(1, "first session"): 1.0, (2, "b"): 1.0}
     other: dict[BlockId, float] = {(1, "second session"): 0.0, (2, "b"): 0.5}
-    found = gap({"a": {"read": one}, "b": {"read": other}}, "a", "b", 0.05)
+    found = against({"a": {"read": one}, "b": {"read": other}}, "b")["a"]
     assert found is not None
     assert (found.rounds, found.mean) == (1, 0.5)
 

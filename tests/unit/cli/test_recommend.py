@@ -20,7 +20,7 @@ class TestRecommend:
     def test_that_none_qualifies_is_an_answer(self, invoke: Invoke) -> None:
         status, out, err = invoke("recommend", LIMITED, "--rate", "80k", "--max-memory", "1KiB")
         assert (status, err) == (0, "")
-        assert "None qualifies. The nearest is libbpf" in out
+        assert "None qualifies. By the means, the nearest is libbpf" in out
         assert "<= 1 KiB wanted" in out
 
     def test_that_nothing_is_known_is_one_too_with_what_would_tell(self, invoke: Invoke) -> None:
@@ -41,6 +41,18 @@ class TestRecommend:
         assert by_setup["libbpf"][0]["evidence"]["validated_by"] == "docs/statistics.md"
         assert document["wish"]["rate_per_s"] == 10_000
 
+    @pytest.mark.parametrize("rate", ["200k", "200K", "2e5", "200_000", "200,000", "0.2M", "200000"])
+    def test_rates_are_read_however_they_are_written(self, invoke: Invoke, rate: str) -> None:
+        status, out, _ = invoke("recommend", NEW, "--rate", rate, "--json")
+        assert (status, json.loads(out)["data"]["wish"]["rate_per_s"]) == (0, 200_000)
+
+    def test_what_counts_as_equal_can_be_said(self, invoke: Invoke) -> None:
+        status, out, _ = invoke("recommend", NEW, "--rate", "10k", "--memory-margin-percent", "30")
+        assert status == 0
+        status, out, err = invoke("recommend", NEW, "--rate", "10k", "--memory-margin-percent", "much")
+        assert (status, out) == (2, "")
+        assert "option --memory-margin-percent: a number is wanted" in err
+
     def test_markdown_and_terminal_say_the_same(self, invoke: Invoke) -> None:
         _, terminal, _ = invoke("recommend", NEW, "--rate", "10k")
         _, markdown, _ = invoke("recommend", NEW, "--rate", "10k", "--markdown")
@@ -50,6 +62,7 @@ class TestRecommend:
         ("options", "message"),
         [
             (("--rate", "fast"), "option --rate: 'fast' is not a number, alone or with one of: k, M"),
+            (("--rate", "20_00"), "option --rate: '20_00' is not a number"),
             (("--rate", "0"), "option --rate: 0 is out of range; valid is 0.001 or more"),
             (("--rate", "1k", "--event-bytes", "1GB"), "option --event-bytes: '1GB' is not a number"),
             (

@@ -22,7 +22,7 @@ from bpfbench.model import EVENT_BYTES
 
 
 class Quality(StrEnum):
-    """What can be wanted of a tracer. All can be ranked by, all but the last two required."""
+    """What can be wanted of a tracer. All can be ranked by, all but the last three required."""
 
     MEMORY = "memory"
     """Of the tracer's own processes: peak PSS, in bytes."""
@@ -36,11 +36,13 @@ class Quality(StrEnum):
     """99th percentile over vanilla's."""
     ENERGY = "energy"
     """Of the CPU packages, over vanilla's."""
+    STARTUP = "startup"
+    """From starting it until it is ready, in seconds."""
 
     @property
     def word(self) -> str:
         """For people."""
-        return "CPU" if self is Quality.CPU else self.value
+        return {Quality.CPU: "CPU", Quality.STARTUP: "start-up"}.get(self, self.value)
 
     @property
     def monotone(self) -> bool:
@@ -166,6 +168,7 @@ READERS: Mapping[Quality, Callable[[Seen, Cell], Evidence | None]] = {
     Quality.FIDELITY: Seen.fidelity,
     Quality.LATENCY: partial(Seen.ratio, metric=metrics.LATENCY_P99),
     Quality.ENERGY: partial(Seen.ratio, metric=metrics.ENERGY),
+    Quality.STARTUP: partial(Seen.own, metric=metrics.STARTUP),
 }
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.decision import BlockId, Decision, Gap, Values, decide, gap
-from bpfbench.analysis.inference import ALPHA, Interval, noise
+from bpfbench.analysis.decision import BlockId, Decision, Gap, Values, against, decide
+from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample
 from bpfbench.model import VANILLA, Criteria, Tool, TracerConfig
@@ -59,7 +59,7 @@ class Need:
 
     def change(self, ahead: float) -> float:
         """Return what being ahead by so much means of the metric: the change in per cent, or in points."""
-        return ahead if self.by_points else 100 * math.expm1(-ahead)
+        return ahead if self.by_points else percent(-ahead)
 
     def changes(self, ahead: Interval) -> Interval:
         """Return the same of an interval."""
@@ -203,8 +203,7 @@ def answers(results: Results, criteria: Criteria) -> tuple[Answers, ...]:
     kernels: defaultdict[str | None, list[Sample]] = defaultdict(list)
     for sample in results.measured:
         kernels[sample.cell.kernel].append(sample)
-    rounds = {record.trial.id: record.trial.repetition for record in results.records}
-    found = (_answers(kernel, _Table(own, rounds), criteria) for kernel, own in kernels.items())
+    found = (_answers(kernel, own, criteria) for kernel, own in kernels.items())
     return tuple(own for own in found if own.needs)
 
 
@@ -216,77 +215,61 @@ def round_s(results: Results) -> float | None:
     return fmean(rounds.values()) if rounds else None
 
 
-def _answers(kernel: str | None, table: _Table, criteria: Criteria) -> Answers:
-    found = [_answer(need, table, criteria, need.concerns) for need in NEEDS]
-    return Answers(kernel, tuple(own for own in found if own), _all_round(table, criteria))
+def _answers(kernel: str | None, known: Sequence[Sample], criteria: Criteria) -> Answers:
+    found = [_answer(need, known, criteria, need.concerns) for need in NEEDS]
+    return Answers(kernel, tuple(own for own in found if own), _all_round(known, criteria))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The samples of one kernel."""
-
-    samples: Sequence[Sample]
-    rounds: Mapping[str, int]
-    """Of trials."""
-
-    def of(self, need: Need, concerned: Callable[[Cell], bool]) -> list[Sample]:
-        """Return the samples of a need's metric that are asked for."""
-        return [own for own in self.samples if own.metric is need.metric and concerned(own.cell)]
-
-    def blocks(self, sample: Sample, need: Need) -> dict[BlockId, float]:
-        """Return the values of a sample by block, on the need's scale; of several in a block, their mean."""
-        found: defaultdict[BlockId, list[float]] = defaultdict(list)
-        for pair, trial, value in zip(sample.pairings, sample.trials, sample.values, strict=True):
-            if (worth := need.worth(value)) is not None:
-                found[self.rounds[trial], pair].append(worth)
-        return {block: fmean(own) for block, own in found.items()}
+def _of(samples: Sequence[Sample], need: Need, concerned: Callable[[Cell], bool]) -> list[Sample]:
+    """Return the samples of a need's metric that are asked for."""
+    return [own for own in samples if own.metric is need.metric and concerned(own.cell)]
 
 
-def _answer(need: Need, table: _Table, criteria: Criteria, concerned: Callable[[Cell], bool]) -> Answer | None:
-    samples = table.of(need, concerned)
+def _answer(
+    need: Need, known: Sequence[Sample], criteria: Criteria, concerned: Callable[[Cell], bool]
+) -> Answer | None:
+    samples = _of(known, need, concerned)
     values: defaultdict[str, dict[Contest, dict[BlockId, float]]] = defaultdict(dict)
     means: defaultdict[str, list[float]] = defaultdict(list)
     for own in samples:
-        if blocks := table.blocks(own, need):
+        if blocks := own.by_round(need.worth):
             values[own.cell.setup][Contest.of(own.cell)] = blocks
             means[own.cell.setup].append(own.spread.mean)
     if not values:
         return None
-    contests = {contest for own in values.values() for contest in own}
-    vanilla, itself = _vanilla(need, table, contests)
+    contests = dict.fromkeys(contest for own in values.values() for contest in own)
+    vanilla, itself = _vanilla(need, known, contests)
     beside: Values[Contest] = {**values, **({VANILLA: vanilla} if vanilla else {})}
-    worth = {
-        setup: Worth(min(own), max(own), gap(beside, setup, VANILLA, ALPHA / len(values)) if vanilla else None)
-        for setup, own in means.items()
-    }
+    over = against(beside, VANILLA) if vanilla else {}
+    worth = {setup: Worth(min(own), max(own), over.get(setup)) for setup, own in means.items()}
     return Answer(need, criteria, decide(values, need.scaled(criteria), itself), worth, itself)
 
 
 def _vanilla(
-    need: Need, table: _Table, contests: Iterable[Contest]
+    need: Need, known: Sequence[Sample], contests: Iterable[Contest]
 ) -> tuple[dict[Contest, dict[BlockId, float]], dict[Contest, float]]:
     """Return vanilla's values in these cases, and by how much its two trials of a block differ, where there are two."""
-    by_cell = {own.cell: own for own in table.samples if own.metric is need.metric and own.cell.is_vanilla}
+    by_cell = {own.cell: own for own in known if own.metric is need.metric and own.cell.is_vanilla}
     found: dict[Contest, dict[BlockId, float]] = {}
     itself: dict[Contest, float] = {}
     for contest in contests:
         sample = by_cell.get(contest.vanilla)
         if sample is not None:
-            found[contest] = table.blocks(sample, need)
+            found[contest] = sample.by_round(need.worth)
             twins = noise(sample.by_block(logs=not need.by_points).values())
             if twins is not None:
                 itself[contest] = twins.sd
     return found, itself
 
 
-def _all_round(table: _Table, criteria: Criteria) -> AllRound | None:
+def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
     by_rate: defaultdict[int | None, list[Sample]] = defaultdict(list)
-    for own in table.of(FIDELITY, FIDELITY.concerns):
+    for own in _of(known, FIDELITY, FIDELITY.concerns):
         by_rate[own.cell.workload.rate_iops].append(own)
     if not by_rate:
         return None
     order = sorted(by_rate, key=lambda rate: math.inf if rate is None else rate, reverse=True)
-    rates = tuple(_at_rate(rate, by_rate[rate], table, criteria) for rate in order)
+    rates = tuple(_at_rate(rate, by_rate[rate], known, criteria) for rate in order)
     at = next((rate for rate in rates if rate.holding), None)
     if at is None:
         return AllRound(rates, None)
@@ -296,26 +279,26 @@ def _all_round(table: _Table, criteria: Criteria) -> AllRound | None:
     def concerned(cell: Cell) -> bool:
         return named.concerns(cell) and cell.workload.rate_iops == at.rate_iops and cell.setup in holding
 
-    return AllRound(rates, _answer(named, table, criteria, concerned))
+    return AllRound(rates, _answer(named, known, criteria, concerned))
 
 
-def _at_rate(rate: int | None, samples: Sequence[Sample], table: _Table, criteria: Criteria) -> AtRate:
+def _at_rate(rate: int | None, samples: Sequence[Sample], known: Sequence[Sample], criteria: Criteria) -> AtRate:
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
     contests: defaultdict[Contest, dict[str, dict[BlockId, float]]] = defaultdict(dict)
     least: dict[str, float] = {}
     for own in samples:
         least[own.cell.setup] = min(least.get(own.cell.setup, 100.0), own.spread.mean)
-        contests[Contest.of(own.cell)][own.cell.setup] = table.blocks(own, FIDELITY)
+        contests[Contest.of(own.cell)][own.cell.setup] = own.by_round(FIDELITY.worth)
     saved: dict[str, Interval] = {}
     for contest, by_setup in contests.items():
         nothing = {block: 0.0 for blocks in by_setup.values() for block in blocks}
         values = {setup: {contest: blocks} for setup, blocks in {**by_setup, VANILLA: nothing}.items()}
+        found = against(values, VANILLA, ALPHA * len(by_setup) / len(samples))
         for setup in by_setup:
-            found = gap(values, setup, VANILLA, ALPHA / len(samples))
-            share = Interval(0.0, 100.0) if found is None else found.interval
+            share = found[setup].interval if setup in found else Interval(0.0, 100.0)
             share = Interval(max(0.0, share.low), min(100.0, share.high))
             worst = saved.get(setup, Interval(100.0, 100.0))
             saved[setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
     cells = {own.cell for own in samples}
-    offered = [own.spread.mean for own in table.samples if own.metric is metrics.OFFERED and own.cell in cells]
+    offered = [own.spread.mean for own in known if own.metric is metrics.OFFERED and own.cell in cells]
     return AtRate(rate, max(offered, default=0.0), saved, criteria.fidelity_floor_percent, least)

@@ -1,147 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which setups and configurations fit what a user needs, ranked, each requirement with the evidence for it.
+"""Which setups and configurations fit what a user needs, and which of them to take.
 
-What is wanted is for a target that has a rate of its own. A requirement is judged by a measurement at or near that
-rate, else by one at another rate that is surely harder or easier, else by a prediction that was validated, with its
-error added. Anything else is not known: neither passed nor failed, and the run of `to_measure` would tell. Nothing is
-scaled from one rate to another. docs/statistics.md says why which measurement stands for which rate.
+Who fits is judged in candidates.py, which of them is preferred in preference.py. Where none fits, shortfall.py says
+what each lacks, and what may help.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain
 
-from bpfbench import catalogue
-from bpfbench.analysis import metrics
-from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
-from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes
-from bpfbench.analysis.results import CONFIG, Cell, Results
-from bpfbench.analysis.statistics import analyse
-from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, TracerConfig
-
-NEAR = 1.5
-"""A measurement is near a rate, or an event size, up to this many times it; never below it."""
-
-TRIAL_S = 10
-"""About what a trial takes that is proposed."""
-REPETITIONS = 5
-
-
-class Fit(StrEnum):
-    """Whether a requirement is met, or a candidate qualifies: by the last of these that one of its requirements is."""
-
-    YES = "yes"
-    """The end of the interval that is nearer to the limit meets it."""
-    UNDECIDED = "undecided"
-    """The limit lies within the interval, or one trial has none, or it was not met at more than the wanted rate."""
-    UNKNOWN = "not known"
-    """Neither measured at such a rate, nor predicted by anything that was validated."""
-    NO = "no"
-    """The whole interval lies beyond the limit."""
-
-    @property
-    def rank(self) -> int:
-        """From 0, the best."""
-        return list(Fit).index(self)
-
-    @property
-    def of_requirement(self) -> str:
-        """What is said of a single requirement."""
-        return {Fit.YES: "met", Fit.UNKNOWN: "not measured", Fit.NO: "not met"}.get(self, self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user needs."""
-
-    rate_per_s: float
-    event_bytes: int
-    min_fidelity_percent: float
-    max_overhead_percent: float
-    max_cpu_percent: float | None = None
-    """Of one CPU; None: whatever it takes."""
-    max_memory_bytes: float | None = None
-    prefer: Quality = Quality.OVERHEAD
-    """What to rank by, among those that qualify."""
-
-    @property
-    def limits(self) -> dict[Quality, float]:
-        """What is required."""
-        wanted = {
-            Quality.FIDELITY: self.min_fidelity_percent,
-            Quality.OVERHEAD: self.max_overhead_percent,
-            Quality.CPU: self.max_cpu_percent,
-            Quality.MEMORY: self.max_memory_bytes,
-        }
-        return {quality: limit for quality, limit in wanted.items() if limit is not None}
-
-    def is_near(self, found: Evidence) -> bool:
-        """Whether a measurement stands for what is wanted."""
-        rate, size = found.rate_per_s / self.rate_per_s, found.event_bytes / self.event_bytes
-        return KEPT <= rate <= NEAR and 1 <= size <= NEAR
-
-    def is_harder_than(self, found: Evidence) -> bool:
-        """Whether a measurement was taken where it is at most as hard."""
-        return found.rate_per_s <= self.rate_per_s / KEPT and found.event_bytes <= self.event_bytes
-
-    def is_easier_than(self, found: Evidence) -> bool:
-        """Whether a measurement was taken where it is at least as hard."""
-        return found.rate_per_s >= KEPT * self.rate_per_s and found.event_bytes >= self.event_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """A requirement, judged."""
-
-    requirement: Quality
-    limit: float
-    fit: Fit
-    evidence: Evidence | None
-    """In the workload where it is worst; None where nothing says anything."""
-    reason: str
-    """Why it is not met for sure; empty where it is met."""
-
-    @property
-    def excess(self) -> float:
-        """How far what is not met lies beyond the limit: in points, of memory in per cent of the limit."""
-        if self.fit is not Fit.NO or self.evidence is None:
-            return 0.0
-        beyond = abs(self.evidence.value - self.limit)
-        return 100 * beyond / max(1.0, self.limit) if self.requirement is Quality.MEMORY else beyond
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One setup in one configuration."""
-
-    setup: str
-    config: TracerConfig
-    """Whatever its payload, as the wish says how large events are."""
-    assessments: tuple[Assessment, ...]
-    """One per requirement."""
-    preferred: float | None
-    """What the user wants least of (most of, for fidelity) near the wanted rate, in the worst workload.
-    None where no trial was near."""
-
-    @property
-    def fit(self) -> Fit:
-        """Whether it qualifies: by the worst of its assessments."""
-        return max((assessment.fit for assessment in self.assessments), key=lambda fit: fit.rank)
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why it does not qualify, or not for sure."""
-        return tuple(assessment.reason for assessment in self.assessments if assessment.reason)
-
-    @property
-    def drain_rates(self) -> tuple[DrainRate, ...]:
-        """What its fidelity is predicted from; empty where it was measured."""
-        return tuple(rate for own in self.assessments if own.evidence for rate in own.evidence.drain_rates)
+from bpfbench.analysis.questions.candidates import Basis, Candidate, Fit, Wish
+from bpfbench.analysis.questions.capacity import Observation
+from bpfbench.analysis.questions.preference import Sieve, narrow
+from bpfbench.analysis.questions.shortfall import Shortfall, command, shortfalls
+from bpfbench.analysis.results import Results
+from bpfbench.model import Criteria
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +27,15 @@ class Recommendation:
     candidates: tuple[Candidate, ...]
     to_measure: str | None
     """The command that would measure what is not known; None where everything is."""
+    steps: tuple[Sieve, ...] = ()
+    """How the choice was made between those that do what is wanted; a candidate is called by its position."""
+    shortfalls: tuple[Shortfall, ...] = ()
+    """Where nobody does: what each setup lacks, the nearest first."""
+
+    @property
+    def chosen(self) -> tuple[Candidate, ...]:
+        """Those of the qualified that nothing tells apart from the best."""
+        return tuple(self.candidates[int(name)] for name in self.steps[-1].left) if self.steps else self.qualified
 
     @property
     def qualified(self) -> tuple[Candidate, ...]:
@@ -159,207 +43,47 @@ class Recommendation:
         return tuple(candidate for candidate in self.candidates if candidate.fit is Fit.YES)
 
 
-def recommend(results: Results, wish: Wish, bench: Iterable[Observation] = ()) -> Recommendation:
+def recommend(
+    results: Results, wish: Wish, bench: Iterable[Observation] = (), criteria: Criteria | None = None
+) -> Recommendation:
     """Judge every configuration that a run has.
 
     Args:
         results: of a run.
         wish: what is needed.
         bench: of `bench drain`. Where given, fidelity is predicted from it: for a tracer with a CPU of its own.
+        criteria: up to which differences setups are equal.
     """
-    analysis = analyse(results)
-    seen = Seen({(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics})
-    cells: defaultdict[tuple[str, TracerConfig], list[Cell]] = defaultdict(list)
-    for statistic in analysis.find(metrics.SAVED_PERCENT.key):
-        cell, config = statistic.cell, statistic.cell.config
-        if config is not None and config.ringbuf_bytes is not None and cell.is_full:
-            cells[cell.setup, replace(config, payload_bytes=None)].append(cell)
-    capacity = Capacity.of(results, tuple(bench))
-    found = [_candidate(*key, own, seen, capacity, wish) for key, own in cells.items()]
+    basis = Basis.of(results, bench)
+    found = sorted((basis.candidate(*key, wish) for key in basis.cells), key=lambda own: _order(own, wish))
+    qualified = [own for own in found if own.fit is Fit.YES]
+    steps = narrow(
+        results, {str(at): own.near for at, own in enumerate(qualified)}, wish.prefer, criteria or Criteria()
+    )
+    # Who was left longest comes first; a candidate is called by its position from here on.
+    last = {at: sum(str(at) in step.left for step in steps) for at in range(len(qualified))}
+    order = sorted(last, key=lambda at: -last[at])
+    places = {str(at): str(place) for place, at in enumerate(order)}
+    ranked = [*(qualified[at] for at in order), *found[len(qualified) :]]
+    open_ = [own for own in found if own.fit in (Fit.UNKNOWN, Fit.UNDECIDED)]
+    cells = list(chain.from_iterable(basis.cells.values()))
+    return Recommendation(
+        wish,
+        tuple(ranked),
+        command(open_, cells, wish) if open_ else None,
+        tuple(step.called(places) for step in steps),
+        () if qualified else shortfalls(basis, found, wish),
+    )
+
+
+def _order(own: Candidate, wish: Wish) -> tuple[object, ...]:
     sign = -1 if wish.prefer.higher_is_better else 1
-    found.sort(
-        key=lambda c: (
-            c.fit.rank,
-            sum(assessment.excess for assessment in c.assessments),
-            c.preferred is None,
-            sign * (c.preferred or 0.0),
-            c.setup,
-            c.config.ringbuf_bytes,
-        )
+    return (
+        own.fit.rank,
+        sum(assessment.fit is not Fit.YES for assessment in own.assessments),
+        sum(assessment.excess for assessment in own.assessments),
+        own.preferred is None,
+        sign * (own.preferred or 0.0),
+        own.setup,
+        own.config.ringbuf_bytes,
     )
-    return Recommendation(wish, tuple(found), _to_measure(found, list(chain.from_iterable(cells.values())), wish))
-
-
-def _candidate(
-    setup: str, config: TracerConfig, cells: Sequence[Cell], seen: Seen, capacity: Capacity, wish: Wish
-) -> Candidate:
-    whole = [cell for cell in cells if (seen.mean(cell, metrics.SAVED_PERCENT) or 0.0) >= wish.min_fidelity_percent]
-    workloads = tuple(dict.fromkeys(cell.workload.name for cell in cells))
-
-    def measured(quality: Quality) -> dict[str, list[Evidence]]:
-        """By workload; what a tracer saves, and what piles up in memory, is evidence where events are lost, too."""
-        found = [seen.of(quality, cell) for cell in (cells if quality.monotone else whole)]
-        return {name: [own for own in found if own is not None and own.workload == name] for name in workloads}
-
-    lost = [seen.fidelity(cell) for cell in cells if cell not in whole]
-    lossy = any(own is not None and wish.is_near(own) for own in lost)
-    # A smaller event than any measured is drained at least as fast.
-    size = max(wish.event_bytes, min(map(event_bytes, cells)))
-    tracer = Tracer(setup, config.attach, config.format, size, config.ringbuf_bytes or 0)
-    offered = max(seen.values[cell, metrics.OFFERED.key].spread.max for cell in cells)
-    predicted = _predicted(tracer, capacity, wish) if wish.rate_per_s <= offered else None
-    assessments = tuple(
-        _assess(
-            quality,
-            wish,
-            measured(quality),
-            predicted if quality is Quality.FIDELITY else None,
-            "trials that lost events do not count for it" if lossy and not quality.monotone else "",
-        )
-        for quality in wish.limits
-    )
-    if wish.prefer is Quality.FIDELITY:
-        best = [own.evidence for own in assessments if own.requirement is Quality.FIDELITY]
-    else:
-        best = [_closest(wish, own) for own in measured(wish.prefer).values()]
-    preferred = max((found.value for found in best if found is not None), default=None)
-    return Candidate(setup, config, assessments, preferred)
-
-
-def _predicted(tracer: Tracer, capacity: Capacity, wish: Wish) -> Evidence | None:
-    """Predict fidelity at the wanted rate; None beyond what was measured, and where nothing validates it."""
-    validated = capacity.predict(tracer, wish.rate_per_s)
-    if validated is None:
-        return None
-    found, error, by = validated
-    return Evidence(
-        found.percent,
-        max(0.0, found.low - error),
-        100.0 if found.at_least else min(100.0, found.high + error),
-        wish.rate_per_s,
-        wish.event_bytes,
-        error=error,
-        validated_by=by,
-        drain_rates=found.basis,
-    )
-
-
-def judge(requirement: Quality, limit: float, found: Evidence) -> Fit:
-    """Compare an interval with a limit."""
-    if found.low is None or found.high is None:
-        return Fit.UNDECIDED
-    if requirement.higher_is_better:
-        met, failed = found.low >= limit, found.high < limit
-    else:
-        met, failed = found.high <= limit, found.low > limit
-    return Fit.YES if met else Fit.NO if failed else Fit.UNDECIDED
-
-
-def _assess(
-    requirement: Quality,
-    wish: Wish,
-    measured: Mapping[str, Sequence[Evidence]],
-    predicted: Evidence | None,
-    lacking: str,
-) -> Assessment:
-    """Judge a requirement by the workload in which it is worst.
-
-    Args:
-        requirement: what is required.
-        wish: how much of it, and at what rate.
-        measured: by workload; a workload of which nothing was measured has an empty sequence.
-        predicted: what stands in for a measurement that lacks, in any workload.
-        lacking: why measurements lack, beside that no trial had such a rate.
-    """
-    limit, sign = wish.limits[requirement], -1 if requirement.higher_is_better else 1
-    found = [_of_workload(requirement, wish, own, predicted) for own in measured.values()]
-    fit, evidence = max(found, key=lambda own: (own[0].rank, sign * own[1].value if own[1] else math.inf))
-    return Assessment(requirement, limit, fit, evidence, _reason(requirement, limit, fit, evidence, lacking))
-
-
-def _of_workload(
-    requirement: Quality, wish: Wish, measured: Sequence[Evidence], predicted: Evidence | None
-) -> tuple[Fit, Evidence | None]:
-    """Judge by the nearest measurement, else by one that is harder and good, or easier and bad, else by prediction."""
-    limit, near = wish.limits[requirement], _closest(wish, measured)
-    fit = judge(requirement, limit, near) if near else Fit.UNKNOWN
-    if near and fit is Fit.NO and not wish.is_harder_than(near):
-        fit = Fit.UNDECIDED
-    if fit in (Fit.YES, Fit.NO):
-        return fit, near
-    if requirement.monotone:
-        for telling, found in _elsewhere(wish, measured):
-            if judge(requirement, limit, found) is telling:
-                return telling, found
-    if near is None and predicted is not None:
-        return judge(requirement, limit, predicted), predicted
-    return fit, near
-
-
-def _closest(wish: Wish, measured: Iterable[Evidence]) -> Evidence | None:
-    """Return the measurement that stands for a wish: of those near it, that of the rate and size that are nearest."""
-    near = (found for found in measured if found.own_rate and wish.is_near(found))
-    return min(near, key=lambda found: (found.event_bytes, found.rate_per_s), default=None)
-
-
-def _elsewhere(wish: Wish, measured: Iterable[Evidence]) -> Iterator[tuple[Fit, Evidence]]:
-    """Yield the measurements that can decide what is monotone, the nearest first, each with how it can decide it."""
-
-    def distance(found: Evidence) -> float:
-        rate, size = found.rate_per_s / wish.rate_per_s, found.event_bytes / wish.event_bytes
-        return abs(math.log(rate)) + abs(math.log(size))
-
-    for found in sorted(measured, key=distance):
-        if wish.is_easier_than(found):
-            yield Fit.YES, found
-        if found.own_rate and wish.is_harder_than(found):
-            yield Fit.NO, found
-
-
-def _reason(requirement: Quality, limit: float, fit: Fit, evidence: Evidence | None, lacking: str) -> str:
-    what = requirement.word
-    match fit:
-        case Fit.YES:
-            return ""
-        case Fit.NO:
-            return f"{what} is not met"
-        case Fit.UNDECIDED if evidence is not None:
-            if evidence.low is None:
-                why = "one trial says nothing of its error"
-            elif evidence.basis == "predicted":
-                why = "the error of the prediction reaches over the limit"
-            elif judge(requirement, limit, evidence) is Fit.NO:
-                why = "it was not met at more than the wanted rate"
-            else:
-                why = "its interval reaches over the limit"
-            return f"{what} is undecided: {why}"
-        case _:
-            return f"{what} was not measured at such a rate{f': {lacking}' if lacking else ''}"
-
-
-def _to_measure(found: Sequence[Candidate], cells: Sequence[Cell], wish: Wish) -> str | None:
-    """Return the command that measures what candidates are not known or not decided for, at the wanted rate."""
-    open_ = [candidate for candidate in found if candidate.fit in (Fit.UNKNOWN, Fit.UNDECIDED)]
-    if not open_:
-        return None
-    (processes, _), *_ = Counter(cell.workload.processes for cell in cells).most_common(1)
-    rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
-    payload = wish.event_bytes - EVENT_BYTES
-    ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
-    options = {
-        "setups": dict.fromkeys(candidate.setup for candidate in open_),
-        "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
-        "workloads": dict.fromkeys(cell.workload.name for cell in cells),
-        "processes": [processes],
-        "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
-        "rate-iops": [rate_iops],
-        **{
-            name.replace("_", "-"): dict.fromkeys(getattr(candidate.config, name) for candidate in open_)
-            for name in CONFIG
-            if name not in ("payload_bytes", "variant")
-        },
-        **({"payload-bytes": [payload]} if payload > 0 else {}),
-        "repetitions": [REPETITIONS],
-    }
-    words = (f"--{name} {','.join(map(str, given))}" for name, given in options.items())
-    return f"bpfbench run quick {' '.join(words)}"

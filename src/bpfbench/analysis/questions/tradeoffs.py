@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trade-offs: what is traded for what: correlations between the axes, and Pareto fronts.
 
-Axes are what a tracer costs or yields. Spearman's rank correlation says whether cells with more of the one have more
-of the other (C. Spearman, American Journal of Psychology 15, 1904). Its p is that of the permutation test, its interval
-the percentile bootstrap over cells. Setups are few, and cells of one setup are not independent: a correlation over
-fewer than 10 cells is reported, and said to be too few to lean on.
+Axes are what a tracer costs or yields. The front of overhead and fidelity is that of the means; who is on it for
+certain, or may be, is said by the rule of decisions (decision.py), within one case and for both axes at once.
+Spearman's rank correlation says whether cells with more of the one have more of the other (C. Spearman, American
+Journal of Psychology 15, 1904). Its p is that of the permutation test, its interval the percentile bootstrap over
+cells. Setups are few, and cells of one setup are not independent: a correlation over fewer than 10 cells is reported,
+and said to be too few to lean on.
 """
 
 from __future__ import annotations
@@ -14,13 +16,17 @@ import operator
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.inference import Interval, spearman
+from bpfbench.analysis.decision import Contenders, Standing, within
+from bpfbench.analysis.inference import ALPHA, Interval, spearman
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import Cell
+from bpfbench.analysis.questions import needs
+from bpfbench.analysis.questions.needs import Need
+from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.model import Tool
+from bpfbench.model import Criteria, Tool
 
 ENOUGH = 10
 """Cells from which on a correlation is worth leaning on."""
@@ -53,6 +59,8 @@ MEMORY = Axis("tracer_pss_mib", "memory", "MiB (PSS)", metrics.PSS_PEAK, scale=2
 ENERGY = Axis("energy_change_percent", "energy", "% more than vanilla", metrics.ENERGY)
 
 AXES = (OVERHEAD, FIDELITY, CPU, MEMORY, ENERGY)
+FRONT: Mapping[Axis, Need] = {OVERHEAD: needs.OVERHEAD, FIDELITY: needs.FIDELITY}
+"""What the front is of, each with the need by which it is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,18 @@ class Point:
 
     cell: Cell
     at: Mapping[Axis, Coordinate]
+
+
+class OnFront(StrEnum):
+    """Whether a cell is on the front of overhead and fidelity: that nothing is as good in both and better in one."""
+
+    CERTAIN = "certain"
+    """Each other is known to be worse in one of them, by more than the margin."""
+    MEANS = "by the means alone"
+    POSSIBLE = "possible"
+    """Not by the means, but nothing is known to beat it."""
+    NO = "no"
+    """Another is known to be better in one of them by more than the margin, and as good in the other within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,27 @@ class TradeOff:
     axes: tuple[Axis, ...]
     """These axes."""
     correlations: tuple[Correlation, ...]
+    contenders: Mapping[Axis, Contenders]
+    """In overhead and in fidelity, each called by its position in `points`; without the axes that nobody has."""
+
+    def on_front(self, point: Point) -> OnFront:
+        """Say whether a point is on the front of overhead and fidelity."""
+        own, others = self._called(point), [self._called(other) for other in self.points if other is not point]
+
+        def stands(one: str, other: str) -> list[Standing]:
+            """How the other stands to the one, axis by axis."""
+            return [contenders.between(one, other) for contenders in self.contenders.values()]
+
+        if len(self.contenders) == len(FRONT) and others:
+            if all(Standing.WORSE in stands(own, other) for other in others):
+                return OnFront.CERTAIN
+            enough = {Standing.WORSE, Standing.EQUAL}
+            if any(Standing.WORSE in (found := stands(other, own)) and enough.issuperset(found) for other in others):
+                return OnFront.NO
+        return OnFront.MEANS if point in self.front else OnFront.POSSIBLE
+
+    def _called(self, point: Point) -> str:
+        return str(self.points.index(point))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +158,7 @@ class TradeOffs:
     """Over the cells of all of them."""
 
 
-def trade_offs(analysis: Analysis) -> TradeOffs:
+def trade_offs(results: Results, analysis: Analysis, criteria: Criteria) -> TradeOffs:
     """Find them in a run. Only tools that can lose events, and tracers that do all of their work, take part."""
     by_cell: defaultdict[Cell, list[Statistic]] = defaultdict(list)
     for statistic in analysis.statistics:
@@ -128,13 +169,25 @@ def trade_offs(analysis: Analysis) -> TradeOffs:
     grouped: defaultdict[Cell, list[Point]] = defaultdict(list)
     for point in points:
         grouped[point.cell.vanilla].append(point)
-    return TradeOffs(tuple(_trade_off(vanilla, own) for vanilla, own in grouped.items()), correlations(points))
+    each = (
+        _trade_off(vanilla, own, {axis: _contenders(results, own, need, criteria) for axis, need in FRONT.items()})
+        for vanilla, own in grouped.items()
+    )
+    return TradeOffs(tuple(each), correlations(points))
 
 
-def _trade_off(vanilla: Cell, points: Sequence[Point]) -> TradeOff:
+def _contenders(results: Results, points: Sequence[Point], need: Need, criteria: Criteria) -> Contenders:
+    """Compare points in one axis, each called by its position."""
+    samples = {str(at): results.samples.get((point.cell, need.metric)) for at, point in enumerate(points)}
+    values = {name: {None: sample.by_round(need.worth)} for name, sample in samples.items() if sample}
+    return within(values, need.scaled(criteria), ALPHA / len(FRONT))
+
+
+def _trade_off(vanilla: Cell, points: Sequence[Point], contenders: Mapping[Axis, Contenders]) -> TradeOff:
     axes = tuple(axis for axis in AXES if all(axis in point.at for point in points))
-    of_two, of_all = front(points, (OVERHEAD, FIDELITY)), front(points, axes)
-    return TradeOff(vanilla, tuple(points), of_two, of_all, axes, correlations(points))
+    of_two, of_all = front(points, tuple(FRONT)), front(points, axes)
+    known = {axis: own for axis, own in contenders.items() if own.order}
+    return TradeOff(vanilla, tuple(points), of_two, of_all, axes, correlations(points), known)
 
 
 def front(points: Sequence[Point], axes: Sequence[Axis]) -> tuple[Point, ...]:

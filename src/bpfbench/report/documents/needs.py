@@ -1,29 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The answer in words: which setup for which need, how sure that is, and what would decide what is open.
-
-Data:
-
-    kernels[]     kernel, needs[], all_round or null
-    needs[]       need, title, metric, margin, outcome (best, equal, depends, undecided, alone), named[], possible[],
-                  leader, rounds, rounds_needed (null: too many to say), cases (over which the mean is),
-                  contenders[], turned[]
-    contenders[]  setup, standing (leader, equal, worse, open), low and high (of its means over the cases),
-                  over_vanilla {change, low, high, rounds} or null, behind {change, low, high, rounds} or null
-    turned[]      case, better[]: where the leader is known to be beaten
-    all_round     rates[] {rate_iops, events_per_s, holding[], open[]}, floor_percent, answer (as in needs[], or null)
-
-Changes are in per cent, but of fidelity in points. Intervals hold at every look and for all setups at once.
-"""
+"""The answer in words: which setup for which need, how sure that is, and what would decide what is open."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import Gap, Outcome, Standing
-from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.needs import (
     LATENCY,
     MEMORY,
@@ -37,7 +21,19 @@ from bpfbench.analysis.questions.needs import (
     Need,
 )
 from bpfbench.report import wording
-from bpfbench.report.document import ABSENT, Block, Chapter, Code, Document, Field, Heading, Paragraph, Table, texts
+from bpfbench.report.document import (
+    ABSENT,
+    Block,
+    Bullets,
+    Chapter,
+    Code,
+    Document,
+    Field,
+    Heading,
+    Paragraph,
+    Table,
+    texts,
+)
 from bpfbench.report.figures.answer import overview
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
@@ -81,8 +77,22 @@ def _blocks(found: Sequence[Answers], run: str, round_s: float | None) -> Iterat
         if not setup:
             yield Chapter("Case by case", (cases(own),), folded=True)
     if any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
-        yield Paragraph("To decide what is open, as far as it can be:")
-        yield Code((f"bpfbench run --resume {run} --until decided",))
+        yield from _to_decide(run)
+
+
+def brief(found: Sequence[Answers], run: str) -> Iterator[Block]:
+    """Say the answer in sentences, how much noise there was, and how to decide what is open."""
+    for own in found:
+        if len(found) > 1:
+            yield Heading(f"Linux {own.kernel}")
+        yield Bullets((*sentences(own), *noise(own)))
+    if any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
+        yield from _to_decide(run)
+
+
+def _to_decide(run: str) -> Iterator[Block]:
+    yield Paragraph("To decide what is open, as far as it can be:")
+    yield Code((f"bpfbench run --resume {run} --until decided",))
 
 
 def sentences(found: Answers) -> Iterator[str]:
@@ -238,7 +248,7 @@ def _choose(answer: Answer) -> Field:
         case Outcome.EQUAL:
             return Field(_listed(decision.named), f"equal within {_margin(answer)}")
         case Outcome.DEPENDS:
-            beaten = (f"{_listed(who)} in {_contest(where)}" for where, who in decision.turned.items())
+            beaten = (f"{_listed(who)} in {contest(where)}" for where, who in decision.turned.items())
             return Field(DEPENDS, f"best mean {decision.leader}, but better is {'; '.join(beaten)}")
         case _:
             rivals = [own for own in decision.possible if own != decision.leader]
@@ -291,7 +301,8 @@ def _from_to(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _contest(case: Contest, *, hook: bool = False) -> str:
+def contest(case: Contest, *, hook: bool = False) -> str:
+    """Name a case in a few words; with its hook, where that varies."""
     attach = f", {case.config.attach}" if hook and case.config else ""
     return f"{case.vanilla.workload.name}{wording.clauses(case.vanilla.workload)}, {case.vanilla.tool}{attach}"
 
@@ -358,7 +369,7 @@ def cases(found: Answers) -> Table:
     contests = dict.fromkeys(case for answer in found.needs for case in answer.decision.cases)
     varying = len({case.config and case.config.attach for case in contests}) > 1
     rows = tuple(
-        (Field(_contest(case, hook=varying)), *(_in_case(answer, case) for answer in found.needs)) for case in contests
+        (Field(contest(case, hook=varying)), *(_in_case(answer, case) for answer in found.needs)) for case in contests
     )
     return Table(
         texts("case", *(answer.need.title for answer in found.needs)),
@@ -381,67 +392,3 @@ def _in_case(answer: Answer, case: Contest) -> Field:
 
 def _listed(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
-
-
-def data(found: Sequence[Answers]) -> dict[str, Any]:
-    """Return answers for programs."""
-    return {
-        "kernels": [
-            {
-                "kernel": own.kernel,
-                "needs": [_need(answer) for answer in own.needs],
-                "all_round": None if own.all_round is None else _rates(own.all_round),
-            }
-            for own in found
-        ]
-    }
-
-
-def _need(answer: Answer) -> dict[str, Any]:
-    decision = answer.decision
-    return {
-        "need": answer.need.key,
-        "title": answer.need.title,
-        "metric": answer.need.metric.key,
-        "margin": answer.margin,
-        "outcome": decision.outcome,
-        "named": decision.named,
-        "possible": decision.possible,
-        "leader": decision.leader,
-        "rounds": decision.rounds,
-        "rounds_needed": decision.rounds_needed,
-        "cases": [_contest(case) for case in decision.contested],
-        "contenders": [_contender(answer, setup) for setup in decision.whole.order],
-        "turned": [{"case": _contest(case), "better": who} for case, who in decision.turned.items()],
-    }
-
-
-def _contender(answer: Answer, setup: str) -> dict[str, Any]:
-    decision, worth = answer.decision, answer.worth[setup]
-    behind = decision.whole.gaps.get((setup, decision.leader))
-    return {
-        "setup": setup,
-        "standing": decision.whole.standing(setup),
-        "low": worth.low,
-        "high": worth.high,
-        "over_vanilla": _gap(answer, worth.over_vanilla),
-        "behind": _gap(answer, behind),
-    }
-
-
-def _gap(answer: Answer, gap: Gap | None) -> dict[str, Any] | None:
-    if gap is None:
-        return None
-    ends: Interval = answer.need.changes(gap.interval)
-    return {"change": answer.need.change(gap.mean), "low": ends.low, "high": ends.high, "rounds": gap.rounds}
-
-
-def _rates(found: AllRound) -> dict[str, Any]:
-    return {
-        "floor_percent": found.rates[0].floor_percent,
-        "rates": [
-            {"rate_iops": own.rate_iops, "events_per_s": own.events_per_s, "holding": own.holding, "open": own.open}
-            for own in found.rates
-        ],
-        "answer": None if found.answer is None else _need(found.answer),
-    }

@@ -6,6 +6,12 @@ Data:
     wish           what was asked
     qualified      how many candidates do what is wanted
     to_measure     the command that would measure what is not known, or null
+    chosen[]       positions in candidates[] of those that qualify and that nothing tells apart from the best
+    steps[]        how they were chosen: quality, outcome (best, equal, depends, undecided), rounds, margin, of[] and
+                   left[] (positions, before and after)
+    shortfalls[]   where none qualifies, by setup: setup, fits_at_per_s, may_fit_at_per_s, nearest (a requirement, or
+                   null), loosened {requirement: limit}, remedies[] {option, value, helps, why, predicted: evidence or
+                   null}, to_measure
     candidates[]   the best first: setup, attach, format, ringbuf_bytes, poll_ms, fit (yes, undecided, not known, no),
                    preferred, assessments[], basis[]: the drain rates that fidelity is predicted from
     assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, not met, undecided, not
@@ -15,17 +21,22 @@ Data:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bpfbench.analysis.decision import Outcome
+from bpfbench.analysis.questions.candidates import Assessment, Candidate, Fit, Wish
 from bpfbench.analysis.questions.capacity import DrainRate
 from bpfbench.analysis.questions.evidence import Evidence, Quality
-from bpfbench.analysis.questions.recommend import Assessment, Candidate, Fit, Recommendation, Wish
+from bpfbench.analysis.questions.preference import Sieve
+from bpfbench.analysis.questions.recommend import Recommendation
+from bpfbench.analysis.questions.shortfall import Remedy, Shortfall
 from bpfbench.analysis.results import CONFIG
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.about import About
-from bpfbench.report.document import ABSENT, Block, Code, Document, section, table
+from bpfbench.report.document import ABSENT, Block, Code, Document, Paragraph, section, table
 from bpfbench.report.numbers import share
 from bpfbench.units import size
 
@@ -38,8 +49,18 @@ RANKED_BY = {
     Quality.CPU: "CPU, % of one",
     Quality.LATENCY: "p99 latency",
     Quality.ENERGY: "energy",
+    Quality.STARTUP: "start, s",
 }
 """What is shown in a column of its own: it need not be among the requirements."""
+
+OPTIONS = {
+    Quality.FIDELITY: "--min-fidelity",
+    Quality.OVERHEAD: "--max-overhead",
+    Quality.CPU: "--max-cpu",
+    Quality.MEMORY: "--max-memory",
+}
+NAMED = 6
+"""Names in a sentence; a crossed study has dozens of candidates."""
 
 QUALITY_UNITS = {Quality.FIDELITY: " %", Quality.OVERHEAD: " %", Quality.CPU: " % of a CPU", Quality.MEMORY: ""}
 
@@ -51,6 +72,7 @@ WRITTEN: Mapping[Quality, Callable[[float], str]] = {
     Quality.FIDELITY: share,
     Quality.LATENCY: "x {:.3f}".format,
     Quality.ENERGY: "x {:.3f}".format,
+    Quality.STARTUP: "{:.2f}".format,
 }
 
 
@@ -60,6 +82,9 @@ def data(found: Recommendation) -> dict[str, Any]:
         "wish": found.wish,
         "qualified": len(found.qualified),
         "to_measure": found.to_measure,
+        "chosen": [found.candidates.index(own) for own in found.chosen],
+        "steps": [{**_plain(own), "of": _positions(own.of), "left": _positions(own.left)} for own in found.steps],
+        "shortfalls": [_shortfall(own) for own in found.shortfalls],
         "candidates": [
             {
                 "setup": own.setup,
@@ -74,11 +99,37 @@ def data(found: Recommendation) -> dict[str, Any]:
     }
 
 
+def _plain(own: Sieve) -> dict[str, Any]:
+    return {key: getattr(own, key) for key in ("quality", "outcome", "rounds", "margin")}
+
+
+def _positions(names: Sequence[str]) -> list[int]:
+    return [int(name) for name in names]
+
+
+def _shortfall(own: Shortfall) -> dict[str, Any]:
+    keys = ("fits_at_per_s", "may_fit_at_per_s", "loosened", "to_measure")
+    return {
+        "setup": own.candidate.setup,
+        "nearest": own.nearest and own.nearest.requirement,
+        **{key: getattr(own, key) for key in keys},
+        "remedies": [
+            {
+                **{key: getattr(remedy, key) for key in ("option", "value", "helps", "why")},
+                "predicted": remedy.predicted and _of(remedy.predicted),
+            }
+            for remedy in own.remedies
+        ],
+    }
+
+
+def _of(own: Evidence) -> dict[str, Any]:
+    keys = ("value", "low", "high", "rate_per_s", "event_bytes", "workload", "n", "error", "validated_by")
+    return {"basis": own.basis, **{key: getattr(own, key) for key in keys}}
+
+
 def _assessment(own: Assessment) -> dict[str, Any]:
-    found = None
-    if own.evidence is not None:
-        keys = ("value", "low", "high", "rate_per_s", "event_bytes", "workload", "n", "error", "validated_by")
-        found = {"basis": own.evidence.basis, **{key: getattr(own.evidence, key) for key in keys}}
+    found = None if own.evidence is None else _of(own.evidence)
     return {
         "requirement": own.requirement,
         "limit": own.limit,
@@ -94,10 +145,11 @@ def document(found: Recommendation, run: About) -> Document:
 
 
 def _blocks(found: Recommendation, run: About) -> Iterator[Block]:
-    paragraphs = [_wanted(found.wish), *([EMULATED_REMARK] if run.emulated else [])]
+    paragraphs = [_wanted(found.wish), *_because(found), *([EMULATED_REMARK] if run.emulated else [])]
     yield from section(_answer(found, emulated=run.emulated), tuple(paragraphs))
     if not found.candidates:
         return
+    yield from _lacking(found)
     common = {wording.settings(candidate.config) for candidate in found.candidates}
     told, prefer = len(common) > 1, found.wish.prefer
     ranked_by = (RANKED_BY[prefer],) if prefer in RANKED_BY else ()
@@ -124,14 +176,100 @@ def _answer(found: Recommendation, *, emulated: bool) -> str:
         return f"The run has no {lacking}; nothing can be recommended."
     best = found.candidates[0]
     match best.fit:
-        case Fit.YES:
+        case Fit.YES if len(found.chosen) == 1:
             return f"Take {_name(best)}."
+        case Fit.YES:
+            return f"Take any of {_listed([_name(own) for own in found.chosen])}: nothing tells them apart."
         case Fit.UNDECIDED:
             return f"Undecided. The first to look at is {_name(best)}: {'; '.join(best.reasons)}."
         case Fit.UNKNOWN:
             return f"This run does not tell: {'; '.join(best.reasons)}."
         case Fit.NO:
-            return f"None qualifies. The nearest is {_name(best)}: {'; '.join(_unmet(best))}."
+            return f"None qualifies. By the means, the nearest is {_name(best)}: {'; '.join(_unmet(best))}."
+
+
+def _because(found: Recommendation) -> Iterator[str]:
+    """Say how the choice was made between those that fit."""
+    told = len({wording.settings(own.config) for own in found.candidates}) > 1
+    called = [_name(own) if told else own.setup for own in found.candidates]
+    fitting = [called[at] for at, own in enumerate(found.candidates) if own.fit is Fit.YES]
+    if len(fitting) == 1:
+        yield f"It alone fits, of {len(found.candidates)}." if len(found.candidates) > 1 else "It fits."
+    elif fitting:
+        yield f"{len(fitting)} of {len(found.candidates)} fit: {_listed(fitting)}."
+    for own in found.steps:
+        what, names = own.quality.word, [called[int(name)] for name in own.left]
+        unit = "%" if own.quality is not Quality.FIDELITY else "point" if own.margin == 1 else "points"
+        margin, others = f"{own.margin:g} {unit}", len(own.of) - len(own.left)
+        match own.outcome:
+            case Outcome.BEST:
+                text = f"{names[0]} is the best in {what}, by more than {margin}"
+            case Outcome.EQUAL:
+                text = f"{_listed(names)} are equal in {what}, within {margin}"
+            case Outcome.DEPENDS:
+                text = f"{what} depends on the workload, between {_listed(names)}"
+            case _:
+                rounds = "1 round" if own.rounds == 1 else f"{own.rounds} rounds"
+                text = f"{what} cannot tell {_listed(names)} apart in {rounds}"
+        worse = (
+            f"; {'1 other is' if others == 1 else f'{others} others are'} worse" if others and len(names) > 1 else ""
+        )
+        yield f"{text[0].upper() if text.startswith(what) else text[0]}{text[1:]}{worse}."
+
+
+def _lacking(found: Recommendation) -> Iterator[Block]:
+    """Say of each setup, where none fits, at which rate it does, what it lacks, and what may help."""
+    if not any(own.says_anything for own in found.shortfalls):
+        return
+    rows = [
+        (
+            own.candidate.setup,
+            _fits_at(own),
+            _nearest(own),
+            " ".join(f"{OPTIONS[quality]} {_given(quality, limit)}" for quality, limit in own.loosened.items())
+            or ABSENT,
+            "; ".join(map(_remedy, own.remedies)) or ABSENT,
+        )
+        for own in found.shortfalls
+    ]
+    columns = ("setup", "fits at", "the nearest limit", "fits with", "may help")
+    yield from section(f"What each lacks at {found.wish.rate_per_s:,.0f} events/s", (), table(columns, rows, texts=5))
+    why = dict.fromkeys(f"{_changed(remedy)}: {remedy.why}" for own in found.shortfalls for remedy in own.remedies)
+    if why:
+        yield Paragraph(f"What may help has to be measured, unless it is predicted. {'; '.join(why)}.")
+    first = found.shortfalls[0]
+    if first.remedies:
+        yield from section(f"To measure what may help {first.candidate.setup}", (), Code((first.to_measure,)))
+
+
+def _fits_at(own: Shortfall) -> str:
+    fits = "no rate that was measured" if own.fits_at_per_s is None else f"{own.fits_at_per_s:,.0f}/s"
+    return fits if own.may_fit_at_per_s is None else f"{fits}; undecided at {own.may_fit_at_per_s:,.0f}/s"
+
+
+def _nearest(own: Shortfall) -> str:
+    if own.nearest is None or own.nearest.evidence is None:
+        return "not measured"
+    number, _ = _found(own.nearest.requirement, own.nearest.evidence)
+    return f"{own.nearest.requirement.word} {number}, {_limit(own.nearest)} wanted"
+
+
+def _given(quality: Quality, limit: float) -> str:
+    return f"{math.ceil(limit / 2**10)}KiB" if quality is Quality.MEMORY else f"{limit:g}"
+
+
+def _remedy(own: Remedy) -> str:
+    predicted = "" if own.predicted is None else f" (predicted {_found(own.helps, own.predicted)[0]})"
+    return f"{_changed(own)}{predicted}"
+
+
+def _changed(own: Remedy) -> str:
+    value = own.value if own.option == "format" else size(int(str(own.value)))
+    return f"{own.option.removesuffix('_bytes').replace('ringbuf', 'ring')} {value}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _unmet(candidate: Candidate) -> Iterator[str]:
@@ -153,7 +291,7 @@ def _wanted(wish: Wish) -> str:
     if wish.max_memory_bytes is not None:
         most.append(f"at most {size(round(wish.max_memory_bytes))} of memory")
     what = f"{wish.rate_per_s:,.0f} events/s of {size(wish.event_bytes)}"
-    return f"Wanted: {what}, {', '.join(most)}; then the best in {wish.prefer}."
+    return f"Wanted: {what}, {', '.join(most)}; then the best in {wish.prefer.word}."
 
 
 def _rows(candidate: Candidate, prefer: Quality, *, told: bool) -> Iterator[tuple[str, ...]]:

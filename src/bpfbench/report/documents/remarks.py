@@ -10,8 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from bpfbench.analysis import metrics
+from bpfbench.analysis.anytime import ROUNDS_LEAST
+from bpfbench.analysis.apart import Verdict
+from bpfbench.analysis.decision import within
 from bpfbench.analysis.results import PaperRule
 from bpfbench.analysis.summary import Group
+from bpfbench.report.documents.marks import Marks
 from bpfbench.report.numbers import share
 from bpfbench.report.wording import change, row_name
 
@@ -19,14 +23,29 @@ LONGEST_LIST = 110
 """Characters of a list of rows in one remark; a crossed study has dozens of rows."""
 
 
-def remarks(group: Group) -> Iterator[str]:
-    """Read a group's table aloud, one remark each."""
+APART = (Verdict.MORE, Verdict.LESS, PaperRule.BEYOND)
+ALIKE = (Verdict.OPEN, PaperRule.INCONCLUSIVE)
+BY_ROUNDS = (
+    "differs from vanilla's:",
+    "cannot be told from vanilla's:",
+    f"cannot be judged by fewer than {ROUNDS_LEAST} rounds",
+)
+BY_PAPER = (
+    "is beyond vanilla's SD:",
+    "is within vanilla's SD (inconclusive):",
+    "is not assessable against vanilla (needs 2 repetitions)",
+)
+"""How it is said that a runtime is apart from vanilla's, is not, and that neither can be said."""
+
+
+def remarks(group: Group, marks: Marks | None = None) -> Iterator[str]:
+    """Read a group's table aloud, one remark each; `marks` are its own unless others are given."""
     if group.emulated:
         yield from _reconciled(group)
         yield from _uncounted(group)
         return
     yield from _fidelity(group)
-    yield from _runtime(group)
+    yield from _runtime(group, marks or Marks.of(group))
     yield from _losses(group)
     yield from _uncounted(group)
     yield from _unpaired(group)
@@ -40,37 +59,41 @@ def _reconciled(group: Group) -> Iterator[str]:
 
 
 def _fidelity(group: Group) -> Iterator[str]:
-    saved = [(row, found) for row in group.rows if (found := row.spread(metrics.SAVED_PERCENT))]
-    ranks: dict[str, list[str]] = {}
-    for row, estimate in sorted(saved, key=lambda pair: -pair[1].mean):
-        ranks.setdefault(share(estimate.mean), []).append(row_name(row, group))
-    if len(saved) < 2:
+    """Say who saves most and least, where the rounds tell anybody apart."""
+    rows = [row for row in group.rows if metrics.SAVED_PERCENT in row.samples]
+    if len(rows) < 2:
         return
-    first, *others = ranks.items()
-    if not others:
-        yield f"Saved: all {first[0]} %."
+    shares = {str(at): row.samples[metrics.SAVED_PERCENT].spread.mean for at, row in enumerate(rows)}
+    if len({share(mean) for mean in shares.values()}) == 1:
+        yield f"Saved: all {share(shares['0'])} %."
         return
-    (runner_up, names), last = others[0], list(ranks.items())[-1]
-    end = f"; least {_listed(last[1])} {last[0]} %" if len(others) > 1 else ""
-    yield f"Saved: most {_listed(first[1])} {first[0]} %, then {_listed(names)} {runner_up} %{end}."
+    found = within({str(at): {None: row.samples[metrics.SAVED_PERCENT].by_round(float)} for at, row in enumerate(rows)})
+    if not found.ruled_out:
+        span = f"{share(min(shares.values()))} to {share(max(shares.values()))} %"
+        yield f"Saved: {span}; nobody is told apart from the others."
+        return
+    order = sorted(found.order, key=lambda own: -shares[own])
+    named = {own: f"{row_name(rows[int(own)], group)} {share(shares[own])} %" for own in order}
+    most = [named[own] for own in order if own not in found.ruled_out]
+    less = [named[own] for own in order if own in found.ruled_out]
+    yield f"Saved: most {_listed(most, 'or')}; certainly less {_listed(less)}."
 
 
-def _runtime(group: Group) -> Iterator[str]:
-    rows = [(row, found) for row in group.rows if (found := row.samples.get(metrics.RUNTIME))]
-    of = {verdict: [(row, own.change) for row, own in rows if own.rule is verdict] for verdict in PaperRule}
-    beyond = sorted(of[PaperRule.BEYOND], key=lambda pair: pair[1].mean if pair[1] else 0.0, reverse=True)
-    changes = [f"{row_name(row, group)} {change(found) or '(no pair)'}" for row, found in beyond]
-    within = [row_name(row, group) for row, _ in of[PaperRule.INCONCLUSIVE]]
-    parts = []
-    if changes:
-        parts.append(f"beyond vanilla's SD {_listed(changes)}")
-    if within:
-        span = "it" if changes else "vanilla's SD"
-        parts.append(f"within {span} (inconclusive) {_listed(within)}")
-    if of[PaperRule.NOT_ASSESSABLE]:
-        parts.append("not assessable against vanilla (needs 2 repetitions)")
+def _runtime(group: Group, marks: Marks) -> Iterator[str]:
+    apart, alike, open_ = BY_PAPER if marks.paper_rule else BY_ROUNDS
+    rows = [(row, row.samples[metrics.RUNTIME]) for row in group.rows if metrics.RUNTIME in row.samples]
+    found = [(marks.judged(row, metrics.RUNTIME), row, own.change) for row, own in rows]
+    ordered = sorted(found, key=lambda item: item[2].mean if item[2] else 0.0, reverse=True)
+    changes = [
+        f"{row_name(row, group)} {change(own) or '(no pair)'}" for verdict, row, own in ordered if verdict in APART
+    ]
+    within_ = [row_name(row, group) for verdict, row, _ in found if verdict in ALIKE]
+    parts = [f"{apart} {_listed(changes)}"] if changes else []
+    parts += [f"{alike} {_listed(within_)}"] if within_ else []
+    if any(verdict in (Verdict.TOO_FEW, PaperRule.NOT_ASSESSABLE) for verdict, *_ in found):
+        parts.append(open_)
     if parts:
-        yield f"Runtime: {'; '.join(parts)}."
+        yield f"Runtime {'; '.join(parts)}."
 
 
 def _losses(group: Group) -> Iterator[str]:
@@ -107,9 +130,11 @@ def _unpaired(group: Group) -> Iterator[str]:
         )
 
 
-def _listed(names: Sequence[str]) -> str:
-    """The names that fit, at least one, and how many more there are."""
+def _listed(names: Sequence[str], last: str = "") -> str:
+    """The names that fit, at least one, and how many more there are; `last` stands before the last of all."""
     ends = accumulate(len(name) + len(", ") for name in names)
     fitting = max(1, sum(end <= LONGEST_LIST for end in ends))
     more = len(names) - fitting
+    if last and not more and fitting > 1:
+        return f"{', '.join(names[:-1])} {last} {names[-1]}"
     return ", ".join(names[:fitting]) + (f" and {more} more" if more else "")

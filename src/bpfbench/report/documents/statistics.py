@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-from bpfbench.analysis.inference import Difference, Finding, Interval, Paired
+from bpfbench.analysis.apart import Verdict
+from bpfbench.analysis.inference import Difference, Interval, Paired
 from bpfbench.analysis.results import CELL, Description, PaperRule
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.summary import Group
+from bpfbench.analysis.summary import Group, Row
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Column, Field, Table
+from bpfbench.report.documents.marks import MARK, Marks
 from bpfbench.report.documents.summary import by_row, numbers, totals
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import p_value, percent
@@ -20,10 +23,13 @@ from bpfbench.report.quantities import ACCOUNT, QUANTITIES, Quantity
 TABLE_TITLES = {"performance": "performance and fidelity", "resources": "resources"}
 """Key of a table -> its title; quantities.py says what is in which."""
 
+WEIGHTS: Mapping[Verdict | PaperRule | None, str] = {Verdict.MORE: "higher", Verdict.LESS: "lower"}
+"""How a number is set that differs from vanilla's."""
+
 LEGEND = (
     "Mean ± SD over n trials that ended ok. Below it the ratio to vanilla of the same block, as a change in per cent,"
-    " with its 95 % confidence interval, and p of the paired t test after Holm's correction over the setups; of memory"
-    " growth the difference, in MiB. Bold: p ≤ 0.05. ~: within vanilla's SD, which the paper calls inconclusive."
+    " with the interval that holds at every look and for all setups of a table at once; of memory growth the"
+    " difference, in MiB. Bold: it differs from vanilla; ~: it cannot be told from it; ?: too few rounds to tell."
 )
 
 
@@ -34,11 +40,10 @@ def tables(section: Section, group: Group) -> Iterator[Table]:
         found = {own: totals(own, group.rows) for own in ACCOUNT}
         yield _table(section, group, "account", "every call accounted for", f"{what} {wording.ACCOUNT}", found)
         return
+    marks = Marks.of(group)
     for key, title in TABLE_TITLES.items():
         shown = [own for own in QUANTITIES if own.page == key]
-        found = {
-            own: numbers(own, [section.statistic(row, own.metric) for row in group.rows], _number) for own in shown
-        }
+        found = {own: numbers(own, group.rows, partial(_number, section, marks)) for own in shown}
         measured = {own: cells for own, cells in found.items() if any(cell.text != ABSENT for cell in cells)}
         if measured:
             yield _table(section, group, key, title, what, measured)
@@ -55,14 +60,19 @@ def _table(
     )
 
 
-def _number(quantity: Quantity, own: Statistic, digits: int) -> Field:
+def _number(section: Section, marks: Marks, quantity: Quantity, row: Row, digits: int) -> Field:
+    own = section.statistics[row.cell, quantity.metric.key]
     field = Field(quantity.number(own.spread.mean, digits), spread=quantity.spread(own.spread.sd, digits))
-    compared = own.paired or own.difference
+    compared: Paired | Difference | None = own.paired or own.difference
     if compared is None:
         return field
-    mark = wording.MARKS[PaperRule.INCONCLUSIVE] if own.rule is PaperRule.INCONCLUSIVE else ""
-    weight = compared.finding.value if compared.finding in (Finding.HIGHER, Finding.LOWER) else "unclear"
-    return dataclasses.replace(field, detail=against(compared, quantity), weight=weight, mark=mark)
+    told, verdict = marks.told[row.cell, quantity.metric], marks.judged(row, quantity.metric)
+    ends = told.interval
+    if ends is not None and own.paired is not None:
+        ends = Interval(1 + ends.low / 100, 1 + ends.high / 100)
+    shown = against(dataclasses.replace(compared, interval=ends, p_corrected=None), quantity)
+    weight = WEIGHTS.get(verdict, "unclear")
+    return dataclasses.replace(field, detail=shown, weight=weight, mark=MARK.get(verdict, ""))
 
 
 def against(compared: Paired | Difference, quantity: Quantity) -> str:

@@ -11,27 +11,34 @@ Data:
                  metrics: key -> {mean, sd, n, versus_vanilla} or null,
                  lost_percent_by_cause: cause -> {mean, sd, n} or null where the library cannot count it,
                  uncounted: cause -> why
-    versus_vanilla   {difference_percent: {mean, sd, n} or null, verdict, difference: {mean, sd, n} or null}; null for
-                     vanilla and what it does not have
+    versus_vanilla   {difference_percent: {mean, sd, n} or null, difference: {mean, sd, n} or null,
+                     interval: {low, high} or null, verdict, paper_rule}; null for vanilla and what it does not have
+    interval         what the difference may be: at every look, and for all setups of the group at once
+    verdict          by it: more, less, undecided (it holds 0), too-few-rounds; paper_rule: beyond-vanilla-sd,
+                     inconclusive, not-assessable
     difference       of memory_growth_bytes, in place of the other: value - vanilla's, in its unit
     difference_percent   over n pairs: mean is 100 * (geometric mean of the ratios - 1), sd 100 * (exp(SD of their
                      logarithms) - 1)
     order, noise   what the run says of its own trials: order.py describes both
+    answer       which setup for which need: answer.py describes it
     excluded[]   trial, workload, tool, setup, config, block, repetition, status, reason
 
 CSV: one row per workload, tool, setup and configuration; `KEY_mean`, `KEY_sd`, `KEY_n` and, where vanilla has the
-metric, `KEY_difference_percent_mean`, `..._sd`, `..._n` (`KEY_difference_mean` and so on of what is compared by its
-difference) and `KEY_verdict`; losses as `lost_CAUSE_percent_mean`,
+metric, `KEY_difference_percent_mean`, `..._sd`, `..._n`, `..._low`, `..._high` (`KEY_difference_mean` and so on of what
+is compared by its difference), `KEY_verdict` and `KEY_paper_rule`; losses as `lost_CAUSE_percent_mean`,
 `..._sd`, `..._n`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
+from bpfbench.analysis.apart import Told
 from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
+from bpfbench.analysis.questions.needs import Answers
 from bpfbench.analysis.results import CONFIG, WORKLOAD, Description, Sample
 from bpfbench.analysis.summary import Group, Row, Summary
 from bpfbench.model import Record
@@ -50,32 +57,42 @@ from bpfbench.report.document import (
     section,
     table,
 )
+from bpfbench.report.documents import needs
+from bpfbench.report.documents.answer import data as answers_data
+from bpfbench.report.documents.marks import EXPLAINED, MARK, Marks
 from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.quantities import ACCOUNT, SUMMARY, Quantity
 from bpfbench.report.wording import Said
 
-SCHEMA = 2
-"""Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
+SCHEMA = 3
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers); 3 (`verdict` is by the interval, the
+paper's is `paper_rule`)."""
 NOTHING_SAID = Said()
 GROUP = ("workload", "tool", "kernel", "emulated")
 COUNTS = ("n", "n_failed", "n_invalid", "n_paired")
 NO_TRIAL = Paragraph("No trial has been recorded yet.")
 
 
-class Described(Protocol):
-    """What is known of one metric of one cell: a sample, or what was tested of it, which takes a second to import."""
+def document(
+    summary: Summary,
+    info: About,
+    said: Said = NOTHING_SAID,
+    answer: Sequence[Answers] = (),
+    *,
+    run: str = "",
+    paper_rule: bool = False,
+) -> Document:
+    """Describe the summary of a run.
 
-    @property
-    def spread(self) -> Description:
-        """Of its values."""
-
-
-Known = TypeVar("Known", bound=Described)
-
-
-def document(summary: Summary, info: About, said: Said = NOTHING_SAID) -> Document:
-    """Describe the summary of a run, and what is said of its trials as a whole."""
-    return tuple(_blocks(summary, info, said))
+    Args:
+        summary: of it.
+        info: what is said of where it was made.
+        said: what is said of its trials as a whole.
+        answer: which setup for which need, which it ends with.
+        run: how the run is called on a command line.
+        paper_rule: whether differences are marked by the paper's rule, in place of ours.
+    """
+    return tuple(_blocks(summary, info, said, answer, run, paper_rule=paper_rule))
 
 
 def printed(summary: Summary, info: About) -> Document:
@@ -92,26 +109,51 @@ def _printed(group: Group, info: About, number: int) -> Table:
     ]
     what = wording.ACCOUNT if group.emulated else "Mean and SD; in parentheses the change against vanilla."
     caption = " ".join([f"{'. '.join(filter(None, facts))}.", what, *wording.warnings(info)])
-    return dataclasses.replace(_table(group), key=f"bpfbench-{number}", caption=caption)
+    return dataclasses.replace(_table(group, Marks.of(group)), key=f"bpfbench-{number}", caption=caption)
 
 
-def _blocks(summary: Summary, info: About, said: Said) -> Iterator[Block]:
+def _blocks(
+    summary: Summary, info: About, said: Said, answer: Sequence[Answers], run: str, *, paper_rule: bool
+) -> Iterator[Block]:
     yield Heading(wording.title(info, summary), level=1)
     yield Paragraph(wording.circumstances(info))
     yield from (Paragraph(text, "note") for text in wording.warnings(info))
     yield from (Paragraph(text, "warning") for text in said.warnings)
-    for group in summary.groups:
+    marked = [(group, Marks.of(group, paper_rule=paper_rule)) for group in summary.groups]
+    for group, marks in marked:
         common = wording.common_configuration(group)
-        yield from section(wording.heading(group), [common] if common else [], _table(group))
-        yield Bullets(tuple(remarks(group)))
+        yield from section(wording.heading(group), [common] if common else [], _table(group, marks))
+        yield Bullets(tuple(remarks(group, marks)))
     if said.sentences:
         yield from section("Order and noise", (), Bullets(said.sentences))
     if summary.groups:
-        yield from section("Legend", (), Bullets(tuple(wording.legend(summary)), "fine"))
+        yield from section("Legend", (), Bullets(tuple(_legend(marked)), "fine"))
     else:
         yield NO_TRIAL
     if summary.excluded:
         yield from section(f"Not counted ({len(summary.excluded)})", (), not_counted(summary.excluded))
+    if answer:
+        yield from section("Which setup for which need", (), *needs.brief(answer, run))
+
+
+def _legend(marked: Sequence[tuple[Group, Marks]]) -> Iterator[str]:
+    """Explain the tables, and the marks that occur in them."""
+    if all(group.emulated for group, _ in marked):
+        yield wording.ACCOUNT
+    else:
+        yield (
+            "Mean and SD over n trials that ended ok; with a sign, the difference from vanilla of the same block and"
+            " session (geometric mean of the ratios; of memory growth, the mean difference)."
+        )
+        yield (
+            "CPU: the whole machine while fio ran. Memory growth: its memory in use while fio ran, less the same"
+            " before, with the tracer attached. Tracer CPU, PSS: the tracer's processes alone. Saved, lost: of the"
+            " events intercepted."
+        )
+        shown = [quantity.metric for quantity in SUMMARY]
+        found = {marks.judged(row, own) for group, marks in marked for row in group.rows for own in shown}
+        yield from dict.fromkeys(text for verdict, text in EXPLAINED.items() if verdict in found)
+    yield "A dash: not measured, or no trial to take it from."
 
 
 def not_counted(excluded: Sequence[Record]) -> Table:
@@ -133,31 +175,30 @@ def totals(quantity: Quantity, rows: Sequence[Row]) -> list[Field]:
     return [Field(ABSENT if own is None else f"{own.mean * own.n:.0f}") for own in found]
 
 
-def numbers(
-    quantity: Quantity, found: Sequence[Known | None], write: Callable[[Quantity, Known, int], Field]
-) -> list[Field]:
-    """Write what is known of each row, all with the same number of decimals."""
-    digits = quantity.digits(own.spread.mean for own in found if own is not None)
-    return [Field(ABSENT) if own is None else write(quantity, own, digits) for own in found]
+def numbers(quantity: Quantity, rows: Sequence[Row], write: Callable[[Quantity, Row, int], Field]) -> list[Field]:
+    """Write what each row has of a quantity, all with the same number of decimals."""
+    metric = quantity.metric
+    digits = quantity.digits(row.samples[metric].spread.mean for row in rows if metric in row.samples)
+    return [write(quantity, row, digits) if metric in row.samples else Field(ABSENT) for row in rows]
 
 
-def _table(group: Group) -> Table:
+def _table(group: Group, marks: Marks) -> Table:
     shown = ACCOUNT if group.emulated else SUMMARY
     columns = [
-        totals(own, group.rows)
-        if group.emulated
-        else numbers(own, [row.samples.get(own.metric) for row in group.rows], _number)
+        totals(own, group.rows) if group.emulated else numbers(own, group.rows, partial(_number, marks))
         for own in shown
     ]
     return by_row(group, (quantity.column for quantity in shown), columns)
 
 
-def _number(quantity: Quantity, own: Sample, digits: int) -> Field:
+def _number(marks: Marks, quantity: Quantity, row: Row, digits: int) -> Field:
+    own = row.samples[quantity.metric]
     sd = own.spread.sd if quantity.with_sd else None
     field = Field(quantity.number(own.spread.mean, digits), spread=quantity.spread(sd, digits))
     if not own.is_compared:
         return field
-    return dataclasses.replace(field, detail=_change(quantity, own), mark=wording.MARKS.get(own.rule, ""))
+    mark = MARK.get(marks.judged(row, own.metric), "")
+    return dataclasses.replace(field, detail=_change(quantity, own), mark=mark)
 
 
 def _change(quantity: Quantity, own: Sample) -> str:
@@ -166,37 +207,41 @@ def _change(quantity: Quantity, own: Sample) -> str:
     return wording.change(own.change) or ABSENT
 
 
-def data(summary: Summary, said: Said = NOTHING_SAID) -> dict[str, Any]:
-    """Return a summary for programs."""
+def data(summary: Summary, said: Said = NOTHING_SAID, answer: Sequence[Answers] = ()) -> dict[str, Any]:
+    """Return a summary for programs, with the answer."""
     return {
         "metrics": {metric.key: metric.meaning for metric in METRICS},
         "groups": [_group(group) for group in summary.groups],
+        "answer": answers_data(answer),
         "excluded": [_excluded(trial) for trial in summary.excluded],
         **said.document,
     }
 
 
 def _group(group: Group) -> dict[str, Any]:
-    return {name: getattr(group, name) for name in GROUP} | {"rows": [_row(row) for row in group.rows]}
+    told = Marks.of(group).told
+    return {name: getattr(group, name) for name in GROUP} | {"rows": [_row(row, told) for row in group.rows]}
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, told: Told) -> dict[str, Any]:
     return {
         "setup": row.cell.setup,
         "config": row.cell.config,
         **{name: getattr(row, name) for name in COUNTS},
-        "metrics": {metric.key: _metric(row.samples.get(metric)) for metric in METRICS},
+        "metrics": {metric.key: _metric(row, metric, told) for metric in METRICS},
         "lost_percent_by_cause": {cause: lost and lost.brief for cause, lost in row.lost_percent_by_cause.items()},
         "uncounted": dict(row.uncounted),
     }
 
 
-def _metric(own: Sample | None) -> dict[str, Any] | None:
+def _metric(row: Row, metric: Metric, told: Told) -> dict[str, Any] | None:
+    own, found = row.samples.get(metric), told.get((row.cell, metric))
     if own is None:
         return None
     change = own.change and own.change.brief
     kind = "difference" if own.metric.by_difference else "difference_percent"
-    compared = {"difference_percent": None, "verdict": own.rule, "difference": None} | {kind: change}
+    compared: dict[str, Any] = {"difference_percent": None, "difference": None, kind: change}
+    compared |= {"interval": found and found.interval, "verdict": found and found.verdict, "paper_rule": own.rule}
     return {**own.spread.brief, "versus_vanilla": compared if own.is_compared else None}
 
 
@@ -210,29 +255,32 @@ def flat(summary: Summary) -> tuple[list[str], list[dict[str, Any]]]:
     """Return the header and the rows of its CSV; no column depends on a result, but for causes the contract lacks."""
     found = {cause for group in summary.groups for row in group.rows for cause in row.lost_percent_by_cause}
     causes = (*LOSS_CAUSES, *sorted(found - set(LOSS_CAUSES)))
-    rows = [_flat_row(group, row, causes) for group in summary.groups for row in group.rows]
-    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *_flat_numbers({}, {}, causes)], rows
+    marked = [(group, Marks.of(group).told) for group in summary.groups]
+    rows = [_flat_row(group, row, told, causes) for group, told in marked for row in group.rows]
+    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *_flat_numbers(None, {}, causes)], rows
 
 
-def _flat_row(group: Group, row: Row, causes: Iterable[str]) -> dict[str, Any]:
+def _flat_row(group: Group, row: Row, told: Told, causes: Iterable[str]) -> dict[str, Any]:
     counts = {name: getattr(row, name) for name in COUNTS}
-    numbers = _flat_numbers(row.samples, row.lost_percent_by_cause, causes)
-    return {**row.cell.columns, "kernel": group.kernel, **counts, **numbers}
+    return {**row.cell.columns, "kernel": group.kernel, **counts, **_flat_numbers(row, told, causes)}
 
 
-def _flat_numbers(
-    samples: Mapping[Metric, Sample], lost: Mapping[str, Description | None], causes: Iterable[str]
-) -> dict[str, Any]:
+def _flat_numbers(row: Row | None, told: Told, causes: Iterable[str]) -> dict[str, Any]:
+    """Return the numbers of a row by column, each None where it lacks them; of no row, the columns."""
     fields: dict[str, Any] = {}
     for metric in METRICS:
-        own = samples.get(metric)
+        own = row.samples.get(metric) if row else None
         fields |= _estimated(metric.key, own.spread if own else None)
         if metric.versus_vanilla:
-            kind = "difference" if metric.by_difference else "difference_percent"
-            fields |= _estimated(f"{metric.key}_{kind}", own.change if own else None)
-            fields[f"{metric.key}_verdict"] = own.rule if own else None
+            name = f"{metric.key}_difference{'' if metric.by_difference else '_percent'}"
+            found = told.get((row.cell, metric)) if row else None
+            ends = found.interval if found else None
+            fields |= _estimated(name, own.change if own else None)
+            fields |= {f"{name}_low": ends and ends.low, f"{name}_high": ends and ends.high}
+            fields[f"{metric.key}_verdict"] = found.verdict if found else None
+            fields[f"{metric.key}_paper_rule"] = own.rule if own else None
     for cause in causes:
-        fields |= _estimated(f"lost_{cause}_percent", lost.get(cause))
+        fields |= _estimated(f"lost_{cause}_percent", row.lost_percent_by_cause.get(cause) if row else None)
     return fields
 
 

@@ -6,8 +6,10 @@ Data:
     axes           key -> {title, unit, higher_is_better}
     groups[]       workload, processes, bytes_per_process, rate_iops, kernel, tool, points[], front[],
                    front_of_all[], axes[] (of the latter), correlations[]
-    points[]       cell {setup, attach, format, ...}, at: axis -> {value, interval {low, high} or null, n}
-    front[]        positions in points[], best first: what no other beats in overhead and fidelity
+    points[]       cell {setup, attach, format, ...}, at: axis -> {value, interval {low, high} or null, n},
+                   on_front (certain, by the means alone, possible, no)
+    front[]        positions in points[], best first: what no other beats in overhead and fidelity, by the means
+    answer         which setup for which need: answer.py describes it
     correlations[] axes[2], n, rho, interval, p, reason, each null where there is none; on the top level over all groups
 """
 
@@ -16,23 +18,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bpfbench.analysis.questions.tradeoffs import AXES, ENOUGH, Axis, Correlation, Point, TradeOff, TradeOffs
+from bpfbench.analysis.decision import Standing
+from bpfbench.analysis.questions.needs import Answers
+from bpfbench.analysis.questions.tradeoffs import (
+    AXES,
+    ENOUGH,
+    FIDELITY,
+    OVERHEAD,
+    Axis,
+    Correlation,
+    Point,
+    TradeOff,
+    TradeOffs,
+)
 from bpfbench.analysis.results import CONFIG, WORKLOAD
 from bpfbench.model import EMULATED
 from bpfbench.report import wording
 from bpfbench.report.about import About
-from bpfbench.report.document import ABSENT, Block, Document, Paragraph, Table, section, table
+from bpfbench.report.document import ABSENT, Block, Bullets, Document, Paragraph, Table, section, table
+from bpfbench.report.documents import needs
+from bpfbench.report.documents.answer import data as answers_data
 
 SCHEMA = 2
 """Version of the data. History: 1 (first); 2 (in the envelope of all answers; `groups` were `places`)."""
 
 
-def document(found: TradeOffs, info: About) -> Document:
-    """Describe trade-offs."""
-    return tuple(_blocks(found, info))
+def document(found: TradeOffs, info: About, answer: Sequence[Answers] = (), run: str = "") -> Document:
+    """Describe trade-offs.
+
+    Args:
+        found: in a run.
+        info: what is said of it.
+        answer: which setup for which need, over all cases.
+        run: how it is called on a command line.
+    """
+    return tuple(_blocks(found, info, answer, run))
 
 
-def _blocks(found: TradeOffs, info: About) -> Iterator[Block]:
+def _blocks(found: TradeOffs, info: About, answer: Sequence[Answers], run: str) -> Iterator[Block]:
     yield from (Paragraph(warning, "note") for warning in wording.warnings(info))
     if not found.each:
         why = EMULATED if info.emulated else "no trial of a tool that can lose events"
@@ -41,9 +64,12 @@ def _blocks(found: TradeOffs, info: About) -> Iterator[Block]:
     axes = [axis for axis in AXES if any(axis in point.at for own in found.each for point in own.points)]
     for own in found.each:
         cell = own.vanilla
-        header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in axes), "front")
+        header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in axes), "on the front", "of all axes")
         title = wording.case_title(cell.workload, cell.tool, cell.kernel)
         yield from section(title, (), table(header, list(_rows(own, axes))))
+        yield Bullets(tuple(_leaders(own)))
+    if answer:
+        yield from section("Over all cases", (), *needs.brief(answer, run))
     over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
     yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations(found, axes))
     missing = [axis.title for axis in AXES if axis not in axes]
@@ -60,8 +86,10 @@ def correlations(found: TradeOffs, axes: Sequence[Axis] = AXES) -> Table:
 def legend(found: TradeOffs) -> Iterator[str]:
     """Explain the marks, and say how far to trust them."""
     yield (
-        "Front: by the means, no other setup is at least as good in overhead and fidelity and better in one; (all): the"
-        " same over all axes. In brackets the 95 % interval; setups whose intervals overlap may well change places."
+        "A setup is on the front if no other is at least as good in overhead and fidelity, and better in one. Certain:"
+        " each other is known to be worse in one of them. No: another is known to be better in one, and as good in the"
+        " other within the margin. Else it is on it by the means alone, or possible. Of all axes: the same over all of"
+        " them, by the means. In brackets the 95 % interval of each setup by itself."
     )
     if any(c.rho is not None and not c.leans for c in found.correlations):
         yield f"With fewer than {ENOUGH} cells a correlation is nothing to lean on."
@@ -69,12 +97,32 @@ def legend(found: TradeOffs) -> Iterator[str]:
 
 
 def _rows(own: TradeOff, axes: Sequence[Axis]) -> Iterator[list[str]]:
-    varying = [key for key in CONFIG if len({point.cell.columns[key] for point in own.points}) > 1]
     for point in own.points:
-        fronts = {"front": own.front, "(all)": own.front_of_all}
-        on = " ".join(name for name, members in fronts.items() if point in members)
-        name = wording.setup_name(point.cell.setup, point.cell.config, varying)
-        yield [name, *(_coordinate(axis, point) for axis in axes), on]
+        of_all = "by the means" if point in own.front_of_all else ""
+        coordinates = (_coordinate(axis, point) for axis in axes)
+        yield [_name(own, point), *coordinates, own.on_front(point).value, of_all]
+
+
+def _name(own: TradeOff, point: Point) -> str:
+    varying = [key for key in CONFIG if len({other.cell.columns[key] for other in own.points}) > 1]
+    return wording.setup_name(point.cell.setup, point.cell.config, varying)
+
+
+def _leaders(own: TradeOff) -> Iterator[str]:
+    """Say who is the best in what the front is of, as far as this case by itself decides it."""
+    for axis, title in ((OVERHEAD, "Least overhead"), (FIDELITY, "Most saved")):
+        if axis not in own.contenders:
+            continue
+        found = own.contenders[axis]
+        names = {called: _name(own, own.points[int(called)]) for called in found.order}
+        leader, open_ = names[found.order[0]], [names[called] for called in found.of(Standing.OPEN)]
+        equal = [names[called] for called in found.of(Standing.EQUAL)]
+        if open_:
+            yield f"{title}: undecided; {leader} has the best mean; not ruled out: {', '.join([*equal, *open_])}."
+        elif equal:
+            yield f"{title}: {', '.join([leader, *equal])} are equal within the margin."
+        elif len(names) > 1:
+            yield f"{title}: {leader}."
 
 
 def _coordinate(axis: Axis, point: Point) -> str:
@@ -94,7 +142,7 @@ def _correlation(found: Correlation) -> list[str]:
     return [between, f"{found.rho:+.2f}", ends, f"{found.p:.4f}", str(found.n)]
 
 
-def data(found: TradeOffs) -> dict[str, Any]:
+def data(found: TradeOffs, answer: Sequence[Answers] = ()) -> dict[str, Any]:
     """Return trade-offs for programs."""
     return {
         "axes": {
@@ -103,6 +151,7 @@ def data(found: TradeOffs) -> dict[str, Any]:
         },
         "groups": [_trade_off(own) for own in found.each],
         "correlations": [_correlated(own) for own in found.correlations],
+        "answer": answers_data(answer),
     }
 
 
@@ -115,6 +164,7 @@ def _trade_off(own: TradeOff) -> dict[str, Any]:
             {
                 "cell": {key: point.cell.columns[key] for key in ("setup", *CONFIG)},
                 "at": {axis.key: coordinate for axis, coordinate in point.at.items()},
+                "on_front": own.on_front(point),
             }
             for point in own.points
         ],

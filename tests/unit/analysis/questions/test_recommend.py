@@ -11,12 +11,14 @@ import pytest
 from builders import MIB, make_config, make_fio, make_record, make_summary, make_trial, make_usage
 
 from bpfbench.analysis import results
+from bpfbench.analysis.decision import Outcome
+from bpfbench.analysis.questions.candidates import Assessment, Fit, Wish, judge
 from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality
-from bpfbench.analysis.questions.recommend import Assessment, Fit, Recommendation, Wish, judge, recommend
+from bpfbench.analysis.questions.recommend import Recommendation, recommend
 from bpfbench.model import Record, Tool, Workload
 from bpfbench.report.about import About
-from bpfbench.report.document import Code, Heading, Table
+from bpfbench.report.document import Code, Heading, Paragraph, Table
 from bpfbench.report.documents import recommend as recommendation
 from bpfbench.report.write.json import written
 
@@ -94,6 +96,12 @@ LIMITED = [
     *trials("ebpf-go", 100_000, latency_us=10.4, mib=7, cpu_s=2.0),
     *trials("bcc", 100_000, 0.5, latency_us=10.1, mib=100),
 ]
+ALIKE = [
+    *trials("vanilla", 100_000),
+    *trials("libbpf", 100_000, latency_us=11.0, mib=2, noise=(0.9, 1.0, 1.12)),
+    *trials("ebpf-go", 100_000, latency_us=10.8, mib=7, noise=(1.05, 0.91, 1.0)),
+    *trials("bcc", 100_000, latency_us=10.6, mib=134, noise=(1.0, 1.08, 0.93)),
+]
 UNLIMITED = [
     *trials("vanilla", 400_000, limited=False),
     *trials("libbpf", 400_000, 0.8, slower=0.02, limited=False),
@@ -134,8 +142,50 @@ class TestWhatFits:
         assert found.qualified == ()
         answer, *_ = recommendation.document(found, RUN)
         assert isinstance(answer, Heading)
-        assert answer.text.startswith("None qualifies. The nearest is ebpf-go (")
+        assert answer.text.startswith("None qualifies. By the means, the nearest is ebpf-go (")
         assert answer.text.endswith("overhead +1.00 %, <= 0.5 % wanted.")
+
+    def test_those_that_cannot_be_told_apart_are_equals_and_memory_decides(self) -> None:
+        found = judged(ALIKE, max_overhead_percent=50)
+        (overhead, memory) = found.steps
+        assert (overhead.quality, overhead.outcome, len(overhead.left)) == (Quality.OVERHEAD, Outcome.UNDECIDED, 3)
+        assert (memory.quality, memory.left) == (Quality.MEMORY, ("0",))
+        assert [candidate.setup for candidate in found.chosen] == ["libbpf"]
+        _, _, fit, told, best, *_ = recommendation.document(found, RUN)
+        assert isinstance(fit, Paragraph)
+        assert fit.text.startswith("3 of 3 fit: ")
+        assert isinstance(told, Paragraph)
+        assert told.text.startswith("Overhead cannot tell ")
+        assert best == Paragraph("libbpf is the best in memory, by more than 5 %.")
+
+    def test_nobody_is_taken_by_noise(self) -> None:
+        same = [*trials("vanilla", 100_000), *(own for name in ("libbpf", "bcc") for own in trials(name, 100_000))]
+        found = judged(same)
+        assert {candidate.setup for candidate in found.chosen} == {"libbpf", "bcc"}
+        answer, *_ = recommendation.document(found, RUN)
+        assert isinstance(answer, Heading)
+        assert answer.text.startswith("Take any of bcc (")
+        assert found.steps[0].outcome is Outcome.EQUAL
+
+    def test_where_none_fits_it_says_at_which_rate_each_does_and_with_which_limits(self) -> None:
+        records = [
+            *LIMITED,
+            *trials("vanilla", 20_000),
+            *(own for name in ("libbpf", "ebpf-go", "bcc") for own in trials(name, 20_000, latency_us=10.01)),
+        ]
+        found = judged(records, max_overhead_percent=0.5)
+        by_setup = {own.candidate.setup: own for own in found.shortfalls}
+        assert all(own.fits_at_per_s == pytest.approx(20_000) for own in by_setup.values())
+        assert by_setup["ebpf-go"].nearest is not None
+        assert by_setup["ebpf-go"].nearest.requirement is Quality.OVERHEAD
+        loosened = by_setup["ebpf-go"].loosened
+        assert judged(records, max_overhead_percent=loosened[Quality.OVERHEAD]).candidates[0].setup == "ebpf-go"
+        assert by_setup["bcc"].loosened.keys() == {Quality.FIDELITY}
+        (ring,) = by_setup["bcc"].remedies
+        assert (ring.option, ring.value, ring.predicted) == ("ringbuf_bytes", 2**22, None)
+        assert "--setups bcc " in by_setup["bcc"].to_measure
+        assert "--ringbuf-bytes 262144,4194304 " in by_setup["bcc"].to_measure
+        assert judged(LIMITED).shortfalls == ()
 
     def test_programs_get_all_of_it(self) -> None:
         document = json.loads(written(recommendation.data(judged(LIMITED))))

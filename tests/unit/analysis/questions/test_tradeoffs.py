@@ -10,10 +10,20 @@ from builders import make_fio, make_record, make_summary, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Coordinate, Point, correlations, front, trade_offs
+from bpfbench.analysis.questions.tradeoffs import (
+    FIDELITY,
+    OVERHEAD,
+    Coordinate,
+    OnFront,
+    Point,
+    TradeOffs,
+    correlations,
+    front,
+    trade_offs,
+)
 from bpfbench.analysis.results import Cell, of
 from bpfbench.analysis.statistics import analyse
-from bpfbench.model import Record, Tool, Workload
+from bpfbench.model import Criteria, Record, Tool, Workload
 from bpfbench.report.documents import tradeoffs as report
 from bpfbench.report.write.json import written
 
@@ -94,20 +104,55 @@ def _records() -> list[Record]:
     return records
 
 
+def _of(rounds: list[list[tuple[float, int]]]) -> list[Record]:
+    """Rounds of vanilla and three setups, each with its runtime and the events that it saved of 1000."""
+    records = []
+    for block, own in enumerate(rounds):
+        records.append(make_record(make_trial(block=block), fio=make_fio(runtime_s=5.0)))
+        for setup, (runtime_s, saved) in zip(("libbpf", "bcc", "ebpf-go"), own, strict=True):
+            trial = make_trial(setup, block)
+            summary = make_summary(trial, saved=saved, lost={"ring_full": 1000 - saved})
+            records.append(make_record(trial, fio=make_fio(runtime_s=runtime_s), summary=summary))
+    return records
+
+
+def _found(records: list[Record]) -> TradeOffs:
+    results = of(records)
+    return trade_offs(results, analyse(results), Criteria())
+
+
 class TestOfARun:
     def test_places_points_and_fronts(self) -> None:
-        (found,) = trade_offs(analyse(of(_records()))).each
+        (found,) = _found(_records()).each
         assert _names(found.front) == ["bcc", "libbpf"]
         (libbpf,) = (point for point in found.points if point.cell.setup == "libbpf")
         assert libbpf.at[OVERHEAD].value == pytest.approx(20.1, abs=0.1)
         assert libbpf.at[FIDELITY].value == pytest.approx(99.0)
 
+    def test_who_is_on_the_front_is_certain_where_the_rounds_say_so(self) -> None:
+        (found,) = _found(_records()).each
+        on = {point.cell.setup: found.on_front(point) for point in found.points}
+        assert on == {"libbpf": OnFront.CERTAIN, "bcc": OnFront.CERTAIN, "ebpf-go": OnFront.NO}
+
+    def test_else_it_is_by_the_means_alone_or_possible(self) -> None:
+        (found,) = _found(_records()[:8]).each  # two rounds tell nothing
+        on = {point.cell.setup: found.on_front(point) for point in found.points}
+        assert on == {"libbpf": OnFront.MEANS, "bcc": OnFront.MEANS, "ebpf-go": OnFront.POSSIBLE}
+
+    @given(st.lists(st.lists(st.tuples(st.floats(5, 20), st.integers(1, 999)), min_size=3, max_size=3), max_size=6))
+    def test_nobody_is_on_the_front_for_certain_whom_the_means_rule_out(
+        self, rounds: list[list[tuple[float, int]]]
+    ) -> None:
+        for group in _found(_of(rounds)).each:
+            certain = [point for point in group.points if group.on_front(point) is OnFront.CERTAIN]
+            assert all(point in group.front for point in certain)
+
     def test_json_points_at_the_front(self) -> None:
-        document = json.loads(written(report.data(trade_offs(analyse(of(_records()))))))
+        document = json.loads(written(report.data(_found(_records()))))
         (group,) = document["groups"]
         assert [group["points"][number]["cell"]["setup"] for number in group["front"]] == ["bcc", "libbpf"]
         assert document["axes"]["saved_percent"]["higher_is_better"]
 
     def test_counting_tools_have_no_fidelity_to_trade(self) -> None:
         records = [make_record(make_trial("bcc", tool=Tool.SYSCOUNT))]
-        assert trade_offs(analyse(of(records))).each == ()
+        assert _found(records).each == ()

@@ -38,9 +38,10 @@ class TestCsv:
         assert (libbpf["attach"], libbpf["ringbuf_bytes"], libbpf["payload_bytes"]) == ("kprobe", "262144", "")
         assert float(libbpf["runtime_s_mean"]) == pytest.approx(12.1)
         assert float(libbpf["runtime_s_difference_percent_mean"]) == pytest.approx(10.0)
-        assert libbpf["runtime_s_verdict"] == "beyond-vanilla-sd"
+        assert (libbpf["runtime_s_verdict"], libbpf["runtime_s_paper_rule"]) == ("more", "beyond-vanilla-sd")
+        assert float(libbpf["runtime_s_difference_percent_low"]) == pytest.approx(10.0)
         assert float(libbpf["lost_ring_full_percent_mean"]) == pytest.approx(3.0)
-        assert bcc["runtime_s_verdict"] == "inconclusive"
+        assert (bcc["runtime_s_verdict"], bcc["runtime_s_paper_rule"]) == ("undecided", "inconclusive")
         assert (vanilla["setup"], vanilla["attach"], vanilla["saved_percent_mean"]) == ("vanilla", "", "")
 
     def test_absent_is_empty(self) -> None:

@@ -51,7 +51,9 @@ class TestJson:
         runtime = libbpf["metrics"]["runtime_s"]
         assert (runtime["mean"], runtime["n"]) == (pytest.approx(12.1), 3)
         assert runtime["versus_vanilla"]["difference_percent"]["mean"] == pytest.approx(10.0)
-        assert runtime["versus_vanilla"]["verdict"] == "beyond-vanilla-sd"
+        assert runtime["versus_vanilla"]["verdict"] == "more"
+        assert runtime["versus_vanilla"]["paper_rule"] == "beyond-vanilla-sd"
+        assert runtime["versus_vanilla"]["interval"] == pytest.approx({"low": 10.0, "high": 10.0})
         assert libbpf["lost_percent_by_cause"]["ring_full"]["mean"] == pytest.approx(3.0)
 
     def test_records_set_aside_are_counted(self) -> None:

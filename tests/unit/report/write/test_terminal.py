@@ -29,9 +29,13 @@ from bpfbench.report.documents.summary import document
 from bpfbench.report.write import terminal
 
 
-def shown(records: Sequence[Record], width: int = 140, info: About = INFO, **options: Any) -> str:
+def shown(
+    records: Sequence[Record], width: int = 140, info: About = INFO, *, paper_rule: bool = False, **options: Any
+) -> str:
     out = io.StringIO()
-    terminal.write(document(summarise(of(records)), info), Console(file=out, width=width, **options))
+    terminal.write(
+        document(summarise(of(records)), info, paper_rule=paper_rule), Console(file=out, width=width, **options)
+    )
     return out.getvalue()
 
 
@@ -72,14 +76,19 @@ class TestTerminal:
         assert line_of(text, "vanilla") == ("vanilla 3 11.00 ± 1.00 400 ± 0 9.00 ± 0.00 - - 24.0 ± 0.0 200 ± 0 - - -")
         assert "Left out" not in text
 
-    def test_inconclusive_is_marked_and_explained(self) -> None:
+    def test_what_cannot_be_told_is_marked_and_explained(self) -> None:
         text = shown(typical_run())
-        # bcc: 10.05, 11.05, 12.05 s; +0.5, +0.4545, +0.4167 %, together +0.457 % and 0.05 s, less than vanilla's SD 1.
+        # bcc: 10.5, 10.6, 12.05 s, which is +5, -3.6 and +0.4 %.
         assert below(text, "bcc").startswith("+0.5 % ~")
-        assert "~ inconclusive: the mean lies within vanilla's SD" in text
-        assert "beyond vanilla's SD libbpf +10.0 %; within it (inconclusive) bcc" in text
+        assert "~ cannot be told from vanilla, by an interval that holds at every look" in text
+        assert "Runtime differs from vanilla's: libbpf +10.0 %; cannot be told from vanilla's: bcc." in text
 
-    def test_inconclusive_is_dim_too_where_the_terminal_can(self) -> None:
+    def test_marks_are_by_the_papers_rule_where_that_is_asked_for(self) -> None:
+        text = shown(typical_run(), paper_rule=True)
+        assert "~ inconclusive by the paper's rule: the mean lies within vanilla's SD" in text
+        assert "is beyond vanilla's SD: libbpf +10.0 %; is within vanilla's SD (inconclusive): bcc" in text
+
+    def test_what_cannot_be_told_is_dim_too_where_the_terminal_can(self) -> None:
         text = shown(typical_run(), force_terminal=True, color_system="standard")
         (line,) = (line for line in text.splitlines() if "+0.5 % ~" in line)
         assert "\x1b[2m" in line
@@ -117,7 +126,7 @@ class TestTerminal:
         assert "Lost to ring_full: bcc 59.00 %, libbpf 3.00 %." in text
         assert "Lost to map_full: bcc 1.00 %." in text
         assert "recursion" not in text
-        assert "Saved: most libbpf 97.00 %, then bcc 40.00 %." in text
+        assert "Saved: most libbpf 97.00 %; certainly less bcc 40.00 %." in text
 
     def test_losses_nobody_counts_are_named(self) -> None:
         trial = make_trial("bpftrace")
@@ -139,7 +148,7 @@ class TestTerminal:
         assert line_of(text, "read-rw-tracer-bcc-5").endswith("invalid saved 5, but the output holds 4")
         assert line_of(text, "read-rw-tracer-libbpf-6").endswith("failed -")
         assert "2 failed, 1 invalid" in text.splitlines()[0]
-        assert line_of(text, "bcc").startswith("bcc 3 11.05 ± 1.00")
+        assert line_of(text, "bcc").startswith("bcc 3 11.05 ± 0.87")
 
     def test_a_reason_cannot_write_to_the_terminal(self) -> None:
         text = shown([make_failure(make_trial("bcc"), "\x1b[31merror\x1b[0m\n  line 2\x1b]0;title\x07")])
@@ -151,11 +160,12 @@ class TestTerminal:
         text = shown([*typical_run(), make_failure(make_trial("aya-sync"), "died")])
         assert line_of(text, "aya-sync") == "aya-sync 0" + " -" * 10
 
-    def test_one_repetition_is_marked_not_assessable(self) -> None:
+    def test_nothing_can_be_told_of_one_repetition(self) -> None:
         text = shown(typical_run()[:3])
         assert below(text, "libbpf").startswith("+10.0 % ?")
-        assert "not assessable against vanilla (needs 2 repetitions)" in text
-        assert "? not assessable" in text
+        assert "Runtime cannot be judged by fewer than 3 rounds." in text
+        assert "? cannot be told: that takes 3 rounds." in text
+        assert "is not assessable against vanilla (needs 2 repetitions)" in shown(typical_run()[:3], paper_rule=True)
         assert "~" not in text
         assert "±" not in text
 

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What setups lack of what a user needs, where none has it all: at which rate each does, and what may help.
+
+A change of the configuration is predicted where the capacity model knows the drain rate of the other one; else it is
+one that takes away what the requirement fails by, and has to be measured. The time-out of polling is not among them:
+what wakes a consumer up is events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from bpfbench import catalogue
+from bpfbench.analysis.questions.candidates import Assessment, Basis, Candidate, Fit, Wish, predict
+from bpfbench.analysis.questions.evidence import Evidence, Quality
+from bpfbench.analysis.results import CONFIG, Cell
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format
+
+TRIAL_S = 10
+"""About what a trial takes that is proposed."""
+REPETITIONS = 5
+LARGER = 16
+"""How many times as large a ring is that is proposed."""
+RING_MOST = 2**30
+LOOSENED = 3
+"""How often limits are loosened in turn: with the fidelity wanted, other trials count for overhead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A change of the configuration that may help."""
+
+    option: str
+    """As studies call it."""
+    value: object
+    helps: Quality
+    why: str
+    predicted: Evidence | None = None
+    """What is saved then; None where nothing predicts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What a setup lacks."""
+
+    candidate: Candidate
+    """It in the configuration that is the nearest to fitting."""
+    fits_at_per_s: float | None
+    """The highest rate, of those that were measured, at which it fits in some configuration."""
+    may_fit_at_per_s: float | None
+    """The same of what is undecided there; None where none is higher."""
+    loosened: Mapping[Quality, float]
+    """Limits at which it fits at the wanted rate; empty where none is known."""
+    remedies: tuple[Remedy, ...]
+    to_measure: str
+    """The command that measures it with these remedies, at the wanted rate."""
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether anything is known of it."""
+        return self.fits_at_per_s is not None or self.may_fit_at_per_s is not None or self.nearest is not None
+
+    @property
+    def nearest(self) -> Assessment | None:
+        """Of what is not met for sure, what is the nearest to it; None where nothing is known of any."""
+        unmet = [own for own in self.candidate.assessments if own.fit is not Fit.YES and own.evidence is not None]
+        return min(unmet, key=lambda own: own.beyond, default=None)
+
+
+def shortfalls(basis: Basis, candidates: Iterable[Candidate], wish: Wish) -> tuple[Shortfall, ...]:
+    """Say what each setup lacks.
+
+    Args:
+        basis: what they are judged by.
+        candidates: the best first.
+        wish: what is wanted.
+    """
+    first = {own.setup: own for own in reversed(list(candidates))}
+    return tuple(_shortfall(basis, own, wish) for own in sorted(first.values(), key=list(candidates).index))
+
+
+def _shortfall(basis: Basis, own: Candidate, wish: Wish) -> Shortfall:
+    fits = dict[Fit, float]()
+    for rate in basis.rates(own.setup):
+        there = replace(wish, rate_per_s=rate)
+        found = [basis.candidate(setup, config, there).fit for setup, config in basis.cells if setup == own.setup]
+        fits.setdefault(min(found, key=lambda fit: fit.rank), rate)
+    yes, may = fits.get(Fit.YES), fits.get(Fit.UNDECIDED)
+    remedies = tuple(_remedies(basis, own, wish))
+    cells = list(chain.from_iterable(basis.cells.values()))
+    return Shortfall(
+        own,
+        yes,
+        may if may is not None and may > (yes or 0.0) else None,
+        _loosened(basis, own, wish),
+        remedies,
+        command([own], cells, wish, remedies),
+    )
+
+
+def _loosened(basis: Basis, own: Candidate, wish: Wish) -> dict[Quality, float]:
+    """Return limits at which it fits, each loosened no further than the interval wants it."""
+    limits = dict(wish.limits)
+    for _ in range(LOOSENED):
+        wished = replace(
+            wish,
+            min_fidelity_percent=limits[Quality.FIDELITY],
+            max_overhead_percent=limits[Quality.OVERHEAD],
+            max_cpu_percent=limits.get(Quality.CPU),
+            max_memory_bytes=limits.get(Quality.MEMORY),
+        )
+        found = basis.candidate(own.setup, own.config, wished)
+        if found.fit is Fit.YES:
+            return {quality: limit for quality, limit in limits.items() if limit != wish.limits[quality]}
+        for unmet in found.assessments:
+            if unmet.fit is not Fit.YES and unmet.evidence is not None:
+                end = unmet.evidence.low if unmet.requirement.higher_is_better else unmet.evidence.high
+                if end is not None:
+                    limits[unmet.requirement] = _outward(end, up=not unmet.requirement.higher_is_better)
+    return {}
+
+
+def _outward(end: float, *, up: bool) -> float:
+    """Round to two figures, away from what is wanted; a share of events that is not all, to a tenth."""
+    if not up:
+        return max(0.0, math.floor(10 * end) / 10)
+    step = 10.0 ** (math.floor(math.log10(end)) - 1) if end > 0 else 1.0
+    return math.ceil(end / step) * step
+
+
+def _remedies(basis: Basis, own: Candidate, wish: Wish) -> Iterator[Remedy]:
+    unmet = {found.requirement for found in own.assessments if found.evidence is not None and found.beyond > 0}
+    setup = catalogue.SETUPS.get(own.setup)
+    has_binary = own.config.format is Format.TEXT and setup is not None and Format.BINARY in setup.formats
+    cells, ring = basis.cells[own.setup, own.config], own.config.ringbuf_bytes or 0
+    if Quality.FIDELITY in unmet:
+        if has_binary:
+            other = replace(own.config, format=Format.BINARY)
+            found = predict(own.setup, other, cells, basis.capacity, wish)
+            yield Remedy("format", Format.BINARY, Quality.FIDELITY, "records are written as they are", found)
+        if ring * LARGER <= RING_MOST:
+            yield Remedy("ringbuf_bytes", ring * LARGER, Quality.FIDELITY, f"it bridges waits {LARGER} times as long")
+        if wish.event_bytes > EVENT_BYTES:
+            half = (wish.event_bytes - EVENT_BYTES) // 2
+            less = replace(wish, event_bytes=EVENT_BYTES + half)
+            found = predict(own.setup, own.config, cells, basis.capacity, less)
+            yield Remedy("payload_bytes", half, Quality.FIDELITY, "fewer bytes an event are to be moved", found)
+    if Quality.CPU in unmet and Quality.FIDELITY not in unmet and has_binary:
+        yield Remedy("format", Format.BINARY, Quality.CPU, "no text is formatted")
+    if Quality.MEMORY in unmet and ring >= 4 * BLOCK_BYTES:
+        yield Remedy("ringbuf_bytes", ring // 4, Quality.MEMORY, "the ring is a part of it")
+
+
+def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, remedies: Sequence[Remedy] = ()) -> str:
+    """Return the command that measures candidates at the wanted rate, with remedies crossed with what they have.
+
+    Args:
+        candidates: at least one.
+        cells: of the run, whose targets are taken.
+        wish: what is wanted.
+        remedies: of the configuration.
+    """
+    (processes, _), *_ = Counter(cell.workload.processes for cell in cells).most_common(1)
+    rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
+    payload = wish.event_bytes - EVENT_BYTES
+    ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
+
+    def values(name: str, given: Iterable[object]) -> dict[object, None]:
+        return dict.fromkeys([*given, *(remedy.value for remedy in remedies if remedy.option == name)])
+
+    options = {
+        "setups": dict.fromkeys(candidate.setup for candidate in candidates),
+        "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
+        "workloads": dict.fromkeys(cell.workload.name for cell in cells),
+        "processes": [processes],
+        "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
+        "rate-iops": [rate_iops],
+        **{
+            name.replace("_", "-"): values(name, (getattr(candidate.config, name) for candidate in candidates))
+            for name in CONFIG
+            if name not in ("payload_bytes", "variant")
+        },
+        **({"payload-bytes": values("payload_bytes", [payload])} if payload > 0 else {}),
+        "repetitions": [REPETITIONS],
+    }
+    words = (f"--{name} {','.join(map(str, given))}" for name, given in options.items())
+    return f"bpfbench run quick {' '.join(words)}"

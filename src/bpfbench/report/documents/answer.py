@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer for programs: which setup for which need.
+
+Data:
+
+    kernels[]     kernel, needs[], all_round or null
+    needs[]       need, title, metric, margin, outcome (best, equal, depends, undecided, alone), named[], possible[],
+                  leader, rounds, rounds_needed (null: too many to say), cases (over which the mean is),
+                  contenders[], turned[]
+    contenders[]  setup, standing (leader, equal, worse, open), low and high (of its means over the cases),
+                  over_vanilla {change, low, high, rounds} or null, behind {change, low, high, rounds} or null
+    turned[]      case, better[]: where the leader is known to be beaten
+    all_round     rates[] {rate_iops, events_per_s, holding[], open[]}, floor_percent, answer (as in needs[], or null)
+
+Changes are in per cent, but of fidelity in points; an end that is not known is null. Intervals hold at every look and
+for all setups at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from bpfbench.analysis.decision import Gap
+from bpfbench.analysis.questions.needs import AllRound, Answer, Answers
+from bpfbench.report.documents.needs import contest
+
+SCHEMA = 1
+"""Version of the data. History: 1 (first)."""
+
+
+def data(found: Sequence[Answers]) -> dict[str, Any]:
+    """Return answers for programs."""
+    return {
+        "kernels": [
+            {
+                "kernel": own.kernel,
+                "needs": [_need(answer) for answer in own.needs],
+                "all_round": None if own.all_round is None else _rates(own.all_round),
+            }
+            for own in found
+        ]
+    }
+
+
+def _need(answer: Answer) -> dict[str, Any]:
+    decision = answer.decision
+    return {
+        "need": answer.need.key,
+        "title": answer.need.title,
+        "metric": answer.need.metric.key,
+        "margin": answer.margin,
+        "outcome": decision.outcome,
+        "named": decision.named,
+        "possible": decision.possible,
+        "leader": decision.leader,
+        "rounds": decision.rounds,
+        "rounds_needed": decision.rounds_needed,
+        "cases": [contest(case) for case in decision.contested],
+        "contenders": [_contender(answer, setup) for setup in decision.whole.order],
+        "turned": [{"case": contest(case), "better": who} for case, who in decision.turned.items()],
+    }
+
+
+def _contender(answer: Answer, setup: str) -> dict[str, Any]:
+    decision, worth = answer.decision, answer.worth[setup]
+    behind = decision.whole.gaps.get((setup, decision.leader))
+    return {
+        "setup": setup,
+        "standing": decision.whole.standing(setup),
+        "low": worth.low,
+        "high": worth.high,
+        "over_vanilla": _gap(answer, worth.over_vanilla),
+        "behind": _gap(answer, behind),
+    }
+
+
+def _gap(answer: Answer, gap: Gap | None) -> dict[str, Any] | None:
+    if gap is None:
+        return None
+    ends = answer.need.changes(gap.interval)
+    low, high = (end if isfinite(end) else None for end in (ends.low, ends.high))
+    return {"change": answer.need.change(gap.mean), "low": low, "high": high, "rounds": gap.rounds}
+
+
+def _rates(found: AllRound) -> dict[str, Any]:
+    return {
+        "floor_percent": found.rates[0].floor_percent,
+        "rates": [
+            {"rate_iops": own.rate_iops, "events_per_s": own.events_per_s, "holding": own.holding, "open": own.open}
+            for own in found.rates
+        ],
+        "answer": None if found.answer is None else _need(found.answer),
+    }
