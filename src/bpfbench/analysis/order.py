@@ -25,7 +25,7 @@ from bpfbench.analysis import inference
 from bpfbench.analysis.inference import ALPHA, Interval, Matrix, Noise, Paired, Regression, holm, noise, regress
 from bpfbench.analysis.metrics import LATENCY, RUNTIME
 from bpfbench.analysis.results import Cell, Pairing, Results, in_order, pairing
-from bpfbench.model import EMULATED, VANILLA, Predecessor, Record, Status, Workload
+from bpfbench.model import EMULATED, UNLIMITED, VANILLA, Predecessor, Record, Status, Workload
 
 BLOCKS_LEAST = 6
 """Blocks that a test needs: of so many the first trials are told from the others, and not one of them."""
@@ -393,4 +393,8 @@ def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:
 def _label(workload: Workload, among: Sequence[Workload]) -> str:
     alike = [other for other in among if other.name == workload.name]
     varying = (own for own in factors.of(Workload) if len({getattr(other, own.field) for other in alike}) > 1)
-    return " ".join([workload.name, *(own.called(getattr(workload, own.field)) for own in varying)])
+    return " ".join([workload.name, *(_called(own, getattr(workload, own.field)) for own in varying)])
+
+
+def _called(factor: factors.Factor, value: Any) -> str:
+    return UNLIMITED if value is None else factor.called(value)
