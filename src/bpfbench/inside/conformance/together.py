@@ -134,11 +134,15 @@ def _judge_events(
         said = {kind: summary.intercepted.get(kind, 0) for kind in ("read", "write")}
         events = tracer.events(left)
         ids[tracer] = judge.match(events, seen, tool, complete=complete)
-        expect(said == {"read": reads, "write": writes}, f"intercepted {said}; done: {reads} reads, {writes} writes")
+        # The kernel does not tell whose calls the probes were skipped for: not for these, where all events are there.
+        others = (summary.lost["recursion"] or 0) + (summary.lost["missed"] or 0)
+        more = said["read"] - reads, said["write"] - writes
+        right = min(more) >= 0 and sum(more) <= others
+        expect(right, f"intercepted {said}, {others} of them skipped; done: {reads} reads, {writes} writes")
         expect(summary.saved == len(events), f"saved {summary.saved}, and {len(events)} events are in the output")
         full, size = summary.lost["ring_full"] or 0, tracer.options["--ringbuf-bytes"]
         expect((full == 0) == complete, f"{full} events lost by ring_full, with a ring of {size}")
-        expect(not complete or summary.lost_total == 0, f"lost {summary.lost}, with room for all")
+        expect(not complete or summary.lost_total == others, f"lost {summary.lost}, with room for all")
         if complete and tracer.subject.attach is Attach.TRACEPOINT:
             by_tracepoints[:] = events
         elif complete and by_tracepoints:
