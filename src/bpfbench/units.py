@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def plural(number: int, what: str) -> str:
+    """Write how many there are of something whose plural ends in s."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def count(number: float) -> str:
     """Write how many there are, with three figures."""
     for least, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):

@@ -12,7 +12,7 @@ from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import Gap, against
 from bpfbench.analysis.inference import Interval, percent
 from bpfbench.analysis.metrics import METRICS, Metric
-from bpfbench.analysis.results import Cell
+from bpfbench.analysis.results import Cell, logarithm
 from bpfbench.analysis.summary import Group
 
 
@@ -47,7 +47,7 @@ def apart(group: Group) -> Told:
     vanilla, *others = group.rows
     for metric in (own for own in METRICS if own.versus_vanilla):
         rows = [row for row in others if metric in row.samples]
-        worth = _itself if metric.by_difference else _log
+        worth = float if metric.by_difference else logarithm
         values = {
             str(at): {None: row.samples[metric].by_round(worth)}
             for at, row in enumerate((vanilla, *rows))
@@ -66,11 +66,3 @@ def _apart(gap: Gap | None, metric: Metric) -> Apart:
     if not math.isfinite(ends.low) or not math.isfinite(ends.high):
         return Apart(verdict)
     return Apart(verdict, ends if metric.by_difference else Interval(percent(ends.low), percent(ends.high)))
-
-
-def _itself(value: float) -> float:
-    return value
-
-
-def _log(value: float) -> float | None:
-    return math.log(value) if value > 0 else None

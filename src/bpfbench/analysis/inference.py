@@ -207,17 +207,6 @@ def student(values: Sequence[float], confidence: float = CONFIDENCE) -> Differen
     return _tested(n, float(np.mean(values)), error, n - 1, confidence)
 
 
-def paired_p(log_ratios: Sequence[float]) -> float | None:
-    """Return the p of the paired test; None with fewer than 2 pairs.
-
-    Ratios without any spread differ for certain, or not at all.
-    """
-    if len(log_ratios) < 2:
-        return None
-    tested = student(log_ratios)
-    return tested.p if tested.p is not None else float(math.isclose(log_ratios[0], 0.0, abs_tol=1e-12))
-
-
 def welch(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
     """Estimate mean(after) - mean(before) of independent samples, and test whether it is 0 (Welch 1947)."""
     n, mean = min(len(before), len(after)), float(np.mean(after) - np.mean(before))

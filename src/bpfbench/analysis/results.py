@@ -218,10 +218,13 @@ class Sample:
 
     def _scaled(self, logs: bool) -> Iterable[tuple[Pairing, str, float]]:
         for pair, trial, value in zip(self.pairings, self.trials, self.values, strict=True):
-            if not logs:
-                yield pair, trial, value
-            elif value > 0:
-                yield pair, trial, math.log(value)
+            if (scaled := logarithm(value) if logs else value) is not None:
+                yield pair, trial, scaled
+
+
+def logarithm(value: float) -> float | None:
+    """Return the natural logarithm; None where there is none."""
+    return math.log(value) if value > 0 else None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bpfbench.model import Record, Study
 from bpfbench.store import Run
+from bpfbench.units import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,5 @@ def _hosts(study: Study, machine: Mapping[str, Any]) -> str:
     itself = f"{machine['host']} ({machine['cpus']} CPUs, {machine['cpu_model']})"
     if study.testbed != "vm":
         return itself
-    cpus = "1 CPU" if study.machine.cpus == 1 else f"{study.machine.cpus} CPUs"
+    cpus = plural(study.machine.cpus, "CPU")
     return f"{', '.join(study.hosts)} ({cpus}, {machine['accelerator']}) on {itself}"

@@ -10,8 +10,9 @@ need may still name, and cases that say nothing of one. Vanilla stays in every b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 from bpfbench.analysis import results
@@ -23,6 +24,7 @@ from bpfbench.declare import plan
 from bpfbench.model import Study, Trial
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
+from bpfbench.units import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,21 @@ class Further:
     """Why, for people; empty where it goes without saying."""
 
 
-def further(study: Study, so_far: Results, goal: Goal, elapsed_s: float) -> Further:
+def further(study: Study, read: Callable[[], Results], goal: Goal, elapsed_s: float) -> Further:
     """Say what comes next.
 
     Args:
         study: as it is; its repetitions are the rounds so far.
-        so_far: what they left.
+        read: returns what they left; it is asked only where that decides.
         goal: when there are enough.
         elapsed_s: for how long rounds have been run.
     """
     done = study.repetitions
-    following = _round(study, done + 1)
     if done < goal.repetitions:
-        return Further(following, "")
+        return Further(_round(study, done + 1), "")
     if not goal.open_ended:
         return Further((), "")
+    following, so_far = _round(study, done + 1), read()
     asked = [
         answer
         for own in answers(so_far, study.criteria)
@@ -75,7 +77,7 @@ def further(study: Study, so_far: Results, goal: Goal, elapsed_s: float) -> Furt
     ]
     open_ = [answer for answer in asked if answer.decision.outcome is Outcome.UNDECIDED]
     named = ", ".join(answer.need.key for answer in open_) or "nothing"
-    so_long = f"after {done} {'round' if done == 1 else 'rounds'}"
+    so_long = f"after {plural(done, 'round')}"
     if goal.until and not open_ and done >= ROUNDS_LEAST:
         return Further((), f"Everything that was asked for is decided {so_long}.")
     worth = worth_repeating(following, open_) if open_ and done >= ROUNDS_LEAST else following
@@ -124,7 +126,7 @@ class Extension:
             StoreError: the run cannot be read, or written.
         """
         study = self._run.info.study
-        found = further(study, results.load(self._run), self._goal, time.monotonic() - self._began_s)
+        found = further(study, partial(results.load, self._run), self._goal, time.monotonic() - self._began_s)
         if found.said:
             self._reporter.round_ended(found.said)
         if found.trials:

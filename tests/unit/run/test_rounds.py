@@ -41,7 +41,7 @@ def results_of(study: Study, pss_bytes: Mapping[str, float] = STEADY) -> Results
 
 
 def after(goal: Goal, study: Study = STUDY, elapsed_s: float = 0.0) -> Further:
-    return further(study, results_of(study), goal, elapsed_s)
+    return further(study, lambda: results_of(study), goal, elapsed_s)
 
 
 def test_a_run_without_a_goal_has_the_rounds_of_its_study() -> None:
@@ -71,7 +71,7 @@ def test_it_goes_on_while_something_is_open_and_says_what() -> None:
 
 def test_who_can_decide_nothing_any_more_is_left_out_and_vanilla_stays() -> None:
     near = {**STEADY, "aya-sync": 2.1e6}  # worse than libbpf by the margin: more rounds tell nothing
-    found = further(STUDY, results_of(STUDY, near), Goal(1, until=("memory",)), 0.0)
+    found = further(STUDY, lambda: results_of(STUDY, near), Goal(1, until=("memory",)), 0.0)
     assert [trial.setup for trial in found.trials if not trial.is_vanilla and trial.setup == "bcc"] == []
     assert {trial.setup for trial in found.trials} == {"vanilla", "libbpf", "aya-sync"}
 

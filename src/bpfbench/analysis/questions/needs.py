@@ -19,7 +19,7 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.decision import BlockId, Decision, Gap, Values, against, decide
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import Cell, Results, Sample
+from bpfbench.analysis.results import Cell, Results, Sample, logarithm
 from bpfbench.model import VANILLA, Criteria, Tool, TracerConfig
 
 EVENT_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
@@ -51,7 +51,13 @@ class Need:
         """Put a value on the scale on which differences count, more being better; None where it has no place there."""
         if self.by_points:
             return value
-        return -math.log(value) if value > 0 else None
+        found = logarithm(value)
+        return None if found is None else -found
+
+    def noise(self, vanilla: Sample) -> float | None:
+        """Return the SD of the difference of two vanilla trials of a block on that scale; None where it is unknown."""
+        twins = noise(vanilla.by_block(logs=not self.by_points).values())
+        return None if twins is None else twins.sd
 
     def scaled(self, criteria: Criteria) -> float:
         """Return the margin on that scale."""
@@ -256,9 +262,8 @@ def _vanilla(
         sample = by_cell.get(contest.vanilla)
         if sample is not None:
             found[contest] = sample.by_round(need.worth)
-            twins = noise(sample.by_block(logs=not need.by_points).values())
-            if twins is not None:
-                itself[contest] = twins.sd
+            if (sd := need.noise(sample)) is not None:
+                itself[contest] = sd
     return found, itself
 
 
@@ -270,9 +275,9 @@ def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
         return None
     order = sorted(by_rate, key=lambda rate: math.inf if rate is None else rate, reverse=True)
     rates = tuple(_at_rate(rate, by_rate[rate], known, criteria) for rate in order)
-    at = next((rate for rate in rates if rate.holding), None)
-    if at is None:
-        return AllRound(rates, None)
+    nobody = AllRound(rates, None)
+    if (at := nobody.at) is None:
+        return nobody
     holding, cheapest = set(at.holding), OVERHEAD if at.rate_iops is None else LATENCY
     named = replace(cheapest, key="all-round", title="Best all-round", tools=EVENT_TOOLS)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.decision import Decision, Outcome, decide
-from bpfbench.analysis.inference import noise
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.needs import Need
@@ -99,7 +98,6 @@ def _noise(results: Results, near: Sequence[Mapping[str, Cell]], need: Need) -> 
     found = {}
     for workload, cell in (item for own in near for item in own.items()):
         sample = results.samples.get((cell.vanilla, need.metric))
-        twins = noise(sample.by_block(logs=not need.by_points).values()) if sample else None
-        if twins is not None:
-            found[workload] = twins.sd
+        if sample and (sd := need.noise(sample)) is not None:
+            found[workload] = sd
     return found

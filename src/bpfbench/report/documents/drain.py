@@ -42,12 +42,13 @@ def _blocks(measured: Sequence[Measured], circumstances: Mapping[str, Any]) -> I
     where = (
         f"{facts['host']} ({facts['cpus']} CPUs, {facts['cpu_model']}), kernel "
         f"{', '.join(kernel['release'] for kernel in kernels.values())}, image {image['name']} {image['key'][:8]}, "
-        f"{_times(wanted['repetitions'])}, method {circumstances['method']}"
+        f"{units.plural(wanted['repetitions'], 'repetition')}, method {circumstances['method']}"
     )
     yield from section("How fast user space drains the ring, and what an event costs", (where,))
     if facts.get("emulated"):
         whole = sum(item.reason is None for item in measured)
-        yield Paragraph(f"{EMULATED_REMARK} Every event was accounted for in {whole} of {_times(len(measured))}.")
+        of = units.plural(len(measured), "repetition")
+        yield Paragraph(f"{EMULATED_REMARK} Every event was accounted for in {whole} of {of}.")
     else:
         found = drained(measured)
         kinds = dict.fromkeys((row.event_bytes, row.format, row.attach) for row in found)
@@ -58,10 +59,6 @@ def _blocks(measured: Sequence[Measured], circumstances: Mapping[str, Any]) -> I
         yield from (Paragraph(line, "fine") for line in _legend(found))
     if failed := tuple(f"{item.case.name}: {item.reason}" for item in measured if item.reason is not None):
         yield from section(f"Not counted ({len(failed)})", (), Bullets(failed))
-
-
-def _times(n: int) -> str:
-    return "1 repetition" if n == 1 else f"{n} repetitions"
 
 
 def _table(rows: Sequence[Drained], setups: Sequence[str]) -> Table:

@@ -37,7 +37,7 @@ from bpfbench.report.document import (
 from bpfbench.report.figures.answer import overview
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
-from bpfbench.units import count, duration
+from bpfbench.units import count, duration, plural
 
 UNDECIDED = "Undecided"
 DEPENDS = "Depends on the case"
@@ -76,8 +76,7 @@ def _blocks(found: Sequence[Answers], run: str, round_s: float | None) -> Iterat
         yield Paragraph("What loses events is cheap to run: read overhead together with fidelity.", "fine")
         if not setup:
             yield Chapter("Case by case", (cases(own),), folded=True)
-    if any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
-        yield from _to_decide(run)
+    yield from _to_decide(found, run)
 
 
 def brief(found: Sequence[Answers], run: str) -> Iterator[Block]:
@@ -86,11 +85,12 @@ def brief(found: Sequence[Answers], run: str) -> Iterator[Block]:
         if len(found) > 1:
             yield Heading(f"Linux {own.kernel}")
         yield Bullets((*sentences(own), *noise(own)))
-    if any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
-        yield from _to_decide(run)
+    yield from _to_decide(found, run)
 
 
-def _to_decide(run: str) -> Iterator[Block]:
+def _to_decide(found: Sequence[Answers], run: str) -> Iterator[Block]:
+    if not any(answer.decision.outcome is Outcome.UNDECIDED for own in found for answer in own.needs):
+        return
     yield Paragraph("To decide what is open, as far as it can be:")
     yield Code((f"bpfbench run --resume {run} --until decided",))
 
@@ -159,7 +159,7 @@ def noise(found: Answers) -> Iterator[str]:
     said = [] if answer.noise is None else [f"vanilla against itself varied by ± {_percent(answer.noise)} here"]
     rounds, reach, what = _rounds_of(answer), smallest(answer), BY_METRIC[answer.need.metric].title
     if reach is not None:
-        said.append(f"differences in {what} below {_percent(reach)} cannot be seen in {_rounds(rounds)}")
+        said.append(f"differences in {what} below {_percent(reach)} cannot be seen in {plural(rounds, 'round')}")
     elif rounds < ROUNDS_LEAST:
         said.append(f"nothing can be told from fewer than {ROUNDS_LEAST} rounds, and this run has {rounds}")
     if said:
@@ -186,10 +186,6 @@ def _rounds_of(answer: Answer) -> int:
 def _percent(ahead: float) -> str:
     change = OVERHEAD.change(-ahead)
     return f"{change:.0f} %" if change >= 10 else f"{change:.1f} %"
-
-
-def _rounds(number: int) -> str:
-    return "1 round" if number == 1 else f"{number} rounds"
 
 
 def _said(answer: Answer) -> str:
@@ -231,9 +227,8 @@ def _alone(answer: Answer) -> tuple[Field, ...]:
     """The row of a need in a run with one setup."""
     setup = answer.decision.leader
     over = answer.worth[setup].over_vanilla
-    sure = (
-        "" if over is None else f"against vanilla{_known(answer, setup)}, {_rounds(over.rounds)} of {_mean_of(answer)}"
-    )
+    rounds = "" if over is None else f"{plural(over.rounds, 'round')} of {_mean_of(answer)}"
+    sure = f"against vanilla{_known(answer, setup)}, {rounds}" if rounds else ""
     what = answer.need.title.partition(" ")[2]
     return Field(f"{what[0].upper()}{what[1:]}"), Field(_gets(answer, [setup])), Field(sure)
 
@@ -258,7 +253,7 @@ def _choose(answer: Answer) -> Field:
 
 def _sure(answer: Answer, round_s: float | None) -> str:
     decision = answer.decision
-    text = f"{_rounds(decision.rounds)} of {_mean_of(answer)}"
+    text = f"{plural(decision.rounds, 'round')} of {_mean_of(answer)}"
     if decision.outcome is not Outcome.UNDECIDED:
         return text
     if decision.rounds < ROUNDS_LEAST:
@@ -276,7 +271,7 @@ def _sure(answer: Answer, round_s: float | None) -> str:
         return f"{text}; it would take more rounds than can be told"
     more = max(1, needed - decision.rounds)
     takes = "" if round_s is None else f" ({duration(more * round_s)})"
-    return f"{text}; about {_rounds(more)} more{takes} would decide it, were things as they look"
+    return f"{text}; about {plural(more, 'round')} more{takes} would decide it, were things as they look"
 
 
 def _mean_of(answer: Answer) -> str:

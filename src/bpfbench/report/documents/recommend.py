@@ -38,7 +38,7 @@ from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.document import ABSENT, Block, Code, Document, Paragraph, section, table
 from bpfbench.report.numbers import share
-from bpfbench.units import size
+from bpfbench.units import plural, size
 
 SCHEMA = 3
 """Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence), 3 (in the
@@ -209,8 +209,7 @@ def _because(found: Recommendation) -> Iterator[str]:
             case Outcome.DEPENDS:
                 text = f"{what} depends on the workload, between {_listed(names)}"
             case _:
-                rounds = "1 round" if own.rounds == 1 else f"{own.rounds} rounds"
-                text = f"{what} cannot tell {_listed(names)} apart in {rounds}"
+                text = f"{what} cannot tell {_listed(names)} apart in {plural(own.rounds, 'round')}"
         worse = (
             f"; {'1 other is' if others == 1 else f'{others} others are'} worse" if others and len(names) > 1 else ""
         )
