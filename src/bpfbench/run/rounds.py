@@ -78,8 +78,12 @@ def further(study: Study, read: Callable[[], Results], goal: Goal, elapsed_s: fl
     open_ = [answer for answer in asked if answer.decision.outcome is Outcome.UNDECIDED]
     named = ", ".join(answer.need.key for answer in open_) or "nothing"
     so_long = f"after {plural(done, 'round')}"
+    lacking = ", ".join(key for key in goal.until if key not in {answer.need.key for answer in asked})
+    without = f" There are no numbers for: {lacking}." if lacking else ""
+    if goal.until and not asked:
+        return Further((), f"Nothing that was asked for can be decided.{without}")
     if goal.until and not open_ and done >= ROUNDS_LEAST:
-        return Further((), f"Everything that was asked for is decided {so_long}.")
+        return Further((), f"Everything that was asked for is decided {so_long}.{without}")
     worth = worth_repeating(following, open_) if open_ and done >= ROUNDS_LEAST else following
     takes_s = (round_s(so_far) or 0.0) * len(worth) / len(following)
     if goal.seconds is not None and elapsed_s + takes_s > goal.seconds:

@@ -59,6 +59,14 @@ def test_it_ends_when_what_was_asked_for_is_decided() -> None:
     assert found == Further((), "Everything that was asked for is decided after 4 rounds.")
 
 
+def test_what_there_are_no_numbers_for_is_not_called_decided() -> None:
+    found = after(Goal(1, until=("power",)))
+    assert found == Further((), "Nothing that was asked for can be decided. There are no numbers for: power.")
+    some = after(Goal(1, until=("memory", "latency")))
+    said = "Everything that was asked for is decided after 4 rounds. There are no numbers for: latency."
+    assert some == Further((), said)
+
+
 def test_nothing_is_decided_by_two_rounds() -> None:
     assert after(Goal(1, until=("memory",)), replace(STUDY, repetitions=2)).trials
 
