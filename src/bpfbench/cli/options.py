@@ -134,6 +134,10 @@ class SourceOptions:
         return Sources(self.mirror, self.suite, self.ca_bundle)
 
 
+ALL_NEEDS = "decided"
+"""What --until calls them."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class GoalOptions:
@@ -162,7 +166,8 @@ class GoalOptions:
         from bpfbench.analysis.questions.needs import NEEDS  # with numpy, which most verbs do not wait for
 
         keys = tuple(need.key for need in NEEDS)
-        return keys if self.until.strip() == "decided" else chosen("--until", self.until, keys)
+        named = chosen("--until", self.until, (*keys, ALL_NEEDS))
+        return keys if ALL_NEEDS in named else named
 
     def limit_s(self) -> float | None:
         """Return for how long there are rounds; None: that is not limited."""
