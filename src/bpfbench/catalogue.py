@@ -87,6 +87,7 @@ KERNELS = {
 TESTBEDS = {
     "host": "an image on this machine's kernel",
     "vm": "an image on a kernel of its own, in a virtual machine",
+    "cluster": "one of these on each of many hosts, side by side",
 }
 
 

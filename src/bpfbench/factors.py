@@ -50,6 +50,8 @@ from bpfbench.values import (
 
 REQUIRED: Any = object()
 """The default of a key that has none."""
+BELOW = ("host", "vm")
+"""The testbeds that hosts of a cluster can have."""
 HOSTS_MAX = 64
 RATE_IOPS_MIN = 2
 """One in each direction."""
@@ -218,13 +220,19 @@ STUDY: tuple[Key, ...] = (
     Key("name", text(file_name)),
     Key("description", text(), ""),
     Key("image", one_of(tuple(catalogue.IMAGES)), "trixie", "Which image."),
-    Key("testbed", one_of(tuple(catalogue.TESTBEDS)), "host", "host: this machine's kernel; vm: virtual machines."),
+    Key(
+        "testbed",
+        one_of(tuple(catalogue.TESTBEDS)),
+        "host",
+        "host: this machine's kernel; vm: virtual machines; cluster: many hosts.",
+    ),
     Key("seed", whole(0), 1, "Decides the order of trials."),
     Key("repetitions", whole(1, 10000), 3, "Blocks of each kind."),
     Key("output_limit_bytes", size(1), None),
     *FACTORS,
     Key("hosts", _host_names, (), "How many, or their names."),
     Key("assignment", one_of(tuple(Assignment)), Assignment.CROSSED, "Of trials to hosts: crossed, by-setup."),
+    Key("below", one_of(BELOW), None, "With --testbed cluster, the testbed on each host: host, vm."),
     Key("settings.placement", one_of(tuple(Placement)), Settings().placement, "CPUs: paper, shared, auto."),
     Key("settings.idle_s", number(0, 3600), Settings().idle_s),
     Key("settings.sample_interval_s", number(0.05, 60), Settings().sample_interval_s),

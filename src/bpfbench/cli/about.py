@@ -16,6 +16,7 @@ from bpfbench.errors import UsageError
 from bpfbench.machine.facts import Fitness
 from bpfbench.report.document import Block, Document, Heading, Terms, table
 from bpfbench.run import doctor as examination
+from bpfbench.run.stage import VENUES
 
 
 def doctor(
@@ -24,8 +25,8 @@ def doctor(
     form: Form = Form(),
 ) -> int:
     """Say what this machine can measure, what it lacks, and how to get it. Changes nothing."""
-    if testbed not in catalogue.TESTBEDS:
-        raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(catalogue.TESTBEDS)}")
+    if testbed not in VENUES:
+        raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(VENUES)}")
     found = examination.examine(testbed, cache_dir(), Path.cwd())
     marks = {Fitness.OK: "ok", Fitness.NOTE: "note", Fitness.MISSING: "MISSING"}
     looked_at = [(marks[own.verdict], own.what, own.found, own.advice or "") for own in (*found.findings, *found.kept)]

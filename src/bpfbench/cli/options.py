@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from cyclopts import Group, Parameter
 
 from bpfbench.cli.app import cache_dir, on_wait, stderr
+from bpfbench.cluster.connection import Connection
 from bpfbench.declare.study import Override, given
 from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
@@ -64,7 +65,7 @@ def _option(key: Key) -> str:
 
 
 def _hint(key: Key, group: Group | None) -> Any:
-    of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment")
+    of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment", "below")
     group = group or (FACTOR_OPTIONS if isinstance(key, Factor) else MACHINE_OPTIONS if of_hosts else TRIAL_OPTIONS)
     kind = bool if isinstance(key.default, bool) else str
     return Annotated[kind | None, Parameter(name=_option(key), group=group, help=key.help, negative="")]
@@ -132,6 +133,57 @@ class SourceOptions:
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             raise UsageError(f"option --ca-bundle: {self.ca_bundle!r} is not a file")
         return Sources(self.mirror, self.suite, self.ca_bundle)
+
+
+PATIENCE = "10min"
+CLUSTER_OPTIONS = Group("Many hosts", help="With --testbed cluster; docs/cluster.md tells how.")
+
+
+@Parameter(name="*", group=CLUSTER_OPTIONS)
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Which cluster, and how patient with it. Its hosts are named by --hosts: a .toml file, or names."""
+
+    scheduler: Annotated[
+        str | None, Parameter(help="Where its scheduler is, e.g. tls://10.0.0.1:8786; default: that of the .toml file.")
+    ] = None
+    certificates: Annotated[
+        Path | None, Parameter(help="A directory with ca.pem, node.pem and node.key; default: those of the .toml file.")
+    ] = None
+    insecure: Annotated[
+        bool, Parameter(help="Do without certificates, though whoever reaches it is root on every host.", negative="")
+    ] = False
+    host_patience: Annotated[str, Parameter(help="How long a host may be away before its blocks are given up.")] = (
+        PATIENCE
+    )
+
+    def connection(self) -> Connection:
+        """Return where the cluster is.
+
+        Raises:
+            UsageError: nobody says.
+        """
+        if self.scheduler is None:
+            raise UsageError("testbed cluster wants to know which: --scheduler tls://ADDRESS:PORT")
+        return Connection(self.scheduler, self.certificates, self.insecure)
+
+    def patience_s(self) -> float:
+        """Return how long a host may be away, in seconds."""
+        try:
+            return seconds(self.host_patience)
+        except ValueError as error:
+            raise UsageError(f"option --host-patience: {error}") from None
+
+    def refuse(self) -> None:
+        """Refuse them all, where there is no cluster."""
+        given = {
+            "--scheduler": self.scheduler,
+            "--certificates": self.certificates,
+            "--insecure": self.insecure,
+            "--host-patience": self.host_patience != PATIENCE,
+        }
+        if named := ", ".join(option for option, value in given.items() if value):
+            raise UsageError(f"{named}: only testbed cluster has use for that", "add --testbed cluster")
 
 
 ALL_NEEDS = "decided"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,16 @@ from cyclopts import Parameter
 
 from bpfbench import store
 from bpfbench.cli import runs
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, cache_dir, stderr
-from bpfbench.cli.options import GoalOptions, SourceOptions, StudyOptions, means
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
+from bpfbench.cli.options import ClusterOptions, GoalOptions, SourceOptions, StudyOptions, means
 from bpfbench.cli.summary import print_summary
 from bpfbench.declare import plan, study
 from bpfbench.errors import UsageError
-from bpfbench.model import EMULATED_REMARK, Status
+from bpfbench.model import EMULATED_REMARK, Status, Study
 from bpfbench.run import campaign, rounds
 from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
-from bpfbench.run.stage import Stage, foreseen
+from bpfbench.run.stage import Means, Stage, foreseen
+from bpfbench.store import Run
 
 
 def run(
@@ -38,6 +39,7 @@ def run(
     ] = None,
     goal: GoalOptions = GoalOptions(),
     options: StudyOptions = StudyOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
     verbose: Verbose = False,
@@ -55,33 +57,89 @@ def run(
     if retry_failed and resume is None:
         raise UsageError("--retry-failed goes with --resume")
     decided, limit_s = goal.needs(), goal.limit_s()
-    if resume is not None:
-        opened = store.find(runs_dir, resume)
-        with opened.locked():
+    begun = None if resume is None else store.find(runs_dir, resume)
+    if begun is not None:
+        with begun.locked():
             pass  # who is running it already is not waited for
-        chosen, unrolled = opened.info.study, plan.Plan(opened.plan(), opened.info.left_out)
+        chosen = begun.info.study
         repetitions = study.given("repetitions", overrides) or chosen.repetitions
     else:
-        chosen = foreseen(study.load(study.find(str(name)), overrides))
+        chosen = study.load(study.find(str(name)), overrides)
         repetitions = chosen.repetitions if "repetitions" in overrides or not goal.open_ended else 1
         chosen = replace(chosen, repetitions=repetitions)
-        unrolled = plan.unroll(chosen)
-        plan.require_tracers(chosen, unrolled)  # to be said before minutes go into an image
-    same_image = partial(campaign.same_image, opened, cache_dir()) if resume is not None else None
-    with Stage(chosen, means(source_options, wait=wait), campaign.disks(chosen, unrolled), same_image) as stage:
-        if resume is not None:
-            campaign.require_same_machine(opened, stage.testbed)
-        else:
-            path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
-            opened = campaign.start(stage.study, unrolled, stage.testbed, path)
-        if stage.testbed.emulated:
-            stderr.print(f"bpfbench: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
-        with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
-            more = rounds.Extension(opened, rounds.Goal(repetitions, decided, limit_s), reporter)
-            campaign.execute(opened, stage.testbed, reporter, retry_failed=retry_failed, further=more)
+    path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
+    wanted = _Wanted(begun, path, rounds.Goal(repetitions, decided, limit_s), retry_failed)
+    given = means(source_options, wait=wait)
+    if chosen.testbed == "cluster":
+        opened = _on_cluster(chosen, wanted, given, cluster)
+    else:
+        cluster.refuse()
+        opened = _here(chosen, wanted, given)
     finished = runs.read(opened)
     print_summary(finished, runs_dir)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
     called = runs.called(opened, runs_dir, "" if resume else "latest")
     stderr.print(f"next: bpfbench report {called}", highlight=False, soft_wrap=True)
     return 0 if all(record.status is Status.OK for record in finished.results.records) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be run."""
+
+    begun: Run | None
+    """A run to go on with; None: one is to begin."""
+    path: Path
+    """Where one that is to begin is kept."""
+    goal: rounds.Goal
+    retry_failed: bool
+
+
+def _here(chosen: Study, wanted: _Wanted, given: Means) -> Run:
+    """Run a study on this machine."""
+    begun, same_image = wanted.begun, None
+    if begun is not None:
+        unrolled = plan.Plan(begun.plan(), begun.info.left_out)
+        same_image = partial(campaign.same_image, begun, given.cache)
+    else:
+        chosen = foreseen(chosen)
+        unrolled = plan.unroll(chosen)
+        plan.require_tracers(chosen, unrolled)  # to be said before minutes go into an image
+    with Stage(chosen, given, campaign.disks(chosen, unrolled), same_image) as stage:
+        if begun is not None:
+            campaign.require_same_machine(begun, stage.testbed)
+        opened = begun or campaign.start(stage.study, unrolled, stage.testbed, wanted.path)
+        if stage.testbed.emulated:
+            _say(EMULATED_REMARK)
+        with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
+            more = rounds.Extension(opened, wanted.goal, reporter)
+            campaign.execute(opened, stage.testbed, reporter, retry_failed=wanted.retry_failed, further=more)
+    return opened
+
+
+def _on_cluster(chosen: Study, wanted: _Wanted, given: Means, cluster: ClusterOptions) -> Run:
+    """Run a study on the hosts of a cluster."""
+    connection = cluster.connection()
+    try:
+        from bpfbench.cluster import run as on_hosts  # with Dask, which is an extra
+    except ModuleNotFoundError as error:
+        raise UsageError(f"testbed cluster wants {error.name}", "pip install 'bpfbench[cluster]'") from None
+    opened = wanted.begun
+    if opened is not None:
+        on_hosts.go_on(opened, (), given)
+    else:
+        opened = on_hosts.begin(chosen, connection, given, wanted.path)
+    with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
+        on_hosts.execute(
+            opened,
+            connection,
+            reporter,
+            retry_failed=wanted.retry_failed,
+            patience_s=cluster.patience_s(),
+            further=rounds.Extension(opened, wanted.goal, reporter),
+        )
+    return opened
+
+
+def _say(message: str) -> None:
+    stderr.print(f"bpfbench: {message}", highlight=False, soft_wrap=True)

@@ -163,7 +163,7 @@ def warm_ups(trials: Sequence[Trial], study: Study, *, emulated: bool = False) -
     There are none where the CPU is emulated, whose times mean nothing, or where every trial boots a virtual machine.
     One that boots for every block is warmed up for every block.
     """
-    virtual = study.testbed == "vm"
+    virtual = study.ground == "vm"
     if emulated or (virtual and study.machine.boot is Boot.TRIAL):
         return ()
     found, before = [], None
@@ -207,7 +207,7 @@ def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
     limit = study.output_limit_bytes
     outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, plan.trials)]
     rings = [trial.config.ringbuf_bytes or 0 for trial in plan.trials if trial.config]
-    virtual = study.testbed == "vm"
+    virtual = study.ground == "vm"
     run = (*plan.trials, *warm_ups(plan.trials, study, emulated=emulated))
     boots = len(plan.trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in plan.trials})
     return Needs(

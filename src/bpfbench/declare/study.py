@@ -257,13 +257,22 @@ class _Origin:
 
     def fit_testbed(self, top: dict[str, Any], factors: dict[str, Any]) -> None:
         """Fill in hosts and kernels by the testbed, and refuse those it cannot have."""
-        if top["testbed"] == "vm":
-            top["hosts"] = top["hosts"] or ("vm1",)
+        cluster = top["testbed"] == "cluster"
+        if cluster:
+            top["below"] = top["below"] or "host"
+        elif top["below"]:
+            raise StudyError(f"{self.named('below')}: only testbed cluster has one below", "--testbed cluster")
+        virtual = "vm" in (top["testbed"], top["below"])
+        if virtual:
             factors["kernels"] = factors["kernels"] or (next(iter(catalogue.KERNELS)),)
-            return
-        if factors["kernels"]:
+        elif factors["kernels"]:
             named = ", ".join(factors["kernels"])
             raise StudyError(f"{self.where}: factors.kernels: {named}: only testbed vm boots kernels", USE_VM)
+        if cluster:
+            return  # without hosts, it is run on those that are there
+        if virtual:
+            top["hosts"] = top["hosts"] or ("vm1",)
+            return
         if top["hosts"] not in ((), (LOCAL,)):
             named = ", ".join(top["hosts"])
             raise StudyError(f"{self.where}: hosts: {named}: testbed host is this machine alone", USE_VM)

@@ -114,8 +114,15 @@ class Study:
     setups: tuple[Setup, ...] = ()
     """Those the study brings."""
     hosts: tuple[str, ...] = (LOCAL,)
-    """The servers: virtual machines of these names with the testbed `vm`."""
+    """The servers: virtual machines of these names with the testbed `vm`, machines with `cluster`."""
     assignment: Assignment = Assignment.CROSSED
     machine: Machine = field(default_factory=Machine)
     """What each virtual machine is; the testbed `host` does not use it."""
     criteria: Criteria = field(default_factory=Criteria)
+    below: str | None = None
+    """The testbed on each host of the testbed `cluster`; None with others."""
+
+    @property
+    def ground(self) -> str:
+        """The testbed that trials are run on, wherever that is."""
+        return self.below or self.testbed

@@ -19,7 +19,7 @@ from typing import Self
 from rich.console import Console
 
 from bpfbench.declare import plan
-from bpfbench.errors import MachineError
+from bpfbench.errors import MachineError, UsageError
 from bpfbench.machine.turn import OnWait, alone
 from bpfbench.model import Accelerator, Sources, Study
 from bpfbench.run.progress import ProgressReporter
@@ -75,7 +75,7 @@ class Stage:
         self._image = image
 
     def __enter__(self) -> Self:
-        venue = VENUES[self.study.testbed]
+        venue = _venue(self.study)
         venue.check()
         with contextlib.ExitStack() as leaving:
             leaving.enter_context(alone(self._means.cache, self._means.on_wait))
@@ -98,13 +98,24 @@ class Stage:
             return venue.testbed(Ground(study, build(), means.cache, means.sources, reporter.building, self._disks))
 
 
+def _venue(study: Study) -> Venue:
+    if study.testbed not in VENUES:
+        raise UsageError(
+            f"testbed {study.testbed} is no ground of its own: it runs studies on hosts (`bpfbench run`)",
+            f"choose --testbed {' or '.join(VENUES)}",
+        )
+    return VENUES[study.testbed]
+
+
 def foreseen(study: Study) -> Study:
     """Return a study with the hooks that it is going to find in the place of `auto`, as far as that can be told here.
 
     Raises:
         StudyError: it names one that the kernel lacks.
     """
-    hooks = VENUES[study.testbed].hooks()
+    if study.testbed not in VENUES:
+        return study  # its hosts tell
+    hooks = _venue(study).hooks()
     return plan.resolve(study, hooks) if hooks else study
 
 

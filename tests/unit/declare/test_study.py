@@ -41,8 +41,8 @@ REQUIRED = {
     "factors.workloads": '["read"]',
 }
 TOP_KEYS = (
-    "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, hosts, assignment, settings, "
-    "criteria, paths, machine, setups"
+    "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, hosts, assignment, below, "
+    "settings, criteria, paths, machine, setups"
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
@@ -347,7 +347,7 @@ class TestUnknownChoices:
             ("factors.format", "txt", "text, binary", "text"),
             ("settings.placement", "papr", "paper, shared, auto", "paper"),
             ("image", "trixi", "trixie", "trixie"),
-            ("testbed", "hots", "host, vm", "host"),
+            ("testbed", "hots", "host, vm, cluster", "host"),
             ("factors.setups", "", SETUPS, None),
         ],
     )

