@@ -21,8 +21,8 @@ PRIOR_POOLED = 3.0
 ROUNDS_LEAST = 3
 """Two values say next to nothing of how much a third may differ."""
 
-PLANNED_MOST = 10_000
-"""Rounds beyond which nobody is told how many more it takes."""
+PLANNED_MOST = 200
+"""More rounds than this nobody runs to decide something."""
 
 
 def reach(n: int, freedom: float, alpha: float, prior: float) -> float:

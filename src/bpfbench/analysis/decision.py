@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -89,8 +89,8 @@ class Gap:
         return Standing.OPEN
 
     def rounds_needed(self, margin: float) -> int | None:
-        """Return with how many rounds it would be told, were mean and SDs as they are; None: with too many to say."""
-        room, few, enough = abs(abs(self.mean) - margin), self.rounds, anytime.PLANNED_MOST
+        """Return with how many rounds it would be told, were mean and SDs as they are; None: more than anybody runs."""
+        room, few, enough = abs(abs(self.mean) - margin), self.rounds, self.rounds + anytime.PLANNED_MOST
         if self.spread.reach(enough) > room:
             return None
         while enough - few > 1:
@@ -144,6 +144,14 @@ class Contenders:
     """Both ways round. Two that share no round have none."""
     margin: float
 
+    def among(self, names: Collection[str]) -> Contenders:
+        """Return the same of some of them. What holds of all at once holds of these."""
+        return _ranked(
+            [own for own in self.order if own in names],
+            {pair: gap for pair, gap in self.gaps.items() if set(pair) <= set(names)},
+            self.margin,
+        )
+
     def standing(self, contender: str) -> Standing:
         """Say how a contender stands to the leader. Who is ruled out by anybody is worse."""
         if contender == self.order[0]:
@@ -175,6 +183,12 @@ class Decision(Generic[C]):
     """Each by itself."""
     contested: tuple[C, ...]
     """The cases that are not the same for all, which the means are over."""
+
+    def among(self, names: Collection[str]) -> Decision[C]:
+        """Return what the same rounds say of some of the contenders."""
+        return Decision(
+            self.whole.among(names), {case: by.among(names) for case, by in self.cases.items()}, self.contested
+        )
 
     @property
     def leader(self) -> str:
@@ -228,11 +242,25 @@ class Decision(Generic[C]):
 
     @property
     def rounds_needed(self) -> int | None:
-        """Return how many it takes in all until nothing is open, as far as can be told; None: too many to say."""
+        """Return how many it takes until nothing is open, as far as can be told; None: more than anybody runs."""
         gaps = [self.whole.gaps.get((self.leader, own)) for own in self.whole.of(Standing.OPEN)]
         found = [gap.rounds_needed(self.whole.margin) if gap else None for gap in gaps]
         known = [own for own in found if own is not None]
         return max(known) if known and len(known) == len(found) else None
+
+    @property
+    def hardest(self) -> str | None:
+        """Who is the hardest to tell from the leader; None where nobody is open that shares a round with it."""
+
+        def more(own: str) -> float:
+            needed = self.whole.gaps[self.leader, own].rounds_needed(self.whole.margin)
+            return math.inf if needed is None else needed
+
+        return max(
+            (own for own in self.whole.of(Standing.OPEN) if (self.leader, own) in self.whole.gaps),
+            key=more,
+            default=None,
+        )
 
 
 Noise = Mapping[C, float]
@@ -282,9 +310,13 @@ def _contenders(values: Values[C], cases: Sequence[C], margin: float, noise: Noi
         for other in part[number + 1 :]:
             if (found := _gap(ahead, other, noise, alpha / pairs)) is not None:
                 gaps[one, other], gaps[other, one] = found, found.reversed()
+    return _ranked(part, gaps, margin)
+
+
+def _ranked(part: Sequence[str], gaps: Mapping[tuple[str, str], Gap], margin: float) -> Contenders:
+    """Put them in order, by how far each is ahead of its strongest rival."""
 
     def lead(own: str) -> float:
-        """How far ahead of its strongest rival it is."""
         return min((gaps[own, other].mean for other in part if (own, other) in gaps), default=-math.inf)
 
     return Contenders(tuple(sorted(part, key=lead, reverse=True)), gaps, margin)

@@ -68,7 +68,9 @@ def main() -> NoReturn:
             words, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
-        _complain(UsageError(_in_our_words(error), "see bpfbench --help"))
+        _complain(
+            UsageError(_in_our_words(error), f"see {' '.join(['bpfbench', *(error.command_chain or ())])} --help")
+        )
     except BpfbenchError as error:
         _complain(error)
     except OSError as error:
@@ -77,7 +79,8 @@ def main() -> NoReturn:
             sys.exit(1)
         _complain(MachineError(f"{error.filename or 'the system'}: {error.strerror or error}"))
     except (KeyboardInterrupt, Terminated) as error:
-        stderr.print("bpfbench: interrupted; a run goes on with `bpfbench run --resume RUN`", highlight=False)
+        goes_on = "; a run that had begun goes on with `bpfbench run --resume RUN`" if words[:1] == ["run"] else ""
+        stderr.print(f"bpfbench: interrupted{goes_on}", highlight=False, soft_wrap=True)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 143)
     sys.exit(result if isinstance(result, int) else 0)
 

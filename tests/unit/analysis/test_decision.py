@@ -48,14 +48,25 @@ def test_those_within_the_margin_are_equal_and_all_named() -> None:
 
 def test_noise_decides_nothing_and_says_how_many_rounds_would() -> None:
     noisy = {
-        "libbpf": {"read": [0.1, -0.2, 0.15, -0.1, 0.2, 0.05]},
-        "bcc": {"read": [-0.15, 0.2, -0.1, 0.1, -0.2, 0.3]},
+        "libbpf": {"read": [0.02, -0.04, 0.03, -0.02, 0.04, 0.01]},
+        "bcc": {"read": [-0.03, 0.04, -0.02, 0.02, -0.04, 0.06]},
     }
     found = decided(noisy)
     assert (found.outcome, found.named) == (Outcome.UNDECIDED, ())
     assert found.possible == found.whole.order
     assert found.rounds_needed is not None
     assert found.rounds_needed > found.rounds == 6
+    many = {setup: {"read": [10 * value for value in own["read"]]} for setup, own in noisy.items()}
+    assert decided(many).rounds_needed is None
+    assert decided(many).hardest in many
+
+
+def test_what_is_known_of_all_holds_of_some_of_them() -> None:
+    found = decided(steady(libbpf=0.0, aya=-0.01, bcc=-0.5, go=-0.52))
+    few = found.among(("bcc", "go"))
+    assert (few.outcome, few.named) == (Outcome.EQUAL, ("bcc", "go"))
+    assert few.whole.gaps["bcc", "go"] is found.whole.gaps["bcc", "go"]
+    assert found.among(("aya", "bcc")).named == ("aya",)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])

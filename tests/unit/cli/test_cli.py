@@ -38,6 +38,7 @@ class TestUsage:
             (("plan", "quick", "extra"), ("extra",)),
             (("plan", "quick", "--setups"), ("--setups", "requires an argument")),
             (("run", "quick", "--run-dir"), ("--run-dir", "requires an argument")),
+            (("run", "quick", "--for", "-5min"), ("--for", "requires an argument")),
             (("data", "remove", "all"), ("all",)),
         ],
     )
@@ -48,7 +49,21 @@ class TestUsage:
         message = complaint(outcome)
         assert message.startswith("bpfbench: ")
         assert all(part in message for part in said)
-        assert outcome.err.splitlines()[1:] == ["  see bpfbench --help"]
+        verb = {"plna": "", "image": " image", "data": " data remove"}.get(words[0], f" {words[0]}")
+        assert outcome.err.splitlines()[1:] == [f"  see bpfbench{verb} --help"]
+
+    @pytest.mark.parametrize("words", [("list",), ("run", "smoke")])
+    def test_what_is_interrupted_is_told_to_go_on_only_where_it_can(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    ) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("bpfbench.cli.about.show", interrupted)
+        monkeypatch.setattr("bpfbench.cli.run.foreseen", interrupted)
+        outcome = bpfbench(*words)
+        assert outcome.status == 130
+        assert ("run --resume RUN" in outcome.err) == (words[0] == "run")
 
     @pytest.mark.parametrize("option", ["--repetitions", "--seed"])
     def test_a_fraction_is_not_rounded_to_a_whole_number(self, bpfbench: Invoke, option: str) -> None:

@@ -196,6 +196,8 @@ class Answers:
     """In the order of NEEDS: those that there are numbers for."""
     all_round: AllRound | None
     """None where no tool could lose events."""
+    round_s: float
+    """How long a round of the run takes, all of its trials together, in seconds."""
 
     @property
     def costs(self) -> Answer | None:
@@ -209,7 +211,8 @@ def answers(results: Results, criteria: Criteria) -> tuple[Answers, ...]:
     kernels: defaultdict[str | None, list[Sample]] = defaultdict(list)
     for sample in results.measured:
         kernels[sample.cell.kernel].append(sample)
-    found = (_answers(kernel, own, criteria) for kernel, own in kernels.items())
+    takes_s = round_s(results) or 0.0
+    found = (_answers(kernel, own, criteria, takes_s) for kernel, own in kernels.items())
     return tuple(own for own in found if own.needs)
 
 
@@ -221,9 +224,9 @@ def round_s(results: Results) -> float | None:
     return fmean(rounds.values()) if rounds else None
 
 
-def _answers(kernel: str | None, known: Sequence[Sample], criteria: Criteria) -> Answers:
+def _answers(kernel: str | None, known: Sequence[Sample], criteria: Criteria, takes_s: float) -> Answers:
     found = [_answer(need, known, criteria, need.concerns) for need in NEEDS]
-    return Answers(kernel, tuple(own for own in found if own), _all_round(known, criteria))
+    return Answers(kernel, tuple(own for own in found if own), _all_round(known, criteria), takes_s)
 
 
 def _of(samples: Sequence[Sample], need: Need, concerned: Callable[[Cell], bool]) -> list[Sample]:

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of those that fit is preferred, by the rule of decisions (decision.py), one quality after the other.
+"""Which of several that will do is preferred, by the rule of decisions (decision.py), one quality after the other.
 
 What is preferred comes first. Those whom that does not rule out go on to memory, and those whom memory does not rule
-out to start-up. Nobody is put before another by noise.
+out to start-up. Nobody is put before another by noise. Each quality is decided between all that will do: intervals
+that hold for all at once hold for those that are left, whoever these are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.decision import Decision, Outcome, decide
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.evidence import Quality
-from bpfbench.analysis.questions.needs import Need
+from bpfbench.analysis.questions.needs import Answer, Answers, Need
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.model import Criteria
 
@@ -28,6 +30,8 @@ NEED_OF: Mapping[Quality, Need] = {
     Quality.STARTUP: needs.STARTUP,
 }
 """By what a quality is compared. At a rate of the target's own, overhead is what each I/O takes longer."""
+AFTERWARDS = (Quality.MEMORY, Quality.STARTUP)
+"""What decides between those that are equal in what is wanted most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,37 @@ def narrow(
         prefer: what is wanted most.
         criteria: up to which differences setups are equal.
     """
-    left, steps = tuple(near), list[Sieve]()
-    for quality in dict.fromkeys((prefer, Quality.MEMORY, Quality.STARTUP)):
-        found = (
-            _decide(results, {own: near[own] for own in left}, NEED_OF[quality], criteria) if len(left) > 1 else None
-        )
-        if found is not None:
-            out = set(found.whole.order) - set(found.named or found.possible)
-            before, left = left, tuple(own for own in left if own not in out)
-            steps.append(Sieve(quality, found.outcome, found.rounds, NEED_OF[quality].margin(criteria), left, before))
-    return tuple(steps)
+    asked = dict.fromkeys((prefer, *AFTERWARDS))
+    decided = ((quality, _decide(results, near, NEED_OF[quality], criteria)) for quality in asked)
+    return tuple(_sieved(tuple(near), decided, criteria))
+
+
+def among_equals(found: Answers, answer: Answer) -> tuple[Sieve, ...]:
+    """Say what else decides between those that are equal in a need; nothing where nobody is, or nothing else is known.
+
+    Args:
+        found: all that a run says of one kernel.
+        answer: of that need.
+    """
+    by_need = {own.need: own.decision for own in found.needs if own.need.metric is not answer.need.metric}
+    decided = ((quality, by_need.get(NEED_OF[quality])) for quality in AFTERWARDS)
+    equal = answer.decision.named if answer.decision.outcome is Outcome.EQUAL else ()
+    return tuple(_sieved(equal, decided, answer.criteria))
+
+
+def _sieved(
+    left: tuple[str, ...], decided: Iterable[tuple[Quality, Decision[Any] | None]], criteria: Criteria
+) -> Iterator[Sieve]:
+    """Go through decisions between all, as long as several are left."""
+    for quality, decision in decided:
+        if len(left) < 2:
+            return
+        if decision is None or len(set(left) & set(decision.whole.order)) < 2:
+            continue
+        found = decision.among(left)
+        out = set(found.whole.order) - set(found.named or found.possible)
+        before, left = left, tuple(own for own in left if own not in out)
+        yield Sieve(quality, found.outcome, found.rounds, NEED_OF[quality].margin(criteria), left, before)
 
 
 def _decide(

@@ -5,11 +5,12 @@ Data:
 
     kernels[]     kernel, needs[], all_round or null
     needs[]       need, title, metric, margin, outcome (best, equal, depends, undecided, alone), named[], possible[],
-                  leader, rounds, rounds_needed (null: too many to say), cases (over which the mean is),
-                  contenders[], turned[]
+                  leader, rounds, rounds_needed (null: more than anybody runs), cases (over which the mean
+                  is), contenders[], turned[], then[]
     contenders[]  setup, standing (leader, equal, worse, open), low and high (of its means over the cases),
                   over_vanilla {change, low, high, rounds} or null, behind {change, low, high, rounds} or null
     turned[]      case, better[]: where the leader is known to be beaten
+    then[]        what else decides between those that are equal: quality, outcome, rounds, margin, of[], left[]
     all_round     rates[] {rate_iops, events_per_s, holding[], open[]}, floor_percent, answer (as in needs[], or null)
 
 Changes are in per cent, but of fidelity in points; an end that is not known is null. Intervals hold at every look and
@@ -24,6 +25,7 @@ from typing import Any
 
 from bpfbench.analysis.decision import Gap
 from bpfbench.analysis.questions.needs import AllRound, Answer, Answers
+from bpfbench.analysis.questions.preference import among_equals
 from bpfbench.report.documents.needs import contest
 
 SCHEMA = 1
@@ -36,15 +38,15 @@ def data(found: Sequence[Answers]) -> dict[str, Any]:
         "kernels": [
             {
                 "kernel": own.kernel,
-                "needs": [_need(answer) for answer in own.needs],
-                "all_round": None if own.all_round is None else _rates(own.all_round),
+                "needs": [_need(own, answer) for answer in own.needs],
+                "all_round": None if own.all_round is None else _rates(own, own.all_round),
             }
             for own in found
         ]
     }
 
 
-def _need(answer: Answer) -> dict[str, Any]:
+def _need(found: Answers, answer: Answer) -> dict[str, Any]:
     decision = answer.decision
     return {
         "need": answer.need.key,
@@ -60,6 +62,7 @@ def _need(answer: Answer) -> dict[str, Any]:
         "cases": [contest(case) for case in decision.contested],
         "contenders": [_contender(answer, setup) for setup in decision.whole.order],
         "turned": [{"case": contest(case), "better": who} for case, who in decision.turned.items()],
+        "then": among_equals(found, answer),
     }
 
 
@@ -84,12 +87,12 @@ def _gap(answer: Answer, gap: Gap | None) -> dict[str, Any] | None:
     return {"change": answer.need.change(gap.mean), "low": low, "high": high, "rounds": gap.rounds}
 
 
-def _rates(found: AllRound) -> dict[str, Any]:
+def _rates(whole: Answers, found: AllRound) -> dict[str, Any]:
     return {
         "floor_percent": found.rates[0].floor_percent,
         "rates": [
             {"rate_iops": own.rate_iops, "events_per_s": own.events_per_s, "holding": own.holding, "open": own.open}
             for own in found.rates
         ],
-        "answer": None if found.answer is None else _need(found.answer),
+        "answer": None if found.answer is None else _need(whole, found.answer),
     }

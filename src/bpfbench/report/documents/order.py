@@ -86,8 +86,8 @@ def noise_sentence(itself: Itself) -> str:
     ]
     behind = f"; {', '.join(each)}" if len(each) > 1 else ""
     return (
-        f"Noise: vanilla against itself varied by {_percent(pooled.noise)} % (SD of the ratio of the two vanilla"
-        f" trials of a block, {pooled.noise.n} blocks{behind}); {took}."
+        f"Noise: in a single block, vanilla against itself varied by {_percent(pooled.noise)} % (SD of the ratio of its"
+        f" two trials, {pooled.noise.n} blocks{behind}); {took}."
     )
 
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from builders import make_fio, make_record, make_summary, make_trial
+from builders import make_fio, make_record, make_summary, make_trial, make_usage
 
 from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.needs import Answer, answers
@@ -40,7 +41,7 @@ def answered(records: Sequence[Record], criteria: Criteria = AS_USUAL) -> dict[s
 
 
 def text(records: Sequence[Record]) -> str:
-    return markdown.text(report.document(answers(of(records), Criteria()), "latest", 60.0))
+    return markdown.text(report.document(answers(of(records), Criteria()), "latest"))
 
 
 def test_who_is_better_in_every_block_is_named_however_the_machine_drifts() -> None:
@@ -51,13 +52,61 @@ def test_who_is_better_in_every_block_is_named_however_the_machine_drifts() -> N
 
 
 def test_what_noise_can_explain_is_no_difference() -> None:
-    noisy = run_of({"bcc": (1.2, 0.9, 1.1, 1.0, 0.8, 1.1), "libbpf": (0.9, 1.1, 1.2, 0.8, 1.1, 1.0)})
+    noisy = run_of({"bcc": (1.1, 0.95, 1.05, 1.0, 0.9, 1.05), "libbpf": (0.95, 1.05, 1.1, 0.9, 1.05, 1.0)})
     decision = answered(noisy)["overhead"].decision
     assert decision.outcome is Outcome.UNDECIDED
     assert set(decision.possible) == {"bcc", "libbpf"}
     said = text(noisy)
     assert "Undecided" in said
+    assert "would decide it, were things as they look" in said
     assert "bpfbench run --resume latest --until decided" in said
+
+
+def test_what_would_take_more_than_anybody_runs_is_not_to_be_decided_here() -> None:
+    noisy = run_of({"bcc": (1.6, 0.7, 1.3, 1.0, 0.6, 1.2), "libbpf": (0.7, 1.3, 1.5, 0.6, 1.3, 1.0)})
+    said = text(noisy)
+    assert "not to be decided here, by less than 200 rounds more: from round to round, " in said
+    assert "would decide it" not in said
+    assert "and the margin is 5 %" in said
+    assert "--until" not in said
+
+
+def test_what_can_be_decided_is_what_the_command_asks_for() -> None:
+    noisy = run_of({"bcc": (1.6, 0.7, 1.3, 1.0, 0.6, 1.2), "libbpf": (0.7, 1.3, 1.5, 0.6, 1.3, 1.0)})
+    start = {"bcc": (1.0, 1.1, 1.05, 0.95, 1.0, 1.1), "libbpf": (1.05, 1.0, 1.1, 1.0, 0.9, 1.0)}
+    records = [
+        replace(r, usage=replace(make_usage(), startup_s=start[r.trial.setup][r.trial.block]))
+        if r.trial.setup in start
+        else r
+        for r in noisy
+    ]
+    assert "bpfbench run --resume latest --until startup" in text(records)
+
+
+def test_between_equals_memory_decides_and_then_start_up() -> None:
+    def taking(pss: Mapping[str, int]) -> str:
+        records = run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6, "aya-sync": (1.0,) * 6})
+        return text([replace(r, usage=make_usage(pss_peak_bytes=pss.get(r.trial.setup, 5))) for r in records])
+
+    said = taking({"libbpf": 2, "aya-sync": 9, "bcc": 1})
+    assert "of these, libbpf is the best in memory, by more than 5 %." in said
+    assert "equal within 5 %; libbpf is the best in memory, by more than 5 %" in said
+    said = taking({})
+    assert "of these, libbpf, aya-sync are equal in memory, within 5 %" in said
+
+
+def test_setups_are_grouped_by_the_rate_up_to_which_they_save_enough() -> None:
+    def at(rate: int | None, saved: Mapping[str, int]) -> list[Record]:
+        return [
+            replace(r, trial=replace(r.trial, workload=replace(r.trial.workload, rate_iops=rate)))
+            for r in run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6, "aya-sync": (1.3,) * 6}, saved)
+        ]
+
+    slow, fast = {"bcc": 1005, "libbpf": 1005, "aya-sync": 1005}, {"bcc": 505, "libbpf": 505, "aya-sync": 505}
+    all_alike = text([*at(1000, slow), *at(None, fast)])
+    assert "events/s all do, the cheapest: all are equal within 5 %" in all_alike
+    some = text([*at(1000, slow | {"bcc": 505}), *at(2000, fast | {"aya-sync": 1005}), *at(None, fast)])
+    assert re.search(r"each up to the rate: at .* events/s aya-sync, at .* events/s libbpf, at no rate bcc\.", some)
 
 
 def test_two_repetitions_tell_nobody_apart() -> None:

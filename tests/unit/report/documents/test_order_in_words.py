@@ -25,7 +25,7 @@ class TestWords:
         assert "no effect of the place in the block was found (p = " in said.sentences[0]
         assert "its first trials took " in said.sentences[0]
         assert "no effect of what ran right before was found (p = " in said.sentences[0]
-        assert "Noise: vanilla against itself varied by " in said.sentences[1]
+        assert "Noise: in a single block, vanilla against itself varied by " in said.sentences[1]
         assert "18 blocks" in said.sentences[1]
 
     def test_what_cannot_be_tested_says_why(self) -> None:

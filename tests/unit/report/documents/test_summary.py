@@ -25,7 +25,7 @@ from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import summarise
 from bpfbench.model import Criteria
 from bpfbench.report.document import Bullets, Code, Table
-from bpfbench.report.documents import needs
+from bpfbench.report.documents import sentences
 from bpfbench.report.documents.summary import data, document, flat
 from bpfbench.report.wording import Said
 from bpfbench.report.write import csv as csv_writer
@@ -99,7 +99,7 @@ def test_a_summary_ends_with_the_answer_and_says_it_to_programs_too() -> None:
     found = answers(results, Criteria())
     *_, said, _, command = document(summarise(results), INFO, answer=found, run="latest")
     assert isinstance(said, Bullets)
-    assert said.lines == (*needs.sentences(found[0]), *needs.noise(found[0]))
+    assert said.lines == (*sentences.of(found[0]), *sentences.noise(found[0]))
     assert command == Code(("bpfbench run --resume latest --until decided",))
     (kernel,) = data(summarise(results), answer=found)["answer"]["kernels"]
     assert {own["need"] for own in kernel["needs"]} >= {"overhead", "fidelity"}
