@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is told apart from vanilla: by the intervals of the rule of decisions, all rows of a group at once."""
+"""Who is told apart from vanilla, and what each comes to by itself: by the intervals of the rule of decisions.
+
+They hold at every look, and for all rows of a group at once.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,11 +44,11 @@ Told = Mapping[tuple[Cell, Metric], Apart]
 """Of every metric of a cell that is compared with vanilla."""
 
 
-def apart(group: Group) -> Told:
-    """Say of each row of a group whether it is told apart from vanilla."""
+def apart(group: Group, metrics: Sequence[Metric] = METRICS) -> Told:
+    """Say of each row of a group whether it is told apart from vanilla, in those of these metrics that it has, too."""
     found: dict[tuple[Cell, Metric], Apart] = {}
     vanilla, *others = group.rows
-    for metric in (own for own in METRICS if own.versus_vanilla):
+    for metric in (own for own in metrics if own.versus_vanilla):
         rows = [row for row in others if metric in row.samples]
         worth = float if metric.by_difference else logarithm
         values = {
@@ -56,6 +59,18 @@ def apart(group: Group) -> Told:
         gaps = against(values, "0") if "0" in values else {}
         found |= {(row.cell, metric): _apart(gaps.get(str(at)), metric) for at, row in enumerate(rows, 1)}
     return found
+
+
+def levels(group: Group, metric: Metric, *, logs: bool) -> dict[tuple[Cell, Metric], Interval]:
+    """Say of each tracer's row what its own mean may be; `logs`: on that scale. Who has too few rounds is left out."""
+    rows = [row for row in group.rows if metric in row.samples and not row.cell.is_vanilla]
+    worth = logarithm if logs else float
+    values = {str(at): {None: row.samples[metric].by_round(worth)} for at, row in enumerate(rows)}
+    nothing = {None: {block: 0.0 for own in values.values() for block in own[None]}}
+    gaps = against({**values, "nothing": nothing}, "nothing")
+    known = ((row, gaps[str(at)].interval) for at, row in enumerate(rows) if str(at) in gaps)
+    back = math.exp if logs else float
+    return {(row.cell, metric): ends.mapped(back) for row, ends in known if math.isfinite(ends.high - ends.low)}
 
 
 def _apart(gap: Gap | None, metric: Metric) -> Apart:

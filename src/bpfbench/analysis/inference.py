@@ -194,12 +194,6 @@ def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
-def t_interval(mean: float, sd: float, n: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return the interval of a mean of n values, 2 at least, by their sample SD."""
-    half = t_quantile(n - 1, confidence) * sd / math.sqrt(n)
-    return Interval(mean - half, mean + half)
-
-
 def student(values: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
     """Estimate the mean of values, 1 at least, and test whether it is 0 (Student 1908)."""
     n = len(values)

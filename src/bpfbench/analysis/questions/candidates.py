@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bpfbench.analysis import metrics
+from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
-from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes
+from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes, known
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import analyse
 from bpfbench.model import TracerConfig
@@ -32,7 +33,7 @@ class Fit(StrEnum):
     YES = "yes"
     """The end of the interval that is nearer to the limit meets it."""
     UNDECIDED = "undecided"
-    """The limit lies within the interval, or one trial has none, or it was not met at more than the wanted rate."""
+    """The limit lies within the interval, or few rounds have none, or it was not met at more than the wanted rate."""
     UNKNOWN = "not known"
     """Neither measured at such a rate, nor predicted by anything that was validated."""
     NO = "no"
@@ -161,7 +162,8 @@ class Basis:
     def of(cls, results: Results, bench: Iterable[Observation] = ()) -> Basis:
         """Take it from a run, and from `bench drain`, where that is given."""
         analysis = analyse(results)
-        seen = Seen({(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics})
+        values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
+        seen = Seen(values, known(results))
         cells: defaultdict[tuple[str, TracerConfig], list[Cell]] = defaultdict(list)
         for statistic in analysis.find(metrics.SAVED_PERCENT.key):
             cell, config = statistic.cell, statistic.cell.config
@@ -331,7 +333,7 @@ def _reason(requirement: Quality, limit: float, fit: Fit, evidence: Evidence | N
             return f"{what} is not met"
         case Fit.UNDECIDED if evidence is not None:
             if evidence.low is None:
-                why = "one trial says nothing of its error"
+                why = f"fewer than {ROUNDS_LEAST} rounds say nothing of its error"
             elif evidence.basis == "predicted":
                 why = "the error of the prediction reaches over the limit"
             elif judge(requirement, limit, evidence) is Fit.NO:

@@ -13,11 +13,13 @@ from functools import partial
 from typing import Literal
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.inference import Interval, t_interval
+from bpfbench.analysis.apart import apart, levels
+from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions.capacity import KEPT, DrainRate
-from bpfbench.analysis.results import Cell, Description
+from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import Statistic
+from bpfbench.analysis.summary import summarise
 from bpfbench.model import EVENT_BYTES
 
 
@@ -65,7 +67,8 @@ class Evidence:
 
     value: float
     low: float | None
-    """95 % confidence, or the prediction with its error taken off and added; None where a single trial has neither."""
+    """95 %, as of all that is compared (apart.py), or the prediction with its error taken off and added; None where too
+    few rounds have neither."""
     high: float | None
     rate_per_s: float
     """Of the events."""
@@ -100,6 +103,8 @@ class Seen:
     """What a run has of every cell and metric, read as evidence; None where a cell says nothing."""
 
     values: Mapping[tuple[Cell, str], Statistic]
+    known: Mapping[tuple[Cell, Metric], Interval]
+    """What a tracer's own mean, or its ratio to vanilla, may be."""
 
     def of(self, quality: Quality, cell: Cell) -> Evidence | None:
         """Return what a cell says of a quality."""
@@ -119,16 +124,14 @@ class Seen:
         found, rate = self.values.get((cell, metric.key)), self.mean(cell, metrics.OFFERED)
         if found is None or not rate:
             return None
-        return _measured(cell, rate, found.spread.mean, _ends(found.spread), found.spread.n)
+        return _measured(cell, rate, found.spread.mean, self.known.get((cell, metric)), found.spread.n)
 
     def ratio(self, cell: Cell, metric: Metric) -> Evidence | None:
-        """Return the ratio to vanilla, at the rate that vanilla had. That of pairs without any spread is a point."""
+        """Return the ratio to vanilla, at the rate that vanilla had."""
         found, rate = self.values.get((cell, metric.key)), self._vanilla_rate(cell)
         if found is None or found.paired is None or rate is None:
             return None
-        paired = found.paired
-        ends = Interval(paired.ratio, paired.ratio) if paired.log_sd == 0 else paired.interval
-        return _measured(cell, rate, paired.ratio, ends, paired.n)
+        return _measured(cell, rate, found.paired.ratio, self.known.get((cell, metric)), found.paired.n)
 
     def overhead(self, cell: Cell) -> Evidence | None:
         """Return the share of the target's time that tracing took, at the rate that vanilla had.
@@ -172,6 +175,23 @@ READERS: Mapping[Quality, Callable[[Seen, Cell], Evidence | None]] = {
 }
 
 
+RATIOS = (metrics.RUNTIME, metrics.LATENCY, metrics.LATENCY_P99, metrics.ENERGY)
+ON_LOGS = {metrics.PSS_PEAK: True, metrics.TRACER_CPU: True, metrics.STARTUP: True, metrics.SAVED_PERCENT: False}
+"""What is read of tracers themselves, and whether on the scale of logarithms."""
+
+
+def known(results: Results) -> dict[tuple[Cell, Metric], Interval]:
+    """Return what means and ratios of a run may be, as far as its rounds tell."""
+    found: dict[tuple[Cell, Metric], Interval] = {}
+    for group in (own for own in summarise(results).groups if not own.emulated):
+        for key, own in apart(group, RATIOS).items():
+            if own.interval is not None:
+                found[key] = own.interval.mapped(lambda percent: 1 + percent / 100)
+        for metric, logs in ON_LOGS.items():
+            found |= levels(group, metric, logs=logs)
+    return found
+
+
 def _measured(cell: Cell, rate: float, value: float, ends: Interval | None, n: int) -> Evidence:
     low, high = (None, None) if ends is None else (ends.low, ends.high)
     return Evidence(value, low, high, rate, event_bytes(cell), cell.workload.name, n)
@@ -181,8 +201,3 @@ def _keeps_rate(cell: Cell, rate: float) -> bool:
     """Whether a target had a rate of its own, and kept to it."""
     limit = cell.workload.rate_iops
     return limit is not None and rate >= KEPT * limit * cell.workload.processes
-
-
-def _ends(spread: Description) -> Interval | None:
-    """The 95 % interval of a mean, by Student's t; None for a single value."""
-    return None if spread.sd is None else t_interval(spread.mean, spread.sd, spread.n)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trade-offs: what is traded for what: correlations between the axes, and Pareto fronts.
 
-Axes are what a tracer costs or yields. The front of overhead and fidelity is that of the means; who is on it for
-certain, or may be, is said by the rule of decisions (decision.py), within one case and for both axes at once.
+Axes are what a tracer costs or yields. What it costs the application is its runtime, or at a limited rate, where a
+target takes the time that its rate wants, its latency. The front of that and fidelity is that of the means; who is on
+it for certain, or may be, is said by the rule of decisions (decision.py), within one case and for both axes at once.
 Spearman's rank correlation says whether cells with more of the one have more of the other (C. Spearman, American
 Journal of Psychology 15, 1904). Its p is that of the permutation test, its interval the percentile bootstrap over
 cells. Setups are few, and cells of one setup are not independent: a correlation over fewer than 10 cells is reported,
@@ -17,8 +18,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from bpfbench.analysis import metrics
+from bpfbench.analysis.apart import Told, apart
 from bpfbench.analysis.decision import Contenders, Standing, within
 from bpfbench.analysis.inference import ALPHA, Interval, spearman
 from bpfbench.analysis.metrics import Metric
@@ -26,6 +29,7 @@ from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import Analysis, Statistic
+from bpfbench.analysis.summary import summarise
 from bpfbench.model import Criteria, Tool
 
 ENOUGH = 10
@@ -53,14 +57,21 @@ class Axis:
 
 
 OVERHEAD = Axis("overhead_percent", "overhead", "% of runtime", metrics.RUNTIME)
+LATENCY = Axis("latency_change_percent", "latency", "% more than vanilla", metrics.LATENCY)
 FIDELITY = Axis("saved_percent", "fidelity", "% of events", metrics.SAVED_PERCENT, higher_is_better=True)
 CPU = Axis("cpu_change_percent", "CPU", "% more than vanilla", metrics.CPU)
 MEMORY = Axis("tracer_pss_mib", "memory", "MiB (PSS)", metrics.PSS_PEAK, scale=2**20)
 ENERGY = Axis("energy_change_percent", "energy", "% more than vanilla", metrics.ENERGY)
 
-AXES = (OVERHEAD, FIDELITY, CPU, MEMORY, ENERGY)
-FRONT: Mapping[Axis, Need] = {OVERHEAD: needs.OVERHEAD, FIDELITY: needs.FIDELITY}
-"""What the front is of, each with the need by which it is decided."""
+AXES = (OVERHEAD, LATENCY, FIDELITY, CPU, MEMORY, ENERGY)
+DECIDED_AS: Mapping[Axis, Need] = {OVERHEAD: needs.OVERHEAD, LATENCY: needs.LATENCY, FIDELITY: needs.FIDELITY}
+"""What a front may be of, each with the need by which it is decided."""
+COMPARED = tuple(axis.metric for axis in AXES if axis.over_vanilla)
+
+
+def cost(cell: Cell) -> Axis:
+    """Return by what it is told what a tracer costs the application: the one of two axes that says anything there."""
+    return OVERHEAD if cell.workload.rate_iops is None else LATENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,8 @@ class Coordinate:
 
     value: float
     interval: Interval | None
-    """95 % confidence, of a change against vanilla; None with fewer than 2 pairs, and for values themselves."""
+    """Of a change against vanilla, as of all that is compared (apart.py); None where nothing is known, and for values
+    themselves."""
     n: int
 
 
@@ -82,7 +94,7 @@ class Point:
 
 
 class OnFront(StrEnum):
-    """Whether a cell is on the front of overhead and fidelity: that nothing is as good in both and better in one."""
+    """Whether a cell is on the front of cost and fidelity: that nothing is as good in both and better in one."""
 
     CERTAIN = "certain"
     """Each other is known to be worse in one of them, by more than the margin."""
@@ -120,24 +132,29 @@ class TradeOff:
     vanilla: Cell
     points: tuple[Point, ...]
     front: tuple[Point, ...]
-    """Those that no other beats in fidelity and overhead, the cheapest first."""
+    """Those that no other beats in fidelity and cost, the cheapest first."""
     front_of_all: tuple[Point, ...]
     """Those that no other beats in all axes which every point has."""
     axes: tuple[Axis, ...]
     """These axes."""
     correlations: tuple[Correlation, ...]
     contenders: Mapping[Axis, Contenders]
-    """In overhead and in fidelity, each called by its position in `points`; without the axes that nobody has."""
+    """In cost and in fidelity, each called by its position in `points`; without the axes that nobody has."""
+
+    @property
+    def cost(self) -> Axis:
+        """What it costs the application."""
+        return cost(self.vanilla)
 
     def on_front(self, point: Point) -> OnFront:
-        """Say whether a point is on the front of overhead and fidelity."""
+        """Say whether a point is on the front of cost and fidelity."""
         own, others = self._called(point), [self._called(other) for other in self.points if other is not point]
 
         def stands(one: str, other: str) -> list[Standing]:
             """How the other stands to the one, axis by axis."""
             return [contenders.between(one, other) for contenders in self.contenders.values()]
 
-        if len(self.contenders) == len(FRONT) and others:
+        if len(self.contenders) == 2 and others:
             if all(Standing.WORSE in stands(own, other) for other in others):
                 return OnFront.CERTAIN
             enough = {Standing.WORSE, Standing.EQUAL}
@@ -165,27 +182,33 @@ def trade_offs(results: Results, analysis: Analysis, criteria: Criteria) -> Trad
         cell = statistic.cell
         if cell.tool != Tool.SYSCOUNT and cell.is_full and not cell.is_vanilla:
             by_cell[cell].append(statistic)
-    points = [Point(cell, _coordinates(found)) for cell, found in by_cell.items()]
+    told = dict(
+        chain.from_iterable(apart(own, COMPARED).items() for own in summarise(results).groups if not own.emulated)
+    )
+    points = [Point(cell, _coordinates(found, told)) for cell, found in by_cell.items()]
     grouped: defaultdict[Cell, list[Point]] = defaultdict(list)
     for point in points:
         grouped[point.cell.vanilla].append(point)
     each = (
-        _trade_off(vanilla, own, {axis: _contenders(results, own, need, criteria) for axis, need in FRONT.items()})
+        _trade_off(
+            vanilla, own, {axis: _contenders(results, own, axis, criteria) for axis in (cost(vanilla), FIDELITY)}
+        )
         for vanilla, own in grouped.items()
     )
     return TradeOffs(tuple(each), correlations(points))
 
 
-def _contenders(results: Results, points: Sequence[Point], need: Need, criteria: Criteria) -> Contenders:
-    """Compare points in one axis, each called by its position."""
+def _contenders(results: Results, points: Sequence[Point], axis: Axis, criteria: Criteria) -> Contenders:
+    """Compare points in one axis of the front, each called by its position."""
+    need = DECIDED_AS[axis]
     samples = {str(at): results.samples.get((point.cell, need.metric)) for at, point in enumerate(points)}
     values = {name: {None: sample.by_round(need.worth)} for name, sample in samples.items() if sample}
-    return within(values, need.scaled(criteria), ALPHA / len(FRONT))
+    return within(values, need.scaled(criteria), ALPHA / 2)
 
 
 def _trade_off(vanilla: Cell, points: Sequence[Point], contenders: Mapping[Axis, Contenders]) -> TradeOff:
     axes = tuple(axis for axis in AXES if all(axis in point.at for point in points))
-    of_two, of_all = front(points, tuple(FRONT)), front(points, axes)
+    of_two, of_all = front(points, (cost(vanilla), FIDELITY)), front(points, axes)
     known = {axis: own for axis, own in contenders.items() if own.order}
     return TradeOff(vanilla, tuple(points), of_two, of_all, axes, correlations(points), known)
 
@@ -207,17 +230,19 @@ def front(points: Sequence[Point], axes: Sequence[Axis]) -> tuple[Point, ...]:
 
 
 def correlations(points: Sequence[Point]) -> tuple[Correlation, ...]:
-    """Correlate each two axes over the points that have both."""
-    return tuple(_correlation(pair, points) for pair in itertools.combinations(AXES, 2))
+    """Correlate each two axes over the points that have both; no point has both costs."""
+    pairs = (pair for pair in itertools.combinations(AXES, 2) if pair != (OVERHEAD, LATENCY))
+    return tuple(_correlation(pair, points) for pair in pairs)
 
 
-def _coordinates(statistics: Sequence[Statistic]) -> dict[Axis, Coordinate]:
-    by_metric = {statistic.metric: statistic for statistic in statistics}
-    found = {axis: _coordinate(axis, by_metric.get(axis.metric.key)) for axis in AXES}
+def _coordinates(statistics: Sequence[Statistic], told: Told) -> dict[Axis, Coordinate]:
+    by_metric, own_cost = {own.metric: own for own in statistics}, cost(statistics[0].cell)
+    axes = [axis for axis in AXES if axis not in (OVERHEAD, LATENCY) or axis is own_cost]
+    found = {axis: _coordinate(axis, by_metric.get(axis.metric.key), told) for axis in axes}
     return {axis: coordinate for axis, coordinate in found.items() if coordinate is not None}
 
 
-def _coordinate(axis: Axis, statistic: Statistic | None) -> Coordinate | None:
+def _coordinate(axis: Axis, statistic: Statistic | None, told: Told) -> Coordinate | None:
     if statistic is None:
         return None
     if not axis.over_vanilla:
@@ -225,13 +250,8 @@ def _coordinate(axis: Axis, statistic: Statistic | None) -> Coordinate | None:
     paired = statistic.paired
     if paired is None:
         return None
-    ends = paired.interval
-    interval = None if ends is None else Interval(_percent(ends.low), _percent(ends.high))
-    return Coordinate(_percent(paired.ratio), interval, paired.n)
-
-
-def _percent(ratio: float) -> float:
-    return 100 * (ratio - 1)
+    known = told.get((statistic.cell, axis.metric))
+    return Coordinate(100 * (paired.ratio - 1), known.interval if known else None, paired.n)
 
 
 def _gain(point: Point, axis: Axis) -> float:

@@ -107,7 +107,8 @@ def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Itera
         (
             "Of what vanilla has too, the ratio to vanilla of the same block is compared, so that a faster machine "
             "alone is no change; of vanilla itself and of the rest, the values. In brackets: 95 % confidence (Welch). "
-            "A change is told where its p, corrected over all cells of the metric (Holm), is at most 0.05.",
+            "A change is told where its p, corrected over all cells of the metric (Holm), is at most 0.05. Both are of "
+            "runs that were not stopped by what they said of it.",
         ),
     )
 

@@ -25,7 +25,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.candidates import Assessment, Candidate, Fit, Wish
 from bpfbench.analysis.questions.capacity import DrainRate
 from bpfbench.analysis.questions.evidence import Evidence, Quality
@@ -37,8 +36,9 @@ from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.document import ABSENT, Block, Code, Document, Paragraph, section, table
+from bpfbench.report.documents.preference import listed, step
 from bpfbench.report.numbers import share
-from bpfbench.units import plural, size
+from bpfbench.units import size
 
 SCHEMA = 3
 """Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence), 3 (in the
@@ -59,9 +59,6 @@ OPTIONS = {
     Quality.CPU: "--max-cpu",
     Quality.MEMORY: "--max-memory",
 }
-NAMED = 6
-"""Names in a sentence; a crossed study has dozens of candidates."""
-
 QUALITY_UNITS = {Quality.FIDELITY: " %", Quality.OVERHEAD: " %", Quality.CPU: " % of a CPU", Quality.MEMORY: ""}
 
 WRITTEN: Mapping[Quality, Callable[[float], str]] = {
@@ -179,7 +176,7 @@ def _answer(found: Recommendation, *, emulated: bool) -> str:
         case Fit.YES if len(found.chosen) == 1:
             return f"Take {_name(best)}."
         case Fit.YES:
-            return f"Take any of {_listed([_name(own) for own in found.chosen])}: nothing tells them apart."
+            return f"Take any of {listed([_name(own) for own in found.chosen])}: nothing tells them apart."
         case Fit.UNDECIDED:
             return f"Undecided. The first to look at is {_name(best)}: {'; '.join(best.reasons)}."
         case Fit.UNKNOWN:
@@ -196,24 +193,10 @@ def _because(found: Recommendation) -> Iterator[str]:
     if len(fitting) == 1:
         yield f"It alone fits, of {len(found.candidates)}." if len(found.candidates) > 1 else "It fits."
     elif fitting:
-        yield f"{len(fitting)} of {len(found.candidates)} fit: {_listed(fitting)}."
+        yield f"{len(fitting)} of {len(found.candidates)} fit: {listed(fitting)}."
     for own in found.steps:
-        what, names = own.quality.word, [called[int(name)] for name in own.left]
-        unit = "%" if own.quality is not Quality.FIDELITY else "point" if own.margin == 1 else "points"
-        margin, others = f"{own.margin:g} {unit}", len(own.of) - len(own.left)
-        match own.outcome:
-            case Outcome.BEST:
-                text = f"{names[0]} is the best in {what}, by more than {margin}"
-            case Outcome.EQUAL:
-                text = f"{_listed(names)} are equal in {what}, within {margin}"
-            case Outcome.DEPENDS:
-                text = f"{what} depends on the workload, between {_listed(names)}"
-            case _:
-                text = f"{what} cannot tell {_listed(names)} apart in {plural(own.rounds, 'round')}"
-        worse = (
-            f"; {'1 other is' if others == 1 else f'{others} others are'} worse" if others and len(names) > 1 else ""
-        )
-        yield f"{text[0].upper() if text.startswith(what) else text[0]}{text[1:]}{worse}."
+        text = step(own, [called[int(name)] for name in own.left])
+        yield f"{text[0].upper() if text.startswith(own.quality.word) else text[0]}{text[1:]}."
 
 
 def _lacking(found: Recommendation) -> Iterator[Block]:
@@ -265,10 +248,6 @@ def _remedy(own: Remedy) -> str:
 def _changed(own: Remedy) -> str:
     value = own.value if own.option == "format" else size(int(str(own.value)))
     return f"{own.option.removesuffix('_bytes').replace('ringbuf', 'ring')} {value}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _unmet(candidate: Candidate) -> Iterator[str]:
@@ -326,10 +305,10 @@ def _evidence(found: Recommendation) -> Iterator[str]:
         )
     yield (
         "A target with a rate of its own is meant. Measured: at the wanted rate, up to 1.5 times it, or, for fidelity "
-        "and memory, at a higher rate where it is met or a lower one where it is not; in brackets 95 % confidence. "
-        "Predicted: fidelity alone, in brackets with the error of such predictions. Overhead: the share of the "
-        "target's time that tracing takes. Overhead and CPU are never taken from trials that lost events, nor scaled "
-        "from another rate. docs/statistics.md has the rules."
+        "and memory, at a higher rate where it is met or a lower one where it is not; in brackets 95 % intervals that "
+        "hold at every look and for all setups of a case at once. Predicted: fidelity alone, in brackets with the "
+        "error of such predictions. Overhead: the share of the target's time that tracing takes. Overhead and CPU are "
+        "never taken from trials that lost events, nor scaled from another rate. docs/statistics.md has the rules."
     )
 
 

@@ -8,7 +8,8 @@ Data:
                    front_of_all[], axes[] (of the latter), correlations[]
     points[]       cell {setup, attach, format, ...}, at: axis -> {value, interval {low, high} or null, n},
                    on_front (certain, by the means alone, possible, no)
-    front[]        positions in points[], best first: what no other beats in overhead and fidelity, by the means
+    front[]        positions in points[], best first: what no other beats in fidelity and in overhead, or at a limited
+                   rate in latency, by the means
     answer         which setup for which need: answer.py describes it
     correlations[] axes[2], n, rho, interval, p, reason, each null where there is none; on the top level over all groups
 """
@@ -22,9 +23,9 @@ from bpfbench.analysis.decision import Standing
 from bpfbench.analysis.questions.needs import Answers
 from bpfbench.analysis.questions.tradeoffs import (
     AXES,
+    DECIDED_AS,
     ENOUGH,
     FIDELITY,
-    OVERHEAD,
     Axis,
     Correlation,
     Point,
@@ -39,8 +40,9 @@ from bpfbench.report.document import ABSENT, Block, Bullets, Document, Paragraph
 from bpfbench.report.documents import needs
 from bpfbench.report.documents.answer import data as answers_data
 
-SCHEMA = 2
-"""Version of the data. History: 1 (first); 2 (in the envelope of all answers; `groups` were `places`)."""
+SCHEMA = 3
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers; `groups` were `places`); 3 (at a limited
+rate latency takes the place of overhead; intervals are those of all comparisons)."""
 
 
 def document(found: TradeOffs, info: About, answer: Sequence[Answers] = (), run: str = "") -> Document:
@@ -64,15 +66,17 @@ def _blocks(found: TradeOffs, info: About, answer: Sequence[Answers], run: str) 
     axes = [axis for axis in AXES if any(axis in point.at for own in found.each for point in own.points)]
     for own in found.each:
         cell = own.vanilla
-        header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in axes), "on the front", "of all axes")
+        shown = [axis for axis in axes if any(axis in point.at for point in own.points)]
+        header = ("setup", *(f"{axis.title}, {axis.unit}" for axis in shown), "on the front", "of all axes")
         title = wording.case_title(cell.workload, cell.tool, cell.kernel)
-        yield from section(title, (), table(header, list(_rows(own, axes))))
+        yield from section(title, (), table(header, list(_rows(own, shown))))
         yield Bullets(tuple(_leaders(own)))
     if answer:
         yield from section("Over all cases", (), *needs.brief(answer, run))
     over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
     yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations(found, axes))
-    missing = [axis.title for axis in AXES if axis not in axes]
+    asked = {own.cost for own in found.each}
+    missing = [axis.title for axis in AXES if axis not in axes and (axis in asked or axis not in DECIDED_AS)]
     lacking = (f"Not measured, or not comparable: {', '.join(missing)}.",) if missing else ()
     yield from section("How to read this", (*lacking, *legend(found)))
 
@@ -86,10 +90,11 @@ def correlations(found: TradeOffs, axes: Sequence[Axis] = AXES) -> Table:
 def legend(found: TradeOffs) -> Iterator[str]:
     """Explain the marks, and say how far to trust them."""
     yield (
-        "A setup is on the front if no other is at least as good in overhead and fidelity, and better in one. Certain:"
+        "A setup is on the front if no other is at least as good in cost and fidelity, and better in one. Its cost is"
+        " overhead; at a limited rate, where runtime is what the rate wants, it is latency. Certain:"
         " each other is known to be worse in one of them. No: another is known to be better in one, and as good in the"
         " other within the margin. Else it is on it by the means alone, or possible. Of all axes: the same over all of"
-        " them, by the means. In brackets the 95 % interval of each setup by itself."
+        " them, by the means. In brackets 95 % intervals that hold at every look and for all setups of a table at once."
     )
     if any(c.rho is not None and not c.leans for c in found.correlations):
         yield f"With fewer than {ENOUGH} cells a correlation is nothing to lean on."
@@ -110,7 +115,7 @@ def _name(own: TradeOff, point: Point) -> str:
 
 def _leaders(own: TradeOff) -> Iterator[str]:
     """Say who is the best in what the front is of, as far as this case by itself decides it."""
-    for axis, title in ((OVERHEAD, "Least overhead"), (FIDELITY, "Most saved")):
+    for axis, title in ((own.cost, f"Least {own.cost.title}"), (FIDELITY, "Most saved")):
         if axis not in own.contenders:
             continue
         found = own.contenders[axis]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.inference import Finding
+from bpfbench.analysis.apart import Told, Verdict, apart
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.model import VANILLA
@@ -51,8 +51,9 @@ def dots(section: Section, key: str, paper: Paper) -> Chart:
         changes = tuple(_changes(section, group, fact.metric) for group in section.groups)
         rows = (PanelRow(f"{fact.title} over vanilla", "%", changes, bars="95 % interval"), *rows)
         what = (
-            "Against vanilla of the same block: geometric mean and 95 % interval, as far as it fits; small dots: single"
-            " trials; hollow: not told apart from vanilla; band: vanilla's own SD. In seconds, MiB/s and µs: mean ± SD."
+            "Against vanilla of the same block: geometric mean and 95 % interval that holds at every look and for all"
+            " setups at once, as far as it fits; small dots: single trials; hollow: not told apart from vanilla; band:"
+            " vanilla's own SD. In seconds, MiB/s and µs: mean ± SD."
         )
     if any(panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
@@ -73,14 +74,15 @@ def _panel(section: Section, group: Group, quantity: Quantity, paper: Paper) -> 
 
 def _changes(section: Section, group: Group, metric: Metric) -> Panel:
     """What each setup changes of a metric, in per cent of vanilla's."""
-    marks = tuple(mark for row in group.rows if (mark := _change(section, group, row, metric)))
+    told = apart(group, (metric,))
+    marks = tuple(mark for row in group.rows if (mark := _change(section, group, row, metric, told)))
     if all(mark.setup == VANILLA for mark in marks):
         return Panel(nothing="no pair with vanilla")
     band = next((mark for mark in marks if mark.setup == VANILLA), None)
     return Panel(marks, band=band)
 
 
-def _change(section: Section, group: Group, row: Row, metric: Metric) -> Mark | None:
+def _change(section: Section, group: Group, row: Row, metric: Metric, told: Told) -> Mark | None:
     found, paired = section.statistic(row, metric), row.samples.get(metric)
     label = wording.row_name(row, group)
     if found is None or paired is None:
@@ -93,15 +95,16 @@ def _change(section: Section, group: Group, row: Row, metric: Metric) -> Mark | 
     if found.paired is None:
         return None
     logs = list(paired.changes.values())
-    interval = found.paired.interval
+    known = told.get((row.cell, metric))
+    interval = known.interval if known else None
     return Mark(
         label,
         row.cell.setup,
         100 * (found.paired.ratio - 1),
-        None if interval is None else (100 * (interval.low - 1), 100 * (interval.high - 1)),
+        None if interval is None else (interval.low, interval.high),
         _few(tuple(100 * math.expm1(log) for log in logs)),
         hover=f"n = {found.paired.n} pairs",
-        told=found.paired.finding in (Finding.HIGHER, Finding.LOWER),
+        told=known is not None and known.verdict in (Verdict.MORE, Verdict.LESS),
     )
 
 

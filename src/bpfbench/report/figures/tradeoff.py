@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fidelity against overhead: who loses events is cheap to run."""
+"""Fidelity against what it costs, which is runtime, or at a limited rate latency: who loses events is cheap to run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from bpfbench.analysis import metrics
 from bpfbench.analysis.decision import Contenders, Standing
 from bpfbench.analysis.questions import needs
-from bpfbench.analysis.questions.tradeoffs import FIDELITY, OVERHEAD, Point
+from bpfbench.analysis.questions.tradeoffs import DECIDED_AS, FIDELITY, Axis, Point, cost
 from bpfbench.analysis.results import Cell
 from bpfbench.analysis.summary import Group, Row
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Mark, Panel, PanelRow, around
 from bpfbench.report.figures.sections import Section
-
-TITLE = "Fidelity against overhead"
+from bpfbench.report.quantities import BY_METRIC
 
 Points = Mapping[Cell, Point]
 Cases = Sequence[Mapping[needs.Contest, Contenders]]
@@ -31,22 +30,25 @@ def tradeoff(section: Section, points: Points, answered: Sequence[needs.Answers]
     """
     groups = section.with_rings
     what = (
-        "Up and to the left is better. Bars: 95 % interval of the paired ratio, as far as it fits, and ± SD of the"
-        " events saved. Hollow: in this case there is another that it is told apart from in neither."
+        "Up and to the left is better. Bars: 95 % interval of the change, as far as it fits, and ± SD of the events"
+        " saved. Hollow: in this case there is another that it is told apart from in neither."
     )
-    asked = (needs.OVERHEAD, needs.FIDELITY)
+    if not groups:
+        return None
+    costs = cost(groups[0].rows[0].cell)
+    asked = (DECIDED_AS[costs], needs.FIDELITY)
     cases = [answer.decision.cases for own in answered for answer in own.needs if answer.need in asked]
-    row = PanelRow("events saved", "%", tuple(_panel(group, points, cases) for group in groups))
-    return section.chart("tradeoff", TITLE, what, row, groups=groups) if groups else None
+    row = PanelRow("events saved", "%", tuple(_panel(group, costs, points, cases) for group in groups))
+    return section.chart("tradeoff", f"Fidelity against {costs.title}", what, row, groups=groups)
 
 
-def _panel(group: Group, points: Points, cases: Cases) -> Panel:
+def _panel(group: Group, costs: Axis, points: Points, cases: Cases) -> Panel:
     known = [(row, points.get(row.cell)) for row in group.rows]
-    placed = [(row, point) for row, point in known if point and OVERHEAD in point.at and FIDELITY in point.at]
+    placed = [(row, point) for row, point in known if point and costs in point.at and FIDELITY in point.at]
     return Panel(
-        tuple(_mark(group, row, point, told=_told(row.cell, cases)) for row, point in placed),
+        tuple(_mark(group, row, costs, point, told=_told(row.cell, cases)) for row, point in placed),
         better=True,
-        x_title="runtime over vanilla (%)",
+        x_title=f"{BY_METRIC[costs.metric].title} over vanilla (%)",
         nothing="no pair with vanilla",
     )
 
@@ -62,8 +64,8 @@ def _told(cell: Cell, cases: Cases) -> bool:
     )
 
 
-def _mark(group: Group, row: Row, point: Point, *, told: bool) -> Mark:
-    over, saved = point.at[OVERHEAD], row.spread(metrics.SAVED_PERCENT)
+def _mark(group: Group, row: Row, costs: Axis, point: Point, *, told: bool) -> Mark:
+    over, saved = point.at[costs], row.spread(metrics.SAVED_PERCENT)
     return Mark(
         label=wording.row_name(row, group),
         setup=row.cell.setup,
