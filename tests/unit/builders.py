@@ -118,6 +118,7 @@ def make_usage(*, user_s: float = 1.0, system_s: float = 2.0, pss_peak_bytes: in
         workload_system_s=system_s,
         drain_s=0.05,
         pss_peak_bytes=pss_peak_bytes,
+        code_bytes=3 * MIB,
     )
 
 

@@ -204,6 +204,11 @@ METRICS = (
     OFFERED := Metric(
         "offered_events_per_s", "intercepted_events per second of fio's runtime", _per(_intercepted, _fio_s)
     ),
+    SAVED_RATE := Metric(
+        "saved_events_per_s",
+        "saved_events per second of fio's runtime; where a full ring lost events, what the tracer drains beside fio",
+        _per(_saved, _fio_s),
+    ),
     TRACER_CPU := Metric(
         "tracer_cpu_percent",
         "CPU time of the tracer's processes while fio ran, in per cent of one CPU over fio's runtime; without the BPF"
@@ -220,6 +225,12 @@ METRICS = (
         "pss_peak_bytes",
         "largest sampled proportional set size of the tracer's processes",
         at("usage.pss_peak_bytes"),
+    ),
+    CODE := Metric(
+        "code_bytes",
+        "size of the executables and shared libraries that the tracer's processes run when it is READY; scripts are not"
+        " in it",
+        at("usage.code_bytes"),
     ),
     GROUP_PEAK := Metric(
         "tracer_group_peak_bytes",

@@ -191,6 +191,8 @@ class TracerUsage:
     """From the stopping signal to the output flushed, by the tracer's own clock: detaching included, exiting not."""
     pss_peak_bytes: int | None
     """Largest of the sampled proportional set sizes (smaps_rollup). RSS would count ring pages twice."""
+    code_bytes: int | None = None
+    """Size of the files it runs when READY: executables and shared libraries, each once (/proc/PID/maps)."""
 
 
 @dataclass(frozen=True, slots=True)

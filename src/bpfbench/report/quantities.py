@@ -76,10 +76,13 @@ QUANTITIES = (
     Quantity(metrics.POWER, "power", "W", 2, page="resources", figure="resources"),
     Quantity(metrics.TRACER_CPU, "tracer CPU", "% of one", 1, importance=3, page="resources"),
     Quantity(metrics.PSS_PEAK, "PSS", "MiB", 1, MIB, importance=2, with_sd=False, page="resources"),
+    Quantity(metrics.CODE, "size", "MiB", 1, MIB, importance=NEVER, page="resources"),
     Quantity(metrics.STARTUP, "start", "s", 2, importance=1, with_sd=False, page="resources"),
     Quantity(metrics.DRAIN, "drain", "s", 2, importance=NEVER, page="resources"),
     Quantity(metrics.OFFERED, "offered", "k events/s", 1, 1000, importance=NEVER),
     Quantity(metrics.OUTPUT, "output", "MiB", 1, MIB, importance=NEVER),
+    Quantity(metrics.SAVED_RATE, "saved", "k events/s", 1, 1000),
+    Quantity(metrics.TRACER_TIME, "CPU", "ns an event", 0),
 )
 """All of them, in the order of the tables."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,26 @@ def parse_pss(rollup: str) -> int | None:
     """Return the Pss line of smaps_rollup in bytes; None for a process that has no memory any more."""
     found = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
     return next((int(kib) * 1024 for kib in found), None)
+
+
+def code_bytes(pid: int) -> int | None:
+    """Return the size of the files that a process and its children run: executables and shared libraries, each once.
+
+    None where a process has ended, or a file of it cannot be found any more.
+    """
+    try:
+        maps = [Path(f"/proc/{member}/maps").read_text() for member in (pid, *tasks.descendants(pid))]
+        return sum(Path(name).stat().st_size for name in {name for own in maps for name in parse_executable(own)})
+    except OSError:
+        return None
+
+
+def parse_executable(maps: str) -> Iterator[str]:
+    """Yield the files that are mapped to be executed, by the text of /proc/PID/maps."""
+    for line in maps.splitlines():
+        _, access, _, _, _, *name = line.split(maxsplit=5)
+        if "x" in access and name and name[0].startswith("/"):
+            yield name[0]
 
 
 def _waits(pid: int) -> tuple[float, bool]:

@@ -20,7 +20,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside import environment, leftovers, tracer
 from bpfbench.inside.child import Launch
 from bpfbench.inside.kernel import pagecache
-from bpfbench.inside.monitors import cgroup
+from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import attached, conditions, content, fio, record, variant, verify
 from bpfbench.inside.trial.record import Gathered, Notify
@@ -153,6 +153,7 @@ def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: b
             workload_system_s=None,
             drain_s=None,
             pss_peak_bytes=sample.pss_bytes,
+            code_bytes=process.code_bytes(traced.pid_tracing),
         )
         found.note(usage=usage)
     return traced

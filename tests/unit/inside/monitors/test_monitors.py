@@ -27,6 +27,15 @@ procs_blocked 0
 softirq 21734059 0 6134402 14 1410501 302101 0 2 5106311 0 8780728
 """
 
+MAPS = """\
+55d0c8a00000-55d0c8a2a000 r--p 00000000 fe:01 1311 /usr/bin/tracer
+55d0c8a2a000-55d0c8b00000 r-xp 0002a000 fe:01 1311 /usr/bin/tracer
+7f12a0000000-7f12a0021000 rw-p 00000000 00:00 0
+7f12a4a28000-7f12a4bb0000 r-xp 00028000 fe:01 2044 /usr/lib/a library.so.6
+7f12a4c00000-7f12a4c10000 rw-s 00000000 00:0f 1029 anon_inode:bpf-map
+7ffd1d5f8000-7ffd1d5fa000 r-xp 00000000 00:00 0 [vdso]
+"""
+
 MEMINFO = """\
 MemTotal:        8137652 kB
 MemFree:         1204316 kB
@@ -218,3 +227,11 @@ class TestProcess:
 
 def beyond_every_pid() -> int:
     return int(Path("/proc/sys/kernel/pid_max").read_text()) + 1
+
+
+def test_code_is_what_is_mapped_to_be_executed_each_file_once() -> None:
+    assert list(process.parse_executable(MAPS)) == ["/usr/bin/tracer", "/usr/lib/a library.so.6"]
+    own = process.code_bytes(os.getpid())
+    assert own is not None
+    assert own > Path("/proc/self/exe").stat().st_size
+    assert process.code_bytes(2**22 + 1) is None
