@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -190,6 +191,48 @@ def test_one_filter_is_for_all_figures_and_tables(page: Page) -> None:
     assert not any(own.is_visible() for own in tools.all())
 
 
+def test_who_is_left_out_leaves_no_gap(page: Page) -> None:
+    panel = page.locator("figure svg[data-lane]").first
+    before = panel.bounding_box()
+    places = [own.bounding_box() for own in panel.locator(".lane .mark").all()]
+    page.get_by_label("libbpf", exact=True).uncheck()
+    after = panel.bounding_box()
+    left = [own.bounding_box() for own in panel.locator(".lane:not(.left-out) .mark").all()]
+    assert before is not None
+    assert after is not None
+    assert after["height"] < before["height"]
+    step = (places[1] or before)["y"] - (places[0] or before)["y"]
+    tops = [own["y"] for own in left if own]
+    assert len(tops) == len(places) - 1
+    assert all(abs(low - high - step) < 1 for high, low in itertools.pairwise(tops))
+    page.get_by_label("libbpf", exact=True).check()
+    assert panel.bounding_box() == before
+
+
+def test_marks_are_read_by_the_keyboard_too(page: Page) -> None:
+    panel = page.locator("figure svg[data-lane]").first
+    page.keyboard.press("Tab")
+    panel.focus()
+    page.keyboard.press("ArrowDown")
+    first = page.locator(".hint").inner_text()
+    page.keyboard.press("ArrowDown")
+    second = page.locator(".hint").inner_text()
+    assert first.split("\n")[1].startswith("runtime over vanilla")
+    assert first != second
+    assert Axe().run(page).violations_count == 0
+    page.keyboard.press("Escape")
+    assert not page.locator(".hint").is_visible()
+
+
+def test_its_data_come_with_it(page: Page, index: Path, tmp_path: Path) -> None:
+    link = page.get_by_role("link", name="statistics as CSV")
+    with page.expect_download() as found:
+        link.click()
+    found.value.save_as(tmp_path / "statistics.csv")
+    assert (tmp_path / "statistics.csv").read_bytes() == (index.parent / "tables" / "statistics.csv").read_bytes()
+    assert found.value.suggested_filename == "statistics.csv"
+
+
 def test_it_can_be_read_without_javascript(browser: Browser, index: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -212,7 +255,7 @@ def test_it_prints_what_is_folded(page: Page, tmp_path: Path) -> None:
 def test_every_figure_is_there_for_print_and_every_table_for_a_spreadsheet(index: Path) -> None:
     figures = {path.name for path in (index.parent / "figures").iterdir()} - {"captions.md"}
     kinds = {name.rsplit(".", 1)[0] for name in figures}
-    assert {kind.split("-")[0] for kind in kinds} >= {"performance", "fidelity", "resources"}
+    assert {kind.split("-")[0] for kind in kinds} >= {"answer", "performance", "fidelity", "resources"}
     assert figures == {f"{kind}.{form}" for kind in kinds for form in ("svg", "pdf", "png")}
     tables = {path.suffix for path in (index.parent / "tables").iterdir()}
     assert tables == {".csv", ".json", ".md", ".parquet", ".tex"}

@@ -136,4 +136,5 @@ def without_libraries(page: str) -> str:
         kept = len(text) < LONGEST_SCRIPT and found[1] != "svg"
         return text if kept else f"<!-- {hashed(text.encode())} -->"
 
+    page = re.sub(r'(?<="data:)[^"]+', "", page)
     return re.sub(r"<(script|svg|style)\b.*?</\1>", short, page, flags=re.DOTALL)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a run: the page, every table, the data, and figures for print where they are asked for.
 
-index.html          the page; needs no other file
+index.html          the page; needs no other file, but large data are beside it
 study.toml          repeats the run
 figures/KEY.{svg,pdf,png}, figures/captions.md
 tables/KEY.{csv,md,tex}, tables/statistics.{csv,json}, tables/trials.parquet
@@ -27,27 +27,20 @@ from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
 from bpfbench.report.documents import page, statistics
-from bpfbench.report.figures import costs, dots, fidelity, latency, timeline, tradeoff
+from bpfbench.report.figures import answer, costs, dots, fidelity, latency, timeline, tradeoff
 from bpfbench.report.figures.palette import Look, looks
 from bpfbench.report.figures.paper import Paper
 from bpfbench.report.figures.sections import Section, circumstances, sections
 from bpfbench.report.figures.timeline import Sampled
 from bpfbench.report.figures.tradeoff import Points
 from bpfbench.report.write import csv, html, json, latex, markdown
+from bpfbench.report.write.html import Download
 from bpfbench.store import RunInfo
 
 Files = Iterator[tuple[str, bytes]]
 """Path below the report's directory, and content."""
 Draw = Callable[[Sequence[Chart], dict[str, Look]], Iterable[dict[str, bytes]]]
 """Draws charts for print, each in several formats."""
-
-
-DATA = {
-    "statistics as CSV": "tables/statistics.csv",
-    "as JSON": "tables/statistics.json",
-    "all trials as Parquet": "tables/trials.parquet",
-}
-"""What the page links to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,9 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         tables = tuple(view for group in section.groups for view in statistics.tables(section, group))
         evidence.append((section, charts, tables))
     if draw is not None:
-        shown = [(chart, section.title) for section, charts, _ in evidence for chart in charts if not chart.absent]
+        heroes = [(chart, "over all cases") for own in answered if (chart := answer.printed(own, len(answered) > 1))]
+        each = [(chart, section.title) for section, charts, _ in evidence for chart in charts if not chart.absent]
+        shown = [*heroes, *each]
         progress(f"{len(shown)} figures for print")
         for (chart, _), files in zip(shown, draw([chart for chart, _ in shown], style), strict=True):
             yield from ((f"figures/{chart.key}.{form}", made) for form, made in files.items())
@@ -98,9 +93,13 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     header, found_of_all = statistics.flat(analysis)
     packed = io.BytesIO()
     wide(run).write_parquet(packed)
-    yield "tables/statistics.csv", csv.data(header, found_of_all).encode()
-    yield "tables/statistics.json", json.written([_finite(row) for row in found_of_all]).encode()
-    yield "tables/trials.parquet", packed.getvalue()
+    rows = json.written([_finite(row) for row in found_of_all])
+    downloads = (
+        Download("statistics as CSV", "tables/statistics.csv", "text/csv", csv.data(header, found_of_all).encode()),
+        Download("as JSON", "tables/statistics.json", "application/json", rows.encode()),
+        Download("all trials as Parquet", "tables/trials.parquet", "application/octet-stream", packed.getvalue()),
+    )
+    yield from ((own.place, own.content) for own in downloads)
     yield "study.toml", to_toml(info.study).encode()
     reported = page.Reported(
         info=info,
@@ -112,7 +111,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         answered=answered,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
-    yield "index.html", html.text(page.document(reported), title, generator, style, DATA).encode()
+    yield "index.html", html.text(page.document(reported), title, generator, style, downloads).encode()
 
 
 def _finite(row: dict[str, object]) -> dict[str, object]:

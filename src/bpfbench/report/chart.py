@@ -135,8 +135,8 @@ class PanelRow:
     unit: str
     panels: tuple[Panel, ...]
     log: bool = False
-    top: float | None = None
-    """Where the y axis ends, if it is given by what is shown: 100 for shares."""
+    shown: Pair | None = None
+    """The part of the y axis that is shown, if it is given by what that is: 0 to 100 for shares."""
     bars: str = "mean ± SD"
     """What the error bars of its marks are."""
     folded: bool = False
@@ -160,8 +160,8 @@ class PanelRow:
         """
         if self.log:
             return None
-        if self.top is not None:
-            return 0.0, self.top
+        if self.shown is not None:
+            return self.shown
         heights = [y for panel in self.panels for y in panel.heights()]
         if not any(heights):
             return 0.0, 1.0

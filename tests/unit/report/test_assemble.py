@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import itertools
 import re
@@ -83,7 +84,7 @@ def test_whether_order_mattered_is_said_and_loudly_where_it_did() -> None:
     assert [warning in page for page in pages] == [True, False]
     assert pages[0].index(warning) < pages[0].index('id="answer"')
     assert "no effect of the place in the block was found (p = " in pages[1][pages[1].index('id="method"') :]
-    assert "Noise: vanilla against itself varied by " in pages[1][pages[1].index('id="control"') :]
+    assert "Noise: in a single block, vanilla against itself varied by " in pages[1][pages[1].index('id="control"') :]
 
 
 def test_a_page_needs_no_figure_for_print() -> None:
@@ -92,11 +93,11 @@ def test_a_page_needs_no_figure_for_print() -> None:
     assert b"<svg" in files["index.html"]
 
 
-def test_the_page_links_to_data_that_is_there() -> None:
+def test_the_page_has_the_data_that_are_beside_it() -> None:
     files = report_of(records_of())
-    links = re.findall(r'<a href="([^"#]+)" download', files["index.html"].decode())
-    assert {link.rpartition(".")[2] for link in links} == {"csv", "json", "parquet"}
-    assert all(files[link] for link in links)
+    links = re.findall(r'<a href="data:[^,]+,([^"]+)" download="([^"]+)"', files["index.html"].decode())
+    assert {name.rpartition(".")[2] for _, name in links} == {"csv", "json", "parquet"}
+    assert all(files[f"tables/{name}"] == base64.b64decode(content) for content, name in links)
 
 
 def test_where_figures_are_asked_for_every_figure_is_a_file_too() -> None:

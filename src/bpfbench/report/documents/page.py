@@ -37,7 +37,7 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import claims, order, statistics, summary, tradeoffs
+from bpfbench.report.documents import claims, order, statistics, steady, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures.sections import Condition, Section, circumstances
@@ -132,7 +132,10 @@ def _answers(run: Reported) -> Iterator[Block]:
         yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
     elif not found:
         yield Paragraph("No tracer has a trial that counts: there is nothing to choose from.")
-    yield from answers.document(found, run.info.id, needs.round_s(run.results))
+    yield from answers.document(found, run.info.id)
+    if each := tuple(steady.tables(run.results)):
+        title = "Setup by setup: start-up, memory, size, and what is drained"
+        yield Chapter(title, (Paragraph(steady.LEGEND, "fine"), *each), folded=True)
 
 
 def _evidence(run: Reported) -> Iterator[Block]:
@@ -208,7 +211,7 @@ def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:
         tuple(_control_row(statistic) for statistic in found),
         "control",
         "Vanilla against vanilla",
-        "Ratio as a change, 95 % interval, p after Holm's correction.",
+        "Ratio as a change, 95 % interval by Student's t, p after Holm's correction.",
     )
     behind = Chapter("Vanilla against vanilla, metric by metric", (table,), folded=True)
     return Chapter(title, (Paragraph(noise), Paragraph(text), behind), "control")
@@ -266,9 +269,9 @@ def _method(study: Study, order: str, warnings: Sequence[str]) -> Chapter:
         order,
         "Every trial is checked: fio did all of its I/O, every I/O was intercepted, intercepted = saved + lost, the"
         " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
-        "Ratios are geometric means over blocks, with a 95 % interval of Student's t on their logarithms; p is of"
-        " the paired t test, corrected by Holm's method for the number of setups. Means within vanilla's SD are"
-        " marked, which is the paper's rule.",
+        "Ratios are geometric means over blocks. Their 95 % intervals hold at every look and for all setups of a table"
+        " at once, so that a run may be stopped by what it says. Those of vanilla against vanilla, and in"
+        " statistics.csv, are of Student's t with Holm's correction: of a number of repetitions that was fixed before.",
         *warnings,
     )
     return Chapter(

@@ -11,19 +11,65 @@ import math
 
 from bpfbench.analysis.decision import Decision, Gap, Standing
 from bpfbench.analysis.questions.needs import FIDELITY, AllRound, Answer, Answers, Contest
+from bpfbench.model import VANILLA
+from bpfbench.report.chart import Chart, Mark, Pair, Panel, PanelRow
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
 from bpfbench.report.spans import Baseline, Overview, Span, Spans, room
 from bpfbench.units import count
 
 NOTHING = (-math.inf, math.inf)
+SHARES = (0.0, 100.0)
 UNKNOWN = "no interval"
+INTERVALS = "95 % intervals that hold at every look and for all setups at once."
 
 
 def overview(found: Answers) -> Overview | None:
     """Make the picture of a kernel's answers; None where there is neither an overhead nor an event that was saved."""
+    panels, said = _panels(found)
+    if not panels:
+        return None
+    said.append(f"Lines: {INTERVALS}")
+    if any(panel.is_clipped for panel in panels):
+        said.append("An arrow: the interval goes on beyond the picture.")
+    if any(not span.told for panel in panels for span in panel.spans):
+        said.append("Grey: not told apart from the best.")
+    return Overview(tuple(panels), " ".join(said))
+
+
+def printed(found: Answers, several: bool) -> Chart | None:
+    """Make the same for print; `several`: there are other kernels' beside it."""
+    panels, said = _panels(found)
+    if not panels:
+        return None
+    said.append(f"Bars: {INTERVALS}")
+    if any(panel.is_clipped for panel in panels):
+        said.append("A bar that ends where the picture does goes on.")
+    if any(not span.told for panel in panels for span in panel.spans):
+        said.append("Hollow: not told apart from the best.")
+    rows = tuple(_row(panel) for panel in panels)
+    key = f"answer-{found.kernel}" if several and found.kernel else "answer"
+    return Chart(key, "The answer", " ".join(said), ("",), rows)
+
+
+def _row(view: Spans) -> PanelRow:
+    """Intervals below each other, as bars beside each other."""
+    low, high = view.shown
+
+    def within(ends: Pair) -> Pair:
+        return max(low, ends[0]), min(high, ends[1])
+
+    marks = tuple(Mark(own.setup, own.setup, own.value, within(own.ends), told=own.told) for own in view.spans)
+    line = Mark(view.line.label, VANILLA, view.line.value, view.line.band)
+    return PanelRow(view.title, view.unit, (Panel(marks, band=line),), bars="95 % interval", shown=view.shown)
+
+
+def _panels(found: Answers) -> tuple[list[Spans], list[str]]:
+    """What is drawn, with what is to be said of each."""
     by_need = {answer.need: answer for answer in found.needs}
-    costs, panels, said = found.costs, [], []
+    costs = found.costs
+    panels: list[Spans] = []
+    said: list[str] = []
     if costs and (over := _over_vanilla(costs)):
         panels.append(over)
         cases = len(costs.decision.contested)
@@ -34,14 +80,7 @@ def overview(found: Answers) -> Overview | None:
         order = costs.decision.whole.order if costs else ()
         panels.append(_saved(found.all_round, by_need[FIDELITY], order))
         said.append("Events saved: in the case in which a setup saves least.")
-    if not panels:
-        return None
-    said.append("Lines: 95 % intervals that hold at every look and for all setups at once.")
-    if any(panel.is_clipped for panel in panels):
-        said.append("An arrow: the interval goes on beyond the picture.")
-    if any(not span.told for panel in panels for span in panel.spans):
-        said.append("Grey: not told apart from the best.")
-    return Overview(tuple(panels), " ".join(said))
+    return panels, said
 
 
 def _over_vanilla(answer: Answer) -> Spans | None:
@@ -78,7 +117,7 @@ def _saved(found: AllRound, answer: Answer, order: tuple[str, ...]) -> Spans:
         spans.append(Span(setup, at.least[setup], (low, high), text, _told(answer.decision, setup)))
     speed = "at full speed, " if at.rate_iops is None else "at "
     line = Baseline(at.floor_percent, f"{at.floor_percent:g} %")
-    return Spans(f"events saved {speed}{count(at.events_per_s)} events/s", "%", tuple(spans), line, (0.0, 100.0))
+    return Spans(f"events saved {speed}{count(at.events_per_s)} events/s", "%", tuple(spans), line, SHARES)
 
 
 def _told(decision: Decision[Contest], setup: str) -> bool:

@@ -33,6 +33,8 @@ MANY = 4
 ROW_MM = 25.0
 LINE_MM = 4.0
 """Of text, below the panels."""
+TITLE_LETTERS = 17
+"""Of a line of an axis' title, beside panels as high as these."""
 LETTER_MM = 1.5
 """What a letter of a label takes along its line at 7 points."""
 
@@ -167,7 +169,7 @@ def _x_axis(axes: Axes, panel: Panel, *, titled: bool) -> None:
 
 
 def _y_axis(axes: Axes, row: PanelRow) -> None:
-    axes.set_ylabel(row.y_title)
+    axes.set_ylabel(textwrap.fill(row.y_title, TITLE_LETTERS))
     if row.y_range is not None:
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_ylim(row.y_range)

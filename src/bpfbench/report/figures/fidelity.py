@@ -21,7 +21,7 @@ def fidelity(section: Section, paper: Paper) -> Chart | None:
     what = "In per cent of those intercepted; means over trials."
     if any(panel.paper for panel in panels):
         what += " Diamonds: saved, as the paper prints it."
-    row = PanelRow("events", "%", panels, top=100.0)
+    row = PanelRow("events", "%", panels, shown=(0.0, 100.0))
     return section.chart("fidelity", TITLE, what, row, groups=groups) if groups else None
 
 

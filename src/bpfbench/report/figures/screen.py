@@ -3,8 +3,8 @@
 
 Panels stand beside each other as far as there is room, so that text is as large on a phone as on a desktop. Setups
 stand below each other, with labels that are read without turning one's head. What is shown has a `title`, which every
-browser shows to who points at it, and says whose it is in `data-setup`; page.js filters by that. Ink and grid have the
-page's colours, by class.
+browser shows to who points at it, and says whose it is in `data-setup`; page.js filters by that, and closes the
+gaps. Ink and grid have the page's colours, by class.
 """
 
 from __future__ import annotations
@@ -169,7 +169,9 @@ def _row(chart: Chart, row: PanelRow, of: str, looks: dict[str, Look]) -> Iterat
             continue
         alt = escape(f"{row.y_title} for {case}: {column}; the numbers are in the tables")
         content, height = (_over_scale if panel.x_title else _over_labels)(drawn, panel, case)
-        yield f'<svg viewBox="0 0 {drawn.width:g} {height:g}" role="img" aria-label="{alt}">{content}</svg></div>'
+        lane = "" if panel.x_title else f' data-lane="{_lane(panel):g}"'
+        size = f'viewBox="0 0 {drawn.width:g} {height:g}"'
+        yield f'<svg {size}{lane} role="img" aria-label="{alt}">{content}</svg></div>'
     yield "</div>"
 
 
@@ -185,27 +187,32 @@ def _split(label: str) -> tuple[str, ...]:
     return (label,) if len(label) <= LONGEST or not bracket else (name, details.removesuffix(")"))
 
 
+def _lane(panel: Panel) -> float:
+    """From one category of a panel to the next."""
+    return LINE * (1.35 if any(len(_split(label)) > 1 for label in panel.labels) else 1.0)
+
+
 def _over_labels(drawn: _Drawn, panel: Panel, case: str) -> tuple[str, float]:
     """Draw marks or bars, a line each: along x is what the row shows."""
-    x = _Scale(*drawn.values, drawn.gutter, drawn.width - 14)
-    tall = 1.35 if any(len(_split(label)) > 1 for label in panel.labels) else 1.0
-    bottom = 4 + LINE * tall * len(panel.labels)
-    found = [_x_ticks(x, x.ticks(4), 2, bottom)]
+    x, lane = _Scale(*drawn.values, drawn.gutter, drawn.width - 14), _lane(panel)
+    bottom, ticks = 4 + lane * len(panel.labels), x.ticks(4)
+    behind, paper = _x_grid(x, ticks, 2, bottom), dict(panel.paper)
     if panel.band is not None:
         if panel.band.spread is not None:
             low, high = map(x.inside, panel.band.spread)
-            found.append(f'<rect class="band" x="{low:.1f}" y="2" width="{high - low:.1f}" height="{bottom - 2:.1f}"/>')
-        found.append(f'<path class="mean" d="M{x(panel.band.y):.1f} 2V{bottom:.1f}"/>')
+            behind += f'<rect class="band" x="{low:.1f}" y="2" width="{high - low:.1f}" height="{bottom - 2:.1f}"/>'
+        behind += f'<path class="mean" d="M{x(panel.band.y):.1f} 2V{bottom:.1f}"/>'
+    found = [f'<g class="behind">{behind}</g>']
     for at, label in enumerate(panel.labels):
-        y = 4 + LINE * tall * (at + 0.5)
+        y = 4 + lane * (at + 0.5)
         item = panel.marks[at] if panel.marks else panel.bars[at]
         name = _label(label, drawn.gutter - 6, y)
         shown = _mark(drawn, item, x, y, case) if isinstance(item, Mark) else _bar(drawn, item, x, y, case)
-        found.append(f'<g data-setup="{escape(item.setup)}">{name}{shown}</g>')
-    for place, value in panel.paper:
-        y = 4 + LINE * tall * (place + 0.5)
-        title = f"<title>{escape(_lines('the paper', _value(drawn.row, value)))}</title>"
-        found.append(f'<g class="paper">{title}<path d="{_shape("d", x.inside(value), y - 7, 5)}"/></g>')
+        if at in paper:
+            title = f"<title>{escape(_lines('the paper', _value(drawn.row, paper[at])))}</title>"
+            shown += f'<g class="paper">{title}<path d="{_shape("d", x.inside(paper[at]), y - 7, 5)}"/></g>'
+        found.append(f'<g class="lane" data-setup="{escape(item.setup)}">{name}{shown}</g>')
+    found.append(f'<g class="below">{_x_axis(x, ticks, bottom)}</g>')
     return "".join(found), bottom + 20
 
 
@@ -272,7 +279,8 @@ def _over_scale(drawn: _Drawn, panel: Panel, case: str) -> tuple[str, float]:
     x = _Scale(*(drawn.times if panel.lines else panel.x_range), drawn.gutter, drawn.width - 14)
     y = _Scale(*drawn.values, bottom, top, log=drawn.row.log)
     places = list(panel.places) or x.ticks(4 if drawn.width == WIDTH else 3)
-    found = [_y_ticks(y, drawn), _x_ticks(x, places, bottom - 3 if panel.places else bottom, bottom)]
+    found = [_y_ticks(y, drawn), _x_grid(x, places, bottom - 3 if panel.places else bottom, bottom)]
+    found.append(_x_axis(x, places, bottom))
     found.append(f'<text class="axis" x="{x.end:.1f}" y="{bottom + 31:.1f}">{escape(panel.x_title)}</text>')
     if panel.better:
         arrow = f"M{x.begin + 12:.1f} 15L{x.begin + 3:.1f} 6m0 6v-6h6"
@@ -350,10 +358,14 @@ def _free(label: str, px: float, py: float, x: _Scale, y: _Scale, taken: Sequenc
     return min(places, key=covered)
 
 
-def _x_ticks(x: _Scale, ticks: Sequence[tuple[float, str]], top: float, bottom: float) -> str:
-    """Grid and labels of an x axis: the first and the last stay within the panel, and none covers another."""
+def _x_grid(x: _Scale, ticks: Sequence[tuple[float, str]], top: float, bottom: float) -> str:
     grid = "".join(f"M{x(value):.1f} {top:.1f}V{bottom:.1f}" for value, _ in ticks)
-    found, free = f'<path class="grid" d="{grid}"/>', -math.inf
+    return f'<path class="grid" d="{grid}"/>'
+
+
+def _x_axis(x: _Scale, ticks: Sequence[tuple[float, str]], bottom: float) -> str:
+    """Line and labels of an x axis: the first and the last stay within the panel, and none covers another."""
+    found, free = "", -math.inf
     for value, text in ticks:
         half = len(text) * LETTER / 2
         middle = min(max(x(value), half), x.end + 14 - half)

@@ -11,7 +11,8 @@ import base64
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -30,12 +31,37 @@ UNIT = re.compile(r"(?<=\d) (?=%|(B|[KMGT]iB|ms|s|min|h|points)\b)|(?<=[±<>]) (
 MOST_BYTES = 2_500_000
 """Of a page's figures: beyond it they are left to their files."""
 
+EMBEDDED_MOST = 400_000
+"""Bytes of a file of data that a page brings along: who is sent the page alone has that, too."""
+
 GLYPHS = {"good": "\N{CHECK MARK}", "bad": "\N{MULTIPLICATION X}", "open": "?", "unclear": "\N{EN DASH}"}
 """What a tile has beside its colour."""
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file of data that a page links to."""
+
+    called: str
+    place: str
+    """Below the page."""
+    kind: str
+    """Media type."""
+    content: bytes
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is small enough to be in the page itself."""
+        return len(self.content) <= EMBEDDED_MOST
+
+    @property
+    def link(self) -> str:
+        """Where it is."""
+        return f"data:{self.kind};base64,{base64.b64encode(self.content).decode()}" if self.embedded else self.place
+
+
 def text(
-    document: Document, title: str, generator: str, looks: dict[str, Look], downloads: Mapping[str, str] | None = None
+    document: Document, title: str, generator: str, looks: dict[str, Look], downloads: Sequence[Download] = ()
 ) -> str:
     """Write a document: what stands before its first chapter is the page's head, what follows the last its foot.
 
@@ -44,7 +70,7 @@ def text(
         title: of the window.
         generator: who made it.
         looks: of every setup it shows.
-        downloads: where its data are, by what they are called.
+        downloads: its data.
     """
     chapters = [block for block in document if isinstance(block, Chapter)]
     opening = document[: document.index(chapters[0])]
@@ -76,7 +102,7 @@ def text(
         drawn=_drawn(document, looks),
         looks=looks,
         glyphs=GLYPHS,
-        downloads=downloads or {},
+        downloads=downloads,
         style=Markup(_source("style.css")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         script_sources=Markup(_hash(script)),  # noqa: S704 - a hash

@@ -67,3 +67,11 @@ def test_a_page_stays_small_enough_to_send_whatever_there_is_to_draw(monkeypatch
     made = html.text((Chapter("First", figures, "first"),), "title", "test", LOOKS)
     assert made.count('role="img"') == 2
     assert made.count("bpfbench report --figures writes it") == 7
+
+
+def test_small_data_are_in_the_page_and_large_ones_are_said_to_be_beside_it() -> None:
+    small = html.Download("small", "tables/small.csv", "text/csv", b"a,b\n")
+    large = html.Download("large", "tables/large.csv", "text/csv", b"a" * (html.EMBEDDED_MOST + 1))
+    made = html.text((Chapter("First", (), "first"),), "title", "test", {}, (small, large))
+    assert '<a href="data:text/csv;base64,YSxiCg==" download="small.csv">small</a> (in this page)' in made
+    assert '<a href="tables/large.csv" download="large.csv">large</a> (beside this page, tables/large.csv)' in made
