@@ -38,17 +38,18 @@ DAY_S = 24 * 3600
 """Nobody runs a study for longer to decide something."""
 
 
-def document(found: Sequence[Answers], run: str) -> Document:
+def document(found: Sequence[Answers], run: str, behind: Document = ()) -> Document:
     """Describe what to choose, and how to decide what is open.
 
     Args:
         found: one of each kernel.
         run: how the run is called on a command line.
+        behind: what else is there for who asks.
     """
-    return tuple(_blocks(found, run))
+    return tuple(_blocks(found, run, behind))
 
 
-def _blocks(found: Sequence[Answers], run: str) -> Iterator[Block]:
+def _blocks(found: Sequence[Answers], run: str, behind: Document) -> Iterator[Block]:
     for own in found:
         if len(found) > 1:
             yield Heading(f"Linux {own.kernel}")
@@ -68,6 +69,7 @@ def _blocks(found: Sequence[Answers], run: str) -> Iterator[Block]:
         yield Paragraph("What loses events is cheap to run: read overhead together with fidelity.", "fine")
         if not setup:
             yield Chapter("Case by case", (cases(own),), folded=True)
+    yield from behind
     yield from _to_decide(found, run)
 
 
@@ -166,13 +168,13 @@ def _why_not(answer: Answer) -> str:
     decision = answer.decision
     needed, other = decision.rounds_needed, decision.hardest
     most = f"{PLANNED_MOST} rounds" if needed is None else "a day"
-    text = f"not to be decided here, by less than {most} more"
+    text = f"not to be decided here in {most} more"
     if other is None:
         return text
     gap = decision.whole.gaps[other, decision.leader]
     return (
-        f"{text}: from round to round, {other} against {decision.leader} varies by ± {_noise(answer, gap)} around a"
-        f" mean of {change(answer, answer.need.change(gap.mean))}, and the margin is {margin(answer)}"
+        f"{text}: {other} against {decision.leader} varies by ± {_noise(answer, gap)} from round to round, around"
+        f" {change(answer, answer.need.change(gap.mean))}; the margin is {margin(answer)}"
     )
 
 

@@ -132,8 +132,12 @@ def _answers(run: Reported) -> Iterator[Block]:
         yield Paragraph("Nothing is chosen by a machine that proves correctness only.")
     elif not found:
         yield Paragraph("No tracer has a trial that counts: there is nothing to choose from.")
-    yield from answers.document(found, run.info.id)
-    if each := tuple(steady.tables(run.results)):
+    yield from answers.document(found, run.info.id, tuple(_steady(run.results)))
+
+
+def _steady(results: Results) -> Iterator[Block]:
+    """What hardly varies, for who asks; nothing of a run that has nothing of it."""
+    if each := tuple(steady.tables(results)):
         title = "Setup by setup: start-up, memory, size, and what is drained"
         yield Chapter(title, (Paragraph(steady.LEGEND, "fine"), *each), folded=True)
 

@@ -65,9 +65,9 @@ def test_what_noise_can_explain_is_no_difference() -> None:
 def test_what_would_take_more_than_anybody_runs_is_not_to_be_decided_here() -> None:
     noisy = run_of({"bcc": (1.6, 0.7, 1.3, 1.0, 0.6, 1.2), "libbpf": (0.7, 1.3, 1.5, 0.6, 1.3, 1.0)})
     said = text(noisy)
-    assert "not to be decided here, by less than 200 rounds more: from round to round, " in said
+    assert "not to be decided here in 200 rounds more: " in said
     assert "would decide it" not in said
-    assert "and the margin is 5 %" in said
+    assert "; the margin is 5 %" in said
     assert "--until" not in said
 
 
