@@ -95,6 +95,7 @@ def test_every_invariant_holds(run: Run, trial_id: str) -> None:
     assert found.summary.saved > 0
     assert found.usage is not None
     assert found.usage.pss_peak_bytes
+    assert found.usage.code_bytes
     assert found.usage.startup_cpu_s <= found.usage.startup_s * 2 + 0.1
 
 
