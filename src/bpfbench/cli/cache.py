@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
@@ -19,7 +20,9 @@ from bpfbench.run.images import Kept
 from bpfbench.run.progress import set_up_logging
 from bpfbench.units import gib
 
-image_app = App(name="image", help="Images: build, list, remove, enter, check.", help_format="plaintext")
+image_app = App(
+    name="image", help="Images: build, list, export, import, remove, enter, check.", help_format="plaintext"
+)
 data_app = App(name="data", help="fio's data files, kept between runs: list, remove.", help_format="plaintext")
 
 
@@ -44,6 +47,45 @@ def image_build(
 def image_list(*, form: Form = Form()) -> int:
     """List the images that are built, the versions in them beside the paper's, and what they take."""
     _show_images(images.built(cache_dir()), form)
+    return 0
+
+
+@image_app.command(name="export")
+def image_export(
+    file: Path,
+    name: str = "trixie",
+    /,
+    *,
+    kernels: Annotated[str, Parameter(help="Of virtual machines: these kernels that are built, too.")] = "",
+    source_options: SourceOptions = SourceOptions(),
+    verbose: Verbose = False,
+) -> int:
+    """Write an image to one file, for other machines and container tools (an OCI image layout in a tar archive).
+
+    Parameters
+    ----------
+    file
+        Where to; what was there is replaced.
+    name
+        Which image.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    item = images.export(name, [str(word) for word in split(kernels)], file, means(source_options, wait=False))
+    stdout.print(f"{file}: {item.name} {item.key}, {gib(file.stat().st_size)}", highlight=False, soft_wrap=True)
+    return 0
+
+
+@image_app.command(name="import")
+def image_import(file: Path, /, *, verbose: Verbose = False, form: Form = Form()) -> int:
+    """Read an image from a file that `image export` wrote. Import what you trust only: it is run as root.
+
+    Parameters
+    ----------
+    file
+        The file; all of it is verified before anything of it counts.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    _show_images((images.import_(file, means(SourceOptions(), wait=False)),), form)
     return 0
 
 

@@ -17,7 +17,7 @@ from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
 from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
-from bpfbench.testbed.image import Image, libraries
+from bpfbench.testbed.image import Image, archive, libraries
 from bpfbench.testbed.image.boot import Kernel, require_kernels
 from bpfbench.testbed.image.layers import taken_bytes
 from bpfbench.testbed.image.root import recipe_of
@@ -78,6 +78,45 @@ def build(name: str, kernels: Sequence[str], means: Means) -> Kept:
     return _kept(means.cache, ready)
 
 
+def export(name: str, kernels: Sequence[str], path: Path, means: Means) -> Image:
+    """Write an image that is built, with these kernels of virtual machines, to a file: whole, or not at all.
+
+    Raises:
+        ImageError: something of it cannot be read.
+        UsageError: the image, or a kernel, is not built.
+    """
+    ready = _found(means.cache, name, means.sources)
+    require_kernels(tuple(kernels))
+    _, there = image.boot_layers(means.cache, ready)
+    chosen = tuple(kernel for kernel in there if kernel.name in kernels)
+    if absent := [kernel for kernel in kernels if kernel not in {own.name for own in chosen}]:
+        named = ",".join(absent)
+        raise UsageError(f"not built: kernel {named}", f"bpfbench image build {name} --kernels {named}")
+    with ProgressReporter(means.console) as reporter:
+        archive.write(ready, chosen, path, reporter.building)
+    return ready
+
+
+def archived(name: str, kernels: Sequence[str], means: Means) -> Path:
+    """Return the file that `export` writes, kept in the cache."""
+    ready = _found(means.cache, name, means.sources)
+    path = means.cache / "archives" / ("-".join((ready.name, ready.key, *sorted(kernels))) + ".tar")
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        export(name, kernels, path, means)
+    return path
+
+
+def import_(path: Path, means: Means) -> Kept:
+    """Read an image from a file that `export` wrote; nothing is built.
+
+    Raises:
+        ImageError: the file is none, or damaged.
+    """
+    with ProgressReporter(means.console) as reporter:
+        return _kept(means.cache, archive.read(means.cache, path, reporter.building))
+
+
 def remove(cache: Path, name: str, on_wait: OnWait) -> Iterator[Image]:
     """Delete the images of that name, or whose key begins so, and yield each when it is gone.
 
@@ -93,6 +132,8 @@ def remove(cache: Path, name: str, on_wait: OnWait) -> Iterator[Image]:
     for item in chosen:
         with alone(cache, on_wait):
             image.remove(cache, item)
+            for path in (cache / "archives").glob(f"{item.name}-{item.key}*.tar"):
+                path.unlink()
         yield item
 
 
