@@ -8,7 +8,6 @@ effect. The field has a default, which is what trials were before there was the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +37,7 @@ from bpfbench.values import (
     existing_directory,
     file_name,
     flag,
+    host_name,
     number,
     one_of,
     power_of_two,
@@ -132,10 +132,7 @@ def _host_names(value: object) -> tuple[str, ...]:
     names: list[Any] = value if isinstance(value, list) else [value]
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"a number of hosts, or a list of their names, is wanted, not {shown(value)}")
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
-            raise ValueError(f"{name!r} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(map(host_name, names)))
 
 
 def _rate_iops(value: object) -> int | None:

@@ -144,6 +144,13 @@ def file_name(value: str) -> str:
     return value
 
 
+def host_name(value: str) -> str:
+    """Check the name of a host."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
+    return value
+
+
 def existing_directory(value: str) -> str:
     """Make the path of a directory absolute: a run may be resumed elsewhere."""
     with contextlib.suppress(OSError, RuntimeError):  # a name too long, the home of nobody
@@ -151,6 +158,20 @@ def existing_directory(value: str) -> str:
         if value and path.is_dir():
             return str(path.resolve())
     raise ValueError(f"{value!r} is not an existing directory; create it or choose another")
+
+
+def existing_file(folder: Path) -> Reader:
+    """Accept the path of a file, relative to `folder`; it becomes absolute."""
+
+    def read(value: object) -> Path:
+        given = Path(text()(value))
+        with contextlib.suppress(OSError, RuntimeError):  # a name too long, the home of nobody
+            path = (folder / given.expanduser()).absolute()
+            if path.is_file():
+                return path
+        raise ValueError(f"{str(given)!r} is not an existing file")
+
+    return read
 
 
 def executable(folder: Path) -> Reader:

@@ -39,5 +39,5 @@ def test_the_image_comes_out_as_it_went_in_and_makes_the_same_file_again(
     again.unlink()
     shutil.rmtree(there)
     if shutil.which("skopeo"):
-        argv = ("skopeo", "copy", "--quiet", f"oci-archive:{first}", f"dir:{tmp_path / 'copied'}")
-        subprocess.run(argv, check=True)
+        copying = ("skopeo", "copy", "--quiet", f"oci-archive:{first}", f"dir:{tmp_path / 'copied'}")
+        subprocess.run(copying, check=True)

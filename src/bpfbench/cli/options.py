@@ -13,6 +13,8 @@ from cyclopts import Group, Parameter
 
 from bpfbench.cli.app import cache_dir, on_wait, stderr
 from bpfbench.cluster.connection import Connection
+from bpfbench.declare import hosts
+from bpfbench.declare.hosts import Hosts
 from bpfbench.declare.study import Override, given
 from bpfbench.errors import UsageError
 from bpfbench.factors import STUDY, Factor, Key
@@ -86,6 +88,22 @@ class StudyOptions(Options):
     """What the command line sets in place of the study file."""
 
 
+def with_hosts(options: StudyOptions, *, resumes: bool) -> tuple[StudyOptions, Hosts | None]:
+    """Read the file of hosts that --hosts names, if it is one; return options that name its hosts, but for a resume.
+
+    Raises:
+        UsageError: the file is wrong.
+    """
+    said = vars(options)
+    if not str(said["hosts"] or "").endswith(".toml"):
+        return options, None
+    found = hosts.load(Path(said["hosts"]))
+    named = ",".join(host.name for host in found.hosts)
+    own = {"hosts": None} if resumes else {"hosts": named, "below": said["below"] or found.below}
+    made: Any = type(options)  # whose fields no type checker knows
+    return made(**said | own), found
+
+
 @options_for(
     {key: None for key in STUDY if key.table == "criteria"}, Group("What counts", help="In place of the study's.")
 )
@@ -157,14 +175,19 @@ class ClusterOptions:
         PATIENCE
     )
 
-    def connection(self) -> Connection:
-        """Return where the cluster is.
+    def connection(self, hosts: Hosts | None) -> Connection:
+        """Return where the cluster is, by options, or by a file of hosts.
 
         Raises:
+            MachineError: that of the file is not up.
             UsageError: nobody says.
         """
+        if self.scheduler is None and hosts is not None:
+            from bpfbench.cluster import up  # with asyncssh, which is an extra
+
+            return up.connection(cache_dir(), hosts)
         if self.scheduler is None:
-            raise UsageError("testbed cluster wants to know which: --scheduler tls://ADDRESS:PORT")
+            raise UsageError("testbed cluster wants to know which: --hosts FILE.toml, or --scheduler tls://HOST:PORT")
         return Connection(self.scheduler, self.certificates, self.insecure)
 
     def patience_s(self) -> float:

@@ -14,9 +14,10 @@ from cyclopts import Parameter
 from bpfbench import store
 from bpfbench.cli import runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
-from bpfbench.cli.options import ClusterOptions, GoalOptions, SourceOptions, StudyOptions, means
+from bpfbench.cli.options import ClusterOptions, GoalOptions, SourceOptions, StudyOptions, means, with_hosts
 from bpfbench.cli.summary import print_summary
 from bpfbench.declare import plan, study
+from bpfbench.declare.hosts import Hosts
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK, Status, Study
 from bpfbench.run import campaign, rounds
@@ -51,6 +52,7 @@ def run(
     set_up_logging(stderr, verbose=verbose)
     if (name is None) == (resume is None):
         raise UsageError("give either a study, or --resume and a run", "`bpfbench list` shows the studies")
+    options, hosts = with_hosts(options, resumes=resume is not None)
     overrides = options.overrides()
     if resume is not None and overrides.keys() - {"repetitions"}:
         raise UsageError("--resume goes on with the study as it was; of its options it takes --repetitions alone")
@@ -71,7 +73,7 @@ def run(
     wanted = _Wanted(begun, path, rounds.Goal(repetitions, decided, limit_s), retry_failed)
     given = means(source_options, wait=wait)
     if chosen.testbed == "cluster":
-        opened = _on_cluster(chosen, wanted, given, cluster)
+        opened = _on_cluster(chosen, wanted, given, cluster, hosts)
     else:
         cluster.refuse()
         opened = _here(chosen, wanted, given)
@@ -117,16 +119,16 @@ def _here(chosen: Study, wanted: _Wanted, given: Means) -> Run:
     return opened
 
 
-def _on_cluster(chosen: Study, wanted: _Wanted, given: Means, cluster: ClusterOptions) -> Run:
+def _on_cluster(chosen: Study, wanted: _Wanted, given: Means, cluster: ClusterOptions, hosts: Hosts | None) -> Run:
     """Run a study on the hosts of a cluster."""
-    connection = cluster.connection()
     try:
         from bpfbench.cluster import run as on_hosts  # with Dask, which is an extra
     except ModuleNotFoundError as error:
         raise UsageError(f"testbed cluster wants {error.name}", "pip install 'bpfbench[cluster]'") from None
+    connection = cluster.connection(hosts)
     opened = wanted.begun
     if opened is not None:
-        on_hosts.go_on(opened, (), given)
+        on_hosts.go_on(opened, tuple(host.name for host in hosts.hosts) if hosts else (), given)
     else:
         opened = on_hosts.begin(chosen, connection, given, wanted.path)
     with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
