@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -19,9 +21,13 @@ import pytest
 from builders import make_executable, make_image
 
 from bpfbench.codec import to_json
+from bpfbench.declare import hosts
 from bpfbench.model import Sources
 from bpfbench.testbed.image import image_key
 from bpfbench.testbed.image.root import recipe_of, root_key
+
+pytest.importorskip("asyncssh")
+from bpfbench.cluster.ssh import PIECE, connected
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="an sshd that lets root in is root's"),
@@ -186,6 +192,28 @@ def test_whom_a_host_does_not_let_in_is_told_what_to_do(lab: Lab) -> None:
     lab.file.write_text(text.replace('identity_file = "key"', 'identity_file = "other"'))
     assert "ssh-copy-id" in lab("status", status=1).stderr
     lab.file.write_text(text)
+
+
+@pytest.mark.parametrize("left", ["half", "damaged", "too much", "nothing"])
+def test_what_broke_off_goes_on_and_what_is_damaged_begins_again(lab: Lab, left: str) -> None:
+    lab.know()
+    host = hosts.load(lab.file).hosts[0]
+    local, remote = lab.folder / "file", lab.folder / "arrived"
+    content = os.urandom(10 * PIECE + 17)
+    local.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    there = {"half": content[: 5 * PIECE], "damaged": b"x" * PIECE, "too much": content + b"x", "nothing": b""}[left]
+    Path(f"{remote}.{sha256[:16]}.partial").write_bytes(there)
+    steps: list[int] = []
+
+    async def send() -> None:
+        async with connected(host) as shell:
+            await shell.send(local, str(remote), sha256, lambda done, _: steps.append(done))
+
+    asyncio.run(send())
+    assert remote.read_bytes() == content
+    assert (steps[0] == 6 * PIECE) == (left == "half")
+    assert list(lab.folder.glob("*.partial")) == []
 
 
 def test_up_brings_all_that_a_host_lacks_and_down_leaves_nothing_running(lab: Lab) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bpfbench.errors import MachineError
@@ -38,13 +38,16 @@ def as_root(euid: int | None = None) -> tuple[str, ...]:
     return (*prefix, "--") if len(prefix) > 1 else ()
 
 
-def require() -> None:
-    """Refuse to go on where images can neither be built nor entered.
+def require(packages: Mapping[str, str] = facts.PACKAGES) -> None:
+    """Refuse to go on where images cannot be entered, or built.
+
+    Args:
+        packages: the commands that it takes, with Debian's package that has each.
 
     Raises:
         MachineError: says what is missing, and what to do.
     """
-    for lack in lacks(facts.commands()):
+    for lack in lacks(facts.commands(packages)):
         raise MachineError(f"{lack.what} is {lack.found}", lack.advice)
     for lack in lacks([namespaces()]):
         raise MachineError(f"without root, images need user namespaces: {lack.found}", lack.advice)

@@ -16,7 +16,7 @@ from bpfbench.inside.kernel import bpf, hooks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup, energy
 from bpfbench.machine import facts, privileges, tune
-from bpfbench.machine.facts import Diagnosis, note, ok
+from bpfbench.machine.facts import Diagnosis, Fitness, note, ok
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Attach
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
@@ -97,6 +97,7 @@ def _findings(testbed: str, cache: Path) -> Iterator[Diagnosis]:
         yield from _for_vm(cache)
     else:
         yield from facts.requirements()
+        yield from _builder(cache)
         yield from _hooks()
         yield _headers()
         yield _energy()
@@ -175,6 +176,7 @@ def _data_disk(setup: dict[str, Any], folder: Path) -> PaperDifference:
 
 def _for_vm(cache: Path) -> Iterator[Diagnosis]:
     yield from facts.commands()
+    yield from _builder(cache)
     lacks = list(vm.missing())
     yield from lacks
     if not lacks:
@@ -182,6 +184,13 @@ def _for_vm(cache: Path) -> Iterator[Diagnosis]:
     yield privileges.namespaces()
     yield _kvm(cache)
     yield note("energy", "virtual machines have no RAPL", "energy is measured with --testbed host only")
+
+
+def _builder(cache: Path) -> Iterator[Diagnosis]:
+    """Look for what builds images, which those that are there do without."""
+    for found in facts.commands(facts.BUILDING):
+        needless = found.verdict is Fitness.MISSING and image.built(cache)
+        yield note(found.what, "not installed: no other image can be built", found.advice) if needless else found
 
 
 def _kvm(cache: Path) -> Diagnosis:

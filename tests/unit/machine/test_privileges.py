@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.errors import MachineError
-from bpfbench.machine import privileges
+from bpfbench.machine import facts, privileges
 from bpfbench.machine.facts import Diagnosis, lacking
 from bpfbench.machine.privileges import NAMESPACES, as_root, lent_ids, reasons, unshare
 from bpfbench.testbed.sandbox import Sandbox, building
@@ -125,6 +125,13 @@ class TestRequire:
         with pytest.raises(MachineError) as caught:
             privileges.require()
         assert (caught.value.message, caught.value.hint) == ("bwrap is not installed", "apt-get install bubblewrap")
+
+    def test_only_who_builds_an_image_needs_what_builds_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda name: None if name == "mmdebstrap" else f"/usr/bin/{name}")
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        privileges.require()
+        with pytest.raises(MachineError, match="mmdebstrap is not installed"):
+            privileges.require(facts.BUILDING)
 
     def test_root_lacks_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.geteuid", lambda: 0)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from bpfbench.catalogue import KERNELS
 from bpfbench.codec import to_json
-from bpfbench.machine import privileges
+from bpfbench.machine import facts, privileges
 from bpfbench.model import Sources
 from bpfbench.testbed.image import layers, side_by_side
 from bpfbench.testbed.image.boot import (
@@ -126,7 +126,7 @@ def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image
     recipe = recipe_of(name)
     layer = _layer(cache, recipe, sources)
     if not layer.exists():
-        privileges.require()
+        privileges.require({**facts.PACKAGES, **facts.BUILDING})
         with layers.lock(cache, progress):
             root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
             libraries = library_builds(cache, root, sources)
