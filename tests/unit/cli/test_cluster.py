@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,13 +27,22 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BPFBENCH_CACHE", str(tmp_path / "cache"))
 
 
-def test_without_what_it_takes_one_sentence_says_how_to_get_it(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("bpfbench.cli.cluster", "bpfbench.cluster.up", "bpfbench.cluster.ssh"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "asyncssh", None)
-    status, out, err = invoke("cluster", "up", "hosts.toml")
-    assert (status, out) == (2, "")
-    assert err == ("bpfbench: clusters want asyncssh, which is not installed\n  pip install 'bpfbench[cluster]'\n")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("cluster", "up"), "clusters want cryptography, which is not installed\n  pip install 'bpfbench[cluster]'\n"),
+        (("clutser",), 'unknown command "clutser"'),
+        (("run", "smoke", "--testbed", "cluster"), "testbed cluster wants "),
+    ],
+)
+def test_without_its_packages_one_sentence_says_so_and_nothing_else_suffers(words: tuple[str, ...], said: str) -> None:
+    script = (
+        "import sys; sys.modules.update(dict.fromkeys(('asyncssh', 'cryptography', 'dask', 'distributed')))\n"
+        "from bpfbench.cli import main; main()"
+    )
+    ended = subprocess.run((sys.executable, "-c", script, *words), capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.lower().startswith(f"bpfbench: {said}")
 
 
 @pytest.mark.parametrize("verb", ["up", "status", "down"])
