@@ -61,6 +61,8 @@ def up_(
     hosts = declared.load(file)
     outcomes = up.up(hosts, means(source_options, wait=False), _tell)
     _report(hosts, outcomes, form)
+    if not _status(outcomes):
+        _tell(f"next: bpfbench run STUDY --testbed cluster --hosts {file}")
     return _status(outcomes)
 
 
@@ -190,8 +192,6 @@ def _report(hosts: Hosts, outcomes: Sequence[HostOutcome], form: Form) -> None:
     }
     show(form, "cluster", tuple(told), data)
     _complain(outcomes)
-    if found and not any(own.error for own in outcomes):
-        _tell(f"next: bpfbench run STUDY --testbed cluster --hosts {hosts.where}")
 
 
 def _ended(worker: bool, blocks: int) -> str:

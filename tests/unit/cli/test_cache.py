@@ -175,3 +175,23 @@ class TestEmpty:
         assert data_of(bpfbench("image", "list", "--json")) == []
         assert data_of(bpfbench("data", "list", "--json")) == {}
         assert bpfbench("data", "remove").status == 0
+
+
+class TestArchive:
+    def test_an_image_that_is_not_built_cannot_be_exported(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        outcome = bpfbench("image", "export", str(tmp_path / "image.tar"))
+        assert complaint(outcome) == "bpfbench: image 'trixie' is not built"
+        assert not (tmp_path / "image.tar").exists()
+
+    def test_nor_a_kernel(self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(image, "find", lambda *_: make_image())
+        monkeypatch.setattr(image, "boot_layers", lambda *_: (None, (KERNEL,)))
+        outcome = bpfbench("image", "export", "image.tar", "--kernels", "trixie,sid")
+        assert complaint(outcome) == "bpfbench: not built: kernel sid"
+
+    def test_what_is_no_archive_is_not_imported(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "image.tar").write_text("hello")
+        said = complaint(bpfbench("image", "import", "image.tar"), status=1)
+        assert said.startswith("bpfbench: image.tar: it is no tar archive, or cut short: ")
+        said = complaint(bpfbench("image", "import", "no.tar"), status=1)
+        assert said == "bpfbench: no.tar: No such file or directory"

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("packaging")
@@ -63,3 +66,14 @@ def test_the_lock_file_pins_what_the_controller_runs_with() -> None:
 
     pinned = wheels.pinned(wheels.LOCK.read_text(), Interpreter("3.11.7", "x86_64", "2.36"))
     assert f"distributed=={version('distributed')} " in pinned
+
+
+def test_what_the_quickstart_installs_has_nothing_of_it() -> None:
+    top = Path(__file__).parents[3]
+    assert not re.search(
+        "^(distributed|asyncssh|cryptography)==", (top / "requirements.lock").read_text(), re.MULTILINE
+    )
+    dev, lock = (path.read_text() for path in (top / "requirements-dev.lock", wheels.LOCK))
+    for name in ("distributed", "asyncssh", "cryptography", "bokeh"):
+        pins = [re.findall(f"^{name}==.*$", text, re.MULTILINE) for text in (dev, lock)]
+        assert pins[0] == pins[1] != []
