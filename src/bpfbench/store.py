@@ -9,6 +9,12 @@
     RUN/warm-ups/ID.N/      the records of warm-ups: discarded trials, in no plan and counted nowhere
     RUN/partial/ID/         the trial in flight; never read
 
+What overhead measures has a directory of its own kind, an `OverheadLog`:
+
+    DIR/overhead.json       what was asked for, when and where
+    DIR/trials.jsonl        every trial that has ended, a line each, in their order
+    DIR/log.txt             what bpfbench said and ran
+
 docs/result-format.md describes every file.
 """
 
@@ -24,9 +30,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from bpfbench.codec import decode, to_json
+from bpfbench.codec import decode, from_json, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
+from bpfbench.model.target import OverheadRecord, OverheadStudy
 
 RUN_FORMAT = 4
 """Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines);
@@ -200,6 +207,66 @@ def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Run(path)
+
+
+@dataclass(frozen=True, slots=True)
+class OverheadInfo:
+    """What an overhead was measured of."""
+
+    format: int
+    id: str
+    created_at: str
+    bpfbench_version: str
+    study: OverheadStudy
+    machine: dict[str, Any]
+
+
+class OverheadLog:
+    """A new directory for what overhead measures.
+
+    Raises:
+        StoreError: it exists, or cannot be written.
+    """
+
+    def __init__(self, path: Path, info: OverheadInfo) -> None:
+        self.path, self.machine = path, info.machine
+        try:
+            path.mkdir(parents=True)
+            (path / "overhead.json").write_text(to_json(info))
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be made: {error.strerror}", "choose another --runs-dir") from error
+
+    @property
+    def log_file(self) -> Path:
+        """What bpfbench said."""
+        return self.path / "log.txt"
+
+    def add(self, record: OverheadRecord) -> None:
+        """Keep a trial, on disk before this returns.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        try:
+            with (self.path / "trials.jsonl").open("a") as file:
+                file.write(to_json(record, indent=None))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+
+def overhead_records(path: Path) -> tuple[OverheadRecord, ...]:
+    """Read the trials of an overhead's directory.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    try:
+        lines = (path / "trials.jsonl").read_text().splitlines()
+        return tuple(from_json(OverheadRecord, line) for line in lines)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
 
 
 def find(runs_dir: Path, name: str) -> Run:

@@ -57,7 +57,10 @@ def apart(group: Group, metrics: Sequence[Metric] = METRICS) -> Told:
             if metric in row.samples
         }
         gaps = against(values, "0") if "0" in values else {}
-        found |= {(row.cell, metric): _apart(gaps.get(str(at)), metric) for at, row in enumerate(rows, 1)}
+        by_difference = metric.by_difference
+        found |= {
+            (row.cell, metric): judged(gaps.get(str(at)), by_difference=by_difference) for at, row in enumerate(rows, 1)
+        }
     return found
 
 
@@ -73,11 +76,12 @@ def levels(group: Group, metric: Metric, *, logs: bool) -> dict[tuple[Cell, Metr
     return {(row.cell, metric): ends.mapped(back) for row, ends in known if math.isfinite(ends.high - ends.low)}
 
 
-def _apart(gap: Gap | None, metric: Metric) -> Apart:
+def judged(gap: Gap | None, *, by_difference: bool) -> Apart:
+    """Say whether it is told from nothing by how much something is ahead of another, on the logarithm or not."""
     if gap is None or gap.rounds < ROUNDS_LEAST:
         return Apart(Verdict.TOO_FEW)
     ends = gap.interval
     verdict = Verdict.MORE if ends.low > 0 else Verdict.LESS if ends.high < 0 else Verdict.OPEN
     if not math.isfinite(ends.low) or not math.isfinite(ends.high):
         return Apart(verdict)
-    return Apart(verdict, ends if metric.by_difference else Interval(percent(ends.low), percent(ends.high)))
+    return Apart(verdict, ends if by_difference else Interval(percent(ends.low), percent(ends.high)))

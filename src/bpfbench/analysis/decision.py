@@ -288,10 +288,10 @@ def within(values: Values[C], margin: float = 0.0, alpha: float = ALPHA) -> Cont
     return _contenders(values, tuple(dict.fromkeys(case for own in values.values() for case in own)), margin, {}, alpha)
 
 
-def against(values: Values[C], base: str, alpha: float = ALPHA) -> Mapping[str, Gap]:
+def against(values: Values[C], base: str, alpha: float = ALPHA, noise: Noise[C] | None = None) -> Mapping[str, Gap]:
     """Say of each by how much it is ahead of one of them, all at once; who shares no round with that is left out."""
     ahead = {own: _ahead(values[base], theirs) for own, theirs in values.items() if own != base}
-    found = {own: _gap(ahead, own, {}, alpha / len(ahead)) for own in ahead}
+    found = {own: _gap(ahead, own, noise or {}, alpha / len(ahead)) for own in ahead}
     return {own: gap.reversed() for own, gap in found.items() if gap is not None}
 
 

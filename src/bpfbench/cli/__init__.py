@@ -37,6 +37,10 @@ VERBS = {
     "export": ("export:export", "Write a run in a format of others; docs/claims.md describes them."),
     "image": ("cache:image_app", "Images: build, list, export, import, remove, enter, check."),
     "list": ("about:list_", "List studies, setups, tools, workloads, images and kernels, one line each."),
+    "overhead": (
+        "overhead:overhead",
+        "Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.",
+    ),
     "plan": ("plan:plan_", "Show the trials of a study in their order, and what they take. Runs nothing."),
     "recommend": ("recommend:recommend", "Say which setup and configuration fit a need, by what a run measured."),
     "report": (

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs on the machine under test, inside the image. Standard library + psutil only."""
+"""What runs on the machine under test: in the image, but for overhead. Standard library only."""

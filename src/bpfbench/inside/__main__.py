@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python3 -m bpfbench.inside run|layout|drain|trace|check`: a spec from stdin, events to stdout, each a line of JSON.
+"""`python3 -m bpfbench.inside run|layout|drain|trace|check|overhead`: a spec from stdin, events to stdout.
+
+Each is a line of JSON.
 
 Exit status 0: the work was done, also where it led to a failed trial's record. 1: it was not; the reason is an event.
 """
@@ -25,7 +27,7 @@ def notify(event: dict[str, Any]) -> None:
 
 def main() -> int:
     """Do what the first argument says."""
-    verbs = {"run": _run, "layout": _lay_out, "drain": _drain, "trace": _trace, "check": _check}
+    verbs = {"run": _run, "layout": _lay_out, "drain": _drain, "trace": _trace, "check": _check, "overhead": _overhead}
     try:
         verbs[sys.argv[1]](sys.stdin.readline())
     except StepError as error:
@@ -70,6 +72,13 @@ def _check(text: str) -> None:
     from bpfbench.model.check import CheckSpec
 
     suite.run(from_json(CheckSpec, text), lambda verdict: notify(asdict(verdict)))
+
+
+def _overhead(text: str) -> None:
+    from bpfbench.inside.overhead import runner
+    from bpfbench.model.target import OverheadSpec
+
+    notify({"event": "result", "result": asdict(runner.run(from_json(OverheadSpec, text)))})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from typing import Self
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel import tasks
 
+LINES_BYTES = 2**16
+"""More than the last lines of anything take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -90,6 +93,10 @@ class Child:
         """Tell whether it still runs."""
         return self._process.poll() is None
 
+    def status(self) -> int:
+        """Wait for its end, and return its exit status; negative: the signal that ended it."""
+        return self._process.wait()
+
     def ended_within(self, timeout_s: float) -> bool:
         """Wait for its end, without reaping it; tell whether it came in time."""
         pidfd = os.pidfd_open(self.pid)
@@ -107,5 +114,21 @@ class Child:
 
     def last_message(self) -> str:
         """Return the last line it wrote to stderr."""
-        lines = self._stderr.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no message"
+        return next(iter(self.last_lines(1)), "no message")
+
+    def last_lines(self, most: int) -> tuple[str, ...]:
+        """Return the last lines it wrote to stderr, and printed, unless that is read."""
+        with self._stderr.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LINES_BYTES))
+            return tuple(file.read().decode(errors="replace").strip().splitlines()[-most:])
+
+    def said(self) -> str:
+        """Return all that it wrote to stderr, and printed, unless that is read."""
+        return self._stderr.read_text(errors="replace")
+
+
+def exit_text(status: int | None) -> str:
+    """Say how a process has ended, by what waiting for it returned."""
+    if status is None:
+        return "still running"
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

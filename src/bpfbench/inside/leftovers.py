@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sized
 from pathlib import Path
+from typing import TypeVar
 
 from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.inside.monitors import cgroup
@@ -22,7 +24,9 @@ def take(temporary: Path) -> Inventory:
     return {
         TRACING_PROGRAMS: frozenset(map(str, bpf.tracing_programs())),
         RING_BUFFERS: frozenset(map(str, bpf.ring_buffers())),
-        "processes": frozenset(p.name for p in Path("/proc").iterdir() if p.name.isdecimal() and _living(p)),
+        "processes": frozenset(
+            p.name for p in Path("/proc").iterdir() if p.name.isdecimal() and tasks.living(int(p.name))
+        ),
         "mounts": frozenset(Path("/proc/self/mounts").read_text().splitlines()),
         "control groups": cgroup.ours(cgroup.hierarchy()),
         "files": frozenset(str(p) for p in temporary.iterdir()),
@@ -37,14 +41,15 @@ def new_since(before: Inventory, temporary: Path) -> Inventory:
 
 def settled_since(before: Inventory, temporary: Path, timeout_s: float = 5.0) -> Inventory:
     """Return what is new since `before`, giving the kernel time: it frees BPF objects a while after the last close."""
+    return settled(lambda: new_since(before, temporary), timeout_s)
+
+
+L = TypeVar("L", bound=Sized)
+
+
+def settled(left: Callable[[], L], timeout_s: float = 5.0) -> L:
+    """Return what is left when nothing is, or after a while."""
     until_s = time.monotonic() + timeout_s
-    while (new := new_since(before, temporary)) and time.monotonic() < until_s:
+    while (found := left()) and time.monotonic() < until_s:
         time.sleep(0.01)
-    return new
-
-
-def _living(process: Path) -> bool:
-    try:
-        return tasks.state(process) != "Z"
-    except OSError:
-        return False
+    return found

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
-from bpfbench.inside.child import Child, Launch
+from bpfbench.inside.child import Child, Launch, exit_text
 from bpfbench.inside.kernel import tasks
 from bpfbench.model import TARGET_COMM, Format, Tool, TracerConfig, TracerSummary
 
@@ -70,7 +70,7 @@ class TracerProcess(Child):
         words = line.decode(errors="replace").split()
         if not words:
             status = self._process.wait() if self.ended_within(5) else None
-            raise StepError(f"tracer ended before READY ({_exit_text(status)}): {self.last_message()}")
+            raise StepError(f"tracer ended before READY ({exit_text(status)}): {self.last_message()}")
         if words[0] != "READY" or len(words) > 2 or not all(word.isdecimal() for word in words[1:]):
             raise StepError(f"tracer printed {line!r} where READY was due")
         self.pid_tracing = int(words[1]) if words[1:] else self.pid
@@ -84,7 +84,7 @@ class TracerProcess(Child):
             StepError: it had ended before, or does not end in time.
         """
         if not self.alive():
-            raise StepError(f"tracer ended by itself ({_exit_text(self._process.returncode)}): {self.last_message()}")
+            raise StepError(f"tracer ended by itself ({exit_text(self._process.returncode)}): {self.last_message()}")
         os.kill(self.pid, signal.SIGINT)
         if not self.ended_within(timeout_s):
             raise StepError(f"tracer was still draining {timeout_s:g} s after SIGINT")
@@ -157,9 +157,3 @@ def _count_lines(path: Path) -> int:
     if last != b"\n":
         raise StepError("tracer's output ends in the middle of a line")
     return lines
-
-
-def _exit_text(status: int | None) -> str:
-    if status is None:
-        return "still running"
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

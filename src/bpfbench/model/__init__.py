@@ -3,7 +3,8 @@
 
 These types are used on both sides of the machine boundary: by the controller (declare, store, analysis) and by the
 trial runner inside the image. Whatever crosses the boundary or is stored is one of them, as JSON (see codec.py).
-All but those of the drain rate (drain.py) and of the conformance suite (check.py) are imported from here.
+All are imported from here but those of the drain rate (drain.py), the conformance suite (check.py) and commands of the
+user's own (target.py).
 """
 
 from bpfbench.model.choices import *  # noqa: F403

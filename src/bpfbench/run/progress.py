@@ -128,9 +128,9 @@ class ProgressReporter:
         """All trials of the plan have their records; what comes next is said."""
         LOG.info("%s", said)
 
-    def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
-        """A measurement begins that is no trial."""
-        self._show("drain", f"{done + 1}/{total} {what}", done, total, left_s)
+    def measuring(self, what: str, done: int, total: int, left_s: float | None) -> None:
+        """A measurement begins that is of no study's plan."""
+        self._show("measurements", f"{done + 1}/{total} {what}", done, total, left_s)
 
     def measured(self, what: str) -> None:
         """It has ended."""

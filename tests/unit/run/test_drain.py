@@ -148,8 +148,9 @@ class Told(ProgressReporter):
         super().__init__(Console(file=io.StringIO()))
         self.said: list[str] = []
 
-    def measuring(self, what: str, done: int, total: int, left_s: float) -> None:
+    def measuring(self, what: str, done: int, total: int, left_s: float | None) -> None:
         assert what
+        assert left_s is not None
         assert left_s > 0
         assert done < total
 

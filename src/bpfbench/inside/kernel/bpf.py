@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bpfbench.model.target import BpfObject
+
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}
 _PROG_GET_NEXT_ID, _MAP_GET_NEXT_ID = 11, 12
 _PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID = 13, 14
@@ -23,6 +25,23 @@ _OBJ_GET_INFO_BY_FD = 15
 _TASK_FD_QUERY = 20
 _LINK_GET_FD_BY_ID, _LINK_GET_NEXT_ID = 30, 31
 _ENABLE_STATS, _STATS_RUN_TIME = 32, 0
+
+_PROGRAM_TYPES = (
+    "unspec socket_filter kprobe sched_cls sched_act tracepoint xdp perf_event cgroup_skb cgroup_sock lwt_in lwt_out"
+    " lwt_xmit sock_ops sk_skb cgroup_device sk_msg raw_tracepoint cgroup_sock_addr lwt_seg6local lirc_mode2"
+    " sk_reuseport flow_dissector cgroup_sysctl raw_tracepoint_writable cgroup_sockopt tracing struct_ops ext lsm"
+    " sk_lookup syscall netfilter"
+)
+"""enum bpf_prog_type, in order."""
+_MAP_TYPES = (
+    "unspec hash array prog_array perf_event_array percpu_hash percpu_array stack_trace cgroup_array lru_hash"
+    " lru_percpu_hash lpm_trie array_of_maps hash_of_maps devmap sockmap cpumap xskmap sockhash cgroup_storage"
+    " reuseport_sockarray percpu_cgroup_storage queue stack sk_storage devmap_hash struct_ops ringbuf inode_storage"
+    " task_storage bloom_filter user_ringbuf cgrp_storage arena"
+)
+"""enum bpf_map_type, in order."""
+_MAPS_MOST = 4096
+"""Of one program."""
 
 _TRACING = (2, 5, 7, 17, 24, 26)  # kprobe, tracepoint, perf_event, raw_tracepoint, its writable kind, fentry
 """enum bpf_prog_type, of what a tracer loads. systemd and others load and unload programs of other types any time."""
@@ -64,6 +83,70 @@ def ring_buffers_of(pid: int) -> frozenset[int]:
 def programs_of(*pids: int) -> frozenset[int]:
     """Return the ids of the programs that processes hold open."""
     return frozenset(int(fd["prog_id"]) for pid in pids for fd in _fdinfos(pid) if "prog_id" in fd)
+
+
+def maps_of(*pids: int) -> frozenset[int]:
+    """Return the ids of the maps that processes hold open."""
+    return frozenset(int(fd["map_id"]) for pid in pids for fd in _fdinfos(pid) if "map_id" in fd)
+
+
+def is_loaded(program: int) -> bool:
+    """Tell whether there is a program of that id."""
+    try:
+        with _held(_PROG_GET_FD_BY_ID, program):
+            return True
+    except FileNotFoundError:
+        return False
+
+
+def perf_events_of(*pids: int) -> int:
+    """Return how many perf events processes hold open, of BPF programs or not."""
+    return sum(1 for pid in pids for _ in _perf_event_fds(pid))
+
+
+def links_to(programs: frozenset[int]) -> int:
+    """Return how many links there are to programs, wherever they attach them."""
+    infos = map(_info, _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID))
+    return sum(info[2] in programs for info in infos)  # struct bpf_link_info: type, id, prog_id
+
+
+def described_programs(programs: Iterable[int]) -> Iterator[tuple[BpfObject, frozenset[int]]]:
+    """Yield what each of those programs is that are still loaded, and the ids of the maps that it uses."""
+    for number in sorted(programs):
+        with _gone_is_fine(), _held(_PROG_GET_FD_BY_ID, number) as fd:
+            maps = (ctypes.c_uint32 * _MAPS_MOST)()
+            info = (ctypes.c_uint32 * 52)()
+            info[13:16] = [_MAPS_MOST, *address(maps)]  # struct bpf_prog_info: nr_map_ids at byte 52, map_ids
+            _fill(fd, info)
+            yield _object(fd, info, _PROGRAM_TYPES, 64), frozenset(maps[: min(info[13], _MAPS_MOST)])
+
+
+def described_maps(maps: Iterable[int]) -> Iterator[BpfObject]:
+    """Yield what each of those maps is that are still there."""
+    for number in sorted(maps):
+        with _gone_is_fine(), _held(_MAP_GET_FD_BY_ID, number) as fd:
+            yield _object(fd, _info(fd), _MAP_TYPES, 24)  # struct bpf_map_info: name at byte 24
+
+
+def _object(fd: int, info: ctypes.Array[ctypes.c_uint32], types: str, name_at: int) -> BpfObject:
+    kind = dict(enumerate(types.split())).get(info[0], f"type {info[0]}")
+    name = bytes(info)[name_at : name_at + 16].split(b"\0")[0].decode(errors="replace")
+    said = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+    memory = next((int(line.split()[1]) for line in said if line.startswith("memlock:")), None)
+    return BpfObject(kind, name, memory)
+
+
+@contextlib.contextmanager
+def _held(fd_by_id: int, number: int) -> Iterator[int]:
+    fd = _open(fd_by_id, number)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _gone_is_fine() -> contextlib.AbstractContextManager[None]:
+    return contextlib.suppress(FileNotFoundError)
 
 
 def open_map(number: int) -> int:
@@ -133,14 +216,20 @@ def _named(fd: int, word: int) -> str:
     return name.value.decode()
 
 
+def _perf_event_fds(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):  # it has ended, or is another user's
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed since
+                if path.readlink().name == "anon_inode:[perf_event]":
+                    yield int(path.name)
+
+
 def _perf_events(pid: int) -> Iterator[Attachment]:
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):  # closed since, or of no program
-            if path.readlink().name != "anon_inode:[perf_event]":
-                continue
+    for fd in _perf_event_fds(pid):
+        with contextlib.suppress(OSError):  # of no program
             name = ctypes.create_string_buffer(_NAME_BYTES)
             # struct bpf_attr, task_fd_query: pid, fd, flags, buf_len, buf, prog_id, fd_type, ...
-            attr = (ctypes.c_uint32 * 12)(pid, int(path.name), 0, _NAME_BYTES, *address(name))
+            attr = (ctypes.c_uint32 * 12)(pid, fd, 0, _NAME_BYTES, *address(name))
             call(_TASK_FD_QUERY, attr)
             yield Attachment(attr[6], _OF_FD.get(attr[7], f"perf {attr[7]}"), name.value.decode())
 
@@ -167,11 +256,8 @@ def _open(fd_by_id: int, number: int) -> int:
 
 
 def _program_info(program: int) -> ctypes.Array[ctypes.c_uint32]:
-    fd = _open(_PROG_GET_FD_BY_ID, program)
-    try:
+    with _held(_PROG_GET_FD_BY_ID, program) as fd:
         return _info(fd, words=52)
-    finally:
-        os.close(fd)
 
 
 def _info(fd: int, words: int = 32) -> ctypes.Array[ctypes.c_uint32]:

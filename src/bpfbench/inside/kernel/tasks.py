@@ -14,6 +14,8 @@ from pathlib import Path
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel.files import numbers
 
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(frozen=True, slots=True)
 class TaskIo:
@@ -55,6 +57,44 @@ def state(task: Path) -> str:
     return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """CPU time of a process, and of its children that have ended and been waited for, in seconds."""
+
+    user_s: float
+    system_s: float
+    children_user_s: float
+    children_system_s: float
+
+
+def cpu_times(pid: int) -> CpuTimes:
+    """Read the 14th to 17th field of stat.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    return CpuTimes(*(int(count) / _TICKS_PER_S for count in ticks))
+
+
+def tracer_of(pid: int) -> int:
+    """Return the process that a process is traced by (ptrace); 0: none.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("TracerPid:")), 0)
+
+
+def living(pid: int) -> bool:
+    """Tell whether there is such a process, and it has not ended."""
+    try:
+        return state(Path(f"/proc/{pid}")) != "Z"
+    except OSError:
+        return False
+
+
 def delayed_ns(task: Path) -> int:
     """Return how long a task has waited for a CPU, by its schedstat: ns on a CPU, ns waited for one, times on one.
 
@@ -65,7 +105,7 @@ def delayed_ns(task: Path) -> int:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Yield the children of a process and theirs. psutil looks for them among all processes, which takes 1 ms."""
+    """Yield the children of a process and theirs, those that have ended and were not waited for included."""
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             children = path.read_text().split()

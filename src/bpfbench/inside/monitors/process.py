@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 
@@ -36,22 +34,21 @@ def sample(pid: int, *, with_pss: bool) -> ProcessSample | None:
     PSS, not RSS: ring buffer pages are mapped twice, and RSS counts them twice. Reading it walks the page tables of the
     process and takes milliseconds for one that has LLVM loaded.
     """
+    children = list(tasks.descendants(pid))
     try:
-        process = psutil.Process(pid)
-        children = [psutil.Process(child) for child in tasks.descendants(pid)]
-        own = process.cpu_times()
-    except psutil.NoSuchProcess:
+        own = tasks.cpu_times(pid)
+    except OSError:
         return None
     delayed_s, blocked = _waits(pid)
     times = [own]
     for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
-            times.append(child.cpu_times())
-    shares = [pss_bytes(member.pid) for member in (process, *children)] if with_pss else [None]
+        with contextlib.suppress(OSError):  # it has ended since
+            times.append(tasks.cpu_times(child))
+    shares = [pss_bytes(member) for member in (pid, *children)] if with_pss else [None]
     return ProcessSample(
         monotonic_s=time.monotonic(),
-        user_s=sum(t.user for t in times) + own.children_user,
-        system_s=sum(t.system for t in times) + own.children_system,
+        user_s=sum(t.user_s for t in times) + own.children_user_s,
+        system_s=sum(t.system_s for t in times) + own.children_system_s,
         delayed_s=delayed_s,
         blocked=blocked,
         pss_bytes=None if None in shares else sum(n for n in shares if n is not None),

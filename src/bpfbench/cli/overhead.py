@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""overhead: what tracers cost a command of the user's own, both as they are, on this system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bpfbench.analysis.questions.overhead import overhead as work_out
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, cache_dir, on_wait, stderr
+from bpfbench.cli.show import Form, show
+from bpfbench.declare import commands
+from bpfbench.errors import UsageError
+from bpfbench.machine.turn import alone
+from bpfbench.model.target import OverheadDeadlines, OverheadStudy
+from bpfbench.report.documents import overhead as report
+from bpfbench.report.write import json, markdown
+from bpfbench.run import overhead as running
+from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
+from bpfbench.values import seconds
+
+KIND = "overhead"
+EXPORTS = (".json", ".md")
+
+
+def overhead(
+    *tracers: Annotated[str, Parameter(help="Command lines; {pid} is the target's process id, `none` no tracer.")],
+    target: Annotated[str, Parameter(help="The command that is traced; it ends by itself.")],
+    prepare: Annotated[str | None, Parameter(help="Run this before each trial, e.g. 'make clean'.")] = None,
+    metric: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A number that the target prints, in place of its time: NAME[:UNIT[:more|less]]=/REGEX/; more is"
+            " better, unless it says less.",
+            negative="",
+        ),
+    ] = (),
+    ready: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="When a tracer is ready: /REGEX/ of a line it prints, or a file it makes (default: auto, by what it"
+            " has attached). Once for all, or once for each.",
+            negative="",
+        ),
+    ] = (),
+    stop_signal: Annotated[str, Parameter(help="What ends a tracer: INT, TERM, HUP, …")] = "INT",
+    time: Annotated[
+        str, Parameter("--for", help="Run rounds for so long; 3 at least, none when all is decided.")
+    ] = "1min",
+    rounds: Annotated[int | None, Parameter(help="Run exactly so many rounds, in place of that.")] = None,
+    margin: Annotated[float, Parameter(help="Up to so many per cent, a change does not matter.")] = 5.0,
+    timeout: Annotated[str, Parameter(help="The longest that one run of the target may take.")] = "1h",
+    seed: Annotated[int, Parameter(help="Of the order in a round.")] = 1,
+    export: Annotated[Path | None, Parameter(help="Save the answer in this file, too: .json or .md.")] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    wait: Wait = False,
+    verbose: Verbose = False,
+    form: Form = Form(),
+) -> int:
+    """Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.
+
+    Runs the commands on this system, as they are, in rounds: the bare target
+    twice and each tracer once, in random order, until it is decided what each
+    costs, or the time is over. Root is needed only where a tracer needs it.
+    docs/overhead.md says how it is measured.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    if not 0 < margin < 100:
+        raise UsageError(f"option --margin: {margin:g} is out of range; valid is more than 0, and less than 100")
+    if rounds is not None and rounds < 1:
+        raise UsageError(f"option --rounds: {rounds} is out of range; valid is 1 or more")
+    if export is not None and (export.suffix not in EXPORTS or not export.absolute().parent.is_dir()):
+        raise UsageError(f"option --export: {str(export)!r} is no .json or .md file in an existing directory")
+    study = OverheadStudy(
+        target=commands.target(target, prepare, metric),
+        tracers=commands.tracers(tracers, ready, stop_signal),
+        seconds=_seconds("--for", time),
+        rounds=rounds,
+        margin_percent=margin,
+        seed=seed,
+        deadlines=OverheadDeadlines(target_s=_seconds("--timeout", timeout)),
+    )
+    interrupted = False
+    with alone(cache_dir(), on_wait(wait=wait)):
+        log = running.start(study, runs_dir)
+        with logged_to(log.log_file), ProgressReporter(stderr) as reporter:
+            measured = running.Rounds(study, log, reporter)
+            try:
+                measured.measure()
+            except KeyboardInterrupt:
+                interrupted = True
+    found = work_out(study, measured.records)
+    if interrupted:
+        stderr.print(f"bpfbench: interrupted after {found.rounds} rounds", highlight=False)
+    if found.rounds:
+        document, data = report.document(found, log.machine), report.data(found, log.machine)
+        if export is not None:
+            saved = json.text(KIND, report.SCHEMA, None, data) if export.suffix == ".json" else markdown.text(document)
+            export.write_text(saved)
+        show(form, KIND, document, data, schema=report.SCHEMA)
+    stderr.print(f"Results: {log.path}", highlight=False, soft_wrap=True)
+    return 130 if interrupted else 1 if any(row.failed for row in found.rows) else 0
+
+
+def _seconds(option: str, given: str) -> float:
+    try:
+        return seconds(given)
+    except ValueError as error:
+        raise UsageError(f"option {option}: {error}") from None

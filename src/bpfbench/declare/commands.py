@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target and tracers as a user types them: command lines, patterns, and what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+from collections.abc import Sequence
+
+from bpfbench.errors import UsageError
+from bpfbench.model.target import CPU, TIME, Better, CommandTarget, CommandTracer, TargetMetric
+from bpfbench.values import choice_message
+
+NONE = "none"
+"""The tracer that is none: the target runs bare, as something to compare nothing with."""
+
+QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*"|\\.""")
+"""What a shell takes as it is."""
+FOR_A_SHELL = re.compile(r"[|&;<>()$`*?\[\]~\n]|^\s*\w+=")
+"""What only a shell makes something of."""
+
+SIGNALS = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2")
+
+METRIC = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?::(?P<unit>[^:=]*))?(?::(?P<better>[^:=]*))?=/(?P<pattern>.+)/")
+METRIC_FORM = "NAME[:UNIT[:more|less]]=/REGULAR EXPRESSION/, as in 'tps=/tps = ([0-9.]+)/' or 'p99:ms:less=/p99 (.*)/'"
+
+
+def target(called: str, prepare: str | None, metrics: Sequence[str]) -> CommandTarget:
+    """Read a target.
+
+    Raises:
+        UsageError: its command, or one that prepares, is not found; a metric is not as it should be.
+    """
+    found = tuple(map(metric, metrics))
+    names = [TIME.name, CPU.name, *(own.name for own in found)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"option --metric: {twice[0]!r} is there twice; {TIME.name} and {CPU.name} always are")
+    prepared = () if prepare is None else command(prepare, "option --prepare")
+    return CommandTarget(called, command(called, "option --target"), prepared, found)
+
+
+def tracers(given: Sequence[str], ready: Sequence[str], stop_signal: str) -> tuple[CommandTracer, ...]:
+    """Read tracers.
+
+    Args:
+        given: command lines; NONE or nothing is no tracer.
+        ready: how each is known to be ready: of all the same, or one for each; `auto`: by what it attaches.
+        stop_signal: what ends them.
+
+    Raises:
+        UsageError: a command is not found; there are more or fewer of `ready`; there is no such signal.
+    """
+    if not given:
+        raise UsageError("no tracer is given", "bpfbench overhead 'TRACER' … --target 'COMMAND'")
+    if stop_signal.removeprefix("SIG") not in SIGNALS:
+        raise UsageError(f"option --stop-signal: {choice_message(stop_signal, SIGNALS)}")
+    if len(ready) not in (0, 1, len(given)):
+        raise UsageError(f"option --ready: {len(ready)} for {len(given)} tracers; give one for all, or one for each")
+    each = ready if len(ready) == len(given) else [*ready, "auto"][:1] * len(given)
+    number = signal.Signals[f"SIG{stop_signal.removeprefix('SIG')}"]
+    return tuple(_tracer(called, how, number.name) for called, how in zip(given, each, strict=True))
+
+
+def _tracer(called: str, ready: str, stop_signal: str) -> CommandTracer:
+    if called.strip() in ("", NONE):
+        return CommandTracer(NONE, ())
+    words = command(called, "tracer")
+    if ready == "auto":
+        return CommandTracer(called, words, stop_signal=stop_signal)
+    if len(ready) > 2 and ready[0] == ready[-1] == "/":
+        _compiled(ready[1:-1], "option --ready")
+        return CommandTracer(called, words, ready_line=ready[1:-1], stop_signal=stop_signal)
+    return CommandTracer(called, words, ready_file=os.path.abspath(ready), stop_signal=stop_signal)  # noqa: PTH100 - not resolved
+
+
+def command(called: str, where: str) -> tuple[str, ...]:
+    """Split a command line into words; where it takes a shell to understand, that is what runs it.
+
+    Raises:
+        UsageError: there is no such command.
+    """
+    try:
+        words = tuple(shlex.split(called))
+    except ValueError as error:
+        raise UsageError(f"{where} {called!r}: {str(error).lower()}") from None
+    if not words:
+        raise UsageError(f"{where}: it is empty")
+    if FOR_A_SHELL.search(QUOTED.sub("", called)):
+        return ("sh", "-c", called)
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    if shutil.which(words[0], path=path) is None:
+        others = (f"{words[0]}-bpfcc", f"{words[0]}.bt", f"/usr/share/bcc/tools/{words[0]}")
+        meant = next((other for other in others if shutil.which(other, path=path)), None)
+        hint = f"did you mean {meant}?" if meant else "install it, or give its path"
+        raise UsageError(f"{where} {called!r}: no command {words[0]!r} is found", hint)
+    return words
+
+
+def metric(given: str) -> TargetMetric:
+    """Read a metric that a target prints.
+
+    Raises:
+        UsageError: it is not of the form METRIC_FORM.
+    """
+    found = METRIC.fullmatch(given)
+    if found is None:
+        raise UsageError(f"option --metric: {given!r} is not {METRIC_FORM}")
+    better = found["better"] or Better.MORE.value
+    if better not in tuple(Better):
+        raise UsageError(f"option --metric {found['name']}: {choice_message(better, [own.value for own in Better])}")
+    groups = _compiled(found["pattern"], f"option --metric {found['name']}").groups
+    if groups != 1:
+        raise UsageError(
+            f"option --metric {found['name']}: /{found['pattern']}/ has {groups} groups; the number is one group in ( )"
+        )
+    return TargetMetric(found["name"], found["unit"] or "", Better(better), found["pattern"])
+
+
+def _compiled(pattern: str, where: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern, re.MULTILINE)
+    except re.error as error:
+        raise UsageError(f"{where}: /{pattern}/ is no regular expression: {error}") from None

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tracer of which nothing is known but its command: start, readiness, stop."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+from bpfbench.errors import StepError
+from bpfbench.inside.child import Child, Launch, exit_text
+from bpfbench.inside.monitors import process
+from bpfbench.inside.overhead import grip
+from bpfbench.inside.overhead.grip import Grip
+from bpfbench.inside.overhead.target import dies_with_us
+from bpfbench.model.target import PID, CommandTracer
+
+SETTLE_S = 0.5
+"""What is attached must have been the same for so long. Tools attach one thing after another, within milliseconds."""
+
+QUIET_S = 1.0
+"""A tracer that attaches nothing to be seen is ready when it has neither worked nor waited for a disk for so long."""
+QUIET_CPU_S = 0.01
+"""Less CPU time is no work: a tick of the clock that CPU time is counted by."""
+
+QUIET = "nothing attached that can be seen, and no work"
+
+LOOK_S = 0.05
+
+Sign = tuple[object, str, float]
+"""What is seen of a tracer, how that tells that it is ready, and for how long, in seconds, it must be the same."""
+
+
+class CommandProcess(Child):
+    """A running tracer. Use as a context manager: on leaving, it is gone.
+
+    Args:
+        tracer: what is run.
+        launch: how it is started; its command is of no account.
+        target: the process that stands for PID.
+        before: the BPF programs there were; None where that is not known.
+
+    Raises:
+        StepError: it could not be started.
+    """
+
+    def __init__(self, tracer: CommandTracer, launch: Launch, target: int, before: frozenset[int] | None) -> None:
+        self._tracer, self._target, self._before = tracer, target, before
+        self._file_before = _version(tracer.ready_file)
+        self.ready_by = ""
+        """How it was known to be ready; empty as long as it is not."""
+        self.started_s = time.monotonic()
+        command = tuple(word.replace(PID, str(target)) for word in tracer.command)
+        super().__init__("the tracer", Launch(command, launch.cpus, launch.stderr, launch.join), dies_with_us)
+
+    def grip(self) -> Grip:
+        """Look at what it has attached."""
+        return grip.take(grip.family(self.pid), self._target, self._before)
+
+    def wait_ready(self, timeout_s: float) -> float:
+        """Wait until it is ready, and SETTLE_S more; return how long it took since it was started, in seconds.
+
+        Raises:
+            StepError: it ended, or took too long.
+        """
+        look = self._told if self._tracer.ready_line or self._tracer.ready_file else self._seen
+        last, since_s = None, self.started_s
+        while True:
+            self.require_alive("before it was ready")
+            now_s = time.monotonic()
+            seen, how, needed_s = look()
+            if seen != last:
+                last, since_s = seen, now_s
+            if now_s - since_s >= needed_s:
+                self.ready_by = how
+                return since_s - self.started_s
+            if now_s - self.started_s > timeout_s:
+                raise StepError(f"the tracer was not ready after {timeout_s:g} s: {self.last_message()}")
+            time.sleep(LOOK_S)
+
+    def require_alive(self, when: str) -> None:
+        """Make sure that it runs.
+
+        Raises:
+            StepError: it has ended.
+        """
+        if not self.alive():
+            status = exit_text(self._process.returncode)
+            raise StepError(f"the tracer ended {when} ({status}): {self.last_message()}")
+
+    def require_no_late_grip(self) -> None:
+        """Make sure that a tracer which was taken to be ready as it did nothing was so.
+
+        Raises:
+            StepError: it has attached something since.
+        """
+        if self.ready_by == QUIET and (found := self.grip()).attached:
+            raise StepError(f"the tracer attached something ({found}) after it seemed ready; say by --ready when it is")
+
+    def stop(self, timeout_s: float) -> None:
+        """Send its signal to its group, as a terminal does, and wait for the end; it may have ended by itself.
+
+        Raises:
+            StepError: it does not end in time, or with an error.
+        """
+        number = signal.Signals[self._tracer.stop_signal]
+        if self.alive():
+            os.killpg(self.pid, number)
+            if not self.ended_within(timeout_s):
+                raise StepError(
+                    f"the tracer was still running {timeout_s:g} s after {number.name}: {self.last_message()}"
+                )
+        status = self._process.wait()
+        if status not in (0, -number, 128 + number):
+            raise StepError(f"the tracer ended with {exit_text(status)}: {self.last_message()}")
+
+    def _told(self) -> Sign:
+        line, path = self._tracer.ready_line, self._tracer.ready_file
+        if line is not None:
+            there, how = re.search(line, self.said(), re.MULTILINE) is not None, "a line that it printed"
+        else:
+            there, how = _version(path) not in (None, self._file_before), "its file"
+        return there, how, SETTLE_S if there else math.inf
+
+    def _seen(self) -> Sign:
+        found = self.grip()
+        if found.attached:
+            return found, str(found), SETTLE_S
+        own = process.sample(self.pid, with_pss=False)
+        if own is None or own.blocked:
+            return None, "", math.inf
+        return (found, int((own.user_s + own.system_s) / QUIET_CPU_S)), QUIET, QUIET_S
+
+
+def _version(path: str | None) -> tuple[int, int] | None:
+    """Return what changes when a file is written anew; None where there is none."""
+    try:
+        found = Path(path).stat() if path else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns) if found else None

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The target: a process that is there, so that a tracer can be told its id, and begins when it is let go."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import resource
+import signal
+import time
+from pathlib import Path
+
+from bpfbench.errors import StepError
+from bpfbench.inside.child import Child, Launch, exit_text
+from bpfbench.model.target import CommandTarget, TargetMetric
+
+HOLD = 'read -r _ <"$0"; exec "$@"'
+"""What a shell does that becomes the target: it waits for a line from a named pipe. The process id stays the same."""
+
+GATE_S = 10.0
+"""A shell that has not come to the pipe by then never will."""
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def dies_with_us() -> None:
+    """Have the kernel end this process when the one that started it is gone; runs in the child, before exec."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's children in the background find it ignored
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class HeldTarget(Child):
+    """A target that has not begun. Use as a context manager: on leaving, it is gone.
+
+    Args:
+        target: what it is to be.
+        launch: how it is started; its command is of no account.
+        gate: where the named pipe is made.
+
+    Raises:
+        StepError: it could not be started.
+    """
+
+    def __init__(self, target: CommandTarget, launch: Launch, gate: Path) -> None:
+        self._gate = gate
+        self.user_s = self.system_s = 0.0
+        """Of it and all its processes that were waited for, once it has ended."""
+        os.mkfifo(gate, 0o600)
+        held = ("sh", "-c", HOLD, str(gate), *target.command)
+        super().__init__("the target", Launch(held, launch.cpus, launch.stderr, launch.join), dies_with_us)
+
+    def let_go(self) -> float:
+        """Let it begin, and return when that was, by CLOCK_MONOTONIC in seconds.
+
+        Raises:
+            StepError: it is not there any more.
+        """
+        until_s = time.monotonic() + GATE_S
+        while True:
+            try:
+                fd = os.open(self._gate, os.O_WRONLY | os.O_NONBLOCK)
+                break
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+            if not self.alive() or time.monotonic() > until_s:
+                raise StepError("the target was gone before it could begin")
+            time.sleep(0.001)
+        now_s = time.monotonic()
+        os.write(fd, b"\n")
+        os.close(fd)
+        return now_s
+
+    def result(self) -> None:
+        """Wait for its end, which has come, and take its CPU time.
+
+        Raises:
+            StepError: it has failed.
+        """
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        status = self._process.wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.user_s, self.system_s = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+        if status:
+            raise StepError(f"the target ended with {exit_text(status)}: {self.last_message()}")
+
+
+def read_metrics(metrics: tuple[TargetMetric, ...], printed: str) -> dict[str, float]:
+    """Return the numbers that a target has printed, by name.
+
+    Raises:
+        StepError: one is not there, or no number above 0.
+    """
+    found = {}
+    for metric in metrics:
+        matches = re.findall(metric.pattern or "", printed, re.MULTILINE)
+        if not matches:
+            raise StepError(f"the target printed nothing that /{metric.pattern}/ matches ({metric.name})")
+        try:
+            found[metric.name] = float(matches[-1])
+        except ValueError:
+            raise StepError(f"the target printed {matches[-1]!r} where {metric.name} was due, a number") from None
+        if not 0 < found[metric.name] < float("inf"):
+            raise StepError(f"the target printed {metric.name} {matches[-1]}, which cannot be compared by ratio")
+    return found

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bpfbench overhead with real tracers and targets, as a user types it: what works, what fails, what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpfbench.inside.kernel import bpf
+from bpfbench.inside.monitors import cgroup
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+MARK = "86417"
+"""What processes of these tests sleep for, in seconds: nobody else does."""
+
+ROOT = os.geteuid() == 0
+
+LOADER = """\
+import ctypes, os, sys, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command, attr):
+    found = libc.syscall({"x86_64": 321, "aarch64": 280}[os.uname().machine], command, attr, ctypes.sizeof(attr))
+    assert found >= 0, os.strerror(ctypes.get_errno())
+    return found
+
+
+def attr(*words):
+    return (ctypes.c_uint64 * 16)(*words)
+
+
+after_s, pin = float(sys.argv[1]), sys.argv[2:]
+time.sleep(after_s)
+code = ctypes.create_string_buffer(bytes.fromhex("b700000000000000" "9500000000000000"))  # r0 = 0; exit
+license = ctypes.create_string_buffer(b"GPL")
+program = bpf(5, attr(17 | 2 << 32, ctypes.addressof(code), ctypes.addressof(license)))  # BPF_PROG_LOAD, raw tracepoint
+ring = bpf(0, attr(27, 4096 << 32))  # BPF_MAP_CREATE, ringbuf: type, key size; value size, entries
+name = ctypes.create_string_buffer(b"sched_process_fork")
+link = bpf(17, attr(ctypes.addressof(name), program))  # BPF_RAW_TRACEPOINT_OPEN
+for path in pin:
+    where = ctypes.create_string_buffer(path.encode())
+    bpf(6, attr(ctypes.addressof(where), program))  # BPF_OBJ_PIN
+time.sleep(60)
+"""
+"""A program that loads and attaches a BPF program by itself, after some time, and pins it somewhere if told to."""
+
+
+def with_mark() -> list[str]:
+    """Return the command lines of processes that sleep so long."""
+    found = []
+    for path in Path("/proc").glob("[1-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if MARK.encode() in words:
+            found.append(b" ".join(words).decode())
+    return found
+
+
+def groups() -> frozenset[str]:
+    """Return the control groups of overheads."""
+    return frozenset(name for name in cgroup.ours(cgroup.hierarchy()) if "overhead" in name)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    """Check that nothing is left behind, however it went."""
+    before = groups()
+    programs = bpf.tracing_programs() if ROOT else frozenset[int]()
+    yield
+    time.sleep(0.1)
+    assert with_mark() == []
+    assert groups() <= before
+    assert list(tmp_path.glob("runs/*/partial")) == []
+    if ROOT:
+        until_s = time.monotonic() + 5
+        while bpf.tracing_programs() - programs and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert bpf.tracing_programs() <= programs
+
+
+def answer(done: subprocess.CompletedProcess[str], status: int = 0) -> dict[str, Any]:
+    """Return what programs are told."""
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    data: dict[str, Any] = json.loads(done.stdout)["data"]
+    return data
+
+
+def overhead(bpfbench: Run, *words: str, target: str, rounds: int = 1, status: int = 0) -> list[dict[str, Any]]:
+    """Measure, and return the rows of the answer."""
+    done = bpfbench("overhead", *words, "--target", target, "--rounds", str(rounds), "--json")
+    rows: list[dict[str, Any]] = answer(done, status)["rows"]
+    return rows
+
+
+class TestTracers:
+    def test_strace_costs_what_everybody_knows(self, bpfbench: Run) -> None:
+        if not shutil.which("strace"):
+            pytest.skip("strace is not installed")
+        target = f"{sys.executable} -c 'import os; [os.getppid() for _ in range(100000)]'"
+        bare, strace = overhead(bpfbench, "strace -f -c -p {pid}", target=target, rounds=4)
+        assert strace["ready_by"] == ["the target by ptrace"]
+        time_ = strace["compared"]["time"]
+        assert (time_["verdict"], time_["amount"]) == ("more", "beyond-margin")
+        assert strace["own"]["cpu_percent"]["mean"] > bare["own"].get("cpu_percent", {"mean": 0})["mean"]
+        assert strace["own"]["pss_peak_bytes"]["mean"] > 2**18
+
+    @pytest.mark.skipif(not ROOT, reason="loading BPF programs needs root")
+    def test_what_bpftrace_loads_is_told(self, bpfbench: Run) -> None:
+        if not shutil.which("bpftrace"):
+            pytest.skip("bpftrace is not installed")
+        script = "tracepoint:syscalls:sys_enter_getppid { @calls = count(); }"
+        target = f"{sys.executable} -c 'import os; [os.getppid() for _ in range(1000)]'"
+        _, found = overhead(bpfbench, f"bpftrace -e '{script}'", target=target)
+        assert found["n"] == 1
+        assert [program["kind"] for program in found["bpf"]["programs"]] == ["tracepoint"]
+        assert "percpu_" in " ".join(own["kind"] for own in found["bpf"]["maps"])
+        assert all(own["memory_bytes"] for own in found["bpf"]["maps"])
+        assert "BPF programs 1" in found["ready_by"][0]
+
+    @pytest.mark.skipif(not ROOT, reason="loading BPF programs needs root")
+    def test_programs_and_maps_are_told_by_the_kernel(self, bpfbench: Run, tmp_path: Path) -> None:
+        (tmp_path / "loader.py").write_text(LOADER)
+        _, found = overhead(bpfbench, f"{sys.executable} loader.py 0.2", target="true")
+        assert found["ready_by"] == ["BPF programs 1, links 1"]
+        assert found["own"]["startup_s"]["mean"] > 0.2
+        (program,), (ring,) = found["bpf"]["programs"], found["bpf"]["maps"]
+        assert (program["kind"], ring["kind"]) == ("raw_tracepoint", "ringbuf")
+        assert program["memory_bytes"] >= 4096
+        assert ring["memory_bytes"] >= 4096
+
+    @pytest.mark.skipif(not ROOT, reason="loading BPF programs needs root")
+    def test_one_that_attaches_after_it_seemed_ready_is_no_measurement(self, bpfbench: Run, tmp_path: Path) -> None:
+        (tmp_path / "loader.py").write_text(LOADER)
+        _, found = overhead(bpfbench, f"{sys.executable} loader.py 2.5", target="sleep 3", status=1)
+        assert found["reason"].startswith(
+            "the tracer attached something (BPF programs 1, links 1) after it seemed ready"
+        )
+
+    @pytest.mark.skipif(not ROOT, reason="loading BPF programs needs root")
+    def test_a_program_that_stays_loaded_is_told(self, bpfbench: Run, tmp_path: Path) -> None:
+        (tmp_path / "loader.py").write_text(LOADER)
+        (tmp_path / "pins").mkdir()
+        subprocess.run(["mount", "-t", "bpf", "bpf", tmp_path / "pins"], check=True)
+        try:
+            _, found = overhead(bpfbench, f"{sys.executable} loader.py 0 pins/own", target="true", status=1)
+        finally:
+            subprocess.run(["umount", tmp_path / "pins"], check=True)
+        assert found["reason"] == "the tracer has left BPF programs loaded: 1; bpftool prog show has them"
+
+    def test_one_that_attaches_nothing_is_ready_when_it_rests(self, bpfbench: Run) -> None:
+        _, found = overhead(bpfbench, f"sleep {MARK}", target="true")
+        assert found["ready_by"] == ["nothing attached that can be seen, and no work"]
+
+    def test_a_line_or_a_file_tells_that_one_is_ready(self, bpfbench: Run, tmp_path: Path) -> None:
+        line = f"echo begin; sleep 0.3; echo now tracing; exec sleep {MARK}"
+        file = f"sleep 0.3; touch {tmp_path}/ready; exec sleep {MARK}"
+        ready = ("--ready", "/^now/", "--ready", f"{tmp_path}/ready")
+        _, by_line, by_file = overhead(bpfbench, line, file, *ready, target="true")
+        assert by_line["ready_by"] == ["a line that it printed"]
+        assert by_file["ready_by"] == ["its file"]
+
+
+class TestTarget:
+    def test_its_numbers_and_its_children_count(self, bpfbench: Run) -> None:
+        busy = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
+        target = f"({busy}) & {busy}; wait; echo rate = 5; echo rate = 7.5"
+        done = bpfbench(
+            "overhead", "none", "--target", target, "--rounds", "1", "--json", "--metric", "rate:1/s=/= (.*)/"
+        )
+        bare, _ = answer(done)["rows"]
+        assert bare["compared"]["rate"]["mean"] == 7.5
+        assert 0 < bare["compared"]["CPU"]["mean"] == pytest.approx(bare["user"]["mean"] + bare["system"]["mean"])
+
+    def test_what_prepares_runs_before_each_trial(self, bpfbench: Run, tmp_path: Path) -> None:
+        done = bpfbench(
+            "overhead", "none", "--prepare", f"rm -f {tmp_path}/made", "--target", f"mkdir {tmp_path}/made/..",
+            "--rounds", "1", "--json",
+        )  # fmt: skip
+        assert done.returncode == 1
+        done = bpfbench(
+            "overhead", "none", "--prepare", f"rm -rf {tmp_path}/made", "--target", f"mkdir {tmp_path}/made",
+            "--rounds", "1", "--json",
+        )  # fmt: skip
+        assert answer(done)["rows"][0]["n"] == 2
+
+    @pytest.mark.parametrize(
+        ("target", "said"),
+        [
+            ("false", "the target ended with exit status 1: no message"),
+            ("sh -c 'echo no database >&2; exit 3'", "the target ended with exit status 3: no database"),
+            ("kill -9 $$", "the target ended with signal SIGKILL"),
+            (f"sleep {MARK} & true", "left running by target or tracer, and ended: sleep (process"),
+            (f"setsid sh -c 'sleep {MARK}; :' & true", "left running by target or tracer, and ended: "),
+        ],
+    )
+    def test_one_that_does_not_work_is_told_at_once(self, bpfbench: Run, target: str, said: str) -> None:
+        done = bpfbench("overhead", "none", "--target", target)
+        assert done.returncode == 1
+        assert f"bpfbench: the bare target does not work: {said}" in done.stderr
+        assert done.stdout == ""
+
+    def test_one_that_takes_too_long_is_ended(self, bpfbench: Run) -> None:
+        done = bpfbench("overhead", "none", "--target", f"sleep {MARK}", "--timeout", "1s")
+        assert "the target was still running after 1 s" in done.stderr
+
+    def test_one_that_prints_no_number(self, bpfbench: Run) -> None:
+        done = bpfbench("overhead", "none", "--target", "echo tps = none", "--metric", "tps=/tps = (.*)/")
+        assert "the target printed 'none' where tps was due, a number" in done.stderr
+        done = bpfbench("overhead", "none", "--target", "true", "--metric", "tps=/tps = (.*)/")
+        assert "the target printed nothing that /tps = (.*)/ matches (tps)" in done.stderr
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("tracer", "said"),
+        [
+            ("true", "the tracer ended before it was ready (exit status 0): no message"),
+            (
+                "sh -c 'echo verifier says no >&2; exit 1'",
+                "the tracer ended before it was ready (exit status 1): verifier",
+            ),
+            ("timeout 1.5 sleep 60", "the tracer ended while the target ran (exit status 124)"),
+            ("trap '' INT TERM; while :; do sleep 1; done", "the tracer was still running 30 s after SIGINT"),
+            (f"sh -c '(sleep {MARK} &) ; trap \"exit 0\" INT; sleep 60 & wait'", "left running by target or tracer"),
+        ],
+        ids=["ends", "fails", "dies", "outlives its stop", "leaves a process"],
+    )
+    def test_a_tracer_that_does_not_work_is_a_failed_trial(self, bpfbench: Run, tracer: str, said: str) -> None:
+        bare, failed = overhead(bpfbench, tracer, target="sleep 1", status=1)
+        assert (bare["n"], failed["n"], failed["failed"]) == (2, 0, 1)
+        assert failed["reason"].startswith(said)
+
+    def test_its_last_lines_are_kept(self, bpfbench: Run) -> None:
+        _, failed = overhead(bpfbench, "for i in 1 2 3 4 5 6 7; do echo line $i; done; false", target="true", status=1)
+        assert failed["printed"] == [f"line {number}" for number in (3, 4, 5, 6, 7)]
+
+
+def test_nothing_costs_nothing(bpfbench: Run) -> None:
+    done = bpfbench("overhead", "none", "none", "--target", "sleep 0.2", "--rounds", "8", "--json")
+    rows = answer(done)["rows"][1:]
+    amounts = [row["compared"]["time"]["amount"] for row in rows]
+    assert "beyond-margin" not in amounts
+
+
+def test_the_environment_is_recorded_nowhere(bpfbench: Run, tmp_path: Path) -> None:
+    done = bpfbench("overhead", "none", "--target", "true", "--rounds", "1", env={**os.environ, "SECRET": "xyzzy-42"})
+    assert done.returncode == 0
+    kept = [path for path in tmp_path.glob("runs/*/*") if path.is_file()]
+    assert {path.name for path in kept} == {"overhead.json", "trials.jsonl", "log.txt"}
+    assert not any("xyzzy-42" in path.read_text() for path in kept)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_however_it_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    argv = [sys.executable, "-m", "bpfbench", "overhead", f"sleep {MARK}", "--target", f"sleep {MARK}"]
+    env = {**os.environ, "BPFBENCH_CACHE": str(tmp_path / "cache")}  # no turn to wait for: nothing is measured
+    with subprocess.Popen(argv, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as started:
+        until_s = time.monotonic() + 30
+        while not with_mark() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert with_mark()
+        started.send_signal(number)
+        assert started.stderr is not None
+        assert "Traceback" not in started.stderr.read()
+        started.wait(30)
+    until_s = time.monotonic() + 10
+    while (with_mark() or any(tmp_path.glob("runs/*/partial"))) and time.monotonic() < until_s:
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not ROOT, reason="it becomes another user")
+def test_no_root_is_needed_where_no_tracer_needs_it(bpfbench: Run, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    user = {"user": 65534, "group": 65534, "extra_groups": []}
+    env = {**os.environ, "BPFBENCH_CACHE": str(tmp_path / "cache")}
+    words = ("overhead", f"sleep {MARK}", "--target", "sleep 0.1", "--rounds", "1", "--json")
+    try:
+        done = bpfbench(*words, "--runs-dir", tmp_path / "runs", env=env, **user)
+    except PermissionError:
+        pytest.skip("nobody else may execute this Python")
+    data = answer(done)
+    assert [row["n"] for row in data["rows"]] == [2, 1]
+    assert "control groups" in data["absent"]

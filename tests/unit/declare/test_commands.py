@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target and tracers are read as they were typed, and what is wrong with them is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bpfbench.declare import commands
+from bpfbench.errors import UsageError
+from bpfbench.model.target import CPU, TIME, Better, CommandTracer, TargetMetric
+
+
+class TestCommand:
+    @pytest.mark.parametrize(
+        ("called", "words"),
+        [
+            ("ls -l '/a b'", ("ls", "-l", "/a b")),
+            ("ls 'a; b' \"c | d\" e\\;f", ("ls", "a; b", "c | d", "e;f")),
+            ("cat -e 'kprobe:f { @[comm] = count(); }'", ("cat", "-e", "kprobe:f { @[comm] = count(); }")),
+            ("cat -p {pid}", ("cat", "-p", "{pid}")),
+        ],
+    )
+    def test_simple_ones_need_no_shell(self, called: str, words: tuple[str, ...]) -> None:
+        assert commands.command(called, "tracer") == words
+
+    @pytest.mark.parametrize(
+        "called", ["ls | wc", "cd /x && make", "ls > /dev/null", "ls $HOME", 'ls "$HOME"', "A=1 ls", "ls *.c", "ls; ls"]
+    )
+    def test_what_only_a_shell_understands_is_left_to_one(self, called: str) -> None:
+        assert commands.command(called, "tracer") == ("sh", "-c", called)
+
+    def test_one_that_is_not_there_is_told_with_what_may_be_meant(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "opensnoop-bpfcc").touch(mode=0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(UsageError, match=r"^tracer 'opensnoop -n x': no command 'opensnoop' is found$") as error:
+            commands.command("opensnoop -n x", "tracer")
+        assert error.value.hint == "did you mean opensnoop-bpfcc?"
+
+    @pytest.mark.parametrize(("called", "said"), [("ls 'a", "no closing quotation"), ("", "it is empty")])
+    def test_no_command_at_all(self, called: str, said: str) -> None:
+        with pytest.raises(UsageError, match=said):
+            commands.command(called, "option --target")
+
+
+class TestMetric:
+    @pytest.mark.parametrize(
+        ("given", "name", "unit", "better", "pattern"),
+        [
+            ("tps=/tps = ([0-9.]+)/", "tps", "", Better.MORE, "tps = ([0-9.]+)"),
+            ("p99:ms:less=/p99 (.*) ms/", "p99", "ms", Better.LESS, "p99 (.*) ms"),
+            ("rate:ops/s=/: (.*) ops/s/", "rate", "ops/s", Better.MORE, ": (.*) ops/s"),
+            ("lat::less=/a=(.*)/", "lat", "", Better.LESS, "a=(.*)"),
+        ],
+    )
+    def test_name_unit_and_direction(self, given: str, name: str, unit: str, better: Better, pattern: str) -> None:
+        assert commands.metric(given) == TargetMetric(name, unit, better, pattern)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ("tps", r"'tps' is not NAME\[:UNIT"),
+            ("tps=tps = (.*)", "is not NAME"),
+            ("tps:x:most=/(.*)/", "--metric tps: 'most' is not one of: less, more"),
+            ("tps=/tps/", "has 0 groups; the number is one group"),
+            ("tps=/(a)(b)/", "has 2 groups"),
+            ("tps=/(a/", "is no regular expression"),
+        ],
+    )
+    def test_what_is_none(self, given: str, said: str) -> None:
+        with pytest.raises(UsageError, match=said):
+            commands.metric(given)
+
+    @pytest.mark.parametrize("twice", [["a=/(.)/", "a=/(..)/"], ["time=/(.)/"], ["CPU=/(.)/"]])
+    def test_a_name_stands_for_one_number(self, twice: list[str]) -> None:
+        with pytest.raises(UsageError, match="is there twice; time and CPU always are"):
+            commands.target("true", None, twice)
+
+
+class TestTarget:
+    def test_time_is_what_counts_unless_it_has_numbers_of_its_own(self) -> None:
+        assert commands.target("true", None, []).decisive == (TIME,)
+        own = commands.target("true", "true", ["tps=/(.*)/"])
+        assert [metric.name for metric in own.decisive] == ["tps"]
+        assert own.compared == (*own.metrics, TIME, CPU)
+
+
+class TestTracers:
+    @pytest.mark.parametrize("called", ["none", "", " "])
+    def test_none_is_no_tracer(self, called: str) -> None:
+        assert commands.tracers([called], [], "INT") == (CommandTracer("none", ()),)
+
+    def test_readiness_is_of_all_or_of_each(self) -> None:
+        lines = commands.tracers(["true", "false"], ["/Tracing/"], "INT")
+        assert [tracer.ready_line for tracer in lines] == ["Tracing", "Tracing"]
+        line, file, attached = commands.tracers(["true", "true", "true"], ["/x/", "ready", "auto"], "SIGTERM")
+        assert line.ready_line == "x"
+        assert file.ready_file == str(Path.cwd() / "ready")
+        assert (attached.ready_line, attached.ready_file, attached.stop_signal) == (None, None, "SIGTERM")
+
+    @pytest.mark.parametrize(
+        ("given", "ready", "stop", "said"),
+        [
+            ([], [], "INT", "no tracer is given"),
+            (["true"] * 3, ["a", "b"], "INT", "--ready: 2 for 3 tracers"),
+            (["true"], ["/(/"], "INT", "--ready: /\\(/ is no regular expression"),
+            (["true"], [], "INTR", "--stop-signal: 'INTR' is not one of: INT, TERM"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, given: list[str], ready: list[str], stop: str, said: str) -> None:
+        with pytest.raises(UsageError, match=said):
+            commands.tracers(given, ready, stop)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds go on until all is decided or time is over; everything measured is kept."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from overheads import failed, ran, rounds, study
+from rich.console import Console
+
+from bpfbench.analysis.questions.overhead import Overhead, overhead
+from bpfbench.errors import MachineError, StepError
+from bpfbench.model.target import OverheadResult, OverheadSpec, OverheadStudy
+from bpfbench.run import overhead as running
+from bpfbench.run.overhead import Rounds, further, order
+from bpfbench.run.progress import ProgressReporter
+from bpfbench.store import overhead_records
+
+
+def after(count: int, costs: dict[int, float], sd: float = 0.01, **changed: Any) -> Overhead:
+    asked = replace(study(*(f"tracer {own}" for own in costs)), **changed)
+    return overhead(asked, rounds(costs, count, sd=sd))
+
+
+class TestFurther:
+    def test_there_are_three_rounds_of_all_whatever_the_time(self) -> None:
+        assert further(after(0, {0: 2.0, 1: 1.0}), 0.0).tracers == (0, 1)
+        assert further(after(2, {0: 2.0, 1: 1.0}), 1e6).tracers == (0, 1)
+
+    def test_who_is_decided_is_left_out(self) -> None:
+        found = after(12, {0: 2.0, 1: 1.05})
+        assert further(found, 1.0).tracers == (1,)
+
+    def test_it_ends_when_all_is_decided(self) -> None:
+        found = further(after(12, {0: 2.0, 1: 1.0}), 1.0)
+        assert not found.more
+        assert found.said == "Everything is decided after 12 rounds."
+
+    def test_no_round_is_begun_that_would_end_after_the_time(self) -> None:
+        found = after(4, {0: 1.0}, sd=0.3, seconds=60.0)
+        assert further(found, 40.0).more
+        late = further(found, 50.0)
+        assert not late.more
+        assert late.said == "The time is over after 4 rounds."
+
+    def test_exactly_so_many_rounds_as_asked_for(self) -> None:
+        assert further(after(4, {0: 2.0}, rounds=5), 1e6).more
+        assert not further(after(5, {0: 2.0}, rounds=5), 0.0).more
+
+
+def test_the_order_of_a_round_is_random_and_that_of_its_seed() -> None:
+    asked = study("a", "b")
+    orders = [order(asked, number, (0, 1)) for number in range(1, 30)]
+    assert all(sorted(own, key=str) == [0, 1, None, None] for own in orders)
+    assert len(set(orders)) > 8
+    assert orders == [order(asked, number, (0, 1)) for number in range(1, 30)]
+    assert orders != [order(replace(asked, seed=2), number, (0, 1)) for number in range(1, 30)]
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What is logged."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, logged: logging.LogRecord) -> None:
+            lines.append(logged.getMessage())
+
+    logger, handler = logging.getLogger("bpfbench"), Kept()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
+
+
+def measured(tmp_path: Path, asked: OverheadStudy, results: dict[str, OverheadResult]) -> Rounds:
+    """Measure tracers whose trials come out so, by their name."""
+
+    def run(spec: OverheadSpec) -> OverheadResult:
+        called = spec.tracer.called if spec.tracer else "bare"
+        if called == "lost":
+            raise StepError("the runner was lost")
+        return results[called]
+
+    log = running.start(asked, tmp_path / "runs")
+    found = Rounds(asked, log, ProgressReporter(Console(file=io.StringIO())), run)
+    found.measure()
+    assert overhead_records(log.path) == tuple(found.records)
+    return found
+
+
+class TestRounds:
+    def test_the_first_run_is_a_warm_up_and_each_round_has_bare_twice(self, tmp_path: Path, said: list[str]) -> None:
+        asked = study("tracer", rounds=2)
+        found = measured(tmp_path, asked, {"bare": ran(1.0), "tracer": ran(2.0, traced=True)})
+        assert [own.round for own in found.records] == [0, 1, 1, 1, 2, 2, 2]
+        assert [own.tracer for own in found.records].count(None) == 5
+        assert said[0].startswith("warm-up: time 1 s, CPU 0.5 s")
+
+    def test_who_only_fails_is_not_tried_again(self, tmp_path: Path, said: list[str]) -> None:
+        results = {"bare": ran(1.0), "tracer": ran(2.0), "broken": failed("it died")}
+        found = measured(tmp_path, study("broken", "tracer", "lost", rounds=4), results)
+        assert [own.round for own in found.records if own.tracer == 0] == [1, 2]
+        assert [own.round for own in found.records if own.tracer == 2] == [1, 2]
+        assert [own.round for own in found.records if own.tracer == 1] == [1, 2, 3, 4]
+        assert any("round 1, broken: FAILED: it died" in line for line in said)
+
+    def test_where_no_tracer_works_there_is_nothing_to_go_on_for(self, tmp_path: Path, said: list[str]) -> None:
+        found = measured(tmp_path, study("broken"), {"bare": ran(1.0), "broken": failed("it died")})
+        assert max(own.round for own in found.records) == 2
+        assert said[-1] == "No tracer works, after 2 rounds."
+
+    def test_a_target_that_does_not_work_is_told_before_any_tracer_runs(self, tmp_path: Path) -> None:
+        with pytest.raises(MachineError, match=r"^the bare target does not work: it is gone$"):
+            measured(tmp_path, study("tracer"), {"bare": failed("it is gone")})
