@@ -8,6 +8,7 @@
     RUN/trials/ID/          one record: record.json, fio.json, summary.json, samples.csv, *.stderr
     RUN/warm-ups/ID.N/      the records of warm-ups: discarded trials, in no plan and counted nowhere
     RUN/partial/ID/         the trial in flight; never read
+    RUN/live.{json,html}    how a campaign on a cluster is going
 
 What overhead measures has a directory of its own kind, an `OverheadLog`:
 
@@ -33,6 +34,7 @@ from typing import Any, TypeVar, cast
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
+from bpfbench.model.live import LIVE_FORMAT, Live
 from bpfbench.model.target import OverheadRecord, OverheadStudy
 
 RUN_FORMAT = 4
@@ -87,15 +89,27 @@ class Run:
         Raises:
             StoreError: it cannot be written.
         """
-        trials = (*self.plan(), *trials)
-        info = replace(self.info, study=study, trials_planned=len(trials))
+        self.revise(replace(self.info, study=study), (*self.plan(), *trials))
+
+    def revise(self, info: RunInfo, trials: Sequence[Trial]) -> None:
+        """Have another plan from now on, of which whatever has a record is as it was.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        info = replace(info, trials_planned=len(trials))
         try:
             # In this order: a plan that is longer than run.json says is run to its end all the same.
-            _replace(self.path / "plan.json", to_json(_StoredPlan(RUN_FORMAT, trials)))
+            _replace(self.path / "plan.json", to_json(_StoredPlan(RUN_FORMAT, tuple(trials))))
             _replace(self.path / "run.json", to_json(info))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         self.info = info
+
+    def live(self) -> Live | None:
+        """Return how a campaign on a cluster is going; None of a run that was never on one."""
+        path = self.path / "live.json"
+        return _read(Live, path, LIVE_FORMAT) if path.exists() else None
 
     def records(self) -> tuple[Record, ...]:
         """Return the records in the order of the plan.

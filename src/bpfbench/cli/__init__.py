@@ -48,7 +48,7 @@ VERBS = {
         "Write a run's report: an HTML page that works offline, tables, and figures for print where asked for.",
     ),
     "run": ("run:run", "Run a study, or go on with a run, and print its summary."),
-    "status": ("status:status", "Say how far a run is."),
+    "status": ("status:status", "Say how far a run is; of one on a cluster also what each host is at."),
     "summary": ("summary:summary", "Print what a run found: a table per workload and tool, and the answer."),
     "system": ("system:system_app", "Settings of this machine that make results noisy: show, tune, restore."),
     "trace": ("trace:trace_app", "Run one tracer; show what it records as it comes, and what it lost."),

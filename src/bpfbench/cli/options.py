@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from cyclopts import Group, Parameter
 
 from bpfbench.cli.app import cache_dir, on_wait, stderr
-from bpfbench.cluster.connection import Connection
+from bpfbench.cluster.connection import Connection, kept
 from bpfbench.declare import hosts
 from bpfbench.declare.hosts import Hosts
 from bpfbench.declare.study import Override, given
@@ -175,8 +175,8 @@ class ClusterOptions:
         PATIENCE
     )
 
-    def connection(self, hosts: Hosts | None) -> Connection:
-        """Return where the cluster is, by options, or by a file of hosts.
+    def connection(self, hosts: Hosts | None, begun: Path | None) -> Connection:
+        """Return where the cluster is, by options, or by a file of hosts, or where a run was begun.
 
         Raises:
             MachineError: that of the file is not up.
@@ -186,6 +186,8 @@ class ClusterOptions:
             from bpfbench.cluster import up  # with asyncssh, which is an extra
 
             return up.connection(cache_dir(), hosts)
+        if self.scheduler is None and begun is not None and (same := kept(begun)) is not None:
+            return same
         if self.scheduler is None:
             raise UsageError("testbed cluster wants to know which: --hosts FILE.toml, or --scheduler tls://HOST:PORT")
         return Connection(self.scheduler, self.certificates, self.insecure)

@@ -54,8 +54,8 @@ def run(
         raise UsageError("give either a study, or --resume and a run", "`bpfbench list` shows the studies")
     options, hosts = with_hosts(options, resumes=resume is not None)
     overrides = options.overrides()
-    if resume is not None and overrides.keys() - {"repetitions"}:
-        raise UsageError("--resume goes on with the study as it was; of its options it takes --repetitions alone")
+    if resume is not None and overrides.keys() - {"repetitions", "hosts"}:
+        raise UsageError("--resume goes on with the study as it was; of its options it takes --repetitions and --hosts")
     if retry_failed and resume is None:
         raise UsageError("--retry-failed goes with --resume")
     decided, limit_s = goal.needs(), goal.limit_s()
@@ -73,16 +73,22 @@ def run(
     wanted = _Wanted(begun, path, rounds.Goal(repetitions, decided, limit_s), retry_failed)
     given = means(source_options, wait=wait)
     if chosen.testbed == "cluster":
-        opened = _on_cluster(chosen, wanted, given, cluster, hosts)
+        named = study.given("hosts", overrides) or ()
+        opened = _on_cluster(chosen, wanted, given, cluster, hosts, named)
     else:
         cluster.refuse()
+        if begun is not None and "hosts" in overrides:
+            raise UsageError("option --hosts: this run is on no cluster, and goes on where it began")
         opened = _here(chosen, wanted, given)
     finished = runs.read(opened)
     print_summary(finished, runs_dir)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
     called = runs.called(opened, runs_dir, "" if resume else "latest")
     stderr.print(f"next: bpfbench report {called}", highlight=False, soft_wrap=True)
-    return 0 if all(record.status is Status.OK for record in finished.results.records) else 1
+    complete = len(finished.results.records) == opened.info.trials_planned
+    if not complete:
+        _say(f"not all trials could be run; go on with: bpfbench run --resume {opened.path}")
+    return 0 if complete and all(record.status is Status.OK for record in finished.results.records) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +125,30 @@ def _here(chosen: Study, wanted: _Wanted, given: Means) -> Run:
     return opened
 
 
-def _on_cluster(chosen: Study, wanted: _Wanted, given: Means, cluster: ClusterOptions, hosts: Hosts | None) -> Run:
-    """Run a study on the hosts of a cluster."""
+def _on_cluster(
+    chosen: Study,
+    wanted: _Wanted,
+    given: Means,
+    cluster: ClusterOptions,
+    hosts: Hosts | None,
+    named: tuple[str, ...],
+) -> Run:
+    """Run a study on the hosts of a cluster; `hosts` are those of a file, `named` those of an option."""
     try:
         from bpfbench.cluster import run as on_hosts  # with Dask, which is an extra
     except ModuleNotFoundError as error:
         raise UsageError(f"testbed cluster wants {error.name}", "pip install 'bpfbench[cluster]'") from None
-    connection = cluster.connection(hosts)
+    connection = cluster.connection(hosts, wanted.begun.path if wanted.begun else None)
     opened = wanted.begun
     if opened is not None:
-        on_hosts.go_on(opened, tuple(host.name for host in hosts.hosts) if hosts else (), given)
+        names = tuple(host.name for host in hosts.hosts) if hosts else named
+        on_hosts.go_on(opened, connection, names, given, _say)
     else:
-        opened = on_hosts.begin(chosen, connection, given, wanted.path)
+        kinds = {host.name: host.kind for host in hosts.hosts} if hosts else {}
+        opened = on_hosts.begin(chosen, connection, kinds, given, wanted.path)
+    if opened.info.machine.get("emulated"):
+        _say(EMULATED_REMARK)
+    _say(f"how it is going: bpfbench status --follow {opened.path}, or {opened.path}/live.html in a browser")
     with logged_to(opened.log_file), ProgressReporter(stderr) as reporter:
         on_hosts.execute(
             opened,

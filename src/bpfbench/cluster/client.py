@@ -141,8 +141,8 @@ class Cluster:
         self._futures.clear()
         self._client.close(timeout=5)
 
-    def present(self) -> frozenset[str]:
-        """Return the names of the hosts that have a worker now.
+    def present(self) -> dict[str, float]:
+        """Return when the hosts that have a worker now were last heard of, by the scheduler's clock.
 
         Raises:
             LostSchedulerError: the scheduler does not answer.
@@ -151,8 +151,17 @@ class Cluster:
             workers = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
         except (OSError, TimeoutError, CommClosedError, AttributeError) as error:
             raise LostSchedulerError(f"scheduler {self.connection.scheduler}: {error}") from None
-        names = ((str(own.get("name")), own.get("resources") or {}) for own in workers.values())
-        return frozenset(name for name, resources in names if worker.resource(name) in resources)
+        named = ((str(own.get("name")), own) for own in workers.values())
+        return {
+            name: float(own.get("last_seen") or 0.0)
+            for name, own in named
+            if worker.resource(name) in (own.get("resources") or {})
+        }
+
+    def dashboard(self) -> str | None:
+        """Return where Dask's own pages are, on the scheduler's machine; None where it has none."""
+        port = (self._client._scheduler_identity.get("services") or {}).get("dashboard")
+        return f"http://127.0.0.1:{port}/status" if type(port) is int else None
 
     def order(self, host: str, order: BlockOrder, have: tuple[str, ...], refused: tuple[str, ...]) -> str:
         """Have a host run a block; return what the task is called."""
@@ -188,7 +197,7 @@ class Cluster:
                 break
             host = wanted.get(str(item.message.get("nonce"))) if isinstance(item, Heard) else None
             if isinstance(item, Heard) and host is not None:
-                found[host] = _answered(host, item.message)
+                found[host] = answered(host, item.message)
             elif isinstance(item, TaskEnded) and item.key.startswith("answer-"):
                 self.release(item.key)
             else:
@@ -216,8 +225,8 @@ def _heard(event: Any) -> News:
     return Heard(message if isinstance(message, Mapping) else {})
 
 
-def _answered(host: str, message: Mapping[str, Any]) -> Answer:
-    """Read an answer as data."""
+def answered(host: str, message: Mapping[str, Any]) -> Answer:
+    """Read a host's answer as data."""
     if message.get("host") != host:
         return RefusedByHostError(f"host {host}: its answer is another's")
     if (reason := message.get("reason")) is not None:

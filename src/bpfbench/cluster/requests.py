@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def hello(cache: Path, host: str, asked: Asked, _: bytes) -> dict[str, Any]:
         "kernel": platform.release(),
         "cpus": len(os.sched_getaffinity(0)),
         "boot_id": spool.boot_id(),
+        "now_s": time.time(),
         "image": key is not None and images.with_key(cache, str(key)) is not None,
     }
 

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from bpfbench.cluster import controller, guard, start
+from bpfbench.cluster import controller, guard, ledger, start
 from bpfbench.cluster.client import Cluster
 from bpfbench.cluster.connection import Connection
-from bpfbench.errors import StudyError
+from bpfbench.errors import MachineError, StudyError
 from bpfbench.model import Assignment, Study
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter
@@ -20,8 +21,15 @@ from bpfbench.store import Run
 execute = controller.execute
 
 
-def begin(study: Study, connection: Connection, means: Means, path: Path) -> Run:
+def begin(study: Study, connection: Connection, kinds: Mapping[str, str], means: Means, path: Path) -> Run:
     """Begin a run: look at the hosts, bring them the image, and make the run directory.
+
+    Args:
+        study: on testbed cluster; without hosts: on all that are there.
+        connection: to the cluster.
+        kinds: what the user calls the kinds of hosts, by host, where that was said.
+        means: what the image is made with.
+        path: of the run directory.
 
     Raises:
         BpfbenchError: that cannot be done; says why.
@@ -33,23 +41,52 @@ def begin(study: Study, connection: Connection, means: Means, path: Path) -> Run
         start.greet(cluster, study, hosts, None)
         image = start.bring_image(cluster, study, hosts, means)
         with ProgressReporter(means.console) as reporter:
-            grounds = start.survey(cluster, study, hosts, image, reporter)
+            grounds = start.survey(cluster, study, hosts, image.key, reporter)
         settled, unrolled = start.settle(study, grounds)
-        return start.begin(settled, unrolled, image, grounds, path)
+        return start.begin(settled, unrolled, image, start.together(grounds, kinds), path)
 
 
-def go_on(run: Run, hosts: Sequence[str], means: Means) -> None:
-    """Make ready to go on with a run, on these hosts, or those it began on.
+def go_on(run: Run, connection: Connection, hosts: Sequence[str], means: Means, tell: Callable[[str], None]) -> None:
+    """Make ready to go on with a run.
+
+    Args:
+        run: the run.
+        connection: to the cluster.
+        hosts: those to go on with; none: those it was begun on.
+        means: what the image is made with.
+        tell: is told, in a line, what is changed.
 
     Raises:
         BpfbenchError: that cannot be done, or would compare what cannot be compared; says why.
     """
     guard.only(guard.NOTHING)
     study = run.info.study
-    others = set(study.hosts) - set(hosts) if hosts else set()
-    if others and study.assignment is Assignment.BY_SETUP:
+    image = campaign.same_image(run, means.cache)
+    if not hosts or set(hosts) == set(study.hosts):
+        return  # who is not there is waited for
+    if study.assignment is Assignment.BY_SETUP and (others := set(study.hosts) - set(hosts)):
         raise StudyError(
-            f"{run.path}: the setups of {', '.join(sorted(others))} were measured there (assignment by-setup)",
+            f"{run.path}: {', '.join(sorted(others))} cannot be left out: setups were assigned to them (by-setup)",
             "resume it with the hosts it began on, or start a new run",
         )
-    campaign.same_image(run, means.cache)
+    if study.assignment is Assignment.BY_SETUP:
+        return
+    machine = dict(run.info.machine)
+    with run.locked(), Cluster(connection) as cluster:
+        start.present_hosts(cluster, hosts)
+        start.greet(cluster, study, hosts, image.key)
+        if new := [host for host in hosts if host not in machine["hosts"]]:
+            with ProgressReporter(means.console) as reporter:
+                grounds = start.survey(cluster, study, new, image.key, reporter)
+            _require_hooks(run, grounds)
+            facts = {host: ground["facts"] for host, ground in grounds.items()}
+            machine["hosts"] = {**machine["hosts"], **facts}
+        moved = ledger.onto(run, hosts, machine)
+    tell(f"goes on with {', '.join(hosts)}; blocks given to another host than planned: {moved}")
+
+
+def _require_hooks(run: Run, grounds: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse hosts that cannot attach as the run does."""
+    for host, ground in grounds.items():
+        if lacking := [attach for attach in run.info.study.factors.attach if attach not in ground["hooks"]]:
+            raise MachineError(f"host {host} cannot attach by {', '.join(lacking)}, as this run does", "leave it out")

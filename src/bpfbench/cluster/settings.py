@@ -19,9 +19,9 @@ LOST_S = 120
 """A connection that is silent for so long is lost; no record with it, as hosts keep them until they are fetched."""
 
 SETTINGS: dict[str, Any] = {
-    # How often a task may see its worker die before Dask gives it up. A block outlives workers (block.py), and coming
-    # back to it costs nothing: it is the controller that decides when a host is given up, by its patience.
-    "distributed.scheduler.allowed-failures": 1000,
+    # How often a task may see its worker die before Dask gives it up, which counts as one failure of the block on that
+    # host. A block outlives its worker (block.py), and who comes back goes on with it: no block kills its worker.
+    "distributed.scheduler.allowed-failures": 3,
     # A worker that is silent for so long is taken for gone.
     "distributed.scheduler.worker-ttl": "5 minutes",
     # Blocks belong to their hosts: nobody steals them.

@@ -35,6 +35,8 @@ from bpfbench.errors import MachineError
 
 KEPT_DAYS = 14
 """For so long a spool is kept that nobody asks for."""
+END_S = 20.0
+"""How long the process of a block may take to end when it is told to."""
 SURVEY = "survey"
 """What the block is called that has no trials: it only opens the ground, and says what that is."""
 
@@ -106,6 +108,16 @@ class Spool:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
+    def end(self) -> None:
+        """End the process that runs it, if any, and wait for that."""
+        deadline_s = time.monotonic() + END_S
+        self.stop()
+        while (pid := self.runner()) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def last_words(self) -> str:
         """Return the last line of its log."""
         try:
@@ -142,7 +154,7 @@ def opened(cache: Path, host: str, order: BlockOrder, refused: frozenset[str]) -
         same = (there.host, there.boot_id) == (host, boot_id()) and there.spool not in refused
         if same and order.trials == spool.order().trials and order.trials:
             return spool
-        spool.stop()
+        spool.end()
         shutil.rmtree(path, ignore_errors=True)
     discard_old(cache)
     partial = path.with_name(f".{path.name}.partial")
@@ -156,8 +168,10 @@ def opened(cache: Path, host: str, order: BlockOrder, refused: frozenset[str]) -
 
 
 def forget(cache: Path, run: str, block: int) -> None:
-    """Delete a spool, which the controller has all of."""
-    shutil.rmtree(spools(cache) / _named(run) / (SURVEY if block < 0 else str(block)), ignore_errors=True)
+    """End what runs of a block, and delete its spool, which the controller has all of, or wants nothing of."""
+    path = spools(cache) / _named(run) / (SURVEY if block < 0 else str(block))
+    Spool(path).end()
+    shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):
         (spools(cache) / run).rmdir()
 

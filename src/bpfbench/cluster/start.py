@@ -5,33 +5,37 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bpfbench import __version__, store
-from bpfbench.cluster import code, controller
+from bpfbench.cluster import code
 from bpfbench.cluster.client import Cluster, Gone, Heard, LostSchedulerError, TaskEnded
 from bpfbench.cluster.order import BlockOrder
 from bpfbench.declare import plan
-from bpfbench.errors import MachineError, StudyError
+from bpfbench.errors import MachineError
 from bpfbench.model import Attach, Study
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import VENUES, Means
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed.image import Image
+from bpfbench.units import duration
 
 LOG = logging.getLogger("bpfbench.cluster")
 
+ARRIVE_S = 15.0
+"""How long hosts are waited for that are not there; workers may have just been started."""
+CLOCK_S = 60.0
+"""A clock that is off by more is told of."""
+
 Grounds = Mapping[str, Mapping[str, Any]]
 """What hosts say of their ground, by name."""
-
-TOLD = ("host", "kernel", "kernel_version", "distribution", "cpu_model", "cpus", "memory_bytes", "headers_for_bcc")
-"""Facts that are said of all hosts together where they are the same."""
 
 
 def present_hosts(cluster: Cluster, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -40,7 +44,11 @@ def present_hosts(cluster: Cluster, wanted: Sequence[str]) -> tuple[str, ...]:
     Raises:
         MachineError: one is not there, or none is.
     """
-    present = cluster.present()
+    deadline_s = time.monotonic() + ARRIVE_S
+    while not (present := cluster.present()) or set(wanted) - present.keys():
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(0.5)
     if absent := [host for host in wanted if host not in present]:
         there = ", ".join(sorted(present)) or "none"
         raise MachineError(
@@ -58,7 +66,12 @@ def greet(cluster: Cluster, study: Study, hosts: Sequence[str], image: str | Non
         MachineError: one cannot, or has another version of bpfbench; says what each says.
     """
     asked = {"code": code.digest(), "below": study.ground, "image": image}
-    return _all(cluster.answers({host: cluster.ask(host, "hello", asked) for host in hosts}))
+    said = _all(cluster.answers({host: cluster.ask(host, "hello", asked) for host in hosts}))
+    for host, own in said.items():
+        off_s = float(own.get("now_s") or 0.0) - time.time()
+        if abs(off_s) > CLOCK_S:
+            LOG.warning("the clock of host %s is off by %s; its records have its times", host, duration(abs(off_s)))
+    return said
 
 
 def _all(answers: Mapping[str, dict[str, Any] | MachineError]) -> dict[str, dict[str, Any]]:
@@ -80,12 +93,15 @@ def bring_image(cluster: Cluster, study: Study, hosts: Sequence[str], means: Mea
         image = VENUES[study.ground].image(means.cache, study.image, means.sources, reporter.building)
     said = greet(cluster, study, hosts, image.key)
     if lacking := sorted(host for host, own in said.items() if not own.get("image")):
-        raise MachineError(f"image {image.name} {image.key} is not on: {', '.join(lacking)}")
+        raise MachineError(
+            f"image {image.name} {image.key} is not on: {', '.join(lacking)}",
+            "`bpfbench cluster up` brings it; without SSH: `bpfbench image export` here, `bpfbench image import` there",
+        )
     return image
 
 
 def survey(
-    cluster: Cluster, study: Study, hosts: Sequence[str], image: Image, reporter: ProgressReporter
+    cluster: Cluster, study: Study, hosts: Sequence[str], image: str, reporter: ProgressReporter
 ) -> dict[str, dict[str, Any]]:
     """Have all hosts open their ground, side by side, and say what it is.
 
@@ -94,10 +110,7 @@ def survey(
     """
     executables = campaign.digests(study)
     name = f"survey-{uuid.uuid4().hex}"
-    orders = {
-        host: BlockOrder(name, code.digest(), controller.alone(study, host), (), image.key, executables)
-        for host in hosts
-    }
+    orders = {host: BlockOrder(name, code.digest(), study.on(host), (), image, executables) for host in hosts}
     tasks = {cluster.order(host, order, (), ()): host for host, order in orders.items()}
     grounds: dict[str, dict[str, Any]] = {}
     reasons: dict[str, str] = {}
@@ -151,7 +164,7 @@ def settle(study: Study, grounds: Grounds) -> tuple[Study, plan.Plan]:
     return study, unrolled
 
 
-def begin(study: Study, unrolled: plan.Plan, image: Image, grounds: Grounds, path: Path) -> Run:
+def begin(study: Study, unrolled: plan.Plan, image: Image, machine: dict[str, Any], path: Path) -> Run:
     """Make the run directory.
 
     Raises:
@@ -166,24 +179,17 @@ def begin(study: Study, unrolled: plan.Plan, image: Image, grounds: Grounds, pat
         trials_planned=len(unrolled.trials),
         left_out=unrolled.left_out,
         image=asdict(image),
-        machine=together({host: ground["facts"] for host, ground in grounds.items()}),
+        machine=machine,
         executables=campaign.digests(study),
     )
     return store.create(path, info, unrolled.trials)
 
 
-def together(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the facts of hosts: what they all have in common, and each one's."""
+def together(grounds: Grounds, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Return the facts of hosts: what they all have in common, and each one's with what the user calls its kind."""
+    facts = {host: ground["facts"] for host, ground in grounds.items()}
     first = next(iter(facts.values()))
     common = {key: value for key, value in first.items() if all(own.get(key) == value for own in facts.values())}
-    return {**common, "hosts": {host: dict(own) for host, own in facts.items()}}
-
-
-def require_same_ground(run: Run, hosts: Iterable[str]) -> None:
-    """Refuse hosts that a by-setup run did not begin on.
-
-    Raises:
-        StudyError: its setups belong to hosts that are not among them.
-    """
-    if lacking := set(run.info.study.hosts) - set(hosts):
-        raise StudyError(f"{run.path}: the setups of {', '.join(sorted(lacking))} belong there (assignment by-setup)")
+    emulated = any(own.get("emulated") for own in facts.values())
+    own_facts = {host: {**own, "class": kinds.get(host, "")} for host, own in facts.items()}
+    return {**common, **({"emulated": True} if emulated else {}), "hosts": own_facts}

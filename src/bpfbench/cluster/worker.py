@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Worker, get_worker
+from distributed.comm import connect
 from distributed.core import Status
 from distributed.worker import thread_state
 
@@ -194,12 +195,19 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
 
     async def run() -> None:
+        said = ""
         while True:
             try:
+                # Dask's worker tries ten times a second, for ever, and does not say why it fails.
+                comm = await connect(scheduler, **keys.get_connection_args("worker"))
+                await comm.close()
+                said = ""
                 async with made(scheduler, Here(name, cache, begin), security=keys, death_timeout=None) as worker:
                     await worker.finished()
             except (OSError, ValueError, TimeoutError) as error:
-                LOG.warning("%s: %s", scheduler, error)
+                if str(error) != said:
+                    said = str(error)
+                    LOG.warning("scheduler %s cannot be joined, and is tried again: %s", scheduler, said)
             if once:
                 return
             await asyncio.sleep(AGAIN_S)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import TypeVar
 
 from bpfbench import catalogue, factors
@@ -135,6 +135,12 @@ def unroll(study: Study) -> Plan:
     return Plan(tuple(numbered), tuple(dict.fromkeys(left_out)))
 
 
+def moved(trial: Trial, host: str, study: Study) -> Trial:
+    """Return a trial as another host's."""
+    own = replace(trial, host=host)
+    return replace(own, id=f"{trial.index + 1:04d}-{_label(own, study)}")
+
+
 def warm_up(trial: Trial, before: Trial | None) -> Trial | None:
     """Return the trial that has to be run first, and discarded, so that `trial` owes nothing to what was before it.
 
@@ -161,14 +167,15 @@ def warm_ups(trials: Sequence[Trial], study: Study, *, emulated: bool = False) -
     """Return the warm-ups of a study's trials that are run in one go, as far as they can be foreseen.
 
     There are none where the CPU is emulated, whose times mean nothing, or where every trial boots a virtual machine.
-    One that boots for every block is warmed up for every block.
+    One that boots for every block is warmed up for every block, and so is a host of a cluster.
     """
     virtual = study.ground == "vm"
+    apart = virtual or study.testbed == "cluster"
     if emulated or (virtual and study.machine.boot is Boot.TRIAL):
         return ()
     found, before = [], None
     for trial in trials:
-        if virtual and before is not None and before.block != trial.block:
+        if apart and before is not None and before.block != trial.block:
             before = None
         if (discarded := warm_up(trial, before)) is not None:
             found.append(discarded)
@@ -203,19 +210,38 @@ def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
         plan: the plan.
         study: what it was made from; `output_limit_bytes` bounds a trial's output, `keep_output` adds them all up.
         emulated: whether the CPU it runs on is.
+
+    Returns:
+        On a cluster, of the host that takes the most of each: hosts work side by side.
     """
+    shares = list(by_host(plan).values()) if study.testbed == "cluster" else [plan.trials]
+    own = [_needs(trials, study, emulated=emulated) for trials in shares]
+    return Needs(*(max(values) for values in zip(*map(astuple, own), strict=True)))
+
+
+def _needs(trials: Sequence[Trial], study: Study, *, emulated: bool) -> Needs:
+    """Estimate what one machine takes to run trials."""
     limit = study.output_limit_bytes
-    outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, plan.trials)]
-    rings = [trial.config.ringbuf_bytes or 0 for trial in plan.trials if trial.config]
+    outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, trials)]
+    rings = [trial.config.ringbuf_bytes or 0 for trial in trials if trial.config]
     virtual = study.ground == "vm"
-    run = (*plan.trials, *warm_ups(plan.trials, study, emulated=emulated))
-    boots = len(plan.trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in plan.trials})
+    run = (*trials, *warm_ups(trials, study, emulated=emulated))
+    boots = len(trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in trials})
+    sets = data_sets(Plan(tuple(trials), ()))
     return Needs(
         seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,
-        data_bytes=sum(workload.total_bytes for workload in data_sets(plan)) * len({t.host for t in plan.trials}),
+        data_bytes=sum(workload.total_bytes for workload in sets) * len({trial.host for trial in trials}),
         output_bytes=sum(outputs) if study.settings.keep_output else max(outputs, default=0),
         memory_bytes=study.machine.memory_bytes if virtual else 2**30 + max(rings, default=0),
     )
+
+
+def by_host(plan: Plan) -> dict[str, list[Trial]]:
+    """Return the trials of each host, in their order."""
+    found: defaultdict[str, list[Trial]] = defaultdict(list)
+    for trial in plan.trials:
+        found[trial.host].append(trial)
+    return found
 
 
 def data_sets(plan: Plan) -> tuple[Workload, ...]:

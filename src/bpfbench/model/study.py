@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
 from bpfbench.model.factors import Factors, TracerConfig
@@ -121,6 +121,10 @@ class Study:
     criteria: Criteria = field(default_factory=Criteria)
     below: str | None = None
     """The testbed on each host of the testbed `cluster`; None with others."""
+
+    def on(self, host: str) -> Study:
+        """Return what a host of a cluster has of it: that is a study on the testbed below, of this host alone."""
+        return replace(self, testbed=self.ground, below=None, hosts=(host,))
 
     @property
     def ground(self) -> str:

@@ -44,7 +44,7 @@ def describe(run: Run, records: Sequence[Record]) -> About:
         trials_done=len(records),
         trials_planned=info.trials_planned,
         host=_hosts(info.study, machine),
-        kernel=", ".join(kernel["release"] for kernel in kernels.values()) if kernels else machine["kernel"],
+        kernel=", ".join(kernel["release"] for kernel in kernels.values()) if kernels else _kernels(machine),
         image=f"{image['name']} {image['key'][:8]}",
         seed=info.study.seed,
         started_at=info.created_at,
@@ -53,10 +53,25 @@ def describe(run: Run, records: Sequence[Record]) -> About:
     )
 
 
+def each_host(machine: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the facts of every machine a run was measured on, by what it is called there; of a cluster many."""
+    return dict(machine["hosts"]) if "hosts" in machine else {str(machine.get("host")): machine}
+
+
+def _kernels(machine: Mapping[str, Any]) -> str:
+    return ", ".join(dict.fromkeys(str(own["kernel"]) for own in each_host(machine).values()))
+
+
 def _hosts(study: Study, machine: Mapping[str, Any]) -> str:
-    """Say on which machines a study was measured."""
-    itself = f"{machine['host']} ({machine['cpus']} CPUs, {machine['cpu_model']})"
-    if study.testbed != "vm":
+    """Say on which machines a study was measured: those that are alike together."""
+    alike: dict[str, list[str]] = {}
+    for name, own in each_host(machine).items():
+        alike.setdefault(f"({own['cpus']} CPUs, {own['cpu_model']})", []).append(name)
+    itself = "; ".join(f"{', '.join(names)} {what}" for what, names in alike.items())
+    if study.ground != "vm":
         return itself
     cpus = plural(study.machine.cpus, "CPU")
-    return f"{', '.join(study.hosts)} ({cpus}, {machine['accelerator']}) on {itself}"
+    virtual = f"({cpus}, {machine.get('accelerator', 'accelerators differ')})"
+    if study.testbed == "cluster":
+        return f"a virtual machine {virtual} on each of {itself}"
+    return f"{', '.join(study.hosts)} {virtual} on {itself}"

@@ -173,8 +173,11 @@ class Pace(Generic[T]):
 
     def left_s(self, things: Iterable[T]) -> float:
         """Estimate how long things take."""
-        factor = self._taken_s / self._estimated_s if self._estimated_s else 1.0
-        return factor * sum(map(self._estimate, things))
+        return self.scaled(sum(map(self._estimate, things)))
+
+    def scaled(self, estimate_s: float) -> float:
+        """Return an estimate as experience has it."""
+        return estimate_s * (self._taken_s / self._estimated_s if self._estimated_s else 1.0)
 
 
 def describe(record: Record, seconds: float, done: int, total: int) -> str:

@@ -76,7 +76,7 @@ class TestUsage:
             (("run", "quick", "--resume", "latest"), "give either a study, or --resume and a run"),
             (
                 ("run", "--resume", "latest", "--seed", "3"),
-                "--resume goes on with the study as it was; of its options it takes --repetitions alone",
+                "--resume goes on with the study as it was; of its options it takes --repetitions and --hosts",
             ),
             (("run", "quick", "--retry-failed"), "--retry-failed goes with --resume"),
             (("summary", "--json", "--csv"), "choose one of --json, --markdown, --csv"),

@@ -17,7 +17,7 @@ from bpfbench.analysis.results import Results
 from bpfbench.declare.study import to_toml
 from bpfbench.model import Status, Study
 from bpfbench.report import wording
-from bpfbench.report.about import About
+from bpfbench.report.about import About, each_host
 from bpfbench.report.document import Block, Code, Document, Heading, Paragraph, Terms, table
 from bpfbench.report.documents import claims
 from bpfbench.store import RunInfo
@@ -116,6 +116,10 @@ def _access(run: RunInfo, about: About) -> str:
 
 
 def _hardware(machine: Mapping[str, Any]) -> str:
+    return "; or ".join(dict.fromkeys(map(_hardware_of, each_host(machine).values())))
+
+
+def _hardware_of(machine: Mapping[str, Any]) -> str:
     disk = machine.get("storage", {}).get("data", {})
     kept = f"; data on {disk['device']} ({disk['filesystem']})" if disk else ""
     memory = machine["memory_bytes"] / GIB

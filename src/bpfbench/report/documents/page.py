@@ -77,10 +77,11 @@ def _blocks(run: Reported) -> Iterator[Block]:
     yield Paragraph(_lead(run), "lead")
     warnings = (*order.warnings(examined.order), *wording.warnings(run.about))
     yield from (Paragraph(text, "warning") for text in warnings)
+    if (servers := _servers(run.analysis)) is not None:
+        yield servers
     yield Chapter("The answer", tuple(_answers(run)), "answer")
     yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
     behind = (
-        _servers(run.analysis),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
         _findings(by_run(run.results)),
         _exchanged(run.exchanged) if len(_setups(run.results)) > 1 else None,
