@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from bpfbench import store
 from bpfbench.analysis import metrics, results
-from bpfbench.analysis.decision import BlockId, Decision, Outcome, Values, decide
+from bpfbench.analysis.decision import Decision, Outcome, decide
+from bpfbench.analysis.gaps import BlockId, Values
 
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]

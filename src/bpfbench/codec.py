@@ -10,9 +10,10 @@ import dataclasses
 import enum
 import functools
 import json
+import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 if typing.TYPE_CHECKING:
@@ -64,6 +65,12 @@ class _MisfitError(Exception):
 
 _Decoder = Callable[[Any], Any]
 
+_PLAIN = (bool, int, float)
+"""Types whose values are taken as they are."""
+
+LONGEST_SHARED = 40
+"""Characters of a text that is kept once, however often it is read: names are, in thousands of records."""
+
 
 @functools.cache
 def _decoder(hint: Any) -> _Decoder:
@@ -78,64 +85,87 @@ def _decoder(hint: Any) -> _Decoder:
     if origin is tuple:
         return _tuple(_decoder(args[0]))
     if origin is dict:
-        each = _decoder(args[1])
-        return lambda data: _items(dict.fromkeys(_expect(dict, data), each), data)
+        return _dict(_decoder(args[1]))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _enum(hint)
-    return _float if hint is float else functools.partial(_expect, hint)
+    return {float: _float, str: _text}.get(hint) or functools.partial(_expect, hint)
 
 
 def _dataclass(cls: type) -> _Decoder:
     hints = typing.get_type_hints(cls)
     fields = [f for f in dataclasses.fields(cls) if f.init]
     decoders = {f.name: _decoder(hints[f.name]) for f in fields}
+    plain = {f.name: kind for f in fields for kind in _PLAIN if hints[f.name] in (kind, kind | None)}
     required = [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
+    # What consists of text alone, such as a hook, is the same in many records.
+    make = functools.lru_cache(cls) if set(hints.values()) == {str} else cls
 
     def decode_dataclass(data: Any) -> Any:
-        if unknown := _expect(dict, data).keys() - decoders.keys():
-            raise _MisfitError(f"unknown field {min(unknown)!r}")
-        for name in required:
-            if name not in data:
-                raise _MisfitError(f"field {name!r} is missing")
-        return cls(**_items(decoders, data))
+        found = {}
+        for name, item in _expect(dict, data).items():
+            if type(item) is plain.get(name):
+                found[name] = item
+            elif name not in decoders:
+                raise _MisfitError(f"unknown field {name!r}")
+            else:
+                try:
+                    found[name] = decoders[name](item)
+                except _MisfitError as misfit:
+                    raise misfit.within(f".{name}") from None
+        if len(found) < len(decoders):
+            for name in required:
+                if name not in found:
+                    raise _MisfitError(f"field {name!r} is missing")
+        return make(**found)
 
     return decode_dataclass
 
 
-def _items(decoders: dict[str, _Decoder], given: dict[str, Any]) -> dict[str, Any]:
-    found = {}
-    for name, item in given.items():
-        try:
-            found[name] = decoders[name](item)
-        except _MisfitError as misfit:
-            raise misfit.within(f".{name}") from None
-    return found
+def _dict(inner: _Decoder) -> _Decoder:
+    def decode_dict(data: Any) -> Any:
+        found = {}
+        for name, item in _expect(dict, data).items():
+            try:
+                found[sys.intern(name)] = inner(item)
+            except _MisfitError as misfit:
+                raise misfit.within(f".{name}") from None
+        return found
+
+    return decode_dict
 
 
 def _tuple(inner: _Decoder) -> _Decoder:
-    def items(data: Any) -> Iterator[Any]:
-        for number, item in enumerate(_expect(list, data)):
+    def decode_tuple(data: Any) -> Any:
+        found = []
+        for item in _expect(list, data):
             try:
-                yield inner(item)
+                found.append(inner(item))
             except _MisfitError as misfit:
-                raise misfit.within(f"[{number}]") from None
+                raise misfit.within(f"[{len(found)}]") from None
+        return tuple(found)
 
-    return lambda data: tuple(items(data))
+    return decode_tuple
 
 
 def _enum(cls: type[enum.Enum]) -> _Decoder:
+    members = {member.value: member for member in cls}
+
     def decode_enum(data: Any) -> enum.Enum:
-        try:
-            return cls(data)
-        except ValueError:
-            choices = ", ".join(str(member.value) for member in cls)
-            raise _MisfitError(f"{data!r} is not one of: {choices}") from None
+        if isinstance(data, str) and (found := members.get(data)):
+            return found
+        choices = ", ".join(str(member.value) for member in cls)
+        raise _MisfitError(f"{data!r} is not one of: {choices}")
 
     return decode_enum
 
 
 def _float(data: Any) -> Any:
     return float(data) if type(data) is int else _expect(float, data)
+
+
+def _text(data: Any) -> Any:
+    text = _expect(str, data)
+    return sys.intern(text) if len(text) <= LONGEST_SHARED else text
 
 
 def _expect(kind: type, data: Any) -> Any:

@@ -180,3 +180,8 @@ def test_a_record_with_any_field_spoilt_is_refused_or_reads_back_as_it_is(field:
     except ValueError as error:
         fault = str(error)
     assert fault.startswith(f"Record.{field}") if fault else json.loads(to_json(found)) == spoilt
+
+
+def test_what_is_text_alone_is_read_once_however_often_it_is_stored() -> None:
+    text = '{"kind": "kprobe", "target": "vfs_read", "program": "on_read"}'
+    assert from_json(model.Hook, text) is from_json(model.Hook, text)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bpfbench.analysis.anytime import ROUNDS_LEAST
-from bpfbench.analysis.decision import Gap, against
+from bpfbench.analysis.decision import against
+from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.inference import Interval, percent
 from bpfbench.analysis.metrics import METRICS, Metric
 from bpfbench.analysis.results import Cell, logarithm

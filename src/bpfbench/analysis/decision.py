@@ -18,17 +18,16 @@ the mean over cases would hide what matters.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 
-from bpfbench.analysis import anytime
-from bpfbench.analysis.inference import ALPHA, NEGLIGIBLE, Interval
+from bpfbench.analysis.gaps import C, Gap, Layout, Noise, Truths, Values
+from bpfbench.analysis.inference import ALPHA, Matrix
 
 ALPHA_CASES = 0.2 * ALPHA
 """What is spent on the cases by themselves; the rest, on the mean over them."""
@@ -60,97 +59,38 @@ class Outcome(StrEnum):
     """There is one contender."""
 
 
-BlockId = tuple[int, Hashable]
-"""The round it is of, and what tells it from others: values are compared within a block."""
-
-C = TypeVar("C", bound=Hashable)
-"""A case."""
-
-Values = Mapping[str, Mapping[C, Mapping[BlockId, float]]]
-"""By contender, case and block, on a scale on which differences count, more being better."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """By how much a contender is ahead of another, on the scale of the values."""
-
-    rounds: int
-    """In which both have a value in all cases that they share."""
-    mean: float
-    interval: Interval
-    spread: Spread
-
-    def standing(self, margin: float) -> Standing:
-        """Say how the other stands to this one, were it the leader."""
-        if self.interval.low > margin:
-            return Standing.WORSE
-        if -margin <= self.interval.low and self.interval.high <= margin:
-            return Standing.EQUAL
-        return Standing.OPEN
-
-    def rounds_needed(self, margin: float) -> int | None:
-        """Return with how many rounds it would be told, were mean and SDs as they are; None: more than anybody runs."""
-        room, few, enough = abs(abs(self.mean) - margin), self.rounds, self.rounds + anytime.PLANNED_MOST
-        if self.spread.reach(enough) > room:
-            return None
-        while enough - few > 1:
-            middle = (few + enough) // 2
-            few, enough = (few, middle) if self.spread.reach(middle) <= room else (middle, enough)
-        return enough
-
-    def reversed(self) -> Gap:
-        """Return the same, from the other's side."""
-        return Gap(self.rounds, -self.mean, Interval(-self.interval.high, -self.interval.low), self.spread)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """What is known of how much a difference varies from round to round."""
-
-    own: float
-    """SD of the differences themselves."""
-    pooled: float
-    """The same from all who took part in the same rounds, as in a randomised block design: of either of the two, how
-    much it differs from all others in the mean; the larger."""
-    members: int
-    """How many those are."""
-    least: float
-    """What two that are the same thing differ by, as far as that is known: a few rounds can be alike by luck."""
-    alpha: float
-    """How likely the mean may ever be outside of the interval."""
-
-    def reach(self, rounds: int) -> float:
-        """Return how far the interval of a mean over so many rounds reaches out on either side.
-
-        It is the narrower of two, each at half of alpha. The one rests on the pair alone, and needs many rounds to know
-        its SD; the other on all, and takes the larger of that and the pair's own: who is noisy gains nothing.
-        """
-        own = max(self.own, self.least)
-        if own == 0:
-            return 0.0 if rounds >= anytime.ROUNDS_LEAST else math.inf
-        alone = own * anytime.reach(rounds, rounds - 1, self.alpha / 2, anytime.PRIOR_OWN)
-        freedom = (rounds - 1) * (self.members - 1)
-        together = anytime.reach(rounds, freedom, self.alpha / 2, anytime.PRIOR_POOLED)
-        return min(alone, max(own, self.pooled) * together)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contenders:
     """Contenders against each other, over one or several cases."""
 
     order: tuple[str, ...]
     """Best mean first."""
-    gaps: Mapping[tuple[str, str], Gap]
-    """Both ways round. Two that share no round have none."""
     margin: float
+    layout: Layout
+    """Of these, and of all who are compared beside them."""
+    alpha: float
+    """Of each pair's interval."""
+    ahead: Matrix
+    """By how much the row's is ahead of the column's, both in the order of the layout; not a number where unknown."""
+    worse: Truths
+    """Whether the column's is worse than the row's, by more than the margin."""
+    equal: Truths
+    """Whether they are equal within it."""
+
+    @cached_property
+    def gaps(self) -> Mapping[tuple[str, str], Gap]:
+        """Both ways round. Two that share no round have none."""
+        found: dict[tuple[str, str], Gap] = {}
+        for one, at in self._places.items():
+            ahead = self.layout.ahead(at, self.alpha)
+            for other, place in self._places.items():
+                if place > at and (gap := ahead.gap(place)) is not None:
+                    found[one, other], found[other, one] = gap, gap.reversed()
+        return found
 
     def among(self, names: Collection[str]) -> Contenders:
         """Return the same of some of them. What holds of all at once holds of these."""
-        return _ranked(
-            [own for own in self.order if own in names],
-            {pair: gap for pair, gap in self.gaps.items() if set(pair) <= set(names)},
-            self.margin,
-        )
+        return replace(self, order=_ranked([own for own in self.order if own in names], self.layout, self.ahead))
 
     def standing(self, contender: str) -> Standing:
         """Say how a contender stands to the leader. Who is ruled out by anybody is worse."""
@@ -160,13 +100,21 @@ class Contenders:
 
     def between(self, one: str, other: str) -> Standing:
         """Say how the other stands to the one, were that the leader."""
-        gap = self.gaps.get((one, other))
-        return Standing.OPEN if gap is None else gap.standing(self.margin)
+        if one not in self._places or other not in self._places:
+            return Standing.OPEN
+        pair = self._places[one], self._places[other]
+        return Standing.WORSE if self.worse[pair] else Standing.EQUAL if self.equal[pair] else Standing.OPEN
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {own: at for at, own in enumerate(self.layout.contenders) if own in self.order}
 
     @cached_property
     def ruled_out(self) -> frozenset[str]:
         """Those that somebody is better than, by more than the margin."""
-        return frozenset(worse for (_, worse), gap in self.gaps.items() if gap.standing(self.margin) is Standing.WORSE)
+        places = list(self._places.values())
+        out = self.worse[np.ix_(places, places)].any(axis=0)
+        return frozenset(own for own, is_out in zip(self._places, out, strict=True) if is_out)
 
     def of(self, *standings: Standing) -> tuple[str, ...]:
         """Return the contenders that stand so, best mean first."""
@@ -263,10 +211,6 @@ class Decision(Generic[C]):
         )
 
 
-Noise = Mapping[C, float]
-"""By case: the SD of the difference of two trials that should not differ. Of cases in which it is known."""
-
-
 def decide(values: Values[C], margin: float, noise: Noise[C] | None = None) -> Decision[C]:
     """Decide who is the best.
 
@@ -276,7 +220,7 @@ def decide(values: Values[C], margin: float, noise: Noise[C] | None = None) -> D
         noise: what is known of the machine's.
     """
     noise = noise or {}
-    cases = tuple(dict.fromkeys(case for own in values.values() for case in own))
+    cases = _cases(values)
     contested = tuple(case for case in cases if not _tied(values, case)) or cases
     whole = _contenders(values, contested, margin, noise, ALPHA - ALPHA_CASES)
     alone = {case: _contenders(values, (case,), margin, noise, ALPHA_CASES / len(contested)) for case in cases}
@@ -285,14 +229,19 @@ def decide(values: Values[C], margin: float, noise: Noise[C] | None = None) -> D
 
 def within(values: Values[C], margin: float = 0.0, alpha: float = ALPHA) -> Contenders:
     """Compare each two by the mean over the cases that both have, all pairs at once."""
-    return _contenders(values, tuple(dict.fromkeys(case for own in values.values() for case in own)), margin, {}, alpha)
+    return _contenders(values, _cases(values), margin, {}, alpha)
 
 
 def against(values: Values[C], base: str, alpha: float = ALPHA, noise: Noise[C] | None = None) -> Mapping[str, Gap]:
     """Say of each by how much it is ahead of one of them, all at once; who shares no round with that is left out."""
-    ahead = {own: _ahead(values[base], theirs) for own, theirs in values.items() if own != base}
-    found = {own: _gap(ahead, own, noise or {}, alpha / len(ahead)) for own in ahead}
+    layout = Layout.of(values, _cases(values), noise)
+    ahead = layout.ahead(layout.contenders.index(base), alpha / max(1, len(values) - 1))
+    found = {own: ahead.gap(at) for at, own in enumerate(layout.contenders)}
     return {own: gap.reversed() for own, gap in found.items() if gap is not None}
+
+
+def _cases(values: Values[C]) -> tuple[C, ...]:
+    return tuple(dict.fromkeys(case for own in values.values() for case in own))
 
 
 def _tied(values: Values[C], case: C) -> bool:
@@ -301,65 +250,24 @@ def _tied(values: Values[C], case: C) -> bool:
 
 
 def _contenders(values: Values[C], cases: Sequence[C], margin: float, noise: Noise[C], alpha: float) -> Contenders:
-    shown = {own: {case: by_case[case] for case in cases if by_case.get(case)} for own, by_case in values.items()}
-    part = [own for own, by_case in shown.items() if by_case]
-    pairs = max(1, math.comb(len(part), 2))
-    gaps: dict[tuple[str, str], Gap] = {}
-    for number, one in enumerate(part):
-        ahead = {own: _ahead(shown[one], shown[own]) for own in part if own != one}
-        for other in part[number + 1 :]:
-            if (found := _gap(ahead, other, noise, alpha / pairs)) is not None:
-                gaps[one, other], gaps[other, one] = found, found.reversed()
-    return _ranked(part, gaps, margin)
+    part = {own: by_case for own, by_case in values.items() if any(by_case.get(case) for case in cases)}
+    layout, alpha = Layout.of(part, cases, noise), alpha / max(1, math.comb(len(part), 2))
+    worse, equal = np.zeros((2, len(part), len(part)), dtype=bool)
+    means = np.full((len(part), len(part)), math.nan)
+    for one in range(len(part) - 1):
+        ahead = layout.ahead(one, alpha)
+        others = one + 1 + np.flatnonzero(ahead.rounds[one + 1 :])
+        low, high = ahead.means[others] - ahead.reaches[others], ahead.means[others] + ahead.reaches[others]
+        means[one, others], means[others, one] = ahead.means[others], -ahead.means[others]
+        worse[one, others], worse[others, one] = low > margin, -high > margin
+        equal[one, others] = equal[others, one] = (-margin <= low) & (high <= margin)
+    return Contenders(_ranked(tuple(part), layout, means), margin, layout, alpha, means, worse, equal)
 
 
-def _ranked(part: Sequence[str], gaps: Mapping[tuple[str, str], Gap], margin: float) -> Contenders:
-    """Put them in order, by how far each is ahead of its strongest rival."""
-
-    def lead(own: str) -> float:
-        return min((gaps[own, other].mean for other in part if (own, other) in gaps), default=-math.inf)
-
-    return Contenders(tuple(sorted(part, key=lead, reverse=True)), gaps, margin)
-
-
-Ahead = Mapping[C, Mapping[int, float]]
-"""By how much one is ahead of another: by case and round."""
-
-
-def _ahead(one: Mapping[C, Mapping[BlockId, float]], other: Mapping[C, Mapping[BlockId, float]]) -> Ahead[C]:
-    found: dict[C, dict[int, float]] = {}
-    for case in (own for own in one if own in other):  # not as sets have them: sums depend on the order
-        rounds: defaultdict[int, list[float]] = defaultdict(list)
-        for block in (own for own in one[case] if own in other[case]):
-            rounds[block[0]].append(one[case][block] - other[case][block])
-        if rounds:
-            found[case] = {number: sum(own) / len(own) for number, own in rounds.items()}
-    return found
-
-
-def _gap(ahead: Mapping[str, Ahead[C]], other: str, noise: Noise[C], alpha: float) -> Gap | None:
-    """Compare one with another, by how far it is ahead of each."""
-    cases = list(ahead[other])
-    rounds = sorted(set.intersection(*map(set, ahead[other].values()))) if cases else []
-    if not rounds:
-        return None
-    layout = [
-        [sum(own[case][number] for case in cases) / len(cases) for number in rounds]
-        for own in (ahead[other], *(own for name, own in ahead.items() if name != other))
-        if all(case in own and own[case].keys() >= set(rounds) for case in cases)
-    ]
-    means, n, members = layout[0], len(rounds), len(layout) + 1
-    pooled = math.inf
-    if n > 1:
-        # Of each of the two: the mean variance of its differences with all others.
-        covariance = np.cov([[0.0] * n, *layout])
-        variances = covariance.diagonal()
-        differences = variances[:2, None] + variances - 2 * covariance[:2]
-        pooled = math.sqrt(float(differences.sum(axis=1).max()) / (members - 1))
-    mean = sum(means) / n
-    own_sd = math.sqrt(sum((value - mean) ** 2 for value in means) / (n - 1)) if n > 1 else math.inf
-    negligible = NEGLIGIBLE * max(1.0, abs(mean))
-    least = math.hypot(*(noise.get(case, 0.0) for case in cases)) / len(cases)
-    spread = Spread(own_sd if own_sd > negligible else 0.0, pooled, members, least, alpha)
-    half = spread.reach(n)
-    return Gap(n, mean, Interval(mean - half, mean + half), spread)
+def _ranked(part: Sequence[str], layout: Layout, means: Matrix) -> tuple[str, ...]:
+    """Put them in order, by how far each is ahead of its strongest rival; those compared with nobody last."""
+    places = [layout.contenders.index(own) for own in part]
+    among = means[np.ix_(places, places)]
+    lead = np.where(np.isnan(among), math.inf, among).min(axis=1, initial=math.inf)
+    by_name = dict(zip(part, np.where(np.isposinf(lead), -math.inf, lead).tolist(), strict=True))
+    return tuple(sorted(part, key=by_name.__getitem__, reverse=True))

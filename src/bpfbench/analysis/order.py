@@ -332,8 +332,10 @@ class _Within:
         self._sizes = np.bincount(self._block, minlength=blocks)
         cell, cells = _numbered([item.cell for item in group])
         dummies = self._demeaned(np.eye(cells)[cell])
-        left, scale, _ = np.linalg.svd(dummies, full_matrices=False)
-        self._basis: Matrix = np.asarray(left[:, scale > NEGLIGIBLE * math.sqrt(len(group))], dtype=np.float64)
+        # By their products: cells are fewer than trials.
+        squares, directions = np.linalg.eigh(dummies.T @ dummies)
+        kept = squares > NEGLIGIBLE * squares[-1]
+        self._basis: Matrix = dummies @ (directions[:, kept] / np.sqrt(squares[kept]))
         self.rank = blocks + self._basis.shape[1]
 
     def _demeaned(self, values: Matrix) -> Matrix:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bpfbench.analysis import results
@@ -41,7 +42,7 @@ class Row:
         return self.samples[metric].spread if metric in self.samples else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """What is comparable: one workload under one tool on one kernel."""
 
@@ -54,12 +55,12 @@ class Group:
     emulated: bool = False
     """Of a machine that proves correctness only: rows have the metrics of CORRECTNESS, and are not compared."""
 
-    @property
+    @cached_property
     def varying(self) -> tuple[str, ...]:
         """The factors in which the configurations of this group differ."""
         return results.varying(self._configs)
 
-    @property
+    @cached_property
     def common(self) -> dict[str, Any]:
         """The factors that all configurations of this group share, where the tool uses them, with their value."""
         return results.common(self._configs)
@@ -84,10 +85,15 @@ class Summary:
 
 def summarise(run: Results) -> Summary:
     """Summarise a run, also one that is not complete."""
-    groups: defaultdict[Cell, list[Cell]] = defaultdict(list)
-    for cell in run.cells:
-        groups[cell.vanilla].append(cell)
-    return Summary(tuple(_group(run, vanilla, cells) for vanilla, cells in groups.items()), run.excluded)
+    return Summary(groups(run, run.cells), run.excluded)
+
+
+def groups(run: Results, cells: Iterable[Cell]) -> tuple[Group, ...]:
+    """Group these cells of a run by what is comparable."""
+    found: defaultdict[Cell, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        found[cell.vanilla].append(cell)
+    return tuple(_group(run, vanilla, own) for vanilla, own in found.items())
 
 
 def _group(run: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:

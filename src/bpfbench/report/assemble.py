@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bpfbench.analysis.questions import needs
-from bpfbench.analysis.questions.tradeoffs import trade_offs
+from bpfbench.analysis.questions.tradeoffs import correlations, placed
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.table import wide
@@ -27,6 +27,8 @@ from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
 from bpfbench.report.documents import page, statistics
+from bpfbench.report.documents.marks import Marks
+from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures import answer, costs, dots, fidelity, latency, timeline, tradeoff
 from bpfbench.report.figures.palette import Look, looks
 from bpfbench.report.figures.paper import Paper
@@ -67,33 +69,34 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     progress("statistics")
     analysis = analyse(run)
     found = sections(run, analysis, about.host or "unknown machine", about.kernel or "unknown")
-    exchanged = trade_offs(run, analysis, info.study.criteria)
-    points = {point.cell: point for own in exchanged.each for point in own.points}
+    points = {point.cell: point for point in placed(run, analysis)}
     style = looks({cell.setup for cell in run.cells})
     answered = needs.answers(run, info.study.criteria)
     evidence = []
     for section in found:
         charts = tuple(chart for part in section.parts() for chart in _charts(part, material, points, answered))
-        tables = tuple(view for group in section.groups for view in statistics.tables(section, group))
-        evidence.append((section, charts, tables))
+        marked = [(group, Marks.of(group)) for group in section.groups]
+        tables = tuple(view for group, marks in marked for view in statistics.tables(section, group, marks))
+        said = tuple(f"{group.tool}: {remark}" for group, marks in marked for remark in remarks(group, marks))
+        evidence.append(page.Evidence(section, charts, tables, said))
     if draw is not None:
         heroes = [(chart, "over all cases") for own in answered if (chart := answer.printed(own, len(answered) > 1))]
-        each = [(chart, section.title) for section, charts, _ in evidence for chart in charts if not chart.absent]
+        each = [(chart, own.section.title) for own in evidence for chart in own.charts if not chart.absent]
         shown = [*heroes, *each]
         progress(f"{len(shown)} figures for print")
         for (chart, _), files in zip(shown, draw([chart for chart, _ in shown], style), strict=True):
             yield from ((f"figures/{chart.key}.{form}", made) for form, made in files.items())
-        said = (Paragraph(circumstances(list(own))) for _, own in groupby(found, lambda section: section.condition))
+        where = (Paragraph(circumstances(list(own))) for _, own in groupby(found, lambda section: section.condition))
         captions = (Figure(*own) for own in shown) if shown else (Paragraph("No figures."),)
-        yield "figures/captions.md", markdown.text((*said, *captions)).encode()
+        yield "figures/captions.md", markdown.text((*where, *captions)).encode()
     progress("tables and page")
-    for view in (view for _, _, tables in evidence for view in tables):
+    for view in (view for own in evidence for view in own.tables):
         for form, written in _written(view):
             yield f"tables/{view.key}.{form}", written.encode()
     header, found_of_all = statistics.flat(analysis)
     packed = io.BytesIO()
     wide(run).write_parquet(packed)
-    rows = json.written([_finite(row) for row in found_of_all])
+    rows = json.rows(map(_finite, found_of_all))
     downloads = (
         Download("statistics as CSV", "tables/statistics.csv", "text/csv", csv.data(header, found_of_all).encode()),
         Download("as JSON", "tables/statistics.json", "application/json", rows.encode()),
@@ -104,10 +107,10 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     reported = page.Reported(
         info=info,
         about=about,
-        evidence={condition: list(own) for condition, own in groupby(evidence, lambda each: each[0].condition)},
+        evidence={condition: list(own) for condition, own in groupby(evidence, lambda each: each.section.condition)},
         results=run,
         analysis=analysis,
-        exchanged=exchanged,
+        exchanged=correlations(tuple(points.values())) if points else (),
         answered=answered,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench.analysis.decision import BlockId, Decision, Outcome, Standing, against, decide
+from bpfbench.analysis.decision import Decision, Outcome, Standing, against, decide
+from bpfbench.analysis.gaps import BlockId
 
 MARGIN = 0.05
 QUIET = (0.001, -0.002, 0.002, -0.001, 0.0015, -0.0015)

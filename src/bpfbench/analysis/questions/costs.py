@@ -8,7 +8,7 @@ tracer together take of CPU time for it. Steps add up to the whole, where every 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bpfbench.analysis.metrics import BPF_TIME, Metric
@@ -38,10 +38,15 @@ class Cost:
     """Run time of the BPF programs per event intercepted, of trials of their own."""
 
 
-def costs(results: Results) -> tuple[Cost, ...]:
-    """Work out what each setup of a run costs; those run in the variant full alone are left out."""
+def costs(results: Results, among: Iterable[Cell] | None = None) -> tuple[Cost, ...]:
+    """Work out what each setup costs; those run in the variant full alone are left out.
+
+    Args:
+        results: of a run.
+        among: the cells that are asked about; None: all.
+    """
     variants: defaultdict[Cell, dict[Variant | None, Cell]] = defaultdict(dict)
-    for cell in results.cells:
+    for cell in results.cells if among is None else among:
         if cell.config is not None and not cell.emulated and results.counted(cell):
             full = replace(cell, config=replace(cell.config, variant=Variant.FULL))
             variants[full] |= {None: cell.vanilla, cell.config.variant: cell}

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.decision import BlockId, Decision, Gap, Values, against, decide
+from bpfbench.analysis.decision import Decision, against, decide
+from bpfbench.analysis.gaps import BlockId, Gap, Values
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample, logarithm

@@ -148,7 +148,8 @@ class TradeOff:
 
     def on_front(self, point: Point) -> OnFront:
         """Say whether a point is on the front of cost and fidelity."""
-        own, others = self._called(point), [self._called(other) for other in self.points if other is not point]
+        own = next(str(at) for at, other in enumerate(self.points) if other is point)
+        others = [str(at) for at, other in enumerate(self.points) if other is not point]
 
         def stands(one: str, other: str) -> list[Standing]:
             """How the other stands to the one, axis by axis."""
@@ -162,9 +163,6 @@ class TradeOff:
                 return OnFront.NO
         return OnFront.MEANS if point in self.front else OnFront.POSSIBLE
 
-    def _called(self, point: Point) -> str:
-        return str(self.points.index(point))
-
 
 @dataclass(frozen=True, slots=True)
 class TradeOffs:
@@ -176,16 +174,8 @@ class TradeOffs:
 
 
 def trade_offs(results: Results, analysis: Analysis, criteria: Criteria) -> TradeOffs:
-    """Find them in a run. Only tools that can lose events, and tracers that do all of their work, take part."""
-    by_cell: defaultdict[Cell, list[Statistic]] = defaultdict(list)
-    for statistic in analysis.statistics:
-        cell = statistic.cell
-        if cell.tool != Tool.SYSCOUNT and cell.is_full and not cell.is_vanilla:
-            by_cell[cell].append(statistic)
-    told = dict(
-        chain.from_iterable(apart(own, COMPARED).items() for own in summarise(results).groups if not own.emulated)
-    )
-    points = [Point(cell, _coordinates(found, told)) for cell, found in by_cell.items()]
+    """Find them in a run."""
+    points = placed(results, analysis)
     grouped: defaultdict[Cell, list[Point]] = defaultdict(list)
     for point in points:
         grouped[point.cell.vanilla].append(point)
@@ -196,6 +186,19 @@ def trade_offs(results: Results, analysis: Analysis, criteria: Criteria) -> Trad
         for vanilla, own in grouped.items()
     )
     return TradeOffs(tuple(each), correlations(points))
+
+
+def placed(results: Results, analysis: Analysis) -> tuple[Point, ...]:
+    """Place cells on the axes. Only tools that can lose events, and tracers that do all of their work, take part."""
+    by_cell: defaultdict[Cell, list[Statistic]] = defaultdict(list)
+    for statistic in analysis.statistics:
+        cell = statistic.cell
+        if cell.tool != Tool.SYSCOUNT and cell.is_full and not cell.is_vanilla:
+            by_cell[cell].append(statistic)
+    told = dict(
+        chain.from_iterable(apart(own, COMPARED).items() for own in summarise(results).groups if not own.emulated)
+    )
+    return tuple(Point(cell, _coordinates(found, told)) for cell, found in by_cell.items())
 
 
 def _contenders(results: Results, points: Sequence[Point], axis: Axis, criteria: Criteria) -> Contenders:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from bpfbench.analysis.decision import Gap
+from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.questions.needs import AllRound, Answer, Answers
 from bpfbench.analysis.questions.preference import among_equals
 from bpfbench.report.documents.needs import contest

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bpfbench.analysis.anytime import PLANNED_MOST, ROUNDS_LEAST
-from bpfbench.analysis.decision import Gap, Outcome, Standing
+from bpfbench.analysis.decision import Outcome, Standing
+from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.questions.needs import (
     AllRound,
     Answer,

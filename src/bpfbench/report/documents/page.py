@@ -13,7 +13,7 @@ from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.order import examine
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.claims.judge import Findings, by_run
-from bpfbench.analysis.questions.tradeoffs import TradeOffs
+from bpfbench.analysis.questions.tradeoffs import Correlation
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, Statistic, analyse, control
 from bpfbench.declare.study import to_toml
@@ -39,7 +39,6 @@ from bpfbench.report.document import (
 )
 from bpfbench.report.documents import claims, order, statistics, steady, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
-from bpfbench.report.documents.remarks import remarks
 from bpfbench.report.figures.sections import Condition, Section, circumstances
 from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import BY_METRIC, FIGURES
@@ -52,16 +51,28 @@ OPEN_WORKLOADS = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a workload came to."""
+
+    section: Section
+    charts: Sequence[Chart]
+    """The most important first."""
+    tables: Sequence[Table]
+    remarks: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """All that is known of a run."""
 
     info: RunInfo
     about: About
-    evidence: Mapping[Condition, Sequence[tuple[Section, Sequence[Chart], Sequence[Table]]]]
-    """By condition: each workload with its figures, the most important first, and its tables."""
+    evidence: Mapping[Condition, Sequence[Evidence]]
+    """By condition: of each workload."""
     results: Results
     analysis: Analysis
-    exchanged: TradeOffs
+    exchanged: tuple[Correlation, ...]
+    """Between what setups cost and what they yield, over all cases; empty without a tracer that could lose events."""
     answered: tuple[needs.Answers, ...]
 
 
@@ -146,28 +157,29 @@ def _steady(results: Results) -> Iterator[Block]:
 def _evidence(run: Reported) -> Iterator[Block]:
     before = 0
     for condition, workloads in run.evidence.items():
-        where = Paragraph(circumstances([section for section, _, _ in workloads]))
-        chapters = tuple(_workload(*own, folded=before + at >= OPEN_WORKLOADS) for at, own in enumerate(workloads))
+        where = Paragraph(circumstances([own.section for own in workloads]))
+        chapters = tuple(_workload(own, folded=before + at >= OPEN_WORKLOADS) for at, own in enumerate(workloads))
         before += len(workloads)
         blocks: Document = (where, *chapters)
         yield from (Chapter(condition.title, blocks),) if len(run.evidence) > 1 else blocks
 
 
-def _workload(section: Section, charts: Sequence[Chart], tables: Sequence[Table], *, folded: bool) -> Chapter:
+def _workload(own: Evidence, *, folded: bool) -> Chapter:
     """The first figures of a workload, and what is to be asked for: its other figures, and its tables.
 
     Tables are open where there is no figure: of an emulated machine they are all there is.
     """
-    figures = [Figure(chart, section.title) for chart in charts]
+    section = own.section
+    figures = [Figure(chart, section.title) for chart in own.charts]
     first, others = tuple(figures[:OPEN_FIGURES]), tuple(figures[OPEN_FIGURES:])
-    said = Bullets(tuple(f"{group.tool}: {remark}" for group in section.groups for remark in remarks(group)), "fine")
-    titles = "; ".join(dict.fromkeys(own.chart.title for own in others))
+    said = Bullets(tuple(own.remarks), "fine")
+    titles = "; ".join(dict.fromkeys(figure.chart.title for figure in others))
     legend = Paragraph(statistics.LEGEND, "fine")
     behind = (
         Chapter(f"More figures: {titles}", others, folded=True),
-        Chapter(f"Tables of {section.title}, and what they say", (legend, *tables, said), folded=True),
+        Chapter(f"Tables of {section.title}, and what they say", (legend, *own.tables, said), folded=True),
     )
-    shown: Document = (*first, *(own for own in behind if own.blocks)) if figures else (*tables, said)
+    shown: Document = (*first, *(part for part in behind if part.blocks)) if figures else (*own.tables, said)
     return Chapter(section.title, shown, f"workload-{section.key}", folded=folded)
 
 
@@ -241,9 +253,9 @@ def _findings(found: Findings) -> Chapter:
     return Chapter("The paper's claims", (*map(Paragraph, (text, *said)), judged, *behind), "claims")
 
 
-def _exchanged(found: TradeOffs) -> Chapter | None:
+def _exchanged(found: Sequence[Correlation]) -> Chapter | None:
     """Correlations between what setups cost and what they yield; None without any tracer to compare."""
-    if not found.each:
+    if not found:
         return None
     table = replace(
         tradeoffs.correlations(found), title="Spearman's rank correlations", caption="Over the cells of all cases."

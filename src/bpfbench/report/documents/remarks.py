@@ -38,14 +38,14 @@ BY_PAPER = (
 """How it is said that a runtime is apart from vanilla's, is not, and that neither can be said."""
 
 
-def remarks(group: Group, marks: Marks | None = None) -> Iterator[str]:
-    """Read a group's table aloud, one remark each; `marks` are its own unless others are given."""
+def remarks(group: Group, marks: Marks) -> Iterator[str]:
+    """Read a group's table aloud, one remark each."""
     if group.emulated:
         yield from _reconciled(group)
         yield from _uncounted(group)
         return
     yield from _fidelity(group)
-    yield from _runtime(group, marks or Marks.of(group))
+    yield from _runtime(group, marks)
     yield from _losses(group)
     yield from _uncounted(group)
     yield from _unpaired(group)

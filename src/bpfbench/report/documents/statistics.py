@@ -33,14 +33,19 @@ LEGEND = (
 )
 
 
-def tables(section: Section, group: Group) -> Iterator[Table]:
-    """Yield what one workload and tool came to: a row per setup, a column per quantity that was measured."""
+def tables(section: Section, group: Group, marks: Marks) -> Iterator[Table]:
+    """Yield what one workload and tool came to: a row per setup, a column per quantity that was measured.
+
+    Args:
+        section: the workload.
+        group: the tool.
+        marks: of its differences.
+    """
     what = f"Tool {group.tool}."
     if group.emulated:
         found = {own: totals(own, group.rows) for own in ACCOUNT}
         yield _table(section, group, "account", "every call accounted for", f"{what} {wording.ACCOUNT}", found)
         return
-    marks = Marks.of(group)
     for key, title in TABLE_TITLES.items():
         shown = [own for own in QUANTITIES if own.page == key]
         found = {own: numbers(own, group.rows, partial(_number, section, marks)) for own in shown}

@@ -74,20 +74,22 @@ def _blocks(found: TradeOffs, info: About, answer: Sequence[Answers], run: str) 
     if answer:
         yield from section("Over all cases", (), *needs.brief(answer, run))
     over = "1 workload and tool" if len(found.each) == 1 else f"{len(found.each)} workloads and tools together"
-    yield from section(f"Spearman's rank correlation over the cells of {over}", (), correlations(found, axes))
+    yield from section(
+        f"Spearman's rank correlation over the cells of {over}", (), correlations(found.correlations, axes)
+    )
     asked = {own.cost for own in found.each}
     missing = [axis.title for axis in AXES if axis not in axes and (axis in asked or axis not in DECIDED_AS)]
     lacking = (f"Not measured, or not comparable: {', '.join(missing)}.",) if missing else ()
-    yield from section("How to read this", (*lacking, *legend(found)))
+    yield from section("How to read this", (*lacking, *legend(found.correlations)))
 
 
-def correlations(found: TradeOffs, axes: Sequence[Axis] = AXES) -> Table:
+def correlations(found: Sequence[Correlation], axes: Sequence[Axis] = AXES) -> Table:
     """Make the table of the correlations between axes, over all cells."""
-    rows = [_correlation(own) for own in found.correlations if set(own.axes) <= set(axes)]
+    rows = [_correlation(own) for own in found if set(own.axes) <= set(axes)]
     return table(("between", "rho", "95 %", "p", "cells"), rows)
 
 
-def legend(found: TradeOffs) -> Iterator[str]:
+def legend(found: Sequence[Correlation]) -> Iterator[str]:
     """Explain the marks, and say how far to trust them."""
     yield (
         "A setup is on the front if no other is at least as good in cost and fidelity, and better in one. Its cost is"
@@ -96,7 +98,7 @@ def legend(found: TradeOffs) -> Iterator[str]:
         " other within the margin. Else it is on it by the means alone, or possible. Of all axes: the same over all of"
         " them, by the means. In brackets 95 % intervals that hold at every look and for all setups of a table at once."
     )
-    if any(c.rho is not None and not c.leans for c in found.correlations):
+    if any(c.rho is not None and not c.leans for c in found):
         yield f"With fewer than {ENOUGH} cells a correlation is nothing to lean on."
     yield "Cells of one setup are not independent, so that p and intervals say more than they should."
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-from bpfbench.analysis.decision import Decision, Gap, Standing
+from bpfbench.analysis.decision import Decision, Standing
+from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.questions.needs import FIDELITY, AllRound, Answer, Answers, Contest
 from bpfbench.model import VANILLA
 from bpfbench.report.chart import Chart, Mark, Pair, Panel, PanelRow

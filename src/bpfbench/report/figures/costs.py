@@ -43,9 +43,9 @@ def _split(group: Group, row: Row) -> Bar | None:
 
 def layers(section: Section) -> Chart | None:
     """What each part of the work adds to an I/O; None for a study without variants."""
-    if section.part[0] > 1 or all(cell.is_full for cell in section.results.cells):
+    if section.part[0] > 1 or all(cell.is_full for cell in section.cells):
         return None  # of all rows at once, and there is nothing to work out without a variant
-    found = costs(section.results)
+    found = costs(section.results, section.cells)
     if not found:
         return None
     tools = tuple(tool for tool in Tool if any(cost.cell.tool is tool for cost in found))

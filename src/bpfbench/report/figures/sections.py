@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bpfbench import factors
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, in_order
 from bpfbench.analysis.statistics import Analysis, Statistic
-from bpfbench.analysis.summary import Group, Row, summarise
+from bpfbench.analysis.summary import Group, Row, groups
 from bpfbench.model import EMULATED, Accelerator, Attach, Record, Tool, Workload
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, PanelRow
@@ -65,7 +65,9 @@ class Section:
     groups: tuple[Group, ...]
     """By tool, in the order of the paper; of full trials only."""
     results: Results
-    """Of all variants, and of vanilla."""
+    """Of the whole run."""
+    cells: tuple[Cell, ...]
+    """Its own: of all variants, and of vanilla."""
     statistics: Mapping[tuple[Cell, str], Statistic]
     """Of the whole run, by cell and metric."""
     prefix: str = ""
@@ -170,28 +172,25 @@ def sections(results: Results, analysis: Analysis, machine: str, kernel: str) ->
             alike[key] += vanilla
     several = len({condition for condition, _ in alike}) > 1
     statistics = {(found.cell, found.metric): found for found in analysis.statistics}
+    position = {cell: at for at, cell in enumerate(results.cells)}
+    ordered = {key: tuple(sorted(own, key=position.__getitem__)) for key, own in alike.items()}
     return tuple(
         Section(
             condition=condition,
             workload=workload,
-            groups=summarise(_only(results, [cell for cell in own if cell.is_full])).groups,
-            results=_only(results, own),
+            groups=groups(results, [cell for cell in own if cell.is_full]),
+            results=results,
+            cells=own,
             statistics=statistics,
             prefix=f"{condition.key}-" if several else "",
         )
-        for (condition, workload), own in sorted(alike.items(), key=_position)
+        for (condition, workload), own in sorted(ordered.items(), key=_position)
     )
 
 
 def _position(item: tuple[tuple[Condition, Workload], object]) -> tuple[object, ...]:
     condition, workload = item[0]
     return condition.emulated, condition.key, in_order(workload)
-
-
-def _only(results: Results, cells: Collection[Cell]) -> Results:
-    """These cells of a run, in the order in which it has them."""
-    own = {cell: records for cell, records in results.cells.items() if cell in cells}
-    return replace(results, records=tuple(record for records in own.values() for record in records), cells=own)
 
 
 def _chunks(group: Group) -> list[Group]:

@@ -116,8 +116,9 @@ def _drawn(document: Document, looks: dict[str, Look]) -> dict[str, Markup]:
     for figure in (figure for figure in _figures(document) if not figure.chart.absent):
         made = screen.html(figure.chart, figure.of, looks)
         room -= len(made)
-        if room >= 0:
-            found[figure.chart.key] = Markup(made)  # noqa: S704 - escaped as it is drawn
+        if room < 0:
+            break
+        found[figure.chart.key] = Markup(made)  # noqa: S704 - escaped as it is drawn
     return found
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -37,6 +38,17 @@ def written(data: object) -> str:
         TypeError: something is none that JSON has.
     """
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+
+
+def rows(found: Iterable[object]) -> str:
+    """Write a long list, a line for each of it.
+
+    Raises:
+        ValueError: a number is not finite.
+        TypeError: something is none that JSON has.
+    """
+    lines = (json.dumps(own, ensure_ascii=False, allow_nan=False, default=_plain) for own in found)
+    return "[" + ",\n".join(lines) + "]\n"
 
 
 def _plain(value: Any) -> object:
