@@ -12,7 +12,8 @@ from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Brought, Verbose, Wait, stderr
-from bpfbench.cli.options import Options, SourceOptions, TestbedOptions, chosen, means, options_for, split
+from bpfbench.cli.means import SourceOptions, means
+from bpfbench.cli.options import Options, TestbedOptions, chosen, options_for, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.declare.study import Override

@@ -12,7 +12,8 @@ from cyclopts import App, Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Verbose, Wait, cache_dir, on_wait, stderr, stdout
-from bpfbench.cli.options import SourceOptions, means, split
+from bpfbench.cli.means import SourceOptions, means
+from bpfbench.cli.options import split
 from bpfbench.cli.show import Form, show
 from bpfbench.report.document import Block, Heading, Terms
 from bpfbench.run import images

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Brought, Verbose, Wait, stderr
-from bpfbench.cli.options import SourceOptions, TestbedOptions, chosen, means, split
+from bpfbench.cli.means import SourceOptions, means
+from bpfbench.cli.options import TestbedOptions, chosen, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.declare.study import Override

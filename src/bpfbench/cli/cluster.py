@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from bpfbench.cli.app import Verbose, cache_dir, stderr
-from bpfbench.cli.options import SourceOptions, means
+from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import hosts as declared
 from bpfbench.declare.hosts import Hosts

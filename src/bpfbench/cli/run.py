@@ -14,7 +14,8 @@ from cyclopts import Parameter
 from bpfbench import store
 from bpfbench.cli import runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
-from bpfbench.cli.options import ClusterOptions, GoalOptions, SourceOptions, StudyOptions, means, with_hosts
+from bpfbench.cli.means import ClusterOptions, SourceOptions, means
+from bpfbench.cli.options import GoalOptions, StudyOptions, with_hosts
 from bpfbench.cli.summary import print_summary
 from bpfbench.declare import plan, study
 from bpfbench.declare.hosts import Hosts

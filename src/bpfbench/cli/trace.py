@@ -16,7 +16,8 @@ from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
 from bpfbench.cli.app import Brought, Verbose, Wait, stderr
-from bpfbench.cli.options import Options, SourceOptions, means, options_for
+from bpfbench.cli.means import SourceOptions, means
+from bpfbench.cli.options import Options, options_for
 from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError

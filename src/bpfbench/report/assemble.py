@@ -78,7 +78,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         marked = [(group, Marks.of(group)) for group in section.groups]
         tables = tuple(view for group, marks in marked for view in statistics.tables(section, group, marks))
         said = tuple(f"{group.tool}: {remark}" for group, marks in marked for remark in remarks(group, marks))
-        evidence.append(page.Evidence(section, charts, tables, said))
+        evidence.append(page.WorkloadEvidence(section, charts, tables, said))
     if draw is not None:
         heroes = [(chart, "over all cases") for own in answered if (chart := answer.printed(own, len(answered) > 1))]
         each = [(chart, own.section.title) for own in evidence for chart in own.charts if not chart.absent]

@@ -51,7 +51,7 @@ OPEN_WORKLOADS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class WorkloadEvidence:
     """What a workload came to."""
 
     section: Section
@@ -67,7 +67,7 @@ class Reported:
 
     info: RunInfo
     about: About
-    evidence: Mapping[Condition, Sequence[Evidence]]
+    evidence: Mapping[Condition, Sequence[WorkloadEvidence]]
     """By condition: of each workload."""
     results: Results
     analysis: Analysis
@@ -164,7 +164,7 @@ def _evidence(run: Reported) -> Iterator[Block]:
         yield from (Chapter(condition.title, blocks),) if len(run.evidence) > 1 else blocks
 
 
-def _workload(own: Evidence, *, folded: bool) -> Chapter:
+def _workload(own: WorkloadEvidence, *, folded: bool) -> Chapter:
     """The first figures of a workload, and what is to be asked for: its other figures, and its tables.
 
     Tables are open where there is no figure: of an emulated machine they are all there is.

@@ -93,7 +93,8 @@ def against(compared: Paired | Difference, quantity: Quantity) -> str:
 
 def flat(analysis: Analysis) -> tuple[tuple[str, ...], list[dict[str, object]]]:
     """Return header and rows of a CSV of everything that is known of every cell and metric, unrounded."""
-    return _FLAT, [_flat(found) for found in analysis.statistics]
+    columns = {cell: cell.columns for cell in {found.cell for found in analysis.statistics}}
+    return _FLAT, [_flat(found, columns[found.cell]) for found in analysis.statistics]
 
 
 _SPREAD = tuple(field.name for field in dataclasses.fields(Description))
@@ -103,8 +104,9 @@ _DIFFERENCE = ("difference", "difference_low", "difference_high")
 _FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule", *_DIFFERENCE)
 
 
-def _flat(own: Statistic) -> dict[str, object]:
-    flat = {**own.cell.columns, "metric": own.metric, "unit": own.unit, **dataclasses.asdict(own.spread)}
+def _flat(own: Statistic, cell: Mapping[str, object]) -> dict[str, object]:
+    spread = {name: getattr(own.spread, name) for name in _SPREAD}
+    flat = {**cell, "metric": own.metric, "unit": own.unit, **spread}
     flat["paper_rule"] = own.rule and own.rule.value
     if tested := own.paired or own.difference:
         flat |= {"pairs": tested.n, "p": tested.p, "p_corrected": tested.p_corrected, "finding": tested.finding.value}
