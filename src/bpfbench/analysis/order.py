@@ -324,19 +324,26 @@ class _Residuals:
 class _Within:
     """The blocks and cells of a group, to be taken out of values: blocks by their means, as they share no trial.
 
-    What is left of the cells' dummies, without those means, is spanned by orthonormal columns.
+    What is left of the cells' dummies, without those means, is spanned by orthonormal columns. Of a trial that nothing
+    repeats, nothing is left.
     """
 
     def __init__(self, group: Sequence[Timed]) -> None:
-        self._block, blocks = _numbered([pairing(item.record) for item in group])
+        trials = Counter(item.cell for item in group)
+        self._repeated = np.array([trials[item.cell] > 1 for item in group])
+        repeated = [item for item in group if trials[item.cell] > 1]
+        self.rank = len(group) - len(repeated)
+        if not repeated:
+            return
+        self._block, blocks = _numbered([pairing(item.record) for item in repeated])
         self._sizes = np.bincount(self._block, minlength=blocks)
-        cell, cells = _numbered([item.cell for item in group])
+        cell, cells = _numbered([item.cell for item in repeated])
         dummies = self._demeaned(np.eye(cells)[cell])
         # By their products: cells are fewer than trials.
         squares, directions = np.linalg.eigh(dummies.T @ dummies)
         kept = squares > NEGLIGIBLE * squares[-1]
         self._basis: Matrix = dummies @ (directions[:, kept] / np.sqrt(squares[kept]))
-        self.rank = blocks + self._basis.shape[1]
+        self.rank += blocks + self._basis.shape[1]
 
     def _demeaned(self, values: Matrix) -> Matrix:
         sums = np.zeros((len(self._sizes), *values.shape[1:]))
@@ -345,8 +352,11 @@ class _Within:
 
     def taken_out(self, values: Matrix) -> Matrix:
         """Return what is left of values."""
-        left = self._demeaned(values)
-        return np.asarray(left - self._basis @ (self._basis.T @ left), dtype=np.float64)
+        found = np.zeros_like(values)
+        if self._repeated.any():
+            left = self._demeaned(values[self._repeated])
+            found[self._repeated] = left - self._basis @ (self._basis.T @ left)
+        return found
 
 
 def _numbered(keys: Sequence[Hashable]) -> tuple[Any, int]:
