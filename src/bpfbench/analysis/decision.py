@@ -113,7 +113,7 @@ class Contenders:
     def ruled_out(self) -> frozenset[str]:
         """Those that somebody is better than, by more than the margin."""
         places = list(self._places.values())
-        out = self.worse[np.ix_(places, places)].any(axis=0)
+        out: Truths = np.asarray(self.worse[np.ix_(places, places)].any(axis=0))
         return frozenset(own for own, is_out in zip(self._places, out, strict=True) if is_out)
 
     def of(self, *standings: Standing) -> tuple[str, ...]:
