@@ -26,7 +26,7 @@ from typing import Generic
 
 import numpy as np
 
-from bpfbench.analysis.gaps import C, Gap, Layout, Noise, Truths, Values
+from bpfbench.analysis.gaps import C, Gap, ValueTable, Noise, Truths, Values
 from bpfbench.analysis.inference import ALPHA, Matrix
 
 ALPHA_CASES = 0.2 * ALPHA
@@ -66,7 +66,7 @@ class Contenders:
     order: tuple[str, ...]
     """Best mean first."""
     margin: float
-    layout: Layout
+    layout: ValueTable
     """Of these, and of all who are compared beside them."""
     alpha: float
     """Of each pair's interval."""
@@ -234,10 +234,17 @@ def within(values: Values[C], margin: float = 0.0, alpha: float = ALPHA) -> Cont
 
 def against(values: Values[C], base: str, alpha: float = ALPHA, noise: Noise[C] | None = None) -> Mapping[str, Gap]:
     """Say of each by how much it is ahead of one of them, all at once; who shares no round with that is left out."""
-    layout = Layout.of(values, _cases(values), noise)
+    layout = ValueTable.of(values, _cases(values), noise)
     ahead = layout.ahead(layout.contenders.index(base), alpha / max(1, len(values) - 1))
     found = {own: ahead.gap(at) for at, own in enumerate(layout.contenders)}
     return {own: gap.reversed() for own, gap in found.items() if gap is not None}
+
+
+def standing(gap: Gap, margin: float) -> Standing:
+    """Say how the other stands to the one that the gap is ahead of it, were that the leader."""
+    if gap.interval.low > margin:
+        return Standing.WORSE
+    return Standing.EQUAL if gap.interval.within(-margin, margin) else Standing.OPEN
 
 
 def _cases(values: Values[C]) -> tuple[C, ...]:
@@ -251,7 +258,7 @@ def _tied(values: Values[C], case: C) -> bool:
 
 def _contenders(values: Values[C], cases: Sequence[C], margin: float, noise: Noise[C], alpha: float) -> Contenders:
     part = {own: by_case for own, by_case in values.items() if any(by_case.get(case) for case in cases)}
-    layout, alpha = Layout.of(part, cases, noise), alpha / max(1, math.comb(len(part), 2))
+    layout, alpha = ValueTable.of(part, cases, noise), alpha / max(1, math.comb(len(part), 2))
     worse, equal = np.zeros((2, len(part), len(part)), dtype=bool)
     means = np.full((len(part), len(part)), math.nan)
     for one in range(len(part) - 1):
@@ -264,7 +271,7 @@ def _contenders(values: Values[C], cases: Sequence[C], margin: float, noise: Noi
     return Contenders(_ranked(tuple(part), layout, means), margin, layout, alpha, means, worse, equal)
 
 
-def _ranked(part: Sequence[str], layout: Layout, means: Matrix) -> tuple[str, ...]:
+def _ranked(part: Sequence[str], layout: ValueTable, means: Matrix) -> tuple[str, ...]:
     """Put them in order, by how far each is ahead of its strongest rival; those compared with nobody last."""
     places = [layout.contenders.index(own) for own in part]
     among = means[np.ix_(places, places)]

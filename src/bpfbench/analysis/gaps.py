@@ -125,7 +125,7 @@ class Ahead:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ValueTable:
     """The values of contenders as an array."""
 
     contenders: tuple[str, ...]
@@ -142,7 +142,7 @@ class Layout:
     """Of each case; 0 where it is not known."""
 
     @classmethod
-    def of(cls, values: Values[C], cases: Sequence[C], noise: Noise[C] | None = None) -> Layout:
+    def of(cls, values: Values[C], cases: Sequence[C], noise: Noise[C] | None = None) -> ValueTable:
         """Lay out values, as far as they are of these cases."""
         columns = [
             (at, block)

@@ -66,7 +66,7 @@ def test_what_is_known_of_all_holds_of_some_of_them() -> None:
     found = decided(steady(libbpf=0.0, aya=-0.01, bcc=-0.5, go=-0.52))
     few = found.among(("bcc", "go"))
     assert (few.outcome, few.named) == (Outcome.EQUAL, ("bcc", "go"))
-    assert few.whole.gaps["bcc", "go"] is found.whole.gaps["bcc", "go"]
+    assert few.whole.gaps["bcc", "go"] == found.whole.gaps["bcc", "go"]
     assert found.among(("aya", "bcc")).named == ("aya",)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench.analysis.gaps import BlockId, Gap, Layout, Values
+from bpfbench.analysis.gaps import BlockId, Gap, ValueTable, Values
 
 numbers = st.floats(-1, 1, allow_nan=False).map(lambda value: round(value, 3))
 blocks = st.dictionaries(st.tuples(st.integers(1, 4), st.sampled_from(("a", "b"))), numbers, max_size=6)
@@ -18,7 +18,7 @@ tables = st.lists(st.fixed_dictionaries({"read": blocks, "write": blocks}), min_
 
 
 def gap(values: Values[str], one: int, other: int, alpha: float = 0.05) -> Gap | None:
-    return Layout.of(values, ("read", "write")).ahead(one, alpha).gap(other)
+    return ValueTable.of(values, ("read", "write")).ahead(one, alpha).gap(other)
 
 
 @given(tables)

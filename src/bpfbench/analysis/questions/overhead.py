@@ -17,7 +17,8 @@ from enum import StrEnum
 
 from bpfbench.analysis import inference
 from bpfbench.analysis.apart import Apart, judged
-from bpfbench.analysis.decision import BlockId, Gap, Standing, against
+from bpfbench.analysis.decision import Standing, against, standing
+from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Noise, percent
 from bpfbench.analysis.results import Description, describe, logarithm
 from bpfbench.model import Status
@@ -164,9 +165,9 @@ def _comparison(spread: Description, gap: Gap | None, margin: float) -> Comparis
     told = judged(gap, by_difference=False)
     if gap is None:
         return Comparison(spread, apart=told, amount=Amount.OPEN)
-    standings = {gap.standing(margin), gap.reversed().standing(margin)}
+    standings = {standing(own, margin) for own in (gap, gap.reversed())}
     said = {Standing.WORSE: Amount.BEYOND, Standing.EQUAL: Amount.WITHIN}
-    amount = next((meant for standing, meant in said.items() if standing in standings), Amount.OPEN)
+    amount = next((meant for found, meant in said.items() if found in standings), Amount.OPEN)
     needed = gap.rounds_needed(margin) if amount is Amount.OPEN else None
     return Comparison(spread, percent(gap.mean), told, amount, needed)
 
