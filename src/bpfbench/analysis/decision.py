@@ -26,7 +26,7 @@ from typing import Generic
 
 import numpy as np
 
-from bpfbench.analysis.gaps import C, Gap, ValueTable, Noise, Truths, Values
+from bpfbench.analysis.gaps import C, Gap, Noise, Truths, Values, ValueTable
 from bpfbench.analysis.inference import ALPHA, Matrix
 
 ALPHA_CASES = 0.2 * ALPHA

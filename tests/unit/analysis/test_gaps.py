@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfbench.analysis.gaps import BlockId, Gap, ValueTable, Values
+from bpfbench.analysis.gaps import BlockId, Gap, Values, ValueTable
 
 numbers = st.floats(-1, 1, allow_nan=False).map(lambda value: round(value, 3))
 blocks = st.dictionaries(st.tuples(st.integers(1, 4), st.sampled_from(("a", "b"))), numbers, max_size=6)
