@@ -12,6 +12,7 @@ from pathlib import Path
 from distributed import Scheduler
 
 from bpfbench.cluster import guard, settings
+from bpfbench.errors import MachineError
 
 SERVED = frozenset(
     {
@@ -72,4 +73,7 @@ def serve(
                 partial.rename(said)
             await scheduler.finished()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except RuntimeError as error:  # Dask's, around what went wrong
+        raise MachineError(f"{protocol}://{listen}:{port}: {error.__cause__ or error}") from None

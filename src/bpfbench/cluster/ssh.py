@@ -14,6 +14,7 @@ import asyncssh
 
 from bpfbench.declare.hosts import RemoteHost
 from bpfbench.errors import MachineError
+from bpfbench.machine import command
 
 CONNECT_S = 20.0
 PIECE = 4 * 2**20
@@ -50,6 +51,7 @@ class Shell:
         Raises:
             HostError: it failed; has its last words.
         """
+        command.LOG.debug("%s: %s", self.host.name, shlex.join(argv))
         try:
             ended = await self._connection.run(
                 shlex.join(argv), input=stdin, timeout=timeout_s, encoding="utf-8", errors="replace"

@@ -32,8 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.cluster import certificates, code, node, remote, wheels
+from bpfbench.cluster import certificates, code, guard, node, remote, wheels
 from bpfbench.cluster.certificates import Issued
+from bpfbench.cluster.client import Cluster
 from bpfbench.cluster.connection import Connection
 from bpfbench.cluster.ssh import HostError, Sent, Shell, connected, sha256_of
 from bpfbench.cluster.wheels import Interpreter
@@ -143,7 +144,11 @@ def up(hosts: Hosts, means: Means, tell: Tell) -> tuple[HostOutcome, ...]:
     )
     begin_scheduler(hosts, means.cache, issued, tell)
     brought = Brought(hosts, means, built.image.key, issued)
-    return asyncio.run(_each(hosts, lambda host: _up(host, hosts, brought, lambda line: tell(f"{host.name}: {line}"))))
+    outcomes = asyncio.run(
+        _each(hosts, lambda host: _up(host, hosts, brought, lambda line: tell(f"{host.name}: {line}")))
+    )
+    there = _present(connection(means.cache, hosts), {own.host.name for own in outcomes if own.error is None})
+    return tuple(own if own.error or own.host.name in there else _unheard(own.host, hosts) for own in outcomes)
 
 
 def down(hosts: Hosts, cache: Path, tell: Tell, *, purge: bool) -> tuple[HostOutcome, ...]:
@@ -183,10 +188,29 @@ def begin_scheduler(hosts: Hosts, cache: Path, issued: Issued, tell: Tell) -> No
     while not said.exists():
         if service.running(lock) is None or time.monotonic() > until_s:
             service.end(lock)
-            words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
-            raise MachineError(f"the scheduler does not begin at {hosts.scheduler}: {words[0]}", f"its log: {log}")
+            words = (log.read_text(errors="replace").strip().splitlines() or ["it says nothing"])[-1]
+            raise MachineError(f"the scheduler does not begin: {words.removeprefix('bpfbench: ')}", f"its log: {log}")
         time.sleep(0.05)
     tell(f"the scheduler is at {hosts.scheduler}")
+
+
+def _present(reached: Connection, wanted: set[str]) -> frozenset[str]:
+    """Wait for workers to be known to the scheduler; return who is."""
+    guard.only(guard.NOTHING)
+    with Cluster(reached) as cluster:
+        until_s = time.monotonic() + BEGIN_S
+        while not wanted <= set(cluster.present()) and time.monotonic() < until_s:
+            time.sleep(0.2)
+        return frozenset(cluster.present())
+
+
+def _unheard(host: RemoteHost, hosts: Hosts) -> HostOutcome:
+    """Return the outcome of a host whose worker does not reach the scheduler."""
+    error = HostError(
+        f"host {host.where}: its worker does not reach the scheduler at {hosts.scheduler}",
+        f"is port {hosts.port} of this machine open to it? What it says: {host.cache}/cluster/worker.log, there",
+    )
+    return HostOutcome(host, error=error)
 
 
 async def _each(

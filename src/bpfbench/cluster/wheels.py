@@ -7,6 +7,7 @@ They are fetched by this machine, once, and sent: hosts need no registry, no pip
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
 import shutil
 import sys
@@ -83,6 +84,8 @@ def fetched(cache: Path, python: Interpreter) -> tuple[Path, ...]:
     """
     folder = cache / "wheels" / key(python)
     if not folder.exists():
+        if importlib.util.find_spec("pip") is None:
+            raise MachineError("pip, which fetches packages for hosts, is not here", f"{sys.executable} -m ensurepip")
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
