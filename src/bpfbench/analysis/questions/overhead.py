@@ -26,6 +26,9 @@ from bpfbench.model.target import BpfUse, OverheadRecord, OverheadStudy, TargetM
 
 BARE = "bare"
 
+ALPHA_ASIDE = 0.2 * ALPHA
+"""What is spent on metrics that are not asked for; the rest, on those that are."""
+
 
 class Amount(StrEnum):
     """Whether a change is known to exceed the margin."""
@@ -146,7 +149,9 @@ def _compare(
         BARE if own is None else str(own): {None: {block: statistics.fmean(both) for block, both in by_block.items()}}
         for own, by_block in logs.items()
     }
-    alpha = ALPHA / len(study.target.compared)
+    decisive = study.target.decisive
+    aside = len(study.target.compared) - len(decisive)
+    alpha = (ALPHA - ALPHA_ASIDE) / len(decisive) if metric in decisive else ALPHA_ASIDE / aside
     gaps = against(means, BARE, alpha, {None: twins.sd} if twins else None) if len(means) > 1 else {}
     margin = math.log1p(study.margin_percent / 100)
     found = {}

@@ -33,7 +33,7 @@ from bpfbench.analysis.apart import Apart, Verdict
 from bpfbench.analysis.inference import Interval, percent
 from bpfbench.analysis.questions.overhead import Amount, Comparison, Costing, Overhead
 from bpfbench.analysis.results import Description
-from bpfbench.model.target import CPU, BpfObject, TargetMetric
+from bpfbench.model.target import CPU, TIME, BpfObject, TargetMetric
 from bpfbench.report.document import ABSENT, Block, Bullets, Code, Column, Document, Field, Heading, Paragraph, Table
 from bpfbench.report.documents.marks import MARK
 from bpfbench.report.numbers import rounded
@@ -43,6 +43,8 @@ from bpfbench.units import duration, plural
 SCHEMA = 1
 """Version of the data. History: 1 (first)."""
 
+SHORT_S = 0.05
+"""A process is started in milliseconds."""
 LONG_S = 7200.0
 """Nobody is advised to measure for longer."""
 
@@ -97,6 +99,10 @@ def _blocks(found: Overhead, machine: Mapping[str, Any]) -> Iterator[Block]:
     yield Paragraph(
         f"{plural(found.rounds, 'round')} of two bare runs and one of each tracer, in random order; {where}."
     )
+    bare_s = found.rows[0].compared.get(TIME.name)
+    if bare_s is not None and bare_s.spread.mean < SHORT_S:
+        short = f"the target takes {1000 * bare_s.spread.mean:.1f} ms; of so little, starting it is a good part"
+        yield Paragraph(f"{short}. Choose one that takes a second or more.", "note")
     yield _table(found)
     for row in found.rows[1:]:
         yield Bullets(tuple(_said(found, row)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from overheads import TPS, failed, record, rounds, study
+from overheads import TPS, failed, ran, record, rounds, study
 
 from bpfbench.analysis.questions.overhead import Overhead, overhead
 from bpfbench.report.documents import overhead as report
@@ -59,3 +59,9 @@ def test_programs_get_all_of_it() -> None:
     assert tracer["bpf"]["maps"][0] == {"kind": "hash", "name": "counts", "memory_bytes": 8192}
     assert [metric["name"] for metric in data["metrics"]] == ["tps", "time", "CPU"]
     assert data["noise"]["tps"]["n"] == 6
+
+
+def test_of_a_target_that_hardly_takes_time_it_is_said_that_it_does() -> None:
+    short = [record(n, own, ran(0.002)) for n in (1, 2, 3) for own in (None, None, 0)]
+    assert "the target takes 2.0 ms; of so little, starting it is a good part" in text(overhead(study("none"), short))
+    assert "of so little" not in text(overhead(study("none"), rounds({0: 1.0}, 3)))
