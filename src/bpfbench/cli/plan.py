@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from bpfbench.cli.app import StudyName, cache_dir
-from bpfbench.cli.options import StudyOptions
+from bpfbench.cli.options import StudyOptions, with_hosts
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import plan, study
+from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, Accelerator, Attach, Study
 from bpfbench.report.document import Bullets, Paragraph, table
 from bpfbench.run.stage import expected_accelerator, foreseen
@@ -15,11 +16,13 @@ from bpfbench.units import duration, gib
 
 def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: Form = Form()) -> int:
     """Show the trials of a study in their order, and what they take. Runs nothing."""
-    chosen = study.load(study.find(name), options.overrides())
+    chosen = study.load(study.find(name), with_hosts(options, resumes=False)[0].overrides())
+    if not chosen.hosts:
+        raise UsageError("testbed cluster: which hosts?", "--hosts hosts.toml, or their names: --hosts alpha,beta")
     chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
-    expected = expected_accelerator(chosen, cache_dir()) if chosen.testbed == "vm" else None
+    expected = expected_accelerator(chosen, cache_dir()) if chosen.ground == "vm" else None
     emulated = expected is Accelerator.TCG
     needs = plan.needs(unrolled, chosen, emulated=emulated)
     takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
@@ -37,10 +40,13 @@ def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: F
 
 def _testbed_text(chosen: Study, expected: Accelerator | None) -> str:
     """Say where a study is going to be measured, by which accelerator if in virtual machines."""
+    cluster = chosen.testbed == "cluster"
     if expected is None:
-        return "on this machine's kernel"
+        return f"on the kernels of {', '.join(chosen.hosts)}, side by side" if cluster else "on this machine's kernel"
     vm = chosen.machine
     hosts = f"{len(chosen.hosts)} virtual machines, one at a time" if len(chosen.hosts) > 1 else "a virtual machine"
+    if cluster:
+        hosts = f"a virtual machine on each of {', '.join(chosen.hosts)}, side by side"
     how = EMULATED if expected is Accelerator.TCG else f"accelerator {expected}"
     each = f"{vm.cpus} CPUs and {gib(vm.memory_bytes)} each"
     return f"in {hosts}, {each}, kernels: {', '.join(chosen.factors.kernels)}; {how}"

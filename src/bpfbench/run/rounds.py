@@ -10,6 +10,7 @@ need may still name, and cases that say nothing of one. Vanilla stays in every b
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -85,10 +86,17 @@ def further(study: Study, read: Callable[[], Results], goal: Goal, elapsed_s: fl
     if goal.until and not open_ and done >= ROUNDS_LEAST:
         return Further((), f"Everything that was asked for is decided {so_long}.{without}")
     worth = worth_repeating(following, open_) if open_ and done >= ROUNDS_LEAST else following
-    takes_s = (round_s(so_far) or 0.0) * len(worth) / len(following)
+    takes_s = (round_s(so_far) or 0.0) * _longest_share(worth, study) / len(following)
     if goal.seconds is not None and elapsed_s + takes_s > goal.seconds:
         return Further((), f"The time is over {so_long}; undecided: {named}.")
     return Further(worth, f"Undecided {so_long}: {named}.")
+
+
+def _longest_share(trials: Sequence[Trial], study: Study) -> int:
+    """Return how many of a round's trials come one after the other: on a cluster hosts work side by side."""
+    if study.testbed != "cluster":
+        return len(trials)
+    return max(Counter(trial.host for trial in trials).values(), default=0)
 
 
 def _round(study: Study, number: int) -> tuple[Trial, ...]:

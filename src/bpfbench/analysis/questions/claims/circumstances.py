@@ -47,7 +47,7 @@ def circumstances(paper: Mapping[str, Any], run: RunInfo, judged: Sequence[Recor
     workloads = [trial.workload for trial in trials]
     rw = [trial.config for trial in trials if trial.config is not None and trial.tool is not Tool.SYSCOUNT]
     kernels: Set[Any] = {record.environment.kernel for record in judged if record.environment}
-    memory = run.study.machine.memory_bytes if run.study.testbed == "vm" else machine.get("memory_bytes")
+    memory = run.study.machine.memory_bytes if run.study.ground == "vm" else machine.get("memory_bytes")
     sizes = {round(workload.bytes_per_process / GIB, 3) for workload in workloads}
     rates = {"none" if w.rate_iops is None else f"{w.rate_iops} IOPS a process" for w in workloads}
     payload = setup["event_bytes"]["rw-tracer-all"] - setup["event_bytes"]["rw-tracer"]
@@ -104,7 +104,7 @@ def _system(paper: str, system: str | None, image: str | None) -> Circumstance:
 
 
 def _cpu(paper: str, run: RunInfo) -> Circumstance:
-    machine, is_vm = run.machine, run.study.testbed == "vm"
+    machine, is_vm = run.machine, run.study.ground == "vm"
     if "cpu_model" not in machine:
         return Circumstance("CPU", paper, UNKNOWN, None)
     virtual = "virtual, " if is_vm or machine.get("virtual_machine") else ""
