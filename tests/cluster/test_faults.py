@@ -160,7 +160,7 @@ def test_a_host_cut_off_for_a_minute_is_waited_for(cluster: Ensemble) -> None:
     assert campaign.wait() == 0
     require_whole(campaign, kept)
     assert campaign.run.superseded() == 0
-    assert "host alpha is silent" in campaign.said
+    assert "silent: alpha" in campaign.said
     assert cluster.remains() == []
 
 

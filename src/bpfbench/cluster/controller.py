@@ -192,8 +192,9 @@ class Controller:
 
     def _listen(self, silent: set[str]) -> None:
         """Say which hosts have fallen silent since, and which have not; they are there still, as far as is known."""
-        for host in sorted(silent - self._silent):
-            self._warn(f"host {host} is silent; it is taken for gone after {duration(settings.LOST_S)} of that")
+        if fallen := sorted(silent - self._silent):
+            named = ", ".join(fallen[:SAID]) + (f" and {len(fallen) - SAID} more" if len(fallen) > SAID else "")
+            self._warn(f"silent: {named}; a host is taken for gone after {duration(settings.LOST_S)} of that")
         for host in sorted(self._silent - silent):
             LOG.info("host %s is heard again", host)
         self._silent = silent
