@@ -7,6 +7,7 @@ aside first, so that nothing is compared that was not measured on one host in on
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,9 @@ from bpfbench.run import campaign
 from bpfbench.run.progress import Pace
 from bpfbench.store import Run
 from bpfbench.testbed.base import Sizes
+from bpfbench.units import plural
+
+LOG = logging.getLogger("bpfbench.cluster")
 
 
 @dataclass(slots=True)
@@ -124,7 +128,8 @@ class Ledger:
         if known(origin) in block.have or origin.spool in self.refused or block.lost:
             return None
         if block.origin is not None and block.origin.spool != origin.spool:
-            self.set_aside(block)
+            aside = self.set_aside(block)
+            LOG.warning("block %d begins anew: %s of the first attempt set aside", block.number, plural(aside, "record"))
         block.origin = origin
         folder = self.run.begin(record.trial)
         for name, content in parcel.files.items():
