@@ -159,7 +159,9 @@ def opened(cache: Path, host: str, order: BlockOrder, refused: frozenset[str]) -
     discard_old(cache)
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True, mode=0o700)
+    while not partial.exists():
+        with contextlib.suppress(FileNotFoundError):  # `forget` took the run's folder just then: it was empty
+            partial.mkdir(parents=True, mode=0o700)
     (partial / "order.json").write_text(to_json(order))
     (partial / "spool.json").write_text(json.dumps(asdict(Origin(host, boot_id(), uuid.uuid4().hex))))
     shutil.rmtree(path, ignore_errors=True)
