@@ -53,7 +53,11 @@ def patient(request: pytest.FixtureRequest) -> None:
         pytest.skip("takes minutes: --all")
 
 
-@pytest.mark.parametrize("parts", [(WORKER,), (WORKER, BLOCK)], ids=["worker", "worker-and-block"])
+@pytest.mark.parametrize(
+    "parts",
+    [pytest.param((WORKER,), marks=pytest.mark.usefixtures("patient")), (WORKER, BLOCK)],
+    ids=["worker", "worker-and-block"],
+)
 def test_a_worker_killed_in_a_trial_comes_back_to_its_block(cluster: Ensemble, parts: tuple[str, ...]) -> None:
     campaign = cluster.campaign("run", study=SHORT)
     cluster.await_trial("alpha")
