@@ -129,7 +129,7 @@ class Ledger:
             return None
         if block.origin is not None and block.origin.spool != origin.spool:
             aside = self.set_aside(block)
-            LOG.warning("block %d begins anew: %s of the first attempt set aside", block.number, plural(aside, "record"))
+            LOG.warning("block %d begins anew: %s set aside", block.number, plural(aside, "record"))
         block.origin = origin
         folder = self.run.begin(record.trial)
         for name, content in parcel.files.items():
