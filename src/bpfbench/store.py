@@ -100,8 +100,8 @@ class Run:
         info = replace(info, trials_planned=len(trials))
         try:
             # In this order: a plan that is longer than run.json says is run to its end all the same.
-            _replace(self.path / "plan.json", to_json(_StoredPlan(RUN_FORMAT, tuple(trials))))
-            _replace(self.path / "run.json", to_json(info))
+            write_whole(self.path / "plan.json", to_json(_StoredPlan(RUN_FORMAT, tuple(trials))), synced=True)
+            write_whole(self.path / "run.json", to_json(info), synced=True)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         self.info = info
@@ -332,13 +332,19 @@ def _entries(directory: Path) -> list[Path]:
         raise StoreError(f"{directory}: {error.strerror}") from error
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file anew, whole or not at all."""
+def write_whole(path: Path, text: str, *, synced: bool = False) -> None:
+    """Write a file anew: who reads it finds all of it, or what was there; `synced`: also after a power cut.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text)
-    _sync(partial)
+    if synced:
+        _sync(partial)
     partial.rename(path)
-    _sync(path.parent)
+    if synced:
+        _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

@@ -172,10 +172,10 @@ class Cluster:
         )
         return key
 
-    def ask(self, host: str, kind: str, asked: Mapping[str, Any], content: bytes = b"") -> str:
+    def ask(self, host: str, kind: str, asked: Mapping[str, Any]) -> str:
         """Ask something of a host, whose answer is going to be heard; return what it is known by."""
         nonce = uuid.uuid4().hex
-        arguments = (self._topic, nonce, kind, json.dumps(dict(asked)), content)
+        arguments = (self._topic, nonce, kind, json.dumps(dict(asked)))
         self._submit(f"answer-{nonce}", worker.answer, arguments, {worker.resource(host): SCARCE})
         return nonce
 

@@ -14,6 +14,7 @@ from bpfbench.codec import to_json
 from bpfbench.model.live import LIVE_FORMAT, Live, LiveHost
 from bpfbench.report.documents import live as documents
 from bpfbench.report.write import plain
+from bpfbench.store import write_whole
 
 EVERY_S = 2
 """How often the page loads itself again, and how often both are written."""
@@ -87,6 +88,4 @@ def write(folder: Path, live: Live) -> None:
     """Write both, each whole or not at all."""
     page = plain.text(documents.document(live, time.time()), f"bpfbench {live.run}", None if live.ended else EVERY_S)
     for name, text in (("live.json", to_json(live)), ("live.html", page)):
-        partial = folder / f".{name}.partial"
-        partial.write_text(text)
-        partial.rename(folder / name)
+        write_whole(folder / name, text)

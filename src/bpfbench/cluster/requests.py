@@ -12,6 +12,7 @@ from typing import Any
 
 from bpfbench.cluster import code, spool
 from bpfbench.errors import MachineError
+from bpfbench.machine import facts
 from bpfbench.run.stage import VENUES
 from bpfbench.testbed import image as images
 
@@ -19,7 +20,7 @@ Asked = Mapping[str, Any]
 """What it is about."""
 
 
-def hello(cache: Path, host: str, asked: Asked, _: bytes) -> dict[str, Any]:
+def hello(cache: Path, host: str, asked: Asked) -> dict[str, Any]:
     """Say who this is: what could be in the way of measuring here, and which image is there.
 
     Raises:
@@ -34,33 +35,33 @@ def hello(cache: Path, host: str, asked: Asked, _: bytes) -> dict[str, Any]:
         "node": platform.node(),
         "kernel": platform.release(),
         "cpus": len(os.sched_getaffinity(0)),
-        "boot_id": spool.boot_id(),
+        "boot_id": facts.boot_id(),
         "now_s": time.time(),
         "image": key is not None and images.with_key(cache, str(key)) is not None,
     }
 
 
-def blocks(cache: Path, _: str, asked: Asked, __: bytes) -> dict[str, Any]:
+def blocks(cache: Path, _: str, asked: Asked) -> dict[str, Any]:
     """Say which blocks of a run are here: that still run, or have ended."""
     found = list(spool.of_run(cache, str(asked["run"])))
     return {each.path.name: {"running": each.runner() is not None} for each in found}
 
 
-def stop(cache: Path, _: str, asked: Asked, __: bytes) -> dict[str, Any]:
+def stop(cache: Path, _: str, asked: Asked) -> dict[str, Any]:
     """End what runs here of a run, at once; what is finished is kept."""
     for each in spool.of_run(cache, str(asked["run"])):
         each.stop()
     return {}
 
 
-def forget(cache: Path, _: str, asked: Asked, __: bytes) -> dict[str, Any]:
+def forget(cache: Path, _: str, asked: Asked) -> dict[str, Any]:
     """Delete the spools of blocks that the controller has all of."""
     for block in asked["blocks"]:
         spool.forget(cache, str(asked["run"]), int(block))
     return {}
 
 
-KINDS: dict[str, Callable[[Path, str, Asked, bytes], dict[str, Any]]] = {
+KINDS: dict[str, Callable[[Path, str, Asked], dict[str, Any]]] = {
     "hello": hello,
     "blocks": blocks,
     "stop": stop,
@@ -68,7 +69,7 @@ KINDS: dict[str, Callable[[Path, str, Asked, bytes], dict[str, Any]]] = {
 }
 
 
-def answer(cache: Path, host: str, kind: str, asked: Asked, content: bytes) -> dict[str, Any]:
+def answer(cache: Path, host: str, kind: str, asked: Asked) -> dict[str, Any]:
     """Answer a request.
 
     Raises:
@@ -76,4 +77,4 @@ def answer(cache: Path, host: str, kind: str, asked: Asked, content: bytes) -> d
     """
     if kind not in KINDS:
         raise MachineError(f"{kind!r} is nothing that a host is asked")
-    return KINDS[kind](cache, host, asked, content)
+    return KINDS[kind](cache, host, asked)

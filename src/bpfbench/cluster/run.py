@@ -43,7 +43,7 @@ def begin(study: Study, connection: Connection, kinds: Mapping[str, str], means:
         with ProgressReporter(means.console) as reporter:
             grounds = start.survey(cluster, study, hosts, image.key, reporter)
         settled, unrolled = start.settle(study, grounds)
-        return start.begin(settled, unrolled, image, start.together(grounds, kinds), path)
+        return campaign.made(settled, unrolled, image, start.together(grounds, kinds), path)
 
 
 def go_on(run: Run, connection: Connection, hosts: Sequence[str], means: Means, tell: Callable[[str], None]) -> None:

@@ -13,6 +13,7 @@ from distributed import Scheduler
 
 from bpfbench.cluster import guard, settings
 from bpfbench.errors import MachineError
+from bpfbench.store import write_whole
 
 SERVED = frozenset(
     {
@@ -68,9 +69,8 @@ def serve(
         async with scheduler:
             if said:
                 pages = f"http://{dashboard.rpartition(':')[0]}:{scheduler.http_server.port}/status"
-                partial = said.with_name(f".{said.name}.partial")
-                partial.write_text(json.dumps({"address": scheduler.address, "pid": os.getpid(), "dashboard": pages}))
-                partial.rename(said)
+                about = {"address": scheduler.address, "pid": os.getpid(), "dashboard": pages}
+                write_whole(said, json.dumps(about))
             await scheduler.finished()
 
     try:

@@ -17,6 +17,8 @@ from bpfbench.errors import MachineError
 
 LOST_S = 120
 """A connection that is silent for so long is lost; no record with it, as hosts keep them until they are fetched."""
+CLOCK_S = 60.0
+"""A clock that is off by more is told of."""
 
 SETTINGS: dict[str, Any] = {
     # How often a task may see its worker die before Dask gives it up, which counts as one failure of the block on that

@@ -32,6 +32,8 @@ from typing import Any
 from bpfbench.cluster.order import BlockOrder, Origin
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import MachineError
+from bpfbench.machine import facts
+from bpfbench.store import write_whole
 
 KEPT_DAYS = 14
 """For so long a spool is kept that nobody asks for."""
@@ -72,9 +74,7 @@ class Spool:
 
     def write(self, name: str, data: Any) -> None:
         """Write one of its JSON files, whole or not at all."""
-        partial = self.path / f".{name}.partial"
-        partial.write_text(json.dumps(data) + "\n")
-        partial.rename(self.path / name)
+        write_whole(self.path / name, json.dumps(data) + "\n")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[bool]:
@@ -151,7 +151,7 @@ def opened(cache: Path, host: str, order: BlockOrder, refused: frozenset[str]) -
     spool = Spool(path)
     if (path / "spool.json").exists():
         there = spool.origin()
-        same = (there.host, there.boot_id) == (host, boot_id()) and there.spool not in refused
+        same = (there.host, there.boot_id) == (host, facts.boot_id()) and there.spool not in refused
         if same and order.trials == spool.order().trials and order.trials:
             return spool
         spool.end()
@@ -163,7 +163,7 @@ def opened(cache: Path, host: str, order: BlockOrder, refused: frozenset[str]) -
         with contextlib.suppress(FileNotFoundError):  # `forget` took the run's folder just then: it was empty
             partial.mkdir(parents=True, mode=0o700)
     (partial / "order.json").write_text(to_json(order))
-    (partial / "spool.json").write_text(json.dumps(asdict(Origin(host, boot_id(), uuid.uuid4().hex))))
+    (partial / "spool.json").write_text(json.dumps(asdict(Origin(host, facts.boot_id(), uuid.uuid4().hex))))
     shutil.rmtree(path, ignore_errors=True)
     partial.rename(path)
     return spool
@@ -184,11 +184,6 @@ def discard_old(cache: Path) -> None:
     for path in spools(cache).glob("*/*/"):
         if path.stat().st_mtime < long_ago_s and Spool(path).runner() is None:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def boot_id() -> str:
-    """Return what the kernel calls this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _named(run: str) -> str:

@@ -8,13 +8,9 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from bpfbench import __version__, store
-from bpfbench.cluster import code
+from bpfbench.cluster import code, settings
 from bpfbench.cluster.client import Cluster, Gone, Heard, LostSchedulerError, TaskEnded
 from bpfbench.cluster.order import BlockOrder
 from bpfbench.declare import plan
@@ -23,7 +19,6 @@ from bpfbench.model import Attach, Study
 from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import VENUES, Means
-from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed.image import Image
 from bpfbench.units import duration
 
@@ -31,8 +26,6 @@ LOG = logging.getLogger("bpfbench.cluster")
 
 ARRIVE_S = 15.0
 """How long hosts are waited for that are not there; workers may have just been started."""
-CLOCK_S = 60.0
-"""A clock that is off by more is told of."""
 
 Grounds = Mapping[str, Mapping[str, Any]]
 """What hosts say of their ground, by name."""
@@ -69,7 +62,7 @@ def greet(cluster: Cluster, study: Study, hosts: Sequence[str], image: str | Non
     said = _all(cluster.answers({host: cluster.ask(host, "hello", asked) for host in hosts}))
     for host, own in said.items():
         off_s = float(own.get("now_s") or 0.0) - time.time()
-        if abs(off_s) > CLOCK_S:
+        if abs(off_s) > settings.CLOCK_S:
             LOG.warning("the clock of host %s is off by %s; its records have its times", host, duration(abs(off_s)))
     return said
 
@@ -162,27 +155,6 @@ def settle(study: Study, grounds: Grounds) -> tuple[Study, plan.Plan]:
     plan.require_tracers(study, unrolled)
     campaign.require_bound(study, unrolled.trials)
     return study, unrolled
-
-
-def begin(study: Study, unrolled: plan.Plan, image: Image, machine: dict[str, Any], path: Path) -> Run:
-    """Make the run directory.
-
-    Raises:
-        StoreError: it cannot be made.
-    """
-    info = RunInfo(
-        format=RUN_FORMAT,
-        id=path.name,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        bpfbench_version=__version__,
-        study=study,
-        trials_planned=len(unrolled.trials),
-        left_out=unrolled.left_out,
-        image=asdict(image),
-        machine=machine,
-        executables=campaign.digests(study),
-    )
-    return store.create(path, info, unrolled.trials)
 
 
 def together(grounds: Grounds, kinds: Mapping[str, str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.cluster import certificates, code, guard, node, remote, wheels
+from bpfbench.cluster import certificates, code, guard, node, remote, settings, wheels
 from bpfbench.cluster.certificates import Issued
 from bpfbench.cluster.client import Cluster
 from bpfbench.cluster.connection import Connection
@@ -50,8 +50,6 @@ CONTROLLER = "_controller"
 """The node that this machine is: no host has such a name."""
 BEGIN_S = 30.0
 """How long a scheduler or worker may take to begin."""
-CLOCK_S = 60.0
-"""A clock that is off by more is told of."""
 FREE_BYTES = 6 * 2**30
 """What an image takes on a host, on its way and unpacked, with room for data files."""
 FIND_PYTHON = (
@@ -251,7 +249,7 @@ async def _up(host: RemoteHost, hosts: Hosts, brought: Brought, tell: Tell) -> d
     async with connected(host) as shell:
         there, facts = await _reach(shell)
         off_s = facts["time"] - time.time()
-        if abs(off_s) > CLOCK_S:
+        if abs(off_s) > settings.CLOCK_S:
             tell(f"its clock is {off_s:+.0f} s off this machine's; nothing depends on it but the dates in records")
         await _bring_packages(there, facts, brought, tell)
         await _bring_code(there, facts, tell)

@@ -61,7 +61,7 @@ def run_block(topic: str, order_json: str, have: tuple[str, ...], refused: tuple
 
     Args:
         topic: under which the controller listens.
-        order_json: an BlockOrder.
+        order_json: a BlockOrder.
         have: records that the controller has, as SPOOL/NAME.
         refused: ids of spools that it wants nothing of.
     """
@@ -146,7 +146,7 @@ def begin(found: Spool, cache: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def answer(topic: str, nonce: str, kind: str, text: str, content: bytes) -> str:
+def answer(topic: str, nonce: str, kind: str, text: str) -> str:
     """Answer a request of the controller's, at once.
 
     Args:
@@ -154,13 +154,12 @@ def answer(topic: str, nonce: str, kind: str, text: str, content: bytes) -> str:
         nonce: what the answer is known by.
         kind: one of requests.KINDS.
         text: JSON that says what about.
-        content: bytes that come with it.
     """
     worker = get_worker()
     here: Here = worker.extensions[EXTENSION]
     message: dict[str, Any] = {"kind": "answer", "nonce": nonce, "host": here.host, "reason": None}
     try:
-        message["answer"] = json.dumps(requests.answer(here.cache, here.host, kind, json.loads(text), content))
+        message["answer"] = json.dumps(requests.answer(here.cache, here.host, kind, json.loads(text)))
     except (BpfbenchError, OSError, ValueError, KeyError, TypeError) as error:
         message["reason"] = (error.message if isinstance(error, BpfbenchError) else f"{kind}: {error}")[:2000]
     worker.log_event(topic, message)

@@ -109,6 +109,11 @@ def storage_facts(paths: dict[str, Path]) -> dict[str, object]:
     return {role: asdict(storage(path)) for role, path in paths.items()}
 
 
+def boot_id() -> str:
+    """Return what the kernel calls this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def memory_available_bytes() -> int:
     """Return what can be allocated without swapping, as the kernel estimates it."""
     return environment.meminfo_bytes("MemAvailable", ROOT)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bpfbench import __version__, store
 from bpfbench.declare import plan
@@ -208,6 +209,17 @@ def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:
     _require_fit(study, testbed)
     laid_out_bytes = sum(path.stat().st_blocks * 512 for path in testbed.data_files(plan.data_sets(unrolled)))
     require_room(plan.needs(unrolled, study), data_dir, output_dir, laid_out_bytes)
+    storage = facts.storage_facts({"data": data_dir, "output": output_dir, "run": path})
+    return made(study, unrolled, testbed.image, {**testbed.facts, "storage": storage}, path)
+
+
+def made(study: Study, unrolled: Plan, image: Image, machine: dict[str, Any], path: Path) -> Run:
+    """Make the run directory of a study, on an image and a machine of these facts.
+
+    Raises:
+        StoreError: the directory cannot be made.
+        StudyError: a tracer that the study brings cannot be read.
+    """
     info = RunInfo(
         format=RUN_FORMAT,
         id=path.name,
@@ -216,11 +228,8 @@ def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:
         study=study,
         trials_planned=len(unrolled.trials),
         left_out=unrolled.left_out,
-        image=asdict(testbed.image),
-        machine={
-            **testbed.facts,
-            "storage": facts.storage_facts({"data": data_dir, "output": output_dir, "run": path}),
-        },
+        image=asdict(image),
+        machine=machine,
         executables=digests(study),
     )
     return store.create(path, info, unrolled.trials)

@@ -14,7 +14,7 @@ from pathlib import Path
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel.files import numbers
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def cpu_times(pid: int) -> CpuTimes:
         OSError: there is no such process.
     """
     ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
-    return CpuTimes(*(int(count) / _TICKS_PER_S for count in ticks))
+    return CpuTimes(*(int(count) / TICKS_PER_S for count in ticks))
 
 
 def tracer_of(pid: int) -> int:

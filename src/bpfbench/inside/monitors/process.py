@@ -12,6 +12,9 @@ from pathlib import Path
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 
+PSS_INTERVAL_S = 1.0
+"""PSS is sampled less often than the rest, because reading it costs milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:

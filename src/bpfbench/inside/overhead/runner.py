@@ -35,8 +35,6 @@ from bpfbench.inside.overhead.target import HeldTarget, dies_with_us, read_metri
 from bpfbench.model import Status
 from bpfbench.model.target import CPU, TIME, BpfUse, OverheadResult, OverheadSpec, TargetRun, TracerRun
 
-PSS_INTERVAL_S = 1.0
-
 LEFT_S = 1.0
 """A process that ends by itself soon after the one it was started by is not left."""
 
@@ -152,7 +150,7 @@ def _wait_for_end(target: HeldTarget, looked: Looks, timeout_s: float) -> float:
         for fd in fds:
             opened.callback(os.close, fd)
         now_s = time.monotonic()
-        next_s, until_s = now_s + PSS_INTERVAL_S, now_s + timeout_s
+        next_s, until_s = now_s + process.PSS_INTERVAL_S, now_s + timeout_s
         while True:
             ended = select.select(fds, [], [], max(0.0, min(next_s, until_s) - now_s))[0]
             now_s = time.monotonic()
@@ -164,7 +162,7 @@ def _wait_for_end(target: HeldTarget, looked: Looks, timeout_s: float) -> float:
                 raise StepError(f"the target was still running after {timeout_s:g} s")
             if now_s >= next_s:
                 looked.take_memory()
-                next_s = max(next_s + PSS_INTERVAL_S, time.monotonic())
+                next_s = max(next_s + process.PSS_INTERVAL_S, time.monotonic())
 
 
 class Looks:

@@ -10,14 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import numbers, text_if_any
 from bpfbench.inside.monitors.system import cpu_ticks
 from bpfbench.model import Conditions, DiskCounters
 
 SECTOR_BYTES = 512
 """The unit of the kernel's block statistics, whatever the device's own."""
-
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def now(data_dir: Path, root: Path = Path("/")) -> Conditions:
@@ -29,7 +28,7 @@ def now(data_dir: Path, root: Path = Path("/")) -> Conditions:
         writeback_bytes=kib["Writeback"] * 1024,
         cached_bytes=kib["Cached"] * 1024,
         free_bytes=kib["MemFree"] * 1024,
-        steal_s=cpu_ticks((root / "proc/stat").read_text())[-1] / _TICKS_PER_S,
+        steal_s=cpu_ticks((root / "proc/stat").read_text())[-1] / tasks.TICKS_PER_S,
         pressure_s=dict(_pressure(root / "proc/pressure")),
         cpu_mhz=_cpu_mhz(root / "sys/devices/system/cpu"),
         disk=_disk(root / "sys/dev/block", data_dir.stat().st_dev),

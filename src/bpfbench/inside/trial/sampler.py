@@ -16,9 +16,6 @@ from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Energy, GroupUsage, SystemLoad
 
-PSS_INTERVAL_S = 1.0
-"""PSS is sampled less often than the rest, because reading it costs milliseconds."""
-
 _Used = process.ProcessSample | cgroup.GroupSample
 
 COLUMNS = ("monotonic_s", "what", "busy_ticks", "total_ticks", "user_s", "system_s", "memory_bytes", "joules")
@@ -141,7 +138,7 @@ class Sampler:
 
     def _take_tracer(self, traced: TracerProcess, *, with_pss: bool) -> process.ProcessSample:
         if with_pss:
-            self._pss_due_s = time.monotonic() + PSS_INTERVAL_S
+            self._pss_due_s = time.monotonic() + process.PSS_INTERVAL_S
         sample = process.sample(traced.pid_tracing, with_pss=with_pss)
         if sample is None or not traced.alive():
             raise StepError(f"tracer died: {traced.last_message()}")

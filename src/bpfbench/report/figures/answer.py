@@ -8,6 +8,7 @@ the best has no colour, whatever the means are.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from bpfbench.analysis.decision import Decision, Standing
 from bpfbench.analysis.gaps import Gap
@@ -30,12 +31,8 @@ def overview(found: Answers) -> Overview | None:
     panels, said = _panels(found)
     if not panels:
         return None
-    said.append(f"Lines: {INTERVALS}")
-    if any(panel.is_clipped for panel in panels):
-        said.append("An arrow: the interval goes on beyond the picture.")
-    if any(not span.told for panel in panels for span in panel.spans):
-        said.append("Grey: not told apart from the best.")
-    return Overview(tuple(panels), " ".join(said))
+    key = ("Lines", "An arrow: the interval goes on beyond the picture.", "Grey")
+    return Overview(tuple(panels), _caption(panels, said, *key))
 
 
 def printed(found: Answers, several: bool) -> Chart | None:
@@ -43,14 +40,20 @@ def printed(found: Answers, several: bool) -> Chart | None:
     panels, said = _panels(found)
     if not panels:
         return None
-    said.append(f"Bars: {INTERVALS}")
-    if any(panel.is_clipped for panel in panels):
-        said.append("A bar that ends where the picture does goes on.")
-    if any(not span.told for panel in panels for span in panel.spans):
-        said.append("Hollow: not told apart from the best.")
+    caption = _caption(panels, said, "Bars", "A bar that ends where the picture does goes on.", "Hollow")
     rows = tuple(_row(panel) for panel in panels)
     key = f"answer-{found.kernel}" if several and found.kernel else "answer"
-    return Chart(key, "The answer", " ".join(said), ("",), rows)
+    return Chart(key, "The answer", caption, ("",), rows)
+
+
+def _caption(panels: Sequence[Spans], said: Sequence[str], ends: str, clipped: str, untold: str) -> str:
+    """Say what is drawn: how intervals are, how those that go on beyond the picture, and who is not told apart."""
+    parts = [*said, f"{ends}: {INTERVALS}"]
+    if any(panel.is_clipped for panel in panels):
+        parts.append(clipped)
+    if any(not span.told for panel in panels for span in panel.spans):
+        parts.append(f"{untold}: not told apart from the best.")
+    return " ".join(parts)
 
 
 def _row(view: Spans) -> PanelRow:

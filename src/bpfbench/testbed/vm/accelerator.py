@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bpfbench.codec import from_json, to_json
 from bpfbench.errors import MachineError
-from bpfbench.machine import command
+from bpfbench.machine import command, facts
 from bpfbench.model import Accelerator
 from bpfbench.testbed.image.boot import Kernel
 from bpfbench.testbed.vm import qemu
@@ -73,13 +73,13 @@ def known(cache: Path) -> Probe | None:
         probe = from_json(Probe, (cache / REMEMBERED).read_bytes())
     except (OSError, ValueError):
         return None
-    return probe if probe.boot_id == _boot_id() else None
+    return probe if probe.boot_id == facts.boot_id() else None
 
 
 def _probed(cache: Path, kernel: Kernel) -> str | None:
     probe = known(cache)
     if probe is None:
-        probe = Probe(_boot_id(), _try(kernel))
+        probe = Probe(facts.boot_id(), _try(kernel))
         (cache / REMEMBERED).write_text(to_json(probe, indent=None))
     return probe.reason
 
@@ -104,7 +104,3 @@ def _try(kernel: Kernel) -> str | None:
 
 class _UpError(Exception):
     """The kernel is up: enough has been seen."""
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

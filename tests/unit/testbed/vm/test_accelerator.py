@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.errors import MachineError
-from bpfbench.machine import command
+from bpfbench.machine import command, facts
 from bpfbench.machine.command import Finished
 from bpfbench.model import Accelerator, Attach
 from bpfbench.testbed.image.boot import Kernel
@@ -64,7 +64,7 @@ class TestAccelerator:
         for _ in range(3):
             accelerator.choose(tmp_path, Accelerator.AUTO, KERNEL)
         assert self.tries == 1
-        monkeypatch.setattr(accelerator, "_boot_id", lambda: "another")
+        monkeypatch.setattr(facts, "boot_id", lambda: "another")
         assert accelerator.known(tmp_path) is None
         accelerator.choose(tmp_path, Accelerator.AUTO, KERNEL)
         assert self.tries == 2
