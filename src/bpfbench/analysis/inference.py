@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import scipy  # whose parts are imported when they are used: scipy.stats takes longer than all else here
+import scipy  # whose parts are imported when they are used, which is seldom: they take longer than all else here
 from numpy.typing import NDArray
-from scipy.special import fdtrc, nctdtr, ndtri, stdtr, stdtrit
+
+from bpfbench.analysis import distributions
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -31,8 +32,6 @@ NOISE_LEAST = 2
 RESAMPLES = 2000
 SIGN_FLIPS = 9999
 """From 14 pairs on, where there are more than these, the permutation test draws them at random."""
-PAIRS_RESAMPLED = 200
-"""Of a rank correlation; of more, what is known of large samples is used."""
 MOST_DRAWN = 500_000
 """Random numbers that are in memory at once."""
 SEED = 1
@@ -193,7 +192,7 @@ def percent(log_ratio: float) -> float:
 
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     """Return by how many standard errors an interval reaches out on either side."""
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    return distributions.t_quantile(freedom, (1 + confidence) / 2)
 
 
 def student(values: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
@@ -220,12 +219,12 @@ def _tested(n: int, mean: float, error: float, freedom: float, confidence: float
     if error <= NEGLIGIBLE * max(1.0, abs(mean)):
         return Difference(n, mean)
     half = t_quantile(freedom, confidence) * error
-    return Difference(n, mean, Interval(mean - half, mean + half), _t_p(mean / error, freedom))
+    return Difference(n, mean, Interval(mean - half, mean + half), t_p(mean / error, freedom))
 
 
-def _t_p(t: float, freedom: float) -> float:
+def t_p(t: float, freedom: float) -> float:
     """Return the two-sided p of Student's t."""
-    return 2 * float(stdtr(freedom, -abs(t)))
+    return 2 * distributions.t_tail(t, freedom)
 
 
 def ratios(rows: Sequence[Sequence[float]]) -> list[Paired]:
@@ -259,7 +258,7 @@ def _equally_long(logs: Matrix) -> list[Paired]:
             interval=Interval(math.exp(mean - half), math.exp(mean + half)),
             bootstrap=next(resampled),
             log_sd=float(sd),
-            p=_t_p(abs(mean) * math.sqrt(n) / sd, n - 1),
+            p=t_p(abs(mean) * math.sqrt(n) / sd, n - 1),
             p_sign_flip=next(flips),
             effect=float(correction * mean / sd) if n > 2 else None,
         )
@@ -316,9 +315,9 @@ def repetitions_needed(log_sd: float, effect: float = WORTH_SEEING) -> int:
 
     By the noncentral t distribution, starting from what the normal one says, which is too few.
     """
-    d = math.log1p(effect) / log_sd
-    n = max(2, math.ceil(((ndtri(1 - ALPHA / 2) + ndtri(POWER_WANTED)) / d) ** 2))
-    while n < 1000 and 1 - nctdtr(n - 1, d * math.sqrt(n), t_quantile(n - 1, 1 - ALPHA)) < POWER_WANTED:
+    d, normal = math.log1p(effect) / log_sd, distributions.NORMAL
+    n = max(2, math.ceil(((normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER_WANTED)) / d) ** 2))
+    while n < 1000 and 1 - scipy.special.nctdtr(n - 1, d * math.sqrt(n), t_quantile(n - 1, 1 - ALPHA)) < POWER_WANTED:
         n += 1
     return int(n)
 
@@ -351,47 +350,6 @@ def alike_p(samples: Sequence[Sequence[float]]) -> float | None:
     if any(len(sample) < 2 or math.isclose(min(sample), max(sample), abs_tol=1e-9) for sample in samples):
         return None
     return float(scipy.stats.alexandergovern(*samples).pvalue)
-
-
-def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, Interval | None, float]:
-    """Return Spearman's rank correlation, its percentile bootstrap interval, and p of the permutation test.
-
-    Both sides vary, and are of 4 values at least. The order of the pairs does not matter, although they are resampled.
-    Of many pairs, which resampling would add nothing to, the interval is that of Bonett and Wright (Psychometrika 65,
-    2000), by Fisher's transformation, and p that of Student's t.
-    """
-    values = np.array(sorted(zip(xs, ys, strict=True))).T
-    n, rho = values.shape[1], float(_rank_correlation(*values))
-    if n > PAIRS_RESAMPLED and abs(rho) < 1:
-        half = float(ndtri((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
-        ends = Interval(math.atanh(rho) - half, math.atanh(rho) + half).mapped(math.tanh)
-        return rho, ends, _t_p(rho * math.sqrt((n - 2) / (1 - rho**2)), n - 2)
-    # What is permuted are ranks, which are the same for all permutations.
-    x, y = (ranks - ranks.mean() for ranks in map(scipy.stats.rankdata, values))
-    scale = math.sqrt(float((x**2).sum() * (y**2).sum()))
-    tested = scipy.stats.permutation_test(
-        (x,),
-        lambda permuted, axis: (permuted * y).sum(axis=axis) / scale,
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=SIGN_FLIPS,
-        batch=max(1, MOST_DRAWN // n),
-        rng=SEED,
-    )
-    drawn = values[:, np.random.default_rng(SEED).integers(n, size=(RESAMPLES, n))]
-    # Draws in which one side does not vary say nothing and are left out.
-    low, high = np.nanquantile(_rank_correlation(drawn[0], drawn[1]), (0.025, 0.975))
-    interval = Interval(float(low), float(high)) if math.isfinite(low) else None
-    return rho, interval, float(tested.pvalue)
-
-
-def _rank_correlation(xs: Matrix, ys: Matrix, axis: int = -1) -> Matrix:
-    """Correlate the ranks along an axis; not a number where one side does not vary."""
-    ranks = [scipy.stats.rankdata(values, axis=axis) for values in (xs, ys)]
-    x, y = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
-    scale = np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
-    with np.errstate(invalid="ignore"):
-        return np.asarray((x * y).sum(axis=axis) / scale, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,7 +388,7 @@ def regress(values: Matrix, terms: Sequence[Matrix], weights: Matrix, taken_out:
     errors = np.sqrt(np.diag(covariance))
     f = float(found @ np.linalg.solve(covariance, found)) / freedom[0]
     each = tuple(
-        (float(mean), Interval(float(mean - half), float(mean + half)), _t_p(mean / error, freedom[1]))
+        (float(mean), Interval(float(mean - half), float(mean + half)), t_p(mean / error, freedom[1]))
         for mean, error, half in zip(found, errors, t_quantile(freedom[1]) * errors, strict=True)
     )
-    return Regression(freedom, f, float(fdtrc(*freedom, f)), each)
+    return Regression(freedom, f, distributions.f_tail(*freedom, f), each)

@@ -28,7 +28,8 @@ from bpfbench.store import Run, RunInfo
 CONFIG = tuple(field.name for field in dataclasses.fields(TracerConfig))
 """The columns of what a tracer can be configured with."""
 
-WORKLOAD = ("workload", *(field.name for field in dataclasses.fields(Workload) if field.name != "name"))
+_WORKLOAD = tuple(field.name for field in dataclasses.fields(Workload))
+WORKLOAD = tuple("workload" if name == "name" else name for name in _WORKLOAD)
 """The columns of a workload."""
 
 CELL = ("kernel", "emulated", *WORKLOAD, "tool", "setup", *CONFIG)
@@ -77,8 +78,8 @@ class Cell:
     @property
     def columns(self) -> dict[str, Any]:
         """Its values by the names of CELL, as exports have them; what vanilla is not configured with is None."""
-        workload = zip(WORKLOAD, dataclasses.astuple(self.workload), strict=True)
-        config = dict.fromkeys(CONFIG) if self.config is None else dataclasses.asdict(self.config)
+        workload = zip(WORKLOAD, (getattr(self.workload, name) for name in _WORKLOAD), strict=True)
+        config = {name: getattr(self.config, name, None) for name in CONFIG}
         shared = {"kernel": self.kernel, "emulated": self.emulated, **dict(workload), "tool": self.tool.value}
         return {**shared, "setup": self.setup, **config}
 
@@ -118,9 +119,11 @@ def describe(values: Iterable[float | None]) -> Description | None:
     present = [value for value in values if value is not None and math.isfinite(value)]
     if not present:
         return None
-    sd = statistics.stdev(present) if len(present) > 1 else None
-    median = statistics.median(present)
-    return Description(len(present), statistics.fmean(present), sd, median, min(present), max(present))
+    n, mean, low, high = len(present), statistics.fmean(present), min(present), max(present)
+    # statistics.stdev reckons in fractions, which takes as long as all else of a summary.
+    squares = 0.0 if low == high else math.fsum((value - mean) ** 2 for value in present)
+    sd = math.sqrt(squares / (n - 1)) if n > 1 else None
+    return Description(n, mean, sd, statistics.median(present), low, high)
 
 
 class PaperRule(StrEnum):

@@ -6,9 +6,11 @@ Exit status: 0 done, 1 a trial or check failed, 2 usage, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
@@ -69,9 +71,11 @@ def main() -> NoReturn:
     _obey_signals()
     words = sys.argv[1:]
     try:
-        result = _verbs(words[0] if words else None)(
-            words, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        with _in_one_thread():
+            verb, given, _ = _verbs(words[0] if words else None).parse_args(
+                words, exit_on_error=False, print_error=False
+            )
+        result = verb(*given.args, **given.kwargs)
     except CycloptsError as error:
         _complain(
             UsageError(_in_our_words(error), f"see {' '.join(['bpfbench', *(error.command_chain or ())])} --help")
@@ -102,6 +106,22 @@ def _verbs(called: str | None) -> App:
     for verb, (where, words) in VERBS.items():
         app.command(f"bpfbench.cli.{where}", name=verb, help=None if verb == called else words)
     return app
+
+
+@contextlib.contextmanager
+def _in_one_thread() -> Iterator[None]:
+    """Have OpenBLAS, which numpy loads, start no thread for each CPU: that takes longer than all we multiply.
+
+    It looks when it is loaded, which is when a verb's module is imported. What verbs start is not to see it.
+    """
+    if (name := "OPENBLAS_NUM_THREADS") in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _obey_signals() -> None:

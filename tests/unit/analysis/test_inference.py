@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from validate_statistics import NOISES, SIZES, simulate, validate
 
-from bpfbench.analysis import inference
 from bpfbench.analysis.inference import (
     Interval,
     bootstrap,
@@ -156,20 +155,3 @@ class TestIntervals:
         low, high = min(one, other), max(one, other)
         answer = interval.within(low, high)
         assert answer is None or answer is (low <= value <= high)
-
-
-@pytest.mark.parametrize("slope", [0.0, 0.3, -2.0])
-def test_a_rank_correlation_of_many_pairs_is_what_resampling_says(
-    slope: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    random = np.random.default_rng(7)
-    xs = random.normal(size=300)
-    ys = slope * xs + random.normal(size=300)
-    rho, ends, p = inference.spearman(xs.tolist(), ys.tolist())
-    monkeypatch.setattr(inference, "PAIRS_RESAMPLED", 300)
-    same, drawn, p_drawn = inference.spearman(xs.tolist(), ys.tolist())
-    assert rho == same
-    assert ends is not None
-    assert drawn is not None
-    assert (ends.low, ends.high) == pytest.approx((drawn.low, drawn.high), abs=0.03)
-    assert p == pytest.approx(p_drawn, abs=0.02)

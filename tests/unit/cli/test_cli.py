@@ -135,6 +135,10 @@ DRAWING = {"jinja2", "matplotlib"}
 """What takes longer to import than everything else."""
 
 
+FAST = (("summary", RUN), ("claims", RUN), ("tradeoffs", RUN), ("recommend", RUN, "--rate", "50k"))
+"""Verbs that say what is known of a run."""
+
+
 @pytest.mark.parametrize(
     ("words", "unwanted"),
     [
@@ -149,7 +153,7 @@ DRAWING = {"jinja2", "matplotlib"}
         (("doctor",), READING | DRAWING),
         (("data", "list"), READING | DRAWING),
         (("system", "show"), READING | DRAWING),
-        (("summary", RUN), DRAWING | {"polars", "scipy.stats"}),
+        *((words, DRAWING | {"polars", "scipy.special", "scipy.stats"}) for words in FAST),
     ],
 )
 def test_nobody_waits_for_what_a_verb_does_not_need(words: tuple[str, ...], unwanted: set[str], tmp_path: Path) -> None:
@@ -165,3 +169,16 @@ def test_nobody_waits_for_what_a_verb_does_not_need(words: tuple[str, ...], unwa
     status, *imported = ended.stdout.splitlines()[-1].removeprefix("status ").split()
     assert status in ("0", "1")  # a doctor may find what is missing
     assert unwanted.isdisjoint(imported)
+
+
+def test_no_threads_are_started_for_arithmetic_and_what_verbs_start_is_not_kept_from_it(tmp_path: Path) -> None:
+    script = (
+        "import os\n"
+        "from bpfbench import cli\n"
+        "try:\n    cli.main()\n"
+        "except SystemExit:\n    print(len(os.listdir('/proc/self/task')), 'OPENBLAS_NUM_THREADS' in os.environ)\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    argv = (sys.executable, "-c", script, "summary", RUN)
+    ended = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
+    assert ended.stdout.splitlines()[-1] == "1 False"

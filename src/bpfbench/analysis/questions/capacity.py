@@ -22,8 +22,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from scipy.special import lambertw
-
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.model import EVENT_BYTES, Record, Tool
@@ -36,6 +34,9 @@ SLACK_MOST = 0.5
 
 SAVED_MOST = 0.999
 """Of an unlimited target, what saved more is taken to have saved this: g is 1 at an infinite drain rate only."""
+
+ROUNDING = 1e-15
+"""A root is found when a step towards it is this, of itself."""
 
 DOCUMENTED_ERROR = {EVENT_BYTES: 3.4, 1 << 30: 51.5}
 """By the largest event it holds for: the worst error, in points, of predictions for targets with a rate of their own
@@ -173,8 +174,13 @@ def drain_of(share: float, rate_per_s: float, *, steady: bool) -> float:
     """Return the drain rate, events/s, at which this share of what comes at a rate is drained: g's inverse."""
     if steady:
         return rate_per_s * share
-    lost = 1 - min(SAVED_MOST, share)
-    return rate_per_s * float(-lambertw(-2 * lost * math.exp(-2), -1).real / 2 - 1)
+    lost = math.log(1 - min(SAVED_MOST, share))
+    # ln(1 + x) - 2 x = ln(lost), by Newton's steps from above the root, as the left side is concave.
+    x, step = -lost, 1.0
+    while abs(step) > ROUNDING * x:
+        step = (math.log1p(x) - 2 * x - lost) / (1 / (1 + x) - 2)
+        x -= step
+    return rate_per_s * x
 
 
 def learnt(found: Iterable[RingTrial]) -> tuple[DrainRate, ...]:

@@ -23,10 +23,11 @@ from itertools import chain
 from bpfbench.analysis import metrics
 from bpfbench.analysis.apart import Told, apart
 from bpfbench.analysis.decision import Contenders, Standing, within
-from bpfbench.analysis.inference import ALPHA, Interval, spearman
+from bpfbench.analysis.inference import ALPHA, Interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.needs import Need
+from bpfbench.analysis.ranks import spearman
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import summarise

@@ -135,7 +135,9 @@ def _write(console: Console, renderable: RenderableType) -> None:
 def _shown(text: str, console: Console) -> str:
     """A text in characters that the terminal has."""
     text = printable(text)
-    return text.translate(ASCII).encode("ascii", "replace").decode() if console.options.ascii_only else text
+    if text.isascii() or not console.options.ascii_only:
+        return text
+    return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
 def _fits(tables: Sequence[Table], console: Console) -> dict[tuple[Column, ...], Fitting]:
