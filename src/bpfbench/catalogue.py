@@ -72,6 +72,8 @@ WORKLOADS = {
     "mixed": "sequential, half reads and half writes of 4 KiB, each process its own file",
 }
 
+BOTH_WAYS = ("mixed",)
+"""Workloads that read and write."""
 
 IMAGES = {
     "trixie": "Debian 13, the versions nearest to the paper's: bpftrace 0.23, BCC 0.31, libbpf 1.5",

@@ -9,7 +9,7 @@ effect. The field has a default, which is what trials were before there was the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from bpfbench import catalogue, units
@@ -106,8 +106,8 @@ class Factor(Key):
 
     @property
     def usual(self) -> Any:
-        """What goes without saying: what every trial had before there was the factor."""
-        return self.default[0]
+        """What goes without saying: what every trial had before there was the factor, its field's default."""
+        return next(own.default for own in fields(self.part) if own.name == self.field)
 
     def called(self, value: Any) -> str:
         """Call a value as tables do."""
@@ -150,6 +150,7 @@ _SETUPS = (*catalogue.SETUPS, VANILLA)
 _SETUPS_HELP = "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` shows them"
 _VARIANTS_HELP = "full, no-output, no-consumer, run-time"
 _RATE_HELP = "the most I/Os per second of each fio process: numbers, unlimited"
+_BURST_HELP = "how many I/Os each process does at once, before it pauses, at the rate of --rate-iops; 1: steady"
 _WITH_RING = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 
 FACTORS = (
@@ -208,6 +209,26 @@ FACTORS = (
         slug="rate{}",
         label="{} IOPS",
         clause="each at most {} IOPS",
+    ),
+    _factor(
+        "burst_ios",
+        whole(1, 10**9),
+        (1,),
+        Workload,
+        _BURST_HELP,
+        slug="burst{}",
+        label="{} I/Os a burst",
+        clause="in bursts of {} I/Os",
+    ),
+    _factor(
+        "duty_percent",
+        number(0.1, 100),
+        (10.0,),
+        Workload,
+        "share of the time in which bursts come",
+        slug="duty{:g}",
+        label="{:g} % duty",
+        clause="{:g} % of the time",
     ),
     _words("kernels", catalogue.KERNELS, (), Trial, "with --testbed vm: trixie, backports, sid", field="kernel"),
 )

@@ -56,6 +56,22 @@ rate_iops = [2000, "unlimited"]
 attach = "tracepoint"
 """
 
+BURSTS = """
+name = "bursts"
+repetitions = 1
+
+[factors]
+setups = "libbpf"
+tools = "rw-tracer"
+workloads = "write"
+scale = 0.00024414062 # 8 MiB per process: 2048 I/Os
+ringbuf_bytes = ["16KiB", "4MiB"] # 97 events, and all there are
+rate_iops = 2000
+burst_ios = [1, 512]
+duty_percent = 4 # 50,000 a second within a burst, or as fast as it goes
+attach = "tracepoint"
+"""
+
 
 @pytest.fixture(scope="module")
 def run(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -274,3 +290,23 @@ def test_a_target_with_a_rate_of_its_own(
         assert all(check.ok for check in limited)
         if limited and record.summary is not None:
             assert record.summary.lost_total == 0  # 8000 events a second are no task for libbpf
+
+
+@pytest.mark.usefixtures("trixie")
+def test_a_ring_that_suffices_at_a_steady_rate_overflows_in_bursts_of_the_same_mean(
+    tmp_path: Path, bpfbench: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    study_file = tmp_path / "study.toml"
+    study_file.write_text(BURSTS)
+    done = bpfbench("run", str(study_file), "--run-dir", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    records = Run(tmp_path / "run").records()
+    assert [record.trial.id for record in records if record.status is not Status.OK] == []
+    assert len(records) == 2 * 3
+    for record in records:
+        config, fio, summary = record.trial.config, record.fio, record.summary
+        assert fio is not None
+        assert fio.iops / 4 < 2000 * 1.05
+        if config is not None and summary is not None:
+            overflows = record.trial.workload.in_bursts and config.ringbuf_bytes == 16384
+            assert (summary.lost["ring_full"] != 0) == overflows

@@ -47,7 +47,14 @@ def test_what_is_read_has_the_types_that_were_written() -> None:
 def test_json_is_what_other_programs_read() -> None:
     data = json.loads(to_json(make_trial("libbpf")))
     assert data["config"]["attach"] == "kprobe"
-    assert data["workload"] == {"name": "read", "processes": 4, "bytes_per_process": 32 * 2**30, "rate_iops": None}
+    assert data["workload"] == {
+        "name": "read",
+        "processes": 4,
+        "bytes_per_process": 32 * 2**30,
+        "rate_iops": None,
+        "burst_ios": 1,
+        "duty_percent": 100.0,
+    }
 
 
 @pytest.mark.parametrize("indent", [1, None])

@@ -50,8 +50,8 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
 """The columns that tell a trial, each with where its record has it; empty for those of the run, and of the cell.
 
 What vanilla has no value for (attach to variant) is null, as is an unknown kernel; `rate_iops` is null where fio's rate
-is not limited. Place, predecessor and the gap between drop and fio are null in records of formats 1 to 3; the
-predecessor also where nothing ran before.
+is not limited, `burst_ios` 1 where it is steady. Place, predecessor and the gap between drop and fio are null in the
+records of formats 1 to 3; the predecessor also where nothing ran before.
 """
 
 SCHEMA = {name: dtype for name, (dtype, _) in COLUMNS.items()}

@@ -280,7 +280,14 @@ def _workloads(study: Study) -> Iterable[Workload]:
     blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in study.factors.scale]
     values = {factor.field: getattr(study.factors, factor.name) for factor in factors.of(Workload)}
     values["bytes_per_process"] = tuple(max(1, n) * BLOCK_BYTES for n in blocks)
-    return dict.fromkeys(_crossed(Workload, values))
+    return dict.fromkeys(map(_settled, _crossed(Workload, values)))
+
+
+def _settled(work: Workload) -> Workload:
+    """Return a workload as what is steady, if it is: bursts want a mean rate, more than one I/O, and pauses."""
+    if work.rate_iops is not None and work.in_bursts and work.duty_percent < 100:
+        return work
+    return replace(work, burst_ios=1, duty_percent=100.0)
 
 
 def _members(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Member]:

@@ -162,6 +162,7 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
     for name in brought:
         origin.read(f"setups.{name}", _own_name, name)
     origin.require_time(factors["scale"], factors["rate_iops"])
+    origin.require_bursts(factors)
     origin.fit_testbed(top, factors)
     factors["setups"] = tuple(name for name in factors["setups"] if name != VANILLA)
     return Study(
@@ -254,6 +255,24 @@ class _Origin:
                 "is given",
                 f"choose {math.ceil(ios / deadline_s)} or more, or a smaller scale",
             )
+
+    def require_bursts(self, factors: Mapping[str, Any]) -> None:
+        """Refuse bursts that a target cannot have: without a mean rate, in two directions, or fewer than two."""
+        most, ios = max(factors["burst_ios"]), min(factors["scale"]) * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES
+        if most == 1 or min(factors["duty_percent"]) == 100:
+            return
+        both = [name for name in factors["workloads"] if name in catalogue.BOTH_WAYS]
+        if factors["rate_iops"] == (None,):
+            why, hint = "bursts want a mean rate, and rate_iops is unlimited", "give one: --rate-iops 5000"
+        elif both:
+            why = f"workload {', '.join(both)} cannot have bursts: fio's pauses count in one direction only"
+            hint = f"choose from: {', '.join(name for name in catalogue.WORKLOADS if name not in catalogue.BOTH_WAYS)}"
+        elif ios < 2 * most:
+            why = f"a process that does {ios:.0f} I/Os has no two bursts of {most}"
+            hint = f"choose {ios // 2:.0f} or less, or a larger scale"
+        else:
+            return
+        raise StudyError(f"{self.named('factors.burst_ios')}: {why}", hint)
 
     def fit_testbed(self, top: dict[str, Any], factors: dict[str, Any]) -> None:
         """Fill in hosts and kernels by the testbed, and refuse those it cannot have."""

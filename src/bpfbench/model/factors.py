@@ -27,6 +27,10 @@ class TracerConfig:
         return EVENT_BYTES + (self.payload_bytes or 0)
 
 
+Pace = tuple[int | None, int, float]
+"""Of a workload: rate_iops, burst_ios and duty_percent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """An fio job file plus scale."""
@@ -37,12 +41,36 @@ class Workload:
     rate_iops: int | None = field(default=None, repr=False)
     """The most I/Os per second that each process does, reads and writes together (2 or more); None: as many as it can.
 
-    Not in repr(), as TracerConfig's variant."""
+    Not in repr(), as TracerConfig's variant; nor is what follows."""
+    burst_ios: int = field(default=1, repr=False)
+    """How many I/Os each process does before it pauses, so that its rate is the mean; 1: it is steady."""
+    duty_percent: float = field(default=100.0, repr=False)
+    """The share of the time in which bursts come, in per cent; 100 of what is steady."""
 
     @property
     def total_bytes(self) -> int:
         """Bytes read and written by all processes together."""
         return self.processes * self.bytes_per_process
+
+    @property
+    def pace(self) -> Pace:
+        """How fast its I/Os come, and how evenly."""
+        return self.rate_iops, self.burst_ios, self.duty_percent
+
+    @property
+    def in_bursts(self) -> bool:
+        """Whether its I/Os come in bursts, with pauses between them."""
+        return self.burst_ios > 1
+
+    @property
+    def peak_iops(self) -> int | None:
+        """The most I/Os per second that each process does within a burst."""
+        return None if self.rate_iops is None else round(self.rate_iops * 100 / self.duty_percent)
+
+    @property
+    def pause_s(self) -> float:
+        """How long a process pauses between two bursts."""
+        return 0.0 if self.rate_iops is None else self.burst_ios / self.rate_iops * (1 - self.duty_percent / 100)
 
     @property
     def extent(self) -> tuple[float, ...]:
@@ -67,5 +95,8 @@ class Factors:
     variants: tuple[Variant, ...] = (Variant.FULL,)
     rate_iops: tuple[int | None, ...] = (None,)
     """Of each process; None: unlimited."""
+    burst_ios: tuple[int, ...] = (1,)
+    duty_percent: tuple[float, ...] = (10.0,)
+    """Of bursts; what is steady has no use for it."""
     kernels: tuple[str, ...] = ()
     """Names of the image's kernels; empty: the one that is running."""

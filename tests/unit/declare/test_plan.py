@@ -502,6 +502,16 @@ class TestNames:
         }
         assert not [trial.id for trial in unroll(with_factors(rate_iops=(9000,))).trials if "rate" in trial.id]
 
+    def test_bursts_are_crossed_with_mean_rates_and_duty_cycles_and_what_is_steady_is_there_once(self) -> None:
+        declared = with_factors(rate_iops=(None, 9000), burst_ios=(1, 64), duty_percent=(10.0, 100.0, 50.0))
+        trials = unroll(declared).trials
+        found = {trial.workload.pace for trial in trials}
+        assert found == {(None, 1, 100.0), (9000, 1, 100.0), (9000, 64, 10.0), (9000, 64, 50.0)}
+        names = {
+            trial.id.split("-", 1)[1] for trial in unroll(declared).trials if trial.workload.pace == (9000, 64, 10.0)
+        }
+        assert names == {f"read-rw-tracer-{setup}-rate9000-burst64-duty10-r1" for setup in ("vanilla", "libbpf")}
+
 
 class TestLeftOut:
     def test_bpftrace_writes_text_only(self) -> None:

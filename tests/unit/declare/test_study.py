@@ -46,7 +46,7 @@ TOP_KEYS = (
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
-    "rate_iops, kernels"
+    "rate_iops, burst_ios, duty_percent, kernels"
 )
 SETUP_KEYS = "command, description, formats, attaches, tools"
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
@@ -135,7 +135,7 @@ class TestReading:
                 "output_limit_bytes": '"2GiB"',
                 "factors.setups": '["bcc", "libbpf"]',
                 "factors.tools": '["rw-tracer"]',
-                "factors.workloads": '["write", "mixed"]',
+                "factors.workloads": '["write", "read"]',
                 "factors.processes": "[1, 2]",
                 "factors.scale": "[0.5, 1]",
                 "factors.attach": '["tracepoint", "fentry"]',
@@ -144,6 +144,8 @@ class TestReading:
                 "factors.poll_ms": "[1, 60000]",
                 "factors.payload_bytes": '[1, "16KiB"]',
                 "factors.rate_iops": '["unlimited", 5000]',
+                "factors.burst_ios": "[1, 4096]",
+                "factors.duty_percent": "[12.5, 100]",
                 "settings.placement": '"shared"',
                 "settings.idle_s": "0",
                 "settings.sample_interval_s": "0.05",
@@ -162,7 +164,7 @@ class TestReading:
             factors=Factors(
                 setups=("bcc", "libbpf"),
                 tools=(Tool.RW_TRACER,),
-                workloads=("write", "mixed"),
+                workloads=("write", "read"),
                 processes=(1, 2),
                 scale=(0.5, 1.0),
                 attach=(Attach.TRACEPOINT, Attach.FENTRY),
@@ -171,6 +173,8 @@ class TestReading:
                 poll_ms=(1, 60000),
                 payload_bytes=(1, 16384),
                 rate_iops=(None, 5000),
+                burst_ios=(1, 4096),
+                duty_percent=(12.5, 100.0),
             ),
             settings=Settings(placement=Placement.SHARED, idle_s=0.0, sample_interval_s=0.05, keep_output=True),
             paths=Paths(data=str(tmp_path / "data"), output=str(tmp_path / "output")),
@@ -407,6 +411,28 @@ class TestNumbers:
         assert refusal(toml(slow), given).message.startswith("option --rate-iops: at 2 I/Os per second, ")
         assert study.parse(toml({**slow, "factors.rate_iops": "[5000, 1166]"}), "my.toml")
 
+    @pytest.mark.parametrize(
+        ("more", "reason", "hint"),
+        [
+            ({}, "bursts want a mean rate, and rate_iops is unlimited", "give one: --rate-iops 5000"),
+            (
+                {"factors.rate_iops": "5000", "factors.workloads": '["read", "mixed"]'},
+                "workload mixed cannot have bursts: fio's pauses count in one direction only",
+                "choose from: read, write",
+            ),
+            (
+                {"factors.rate_iops": "5000", "factors.scale": "0.0009765625"},
+                "a process that does 8192 I/Os has no two bursts of 4097",
+                "choose 4096 or less, or a larger scale",
+            ),
+        ],
+    )
+    def test_bursts_that_a_target_cannot_have_are_refused(self, more: dict[str, str], reason: str, hint: str) -> None:
+        bursts = {**REQUIRED, "factors.scale": "0.001953125", "factors.burst_ios": "[1, 4097]", **more}
+        error = refusal(toml(bursts))
+        assert (error.message, error.hint) == (f"my.toml: factors.burst_ios: {reason}", hint)
+        assert study.parse(toml({**bursts, "factors.duty_percent": "100"}), "my.toml")  # steady after all
+
     @pytest.mark.parametrize("value", ["0", "-1.5", "1e-9", "1025", "nan", "inf"])
     def test_a_scale_must_leave_each_process_a_block(self, value: str) -> None:
         message = refusal(toml({**REQUIRED, "factors.scale": value})).message
@@ -608,7 +634,7 @@ class TestFiles:
             study.find("quikc")
         assert (
             caught.value.message
-            == "study 'quikc' is not one of: fairness, paper, quick, smoke, standard (did you mean 'quick'?)"
+            == "study 'quikc' is not one of: bursts, fairness, paper, quick, smoke, standard (did you mean 'quick'?)"
         )
         assert caught.value.hint == "or give the path of a .toml file"
         assert caught.value.exit_status == 2

@@ -33,11 +33,13 @@ output_limit_bytes = "1GiB"
 [factors]
 setups = ["libbpf", "own"]
 tools = "rw-tracer"
-workloads = ["read", "mixed"]
+workloads = ["read", "write"]
 scale = [0.5, 1]
 ringbuf_bytes = ["64KiB", "1MiB"]
 variants = ["full", "no-output"]
 rate_iops = ["unlimited", 20000]
+burst_ios = [1, 512]
+duty_percent = [12.5, 50]
 [settings]
 idle_s = 1.5
 keep_output = true

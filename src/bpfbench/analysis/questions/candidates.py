@@ -167,7 +167,8 @@ class Basis:
         cells: defaultdict[tuple[str, TracerConfig], list[Cell]] = defaultdict(list)
         for statistic in analysis.find(metrics.SAVED_PERCENT.key):
             cell, config = statistic.cell, statistic.cell.config
-            if config is not None and config.ringbuf_bytes is not None and cell.is_full:
+            steady = not cell.workload.in_bursts  # as what is wished for is
+            if config is not None and config.ringbuf_bytes is not None and cell.is_full and steady:
                 cells[cell.setup, replace(config, payload_bytes=None)].append(cell)
         return cls(cells, seen, Capacity.of(results, tuple(bench)))
 

@@ -21,7 +21,7 @@ from bpfbench.analysis.gaps import BlockId, Gap, Values
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample, logarithm
-from bpfbench.model import VANILLA, Criteria, Tool, TracerConfig
+from bpfbench.model import VANILLA, Criteria, Pace, Tool, TracerConfig
 
 EVENT_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 """Those that can lose events."""
@@ -146,10 +146,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class AtRate:
-    """Who saves enough at one rate of events."""
+    """Who saves enough at one pace of events."""
 
-    rate_iops: int | None
-    """Of each of fio's processes; None: as fast as it can."""
+    pace: Pace
+    """Of each of fio's processes."""
     events_per_s: float
     """The most that was offered to a tracer there."""
     saved: Mapping[str, Interval]
@@ -272,26 +272,26 @@ def _vanilla(
 
 
 def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
-    by_rate: defaultdict[int | None, list[Sample]] = defaultdict(list)
+    by_pace: defaultdict[Pace, list[Sample]] = defaultdict(list)
     for own in _of(known, FIDELITY, FIDELITY.concerns):
-        by_rate[own.cell.workload.rate_iops].append(own)
-    if not by_rate:
+        by_pace[own.cell.workload.pace].append(own)
+    if not by_pace:
         return None
-    order = sorted(by_rate, key=lambda rate: math.inf if rate is None else rate, reverse=True)
-    rates = tuple(_at_rate(rate, by_rate[rate], known, criteria) for rate in order)
+    order = sorted(by_pace, key=lambda pace: (math.inf if pace[0] is None else pace[0], *pace[1:]), reverse=True)
+    rates = tuple(_at_pace(pace, by_pace[pace], known, criteria) for pace in order)
     nobody = AllRound(rates, None)
     if (at := nobody.at) is None:
         return nobody
-    holding, cheapest = set(at.holding), OVERHEAD if at.rate_iops is None else LATENCY
+    holding, cheapest = set(at.holding), OVERHEAD if at.pace[0] is None else LATENCY
     named = replace(cheapest, key="all-round", title="Best all-round", tools=EVENT_TOOLS)
 
     def concerned(cell: Cell) -> bool:
-        return named.concerns(cell) and cell.workload.rate_iops == at.rate_iops and cell.setup in holding
+        return named.concerns(cell) and cell.workload.pace == at.pace and cell.setup in holding
 
     return AllRound(rates, _answer(named, known, criteria, concerned))
 
 
-def _at_rate(rate: int | None, samples: Sequence[Sample], known: Sequence[Sample], criteria: Criteria) -> AtRate:
+def _at_pace(pace: Pace, samples: Sequence[Sample], known: Sequence[Sample], criteria: Criteria) -> AtRate:
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
     contests: defaultdict[Contest, dict[str, dict[BlockId, float]]] = defaultdict(dict)
     least: dict[str, float] = {}
@@ -310,4 +310,4 @@ def _at_rate(rate: int | None, samples: Sequence[Sample], known: Sequence[Sample
             saved[setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
     cells = {own.cell for own in samples}
     offered = [own.spread.mean for own in known if own.metric is metrics.OFFERED and own.cell in cells]
-    return AtRate(rate, max(offered, default=0.0), saved, criteria.fidelity_floor_percent, least)
+    return AtRate(pace, max(offered, default=0.0), saved, criteria.fidelity_floor_percent, least)

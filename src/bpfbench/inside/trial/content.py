@@ -121,9 +121,9 @@ def compare_every(expected: int, most: int) -> int:
     return max(1, -(-expected // most)) | 1
 
 
-def silence_most_s(rate_iops: int | None) -> float:
-    """Return how long a target with that rate may leave no record."""
-    return SILENCE_MOST_S + (SILENCE_MOST_IOS / rate_iops if rate_iops else 0.0)
+def silence_most_s(workload: Workload) -> float:
+    """Return how long a target with that rate may leave no record: a pause is no silence."""
+    return SILENCE_MOST_S + workload.pause_s + (SILENCE_MOST_IOS / workload.rate_iops if workload.rate_iops else 0.0)
 
 
 def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...]:

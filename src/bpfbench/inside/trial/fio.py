@@ -16,10 +16,14 @@ def call(workload: Workload, job_file: str, output_file: str, data_dir: str) -> 
     """Return the argument vector of one fio run, and the variables that the job files refer to.
 
     fio limits the rate of each direction by itself: a job that does both refers to the half. To fio, 0 is no limit.
+    Bursts come at a rate of their own, and fio does not make up for the pauses between them, so that both together give
+    the mean.
     """
-    rate_iops = workload.rate_iops or 0
+    rate_iops = workload.peak_iops or 0
     options = ("--eta=never", "--output-format=json+", f"--output={output_file}", "--ioengine=psync")
-    return ("fio", *options, job_file), {
+    bursts = (f"--thinktime={workload.pause_s * 1e6:.0f}us", f"--thinktime_blocks={workload.burst_ios}")
+    paused = (*bursts, "--thinktime_blocks_type=issue", "--rate_ignore_thinktime=1") if workload.in_bursts else ()
+    return ("fio", *options, *paused, job_file), {
         "BPFBENCH_DATA": data_dir,
         "BPFBENCH_PROCESSES": str(workload.processes),
         "BPFBENCH_BYTES": str(workload.bytes_per_process),

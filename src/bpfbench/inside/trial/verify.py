@@ -102,7 +102,7 @@ def _target_checks(proof: Proof, workload: Workload, fio: FioResult) -> Iterator
     left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(proof.leftovers.items()))
     yield Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
     if workload.rate_iops is not None:
-        yield _rate(workload.rate_iops, workload.processes, fio)
+        yield _rate(workload, workload.rate_iops, fio)
 
 
 def _littles_law(workload: Workload, fio: FioResult) -> Check:
@@ -121,10 +121,14 @@ def _littles_law(workload: Workload, fio: FioResult) -> Check:
     )
 
 
-def _rate(limit: int, processes: int, fio: FioResult) -> Check:
-    """Under a limit a target may be slower, never faster. The first I/O of either direction comes at once."""
-    rate = fio.iops / processes
-    most = limit * RATE_TOLERANCE + 2 / fio.runtime_s
+def _rate(workload: Workload, limit: int, fio: FioResult) -> Check:
+    """Under a limit a target may be slower, never faster. The first I/O of either direction comes at once.
+
+    So does a last burst that is no whole one: no pause follows it.
+    """
+    rate = fio.iops / workload.processes
+    at_once = 2 + workload.pause_s * limit if workload.in_bursts else 2
+    most = limit * RATE_TOLERANCE + at_once / fio.runtime_s
     detail = f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed"
     return Check("rate limit kept", rate <= most, detail)
 
@@ -238,7 +242,7 @@ def expected_content(record: Record, fio: FioResult, summary: TracerSummary, spa
         others_most=_own_accesses_max(fio.runtime_s) if calls is None else calls.reads + calls.writes - fio.ios,
         payload=config is not None and bool(config.payload_bytes),
         span_s=span_s,
-        silence_most_s=None if unjudged else silence_most_s(record.trial.workload.rate_iops),
+        silence_most_s=None if unjudged else silence_most_s(record.trial.workload),
     )
 
 

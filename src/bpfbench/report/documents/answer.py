@@ -11,7 +11,8 @@ Data:
                   over_vanilla {change, low, high, rounds} or null, behind {change, low, high, rounds} or null
     turned[]      case, better[]: where the leader is known to be beaten
     then[]        what else decides between those that are equal: quality, outcome, rounds, margin, of[], left[]
-    all_round     rates[] {rate_iops, events_per_s, holding[], open[]}, floor_percent, answer (as in needs[], or null)
+    all_round     rates[] {rate_iops, burst_ios, duty_percent, events_per_s, holding[], open[]}, floor_percent, answer
+                  (as in needs[], or null)
 
 Changes are in per cent, but of fidelity in points; an end that is not known is null. Intervals hold at every look and
 for all setups at once.
@@ -91,7 +92,12 @@ def _rates(whole: Answers, found: AllRound) -> dict[str, Any]:
     return {
         "floor_percent": found.rates[0].floor_percent,
         "rates": [
-            {"rate_iops": own.rate_iops, "events_per_s": own.events_per_s, "holding": own.holding, "open": own.open}
+            {
+                **dict(zip(("rate_iops", "burst_ios", "duty_percent"), own.pace, strict=True)),
+                "events_per_s": own.events_per_s,
+                "holding": own.holding,
+                "open": own.open,
+            }
             for own in found.rates
         ],
         "answer": None if found.answer is None else _need(whole, found.answer),

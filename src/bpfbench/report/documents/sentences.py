@@ -20,6 +20,7 @@ from bpfbench.analysis.questions.needs import (
     Need,
 )
 from bpfbench.analysis.questions.preference import among_equals
+from bpfbench.report import wording
 from bpfbench.report.documents.preference import step
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
@@ -228,9 +229,9 @@ def _by_rate(found: AllRound) -> str:
 
 def at_rate(at: AtRate) -> str:
     """Say at which rate of events."""
-    if at.rate_iops is None:
+    if at.pace[0] is None:
         return f"at full speed ({count(at.events_per_s)} events/s)"
-    return f"at {count(at.events_per_s)} events/s"
+    return f"at {count(at.events_per_s)} events/s{wording.bursts(at.pace)}"
 
 
 def _s(names: Sequence[str]) -> str:

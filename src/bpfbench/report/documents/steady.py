@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample
-from bpfbench.model import Tool
+from bpfbench.model import Pace, Tool
+from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Column, Field, Table
 from bpfbench.report.quantities import BY_METRIC
 from bpfbench.units import count
@@ -27,12 +28,12 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A column: a metric, of trials at one rate or of all."""
+    """A column: a metric, of trials at one pace or of all."""
 
     title: str
     metric: Metric
-    rates: frozenset[int | None] | None = None
-    """None: whatever the rate."""
+    pace: Pace | None = None
+    """None: whatever it is."""
 
     @property
     def column(self) -> Column:
@@ -40,11 +41,7 @@ class _Shown:
 
     def of(self, samples: Sequence[Sample]) -> list[Sample]:
         """What a setup has of it."""
-        return [
-            own
-            for own in samples
-            if own.metric is self.metric and (self.rates is None or own.cell.workload.rate_iops in self.rates)
-        ]
+        return [own for own in samples if own.metric is self.metric and self.pace in (None, own.cell.workload.pace)]
 
 
 def tables(results: Results) -> Iterator[Table]:
@@ -71,7 +68,7 @@ def _table(title: str, samples: Sequence[Sample]) -> Table:
 
 
 def _columns(samples: Sequence[Sample]) -> Iterator[_Shown]:
-    full = frozenset({None})
+    full = (None, 1, 100.0)
     yield _Shown("start", metrics.STARTUP)
     yield _Shown("PSS", metrics.PSS_PEAK)
     yield _Shown("size", metrics.CODE)
@@ -79,13 +76,13 @@ def _columns(samples: Sequence[Sample]) -> Iterator[_Shown]:
         return  # it counts in the kernel: nothing is drained, nor lost
     yield _Shown("CPU", metrics.TRACER_TIME, full)
     yield _Shown("drained", metrics.SAVED_RATE, full)
-    offered: defaultdict[int | None, list[float]] = defaultdict(list)
+    offered: defaultdict[Pace, list[float]] = defaultdict(list)
     for own in samples:
         if own.metric is metrics.OFFERED:
-            offered[own.cell.workload.rate_iops].append(own.spread.mean)
-    for rate, each in sorted(offered.items(), key=lambda item: float("inf") if item[0] is None else item[0]):
-        at = "as fast as it goes" if rate is None else f"at {count(max(each))}/s"
-        yield _Shown(f"saved {at}", metrics.SAVED_PERCENT, frozenset({rate}))
+            offered[own.cell.workload.pace].append(own.spread.mean)
+    for pace, each in sorted(offered.items(), key=lambda item: (item[0][0] or float("inf"), *item[0][1:])):
+        at = "as fast as it goes" if pace[0] is None else f"at {count(max(each))}/s{wording.bursts(pace)}"
+        yield _Shown(f"saved {at}", metrics.SAVED_PERCENT, pace)
 
 
 def _field(shown: _Shown, found: Sequence[Sample], all_: Sequence[Sample]) -> Field:

@@ -14,6 +14,7 @@ from bpfbench.analysis.decision import Decision, Standing
 from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.questions.needs import FIDELITY, AllRound, Answer, Answers, Contest
 from bpfbench.model import VANILLA
+from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Mark, Pair, Panel, PanelRow
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
@@ -119,9 +120,15 @@ def _saved(found: AllRound, answer: Answer, order: tuple[str, ...]) -> Spans:
         low, high = at.saved[setup].low, at.saved[setup].high
         text = f"{share(at.least[setup])} % [{_share(low)}, {_share(high)}]"
         spans.append(Span(setup, at.least[setup], (low, high), text, _told(answer.decision, setup)))
-    speed = "at full speed, " if at.rate_iops is None else "at "
+    speed = "at full speed, " if at.pace[0] is None else "at "
     line = Baseline(at.floor_percent, f"{at.floor_percent:g} %")
-    return Spans(f"events saved {speed}{count(at.events_per_s)} events/s", "%", tuple(spans), line, SHARES)
+    return Spans(
+        f"events saved {speed}{count(at.events_per_s)} events/s{wording.bursts(at.pace)}",
+        "%",
+        tuple(spans),
+        line,
+        SHARES,
+    )
 
 
 def _told(decision: Decision[Contest], setup: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from builders import make_fio, make_record, make_summary, make_trial, make_usage
 
@@ -107,6 +108,18 @@ def test_setups_are_grouped_by_the_rate_up_to_which_they_save_enough() -> None:
     assert "events/s all do, the cheapest: all are equal within 5 %" in all_alike
     some = text([*at(1000, slow | {"bcc": 505}), *at(2000, fast | {"aya-sync": 1005}), *at(None, fast)])
     assert re.search(r"each up to the rate: at .* events/s aya-sync, at .* events/s libbpf, at no rate bcc\.", some)
+
+
+def test_what_is_lost_in_bursts_says_nothing_of_a_steady_target_of_the_same_mean_rate() -> None:
+    def at(saved: int, **pace: Any) -> list[Record]:
+        return [
+            replace(r, trial=replace(r.trial, workload=replace(r.trial.workload, rate_iops=1000, **pace)))
+            for r in run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6}, {"bcc": saved, "libbpf": saved})
+        ]
+
+    said = text([*at(1005), *at(505, burst_ios=4096, duty_percent=12.5)])
+    bursts = r"events/s, in bursts of 4096 I/Os, 12\.5 % of the time"
+    assert re.search(rf"Nobody is known to save .* of the events at .* {bursts}; at .* events/s all do", said)
 
 
 def test_two_repetitions_tell_nobody_apart() -> None:

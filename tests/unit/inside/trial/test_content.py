@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import make_config, make_trial
+from builders import READ, make_config, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,8 +174,11 @@ class TestStall:
             assert end_s <= 104.0 or begin_s == end_s
 
     def test_a_limited_rate_leaves_time_between_records(self) -> None:
-        assert content.silence_most_s(None) == 1.0
-        assert content.silence_most_s(2) == 6.0
+        assert content.silence_most_s(READ) == 1.0
+        assert content.silence_most_s(replace(READ, rate_iops=2)) == 6.0
+        # 4000 I/Os at 1000 a second, all in the last 1.2 of 4 s: no pause is a stall.
+        bursts = replace(READ, rate_iops=1000, burst_ios=4000, duty_percent=30.0)
+        assert content.silence_most_s(bursts) == pytest.approx(1.0 + 0.01 + 2.8)
 
 
 class TestSubject:

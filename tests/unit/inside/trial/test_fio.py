@@ -165,6 +165,18 @@ class TestCall:
             "BPFBENCH_HALF_RATE_IOPS": "0",
         }
 
+    def test_bursts_come_at_a_rate_that_with_the_pauses_between_them_gives_the_mean(self) -> None:
+        # 4096 I/Os at 10,000 a second take 0.4096 s: a tenth of it to do them, the rest to pause.
+        bursts = replace(WORKLOAD, rate_iops=10_000, burst_ios=4096, duty_percent=10.0)
+        argv, found = fio.call(bursts, "/x/read.fio", "/y/fio.json", "/data")
+        assert argv[5:-1] == (
+            "--thinktime=368640us",
+            "--thinktime_blocks=4096",
+            "--thinktime_blocks_type=issue",
+            "--rate_ignore_thinktime=1",
+        )
+        assert found["BPFBENCH_RATE_IOPS"] == "100000"
+
     def test_a_limited_rate_is_that_of_both_directions_together(self) -> None:
         _, found = fio.call(replace(WORKLOAD, rate_iops=5001), "/x/read.fio", "/y/fio.json", "/data")
         assert (found["BPFBENCH_RATE_IOPS"], found["BPFBENCH_HALF_RATE_IOPS"]) == ("5001", "2500")

@@ -295,6 +295,13 @@ class TestLimitedRate:
         assert check.name == "rate limit kept"
         assert check.detail == "100000 I/Os per second and process, limit 95000, at most 99950 allowed"
 
+    def test_a_last_burst_without_a_pause_behind_it_is_no_fault_but_bursts_without_pauses_are(self) -> None:
+        # 1000 I/Os of each process at 60,000 a second take 16.7 ms. In bursts of 750, the last 250 come at once.
+        bursts = replace(READ, rate_iops=60_000, burst_ios=750, duty_percent=10.0)
+        assert not failed(vanilla(trial=make_trial(workload=bursts)))
+        check = only_failure(vanilla(trial=make_trial(workload=replace(bursts, burst_ios=100))))
+        assert check.detail == "100000 I/Os per second and process, limit 60000, at most 72200 allowed"
+
 
 class TestLeftovers:
     def test_what_is_left_is_listed_by_kind(self) -> None:

@@ -43,6 +43,8 @@ class TestJson:
             "processes": 4,
             "bytes_per_process": 34359738368,
             "rate_iops": None,
+            "burst_ios": 1,
+            "duty_percent": 100.0,
         }
         assert group["tool"] == "rw-tracer"
         assert [row["setup"] for row in group["rows"]] == ["vanilla", "bcc", "libbpf"]
