@@ -23,6 +23,8 @@ from bpfbench.analysis import results
 from bpfbench.analysis.questions.capacity import (
     HeldOut,
     RingTrial,
+    Stream,
+    Target,
     drain_of,
     drain_rates,
     fidelity_percent,
@@ -33,6 +35,7 @@ from bpfbench.analysis.questions.capacity import (
 )
 from bpfbench.analysis.results import Results
 from bpfbench.model import BLOCK_BYTES
+from bpfbench.report import wording
 
 LIMITED_BELOW_PERCENT = 95.0
 """A setup of the paper that saved less was limited by its drain rate; of the others it is known from below only."""
@@ -63,10 +66,9 @@ def main() -> None:
     for held in sorted(known, key=lambda item: (*_kind(item), item.tracer.setup)):
         found = known_by_cpu.get((held.tracer, held.target))
         by_cpu = "-" if found is None else f"{found.predicted:.1f}"
-        workload, processes, rate_iops = held.target
-        limit = "" if rate_iops is None else f", each at most {rate_iops} IOPS"
+        limit = wording.clauses(held.target.work)
         print(
-            f"| {workload}, {processes} processes{limit}: {held.tracer.setup} | "
+            f"| {held.target.workload}, {held.target.processes} processes{limit}: {held.tracer.setup} | "
             f"{held.tracer.event_bytes} | "
             f"{held.rate_per_s:.0f} | {held.predicted:.1f} | {by_cpu} | {held.measured:.1f} | "
             f"{held.error:+.1f} | {held.n} |"
@@ -95,7 +97,7 @@ def hold_out_by_cpu(run: Results, known: Callable[[RingTrial], bool]) -> tuple[H
     observed = [own for trial in found if known(trial) and (own := observe(trial)) is not None]
     alone = [replace(own, events_per_s=own.events_per_s / own.cpu_share) for own in observed if own.cpu_share]
     rest = (
-        replace(trial, rate_per_s=trial.rate_per_s / trial.cpu_share)
+        replace(trial, rate_per_s=trial.rate_per_s / trial.cpu_share, peak_per_s=trial.peak_per_s / trial.cpu_share)
         for trial in found
         if not known(trial) and trial.cpu_share
     )
@@ -103,7 +105,7 @@ def hold_out_by_cpu(run: Results, known: Callable[[RingTrial], bool]) -> tuple[H
 
 
 def _learnt_from(trial: RingTrial) -> bool:
-    return trial.target == ("read", 4, None)
+    return trial.target == Target("read", 4, None)
 
 
 def _kind(held: HeldOut) -> tuple[str, int, bool, int]:
@@ -166,7 +168,7 @@ def _paper_writes(paper: Mapping[str, Any], events: float) -> Iterator[PaperWrit
                 tool=tool,
                 drain_per_s=drain,
                 limited=limited,
-                predicted=fidelity_percent(drain, events / duration_s, steady=False),
+                predicted=fidelity_percent(drain, Stream(events / duration_s, steady=False)),
                 measured=printed.get(setup, printed.get("others_at_most", math.nan)),
                 is_bound=setup not in printed,
             )

@@ -70,6 +70,7 @@ class TestVerbs:
             ("export", "runs/emulated", "--format", "latex"),
             ("status", "runs/emulated"),
             ("tradeoffs", "runs/emulated"),
+            ("capacity", "runs/emulated"),
             ("recommend", "runs/emulated", "--rate", "20k"),
         ],
     )

@@ -35,6 +35,8 @@ OF_A_RUN = (
     "costs --json",
     "tradeoffs",
     "tradeoffs --json",
+    "capacity",
+    "capacity --json",
     "recommend --rate 50k",
     "recommend --rate 50k --json",
     "recommend --rate 50k --markdown",

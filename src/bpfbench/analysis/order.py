@@ -405,7 +405,9 @@ def labels(workloads: Sequence[Workload]) -> tuple[str, ...]:
 def _label(workload: Workload, among: Sequence[Workload]) -> str:
     alike = [other for other in among if other.name == workload.name]
     varying = (own for own in factors.of(Workload) if len({getattr(other, own.field) for other in alike}) > 1)
-    return " ".join([workload.name, *(_called(own, getattr(workload, own.field)) for own in varying)])
+    found = ((own, getattr(workload, own.field)) for own in varying)
+    said = (_called(own, value) for own, value in found if value is None or value != own.usual)
+    return " ".join([workload.name, *said])
 
 
 def _called(factor: factors.Factor, value: Any) -> str:

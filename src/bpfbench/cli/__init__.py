@@ -23,6 +23,10 @@ __all__ = ["VERBS", "cache_dir", "main"]
 
 VERBS = {
     "bench": ("bench:bench_app", "What bounds a setup, whatever the workload."),
+    "capacity": (
+        "capacity:capacity",
+        "Say what each setup saves at a rate, or in bursts: predicted from how fast it drains its ring, and measured.",
+    ),
     "check": (
         "check:check",
         "Run the conformance suite: does each tracer keep the contract, and report what really happened, to the event?",

@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench.analysis.questions import capacity
 from bpfbench.analysis.questions.candidates import Wish
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
 from bpfbench.cli.options import CriteriaOptions
-from bpfbench.cli.runs import opened
+from bpfbench.cli.runs import DrainFile, benched, opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
-from bpfbench.model import EMULATED, EMULATED_BECAUSE
 from bpfbench.report.documents import recommend as report
 from bpfbench.values import choice_message
 
@@ -42,9 +38,7 @@ def recommend(
     prefer: Annotated[
         str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy, startup.")
     ] = "overhead",
-    drain: Annotated[
-        Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")
-    ] = None,
+    drain: DrainFile = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     criteria: CriteriaOptions = CriteriaOptions(),
     form: Form = Form(),
@@ -67,7 +61,7 @@ def recommend(
         max_memory_bytes=None if max_memory is None else _quantity("--max-memory", max_memory, SIZES, least=1),
         prefer=Quality(prefer),
     )
-    bench = _bench(drain) if drain is not None else ()
+    bench = benched(drain) if drain is not None else ()
     _, results, run, counted = opened(runs_dir, name, criteria.over)
     found = judge(results, wish, bench, counted)
     show(form, "recommend", report.document(found, run), report.data(found), run, schema=report.SCHEMA)
@@ -86,16 +80,3 @@ def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0
         valid = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
         raise UsageError(f"option {option}: {text} is out of range; valid is {valid}")
     return value
-
-
-def _bench(path: Path) -> tuple[capacity.Observation, ...]:
-    try:
-        document = json.loads(path.read_bytes())
-        document = document.get("data", document)  # what was saved before there was an envelope has none
-        if document["machine"].get("emulated"):
-            raise UsageError(f"option --drain: {path} is {EMULATED}", EMULATED_BECAUSE)
-        return capacity.from_bench(document)
-    except OSError as error:
-        raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"option --drain: {path} is no JSON of `bpfbench bench drain`") from error

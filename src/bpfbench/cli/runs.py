@@ -4,16 +4,23 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from cyclopts import Parameter
 
 from bpfbench import store
 from bpfbench.analysis import results
+from bpfbench.analysis.questions import capacity
 from bpfbench.analysis.results import Results
 from bpfbench.cli.app import DEFAULT_RUNS
-from bpfbench.model import Criteria
+from bpfbench.errors import UsageError
+from bpfbench.model import EMULATED, EMULATED_BECAUSE, Criteria
 from bpfbench.report.about import About, describe
+
+DrainFile = Annotated[Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")]
 
 
 class Opened(NamedTuple):
@@ -64,3 +71,21 @@ def called(run: store.Run, runs_dir: Path, alias: str = "") -> str:
     """Return what a run is called on a command line: its id, or `alias`, where runs are looked for, else its path."""
     there = run.path.parent.resolve() == DEFAULT_RUNS.resolve() == runs_dir.resolve()
     return (alias or run.path.name) if there else str(run.path)
+
+
+def benched(path: Path) -> tuple[capacity.Observation, ...]:
+    """Read the drain rates of `bench drain`.
+
+    Raises:
+        UsageError: it is no such file, or one of an emulated machine.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        document = document.get("data", document)  # what was saved before there was an envelope has none
+        if document["machine"].get("emulated"):
+            raise UsageError(f"option --drain: {path} is {EMULATED}", EMULATED_BECAUSE)
+        return capacity.from_bench(document)
+    except OSError as error:
+        raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"option --drain: {path} is no JSON of `bpfbench bench drain`") from error

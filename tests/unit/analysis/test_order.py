@@ -13,7 +13,7 @@ from builders import READ, make_failure, make_fio, make_record, make_trial
 from simulated import SDS, SETUPS, as_of_old, simulated
 
 from bpfbench import store
-from bpfbench.analysis.order import After, Effect, OrderTest, examine, timed
+from bpfbench.analysis.order import After, Effect, OrderTest, examine, labels, timed
 from bpfbench.analysis.results import of
 from bpfbench.model import EMULATED, Accelerator, Environment, Workload
 
@@ -142,6 +142,11 @@ class TestOldFormats:
         ]
         found = [item.after for item in timed(of(as_of_old(records)))]
         assert found == [After.NOTHING, After.VANILLA, After.NOTHING, After.NOTHING, After.TRACER]
+
+    def test_what_is_steady_is_named_by_its_rate_alone(self) -> None:
+        bursts = dataclasses.replace(READ, rate_iops=1000, burst_ios=64, duty_percent=12.5)
+        found = labels([READ, dataclasses.replace(READ, rate_iops=1000), bursts])
+        assert found == ("read unlimited", "read 1000 IOPS", "read 1000 IOPS 64 I/Os a burst 12.5 % duty")
 
     def test_another_size_or_rate_is_another_workload(self) -> None:
         others: list[Workload] = [

@@ -135,7 +135,7 @@ DRAWING = {"jinja2", "matplotlib"}
 """What takes longer to import than everything else."""
 
 
-FAST = (("summary", RUN), ("claims", RUN), ("tradeoffs", RUN), ("recommend", RUN, "--rate", "50k"))
+FAST = (("summary", RUN), ("claims", RUN), ("tradeoffs", RUN), ("recommend", RUN, "--rate", "50k"), ("capacity", RUN))
 """Verbs that say what is known of a run."""
 
 

@@ -4,8 +4,10 @@
 User space empties the ring at a rate of its own, the drain rate D: so much is saved of what never stops coming.
 
     fidelity = min(1, g(D / R) + S / N)     R events/s offered, S events fit into the ring, N events in all
+    fidelity = min(D / M, the same)         of bursts of N events, at R events/s each, of a mean of M events/s
     g(x) = min(1, x)                        at a steady rate, with a CPU for the tracer when it needs one
-    g(x) = 1 - (1 + x) exp(-2 x)            of a target that is as fast as it can be: the tracer waits for its turns
+    g(x) = 1 - (1 + x) exp(-2 x)            of a target that is as fast as it can be, as in a burst: the tracer waits
+                                            for its turns
 
 docs/statistics.md, "Capacity", derives this, and says how well it predicts what was held out, and where it does not
 apply. A prediction is believed where it was checked against trials it had not seen: those of this run, where it has
@@ -24,7 +26,7 @@ from typing import Any, NamedTuple
 
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_BYTES, Record, Tool
+from bpfbench.model import EVENT_BYTES, Record, Tool, Workload
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -85,11 +87,35 @@ class Target(NamedTuple):
     processes: int
     rate_iops: int | None
     """What the rate of each process is limited to."""
+    burst_ios: int = 1
+    duty_percent: float = 100.0
+
+    @property
+    def work(self) -> Workload:
+        """It as a workload, of no size."""
+        return Workload(self.workload, self.processes, 0, self.rate_iops, self.burst_ios, self.duty_percent)
+
+    @property
+    def limited(self) -> bool:
+        """Whether it has a rate of its own; without a limit it is as fast as it can."""
+        return self.rate_iops is not None
 
     @property
     def steady(self) -> bool:
-        """Whether it has a rate of its own; without a limit it is as fast as it can."""
-        return self.rate_iops is not None
+        """Whether it leaves the tracer a CPU when it needs one: with a rate of its own, and not in bursts."""
+        return self.limited and self.burst_ios == 1
+
+
+class Stream(NamedTuple):
+    """Events as they come."""
+
+    rate_per_s: float
+    events: float = math.inf
+    """How many of them, before there is a pause."""
+    mean_per_s: float = 0.0
+    """Their rate, pauses included; 0 where there are none."""
+    steady: bool = True
+    """Whether the rate is the target's own, rather than the fastest that it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +126,23 @@ class RingTrial:
     target: Target
     runtime_s: float
     rate_per_s: float
-    """Of the events that were offered."""
+    """Of the events that were offered: the mean."""
+    peak_per_s: float
+    """The same within bursts; of what is steady, the mean."""
+    bursts: float
+    """How many there were; 1: all events together are one."""
     events: int
     """Those."""
     saved: int
     lost: int
     cpu_share: float | None
     """How much of one CPU the tracer had; None where that was not measured."""
+
+    @property
+    def stream(self) -> Stream:
+        """How its events came."""
+        mean_per_s = self.rate_per_s if self.bursts > 1 else 0.0
+        return Stream(self.peak_per_s, self.events / self.bursts, mean_per_s, self.target.steady)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +194,12 @@ class Prediction:
     """One drain rate, or the two that were interpolated between."""
 
 
-def fidelity_percent(
-    drain_per_s: float, rate_per_s: float, slots: float = 0.0, events: float = math.inf, *, steady: bool
-) -> float:
-    """Return what is saved, in per cent, of `events` that come at a rate; see the module's formulas.
-
-    `slots` events fit into the ring; `steady`: the rate is the target's own, rather than the fastest that it can.
-    """
-    x = drain_per_s / rate_per_s
-    drained = min(1.0, x) if steady else 1 - (1 + x) * math.exp(-2 * x)
-    return 100 * min(1.0, drained + slots / events)
+def fidelity_percent(drain_per_s: float, stream: Stream, slots: float = 0.0) -> float:
+    """Return what is saved of a stream, in per cent, by a ring that `slots` events fit into: the module's formulas."""
+    x = drain_per_s / stream.rate_per_s
+    drained = min(1.0, x) if stream.steady else 1 - (1 + x) * math.exp(-2 * x)
+    in_pauses = drain_per_s / stream.mean_per_s if stream.mean_per_s else math.inf
+    return 100 * min(1.0, in_pauses, drained + slots / stream.events)
 
 
 def drain_of(share: float, rate_per_s: float, *, steady: bool) -> float:
@@ -199,12 +231,17 @@ def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
     config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
     if config is None or config.ringbuf_bytes is None or summary is None or record.fio is None or not rate:
         return None
-    event_bytes = EVENT_BYTES + (config.payload_bytes or 0)
+    work, ios = cell.workload, record.fio.ios / cell.workload.processes
+    bursts = ios / work.burst_ios if work.in_bursts else 1.0
+    # Where it could not do as many as it was to within a burst, it took longer, and paused as long.
+    busy_s = max(record.fio.runtime_s - math.floor(bursts) * work.pause_s, ios / (work.peak_iops or math.inf))
     return RingTrial(
-        Tracer(cell.setup, config.attach, config.format, event_bytes, config.ringbuf_bytes),
-        Target(cell.workload.name, cell.workload.processes, cell.workload.rate_iops),
+        Tracer(cell.setup, config.attach, config.format, config.event_bytes, config.ringbuf_bytes),
+        Target(work.name, work.processes, *work.pace),
         record.fio.runtime_s,
         rate,
+        rate * record.fio.runtime_s / busy_s if work.in_bursts else rate,
+        bursts,
         summary.intercepted_total,
         summary.saved,
         summary.lost_total,
@@ -214,12 +251,14 @@ def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
 
 def observe(trial: RingTrial) -> Observation | None:
     """Return what one trial says of the drain rate, if anything."""
-    lost_percent, slots = 100 * trial.lost / trial.events, trial.tracer.slots
+    lost_percent, slots = 100 * trial.lost / trial.events, trial.tracer.slots * trial.bursts
     exact = lost_percent >= RING_LIMITED_PERCENT
     if exact and slots > SLACK_MOST * trial.saved:
         return None
+    if not exact and trial.bursts > 1:  # it may be the ring that held them: what came was drained by the next burst
+        return Observation(trial.tracer, Source.RUN, trial.rate_per_s * trial.saved / trial.events, exact, None)
     share = (trial.saved - slots) / trial.runtime_s / trial.rate_per_s if exact else 1 - lost_percent / 100
-    drain = drain_of(share, trial.rate_per_s, steady=trial.target.steady)
+    drain = drain_of(share, trial.peak_per_s, steady=trial.target.steady)
     return Observation(trial.tracer, Source.RUN, drain, exact, trial.cpu_share)
 
 
@@ -264,9 +303,7 @@ def _drain_rate(tracer: Tracer, source: Source, found: Sequence[Observation]) ->
     )
 
 
-def predict(
-    rates: Iterable[DrainRate], wanted: Tracer, rate_per_s: float, events: float = math.inf, *, steady: bool
-) -> Prediction | None:
+def predict(rates: Iterable[DrainRate], wanted: Tracer, stream: Stream) -> Prediction | None:
     """Predict what a tracer saves; None where nothing is known of its setup, hook and format, and beyond what is.
 
     A ring between those measured is drained as the nearest of them is. The rates are of one source: those of `bench
@@ -285,7 +322,7 @@ def predict(
         return None
     low, high = below[-1], above[0]
     drains = low.observed if low is high else _interpolated(low, high, wanted.event_bytes)
-    percents = [fidelity_percent(drain, rate_per_s, wanted.slots, events, steady=steady) for drain in drains]
+    percents = [fidelity_percent(drain, stream, wanted.slots) for drain in drains]
     return Prediction(
         statistics.fmean(percents),
         min(percents),
@@ -308,12 +345,18 @@ class HeldOut:
     tracer: Tracer
     target: Target
     rate_per_s: float
-    """Of the events."""
+    """Of the events: the mean."""
+    peak_per_s: float
+    """The same within bursts; of what is steady, the mean."""
     predicted: float
     """From the event rates alone: as if the tracer had what it had of the CPUs where the drain rate was learnt."""
     measured: float
     n: int
     at_least: bool
+    predicted_from_to: tuple[float, float]
+    """By the least and the greatest drain rate that was observed."""
+    measured_from_to: tuple[float, float]
+    """In single trials."""
 
     @property
     def error(self) -> float:
@@ -334,18 +377,22 @@ def held_out(rates: Sequence[DrainRate], held: Iterable[RingTrial]) -> tuple[Hel
 
 
 def _held_out(rates: Sequence[DrainRate], tracer: Tracer, target: Target, group: Sequence[RingTrial]) -> HeldOut | None:
-    tried = (predict(rates, tracer, trial.rate_per_s, trial.events, steady=target.steady) for trial in group)
+    tried = (predict(rates, tracer, trial.stream) for trial in group)
     found = [prediction for prediction in tried if prediction is not None]
     if not found:
         return None
+    saved = [100 * trial.saved / trial.events for trial in group]
     return HeldOut(
         tracer,
         target,
         statistics.median(trial.rate_per_s for trial in group),
+        statistics.median(trial.peak_per_s for trial in group),
         statistics.median(prediction.percent for prediction in found),
-        statistics.median(100 * trial.saved / trial.events for trial in group),
+        statistics.median(saved),
         len(group),
         at_least=any(prediction.at_least for prediction in found),
+        predicted_from_to=(min(own.low for own in found), max(own.high for own in found)),
+        measured_from_to=(min(saved), max(saved)),
     )
 
 
@@ -364,7 +411,7 @@ class Capacity:
         There, each target is predicted from all others.
         """
         found = trials(results)
-        limited = [trial for trial in found if trial.target.steady]
+        limited = [trial for trial in found if trial.target.limited]
         if bench:
             rates = drain_rates(bench)
             return cls(rates, held_out(rates, limited))
@@ -379,7 +426,7 @@ class Capacity:
 
         None beyond what was measured, and where nothing validates the prediction.
         """
-        found = predict(self.rates, tracer, rate_per_s, steady=True)
+        found = predict(self.rates, tracer, Stream(rate_per_s))
         if found is None:
             return None
         own = [
@@ -394,6 +441,6 @@ class Capacity:
 
     def _bracketing(self, tracer: Tracer, rate_per_s: float) -> list[HeldOut]:
         """Return what was checked of a tracer, if that was at rates on both sides."""
-        held = [found for found in self.checked if found.tracer == tracer]
+        held = [found for found in self.checked if found.tracer == tracer and found.target.steady]
         rates = [found.rate_per_s for found in held]
         return held if held and min(rates) * KEPT <= rate_per_s <= max(rates) / KEPT else []

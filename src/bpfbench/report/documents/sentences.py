@@ -213,7 +213,8 @@ def _said_all_round(whole: Answers, found: AllRound) -> str:
         return f"{at.holding[0]} alone is known to save {floor} of the events {at_rate(at)} ({alone})."
     if at is fastest:
         return f"{listed(at.holding)} save{_s(at.holding)} {floor} of the events {at_rate(at)}; cheapest: {cheapest}."
-    nobody = f"Nobody is known to save {floor} of the events {at_rate(fastest)}"
+    nor = [fastest, *(own for own in found.rates[1 : found.rates.index(at)] if wording.bursts(own.pace))]
+    nobody = f"Nobody is known to save {floor} of the events {', nor '.join(map(at_rate, nor))}"
     if len(at.holding) == len(fastest.saved):
         return f"{nobody}; {at_rate(at)} all do, the cheapest: {cheapest}."
     return f"{nobody}; {_by_rate(found)}."

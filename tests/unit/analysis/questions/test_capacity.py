@@ -18,6 +18,8 @@ from bpfbench.analysis.questions.capacity import (
     DrainRate,
     Observation,
     Source,
+    Stream,
+    Target,
     Tracer,
     drain_of,
     drain_rates,
@@ -74,7 +76,7 @@ class TestWhatTrialsSay:
         assert (found.exact, found.events_per_s) == (False, 100_000)
         (found,) = said_by(traced(1_000_000, 0))
         assert not found.exact
-        assert fidelity_percent(found.events_per_s, 100_000, steady=False) == pytest.approx(99.9)
+        assert fidelity_percent(found.events_per_s, Stream(100_000, steady=False)) == pytest.approx(99.9)
 
     def test_what_was_saved_by_the_ring_alone_says_nothing(self) -> None:
         assert said_by(traced(2000, 100_000)) == ()
@@ -110,16 +112,22 @@ class TestWhatTrialsSay:
 
 class TestPrediction:
     def test_fidelity_is_the_share_that_is_drained_and_what_the_ring_takes(self) -> None:
-        assert fidelity_percent(50_000, 200_000, steady=True) == 25.0
-        assert fidelity_percent(300_000, 200_000, steady=True) == 100.0
-        assert fidelity_percent(50_000, 200_000, slots=1000, events=10_000, steady=True) == 35.0
-        assert fidelity_percent(0, 200_000, slots=1000, events=500, steady=True) == 100.0
+        assert fidelity_percent(50_000, Stream(200_000)) == 25.0
+        assert fidelity_percent(300_000, Stream(200_000)) == 100.0
+        assert fidelity_percent(50_000, Stream(200_000, events=10_000), slots=1000) == 35.0
+        assert fidelity_percent(0, Stream(200_000, events=500), slots=1000) == 100.0
+
+    def test_of_bursts_no_more_is_saved_than_is_drained_by_the_next(self) -> None:
+        bursts = Stream(200_000, events=10_000, mean_per_s=20_000)
+        assert fidelity_percent(50_000, bursts, slots=1000) == 35.0
+        assert fidelity_percent(15_000, bursts, slots=10_000) == 75.0
+        assert fidelity_percent(50_000, bursts, slots=7500) == 100.0
 
     def test_waits_cost_events_though_the_drain_rate_would_do(self) -> None:
         # 1 - 2 exp(-2) of what comes at the drain rate; hardly anything far from it, either way.
-        assert fidelity_percent(200_000, 200_000, steady=False) == pytest.approx(72.93, abs=0.01)
-        assert fidelity_percent(2_000, 200_000, steady=False) == pytest.approx(1.0, abs=0.01)
-        assert fidelity_percent(1_000_000, 200_000, steady=False) == pytest.approx(100, abs=0.1)
+        assert fidelity_percent(200_000, Stream(200_000, steady=False)) == pytest.approx(72.93, abs=0.01)
+        assert fidelity_percent(2_000, Stream(200_000, steady=False)) == pytest.approx(1.0, abs=0.01)
+        assert fidelity_percent(1_000_000, Stream(200_000, steady=False)) == pytest.approx(100, abs=0.1)
 
     @pytest.mark.parametrize("steady", [True, False])
     @given(share=st.floats(0.0001, 0.99), rate=st.floats(1, 1e9))
@@ -127,7 +135,7 @@ class TestPrediction:
         self, share: float, rate: float, steady: bool
     ) -> None:
         drain = drain_of(share, rate, steady=steady)
-        assert fidelity_percent(drain, rate, steady=steady) == pytest.approx(100 * share)
+        assert fidelity_percent(drain, Stream(rate, steady=steady)) == pytest.approx(100 * share)
 
     def rates(self, **by_size: float) -> tuple[DrainRate, ...]:
         sizes = {int(size.removeprefix("b")): rate for size, rate in by_size.items()}
@@ -136,35 +144,35 @@ class TestPrediction:
     def test_between_sizes_the_time_per_event_is_interpolated(self) -> None:
         # 1 us at 156 bytes and 9 us at 4252: 5 us in the middle, 200000 a second.
         wanted = dataclasses.replace(SMALL, event_bytes=(156 + 4252) // 2)
-        found = predict(self.rates(b156=1e6, b4252=1e6 / 9), wanted, 400_000, steady=True)
+        found = predict(self.rates(b156=1e6, b4252=1e6 / 9), wanted, Stream(400_000))
         assert found is not None
         assert found.percent == pytest.approx(50.0)
         assert len(found.basis) == 2
 
     def test_a_measured_size_is_taken_as_it_is(self) -> None:
-        found = predict(self.rates(b156=1e5, b4252=1e4), SMALL, 200_000, steady=True)
+        found = predict(self.rates(b156=1e5, b4252=1e4), SMALL, Stream(200_000))
         assert found is not None
         assert (found.percent, len(found.basis)) == (50.0, 1)
 
     @pytest.mark.parametrize("beyond", [{"event_bytes": 8504}, {"event_bytes": 100}, {"ringbuf_bytes": 2**26}])
     def test_beyond_what_was_measured_nothing_is_predicted(self, beyond: dict[str, int]) -> None:
         rates = self.rates(b156=1e5, b4252=1e4)
-        assert predict(rates, dataclasses.replace(SMALL, **beyond), 10_000, steady=True) is None  # type: ignore[arg-type]
+        assert predict(rates, dataclasses.replace(SMALL, **beyond), Stream(10_000)) is None  # type: ignore[arg-type]
 
     def test_of_an_unknown_setup_hook_or_format_nothing_is_predicted(self) -> None:
         rates = self.rates(b156=1e5)
         for change in ({"setup": "bcc"}, {"attach": "fentry"}, {"format": "text"}):
-            assert predict(rates, dataclasses.replace(SMALL, **change), 1000, steady=True) is None  # type: ignore[arg-type]
+            assert predict(rates, dataclasses.replace(SMALL, **change), Stream(1000)) is None  # type: ignore[arg-type]
 
     def test_scattering_rates_give_a_mean_and_its_ends(self) -> None:
         rates = drain_rates([drained(50_000), drained(100_000), drained(400_000)])
-        found = predict(rates, SMALL, 200_000, steady=True)
+        found = predict(rates, SMALL, Stream(200_000))
         assert found is not None
         assert found.percent == pytest.approx((25 + 50 + 100) / 3)
         assert (found.low, found.high) == (25.0, 100.0)
 
     def test_a_burst_that_fits_into_the_ring_is_saved(self) -> None:
-        found = predict(drain_rates([drained(1000)]), SMALL, 1e6, events=1500, steady=True)
+        found = predict(drain_rates([drained(1000)]), SMALL, Stream(1e6, events=1500))
         assert found is not None
         assert found.percent == 100.0
 
@@ -175,7 +183,7 @@ class TestHeldOut:
         write = dataclasses.replace(STEADY, name="write", rate_iops=20_000)
         records = [traced(500_000, 500_000, workload=STEADY), traced(520_000, 103_050, workload=write, block=1)]
         (found,) = hold_out(of(records), lambda trial: trial.target.workload == "read")
-        assert (found.target, found.n) == (("write", 4, 20_000), 1)
+        assert (found.target, found.n) == (Target("write", 4, 20_000), 1)
         assert found.predicted == pytest.approx(100 * (49_844 / 62_305 + 1560 / 623_050), abs=0.01)
         assert found.error == pytest.approx(found.predicted - 100 * 520_000 / 623_050)
 
@@ -210,6 +218,40 @@ class TestHeldOut:
         assert set(found) == {25_000, 31_250}
         assert found[25_000].predicted == pytest.approx(39.844 + 0.156, abs=0.01)
         assert found[31_250].error == pytest.approx(100 * 49_844 / 125_000 + 0.125 - 32, abs=0.01)
+
+    def test_bursts_are_predicted_from_what_is_as_fast_as_it_can(self) -> None:
+        # Each of 4 processes does 65,536 I/Os in 16 bursts of 4096: 0.4096 s each, 0.3584 s of it a pause.
+        bursts = dataclasses.replace(STEADY, rate_iops=10_000, burst_ios=4096, duty_percent=12.5)
+        offered = 4 * 65_536
+        records = [
+            traced(600_000, 400_000),
+            traced(1_000_000, 0, workload=dataclasses.replace(STEADY, rate_iops=10_000), block=1),
+            traced(offered // 2, offered // 2, 16 * 0.4096, workload=bursts, block=2),
+        ]
+        found = {held.target: held for held in Capacity.of(of(records)).checked}
+        held = found[Target("read", 4, 10_000, 4096, 12.5)]
+        assert [held.rate_per_s, held.peak_per_s] == pytest.approx([40_000, 320_000])
+        drain = drain_of(0.6 - SMALL.slots / 1e6, 100_000, steady=False)
+        saved = fidelity_percent(drain, Stream(320_000, 16_384, 40_000, steady=False), SMALL.slots)
+        assert [held.predicted, held.measured] == pytest.approx([saved, 50.0])
+
+    def test_what_no_burst_lost_was_drained_by_the_next_at_least(self) -> None:
+        bursts = dataclasses.replace(STEADY, rate_iops=10_000, burst_ios=4096, duty_percent=12.5)
+        (found,) = said_by(traced(4 * 65_536, 0, 16 * 0.4096, workload=bursts))
+        assert not found.exact
+        assert found.events_per_s == pytest.approx(40_000)
+
+    def test_what_a_burst_lost_says_what_was_drained_within_it(self) -> None:
+        bursts = dataclasses.replace(STEADY, rate_iops=10_000, burst_ios=4096, duty_percent=12.5)
+        (found,) = said_by(traced(2 * 65_536, 2 * 65_536, 16 * 0.4096, workload=bursts))
+        within = fidelity_percent(found.events_per_s, Stream(320_000, 16_384, 40_000, steady=False), SMALL.slots)
+        assert found.exact
+        assert within == pytest.approx(50.0)
+
+    def test_a_burst_that_takes_longer_comes_more_slowly(self) -> None:
+        bursts = dataclasses.replace(STEADY, rate_iops=10_000, burst_ios=4096, duty_percent=12.5)
+        (found,) = trials(of([traced(4 * 65_536, 0, 16 * (0.3584 + 0.1024), workload=bursts)]))
+        assert found.peak_per_s == pytest.approx(160_000)
 
     def test_those_of_bench_drain_are_checked_by_all_of_them(self) -> None:
         bench = [Observation(SMALL, Source.BENCH, 80_000.0, exact=True, cpu_share=1.0)]

@@ -120,6 +120,9 @@ def test_what_is_lost_in_bursts_says_nothing_of_a_steady_target_of_the_same_mean
     said = text([*at(1005), *at(505, burst_ios=4096, duty_percent=12.5)])
     bursts = r"events/s, in bursts of 4096 I/Os, 12\.5 % of the time"
     assert re.search(rf"Nobody is known to save .* of the events at .* {bursts}; at .* events/s all do", said)
+    fast = [replace(r, trial=replace(r.trial, workload=replace(r.trial.workload, rate_iops=None))) for r in at(505)]
+    said = text([*at(1005), *at(505, burst_ios=4096, duty_percent=12.5), *fast])
+    assert re.search(rf"at full speed \(.*\), nor at .* {bursts}; at .* events/s all do", said)
 
 
 def test_two_repetitions_tell_nobody_apart() -> None:

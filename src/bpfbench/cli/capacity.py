@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""capacity: what a run's setups save, predicted and measured."""
+
+from __future__ import annotations
+
+from bpfbench.analysis.questions.capacity import Capacity
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.runs import DrainFile, benched, opened
+from bpfbench.cli.show import Form, show
+from bpfbench.report.documents import capacity as report
+
+
+def capacity(
+    name: RunName = "latest",
+    /,
+    *,
+    drain: DrainFile = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    form: Form = Form(),
+) -> int:
+    """Say what each setup saves at a rate, or in bursts: predicted from how fast it drains its ring, and measured.
+
+    Each target with a rate of its own is predicted without it, from the
+    others of the run, or by --drain from what `bench drain` measured.
+    """
+    bench = benched(drain) if drain is not None else ()
+    _, results, about, _ = opened(runs_dir, name)
+    found = Capacity.of(results, bench)
+    show(form, "capacity", report.document(found, about), report.data(found), about)
+    return 0
