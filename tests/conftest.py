@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ def pytest_configure() -> None:
     """Have every bpfbench wait for another that is measuring, also somebody else's, and write as into a pipe."""
     os.environ["BPFBENCH_WAIT"] = "1"
     os.environ.pop("COLUMNS", None)  # which pytest-xdist's processes have
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background, where Ctrl-C means others
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -32,6 +32,7 @@ def image_build(
     name: str = "trixie",
     /,
     *,
+    setups: Annotated[str, Parameter(help="Alternatives that are built when first used: these now; all.")] = "",
     kernels: Annotated[str, Parameter(help="For virtual machines: its disk and these kernels, too.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
@@ -39,8 +40,9 @@ def image_build(
 ) -> int:
     """Build an image, unless it is built. Without root it is built in a user namespace."""
     set_up_logging(stderr, verbose=verbose)
-    names = [str(word) for word in split(kernels)]
-    _show_images((images.build(name, names, means(source_options, wait=False)),), form)
+    names, parts = ([str(word) for word in split(given)] for given in (kernels, setups))
+    wanted = list(catalogue.SETUPS) if parts == ["all"] else parts
+    _show_images((images.build(name, names, means(source_options, wait=False), wanted),), form)
     return 0
 
 

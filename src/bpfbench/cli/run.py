@@ -109,7 +109,7 @@ def _here(chosen: Study, wanted: _Wanted, given: Means) -> Run:
     begun, same_image = wanted.begun, None
     if begun is not None:
         unrolled = plan.Plan(begun.plan(), begun.info.left_out)
-        same_image = partial(campaign.same_image, begun, given.cache)
+        same_image = partial(campaign.same_image_completed, begun, given)
     else:
         chosen = foreseen(chosen)
         unrolled = plan.unroll(chosen)

@@ -75,7 +75,7 @@ def run(spool: Spool, cache: Path, console: Console) -> None:
     means = Means(cache, Sources(), console, waits)
     unrolled = Plan(order.trials, ())
     disks = Sizes(order.data_bytes, order.output_bytes)
-    with Stage(order.study, means, disks, lambda: _image(cache, order)) as stage:
+    with Stage(order.study, means, disks, lambda _: _image(cache, order)) as stage:
         spool.write("facts.json", ground(stage.testbed))
         if not order.trials:
             return

@@ -83,7 +83,9 @@ def bring_image(cluster: Cluster, study: Study, hosts: Sequence[str], means: Mea
         MachineError: a host cannot take it.
     """
     with ProgressReporter(means.console) as reporter:
-        image = VENUES[study.ground].image(means.cache, study.image, means.sources, reporter.building)
+        image = VENUES[study.ground].image(
+            means.cache, study.image, means.sources, reporter.building, study.factors.setups
+        )
     said = greet(cluster, study, hosts, image.key)
     if lacking := sorted(host for host, own in said.items() if not own.get("image")):
         raise MachineError(
@@ -150,7 +152,11 @@ def settle(study: Study, grounds: Grounds) -> tuple[Study, plan.Plan]:
     setups = frozenset.intersection(*(ground["setups"] for ground in grounds.values()))
     study = plan.resolve(study, hooks)
     if absent := set(study.factors.setups) - setups:
-        raise MachineError(f"image {study.image} has no tracer for: {', '.join(sorted(absent))}")
+        named = ",".join(sorted(absent))
+        raise MachineError(
+            f"the image of a host has no tracer for: {named}",
+            f"`bpfbench image build {study.image} --setups {named}` and `image export` here, `image import` there",
+        )
     unrolled = plan.unroll(study)
     plan.require_tracers(study, unrolled)
     campaign.require_bound(study, unrolled.trials)

@@ -18,10 +18,12 @@ from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
 from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial, TrialSpec
 from bpfbench.run.progress import Pace, ProgressReporter
+from bpfbench.run.stage import Means
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Sizes, Testbed, data_name
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.image.layers import Progress
 from bpfbench.units import gib
 
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs", "zfs")
@@ -283,6 +285,17 @@ def same_image(run: Run, cache: Path) -> Image:
         key = run.info.image["key"]
         raise StoreError(f"{run.path}: began with image {key}, which is not in {cache} any more", "start a new run")
     return image
+
+
+def same_image_completed(run: Run, means: Means, progress: Progress) -> Image:
+    """Return the image a run began with, and build what its setups want of it, should that be gone.
+
+    Raises:
+        StoreError: as `same_image`.
+        ImageError: it could not be built.
+    """
+    image = same_image(run, means.cache)
+    return images.completed(means.cache, image, means.sources, progress, run.info.study.factors.setups)
 
 
 def require_same_machine(run: Run, testbed: Testbed) -> None:

@@ -87,8 +87,11 @@ def _kept(cache: Path, images: Sequence[Image], built: Sequence[str]) -> Iterato
         return
     yield ok("images", f"{len(images)} built, newest {images[0].name} {images[0].key}")
     present = ", ".join(name for name in catalogue.SETUPS if name in built)
-    absent = ", ".join(name for name in catalogue.SETUPS if name not in built)
-    yield note("setups", f"{present}; not built: {absent}", build) if absent else ok("setups", present)
+    if absent := ", ".join(name for name in catalogue.MAIN_SETUPS if name not in built):
+        yield note("setups", f"{present}; not built: {absent}", build)
+        return
+    later = ", ".join(name for name in catalogue.SETUPS if name not in built)
+    yield ok("setups", f"{present}; built when first used: {later}" if later else present)
 
 
 def _findings(testbed: str, cache: Path) -> Iterator[Diagnosis]:

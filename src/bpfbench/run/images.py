@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bpfbench import catalogue
 from bpfbench.errors import UsageError
 from bpfbench.machine import privileges
 from bpfbench.machine.turn import OnWait, alone
@@ -17,10 +18,11 @@ from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
 from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
-from bpfbench.testbed.image import Image, archive, libraries
+from bpfbench.testbed.image import Image, archive, layers, libraries
 from bpfbench.testbed.image.boot import Kernel, require_kernels
 from bpfbench.testbed.image.layers import taken_bytes
 from bpfbench.testbed.image.root import recipe_of
+from bpfbench.values import choice_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,21 @@ def _kept(cache: Path, item: Image) -> Kept:
     )
 
 
-def build(name: str, kernels: Sequence[str], means: Means) -> Kept:
-    """Build an image, and for virtual machines its disk and these kernels, but what is built.
+def build(name: str, kernels: Sequence[str], means: Means, setups: Sequence[str] = ()) -> Kept:
+    """Build an image, what these setups want of it, and for virtual machines its disk and these kernels.
+
+    What is built stays as it is.
 
     Raises:
         ImageError: something could not be built.
-        UsageError: there is no such image or kernel.
+        UsageError: there is no such image, kernel or setup.
     """
     recipe_of(name)
     require_kernels(tuple(kernels))
+    for unknown in set(setups) - set(catalogue.SETUPS):
+        raise UsageError(f"setup {choice_message(unknown, tuple(catalogue.SETUPS))}")
     with ProgressReporter(means.console) as reporter:
-        ready = image.build(means.cache, name, means.sources, reporter.building)
+        ready = image.build(means.cache, name, means.sources, reporter.building, setups)
         if kernels:
             image.bootable(means.cache, ready, tuple(kernels), means.sources, reporter.building)
     return _kept(means.cache, ready)
@@ -100,7 +106,8 @@ def export(name: str, kernels: Sequence[str], path: Path, means: Means) -> Image
 def archived(name: str, kernels: Sequence[str], means: Means) -> Path:
     """Return the file that `export` writes, kept in the cache."""
     ready = _found(means.cache, name, means.sources)
-    path = means.cache / "archives" / ("-".join((ready.name, ready.key, *sorted(kernels))) + ".tar")
+    named = ready.name, ready.key, layers.digest(*map(str.encode, ready.libraries)), *sorted(kernels)
+    path = means.cache / "archives" / f"{'-'.join(named)}.tar"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         export(name, kernels, path, means)

@@ -26,6 +26,7 @@ from bpfbench.run.progress import ProgressReporter
 from bpfbench.testbed import host
 from bpfbench.testbed.base import Ground, Sizes, Testbed, Venue
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.vm import accelerator
 from bpfbench.testbed.vm import testbed as vm
 
@@ -53,7 +54,7 @@ class Stage:
         study: says where: testbed, image, kernels, virtual machines, directories, and which setups must be there.
         means: what the stage is made with.
         disks: what those of virtual machines must hold.
-        image: finds the image that is wanted; None: it is the study's, built if need be.
+        image: gets the image that is wanted, and tells how it is built; None: it is the study's.
 
     Raises (on entering):
         ImageError: the image, a kernel or a disk could not be built.
@@ -67,7 +68,7 @@ class Stage:
     """Open."""
 
     def __init__(
-        self, study: Study, means: Means, disks: Sizes = Sizes(), image: Callable[[], Image] | None = None
+        self, study: Study, means: Means, disks: Sizes = Sizes(), image: Callable[[Progress], Image] | None = None
     ) -> None:
         self.study = study
         self._means = means
@@ -94,8 +95,9 @@ class Stage:
     def _made(self, venue: Venue) -> Testbed:
         study, means = self.study, self._means
         with ProgressReporter(means.console) as reporter:
-            build = self._image or (lambda: venue.image(means.cache, study.image, means.sources, reporter.building))
-            return venue.testbed(Ground(study, build(), means.cache, means.sources, reporter.building, self._disks))
+            wanted = study.image, means.sources, reporter.building, study.factors.setups
+            image = self._image(reporter.building) if self._image else venue.image(means.cache, *wanted)
+            return venue.testbed(Ground(study, image, means.cache, means.sources, reporter.building, self._disks))
 
 
 def _venue(study: Study) -> Venue:

@@ -11,7 +11,7 @@ import datetime
 import json
 import logging
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -356,8 +356,8 @@ class Venue:
     """The flavours of attaching that it is going to have; none where that cannot be told yet."""
     testbed: Callable[[Ground], Testbed]
     """Makes it, and what it wants besides the image."""
-    image: Callable[[Path, str, Sources, Progress], Image] = lambda *given: images.build(*given)
-    """Builds an image, if need be: in a cache directory, by name."""
+    image: Callable[[Path, str, Sources, Progress, Collection[str]], Image] = lambda *given: images.build(*given)
+    """Builds an image, if need be: in a cache directory, by name, with what these setups want."""
 
 
 def data_name(workload: Workload) -> str:

@@ -141,7 +141,7 @@ def test_one_that_waits_builds_after_its_turn_has_come(means: Means, done: list[
 
 def test_a_run_that_goes_on_brings_its_own_image(means: Means, done: list[str]) -> None:
     image = make_image(key="f" * 16, tracers=str(means.cache.parent / "tracers"))
-    with Stage(LIBBPF, means, image=lambda: image) as found:
+    with Stage(LIBBPF, means, image=lambda _: image) as found:
         assert found.testbed.image == image
     assert "build" not in done
 

@@ -5,7 +5,10 @@ An image is made of layers, each a directory that is built aside under a lock an
 
     CACHE/roots/NAME-KEY/{root,log}             key: recipe, packages, architecture
     CACHE/libraries/LIBRARY-KEY/{out,log}       key: the root's, every file of LIBRARY, and those of what it needs
-    CACHE/images/NAME-KEY/{tracers,image.json}  key: those of all the others; the tracers are hard links
+    CACHE/images/NAME-KEY/{tracers,targets,image.json}  key: those of all that every image has
+
+The tracers and targets are hard links. A *part* is a library that is built, and linked there, when it is first used:
+setups that take long to build, the packages of a target. Which parts are there makes no other image.
 
 What a virtual machine boots besides is built when one is wanted:
 
@@ -18,8 +21,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from bpfbench.catalogue import KERNELS
 from bpfbench.codec import to_json
 from bpfbench.machine import facts, privileges
 from bpfbench.model import Sources
+from bpfbench.store import write_whole
 from bpfbench.testbed.image import layers, side_by_side
 from bpfbench.testbed.image.boot import (
     Kernel,
@@ -39,9 +43,11 @@ from bpfbench.testbed.image.boot import (
 )
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.image.libraries import (
+    Library,
     build_order,
     library_builds,
     library_key,
+    parts,
     versions,
 )
 from bpfbench.testbed.image.root import SECONDS as ROOT_SECONDS
@@ -66,7 +72,7 @@ class Image:
     root: str
     tracers: str
     libraries: tuple[str, ...] = ()
-    """The layers its tracers are from."""
+    """The layers its tracers, and its parts, are from."""
     packages: dict[str, str] = field(default_factory=dict)
     """Of everything in it."""
 
@@ -74,6 +80,11 @@ class Image:
     def setups(self) -> tuple[str, ...]:
         """The setups that have a tracer in it."""
         return tuple(sorted(path.parent.name for path in Path(self.tracers).glob("*/tracer")))
+
+    @property
+    def targets(self) -> str:
+        """Where the packages of targets are, by target."""
+        return str(Path(self.tracers).parent / "targets")
 
     @property
     def root_layer(self) -> str:
@@ -102,6 +113,17 @@ def with_key(cache: Path, key: str) -> Image | None:
     return next((image for image in built(cache) if image.key == key), None)
 
 
+def completed(cache: Path, image: Image, sources: Sources, progress: Progress, setups: Collection[str]) -> Image:
+    """Return an image with what these setups want, as far as it is of today's recipe.
+
+    Raises:
+        ImageError, MachineError: as `build`.
+    """
+    if image.key != image_key(recipe_of(image.name), sources):
+        return image
+    return build(cache, image.name, sources, progress, setups)
+
+
 def find(cache: Path, name: str, sources: Sources) -> Image | None:
     """Return the image if it is built."""
     try:
@@ -116,26 +138,68 @@ def built(cache: Path) -> tuple[Image, ...]:
     return tuple(sorted(found, key=lambda image: image.built_at, reverse=True))
 
 
-def build(cache: Path, name: str, sources: Sources, progress: Progress) -> Image:
-    """Return the image, building what is not in the cache.
+def build(
+    cache: Path,
+    name: str,
+    sources: Sources,
+    progress: Progress,
+    setups: Collection[str] = (),
+    targets: Collection[str] = (),
+) -> Image:
+    """Return the image, with what these setups and targets want, building what is not in the cache.
 
     Raises:
         ImageError: a step failed; says which, with the last words of the command and where its log is.
         MachineError: without root, and user namespaces are not to be had; says what to do.
     """
     recipe = recipe_of(name)
-    layer = _layer(cache, recipe, sources)
-    if not layer.exists():
-        privileges.require({**facts.PACKAGES, **facts.BUILDING})
-        with layers.lock(cache, progress):
-            root = cache / "roots" / f"{name}-{root_key(recipe, sources)}"
-            libraries = library_builds(cache, root, sources)
-            making_root = Build(root, "root", partial(bootstrap, recipe, sources), seconds=ROOT_SECONDS)
-            side_by_side.build((making_root, *libraries), progress)
-            if not layer.exists():
-                with layers.aside(layer) as unfinished:
-                    _assemble(recipe, sources, root / "root", tuple(own.layer for own in libraries), layer, unfinished)
-    return _load(layer)
+    layer, wanted = _layer(cache, recipe, sources), parts(setups, targets)
+    key = root_key(recipe, sources)
+    if layer.exists() and not _lacking(_load(layer), wanted, key):
+        return _load(layer)
+    privileges.require({**facts.PACKAGES, **facts.BUILDING})
+    with layers.lock(cache, progress):
+        root, base = cache / "roots" / f"{name}-{key}", build_order()
+        builds = library_builds(cache, root, sources, wanted if layer.exists() else (*base, *wanted))
+        making_root = Build(root, "root", partial(bootstrap, recipe, sources), seconds=ROOT_SECONDS)
+        side_by_side.build((making_root, *builds), progress)
+        if not layer.exists():
+            with layers.aside(layer) as unfinished:
+                _assemble(
+                    recipe, sources, root / "root", tuple(own.layer(cache, key) for own in base), layer, unfinished
+                )
+        image = _load(layer)
+        for library in _lacking(image, wanted, key):
+            image = _with_part(cache, image, library, key)
+    return image
+
+
+def _lacking(image: Image, wanted: Collection[Library], key: str) -> list[Library]:
+    """Return which parts an image, whose root has that key, has not."""
+    return [part for part in wanted if part.layer(Path(), key).name not in image.libraries]
+
+
+def _with_part(cache: Path, image: Image, library: Library, key: str) -> Image:
+    """Link a part that is built into an image; one of the same target that was there before goes."""
+    part = library.layer(cache, key)
+    for setup in library.alternatives:
+        _link(part / "out" / setup, Path(image.tracers) / setup)
+    if not library.alternatives:
+        _link(part / "out", Path(image.targets) / library.name)
+    others = tuple(name for name in image.libraries if name.rsplit("-", 1)[0] != library.name)
+    image = replace(image, libraries=(*others, part.name), versions=image.versions | versions((part,)))
+    write_whole(Path(image.tracers).parent / "image.json", to_json(image))
+    return image
+
+
+def _link(tree: Path, to: Path) -> None:
+    """Have `to` be a tree of hard links, whole or not at all."""
+    partial_ = to.with_name(f".{to.name}.partial")
+    layers.delete_tree(partial_)
+    partial_.parent.mkdir(exist_ok=True)
+    shutil.copytree(tree, partial_, copy_function=os.link, symlinks=True)
+    layers.delete_tree(to)
+    partial_.rename(to)
 
 
 def _assemble(
@@ -143,8 +207,7 @@ def _assemble(
 ) -> None:
     """Make an image's own layer, of its root and its libraries'."""
     for program in (path for each in libraries for name in INSTALLED for path in (each / "out").glob(f"*/{name}")):
-        tracer = unfinished / "tracers" / program.parent.name
-        shutil.copytree(program.parent, tracer, copy_function=os.link, symlinks=True)
+        _link(program.parent, unfinished / "tracers" / program.parent.name)
     in_root = packages(root)
     image = Image(
         name=recipe.name,

@@ -123,6 +123,8 @@ def _read(cache: Path, archive: Layout, progress: Progress) -> Image:
     for own in kernels:
         _read_kernel(cache, archive, own, share)
     image = replace(known, root=str(root / "root"), tracers=str(layer / "tracers"))
+    if layer.exists() and not set(known.libraries) <= set(layers.load(Image, layer, "image.json").libraries):
+        layers.remove(layer)  # it lacks parts that this one has; those of its own are linked again when they are used
     strip = f"--strip-components={len(f'.{INSIDE}'.split('/'))}"
     unpacked(layer, 1, ".", lambda at: (at / "image.json").write_text(to_json(image)), strip)
     found = with_key(cache, image.key)

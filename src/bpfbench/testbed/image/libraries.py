@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Libraries: the folders of tracers/ with an executable `build`, each built in a root into a layer of its own.
+"""Libraries: folders with an executable `build`, each built in a root into a layer of its own.
 
-A file `needs` in a folder names, a line each, other folders there: sources it compiles, or libraries (a linker, say)
-whose `out` it uses.
+Those of tracers/ are in every image. A file `needs` in a folder names, a line each, other folders there: sources it
+compiles, or libraries (a linker, say) whose `out` it uses. A file `alternatives` names setups that take long to build:
+they are a *part* of the image, a library that is built when it is first used. So is each folder of targets/.
 """
 
 from __future__ import annotations
 
 import graphlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,50 +27,109 @@ from bpfbench.testbed.image.side_by_side import Build
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 TRACERS = PACKAGE / "tracers"
+TARGETS = PACKAGE / "targets"
 
 NEEDS = "/run/bpfbench/needs"
 """Where a build finds the output of the libraries that its library needs."""
 
-SECONDS = {"bpf-linker": 31.0, "aya": 60.0, "ebpf-go": 25.0}
+SECONDS = {"bpf-linker": 31.0, "aya": 40.0, "ebpf-go": 25.0, "aya-alternatives": 100.0}
 """How long building a library takes on the 2-CPU development machine, where it is more than 3 s."""
 
 
-def build_order() -> tuple[str, ...]:
-    """Return the folders of tracers/ that are built, each after those it needs.
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What is built into a layer of its own."""
+
+    folder: Path
+    """Of its sources."""
+    alternatives: tuple[str, ...] = ()
+    """The setups that are built, where they are not the folder's own."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.folder.name}-alternatives" if self.alternatives else self.folder.name
+
+    @property
+    def needs(self) -> tuple[Library, ...]:
+        """What its folder names, built or not.
+
+        Raises:
+            ImageError: there is no such folder.
+        """
+        path = self.folder / "needs"
+        needed = tuple(path.read_text().split()) if path.exists() else ()
+        for name in needed:
+            if not (self.folder.parent / name).is_dir():
+                raise ImageError(f"{path}: there is no folder {name!r} beside it")
+        return tuple(Library(self.folder.parent / name) for name in needed)
+
+    @property
+    def sources(self) -> Iterator[Path]:
+        """The files it is built from, less those of what it needs."""
+        found = self.folder.rglob("*")
+        return (path for path in found if path.is_file() and path.suffix not in {".md", ".pyc"})
+
+    def layer(self, cache: Path, root: str) -> Path:
+        """Return where it is built, or will be, for a root of this key."""
+        return cache / "libraries" / f"{self.name}-{library_key(root, self)}"
+
+
+def build_order() -> tuple[Library, ...]:
+    """Return what every image has, each after those it needs.
 
     Raises:
         graphlib.CycleError: they need one another.
     """
-    built_here = {path.parent.name for path in TRACERS.glob("*/build")}
-    order = graphlib.TopologicalSorter({library: _needs(library) for library in sorted(built_here)})
-    return tuple(folder for folder in order.static_order() if folder in built_here)
+    built_here = {Library(path.parent) for path in TRACERS.glob("*/build")}
+    needed = {library: library.needs for library in sorted(built_here, key=lambda own: own.name)}
+    return tuple(own for own in graphlib.TopologicalSorter(needed).static_order() if own in built_here)
 
 
-def library_key(root: str, library: str) -> str:
+def parts(setups: Collection[str], targets: Collection[str] = ()) -> tuple[Library, ...]:
+    """Return what these setups and targets want that not every image has."""
+    found = []
+    for path in sorted(TRACERS.glob("*/alternatives")):
+        alternatives = tuple(path.read_text().split())
+        if not set(alternatives).isdisjoint(setups):
+            found.append(Library(path.parent, alternatives))
+    return (*found, *(Library(TARGETS / name) for name in sorted(targets) if (TARGETS / name / "build").exists()))
+
+
+def library_key(root: str, library: Library) -> str:
     """Return the content address of a library's layer: of what it is built in and from."""
     parts = [root.encode()]
-    for path in sorted(_sources_of(library)):
+    for path in sorted(library.sources):
         executable = os.access(path, os.X_OK)
-        parts += [str(path.relative_to(TRACERS)).encode(), b"x" if executable else b"-", path.read_bytes()]
-    parts += [library_key(root, needed).encode() for needed in _needs(library)]
+        name = str(path.relative_to(library.folder.parent))
+        parts += [name.encode(), b"x" if executable else b"-", path.read_bytes()]
+    parts += [library_key(root, needed).encode() for needed in library.needs]
     return layers.digest(*parts)
 
 
-def library_builds(cache: Path, root: Path, sources: Sources) -> tuple[Build, ...]:
-    """Return how each library's layer is built in the layer `root`, each after those it needs."""
+def library_builds(cache: Path, root: Path, sources: Sources, wanted: Collection[Library]) -> tuple[Build, ...]:
+    """Return how these libraries' layers are built in the layer `root`, and those of what they need."""
     key = root.name.rsplit("-", 1)[1]
-    layer = {name: cache / "libraries" / f"{name}-{library_key(key, name)}" for name in build_order()}
-    needed = {name: {other: layer[other] for other in _needs(name) if other in layer} for name in layer}
+    needed = {own: tuple(need for need in own.needs if (need.folder / "build").exists()) for own in _with_needs(wanted)}
+    layer = {own: own.layer(cache, key) for own in needed}
     return tuple(
         Build(
-            layer[name],
-            name,
-            partial(_build, name, root / "root", {other: own / "out" for other, own in needed[name].items()}, sources),
-            needs=(root, *needed[name].values()),
-            seconds=SECONDS.get(name, 3.0),
+            layer[own],
+            own.name,
+            partial(_build, own, root / "root", {need.name: layer[need] / "out" for need in needs}, sources),
+            needs=(root, *(layer[need] for need in needs)),
+            seconds=SECONDS.get(own.name, 3.0),
         )
-        for name in layer
+        for own, needs in needed.items()
     )
+
+
+def _with_needs(wanted: Collection[Library]) -> dict[Library, None]:
+    found: dict[Library, None] = {}
+    for own in wanted:
+        found |= _with_needs([need for need in own.needs if (need.folder / "build").exists()])
+        found[own] = None
+    return found
 
 
 def versions(library_layers: tuple[Path, ...]) -> dict[str, str]:
@@ -89,36 +150,23 @@ def check_sources(root: Path, library: str, sources: Sources) -> None:
         ImageError: they found something; shows it.
     """
     lines: list[str] = []
-    argv = sandbox.building(_sandbox(library, root, (), sources), ("./check",))
+    argv = sandbox.building(_sandbox(TRACERS / library, root, (), sources), ("./check",))
     finished = command.run(argv, on_line=lines.append, merge_stderr=True)
     if finished.status != 0:
         raise ImageError(f"{library}: check failed (exit status {finished.status}):\n  " + "\n  ".join(lines))
 
 
-def _sandbox(library: str, root: Path, binds: tuple[Bind, ...], sources: Sources) -> Sandbox:
-    """Return the inside of a root in the folder of a library's sources, which cannot be written."""
-    sources_bind = Bind(str(TRACERS), f"{INSIDE}/build")
-    return build_sandbox(root, (sources_bind, *binds), sources, {"NEEDS": NEEDS}, f"{INSIDE}/build/{library}")
+def _sandbox(folder: Path, root: Path, binds: tuple[Bind, ...], sources: Sources) -> Sandbox:
+    """Return the inside of a root in a folder of sources, which cannot be written."""
+    sources_bind = Bind(str(folder.parent), f"{INSIDE}/build")
+    return build_sandbox(root, (sources_bind, *binds), sources, {"NEEDS": NEEDS}, f"{INSIDE}/build/{folder.name}")
 
 
-def _build(library: str, root: Path, needed: dict[str, Path], sources: Sources, site: Site) -> None:
+def _build(library: Library, root: Path, needed: dict[str, Path], sources: Sources, site: Site) -> None:
     (site.partial / "out").mkdir()
     binds = (
         Bind(str(site.partial / "out"), f"{INSIDE}/out", writable=True),
         *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items()),
     )
-    inside = _sandbox(library, root, binds, sources)
-    site.run(sandbox.building(inside, ("./build", f"{INSIDE}/out")), library)
-
-
-def _sources_of(folder: str) -> Iterator[Path]:
-    return (path for path in (TRACERS / folder).rglob("*") if path.is_file() and path.suffix not in {".md", ".pyc"})
-
-
-def _needs(folder: str) -> tuple[str, ...]:
-    path = TRACERS / folder / "needs"
-    needed = tuple(path.read_text().split()) if path.exists() else ()
-    for name in needed:
-        if not (TRACERS / name).is_dir():
-            raise ImageError(f"{path}: there is no folder {name!r} beside it")
-    return needed
+    inside = _sandbox(library.folder, root, binds, sources)
+    site.run(sandbox.building(inside, ("./build", f"{INSIDE}/out", *library.alternatives)), library.name)

@@ -92,7 +92,8 @@ def build(builds: Sequence[Build], progress: Progress) -> None:
                 while ready and len(running) < at_a_time:
                     own = ready.pop(0)
                     running[pool.submit(make, own)] = own.layer
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                # Python does not see a signal that comes right before it begins to wait, until it has waited.
+                for future in wait(running, timeout=1.0, return_when=FIRST_COMPLETED).done:
                     future.result()
                     order.done(running.pop(future))
         except BaseException:

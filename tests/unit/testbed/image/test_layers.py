@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from builders import make_executable, make_image
 
+from bpfbench import catalogue
 from bpfbench.errors import ImageError
 from bpfbench.machine import command
 from bpfbench.machine.command import Ending, Finished
 from bpfbench.model import Sources
 from bpfbench.testbed import image
 from bpfbench.testbed.image import Image, image_key, libraries
-from bpfbench.testbed.image.libraries import NEEDS, build_order, library_key
+from bpfbench.testbed.image.libraries import NEEDS, Library, library_key
 from bpfbench.testbed.image.root import recipe_of, root_key
 from bpfbench.testbed.sandbox import INSIDE
 
@@ -51,8 +52,16 @@ def tracers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def build_order() -> tuple[str, ...]:
+    return tuple(library.name for library in libraries.build_order())
+
+
+def key_of(library: str, root: str = ROOT) -> str:
+    return library_key(root, Library(libraries.TRACERS / library))
+
+
 def keys() -> dict[str, str]:
-    return {library: library_key(ROOT, library) for library in build_order()}
+    return {library: key_of(library) for library in build_order()}
 
 
 def changed(before: dict[str, str]) -> set[str]:
@@ -133,12 +142,12 @@ class TestKeys:
     @pytest.mark.usefixtures("tracers")
     def test_another_root_makes_every_library_another(self) -> None:
         before = keys()
-        assert all(library_key("f" * 16, library) != key for library, key in before.items())
+        assert all(key_of(library, "f" * 16) != key for library, key in before.items())
 
     @pytest.mark.usefixtures("tracers")
     def test_libraries_with_the_same_files_are_not_the_same(self, tracers: Path) -> None:
         shutil.copytree(tracers / "bcc", tracers / "bcc2")
-        assert library_key(ROOT, "bcc") != library_key(ROOT, "bcc2")
+        assert key_of("bcc") != key_of("bcc2")
 
     @pytest.mark.parametrize("file", ["bcc/source.c", "common/event.h", "linker/source.c"])
     def test_any_of_it_makes_another_image(self, tracers: Path, file: str) -> None:
@@ -195,8 +204,12 @@ class Builder:
             on_line("source.c:1: no such thing")
             return Finished(3, "")
         out = Path(words[words.index(f"{INSIDE}/out") - 1])
-        make_executable(out / library / "tracer", f"tracer of {library}")
-        (out / library / "versions").write_text(f"{library} 7.8\n")
+        if Path(words[words.index(f"{INSIDE}/build") - 1]) == libraries.TARGETS:
+            make_executable(out / "usr" / "bin" / library, library)
+            return Finished(0, "")
+        for setup in words[words.index("./build") + 2 :] or (library,):
+            make_executable(out / setup / "tracer", f"tracer of {setup}")
+            (out / setup / "versions").write_text(f"{setup} 7.8\n")
         return Finished(0, "")
 
     def _note(self, what: str, words: tuple[str, ...]) -> None:
@@ -287,7 +300,7 @@ class TestBuild:
         self.build(cache)
         key = root_key(RECIPE, DEFAULTS)
         words = builder.argv["aya"]
-        linker = cache / "libraries" / f"linker-{library_key(key, 'linker')}" / "out"
+        linker = cache / "libraries" / f"linker-{key_of('linker', key)}" / "out"
         at = words.index(f"{NEEDS}/linker")
         assert words[at - 2 : at] == ("--ro-bind", str(linker))
         assert words[words.index("NEEDS") + 1] == NEEDS
@@ -374,7 +387,7 @@ class TestBuild:
         assert image.built(cache) == ()
 
     def test_what_a_killed_build_left_is_deleted_first(self, cache: Path, builder: Builder) -> None:
-        name = f"bcc-{library_key(root_key(RECIPE, DEFAULTS), 'bcc')}"
+        name = f"bcc-{key_of('bcc', root_key(RECIPE, DEFAULTS))}"
         stale = make_executable(cache / "libraries" / f"{name}.partial" / "out" / "stale" / "tracer")
         assert "stale" not in self.build(cache).setups
         assert not stale.exists()
@@ -419,6 +432,109 @@ class TestBuild:
         image.remove(cache, made)
         assert self.layers(cache) == set()
         assert builder.built
+
+
+@pytest.mark.usefixtures("tracers")
+class TestParts:
+    """What an image has besides, built when it is first used."""
+
+    @pytest.fixture(autouse=True)
+    def alternatives(self, tracers: Path) -> None:
+        (tracers / "aya" / "alternatives").write_text("aya-fast\naya-slow\n")
+
+    @pytest.fixture(autouse=True)
+    def targets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Two targets, of which one has packages."""
+        folder = tmp_path / "targets"
+        make_executable(folder / "postgres" / "build")
+        (folder / "compile").mkdir()
+        monkeypatch.setattr(libraries, "TARGETS", folder)
+        return folder
+
+    @pytest.fixture
+    def cache(self, tmp_path: Path) -> Path:
+        return tmp_path / "cache"
+
+    def build(self, cache: Path, setups: Sequence[str] = (), targets: Sequence[str] = ()) -> Image:
+        return image.build(cache, "trixie", DEFAULTS, lambda *_: None, setups, targets)
+
+    def test_what_nobody_asked_for_is_not_built(self, cache: Path, builder: Builder) -> None:
+        assert self.build(cache, ["libbpf", "aya"], ["compile"]).setups == ("aya", "bcc", "libbpf", "linker")
+        assert sorted(builder.built) == ["aya", "bcc", "libbpf", "linker", "root"]
+
+    def test_an_alternative_is_built_with_its_like_when_it_is_first_used(self, cache: Path, builder: Builder) -> None:
+        first = self.build(cache)
+        builder.again()
+        second = self.build(cache, ["aya-slow", "libbpf"])
+        assert builder.built == ["aya"]
+        assert builder.argv["aya"][-3:] == (f"{INSIDE}/out", "aya-fast", "aya-slow")
+        assert set(second.setups) == {*first.setups, "aya-fast", "aya-slow"}
+        assert second.versions == first.versions | {"aya-fast": "7.8", "aya-slow": "7.8"}
+        builder.again()
+        assert self.build(cache, ["aya-fast"]) == self.build(cache) == second
+        assert builder.built == []
+
+    def test_its_image_is_the_same_image(self, cache: Path, builder: Builder) -> None:
+        before = self.build(cache)
+        after = self.build(cache, ["aya-fast"])
+        assert (after.key, after.tracers, after.built_at) == (before.key, before.tracers, before.built_at)
+        assert image.built(cache) == (after,)
+        assert builder.built
+
+    def test_all_can_be_built_at_once(self, cache: Path, builder: Builder) -> None:
+        made = self.build(cache, ["aya-fast"], ["postgres"])
+        assert sorted(builder.built) == ["aya", "aya", "bcc", "libbpf", "linker", "postgres", "root"]
+        assert "aya-fast" in made.setups
+        assert (Path(made.targets) / "postgres" / "usr" / "bin" / "postgres").read_text() == "postgres"
+
+    def test_an_alternative_changes_with_the_sources_it_shares(
+        self, cache: Path, builder: Builder, tracers: Path
+    ) -> None:
+        self.build(cache, ["aya-fast"])
+        builder.again()
+        (tracers / "linker" / "source.c").write_text("other\n")
+        self.build(cache, ["aya-fast"])
+        assert sorted(builder.built) == ["aya", "aya", "linker"]
+
+    def test_a_target_that_changed_takes_the_place_of_what_it_was(
+        self, cache: Path, builder: Builder, targets: Path
+    ) -> None:
+        before = self.build(cache, (), ["postgres"])
+        builder.again()
+        (targets / "postgres" / "more").write_text("more\n")
+        after = self.build(cache, (), ["postgres"])
+        assert builder.built == ["postgres"]
+        assert (after.key, len(after.libraries)) == (before.key, len(before.libraries))
+        assert after.libraries != before.libraries
+
+    def test_a_part_that_fails_leaves_the_image_as_it_was(self, cache: Path, builder: Builder) -> None:
+        before = self.build(cache)
+        builder.broken = "postgres"
+        with pytest.raises(ImageError, match="postgres could not be built"):
+            self.build(cache, (), ["postgres"])
+        assert image.built(cache) == (before,)
+        builder.broken = ""
+        assert (Path(self.build(cache, (), ["postgres"]).targets) / "postgres").is_dir()
+
+    def test_parts_go_with_their_image(self, cache: Path, builder: Builder) -> None:
+        image.remove(cache, self.build(cache, ["aya-fast"], ["postgres"]))
+        assert not any((cache / kind).exists() and list((cache / kind).iterdir()) for kind in ("libraries", "images"))
+        assert builder.built
+
+    def test_an_image_of_another_recipe_gets_no_more_parts(self, cache: Path, builder: Builder, tracers: Path) -> None:
+        old = self.build(cache)
+        (tracers / "bcc" / "source.c").write_text("other\n")
+        assert image.completed(cache, old, DEFAULTS, lambda *_: None, ["aya-fast"]) == old
+        (tracers / "bcc" / "source.c").write_text("bcc\n")
+        builder.again()
+        assert "aya-fast" in image.completed(cache, old, DEFAULTS, lambda *_: None, ["aya-fast"]).setups
+        assert builder.built == ["aya"]
+
+    def test_those_shipped_are_setups_of_the_catalogue(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        for path in libraries.TRACERS.glob("*/alternatives"):
+            for setup in path.read_text().split():
+                assert catalogue.SETUPS[setup].alternative_to
 
 
 class TestCheck:
