@@ -100,7 +100,7 @@ def measure(blocks: int, scale: float, keep: Path) -> None:
     places = plan.places(trial for own in planned_blocks for trial in own)
     before: Trial | None = None
     begun_s = time.monotonic()
-    with alone(cache):
+    with alone():
         testbed.lay_out(TrialSpec(planned_blocks[0][0], chosen.settings), lambda _: None)
         for number, (protocol, own) in enumerate(schedule(planned_blocks), 1):
             for trial in own:

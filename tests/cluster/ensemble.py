@@ -199,7 +199,7 @@ class Ensemble:
             yield from (f"{name}: process {line}" for line in host.processes().values() if WORKER not in line)
             yield from (f"{name}: mount {line}" for line in host.mounts() - self.before[name])
             yield from (f"{name}: {path}" for path in (host.cache / "output").glob(f"{IN_FLIGHT}*"))
-        with turn.alone(_cache(), lambda _: None):
+        with turn.alone(lambda _: None):
             new = leftovers.new_since(self.inventory, Path("/run"))
         yield from (f"{kind}: {new[kind]}" for kind in new if kind.startswith("BPF"))
         yield from (group for group in new.get("control groups", ()) if "-overhead-" not in group)  # of no turn

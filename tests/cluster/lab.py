@@ -25,8 +25,8 @@ from bpfbench.machine.command import SHOT_WITH_US
 
 NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc")
 
-SHARED = ("images", "roots", "libraries", "kernels", "disks", "images.lock", "measuring.lock")
-"""What hosts see of the user's cache: nothing is built twice, and they take turns."""
+SHARED = ("images", "roots", "libraries", "kernels", "disks", "images.lock")
+"""What hosts see of the user's cache: nothing is built twice."""
 
 BRIDGE = "lab0"
 

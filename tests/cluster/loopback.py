@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bpfbench.declare.study import to_toml
+from bpfbench.machine import turn
 from bpfbench.store import Run
 
 TOP = Path(__file__).parents[2]
@@ -83,10 +84,11 @@ class Loopback:
         return path
 
     def start(self, name: str, code: str) -> None:
-        """Start a process of that name, by the code that it runs."""
+        """Start a process of that name, by the code that it runs, as if it had the machine to itself."""
+        env = {**self.environment, turn.STAND_IN: str(self.place / f"{name}.machine")}
         with (self.place / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                (sys.executable, "-c", code), stdout=log, stderr=log, env=self.environment, cwd=self.place
+                (sys.executable, "-c", code), stdout=log, stderr=log, env=env, cwd=self.place
             )
 
     def scheduler(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from loopback import RECORDED, Loopback
 
+from bpfbench.machine import turn
 from bpfbench.store import Run
 
 pytestmark = pytest.mark.beside
@@ -43,7 +44,7 @@ def test_a_hostile_worker_hurts_nobody(loopback: Loopback) -> None:
             ),
             stdout=log,
             stderr=log,
-            env=loopback.environment,
+            env={**loopback.environment, turn.STAND_IN: str(loopback.place / "beta.machine")},
             cwd=loopback.place,
         )
     study = loopback.study(workloads='["read"]', repetitions="2")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from bpfbench import cli
 from bpfbench.inside import leftovers
 from bpfbench.inside.kernel import bpf
 from bpfbench.machine import turn
@@ -52,7 +51,7 @@ def drained(image: Image, output: Path, case: tuple[str, Format, int, int]) -> D
 @pytest.fixture
 def alone() -> Iterator[None]:
     """Measure alone what is measured in this process."""
-    with turn.alone(cli.cache_dir(), print):
+    with turn.alone(print):
         yield
 
 
@@ -115,7 +114,7 @@ def test_however_it_ends_nothing_is_left(trixie: Image, tmp_path: Path, sign: si
         _, said = process.communicate(timeout=60)
     assert process.returncode == (130 if sign is signal.SIGINT else -sign)
     assert "Traceback" not in said
-    with turn.alone(cli.cache_dir(), print):
+    with turn.alone(print):
         until_s = time.monotonic() + 10
         while (new := (set(bpf.ring_buffers()) - rings) | (bpf.tracing_programs() - programs)) and (
             time.monotonic() < until_s

@@ -77,7 +77,7 @@ def our_processes() -> list[str]:
 
 def remains(before: leftovers.Inventory) -> list[str]:
     """Return what a killed run left, after the moment its children need to end, and while nobody else measures."""
-    with turn.alone(cli.cache_dir(), print):
+    with turn.alone(print):
         until_s = time.monotonic() + 10
         while True:
             new = leftovers.new_since(before, Path("/run"))

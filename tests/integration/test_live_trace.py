@@ -80,7 +80,7 @@ def started(*words: str | Path) -> Iterator[subprocess.Popen[str]]:
 
 def remains(before: leftovers.Inventory, command: str | Path) -> list[str]:
     """Return what a trace left, after the moment its children need to end, and while nobody else measures."""
-    with turn.alone(cli.cache_dir(), print):
+    with turn.alone(print):
         until_s = time.monotonic() + 10
         while True:
             new = leftovers.new_since(before, Path("/run"))

@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bpfbench.machine import turn
+
 Invoke = Callable[..., tuple[int, str, str]]
 
 # How long an example takes says nothing on a machine that is busy with something else.
 settings.register_profile("bpfbench", deadline=None, max_examples=60)
 settings.load_profile("bpfbench")
+
+
+@pytest.fixture(autouse=True)
+def turn_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the turn to measure be this process's and its children's: tests run side by side, and measure nothing."""
+    monkeypatch.setenv(turn.STAND_IN, str(tmp_path_factory.getbasetemp() / "machine"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions.overhead import overhead as work_out
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, cache_dir, on_wait, stderr
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, on_wait, stderr
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import commands
 from bpfbench.errors import UsageError
@@ -83,7 +83,7 @@ def overhead(
         deadlines=OverheadDeadlines(target_s=_seconds("--timeout", timeout)),
     )
     interrupted = False
-    with alone(cache_dir(), on_wait(wait=wait)):
+    with alone(on_wait(wait=wait)):
         log = running.start(study, runs_dir)
         with logged_to(log.log_file), ProgressReporter(stderr) as reporter:
             measured = running.Rounds(study, log, reporter)

@@ -152,10 +152,14 @@ class Controller:
         elif isinstance(item, TaskEnded):
             self._task_ended(cluster, item.key)
         elif isinstance(item, Heard):
+            host = str(item.message.get("host"))
+            if host in self._hosts and self._hosts[host].away_s is not None:  # it may send all that there was left
+                self._look(cluster, time.monotonic())
+                self._see(cluster, host, time.monotonic())
             try:
                 self._hear(cluster, item.message)
             except ParcelError as error:
-                self._warn(f"refused: a message from host {str(item.message.get('host'))[:80]}: {error}")
+                self._warn(f"refused: a message from host {host[:80]}: {error}")
 
     # What happens by itself
 
@@ -166,11 +170,7 @@ class Controller:
             return
         self._ticked_s = now_s
         if now_s - self._looked_s >= LOOK_S:
-            before_s, self._looked_s = self._looked_s, now_s
-            present = cluster.present()
-            if now_s - before_s >= LOOK_S / 2:  # a worker speaks more often than that
-                self._listen({host for host, heard in present.items() if self._present.get(host) == heard})
-            self._present = present
+            self._look(cluster, now_s)
         waiting: dict[str, list[OwnBlock]] = defaultdict(list)
         homeless = []
         for block in self._ledger.open.values():
@@ -189,6 +189,14 @@ class Controller:
         if now_s - self._told_s >= live.EVERY_S:
             self._told_s = now_s
             self._tell()
+
+    def _look(self, cluster: Cluster, now_s: float) -> None:
+        """Ask who is there, and note who has come or gone."""
+        before_s, self._looked_s = self._looked_s, now_s
+        present = cluster.present()
+        if now_s - before_s >= LOOK_S / 2:  # a worker speaks more often than that
+            self._listen({host for host, heard in present.items() if self._present.get(host) == heard})
+        self._present = present
 
     def _listen(self, silent: set[str]) -> None:
         """Say which hosts have fallen silent since, and which have not; they are there still, as far as is known."""

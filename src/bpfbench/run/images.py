@@ -137,7 +137,7 @@ def remove(cache: Path, name: str, on_wait: OnWait) -> Iterator[Image]:
         raise UsageError(f"no image {name!r} is built (there are: {names})")
     privileges.require()
     for item in chosen:
-        with alone(cache, on_wait):
+        with alone(on_wait):
             image.remove(cache, item)
             for path in (cache / "archives").glob(f"{item.name}-{item.key}*.tar"):
                 path.unlink()
@@ -191,6 +191,6 @@ def data_sets(cache: Path) -> dict[Path, int]:
 def remove_data(cache: Path, on_wait: OnWait) -> Iterator[Path]:
     """Delete those files and disks, and yield each when it is gone."""
     for path in data_sets(cache):
-        with alone(cache, on_wait):
+        with alone(on_wait):
             path.unlink() if path.is_file() else shutil.rmtree(path)
         yield path

@@ -79,7 +79,7 @@ class Stage:
         venue = _venue(self.study)
         venue.check()
         with contextlib.ExitStack() as leaving:
-            leaving.enter_context(alone(self._means.cache, self._means.on_wait))
+            leaving.enter_context(alone(self._means.on_wait))
             self.testbed = leaving.enter_context(self._made(venue))
             self.study = plan.resolve(self.study, self.testbed.hooks)
             if absent := set(self.study.factors.setups) - self.testbed.setups:

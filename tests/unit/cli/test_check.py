@@ -200,10 +200,8 @@ class TestCheck:
         said = [line.split(" ", 2)[2] for line in outcome.err.splitlines()]
         assert said == ["1/2 events", "2/2 counts"]
 
-    def test_while_another_measures_nothing_is_checked(
-        self, bpfbench: Invoke, tmp_path: Path, specs: list[CheckSpec]
-    ) -> None:
-        with turn.alone(tmp_path / "cache"):
+    def test_while_another_measures_nothing_is_checked(self, bpfbench: Invoke, specs: list[CheckSpec]) -> None:
+        with turn.alone():
             message = complaint(bpfbench("check"), status=1)
         assert message.startswith("bpfbench: another bpfbench is measuring on this machine: process ")
         assert specs == []

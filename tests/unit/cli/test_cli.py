@@ -95,7 +95,7 @@ class TestMachine:
         files.mkdir(parents=True)
         (files / "fio.0").touch()
         assert len(data_of(bpfbench("data", "list", "--json"))) == 1
-        with turn.alone(tmp_path / "cache"):
+        with turn.alone():
             message = complaint(bpfbench("data", "remove"), status=1)
             assert message.startswith("bpfbench: another bpfbench is measuring on this machine: process ")
         assert files.is_dir()

@@ -93,10 +93,10 @@ def test_it_is_set_in_order_and_left_with_nothing(means: Means, done: list[str])
     with Stage(LIBBPF, means) as found:
         assert done == ["check", "build", "make", "discard outputs"]
         assert found.testbed.data_dir == means.cache / "data"
-        with pytest.raises(MachineError, match="another bpfbench is measuring"), turn.alone(means.cache):
+        with pytest.raises(MachineError, match="another bpfbench is measuring"), turn.alone():
             pytest.fail("the machine is not ours")
     assert done[4:] == ["close"]
-    with turn.alone(means.cache):
+    with turn.alone():
         pass
 
 
@@ -104,7 +104,7 @@ def test_what_fails_on_it_closes_it_at_once(means: Means, done: list[str]) -> No
     with pytest.raises(ZeroDivisionError), Stage(LIBBPF, means):
         raise ZeroDivisionError
     assert done[-1] == "close at once"
-    with turn.alone(means.cache):
+    with turn.alone():
         pass
 
 
@@ -117,7 +117,7 @@ def test_a_machine_that_lacks_something_is_left_alone(means: Means, done: list[s
 
 
 def test_while_another_measures_nothing_is_built(means: Means, done: list[str]) -> None:
-    with turn.alone(means.cache), pytest.raises(MachineError, match="another bpfbench is measuring"):
+    with turn.alone(), pytest.raises(MachineError, match="another bpfbench is measuring"):
         Stage(LIBBPF, means).__enter__()
     assert done == ["check"]
 
@@ -130,7 +130,7 @@ def test_one_that_waits_builds_after_its_turn_has_come(means: Means, done: list[
             entered.set()
 
     thread = threading.Thread(target=second)
-    with turn.alone(means.cache):
+    with turn.alone():
         thread.start()
         assert waiting.wait(30)
         assert done == ["check"]

@@ -103,18 +103,18 @@ class Halved(Run):
 
 
 @pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
-def test_a_run_that_is_running_is_not_waited_for(invoke: Invoke, recorded: Run, tmp_path: Path) -> None:
+def test_a_run_that_is_running_is_not_waited_for(invoke: Invoke, recorded: Run) -> None:
     assert recorded
     invoke("run", "study.toml", "--run-dir", "again")
-    with turn.alone(tmp_path / "cache"), Run(Path("again")).locked():
+    with turn.alone(), Run(Path("again")).locked():
         status, _, err = invoke("run", "--resume", "again", "--wait")
     assert status == 1
     assert err.startswith("bpfbench: again: another bpfbench is running this")
 
 
-def test_one_that_is_refused_by_the_lock_leaves_no_run(invoke: Invoke, recorded: Run, tmp_path: Path) -> None:
+def test_one_that_is_refused_by_the_lock_leaves_no_run(invoke: Invoke, recorded: Run) -> None:
     assert recorded
-    with turn.alone(tmp_path / "cache"):
+    with turn.alone():
         status, out, err = invoke("run", "study.toml")
     assert (status, out) == (1, "")
     assert re.match(r"bpfbench: another bpfbench is measuring on this machine: process \d+", err)
