@@ -199,13 +199,19 @@ class Ensemble:
             yield from (f"{name}: process {line}" for line in host.processes().values() if WORKER not in line)
             yield from (f"{name}: mount {line}" for line in host.mounts() - self.before[name])
             yield from (f"{name}: {path}" for path in (host.cache / "output").glob(f"{IN_FLIGHT}*"))
-        with turn.alone(lambda _: None):
-            new = leftovers.new_since(self.inventory, Path("/run"))
-        yield from (f"{kind}: {new[kind]}" for kind in new if kind.startswith("BPF"))
-        yield from (group for group in new.get("control groups", ()) if "-overhead-" not in group)  # of no turn
+        yield from left_in_kernel(self.inventory)
 
 
-def _cache() -> Path:
+def left_in_kernel(before: leftovers.Inventory) -> Iterator[str]:
+    """Yield what of trials has come into the kernel since, while nobody measures."""
+    with turn.alone(lambda _: None):
+        new = leftovers.new_since(before, Path("/run"))
+    yield from (f"{kind}: {new[kind]}" for kind in new if kind.startswith("BPF"))
+    yield from (group for group in new.get("control groups", ()) if "-overhead-" not in group)  # of no turn
+
+
+def cache() -> Path:
+    """Return the user's cache, which images and packages are taken from."""
     from bpfbench import cli
 
     return cli.cache_dir()
@@ -220,7 +226,7 @@ def ensemble(place: Path, names: Sequence[str], prepare: Callable[[Host], str] =
         names: of the hosts with workers.
         prepare: returns shell commands to run on a host first.
     """
-    with laboratory(place, (CONTROL, *names), _cache(), prepare) as hosts:
+    with laboratory(place, (CONTROL, *names), cache(), prepare) as hosts:
         made = Ensemble(
             hosts, place, {name: host.mounts() for name, host in hosts.items()}, leftovers.take(Path("/run"))
         )

@@ -25,7 +25,7 @@ from bpfbench.machine.command import SHOT_WITH_US
 
 NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc")
 
-SHARED = ("images", "roots", "libraries", "kernels", "disks", "images.lock")
+SHARED = ("images", "roots", "libraries", "kernels", "disks", "images.lock", "wheels")
 """What hosts see of the user's cache: nothing is built twice."""
 
 BRIDGE = "lab0"

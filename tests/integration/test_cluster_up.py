@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from builders import make_executable, make_image
+from sshd import keygen, known, server
 
 from bpfbench.codec import to_json
 from bpfbench.declare import hosts
@@ -77,10 +78,7 @@ class Lab:
 
     def know(self) -> None:
         """Have the keys of the hosts known."""
-        lines = []
-        for host, port in self.ports.items():
-            kind, key, _ = (self.folder / f"{host}.key.pub").read_text().split()
-            lines.append(f"[127.0.0.1]:{port} {kind} {key}\n")
+        lines = (known(self.folder, host, f"[127.0.0.1]:{port}") for host, port in self.ports.items())
         self.known_hosts.write_text("".join(lines))
 
     def __call__(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -93,22 +91,11 @@ class Lab:
         return ended
 
 
-def keygen(path: Path) -> None:
-    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)), check=True)
-
-
 @contextlib.contextmanager
 def sshd(folder: Path, host: str, port: int) -> Iterator[None]:
     """A host's SSH server, of which the system's knows nothing."""
-    keygen(folder / f"{host}.key")
-    (folder / f"{host}.conf").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / host}.key\nPidFile none\nUsePAM no\n"
-        f"AuthorizedKeysFile {folder}/key.pub\nStrictModes no\nPermitRootLogin prohibit-password\n"
-        "PasswordAuthentication no\nSubsystem sftp internal-sftp\n"
-    )
-    Path("/run/sshd").mkdir(exist_ok=True)
+    argv = server(folder, host, "127.0.0.1", port)
     with (folder / f"{host}.log").open("w") as log:
-        argv = (shutil.which("sshd") or "", "-D", "-e", "-f", str(folder / f"{host}.conf"))
         process = subprocess.Popen(argv, stderr=log)
     try:
         for _ in range(100):
