@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that a user types, in one go: hosts with addresses and SSH servers of their own, measured, and left with nothing."""
+"""All that a user types, in one go: hosts with addresses and SSH servers of their own, and nothing left there."""
 
 from __future__ import annotations
 
