@@ -93,7 +93,7 @@ def no_op(template: Record, filler: str, found: Spool, _: Path) -> subprocess.Po
 
 
 def serve_workers(address: str, names: Sequence[str], keys: Path, caches: Path) -> None:
-    """Be the workers of so many hosts."""
+    """Be the workers of so many hosts, whose certificates are in directories of `keys`."""
     _hush()
     settings.apply()
     guard.only(guard.OF_A_TASK)
@@ -101,12 +101,12 @@ def serve_workers(address: str, names: Sequence[str], keys: Path, caches: Path) 
     numbers = random.Random(1)  # noqa: S311 - no secret
     filler = "\n".join(f"{numbers.random():.6f}" for _ in range(FILLER_BYTES // 9))
     begin = partial(no_op, template, filler)
-    security = settings.security(keys, address)
 
     async def run() -> None:
         workers = []
         for name in names:
             here = worker.Here(name, caches / name, begin)
+            security = settings.security(keys / name, address)
             workers.append(await worker.made(address, here, security=security, death_timeout=None))
         await asyncio.gather(*(each.finished() for each in workers))
 
@@ -176,7 +176,8 @@ def measure(hosts: int, trials: int) -> Scale:
     names = [f"host{number:05d}" for number in range(hosts)]
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        keys = certificates.issue(place / "certificates", "scale", ("node",), days=2).of("node")
+        issued = certificates.issue(place / "certificates", "scale", (certificates.CONTROLLER, *names), days=2)
+        keys = issued.of(certificates.CONTROLLER)
         said = place / "scheduler.json"
         processes: list[Any] = []
 
@@ -191,7 +192,9 @@ def measure(hosts: int, trials: int) -> Scale:
             _until(said.exists, serving)
             address = json.loads(said.read_text())["address"]
             for first in range(0, hosts, WORKERS_PER_PROCESS):
-                start(serve_workers, address, names[first : first + WORKERS_PER_PROCESS], keys, place / "caches")
+                start(
+                    serve_workers, address, names[first : first + WORKERS_PER_PROCESS], issued.folder, place / "caches"
+                )
             out = place / "account.json"
             _await_workers(address, keys, hosts)
             cpu_s, kib = _cpu_s(serving.pid), _kib(serving.pid)

@@ -121,7 +121,7 @@ class Ensemble:
 
     def certificates(self, node: str) -> Path:
         """Return a node's certificates."""
-        return self.place / "certificates" / node
+        return self.place / "certificates" / (certificates.CONTROLLER if node == CONTROL else node)
 
     def start_scheduler(self) -> None:
         """Start the scheduler, and wait until it listens."""
@@ -230,7 +230,7 @@ def ensemble(place: Path, names: Sequence[str], prepare: Callable[[Host], str] =
         made = Ensemble(
             hosts, place, {name: host.mounts() for name, host in hosts.items()}, leftovers.take(Path("/run"))
         )
-        certificates.issue(place / "certificates", "lab", tuple(hosts), days=7)
+        certificates.issue(place / "certificates", "lab", (certificates.CONTROLLER, *names), days=7)
         made.start_scheduler()
         for name in names:
             made.start_worker(name)

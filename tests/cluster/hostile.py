@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sys
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def strike(topic: str, order_json: str, have: Any, refused: Any) -> object:
         "text",
     ):
         mine.log_event(topic, message)
+    time.sleep(1)  # the scheduler gives up the connection at the next pickle, with all that comes along with it
     mine.log_event("warn", {"message": pickle.dumps(BombError()), "category": pickle.dumps(BombError())})
     mine.log_event("print", {"args": ("from a worker",)})
     mine.loop.add_callback(mine.batched_send, {"op": "log-event", "topic": topic, "msg": ToPickle(BombError())})

@@ -6,6 +6,8 @@
     FOLDER/NODE/{ca.pem,node.pem,node.key}   what a node needs: its key, its certificate, and who vouches for the others
 
 Directories are 0700, files 0600. Scheduler, workers and client accept whom the authority vouches for, and nobody else.
+A certificate names its node (scheduler.py asks for that), and that of a host is no server's: no host can pose as the
+scheduler.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_KEY, CA, CERTIFICATE, KEY = "authority.key", "ca.pem", "node.pem", "node.key"
+CONTROLLER = "_controller"
+"""The node that has scheduler and controllers: no host has such a name."""
 BEFORE = timedelta(days=1)
 """Certificates are good from so long before they are made: clocks of hosts may be behind."""
 
@@ -70,6 +74,12 @@ def issue(folder: Path, cluster: str, nodes: Sequence[str], days: int, now: date
     return Issued(folder, until, renewed)
 
 
+def name(node: Path) -> str:
+    """Return whom the certificate in a node's directory names."""
+    subject = x509.load_pem_x509_certificate((node / CERTIFICATE).read_bytes()).subject
+    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
 def discard(folder: Path) -> None:
     """Delete them, keys and all: what they were for is over."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -86,10 +96,10 @@ def good_until(folder: Path) -> datetime | None:
 def _found(folder: Path, cluster: str, now: datetime, until: datetime) -> None:
     """Make the authority. Its key is written last: without it nothing is there."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(cluster, "authority")
+    subject = _name(cluster, "authority")
     made = (
-        _builder(name, key, now, until)
-        .issuer_name(name)
+        _builder(subject, key, now, until)
+        .issuer_name(subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -106,13 +116,13 @@ def _certify(folder: Path, cluster: str, node: str, now: datetime, until: dateti
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{folder / AUTHORITY_KEY} is no key of ours")
     key = ec.generate_private_key(ec.SECP256R1())
-    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]  # each end of Dask's is both
+    server = [ExtendedKeyUsageOID.SERVER_AUTH] if node == CONTROLLER else []
     made = (
         _builder(_name(cluster, node), key, now, until)
         .issuer_name(authority.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([*server, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(node)]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(loaded.public_key()), critical=False)
         .sign(loaded, hashes.SHA256())

@@ -125,7 +125,7 @@ def survey(
         cluster.ask(host, "forget", {"run": name, "blocks": [-1]})
     if failed := [f"host {host}: {reason}" for host, reason in sorted(reasons.items()) if host not in grounds]:
         raise MachineError("; ".join(failed), "mend that, or leave the host out")
-    return grounds
+    return {host: grounds[host] for host in hosts}
 
 
 def _note(message: Mapping[str, Any], host: str, grounds: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.cluster import certificates, code, guard, node, remote, settings, wheels
-from bpfbench.cluster.certificates import Issued
+from bpfbench.cluster.certificates import CONTROLLER, Issued
 from bpfbench.cluster.client import Cluster
 from bpfbench.cluster.connection import Connection
 from bpfbench.cluster.ssh import HostError, Sent, Shell, connected, sha256_of
@@ -46,8 +46,6 @@ from bpfbench.run import images
 from bpfbench.run.stage import Means
 from bpfbench.units import gib
 
-CONTROLLER = "_controller"
-"""The node that this machine is: no host has such a name."""
 BEGIN_S = 30.0
 """How long a scheduler or worker may take to begin."""
 FREE_BYTES = 6 * 2**30

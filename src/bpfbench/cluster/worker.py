@@ -40,8 +40,8 @@ ATTEMPTS = 3
 AGAIN_S = 5.0
 """How long a worker that has lost its scheduler waits before it looks for it again."""
 
-SERVED = frozenset({"identity", "connection_stream", "ping", "versions", "get_data", "gather", "free_keys"})
-"""What it is asked for. All else (run, upload_file, plugins, …) is not there."""
+SERVED = frozenset({"identity", "ping"})
+"""What it is asked for by who reaches it. All that is to be done comes by the stream from its scheduler."""
 
 EXTENSION = "bpfbench"
 

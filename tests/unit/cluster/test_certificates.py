@@ -61,6 +61,12 @@ def test_those_of_one_cluster_trust_each_other_and_no_other(tmp_path: Path) -> N
         assert talk(others.of("_controller"), ours.of("alpha"))
 
 
+def test_no_host_can_pose_as_the_scheduler(tmp_path: Path) -> None:
+    ours = issue(tmp_path / "ours")
+    with pytest.raises(ssl.SSLError, match="unsuitable certificate purpose"):
+        talk(ours.of("alpha"), ours.of("_controller"))
+
+
 def test_nobody_else_can_read_them(tmp_path: Path) -> None:
     found = issue(tmp_path / "lab")
     for path in [found.folder, *found.folder.rglob("*")]:
@@ -81,7 +87,7 @@ def test_those_there_are_are_kept_and_a_new_node_gets_its_own(tmp_path: Path) ->
     second = issue(tmp_path / "lab", nodes=(*NODES, "beta"))
     assert not second.renewed
     assert {path: path.read_bytes() for path in before if path.is_file()} == before
-    assert talk(second.of("alpha"), second.of("beta")) == b"hello\n"
+    assert talk(second.of("_controller"), second.of("beta")) == b"hello\n"
 
 
 def test_they_are_made_anew_when_half_their_time_is_over(tmp_path: Path) -> None:
