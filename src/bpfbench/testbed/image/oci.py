@@ -8,6 +8,7 @@ makes the same archive. https://github.com/opencontainers/image-spec has the for
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -57,6 +58,9 @@ class Blob:
 class Writer:
     """Writes an archive: blobs as they come, then their index. Leaves nothing unless that is whole.
 
+    Until then the file has no name, so that the kernel deletes it when we are killed; but for file systems without
+    such files, where it is `.FILE.partial`.
+
     Args:
         path: the archive.
     """
@@ -67,7 +71,14 @@ class Writer:
         self._names: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._file = self._partial.open("w+b")
+        try:
+            self._file = open(os.open(self._path.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")  # noqa: PTH123 - no path
+            self._unnamed = True
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                raise
+            self._file = self._partial.open("w+b")
+            self._unnamed = False
         self.text("oci-layout", {"imageLayoutVersion": "1.0.0"})
         return self
 
@@ -77,10 +88,21 @@ class Writer:
                 self._file.write(bytes(2 * BLOCK))
                 self._file.flush()
                 os.fsync(self._file.fileno())
+                if self._unnamed:
+                    self._name()
         if kind is None:
             self._partial.rename(self._path)
-        else:
+        elif not self._unnamed:
             self._partial.unlink()
+
+    def _name(self) -> None:
+        """Give the file a name."""
+        self._partial.unlink(missing_ok=True)
+        folder = os.open(self._partial.parent, os.O_PATH | os.O_DIRECTORY)
+        try:  # with a directory's descriptor it is linkat(2), which follows the link that the kernel shows the file by
+            os.link(f"/proc/self/fd/{self._file.fileno()}", self._partial.name, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
 
     def text(self, name: str, value: Json) -> None:
         """Write a file of JSON that is no blob."""

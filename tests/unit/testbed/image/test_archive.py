@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
 import shutil
+import signal
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -290,3 +292,46 @@ class TestCompression:
             list(oci.decompressed([squeezed[:-1]]))
         with pytest.raises(zlib.error):
             list(oci.decompressed([b"no gzip at all"]))
+
+
+def test_one_that_is_killed_leaves_nothing_and_the_file_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.write_text("before")
+    child = os.fork()
+    if child == 0:
+        with oci.Writer(path) as writer:
+            writer.blob(oci.LAYER, [b"half"])
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"image.tar": "before"}
+
+
+@pytest.mark.parametrize("number", [None, errno.EOPNOTSUPP, errno.EISDIR])
+def test_it_is_written_whole_or_not_at_all_whatever_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    opens = os.open
+
+    def refusing(path: Path, flags: int, mode: int = 0o777) -> int:
+        if number is not None and flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return opens(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refusing)
+    path = tmp_path / "image.tar"
+    path.write_text("before")
+    with pytest.raises(ZeroDivisionError), oci.Writer(path) as writer:
+        writer.blob(oci.LAYER, (bytes(1 // number) for number in (1, 0)))
+    assert path.read_text() == "before"
+    with oci.Writer(path) as writer:
+        writer.blob(oci.LAYER, [b"whole"])
+    assert b"whole" in blobs(path).values()
+    assert [each.name for each in tmp_path.iterdir()] == ["image.tar"]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    """The process's, which can be read by setting it alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
