@@ -7,6 +7,7 @@ Host `control` has the scheduler and the controllers, every other host a worker 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import sys
@@ -268,6 +269,25 @@ def require_whole(campaign: Campaign, kept: dict[str, str]) -> None:
         spools.setdefault(record.trial.block, set()).add((origin["spool"], origin["boot_id"]))
     assert {block: len(found) for block, found in spools.items()} == dict.fromkeys(spools, 1)
     assert not (run.path / "partial").exists()
+
+
+def require_told(fault: str, *said: str) -> None:
+    """Hold that all of these logs say what docs/cluster.md has in its table for a fault."""
+    for text, log in itertools.product(FAULTS[fault], said):
+        pattern = r"[^\n]*".join(map(re.escape, text.split("…")))
+        assert re.search(pattern, log), f"not said: {text}\n{log}"
+
+
+def _faults() -> dict[str, list[str]]:
+    """Return what the log says, by fault."""
+    lines = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text().splitlines()
+    first = lines.index("| fault | what happens | the log says |") + 2
+    rows = [line.strip("|").split(" | ") for line in itertools.takewhile(bool, lines[first:])]
+    return {fault.strip(): re.findall("`(.+?)`", says) for fault, _, says in rows}
+
+
+FAULTS = _faults()
+"""What docs/cluster.md has in its table of faults: what the log says of each."""
 
 
 def spans(campaign: Campaign) -> dict[str, list[tuple[float, float]]]:

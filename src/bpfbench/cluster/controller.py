@@ -326,6 +326,8 @@ class Controller:
                 stale.append(number)
         if stale:
             self._ask(cluster, host, "forget", blocks=stale)
+        if begun:
+            LOG.info("host %s has begun %s of this run, and goes on with it", host, plural(len(begun), "block"))
         self._hosts[host].begun = frozenset(begun)
         self._hosts[host].ready = True
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.cluster import code
-from bpfbench.cluster.spool import Spool, spools
+from bpfbench.cluster import code, spool
 from bpfbench.errors import MachineError
 from bpfbench.machine import service
 from bpfbench.testbed import image as images
@@ -35,7 +34,7 @@ def state(cache: Path) -> dict[str, Any]:
         "code": code.digest(),
         "worker": None if worker is None else {"pid": worker.pid, **worker.about},
         "images": {image.key: [kernel.name for kernel in images.boot_layers(cache, image)[1]] for image in built},
-        "blocks": [f"{each.path.parent.name}/{each.path.name}" for each in _running(cache)],
+        "blocks": [f"{each.path.parent.name}/{each.path.name}" for each in spool.running(cache)],
     }
 
 
@@ -73,11 +72,11 @@ def begin(cache: Path, scheduler: str, name: str, certificates: Path, mark: str)
 def end(cache: Path) -> dict[str, Any]:
     """End the worker, and the blocks that run, which keep what is finished."""
     ended = service.end(lock(cache))
-    running = _running(cache)
+    running = spool.running(cache)
     for each in running:
         each.stop()
     until_s = time.monotonic() + END_S
-    while (left := _running(cache)) and time.monotonic() < until_s:
+    while (left := spool.running(cache)) and time.monotonic() < until_s:
         time.sleep(0.1)
     for each in left:
         if pid := each.runner():
@@ -95,9 +94,3 @@ def environment(cache: Path) -> Mapping[str, str]:
     """Return the environment of a service of ours, in which it finds this very code and these packages."""
     path = [str(catalogue.PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)), "BPFBENCH_CACHE": str(cache)}
-
-
-def _running(cache: Path) -> list[Spool]:
-    """Return the spools of blocks that run."""
-    found = (Spool(path.parent) for path in sorted(spools(cache).glob("*/*/spool.json")))
-    return [each for each in found if each.runner() is not None]

@@ -37,6 +37,7 @@ def hello(cache: Path, host: str, asked: Asked) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "boot_id": facts.boot_id(),
         "now_s": time.time(),
+        "running": ", ".join(f"block {each.path.name} of {each.path.parent.name}" for each in spool.running(cache)),
         "image": key is not None and images.with_key(cache, str(key)) is not None,
     }
 

@@ -38,7 +38,7 @@ def begin(study: Study, connection: Connection, kinds: Mapping[str, str], means:
     with Cluster(connection) as cluster:
         hosts = start.present_hosts(cluster, study.hosts)
         study = replace(study, hosts=hosts)
-        start.greet(cluster, study, hosts, None)
+        start.remark(start.greet(cluster, study, hosts, None))
         image = start.bring_image(cluster, study, hosts, means)
         with ProgressReporter(means.console) as reporter:
             grounds = start.survey(cluster, study, hosts, image.key, reporter)
@@ -74,7 +74,7 @@ def go_on(run: Run, connection: Connection, hosts: Sequence[str], means: Means, 
     machine = dict(run.info.machine)
     with run.locked(), Cluster(connection) as cluster:
         start.present_hosts(cluster, hosts)
-        start.greet(cluster, study, hosts, image.key)
+        start.remark(start.greet(cluster, study, hosts, image.key))
         if new := [host for host in hosts if host not in machine["hosts"]]:
             with ProgressReporter(means.console) as reporter:
                 grounds = start.survey(cluster, study, new, image.key, reporter)

@@ -7,6 +7,7 @@ task does may be repeated by Dask on its own account, as a block belongs to its 
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import dask
 from distributed.security import Security
 
 from bpfbench.errors import MachineError
+from bpfbench.units import duration
 
 LOST_S = 120
 """A connection that is silent for so long is lost; no record with it, as hosts keep them until they are fetched."""
@@ -60,6 +62,14 @@ SETTINGS: dict[str, Any] = {
 
 CA, CERTIFICATE, KEY = "ca.pem", "node.pem", "node.key"
 """What a directory of certificates holds."""
+
+
+def clock(now_s: float) -> str | None:
+    """Return what is to be said of a clock that shows this time now, in seconds; None: it is right enough."""
+    off_s = abs(now_s - time.time())
+    if off_s <= CLOCK_S:
+        return None
+    return f"its clock is off by {duration(off_s)}; nothing depends on it but the times in its records"
 
 
 def apply() -> None:

@@ -138,6 +138,12 @@ def of_run(cache: Path, run: str) -> Iterator[Spool]:
         yield Spool(path.parent)
 
 
+def running(cache: Path) -> list[Spool]:
+    """Return the spools of blocks that run, of whichever runs."""
+    found = (Spool(path.parent) for path in sorted(spools(cache).glob("*/*/spool.json")))
+    return [each for each in found if each.runner() is not None]
+
+
 def opened(cache: Path, host: str, order: BlockOrder, refused: frozenset[str]) -> Spool:
     """Return the spool of a block, begun now unless there is one of this boot that is not refused.
 

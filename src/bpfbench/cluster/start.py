@@ -20,7 +20,6 @@ from bpfbench.run import campaign
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import VENUES, Means
 from bpfbench.testbed.image import Image
-from bpfbench.units import duration
 
 LOG = logging.getLogger("bpfbench.cluster")
 
@@ -59,12 +58,16 @@ def greet(cluster: Cluster, study: Study, hosts: Sequence[str], image: str | Non
         MachineError: one cannot, or has another version of bpfbench; says what each says.
     """
     asked = {"code": code.digest(), "below": study.ground, "image": image}
-    said = _all(cluster.answers({host: cluster.ask(host, "hello", asked) for host in hosts}))
+    return _all(cluster.answers({host: cluster.ask(host, "hello", asked) for host in hosts}))
+
+
+def remark(said: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tell of what hosts say of themselves that is in nobody's way, and good to know."""
     for host, own in said.items():
-        off_s = float(own.get("now_s") or 0.0) - time.time()
-        if abs(off_s) > settings.CLOCK_S:
-            LOG.warning("the clock of host %s is off by %s; its records have its times", host, duration(abs(off_s)))
-    return said
+        if told := settings.clock(float(own.get("now_s") or 0.0)):
+            LOG.warning("host %s: %s", host, told)
+        if busy := own.get("running"):
+            LOG.warning("host %s is at %s, which goes on first", host, str(busy)[:200])
 
 
 def _all(answers: Mapping[str, dict[str, Any] | MachineError]) -> dict[str, dict[str, Any]]:

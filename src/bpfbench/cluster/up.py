@@ -246,9 +246,8 @@ class _There:
 async def _up(host: RemoteHost, hosts: Hosts, brought: Brought, tell: Tell) -> dict[str, Any]:
     async with connected(host) as shell:
         there, facts = await _reach(shell)
-        off_s = facts["time"] - time.time()
-        if abs(off_s) > settings.CLOCK_S:
-            tell(f"its clock is {off_s:+.0f} s off this machine's; nothing depends on it but the dates in records")
+        if told := settings.clock(facts["time"]):
+            tell(told)
         await _bring_packages(there, facts, brought, tell)
         await _bring_code(there, facts, tell)
         await _examine(there, hosts.below)
