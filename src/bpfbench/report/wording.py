@@ -15,7 +15,7 @@ from bpfbench.model import EMULATED_REMARK, Pace, Record, Status, TracerConfig, 
 from bpfbench.report.about import About
 from bpfbench.report.document import Field
 from bpfbench.report.numbers import rounded
-from bpfbench.units import size
+from bpfbench.units import plural, size
 
 ACCOUNT = "Totals over n trials that ended ok, each of which passed all of its checks."
 """What the numbers of an emulated machine are."""
@@ -143,8 +143,8 @@ def warnings(info: About) -> list[str]:
     if info.trials_done < info.trials_planned:
         found.append("The run is not complete: what follows is over the trials done so far.")
     if info.superseded:
-        records, were = ("1 record", "was") if info.superseded == 1 else (f"{info.superseded} records", "were")
-        found.append(f"{records} of trials that had failed or were invalid {were} set aside to run those trials again.")
+        was = "was set aside, and counts" if info.superseded == 1 else "were set aside, and count"
+        found.append(f"{plural(info.superseded, 'record')} of earlier attempts {was} in no number.")
     return found
 
 

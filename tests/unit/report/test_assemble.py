@@ -26,6 +26,7 @@ from bpfbench.model import (
     EnergyDomain,
     Environment,
     Record,
+    Status,
     Tool,
     Trial,
 )
@@ -174,15 +175,32 @@ def test_power_that_was_measured_is_a_need_to_choose_by() -> None:
     assert "power" in page[page.index('id="answer"') : page.index('id="evidence"')].lower()
 
 
-def test_hosts_are_compared_before_anything_else() -> None:
-    records = [
+def on_hosts(**slowness: float) -> list[Record]:
+    return [
         replace(record, trial=replace(record.trial, host=host, id=f"{host}-{record.trial.id}"))
-        for host, slowness in (("left", 1.0), ("right", 1.3))
-        for record in records_of(slowness=slowness)
+        for host, slower in slowness.items()
+        for record in records_of(slowness=slower)
     ]
-    page = page_of(records)
-    assert "left" in page
-    assert "right" in page
+
+
+def test_hosts_are_compared_before_anything_else() -> None:
+    page = page_of(on_hosts(left=1.0, right=1.3))
+    servers = text_of(page[page.index('id="servers"') : page.index('id="answer"')])
+    assert "runtime_s left −12.3 %, right +14.0 %" in servers  # noqa: RUF001 - a minus
+
+
+def test_of_hosts_that_are_emulated_it_is_said_first_what_each_ran() -> None:
+    environment = Environment("6.12", "boot", Accelerator.TCG)
+    records = [replace(record, environment=environment) for record in on_hosts(left=1.0, right=1.3)]
+    failed = replace(records[-1], status=Status.INVALID, reason="it lies")
+    page = page_of([*records[:-1], failed], emulated=True)
+    servers = text_of(page[page.index('id="servers"') : page.index('id="answer"')])
+    assert EMULATED_BECAUSE in servers
+    assert "left 6.12 vanilla, libbpf, bcc 9 ok" in servers
+    assert "right 6.12 vanilla, libbpf, bcc 8 ok, 1 invalid" in servers
+    assert "%" not in servers
+    alone = page_of([replace(record, environment=environment) for record in records_of()], emulated=True)
+    assert 'id="servers"' not in alone
 
 
 def test_a_setup_looks_the_same_in_every_run_and_like_no_other() -> None:

@@ -17,7 +17,7 @@ from bpfbench.analysis.questions.tradeoffs import Correlation
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, Statistic, analyse, control
 from bpfbench.declare.study import to_toml
-from bpfbench.model import EMULATED, EMULATED_REMARK, Record, Study
+from bpfbench.model import EMULATED, EMULATED_BECAUSE, EMULATED_REMARK, Record, Status, Study
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.chart import Chart
@@ -88,7 +88,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
     yield Paragraph(_lead(run), "lead")
     warnings = (*order.warnings(examined.order), *wording.warnings(run.about))
     yield from (Paragraph(text, "warning") for text in warnings)
-    if (servers := _servers(run.analysis)) is not None:
+    if (servers := _servers(run.analysis) or _emulated_servers(run)) is not None:
         yield servers
     yield Chapter("The answer", tuple(_answers(run)), "answer")
     yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
@@ -205,6 +205,31 @@ def _servers(analysis: Analysis) -> Chapter | None:
         " their own server, so that such differences cancel."
     )
     return Chapter("Between servers", (Paragraph(text), table), "servers")
+
+
+def _emulated_servers(run: Reported) -> Chapter | None:
+    """What each host ran, where there is nothing to compare them by; None for a single one, or for real ones."""
+    records = run.results.records
+    hosts = tuple(dict.fromkeys((*run.info.study.hosts, *(record.trial.host for record in records))))
+    if len(hosts) < 2 or not records or not run.results.emulated:
+        return None
+    text = (
+        f"Read this first: these servers are emulated, and {EMULATED_BECAUSE}. So there are no times of theirs, and no"
+        " shares, to compare. What each ran is known, and how that ended: a trial is ok where every call that the"
+        " kernel accounted was intercepted, and every record saved is whole."
+    )
+    rows = tuple(_ran(host, [record for record in records if record.trial.host == host]) for host in hosts)
+    columns = texts("server", "kernel", "setups", "trials")
+    table = Table(columns, rows, "hosts", "What each server ran")
+    return Chapter("Between servers", (Paragraph(text), table), "servers")
+
+
+def _ran(host: str, records: Sequence[Record]) -> tuple[Field, ...]:
+    kernels = dict.fromkeys(record.environment.kernel for record in records if record.environment)
+    setups = dict.fromkeys(record.trial.setup for record in sorted(records, key=lambda own: not own.trial.is_vanilla))
+    ended = Counter(record.status for record in records)
+    counts = ", ".join(f"{ended[status]} {status}" for status in Status if ended[status])
+    return tuple(Field(text or ABSENT) for text in (host, ", ".join(kernels), ", ".join(setups), counts))
 
 
 def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:

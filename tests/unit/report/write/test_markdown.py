@@ -41,7 +41,7 @@ class TestMarkdown:
     def test_records_set_aside_are_said_in_the_head(self) -> None:
         text = to_markdown(summarise(of(typical_run())), dataclasses.replace(INFO, superseded=3))
         head, _, _ = text.partition("###")
-        assert "**Note:** 3 records of trials that had failed or were invalid were set aside" in head
+        assert "**Note:** 3 records of earlier attempts were set aside" in head
         assert "set aside" not in to_markdown(summarise(of(typical_run())), INFO)
 
     def test_reasons_cannot_break_the_table(self) -> None:

@@ -186,8 +186,8 @@ class TestTerminal:
     @pytest.mark.parametrize(
         ("superseded", "said"),
         [
-            (1, "Note: 1 record of trials that had failed or were invalid was set aside to run those trials again."),
-            (2, "Note: 2 records of trials that had failed or were invalid were set aside to run those trials again."),
+            (1, "Note: 1 record of earlier attempts was set aside, and counts in no number."),
+            (2, "Note: 2 records of earlier attempts were set aside, and count in no number."),
         ],
     )
     def test_records_set_aside_are_said_in_the_head(self, superseded: int, said: str) -> None:
