@@ -75,6 +75,9 @@ WORKLOADS = {
 BOTH_WAYS = ("mixed",)
 """Workloads that read and write."""
 
+TARGETS = tuple(sorted(path.parent.name for path in (PACKAGE / "targets").glob("*/target.toml")))
+"""The targets besides fio that come with bpfbench, each a folder of targets/; declare/targets.py reads what it says."""
+
 IMAGES = {
     "trixie": "Debian 13, the versions nearest to the paper's: bpftrace 0.23, BCC 0.31, libbpf 1.5",
 }

@@ -230,6 +230,9 @@ FACTORS = (
         label="{:g} % duty",
         clause="{:g} % of the time",
     ),
+    _words(
+        "targets", catalogue.TARGETS, (), Trial, "targets besides fio; `bpfbench list` shows them", field="workload"
+    ),
     _words("kernels", catalogue.KERNELS, (), Trial, "with --testbed vm: trixie, backports, sid", field="kernel"),
 )
 """What a study varies, in the order in which messages list them."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bpfbench.model import Status
+from bpfbench.model import Status, TargetMetric
 from bpfbench.model.target import (
     BpfObject,
     BpfUse,
@@ -17,7 +17,6 @@ from bpfbench.model.target import (
     OverheadRecord,
     OverheadResult,
     OverheadStudy,
-    TargetMetric,
     TargetRun,
     TracerRun,
 )

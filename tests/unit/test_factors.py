@@ -24,7 +24,7 @@ def test_every_field_of_a_table_that_a_file_can_set_has_a_row_in_the_same_order(
 
 def test_every_field_of_a_study_has_a_row_or_is_a_table() -> None:
     rows = {key.name for key in STUDY if not key.table}
-    assert rows | {*TABLES, "setups"} == {field.name for field in dataclasses.fields(Study)}
+    assert rows | {*TABLES, "setups", "targets"} == {field.name for field in dataclasses.fields(Study)}
 
 
 @pytest.mark.parametrize("part", [Workload, TracerConfig])

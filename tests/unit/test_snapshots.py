@@ -19,7 +19,7 @@ from bpfbench.model import Attach
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 DATA = Path(__file__).parents[1] / "data"
-RUNS = ("format-1", "format-2", "format-3", "format-4")
+RUNS = ("format-1", "format-2", "format-3", "format-4", "format-5")
 FORMATS = ("bencher", "github-benchmark", "csv", "markdown", "latex", "artifact", "artifact-latex")
 OF_A_RUN = (
     "summary",

@@ -15,7 +15,7 @@ from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import against
 from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.inference import Interval, percent
-from bpfbench.analysis.metrics import METRICS, Metric
+from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, logarithm
 from bpfbench.analysis.summary import Group
 
@@ -45,8 +45,12 @@ Told = Mapping[tuple[Cell, Metric], Apart]
 """Of every metric of a cell that is compared with vanilla."""
 
 
-def apart(group: Group, metrics: Sequence[Metric] = METRICS) -> Told:
-    """Say of each row of a group whether it is told apart from vanilla, in those of these metrics that it has, too."""
+def apart(group: Group, metrics: Sequence[Metric] | None = None) -> Told:
+    """Say of each row of a group whether it is told apart from vanilla, in those of these metrics that it has, too.
+
+    None: in all that it has.
+    """
+    metrics = metrics or tuple(dict.fromkeys(metric for row in group.rows for metric in row.samples))
     found: dict[tuple[Cell, Metric], Apart] = {}
     vanilla, *others = group.rows
     for metric in (own for own in metrics if own.versus_vanilla):

@@ -7,13 +7,21 @@ names the metric there, so it does not change; it ends in the unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bpfbench.model import EnergyDomain, Record, TracerSummary
+from bpfbench.model import Better, DrivenTarget, EnergyDomain, Record, TargetMetric, TracerSummary
+
+FIO = "fio"
+"""What the target is called where there is no other."""
+OWN_ACCESSES = "; exceeds fio_ios by fio's few own file accesses"
 
 UNITS = {
+    "operations_per_s": "operations/s",
+    "_operations": "operations",
+    "_calls": "calls",
     "_bytes_per_s": "bytes/s",
     "_events_per_s": "events/s",
     "_ns_per_event": "ns/event",
@@ -38,15 +46,24 @@ class Metric:
 
     key: str
     meaning: str
+    """With {target} for what is traced."""
     read: Reading
     versus_vanilla: bool = False
     """Whether vanilla has it too, so that it can be compared."""
     by_difference: bool = False
     """Compared by the difference, in its unit, and not by the ratio: it may be 0 or less."""
+    own: TargetMetric | None = None
+    """As a target declares it; None of those that bpfbench has itself."""
+
+    def explained(self, target: str) -> str:
+        """Say what it means where the target is called that: fio, or the target."""
+        return self.meaning.format(target=target, own=OWN_ACCESSES if target == FIO else "")
 
     @property
     def unit(self) -> str:
         """The unit of its values."""
+        if self.own is not None:
+            return self.own.unit
         for ending, unit in UNITS.items():
             if self.key.endswith(ending):
                 return unit
@@ -59,7 +76,7 @@ def _compared(key: str, meaning: str, read: Reading, *, by_difference: bool = Fa
 
 
 def at(place: str) -> Callable[[Record], Any]:
-    """Return what reads a place of the record, such as `fio.runtime_s`; None where part of the way to it is lacking."""
+    """Return what reads a place of the record, such as `outcome.runtime_s`; None where part of the way is lacking."""
     names = place.split(".")
 
     def read(record: Record) -> Any:
@@ -95,8 +112,8 @@ def _domains(kind: str, value: Callable[[EnergyDomain], float | None]) -> Readin
     return read
 
 
-def _percentile(key: str) -> Reading:
-    return lambda record: record.fio.latency_percentiles_us.get(key) if record.fio else None
+def _percentile(percent: str) -> Reading:
+    return lambda record: record.outcome.percentile_us(percent) if record.outcome else None
 
 
 def loss_percent(summary: TracerSummary, cause: str) -> float | None:
@@ -122,69 +139,75 @@ def _bpf_ns(record: Record) -> float | None:
     return sum(program.run_ns for program in record.programs) if record.programs else None
 
 
-_fio_s, _intercepted, _saved = at("fio.runtime_s"), at("summary.intercepted_total"), at("summary.saved")
+_target_s, _intercepted, _saved = at("outcome.runtime_s"), at("summary.intercepted_total"), at("summary.saved")
 
 METRICS = (
-    RUNTIME := _compared("runtime_s", "fio's runtime", _fio_s),
+    RUNTIME := _compared("runtime_s", "{target}'s runtime", _target_s),
     THROUGHPUT := _compared(
         "throughput_bytes_per_s",
         "fio's throughput, reads and writes of all processes together",
         at("fio.throughput_bytes_per_s"),
     ),
-    LATENCY := _compared("latency_mean_us", "fio's mean latency, submission to completion", at("fio.latency_mean_us")),
-    LATENCY_P50 := _compared("latency_p50_us", "median of fio's completion latency", _percentile("50.000000")),
-    LATENCY_P99 := _compared("latency_p99_us", "99th percentile of fio's completion latency", _percentile("99.000000")),
+    LATENCY := _compared(
+        "latency_mean_us", "{target}'s mean latency, submission to completion", at("outcome.latency_mean_us")
+    ),
+    LATENCY_P50 := _compared("latency_p50_us", "median of {target}'s completion latency", _percentile("50")),
+    LATENCY_P99 := _compared("latency_p99_us", "99th percentile of {target}'s completion latency", _percentile("99")),
     LATENCY_P999 := _compared(
-        "latency_p999_us", "99.9th percentile of fio's completion latency", _percentile("99.900000")
+        "latency_p999_us", "99.9th percentile of {target}'s completion latency", _percentile("99.9")
     ),
     CPU := _compared(
         "cpu_percent",
-        "user and system CPU time of the whole machine while fio ran, in per cent of all CPUs",
+        "user and system CPU time of the whole machine while {target} ran, in per cent of all CPUs",
         at("load.cpu_percent"),
     ),
     MEMORY := _compared(
         "memory_bytes",
-        "memory in use (used and buffers) on the whole machine while fio ran",
+        "memory in use (used and buffers) on the whole machine while {target} ran",
         at("load.memory_bytes"),
     ),
     MEMORY_GROWTH := _compared(
         "memory_growth_bytes",
-        "memory_bytes less idle_memory_bytes: by how much memory in use grew when fio ran, or shrank. What the tracer"
-        " had taken before is not in it",
+        "memory_bytes less idle_memory_bytes: by how much memory in use grew when {target} ran, or shrank. What the"
+        " tracer had taken before is not in it",
         _memory_growth,
         by_difference=True,
     ),
     IDLE_CPU := _compared(
-        "idle_cpu_percent", "cpu_percent before fio started, with the tracer attached", at("idle.cpu_percent")
+        "idle_cpu_percent", "cpu_percent before {target} started, with the tracer attached", at("idle.cpu_percent")
     ),
     IDLE_MEMORY := _compared(
-        "idle_memory_bytes", "memory_bytes before fio started, with the tracer attached", at("idle.memory_bytes")
+        "idle_memory_bytes", "memory_bytes before {target} started, with the tracer attached", at("idle.memory_bytes")
     ),
     ENERGY := _compared(
-        "energy_joules", "energy of all CPU packages while fio ran", _domains("package", lambda domain: domain.joules)
+        "energy_joules",
+        "energy of all CPU packages while {target} ran",
+        _domains("package", lambda domain: domain.joules),
     ),
     POWER := _compared(
-        "power_w", "mean power of all CPU packages while fio ran", _domains("package", lambda domain: domain.mean_w)
+        "power_w",
+        "mean power of all CPU packages while {target} ran",
+        _domains("package", lambda domain: domain.mean_w),
     ),
     IDLE_POWER := _compared(
         "idle_power_w",
-        "mean power of all CPU packages before fio started, with the tracer attached",
+        "mean power of all CPU packages before {target} started, with the tracer attached",
         _domains("package", lambda domain: domain.idle_w),
     ),
     MEMORY_ENERGY := _compared(
         "dram_joules",
-        "energy of all memory while fio ran, where RAPL counts it",
+        "energy of all memory while {target} ran, where RAPL counts it",
         _domains("dram", lambda domain: domain.joules),
     ),
     PLATFORM_ENERGY := _compared(
         "psys_joules",
-        "energy of the whole machine while fio ran, where RAPL counts it; the packages' is part of it",
+        "energy of the whole machine while {target} ran, where RAPL counts it; the packages' is part of it",
         _domains("psys", lambda domain: domain.joules),
     ),
     FIO_IOS := Metric("fio_ios", "reads and writes fio counts itself", at("fio.ios")),
     INTERCEPTED := Metric(
         "intercepted_events",
-        "events the tracer's probes saw; exceeds fio_ios by fio's few own file accesses",
+        "events the tracer's probes saw{own}",
         _intercepted,
     ),
     SAVED := Metric("saved_events", "events in the tracer's output", _saved),
@@ -202,24 +225,25 @@ METRICS = (
         _per(at("summary.lost_total"), _intercepted, 100),
     ),
     OFFERED := Metric(
-        "offered_events_per_s", "intercepted_events per second of fio's runtime", _per(_intercepted, _fio_s)
+        "offered_events_per_s", "intercepted_events per second of {target}'s runtime", _per(_intercepted, _target_s)
     ),
     SAVED_RATE := Metric(
         "saved_events_per_s",
-        "saved_events per second of fio's runtime; where a full ring lost events, what the tracer drains beside fio",
-        _per(_saved, _fio_s),
+        "saved_events per second of {target}'s runtime; where a full ring lost events, what the tracer drains beside"
+        " {target}",
+        _per(_saved, _target_s),
     ),
     TRACER_CPU := Metric(
         "tracer_cpu_percent",
-        "CPU time of the tracer's processes while fio ran, in per cent of one CPU over fio's runtime; without the BPF"
-        " programs, which run on the time of the task they trace",
-        _per(_tracer_cpu_s, _fio_s, 100),
+        "CPU time of the tracer's processes while {target} ran, in per cent of one CPU over {target}'s runtime; without"
+        " the BPF programs, which run on the time of the task they trace",
+        _per(_tracer_cpu_s, _target_s, 100),
     ),
     TRACER_USER := Metric(
-        "tracer_user_s", "user CPU time of the tracer's processes while fio ran", at("usage.workload_user_s")
+        "tracer_user_s", "user CPU time of the tracer's processes while {target} ran", at("usage.workload_user_s")
     ),
     TRACER_SYSTEM := Metric(
-        "tracer_system_s", "system CPU time of the tracer's processes while fio ran", at("usage.workload_system_s")
+        "tracer_system_s", "system CPU time of the tracer's processes while {target} ran", at("usage.workload_system_s")
     ),
     PSS_PEAK := Metric(
         "pss_peak_bytes",
@@ -276,8 +300,8 @@ METRICS = (
     OUTPUT := Metric("output_bytes", "size of the tracer's output", at("summary.bytes")),
     TRACER_TIME := Metric(
         "tracer_ns_per_event",
-        "user and system CPU time of the tracer's processes while fio ran, per event saved; a busy poller polls on it,"
-        " too",
+        "user and system CPU time of the tracer's processes while {target} ran, per event saved; a busy poller polls on"
+        " it, too",
         _per(_tracer_cpu_s, _saved, 1e9),
     ),
     BPF_TIME := Metric(
@@ -287,7 +311,72 @@ METRICS = (
         _per(_bpf_ns, _intercepted),
     ),
 )
-"""All of them, in the order of the documents."""
+"""All of them where fio is the target, in the order of the documents."""
+
+FIO_ONLY = (THROUGHPUT, FIO_IOS, FIO_USER, FIO_SYSTEM, FIO_PEAK, FIO_READ, FIO_WRITTEN)
+"""Those that other targets have others for."""
+
+
+def _unless_fio(place: str) -> Reading:
+    read = at(place)
+    return lambda record: None if record.fio else read(record)
+
+
+DRIVEN = (
+    OPERATIONS := Metric("target_operations", "operations, by the driver's count", at("driven.operations")),
+    OPERATIONS_RATE := _compared(
+        "operations_per_s",
+        "operations per second of the target's runtime, by the driver's count",
+        _per(at("driven.operations"), _target_s),
+    ),
+    CALLS := _compared(
+        "target_calls",
+        "reads and writes that the kernel accounted of all processes of the target",
+        _unless_fio("calls.total"),
+    ),
+    _compared(
+        "target_user_s",
+        "user CPU time of the control group of the target, server and driver",
+        _unless_fio("groups.workload.user_s"),
+    ),
+    _compared(
+        "target_system_s",
+        "system CPU time of the control group of the target, server and driver; BPF programs run on it",
+        _unless_fio("groups.workload.system_s"),
+    ),
+    _compared(
+        "target_group_peak_bytes",
+        "largest memory of the target's control group, page cache and kernel memory included",
+        _unless_fio("groups.workload.memory_peak_bytes"),
+    ),
+    _compared(
+        "target_group_read_bytes",
+        "read from block devices on behalf of the target's control group",
+        _unless_fio("groups.workload.read_bytes"),
+    ),
+    _compared(
+        "target_group_written_bytes",
+        "written to block devices on behalf of the target's control group until it had ended",
+        _unless_fio("groups.workload.written_bytes"),
+    ),
+)
+"""Those of all targets besides fio."""
+
+
+@functools.cache
+def _own(name: str, unit: str, better: Better) -> Metric:
+    """Return the metric of a target's own number; the same for all targets that have it."""
+    meaning = f"{name}, by the target's own word; {better} is better".replace("{", "{{").replace("}", "}}")
+    reading = lambda record: record.driven.values.get(name) if record.driven else None  # noqa: E731
+    return Metric(f"target_{name}", meaning, reading, versus_vanilla=True, own=TargetMetric(name, unit, better))
+
+
+def of(targets: Iterable[DrivenTarget], *, fio: bool) -> tuple[Metric, ...]:
+    """Return the metrics of a run with these targets, and with fio or not."""
+    own = [_own(one.name, one.unit, one.better) for target in targets for one in target.own_metrics]
+    shared = METRICS if fio else tuple(metric for metric in METRICS if metric not in FIO_ONLY)
+    return (*shared, *DRIVEN, *dict.fromkeys(own)) if targets else shared
+
 
 CORRECTNESS = (FIO_IOS, INTERCEPTED, SAVED, LOST)
 """What trials of an emulated machine are summarised by: whether what was intercepted is accounted for."""

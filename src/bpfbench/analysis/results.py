@@ -21,7 +21,8 @@ from functools import cached_property
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.analysis.metrics import METRICS, Metric
+from bpfbench.analysis import metrics
+from bpfbench.analysis.metrics import Metric
 from bpfbench.model import VANILLA, Attach, Environment, Record, Status, Tool, TracerConfig, Variant, Workload
 from bpfbench.store import Run, RunInfo
 
@@ -263,12 +264,24 @@ class Results:
         return tuple(record for record in self.cells.get(cell, ()) if record.status is Status.OK)
 
     @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that its trials may have: with those of their targets, and without fio's where fio is none of them."""
+        names = {cell.workload.name for cell in self.cells if not cell.workload.is_fio}
+        driven = [target for target in (self.info.study.targets if self.info else ()) if target.name in names]
+        return metrics.of(driven, fio=not driven or any(cell.workload.is_fio for cell in self.cells))
+
+    @property
+    def target_called(self) -> str:
+        """What its target is called in a sentence: fio, where there is no other."""
+        return metrics.FIO if all(cell.workload.is_fio for cell in self.cells) else "the target"
+
+    @cached_property
     def samples(self) -> Mapping[tuple[Cell, Metric], Sample]:
-        """Everything that was measured, cell by cell, each with its metrics in the order of METRICS."""
+        """Everything that was measured, cell by cell, each with its metrics in their order."""
         found: dict[tuple[Cell, Metric], Sample] = {}
         for cell in self.cells:
             counted = self.counted(cell)
-            for metric in METRICS:
+            for metric in self.metrics:
                 base = None if cell.is_vanilla else found.get((cell.vanilla, metric))
                 if own := sample(cell, metric, counted, base):
                     found[cell, metric] = own

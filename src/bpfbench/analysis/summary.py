@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from bpfbench.analysis import results
-from bpfbench.analysis.metrics import CORRECTNESS, LOSS_CAUSES, METRICS, Metric, loss_percent
+from bpfbench.analysis.metrics import CORRECTNESS, FIO, LOSS_CAUSES, METRICS, Metric, loss_percent
 from bpfbench.analysis.results import Cell, Description, Results, Sample, describe, pairing, rank
 from bpfbench.model import Record, Status, Tool, TracerConfig, Workload
 
@@ -77,6 +77,10 @@ class Summary:
     groups: tuple[Group, ...]
     excluded: tuple[Record, ...]
     """The trials that are in no number, in the order of the plan."""
+    metrics: tuple[Metric, ...] = METRICS
+    """Those that a row may have."""
+    target: str = FIO
+    """What the target is called in a sentence."""
 
     def excluded_as(self, status: Status) -> int:
         """How many trials ended with this status."""
@@ -85,7 +89,7 @@ class Summary:
 
 def summarise(run: Results) -> Summary:
     """Summarise a run, also one that is not complete."""
-    return Summary(groups(run, run.cells), run.excluded)
+    return Summary(groups(run, run.cells), run.excluded, run.metrics, run.target_called)
 
 
 def groups(run: Results, cells: Iterable[Cell]) -> tuple[Group, ...]:
@@ -105,7 +109,7 @@ def _group(run: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:
 def _row(run: Results, cell: Cell) -> Row:
     records, counted = run.cells.get(cell, ()), run.counted(cell)
     pairs = {pairing(record) for record in run.counted(cell.vanilla)}
-    shown = CORRECTNESS if cell.emulated else METRICS
+    shown = CORRECTNESS if cell.emulated else run.metrics
     return Row(
         cell=cell,
         n=len(counted),

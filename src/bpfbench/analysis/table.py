@@ -12,7 +12,7 @@ from typing import get_args, get_type_hints
 
 import polars as pl
 
-from bpfbench.analysis.metrics import METRICS, at
+from bpfbench.analysis.metrics import at
 from bpfbench.analysis.results import CONFIG, WORKLOAD, Results
 from bpfbench.model import TracerConfig, Workload
 
@@ -62,7 +62,7 @@ MEASURED: dict[str, pl.DataType] = {"metric": pl.String(), "value": pl.Float64()
 
 
 def wide(results: Results) -> pl.DataFrame:
-    """Return a run with a row per trial, in the order of the plan, and a column per metric, in the order of METRICS."""
+    """Return a run with a row per trial, in the order of the plan, and a column per metric."""
     run = results.info.id if results.info else None
     columns = {cell: cell.columns for cell in results.cells}
     told = (
@@ -73,15 +73,16 @@ def wide(results: Results) -> pl.DataFrame:
     values = pl.DataFrame(
         {
             metric.key: pl.Series([metric.read(record) for record in results.records], dtype=pl.Float64)
-            for metric in METRICS
+            for metric in results.metrics
         }
     )
     return trials.hstack(values)
 
 
 def tidy(results: Results) -> pl.DataFrame:
-    """Return the tidy table of a run: its trials in the order of the plan, each trial's metrics in that of METRICS."""
-    units = pl.DataFrame({"metric": [metric.key for metric in METRICS], "unit": [metric.unit for metric in METRICS]})
+    """Return the tidy table of a run: its trials in the order of the plan, each trial's metrics in theirs."""
+    found = results.metrics
+    units = pl.DataFrame({"metric": [metric.key for metric in found], "unit": [metric.unit for metric in found]})
     long = (
         wide(results)
         .with_row_index("row")

@@ -11,7 +11,8 @@ import signal
 from collections.abc import Sequence
 
 from bpfbench.errors import UsageError
-from bpfbench.model.target import CPU, TIME, Better, CommandTarget, CommandTracer, TargetMetric
+from bpfbench.model import Better, TargetMetric
+from bpfbench.model.target import CPU, TIME, CommandTarget, CommandTracer
 from bpfbench.values import choice_message
 
 NONE = "none"

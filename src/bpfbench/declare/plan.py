@@ -42,6 +42,9 @@ SECONDS_PER_GIB = {"read": 1.6, "write": 2.6, "mixed": 2.2}
 SECONDS_PER_GIB_USUAL = 2.6
 """Of workloads that were not timed there."""
 
+TARGET_SECONDS = 10.0
+"""Of a target besides fio, of which nobody knows before it was run."""
+
 SLOWDOWN = {None: 1.0, Tool.SYSCOUNT: 1.1, Tool.RW_TRACER: 1.7, Tool.RW_TRACER_ALL: 2.4}
 """fio's time under a tool over vanilla, as above; for time estimates only."""
 
@@ -77,7 +80,7 @@ class Needs:
     seconds: float
     """A rough estimate."""
     data_bytes: int
-    """fio's files, exactly."""
+    """fio's files, exactly; of other targets the most they take."""
     output_bytes: int
     """The most that tracers can have written at any time."""
     memory_bytes: int
@@ -228,9 +231,10 @@ def _needs(trials: Sequence[Trial], study: Study, *, emulated: bool) -> Needs:
     run = (*trials, *warm_ups(trials, study, emulated=emulated))
     boots = len(trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in trials})
     sets = data_sets(Plan(tuple(trials), ()))
+    most = {target.name: target.data_bytes for target in study.targets}
     return Needs(
         seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,
-        data_bytes=sum(workload.total_bytes for workload in sets) * len({trial.host for trial in trials}),
+        data_bytes=sum(most.get(own.name, own.total_bytes) for own in sets) * len({trial.host for trial in trials}),
         output_bytes=sum(outputs) if study.settings.keep_output else max(outputs, default=0),
         memory_bytes=study.machine.memory_bytes if virtual else 2**30 + max(rings, default=0),
     )
@@ -245,9 +249,12 @@ def by_host(plan: Plan) -> dict[str, list[Trial]]:
 
 
 def data_sets(plan: Plan) -> tuple[Workload, ...]:
-    """Return one workload for each set of data files the plan needs, largest first; workloads share a set by size."""
-    by_size = {(trial.workload.processes, trial.workload.bytes_per_process): trial.workload for trial in plan.trials}
-    return tuple(sorted(by_size.values(), key=lambda workload: -workload.total_bytes))
+    """Return one workload for each set of data files the plan needs, largest first; those of fio share them by size."""
+    found = {
+        (work.processes, work.bytes_per_process, "" if work.is_fio else work.name): work
+        for work in (trial.workload for trial in plan.trials)
+    }
+    return tuple(sorted(found.values(), key=lambda workload: -workload.total_bytes))
 
 
 def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
@@ -255,6 +262,8 @@ def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
     around_s = SECONDS_AROUND_VANILLA if trial.is_vanilla else SECONDS_AROUND_TRACER
     workload = trial.workload
     slowdown = SLOWDOWN[None if trial.is_vanilla else trial.tool] * (EMULATED_SLOWDOWN if emulated else 1)
+    if not workload.is_fio:
+        return around_s * (EMULATED_SLOWDOWN if emulated else 1) + TARGET_SECONDS * slowdown
     per_gib = SECONDS_PER_GIB.get(workload.name, SECONDS_PER_GIB_USUAL)
     unlimited_s = workload.total_bytes / 2**30 * per_gib * slowdown
     limited_s = workload.bytes_per_process / BLOCK_BYTES / workload.rate_iops if workload.rate_iops else 0.0
@@ -276,11 +285,12 @@ def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[t
 
 
 def _workloads(study: Study) -> Iterable[Workload]:
-    """Return each workload once, also where two scales come to the same number of blocks."""
+    """Return each workload once, also where two scales come to the same number of blocks; then other targets."""
     blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in study.factors.scale]
     values = {factor.field: getattr(study.factors, factor.name) for factor in factors.of(Workload)}
     values["bytes_per_process"] = tuple(max(1, n) * BLOCK_BYTES for n in blocks)
-    return dict.fromkeys(map(_settled, _crossed(Workload, values)))
+    own = (Workload(name, 0, 0) for name in study.factors.targets)
+    return dict.fromkeys((*map(_settled, _crossed(Workload, values)), *own))
 
 
 def _settled(work: Workload) -> Workload:
@@ -331,9 +341,9 @@ def _label(trial: Trial, study: Study) -> str:
     """Name a trial for people: only what varies in the study, after the usual five."""
     work = trial.workload
     parts = [work.name, trial.tool.value, trial.setup]
-    if len(study.factors.processes) * len(study.factors.scale) > 1:
+    if work.is_fio and len(study.factors.processes) * len(study.factors.scale) > 1:
         parts.append(f"{work.processes}x{work.bytes_per_process}")
-    parts += _varied(study, work, ("name", "processes", "bytes_per_process"))
+    parts += _varied(study, work, ("name", "processes", "bytes_per_process")) if work.is_fio else ()
     parts += [trial.kernel] if trial.kernel and len(study.factors.kernels) > 1 else []
     parts += [trial.host] if len(study.hosts) > 1 else []
     parts += _varied(study, trial.config) if trial.config else []
@@ -356,7 +366,7 @@ def _rank(seed: int, name: str) -> bytes:
 
 
 def output_bytes(trial: Trial) -> int:
-    """Return the most that a trial's tracer can write; 0 of tools that count."""
+    """Return the most that a trial's tracer can write; 0 of tools that count, and of targets of which nobody knows."""
     config = trial.config
     if config is None or trial.tool is Tool.SYSCOUNT:
         return 0

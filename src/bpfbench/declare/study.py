@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
+from bpfbench.declare import targets
 from bpfbench.errors import StudyError
 from bpfbench.factors import FACTORS, REQUIRED, STUDY, Key
 from bpfbench.model import (
@@ -22,6 +23,7 @@ from bpfbench.model import (
     Attach,
     Criteria,
     Deadlines,
+    DrivenTarget,
     Factors,
     Format,
     Machine,
@@ -34,10 +36,13 @@ from bpfbench.model import (
 from bpfbench.values import EmptyError, Reader, choice_message, executable, file_name, one_of, several, text
 
 TABLES = {"factors": Factors, "settings": Settings, "criteria": Criteria, "paths": Paths, "machine": Machine}
-"""The tables of a study, but for those of the setups it brings."""
+"""The tables of a study, but for those of the setups and targets it brings."""
+
+BROUGHT = ("setups", "targets")
+"""What a study can bring: [setups.NAME], [targets.NAME]."""
 
 HINTS = {
-    "factors": "a [factors] table has at least setups and workloads",
+    "factors": "a [factors] table has at least setups, and workloads or targets",
     "name": 'give the study a name: name = "my-study"',
     **{key.dotted: f"choose from: {', '.join(key.choices)}" for key in FACTORS if key.choices},
 }
@@ -149,27 +154,52 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
     """
     origin = _Origin(where, overrides or {})
     tables = origin.tables(raw)
-    brought = tuple(name.removeprefix("setups.") for name in tables if name.startswith("setups."))
-    setups = one_of((*catalogue.SETUPS, *brought, VANILLA))
-    study_keys = (replace(key, read=several(setups)) if key.dotted == "factors.setups" else key for key in STUDY)
+    folder = Path(where).parent
+    brought, driven = ([name for kind, name in map(_split, tables) if kind == what] for what in BROUGHT)
     keys: dict[str, list[Key]] = {name: [] for name in ("", *TABLES)}
-    for key in study_keys:
+    for key in _study_keys(brought, driven, tables.get("factors")):
         keys[key.table].append(key)
-    keys |= {f"setups.{name}": list(_keys_of_setups(Path(where).parent)) for name in brought}
+    keys |= {f"setups.{name}": list(_keys_of_setups(folder)) for name in brought}
+    keys |= {f"targets.{name}": list(targets.keys(folder)) for name in driven}
     origin.require_known(tables, keys)
     found = {name: origin.values(name, tables.get(name), own) for name, own in keys.items()}
     top, factors = found[""], found["factors"]
     for name in brought:
         origin.read(f"setups.{name}", _own_name, name)
-    origin.require_time(factors["scale"], factors["rate_iops"])
-    origin.require_bursts(factors)
+    made = {name: origin.target(name, found[f"targets.{name}"], folder) for name in driven}
+    made |= {name: targets.shipped(name) for name in factors["targets"] if name not in made}
+    origin.require_one_meaning(made.values())
+    if factors["workloads"]:
+        origin.require_time(factors["scale"], factors["rate_iops"])
+        origin.require_bursts(factors)
     origin.fit_testbed(top, factors)
     factors["setups"] = tuple(name for name in factors["setups"] if name != VANILLA)
     return Study(
         **{**top, "description": origin.description(top["description"])},
         **{name: make(**found[name]) for name, make in TABLES.items()},
         setups=tuple(Setup(name, **found[f"setups.{name}"]) for name in brought),
+        targets=tuple(made.values()),
     )
+
+
+def _study_keys(setups: Sequence[str], driven: Sequence[str], given: object) -> Iterator[Key]:
+    """Yield the keys of a study that brings these, and says this of factors."""
+    choices = {
+        "factors.setups": (*catalogue.SETUPS, *setups, VANILLA),
+        "factors.targets": (*catalogue.TARGETS, *driven),
+    }
+    for key in STUDY:
+        if key.dotted in choices:
+            yield replace(key, read=several(one_of(choices[key.dotted])))
+        elif key.dotted == "factors.workloads" and isinstance(given, dict) and "targets" in given:
+            yield replace(key, default=())
+        else:
+            yield key
+
+
+def _split(table: str) -> tuple[str, str]:
+    kind, _, name = table.partition(".")
+    return kind, name
 
 
 def _own_name(name: str) -> str:
@@ -194,10 +224,11 @@ class _Origin:
     def tables(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return the tables of a study, by name, with what options say in place of the file."""
         found = {"": {**raw}, **{name: raw[name] for name in TABLES if name in raw}}
-        brought = raw.get("setups", {})
-        if not isinstance(brought, dict):
-            raise self._no_table("setups", "setups.NAME")
-        found |= {f"setups.{name}": own for name, own in brought.items()}
+        for kind in BROUGHT:
+            brought = raw.get(kind, {})
+            if not isinstance(brought, dict):
+                raise self._no_table(kind, f"{kind}.NAME")
+            found |= {f"{kind}.{name}": own for name, own in brought.items()}
         for dotted, override in self.overrides.items():
             table, _, name = dotted.rpartition(".")
             if not isinstance(own := found.get(table, {}), dict):
@@ -211,7 +242,7 @@ class _Origin:
     def require_known(self, tables: Mapping[str, Any], keys: Mapping[str, Sequence[Key]]) -> None:
         """Refuse a misspelt key, before the one that is missing because of it."""
         valid = {table: [key.name for key in own] for table, own in keys.items()}
-        valid[""] = [*dict.fromkeys(key.table or key.name for key in STUDY), "setups"]
+        valid[""] = [*dict.fromkeys(key.table or key.name for key in STUDY), *BROUGHT]
         for table, names in valid.items():
             own = tables.get(table)
             for name in own if isinstance(own, dict) else ():
@@ -243,6 +274,26 @@ class _Origin:
         except ValueError as error:
             hint = HINTS.get(dotted) if isinstance(error, EmptyError) else None
             raise StudyError(f"{self.named(dotted)}: {error}", hint) from None
+
+    def target(self, name: str, values: Mapping[str, Any], folder: Path) -> DrivenTarget:
+        """Make a target that the study brings."""
+        self.read(f"targets.{name}", targets.own_name, name)
+        found: DrivenTarget = self.read(f"targets.{name}", lambda _: targets.made(name, values, folder), None)
+        return found
+
+    def require_one_meaning(self, driven: Iterable[DrivenTarget]) -> None:
+        """Refuse two targets whose metrics of one name are not the same: they stand in one column."""
+        known: dict[str, tuple[str, str, str]] = {}
+        for target in driven:
+            for metric in target.own_metrics:
+                said = metric.unit, metric.better.value, target.name
+                unit, better, other = known.setdefault(metric.name, said)
+                if (unit, better) != said[:2]:
+                    raise StudyError(
+                        f"{self.where}: targets.{target.name}.metrics.{metric.name}: has another unit or direction than"
+                        f" that of {other}",
+                        "choose another name",
+                    )
 
     def require_time(self, scales: Sequence[float], rates: Sequence[int | None]) -> None:
         """Refuse a rate at which the largest workload cannot end before its deadline."""
@@ -317,7 +368,17 @@ def to_toml(study: Study) -> str:
     for setup in study.setups:
         own = _lines((key.name, getattr(setup, key.name)) for key in _keys_of_setups(Path()))
         lines += ["", f"[setups.{json.dumps(setup.name)}]", *own]
+    for target in study.targets:
+        if not target.shipped:
+            lines += _nested(f"targets.{json.dumps(target.name)}", targets.written(target))
     return "\n".join(lines) + "\n"
+
+
+def _nested(table: str, values: Mapping[str, Any]) -> list[str]:
+    """Write a table, and the tables in it."""
+    inner = {name: value for name, value in values.items() if isinstance(value, dict)}
+    lines = ["", f"[{table}]", *_lines((name, value) for name, value in values.items() if name not in inner)]
+    return lines + [line for name, own in inner.items() for line in _nested(f"{table}.{json.dumps(name)}", own)]
 
 
 def _lines(values: Iterable[tuple[str, Any]]) -> list[str]:

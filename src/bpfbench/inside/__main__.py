@@ -50,6 +50,12 @@ def _lay_out(text: str) -> None:
 
     spec = from_json(TrialSpec, text)
     workload, timeout_s = spec.trial.workload, spec.settings.deadlines.layout_s
+    if spec.target:
+        from bpfbench.inside.trial import driven
+
+        directory = Path(spec.data_dir)
+        driven.lay_out(driven.Places(spec.target, directory / driven.DATA, spec.packages), directory, timeout_s)
+        return
     report = lambda done: notify({"event": "progress", "bytes": done})  # noqa: E731
     lay_out(spec.job_file, workload, Path(spec.data_dir), timeout_s, report)
 

@@ -33,7 +33,7 @@ Pace = tuple[int | None, int, float]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An fio job file plus scale."""
+    """An fio job file plus scale, or a declared target by its name, which is nothing else: 0 processes of fio."""
 
     name: str
     processes: int
@@ -73,6 +73,11 @@ class Workload:
         return 0.0 if self.rate_iops is None else self.burst_ios / self.rate_iops * (1 - self.duty_percent / 100)
 
     @property
+    def is_fio(self) -> bool:
+        """Whether fio is what is traced."""
+        return self.processes > 0
+
+    @property
     def extent(self) -> tuple[float, ...]:
         """What workloads of one name are sorted by: processes, size, and all else, no limit last."""
         return tuple(math.inf if value is None else value for value in astuple(self)[1:])
@@ -98,5 +103,7 @@ class Factors:
     burst_ios: tuple[int, ...] = (1,)
     duty_percent: tuple[float, ...] = (10.0,)
     """Of bursts; what is steady has no use for it."""
+    targets: tuple[str, ...] = ()
+    """Names of declared targets; each is a workload beside those of fio, to which processes, scale and rate apply."""
     kernels: tuple[str, ...] = ()
     """Names of the image's kernels; empty: the one that is running."""

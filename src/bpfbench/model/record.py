@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bpfbench.model.choices import Accelerator
+from bpfbench.model.driven import DrivenResult
 from bpfbench.model.trial import Predecessor, Trial
 
-RECORD_FORMAT = 4
+RECORD_FORMAT = 5
 """Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
 3 (rate-limited workloads); 4 (predecessor and place, conditions, the kernel's account of calls, of hooks and of the
-ring, content).
+ring, content); 5 (targets besides fio).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -130,6 +131,15 @@ class FioResult:
     def ios(self) -> int:
         """Reads and writes fio completed."""
         return self.read_ios + self.write_ios
+
+    @property
+    def operations(self) -> int:
+        """The same, as other targets have it."""
+        return self.ios
+
+    def percentile_us(self, percent: str) -> float | None:
+        """Return a percentile ("99.9") of the completion latency."""
+        return self.latency_percentiles_us.get(f"{float(percent):.6f}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,16 +323,21 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class CallAccount:
-    """The kernel's own count of what fio called, all its processes together. Source: /proc/PID/io, proc_pid_io(5).
+    """The kernel's own count of what the target's processes called, all together. Source: /proc/PID/io, proc_pid_io(5).
 
-    Counted are calls of read, write and their kin that reached a file, from the moment fio was executed until its first
-    process had ended, which by then had reaped all others and taken over their counts.
+    Counted are calls of read, write and their kin that reached a file, from the moment its first process was executed
+    until that had ended, which by then had reaped all others and taken over their counts.
     """
 
     reads: int
     """`syscr`."""
     writes: int
     """`syscw`."""
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.reads + self.writes
 
     def of(self, kind: str) -> int:
         """Return the count of a kind of event: read or write."""
@@ -410,6 +425,13 @@ class Record:
     """What the tracer passed to write(2) from READY on, by `wchar` of /proc/PID/io; None for vanilla."""
     content: Content | None = None
     """Of the tracer's output; None for vanilla, syscount, and the variant no-output."""
+    driven: DrivenResult | None = None
+    """What came of another target than fio."""
+
+    @property
+    def outcome(self) -> FioResult | DrivenResult | None:
+        """What came of the target, whichever it is; None where it did not end."""
+        return self.fio or self.driven
 
     @property
     def seconds(self) -> float:

@@ -6,13 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bpfbench.model.choices import Accelerator, Tool
+from bpfbench.model.driven import DrivenTarget
 from bpfbench.model.factors import TracerConfig
 from bpfbench.model.record import RECORD_FORMAT, Record, Status
 from bpfbench.model.study import Deadlines, Settings
 from bpfbench.model.trial import Predecessor, Trial
 
 TARGET_COMM = "fio"
-"""What the processes are called that a trial's tracer watches."""
+"""What fio's processes are called, which a trial's tracer watches unless another target is driven."""
 OWN_COMM = "bpfbench-trace"
 """What processes of ours are called while one traces, lest they be traced: handing on an event would make another."""
 
@@ -47,6 +48,15 @@ class TrialSpec:
     """None: nothing ran since the session, or the virtual machine, began."""
     place: int | None = None
     """In its block, from 1; None for a warm-up."""
+    target: DrivenTarget | None = None
+    """What is driven in the place of fio; its files are in a folder inside the image."""
+    packages: str = ""
+    """The root of what was installed for it, inside the image."""
+
+    @property
+    def comm(self) -> str:
+        """What the processes are called that are traced."""
+        return self.target.comm if self.target else TARGET_COMM
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
+from bpfbench.model.driven import DrivenTarget
 from bpfbench.model.factors import Factors, TracerConfig
 
 
@@ -55,7 +56,7 @@ class Settings:
 
     placement: Placement = Placement.AUTO
     idle_s: float = 0.1
-    """Length of the idle baseline between READY and fio."""
+    """Length of the idle baseline between READY and the target."""
     sample_interval_s: float = 0.1
     keep_output: bool = False
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -113,6 +114,8 @@ class Study:
     """Room to demand for one trial's tracer output; None: enough for every event."""
     setups: tuple[Setup, ...] = ()
     """Those the study brings."""
+    targets: tuple[DrivenTarget, ...] = ()
+    """Those besides fio that its trials drive, shipped or brought."""
     hosts: tuple[str, ...] = (LOCAL,)
     """The servers: virtual machines of these names with the testbed `vm`, machines with `cluster`."""
     assignment: Assignment = Assignment.CROSSED

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A target and a tracer that are commands of the user's own, and what one trial of them leaves.
 
-Nothing here knows which program it is: a target's numbers are data, each a `TargetMetric`, and a trial's values go by
-their names. What overhead is measured by, crosses into the trial's runner as `OverheadSpec` and comes back as
-`OverheadResult`; docs/overhead.md says how it is measured.
+Nothing here knows which program it is: a target's numbers are data, each a `TargetMetric` (driven.py), and a trial's
+values go by their names. What overhead is measured by, crosses into the trial's runner as `OverheadSpec` and comes back
+as `OverheadResult`; docs/overhead.md says how it is measured.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from bpfbench.model.driven import Better, TargetMetric
 from bpfbench.model.record import Status
 
 OVERHEAD_FORMAT = 1
@@ -18,25 +18,6 @@ OVERHEAD_FORMAT = 1
 
 PID = "{pid}"
 """What stands for the target's process id in a tracer's command."""
-
-
-class Better(StrEnum):
-    """Which way a number is better."""
-
-    LESS = "less"
-    MORE = "more"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetMetric:
-    """A number of a target, one a trial; compared by ratios, so it has to be positive."""
-
-    name: str
-    unit: str = ""
-    better: Better = Better.MORE
-    pattern: str | None = None
-    """A regular expression whose one group is the number, in what the target prints; of several matches the last
-    counts. None: it is measured from outside."""
 
 
 TIME = TargetMetric("time", "s", Better.LESS)

@@ -86,6 +86,9 @@ QUANTITIES = (
 )
 """All of them, in the order of the tables."""
 
+RATE = Quantity(metrics.OPERATIONS_RATE, "operations", "1/s", 0, importance=6, page="performance", figure="performance")
+"""What targets besides fio have in the place of throughput."""
+
 ACCOUNT = tuple(
     Quantity(metric, title, unit, 0)
     for metric, title, unit in (
@@ -99,4 +102,18 @@ ACCOUNT = tuple(
 
 SUMMARY = tuple(quantity for quantity in QUANTITIES if quantity.importance is not None)
 FIGURES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
-BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, *ACCOUNT)}
+BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, RATE, *ACCOUNT)}
+
+
+def among(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
+    """Return those of a target: fio's are always the same; another's, runtime and what else was measured of it."""
+    if fio:
+        return QUANTITIES
+    there = set(found)
+    own = [
+        Quantity(metric, metric.own.name, metric.unit, 1, importance=9, page="performance", figure="performance")
+        for metric in found
+        if metric.own
+    ]
+    runtime, _, *others = QUANTITIES
+    return (runtime, *(quantity for quantity in (RATE, *own, *others) if quantity.metric in there))

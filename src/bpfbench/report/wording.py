@@ -96,6 +96,16 @@ def extent(work: Workload) -> str:
     return f"{processes} x {size(work.bytes_per_process)}{clauses(work)}"
 
 
+def whole(work: Workload) -> str:
+    """Name a workload with its size; a target besides fio has none."""
+    return f"{work.name}, {extent(work)}" if work.is_fio else work.name
+
+
+def target(work: Workload) -> str:
+    """Say what is traced, in a sentence."""
+    return "fio" if work.is_fio else work.name
+
+
 def clauses(work: Workload) -> str:
     """Say what is unusual about what a target does, such as a limited rate; empty where nothing is."""
     return "".join(f", {own.clause.format(value)}" for own, value in factors.unusual(work))
@@ -114,7 +124,7 @@ def heading(group: Group) -> str:
 
 def case_title(work: Workload, tool: str, kernel: str | None) -> str:
     """Name what setups are compared in: workload, scale, tool, and the kernel where it is known."""
-    return f"{work.name}, {extent(work)}: {tool}{f', kernel {kernel}' if kernel else ''}"
+    return f"{whole(work)}: {tool}{f', kernel {kernel}' if kernel else ''}"
 
 
 def common_configuration(group: Group) -> str:

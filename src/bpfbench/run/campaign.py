@@ -91,8 +91,8 @@ def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter, further: Ca
 
 
 def _cut_short(record: Record) -> bool:
-    """Tell whether fio began, or may have begun, and did not end: it, or the machine, was lost on the way."""
-    return record.fio is None and (not record.steps or any(step.name == "workload" for step in record.steps))
+    """Tell whether the target began, or may have begun, and did not end: it, or the machine, was lost on the way."""
+    return record.outcome is None and (not record.steps or any(step.name == "workload" for step in record.steps))
 
 
 class _Loop:
@@ -122,7 +122,8 @@ class _Loop:
             predecessor=predecessor(before) if before else None,
             place=place,
         )
-        files = (trial.host, data_name(trial.workload))
+        work = trial.workload
+        files = (trial.host, data_name(work) if work.is_fio else work.name)
         if files not in self._laid_out:
             self._reporter.laying_out(trial.workload, 0)
             report = lambda event: self._reporter.laying_out(trial.workload, event.get("bytes", 0))  # noqa: E731
@@ -169,7 +170,8 @@ def require_bound(study: Study, trials: Iterable[Trial]) -> None:
 def output_disk_bytes(trial: Trial, study: Study) -> int | None:
     """Return what a trial's output may take of the disk; None where it cannot outgrow what the study allows."""
     limit = study.output_limit_bytes
-    return limit if limit is not None and plan.output_bytes(trial) > limit else None
+    unknown = trial.config is not None and not trial.workload.is_fio
+    return limit if limit is not None and (unknown or plan.output_bytes(trial) > limit) else None
 
 
 def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes: int) -> None:
@@ -239,7 +241,8 @@ def made(study: Study, unrolled: Plan, image: Image, machine: dict[str, Any], pa
 
 def disks(study: Study, unrolled: Plan) -> Sizes:
     """Return what the disks of each virtual machine of a study must hold."""
-    data_bytes = sum(workload.total_bytes for workload in plan.data_sets(unrolled))
+    data_bytes = sum(workload.total_bytes for workload in plan.data_sets(unrolled) if workload.is_fio)
+    data_bytes += sum(target.data_bytes for target in study.targets)
     return Sizes(data_bytes, plan.needs(unrolled, study).output_bytes)
 
 

@@ -17,6 +17,7 @@ from bpfbench.model import Sources
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
 from bpfbench.testbed import image, sandbox
+from bpfbench.testbed.base import TARGET
 from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
 from bpfbench.testbed.image import Image, archive, layers, libraries
 from bpfbench.testbed.image.boot import Kernel, require_kernels
@@ -182,9 +183,10 @@ def _found(cache: Path, name: str, sources: Sources) -> Image:
 
 
 def data_sets(cache: Path) -> dict[Path, int]:
-    """Return fio's data files, and the disks of virtual machines with theirs, with what each takes in bytes."""
+    """Return targets' data files, and the disks of virtual machines with theirs, with what each takes in bytes."""
     data = cache / "data"
-    found = [*(path for path in data.glob("*x*") if path.is_dir()), *data.glob("vm/*.raw")]
+    folders = [path for pattern in ("[0-9]*x[0-9]*", f"{TARGET}*") for path in data.glob(pattern) if path.is_dir()]
+    found = [*folders, *data.glob("vm/*.raw")]
     return {path: taken_bytes(path) for path in sorted(found)}
 
 

@@ -100,8 +100,9 @@ class ProgressReporter:
 
     def laying_out(self, workload: Workload, done_bytes: int) -> None:
         """Data files are being written."""
-        what = f"data files: {workload.processes} x {size(workload.bytes_per_process)}"
-        self._show("data", what, done_bytes, workload.total_bytes)
+        each = f"{workload.processes} x {size(workload.bytes_per_process)}"
+        what = f"data files: {each if workload.is_fio else workload.name}"
+        self._show("data", what, done_bytes, max(1, workload.total_bytes))
         self._say_once(what)
 
     def trial_began(self, trial: Trial, done: int, total: int, left_s: float) -> None:
@@ -183,14 +184,26 @@ class Pace(Generic[T]):
 def describe(record: Record, seconds: float, done: int, total: int) -> str:
     """Say in one line how a trial went."""
     head = f"{done}/{total} {name(record.trial)}:"
-    if record.status is not Status.OK or record.fio is None:
+    if record.status is not Status.OK or record.outcome is None:
         return f"{head} {record.status.upper()}: {record.reason}"
     if record.emulated:
         return f"{head} {_accounted(record.summary)} ({seconds:.1f} s)"
-    parts = [f"{record.fio.throughput_bytes_per_s / 2**20:.0f} MiB/s", f"{record.fio.latency_mean_us:.2f} us"]
+    parts = [*_achieved(record)]
     if record.summary is not None and record.summary.intercepted_total:
         parts.append(f"saved {100 * record.summary.saved / record.summary.intercepted_total:.1f} %")
     return f"{head} {', '.join(parts)} ({seconds:.1f} s)"
+
+
+def _achieved(record: Record) -> Iterator[str]:
+    """Say what the target has done."""
+    if record.fio:
+        yield f"{record.fio.throughput_bytes_per_s / 2**20:.0f} MiB/s"
+    elif record.outcome:
+        yield f"{record.outcome.runtime_s:.2f} s"
+        if record.outcome.operations:
+            yield f"{record.outcome.operations / record.outcome.runtime_s:.0f} operations/s"
+    if record.outcome and record.outcome.latency_mean_us is not None:
+        yield f"{record.outcome.latency_mean_us:.2f} us"
 
 
 def _accounted(summary: TracerSummary | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import datetime
+import hashlib
 import json
 import logging
 import platform
@@ -25,6 +26,7 @@ from bpfbench.model import (
     Accelerator,
     Attach,
     Deadlines,
+    DrivenTarget,
     Record,
     Setup,
     Sources,
@@ -52,6 +54,9 @@ LOG = logging.getLogger("bpfbench.testbed")
 BROUGHT = "/run/bpfbench/setups"
 """Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
 
+TARGET = "target+"
+"""What the names of folders of targets begin with, lest they be taken for a setup's."""
+
 RUNNER = ("python3", "-m", "bpfbench.inside")
 
 FAILED = '{"event": "failed"'
@@ -77,6 +82,7 @@ class Testbed(abc.ABC):
         data_dir: where fio's data files are kept.
         output_dir: on the file system that tracers write to.
         setups: those with a command of their own; all others are the image's.
+        targets: those besides fio that trials drive.
     """
 
     accelerator: Accelerator | None = None
@@ -88,11 +94,19 @@ class Testbed(abc.ABC):
     boots_blocks: bool = False
     """Whether each block finds a machine that has just booted."""
 
-    def __init__(self, image: Image, data_dir: Path, output_dir: Path, setups: Sequence[Setup] = ()) -> None:
+    def __init__(
+        self,
+        image: Image,
+        data_dir: Path,
+        output_dir: Path,
+        setups: Sequence[Setup] = (),
+        targets: Sequence[DrivenTarget] = (),
+    ) -> None:
         self.image = image
         self.data_dir = data_dir
         self.output_dir = output_dir
         self._brought = {setup.name: setup for setup in setups}
+        self._targets = {target.name: target for target in targets}
         self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
 
     @property
@@ -164,7 +178,7 @@ class Testbed(abc.ABC):
             StepError: they could not be written.
         """
         spec = self._complete(spec, "layout")
-        job = _job("layout", spec, spec.settings.deadlines.layout_s)
+        job = self._job("layout", spec, spec.settings.deadlines.layout_s)
         finished, reason = self._converse(job, progress)
         if finished.status != 0:
             raise StepError(f"data files {job.data} of host {self.host_name(spec.trial)}: {reason}")
@@ -180,7 +194,7 @@ class Testbed(abc.ABC):
         (record_dir / "spec.json").write_text(to_json(spec))
         deadlines = spec.settings.deadlines
         job = replace(
-            _job("run", spec, deadlines.ready_s + deadlines.workload_s + deadlines.drain_s),
+            self._job("run", spec, deadlines.ready_s + deadlines.workload_s + deadlines.drain_s),
             output=trial.id,
             keep_output_as=f"{self._session}-{trial.id}" if spec.settings.keep_output else None,
             record_dir=record_dir,
@@ -284,8 +298,9 @@ class Testbed(abc.ABC):
         return platform.node() if trial.host == LOCAL else trial.host
 
     def brought_folders(self) -> dict[str, Path]:
-        """Return the folders of the tracers that the study brings, by setup."""
-        return {name: Path(setup.command[0]).parent for name, setup in self._brought.items()}
+        """Return the folders of the tracers that the study brings, and of files of targets, as BROUGHT has them."""
+        files = {f"{TARGET}{own.name}": Path(own.files) for own in self._targets.values() if own.files}
+        return {**{name: Path(setup.command[0]).parent for name, setup in self._brought.items()}, **files}
 
     def _complete(self, spec: TrialSpec, job_file: str) -> TrialSpec:
         """Return the spec of a trial with what is the testbed's to say, its deadlines for where trials run."""
@@ -301,7 +316,38 @@ class Testbed(abc.ABC):
             output_dir=f"{INSIDE}/output",
             record_dir=f"{INSIDE}/record",
             accelerator=self.accelerator,
+            target=self._target(spec.trial.workload),
         )
+
+    def _target(self, workload: Workload) -> DrivenTarget | None:
+        """Return what is driven in the place of fio, with its files where they are inside the image."""
+        target = self._targets.get(workload.name)
+        if target is None or target.files is None:
+            return target
+        return replace(target, files=f"{BROUGHT}/{TARGET}{target.name}")
+
+    def _job(self, verb: str, spec: TrialSpec, timeout_s: float) -> Job:
+        """Return the job of a trial's runner."""
+        work = spec.trial.workload
+        return Job(
+            argv=(*RUNNER, verb),
+            stdin=to_json(spec, indent=None),
+            timeout_s=timeout_s + SLACK_S,
+            host=spec.trial.host,
+            kernel=spec.trial.kernel,
+            block=spec.trial.block,
+            data=self._target_data(spec.target) if spec.target else data_name(work),
+            own_network=spec.target is not None,
+        )
+
+    def _target_data(self, target: DrivenTarget) -> str:
+        """Name the data of a target by all that they are made by: the image, its commands, and its files."""
+        made = hashlib.sha256(f"{self.image.key} {target.user} {target.lay_out}".encode())
+        files = self._targets[target.name].files
+        if files and any("{files}" in word for word in target.lay_out):
+            for path in sorted(path for path in Path(files).rglob("*") if path.is_file()):
+                made.update(f"{path.relative_to(files)} {path.stat().st_mode}".encode() + path.read_bytes())
+        return f"{TARGET}{target.name}+{made.hexdigest()[:12]}"
 
     def _converse(self, job: Job, progress: OnEvent) -> tuple[Finished, str]:
         """Have a runner work; return how it ended, and why, should that be too early."""
@@ -361,21 +407,8 @@ class Venue:
 
 
 def data_name(workload: Workload) -> str:
-    """Return what the directory of a workload's data files is called; workloads of one size share them."""
+    """Return what the directory of fio's data files for a workload is called; workloads of one size share them."""
     return f"{workload.processes}x{workload.bytes_per_process}"
-
-
-def _job(verb: str, spec: TrialSpec, timeout_s: float) -> Job:
-    """Return the job of a trial's runner."""
-    return Job(
-        argv=(*RUNNER, verb),
-        stdin=to_json(spec, indent=None),
-        timeout_s=timeout_s + SLACK_S,
-        host=spec.trial.host,
-        kernel=spec.trial.kernel,
-        block=spec.trial.block,
-        data=data_name(spec.trial.workload),
-    )
 
 
 def _now() -> str:

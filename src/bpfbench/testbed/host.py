@@ -9,14 +9,14 @@ import platform
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.errors import MachineError
 from bpfbench.machine import command, facts
-from bpfbench.model import Attach, Setup, Workload
+from bpfbench.model import Attach, DrivenTarget, Setup, Workload
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.base import BROUGHT, Ground, Testbed, Venue, data_name
 from bpfbench.testbed.image import Image
@@ -34,9 +34,15 @@ class HostTestbed(Testbed):
     """Runs trials in an image on this machine's kernel, with the headers that BCC is to compile with."""
 
     def __init__(
-        self, image: Image, headers: Headers, data_dir: Path, output_dir: Path, setups: Sequence[Setup] = ()
+        self,
+        image: Image,
+        headers: Headers,
+        data_dir: Path,
+        output_dir: Path,
+        setups: Sequence[Setup] = (),
+        targets: Sequence[DrivenTarget] = (),
     ) -> None:
-        super().__init__(image, data_dir, output_dir, setups)
+        super().__init__(image, data_dir, output_dir, setups, targets)
         self._headers = headers
 
     @property
@@ -51,7 +57,8 @@ class HostTestbed(Testbed):
 
     def data_files(self, workloads: Iterable[Workload]) -> Iterable[Path]:
         """Return fio's own."""
-        return (path for workload in workloads for path in (self.data_dir / data_name(workload)).glob("fio.*"))
+        names = (data_name(workload) for workload in workloads if workload.is_fio)
+        return (path for name in names for path in (self.data_dir / name).glob("fio.*"))
 
     def inside(self, job: Job, on_line: Callable[[str], None]) -> command.Finished:
         """Run a command in the image to its end."""
@@ -67,7 +74,8 @@ class HostTestbed(Testbed):
                 binds.append(Bind(output_dir, f"{INSIDE}/output", writable=True))
                 made = [output_dir, *([str(job.record_dir)] if job.record_dir else [])]
                 command.LOG.debug("%s", shlex.join(("mkdir", "-p", *made)))
-            argv = sandbox.argv(self.sandbox(tuple(binds)), job.argv, remove_if_killed=output_dir)
+            seen = replace(self.sandbox(tuple(binds)), own_network=job.own_network)
+            argv = sandbox.argv(seen, job.argv, remove_if_killed=output_dir)
             return command.run(argv, stdin=job.stdin, on_line=on_line, timeout_s=job.timeout_s, hold=job.hold)
 
     def _bytecode(self) -> Iterator[Bind]:
@@ -201,7 +209,8 @@ def require(euid: int, missing: Iterator[str]) -> None:
 
 def _testbed(ground: Ground) -> HostTestbed:
     headers = headers_here(ground.image, ground.cache)
-    return HostTestbed(ground.image, headers, ground.data_dir, ground.output_dir, ground.study.setups)
+    study = ground.study
+    return HostTestbed(ground.image, headers, ground.data_dir, ground.output_dir, study.setups, study.targets)
 
 
 VENUE = Venue(lambda: require(os.geteuid(), facts.missing()), lambda: facts.hooks(), _testbed)

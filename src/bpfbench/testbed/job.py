@@ -29,5 +29,7 @@ class Job:
     """What that is to be called afterwards; None: it is deleted."""
     record_dir: Path | None = None
     """Ours, which gets what is written to `record`."""
+    own_network: bool = False
+    """Whether it has a network of its own, with nothing but a loopback device."""
     hold: Hold | None = None
     """Keeps its stdin open; on this machine's own kernel only."""

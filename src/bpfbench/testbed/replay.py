@@ -28,7 +28,8 @@ class ReplayTestbed(Testbed):
     """Answers from a recorded run; data files and output would be in the directories given."""
 
     def __init__(self, recorded: Run, data_dir: Path, output_dir: Path) -> None:
-        super().__init__(_image(recorded), data_dir, output_dir, recorded.info.study.setups)
+        study = recorded.info.study
+        super().__init__(_image(recorded), data_dir, output_dir, study.setups, study.targets)
         self._recorded = recorded
         self._records = recorded.records()
         accelerator = recorded.info.machine.get("accelerator")

@@ -42,6 +42,8 @@ class Sandbox:
     """(target, path) pairs, below a fresh /usr/lib/modules."""
     env: dict[str, str] = field(default_factory=dict)
     workdir: str = "/"
+    own_network: bool = False
+    """Whether there is nothing but a loopback device of its own."""
 
 
 def argv(sandbox: Sandbox, command: Sequence[str], remove_if_killed: str = "") -> tuple[str, ...]:
@@ -71,6 +73,7 @@ def _bubblewrap(sandbox: Sandbox) -> list[str]:
         "--chdir", sandbox.workdir,
     ]
     # fmt: on
+    words += ["--unshare-net"] if sandbox.own_network else []
     for bind in sandbox.binds:
         words += ["--bind" if bind.writable else "--ro-bind", bind.host, bind.inside]
     for target, path in sandbox.symlinks:

@@ -113,4 +113,6 @@ def test_a_run_of_each_format_gives_table_statistics_and_summary(path: Path) -> 
     assert {row.cell.setup for row in rows} == set(run.info.study.factors.setups)
     ratios = analyse(found).find("runtime_s", setup="libbpf", tool="rw-tracer")
     pairs = {statistic.paired and statistic.paired.n for statistic in ratios}
-    assert pairs == ({2, 3} if path.name == "format-4" else {2})  # of the three pairs of one cell, one does not count
+    assert pairs == {"format-4": {2, 3}, "format-5": {4}}.get(
+        path.name, {2}
+    )  # of the three pairs of one cell, one does not count

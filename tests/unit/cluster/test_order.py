@@ -13,8 +13,8 @@ import pytest
 
 from bpfbench.cluster.order import RECORD_BYTES, Origin, ParcelError, pack, unpack
 
-RECORD = next((Path(__file__).parents[2] / "data" / "runs" / "format-4" / "trials").iterdir())
-WARM_UP = next((Path(__file__).parents[2] / "data" / "runs" / "format-4" / "warm-ups").iterdir())
+RECORD = next((Path(__file__).parents[2] / "data" / "runs" / "format-5" / "trials").iterdir())
+WARM_UP = next((Path(__file__).parents[2] / "data" / "runs" / "format-5" / "warm-ups").iterdir())
 ORIGIN = Origin("alpha", "b" * 36, "c" * 32)
 
 Message = dict[str, Any]

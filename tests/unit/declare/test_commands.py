@@ -9,7 +9,8 @@ import pytest
 
 from bpfbench.declare import commands
 from bpfbench.errors import UsageError
-from bpfbench.model.target import CPU, TIME, Better, CommandTracer, TargetMetric
+from bpfbench.model import Better, TargetMetric
+from bpfbench.model.target import CPU, TIME, CommandTracer
 
 
 class TestCommand:

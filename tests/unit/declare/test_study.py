@@ -42,11 +42,11 @@ REQUIRED = {
 }
 TOP_KEYS = (
     "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, hosts, assignment, below, "
-    "settings, criteria, paths, machine, setups"
+    "settings, criteria, paths, machine, setups, targets"
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
-    "rate_iops, burst_ios, duty_percent, kernels"
+    "rate_iops, burst_ios, duty_percent, targets, kernels"
 )
 SETUP_KEYS = "command, description, formats, attaches, tools"
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
@@ -554,7 +554,7 @@ class TestMissing:
     def test_factors_are_required(self) -> None:
         error = refusal('name = "x"')
         assert error.message == "my.toml: factors: this key is required"
-        assert error.hint == "a [factors] table has at least setups and workloads"
+        assert error.hint == "a [factors] table has at least setups, and workloads or targets"
 
     @pytest.mark.parametrize(("key", "choices"), [("setups", SETUPS), ("workloads", "read, write, mixed")])
     def test_a_required_factor_comes_with_its_choices(self, key: str, choices: str) -> None:

@@ -31,7 +31,7 @@ RUNS = Path(__file__).parents[2] / "data" / "runs"
 Invoke = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(params=["format-1", "format-2", "format-3", "format-4"])
+@pytest.fixture(params=["format-1", "format-2", "format-3", "format-4", "format-5"])
 def recorded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A real run, replayed in place of what the host would do; its study is there as study.toml."""
     found = Run(RUNS / str(request.param))

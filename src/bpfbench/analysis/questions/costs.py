@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a tracer's cost is: hook and ring, consuming, output, each the difference of two variants of one block.
 
-Per I/O, in ns, in two currencies: what an I/O of a process takes longer, queues for a CPU included; and what fio and
-tracer together take of CPU time for it. Steps add up to the whole, where every variant was run.
+Per I/O of fio, in ns, in two currencies: what an I/O of a process takes longer, queues for a CPU included; and what fio
+and tracer together take of CPU time for it. Steps add up to the whole, where every variant was run.
 """
 
 from __future__ import annotations

@@ -160,7 +160,8 @@ class Seen:
         return None if statistic is None else statistic.spread.mean
 
     def _vanilla_rate(self, cell: Cell) -> float | None:
-        ios, runtime_s = (self.mean(cell.vanilla, metric) for metric in (metrics.FIO_IOS, metrics.RUNTIME))
+        counted = metrics.FIO_IOS if cell.workload.is_fio else metrics.CALLS
+        ios, runtime_s = (self.mean(cell.vanilla, metric) for metric in (counted, metrics.RUNTIME))
         return ios / runtime_s if ios and runtime_s else None
 
 

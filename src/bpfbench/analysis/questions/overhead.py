@@ -21,8 +21,8 @@ from bpfbench.analysis.decision import Standing, against, standing
 from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Noise, percent
 from bpfbench.analysis.results import Description, describe, logarithm
-from bpfbench.model import Status
-from bpfbench.model.target import BpfUse, OverheadRecord, OverheadStudy, TargetMetric, TracerRun
+from bpfbench.model import Status, TargetMetric
+from bpfbench.model.target import BpfUse, OverheadRecord, OverheadStudy, TracerRun
 
 BARE = "bare"
 

@@ -18,7 +18,7 @@ from bpfbench import catalogue
 from bpfbench.analysis.questions.candidates import Assessment, Basis, Candidate, Fit, Wish, predict
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.results import CONFIG, Cell
-from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format, Workload
 
 TRIAL_S = 10
 """About what a trial takes that is proposed."""
@@ -160,11 +160,12 @@ def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, 
 
     Args:
         candidates: at least one.
-        cells: of the run, whose targets are taken.
+        cells: of the run, whose workloads of fio are taken: other targets have no rate that could be asked for.
         wish: what is wanted.
         remedies: of the configuration.
     """
-    (processes, _), *_ = Counter(cell.workload.processes for cell in cells).most_common(1)
+    works = [cell.workload for cell in cells if cell.workload.is_fio] or [Workload("mixed", 1, 0)]
+    (processes, _), *_ = Counter(work.processes for work in works).most_common(1)
     rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
     payload = wish.event_bytes - EVENT_BYTES
     ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
@@ -175,7 +176,7 @@ def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, 
     options = {
         "setups": dict.fromkeys(candidate.setup for candidate in candidates),
         "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
-        "workloads": dict.fromkeys(cell.workload.name for cell in cells),
+        "workloads": dict.fromkeys(work.name for work in works),
         "processes": [processes],
         "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
         "rate-iops": [rate_iops],

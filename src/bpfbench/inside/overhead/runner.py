@@ -31,7 +31,8 @@ from bpfbench.inside.monitors.process import ProcessSample
 from bpfbench.inside.overhead import grip
 from bpfbench.inside.overhead.command import SETTLE_S, CommandProcess
 from bpfbench.inside.overhead.grip import Grip
-from bpfbench.inside.overhead.target import HeldTarget, dies_with_us, read_metrics
+from bpfbench.inside.overhead.target import HeldTarget, dies_with_us
+from bpfbench.inside.printed import read_metrics
 from bpfbench.model import Status
 from bpfbench.model.target import CPU, TIME, BpfUse, OverheadResult, OverheadSpec, TargetRun, TracerRun
 

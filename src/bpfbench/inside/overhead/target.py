@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import re
 import resource
 import signal
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Child, Launch, exit_text
-from bpfbench.model.target import CommandTarget, TargetMetric
+from bpfbench.model.target import CommandTarget
 
 HOLD = 'read -r _ <"$0"; exec "$@"'
 """What a shell does that becomes the target: it waits for a line from a named pipe. The process id stays the same."""
@@ -86,23 +85,3 @@ class HeldTarget(Child):
         self.user_s, self.system_s = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
         if status:
             raise StepError(f"the target ended with {exit_text(status)}: {self.last_message()}")
-
-
-def read_metrics(metrics: tuple[TargetMetric, ...], printed: str) -> dict[str, float]:
-    """Return the numbers that a target has printed, by name.
-
-    Raises:
-        StepError: one is not there, or no number above 0.
-    """
-    found = {}
-    for metric in metrics:
-        matches = re.findall(metric.pattern or "", printed, re.MULTILINE)
-        if not matches:
-            raise StepError(f"the target printed nothing that /{metric.pattern}/ matches ({metric.name})")
-        try:
-            found[metric.name] = float(matches[-1])
-        except ValueError:
-            raise StepError(f"the target printed {matches[-1]!r} where {metric.name} was due, a number") from None
-        if not 0 < found[metric.name] < float("inf"):
-            raise StepError(f"the target printed {metric.name} {matches[-1]}, which cannot be compared by ratio")
-    return found

@@ -13,7 +13,8 @@ from bpfbench.errors import StepError
 from bpfbench.inside import environment
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import fio, variant
-from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Tool, Trial, Workload
+from bpfbench.inside.trial.workload import LAYOUT_MARK
+from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Tool, TrialSpec, Workload
 
 AUDIT = "/bpfbench/tracers/audit/audit"
 """The program, inside an image."""
@@ -48,7 +49,7 @@ class TracedOutput:
     payload_bytes: int
     """0: records have no payload."""
     data: tuple[Path, ...]
-    """The target's files."""
+    """fio's files. Of another target none is known; the audit wants one, and gets one that nobody opens."""
     dev: int
     """The device they are on, by the kernel's number."""
     since_ns: int
@@ -56,6 +57,8 @@ class TracedOutput:
     compared_op: str
     compare_every: int
     """0: no payload is compared."""
+    comm: str = TARGET_COMM
+    """What the processes are called whose records there are."""
     notices: bool = False
     """Whether bpftrace's lines between the records are still there."""
 
@@ -75,22 +78,24 @@ class Expectation:
     span_s: Span
     """When fio did its I/O."""
     silence_most_s: float | None
-    """The longest silence; None where the tracer is kept from recording on purpose."""
+    """The longest silence; None where the tracer is kept from recording on purpose, or the target is not fio."""
+    files: bool = True
+    """Whether it is known in which files the data are: fio's."""
 
 
-def subject(trial: Trial, output: Path, data_dir: Path, since_ns: int, *, followed: bool) -> TracedOutput | None:
+def subject(spec: TrialSpec, output: Path, since_ns: int, *, followed: bool) -> TracedOutput | None:
     """Return what a trial's tracer writes, if it leaves records that can be looked at one by one.
 
     Args:
-        trial: the trial.
+        spec: of the trial.
         output: what its tracer writes.
-        data_dir: where the files are that fio works on.
         since_ns: when the tracer was started, or before.
         followed: whether it is to be looked at while it is written.
 
     Raises:
         StepError: the files are not there.
     """
+    trial, data_dir = spec.trial, Path(spec.data_dir)
     config = trial.config
     if config is None or trial.tool is Tool.SYSCOUNT or not variant.writes(config):
         return None
@@ -99,11 +104,12 @@ def subject(trial: Trial, output: Path, data_dir: Path, since_ns: int, *, follow
         output=output,
         format=config.format,
         payload_bytes=config.payload_bytes or 0,
-        data=tuple(data_dir / name for name in fio.data_files(trial.workload)),
+        data=tuple(data_dir / name for name in fio.data_files(trial.workload) or (LAYOUT_MARK,)),
         dev=_device(data_dir),
         since_ns=since_ns,
         compared_op=compared_op(trial.workload),
-        compare_every=compare_every(expected, COMPARED_MOST) if config.payload_bytes else 0,
+        compare_every=compare_every(expected, COMPARED_MOST) if config.payload_bytes and spec.target is None else 0,
+        comm=spec.comm,
         notices=followed and trial.setup.startswith(WITH_NOTICES),
     )
 
@@ -132,7 +138,7 @@ def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...
         "--output": subject.output,
         "--format": subject.format.value,
         "--payload-bytes": subject.payload_bytes,
-        "--comm": TARGET_COMM,
+        "--comm": subject.comm,
         "--block-bytes": BLOCK_BYTES,
         "--dev": subject.dev,
         "--since-ns": subject.since_ns,
@@ -211,10 +217,12 @@ def checks(content: Content, expected: Expectation, waited_s: Callable[[Span], f
     """
     yield _none_of(content, "records are whole", "torn", "impossible", "padding")
     yield _targets(content, expected)
-    yield _none_of(content, "records are of whole blocks", "offset", "transfer")
-    yield _none_of(content, "each block at most once", "repeated")
+    if expected.files:
+        yield _none_of(content, "records are of whole blocks", "offset", "transfer")
+        yield _none_of(content, "each block at most once", "repeated")
     if expected.payload:
         yield _none_of(content, "payload is as long as asked", "payload_length")
+    if expected.payload and expected.files:
         yield _payload(content)
     yield _none_of(content, "times are in order", "backwards", "clock", "thread_order")
     if expected.silence_most_s is not None:
@@ -233,6 +241,10 @@ def _wrong(content: Content, *kinds: str) -> str:
 
 def _targets(content: Content, expected: Expectation) -> Check:
     """No record is another program's, and those of the data files are as many as there can be."""
+    if not expected.files:
+        wrong, most = _wrong(content, "comm"), expected.others_most
+        counts = f"{content.records} records, at most {most} allowed"
+        return Check("records are the target's", not wrong and content.records <= most, wrong or counts)
     data = content.data_reads + content.data_writes
     least = 0 if expected.lost is None else max(0, expected.ios - expected.lost)
     counts = (

@@ -17,9 +17,11 @@ from bpfbench.inside.monitors.energy import SHORT
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial.content import TracedOutput
 from bpfbench.inside.trial.sampler import Sampler
-from bpfbench.model import Record, Status, Step, TrialSpec, blank_record
+from bpfbench.model import DrivenResult, FioResult, Record, Status, Step, TrialSpec, blank_record
 
-NO_CALLS = "absent: the kernel does not account the calls of processes, or lets nobody trace fio until it is executed"
+NO_CALLS = (
+    "absent: the kernel does not account the calls of processes, or lets nobody trace the target until it is executed"
+)
 NO_FREQUENCY = "absent: no cpufreq driver"
 
 Notify = Callable[[dict[str, Any]], None]
@@ -41,11 +43,17 @@ class Gathered:
     energy_note: str | None = None
     tracer_status: int | None = None
     cached_bytes: int = 0
+    data_bytes: int = 0
+    """Of the files that were dropped from the page cache."""
     hooked_before: int = 0
     subject: TracedOutput | None = None
     """The tracer's output, if it has records that can be looked at one by one."""
-    fio_span: Span | None = None
-    """When fio did its I/O."""
+    span: Span | None = None
+    """When the target was at work, by its own account."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of a target besides fio."""
+    called: set[str] = field(default_factory=set)
+    """What processes of a target besides fio were seen to be called."""
     leftovers: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -60,6 +68,24 @@ class Gathered:
     def note(self, **found: Any) -> None:
         """Put what was found into the record; what was noted while it was being found stays."""
         self.record = replace(self.record, **found)
+
+    def sum_up(self, fio: FioResult | None = None, driven: DrivenResult | None = None) -> None:
+        """Take what was sampled over the target's own span, without its launch and exit, which would dilute short runs.
+
+        Args:
+            fio: what came of it.
+            driven: what came of another target.
+        """
+        self.note(fio=fio, driven=driven)
+        if (outcome := self.record.outcome) is None:
+            return
+        begin_s = outcome.started_at_s - (time.time() - time.monotonic())
+        span = self.span = begin_s, begin_s + outcome.runtime_s
+        energy, self.energy_note = self.sampler.energy(span)
+        self.note(load=self.sampler.load(span), energy=energy)
+        if usage := self.record.usage:
+            user_s, system_s = self.sampler.tracer_cpu_s(span)
+            self.note(usage=replace(usage, workload_user_s=user_s, workload_system_s=system_s))
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -87,10 +113,10 @@ def write(found: Gathered, reason: str | None) -> Record:
     accounting, accounting_note = found.sampler.accounting()
     devices = [Path(place).stat().st_dev for place in (found.spec.data_dir, found.spec.output_dir)]
     notes = {
-        "load": f"absent: {SHORT}" if known.fio and not known.load else None,
+        "load": f"absent: {SHORT}" if known.outcome and not known.load else None,
         "energy": found.energy_note,
-        "accounting": accounting_note if known.fio else None,
-        "calls": NO_CALLS if known.fio and not known.calls else None,
+        "accounting": accounting_note if known.outcome else None,
+        "calls": NO_CALLS if known.outcome and not known.calls else None,
         "cpu frequency": NO_FREQUENCY if known.at_start and known.at_start.cpu_mhz is None else None,
         "data and output on one file system": "yes" if devices[0] == devices[1] else "no",
         "tracing programs loaded before": str(found.hooked_before),
@@ -111,5 +137,5 @@ def write(found: Gathered, reason: str | None) -> Record:
 
 def _versions(record: Record) -> dict[str, str]:
     """Return the versions of what ran, as loaded."""
-    of_fio = {"fio": record.fio.version} if record.fio else {}
-    return {**(record.summary.versions if record.summary else {}), **of_fio, "python": platform.python_version()}
+    of_target = {"fio": record.fio.version} if record.fio else record.driven.versions if record.driven else {}
+    return {**(record.summary.versions if record.summary else {}), **of_target, "python": platform.python_version()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trial protocol, step by step: prepare, tracer start, READY, idle, drop, fio, SIGINT, drained, verify, record.
+"""The trial protocol, step by step: prepare, tracer start, READY, idle, drop, target, SIGINT, drained, verify, record.
 
 Single-threaded: this process samples while fio and tracer run in theirs, and does nothing else meanwhile.
 """
@@ -11,6 +11,7 @@ import datetime
 import os
 import platform
 import resource
+import shutil
 import time
 from collections.abc import Set
 from dataclasses import replace
@@ -22,13 +23,13 @@ from bpfbench.inside.child import Launch
 from bpfbench.inside.kernel import pagecache
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.inside.trial import attached, conditions, content, fio, record, variant, verify
+from bpfbench.inside.trial import attached, conditions, content, driven, fio, record, variant, verify
 from bpfbench.inside.trial.record import Gathered, Notify
 from bpfbench.inside.trial.sampler import Sampler
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
+    OWN_COMM,
     Check,
-    FioResult,
     Placement,
     Record,
     TracerUsage,
@@ -64,6 +65,8 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     finally:
         if not spec.settings.keep_output:
             found.output.unlink(missing_ok=True)
+        if spec.target:
+            shutil.rmtree(Path(spec.data_dir) / driven.DATA, ignore_errors=True)
         with found.step("writeback"):
             os.sync()  # the next trial starts from a quiet disk; what is deleted by now need not be written
     return record.write(found, reason)
@@ -87,11 +90,17 @@ def cpus_by_role(placement: Placement, allowed: Set[int], *, with_tracer: bool) 
 def _measure(found: Gathered) -> None:
     spec, sampler = found.spec, found.sampler
     data_dir = Path(spec.data_dir)
+    places = spec.target and driven.Places(spec.target, data_dir / driven.DATA, spec.packages)
     files = [data_dir / name for name in fio.data_files(spec.trial.workload)]
     with found.step("prepare"):
         found.note(environment=environment.current(spec.accelerator))
         found.facts = environment.facts({"data": spec.data_dir, "output": spec.output_dir})
-        if not is_laid_out(spec.trial.workload, data_dir):
+        if places:
+            Path("/proc/self/comm").write_text(OWN_COMM)  # the target may be called python3, too
+            driven.prepare(places, data_dir)
+            found.versions = driven.versions(found, places)
+            files = [] if places.target.keep_cache else driven.data_files(places)
+        elif not is_laid_out(spec.trial.workload, data_dir):
             raise StepError("data files are not laid out")
         os.sync()  # only clean pages can be dropped, and the disk is quiet then
         cgroup.sweep(cgroup.hierarchy())
@@ -101,7 +110,7 @@ def _measure(found: Gathered) -> None:
         with sampler, contextlib.ExitStack() as running:
             disk_bytes, since_ns = spec.output_disk_bytes, time.monotonic_ns()
             followed = disk_bytes is not None
-            found.subject = content.subject(spec.trial, found.output, data_dir, since_ns, followed=followed)
+            found.subject = content.subject(spec, found.output, since_ns, followed=followed)
             follower = None
             if found.subject and followed:  # checked and given back meanwhile: it may outgrow its share of the disk
                 follower = running.enter_context(content.Audit(found.subject, disk_bytes))
@@ -114,12 +123,16 @@ def _measure(found: Gathered) -> None:
             with found.step("drop"):
                 pagecache.drop(files)
                 dropped_s = time.monotonic()
-                found.cached_bytes = pagecache.cached_bytes(files)
+                found.cached_bytes = pagecache.cached_bytes(files) if files else 0
+                found.data_bytes = sum(path.stat().st_size for path in files)
                 found.note(at_start=conditions.now(data_dir))
                 time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
-            with found.step("workload"):
-                started_s = _run_fio(found, traced)
-                found.note(drop_gap_s=started_s - dropped_s)
+            if places:
+                started_s = driven.run(found, places, traced)
+            else:
+                with found.step("workload"):
+                    started_s = _run_fio(found, traced)
+            found.note(drop_gap_s=started_s - dropped_s)
             if traced and account:
                 with found.step("drain"):
                     _stop_tracer(found, traced)
@@ -137,7 +150,7 @@ def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: b
     if spec.tracer_command is None or config is None:
         return None
     output = found.output if variant.writes(config) else Path(variant.NOWHERE)
-    options = tracer.arguments(spec.trial.tool, config, output, found.file("summary.json"))
+    options = tracer.arguments(spec.trial.tool, config, output, found.file("summary.json"), spec.comm)
     command = (*spec.tracer_command, *options)
     found.notify({"event": "command", "argv": command})
     join, env = found.sampler.joiner("tracer"), content.FOLLOWED if followed else {}
@@ -179,19 +192,8 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
         result = fio.parse(found.file("fio.json").read_text())
     except (OSError, ValueError, KeyError) as error:
         raise StepError(f"fio's output cannot be used: {error}") from error
-    _sum_up(found, result)
+    found.sum_up(fio=result)
     return workload.started_s
-
-
-def _sum_up(found: Gathered, result: FioResult) -> None:
-    """Take what was sampled over fio's own span, without its launch and exit, which would dilute short runs."""
-    begin_s = result.started_at_s - (time.time() - time.monotonic())
-    span = found.fio_span = begin_s, begin_s + result.runtime_s
-    energy, found.energy_note = found.sampler.energy(span)
-    found.note(fio=result, load=found.sampler.load(span), energy=energy)
-    if usage := found.record.usage:
-        user_s, system_s = found.sampler.tracer_cpu_s(span)
-        found.note(usage=replace(usage, workload_user_s=user_s, workload_system_s=system_s))
 
 
 def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
@@ -199,7 +201,8 @@ def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
     found.tracer_status = traced.stop(found.spec.settings.deadlines.drain_s)
     found.note(written_bytes=traced.written_bytes)
     summary = tracer.read_summary(found.file("summary.json"))
-    if found.record.calls is not None and found.spec.trial.config is not None:
+    exact = found.spec.target is None or not any(found.spec.target.unhooked_percent.values())
+    if found.record.calls is not None and found.spec.trial.config is not None and exact:
         summary = verify.completed(summary, found.spec.trial.config.attach, found.record.calls)
     found.note(summary=summary)
     times = summary.times_ns
@@ -212,24 +215,26 @@ def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
 
 
 def _verify(found: Gathered) -> tuple[Check, ...]:
-    if found.record.fio is None:
-        raise StepError("fio left no result")
+    if found.record.outcome is None:
+        raise StepError("the target left no result")
     events, size = _saved(found)
-    record, result = found.record, found.record.fio
+    record, target = found.record, found.spec.target
     proof = verify.Proof(
         record=record,
-        fio=result,
+        unhooked_percent=target.unhooked_percent if target else {},
+        called=(found.spec.comm, tuple(sorted(found.called))),
         machine=platform.machine(),
         cached_bytes=found.cached_bytes,
+        data_bytes=found.data_bytes,
         leftovers=found.leftovers,
         tracer_status=found.tracer_status,
         output_bytes=size,
         output_events=events,
     )
     checks = verify.checks(proof)
-    if record.content is None or record.summary is None or found.fio_span is None:
+    if record.content is None or record.summary is None or found.span is None:
         return checks
-    expected = verify.expected_content(record, result, record.summary, found.fio_span)
+    expected = verify.expected_content(record, record.summary, found.span)
     return (*checks, *content.checks(record.content, expected, found.sampler.waited_s))
 
 

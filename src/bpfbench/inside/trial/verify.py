@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial.attached import FUNCTIONS
 from bpfbench.inside.trial.content import Expectation, silence_most_s
 from bpfbench.model import (
     BLOCK_BYTES,
+    TARGET_COMM,
     Attach,
     CallAccount,
     Check,
@@ -74,8 +75,7 @@ class Proof:
     """What the invariants are about: a record, and what is known besides."""
 
     record: Record
-    fio: FioResult
-    """The record's, which there is."""
+    """It has the outcome of its target."""
     machine: str
     """Architecture, as uname -m names it."""
     cached_bytes: int
@@ -83,25 +83,33 @@ class Proof:
     tracer_status: int | None
     output_bytes: int | None
     output_events: int | None
+    data_bytes: int = 0
+    """Of a target besides fio: what lies in the files that were dropped from the page cache."""
+    unhooked_percent: Mapping[str, float] = field(default_factory=dict)
+    """By kind of call: how much of what the kernel accounts no tracer hooks, at most."""
+    called: tuple[str, tuple[str, ...]] = (TARGET_COMM, ())
+    """The comm whose events were traced, and those that processes of a target besides fio were seen to have."""
 
 
 def checks(proof: Proof) -> tuple[Check, ...]:
     """Check every invariant that applies to the trial."""
     trial, summary = proof.record.trial, proof.record.summary
     of_tracer = _tracer_checks(proof, trial.config, summary) if trial.config and summary else ()
-    return (*_target_checks(proof, trial.workload, proof.fio), *of_tracer)
+    return (*_target_checks(proof, trial.workload, proof.record.fio), *of_tracer)
 
 
-def _target_checks(proof: Proof, workload: Workload, fio: FioResult) -> Iterator[Check]:
-    limit = int(workload.total_bytes * CACHED_SHARE_MAX)
-    detail = f"{proof.cached_bytes} bytes of the data cached before fio, at most {limit} allowed"
+def _target_checks(proof: Proof, workload: Workload, fio: FioResult | None) -> Iterator[Check]:
+    limit = int((workload.total_bytes if fio else proof.data_bytes) * CACHED_SHARE_MAX)
+    before = "fio" if fio else "the target"
+    detail = f"{proof.cached_bytes} bytes of the data cached before {before}, at most {limit} allowed"
     yield Check("page cache dropped", proof.cached_bytes <= limit, detail)
-    wanted = workload.total_bytes // BLOCK_BYTES
-    yield Check("fio did all its I/O", fio.ios == wanted, f"{fio.ios} of {wanted}")
-    yield _littles_law(workload, fio)
+    if fio:
+        wanted = workload.total_bytes // BLOCK_BYTES
+        yield Check("fio did all its I/O", fio.ios == wanted, f"{fio.ios} of {wanted}")
+        yield _littles_law(workload, fio)
     left = "; ".join(f"{kind}: {', '.join(sorted(items))}" for kind, items in sorted(proof.leftovers.items()))
     yield Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
-    if workload.rate_iops is not None:
+    if fio and workload.rate_iops is not None:
         yield _rate(workload, workload.rate_iops, fio)
 
 
@@ -157,12 +165,19 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
         )
     yield _attached(trial.tool, config.attach, record.hooks)
     seen = _seen(trial.tool, proof.machine, summary)
+    unhooked = dict.fromkeys(seen, 0)
     if record.calls is not None:
-        yield from _counted(record.calls, trial.tool, seen, summary)
-    wanted = {"read": proof.fio.read_ios, "write": proof.fio.write_ios}
+        unhooked = {kind: int(record.calls.of(kind) * proof.unhooked_percent.get(kind, 0.0) / 100) for kind in seen}
+        yield from _counted(record.calls, trial.tool, seen, summary, unhooked)
+    if record.fio:
+        wanted = {"read": record.fio.read_ios, "write": record.fio.write_ios}
+    else:
+        yield _something(proof.called, sum(seen.values()))
+        wanted = {kind: record.calls.of(kind) - most if record.calls else 0 for kind, most in unhooked.items()}
     yield _kinds(trial.tool, wanted, seen, summary)
-    for kind, ios in wanted.items():
-        yield _coverage(kind, ios, seen[kind], proof.fio.runtime_s, summary)
+    if record.fio:
+        for kind, ios in wanted.items():
+            yield _coverage(kind, ios, seen[kind], record.fio.runtime_s, summary)
     if config.ringbuf_bytes is not None:
         yield from _ring_checks(config, config.ringbuf_bytes, record.rings, summary)
     if record.written_bytes is not None:
@@ -177,15 +192,26 @@ def _attached(tool: Tool, attach: Attach, hooks: tuple[Hook, ...]) -> Check:
     return Check("attached as asked", right, f"asked {attach}; the kernel says: {said}")
 
 
-def _counted(calls: CallAccount, tool: Tool, seen: Mapping[str, int], summary: TracerSummary) -> Iterator[Check]:
-    """Every call that the kernel accounted was intercepted, and nothing else.
+def _something(called: tuple[str, tuple[str, ...]], seen: int) -> Check:
+    """A target whose processes have another name than was said is not traced at all."""
+    comm, names = called
+    detail = f"{seen} reads and writes of processes called {comm!r} intercepted; seen of the target: {', '.join(names)}"
+    return Check("the target was traced", seen > 0, detail)
+
+
+def _counted(
+    calls: CallAccount, tool: Tool, seen: Mapping[str, int], summary: TracerSummary, unhooked: Mapping[str, int]
+) -> Iterator[Check]:
+    """Every call that the kernel accounted was intercepted, but for those that no tracer hooks, and nothing else.
 
     What the kernel skipped of the tracer's programs (recursion, missed) may have been fio's or others'. A tracer that
     counts it with its kind may so have more of that kind than fio called; one that counts it as of no kind, less.
     """
     unplaced = _lost(summary, "map_full", "recursion") if tool is Tool.SYSCOUNT else _unknown(summary)
     others_max = max(0, _skipped(summary) - unplaced)
+    # Of what is lacking, that many need not have been hooked.
     missing = {kind: calls.of(kind) - n for kind, n in seen.items()}
+    missing = {kind: max(0, n - unhooked[kind]) if n > 0 else n for kind, n in missing.items()}
     lacking, surplus = _lacking(missing), _surplus(missing)
     explained = (f" and {unplaced} of no kind" if unplaced else "") + (
         f", at most {others_max} skipped by the kernel, of whomever" if others_max else ""
@@ -194,7 +220,9 @@ def _counted(calls: CallAccount, tool: Tool, seen: Mapping[str, int], summary: T
         yield Check(
             f"every {kind} counted",
             lacking <= unplaced if lack > 0 else lack == 0 or surplus <= others_max,
-            f"the kernel accounted {calls.of(kind)}, the tracer intercepted {seen[kind]}{explained}",
+            f"the kernel accounted {calls.of(kind)}, the tracer intercepted {seen[kind]}"
+            + (f", of {unhooked[kind]} at most unhooked by declaration" if unhooked[kind] else "")
+            + explained,
         )
 
 
@@ -227,22 +255,25 @@ def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> Tra
     return replace(summary, intercepted=intercepted, lost=lost, unavailable=unavailable)
 
 
-def expected_content(record: Record, fio: FioResult, summary: TracerSummary, span_s: Span) -> Expectation:
+def expected_content(record: Record, summary: TracerSummary, span_s: Span) -> Expectation:
     """Return what the records of a trial's output are held against.
 
     Whether a consumer stalled is not asked where it is stopped on purpose, nor of an emulated CPU, which can stand
     still without anybody in it noticing.
     """
-    config, calls = record.trial.config, record.calls
+    config, calls, fio = record.trial.config, record.calls, record.fio
+    ios = fio.ios if fio else 0
+    own_most = _own_accesses_max(fio.runtime_s) if fio else summary.intercepted_total
     stalls = config is not None and config.variant is Variant.NO_CONSUMER
-    unjudged = stalls or record.emulated
+    unjudged = stalls or record.emulated or fio is None
     return Expectation(
-        ios=fio.ios,
+        ios=ios,
         lost=None if None in summary.lost.values() else summary.lost_total,
-        others_most=_own_accesses_max(fio.runtime_s) if calls is None else calls.reads + calls.writes - fio.ios,
+        others_most=own_most if calls is None else calls.reads + calls.writes - ios,
         payload=config is not None and bool(config.payload_bytes),
         span_s=span_s,
         silence_most_s=None if unjudged else silence_most_s(record.trial.workload),
+        files=fio is not None,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bpfbench.analysis.metrics import METRICS
+from bpfbench.analysis.metrics import FIO
 from bpfbench.analysis.questions.claims.judge import ClaimVerdict, Findings, by_run
 from bpfbench.analysis.results import Results
 from bpfbench.declare.study import to_toml
@@ -72,9 +72,9 @@ def _abstract(run: RunInfo, about: About, results: Results, found: Findings) -> 
     return (
         f"Run {about.run_id} of bpfbench {run.bpfbench_version}: study {run.study.name}, {run.study.description}."
         f" {len(results.records)} of {about.trials_planned} trials were run on {about.host}, kernel {about.kernel};"
-        f" {ok} of them ended ok and count. Each is kept with what fio, the tracer and the monitors said, so that every"
-        " number can be computed again. Judged by it, of the claims of No Two Snowflakes Are Alike (eBPF '25),"
-        f" {len(found.judgements)} in all: {claims.totals(found)}."
+        f" {ok} of them ended ok and count. Each is kept with what {results.target_called}, the tracer and the monitors"
+        " said, so that every number can be computed again. Judged by it, of the claims of No Two Snowflakes Are Alike"
+        f" (eBPF '25), {len(found.judgements)} in all: {claims.totals(found)}."
     )
 
 
@@ -84,15 +84,16 @@ def _checklist(run: RunInfo, about: About, results: Results) -> Iterator[tuple[s
     yield "Program", f"bpfbench {run.bpfbench_version}, setups {', '.join(factors.setups)}"
     yield "Compilation", f"in image {about.image}, Debian {run.image.get('suite', 'suite not recorded')}"
     yield "Versions", ", ".join(chosen) or "not recorded"
-    yield "Data set", "files written by fio, nothing to download"
+    written = "files written by fio" if results.target_called == FIO else "what targets lay out"
+    yield "Data set", f"{written}, nothing to download"
     yield "Run-time environment", f"Linux {about.kernel} with BPF, testbed {study.testbed}, as root"
     yield "Hardware", _hardware(run.machine)
-    yield "Metrics", ", ".join(metric.key for metric in METRICS)
+    yield "Metrics", ", ".join(metric.key for metric in results.metrics)
     yield "Output", "a run directory: one record per trial, its plan and log (docs/result-format.md)"
     yield (
         "Experiments",
         (
-            f"tools {', '.join(factors.tools)}; workloads {', '.join(factors.workloads)};"
+            f"tools {', '.join(factors.tools)}; workloads {', '.join((*factors.workloads, *factors.targets))};"
             f" {study.repetitions} repetitions, order by seed {study.seed}"
         ),
     )

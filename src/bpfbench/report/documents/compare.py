@@ -131,7 +131,7 @@ def _apart(found: RunComparison) -> Iterator[str]:
 
 def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     cell = group[0].cell
-    title = f"{cell.workload.name}, {wording.extent(cell.workload)}: {cell.tool}"
+    title = f"{wording.whole(cell.workload)}: {cell.tool}"
     configs = [shift.cell.config for shift in group if shift.cell.config is not None]
     varying, common = results.varying(configs), results.common(configs)
     rows, last = [], None

@@ -94,7 +94,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
     yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
     behind = (
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
-        _findings(by_run(run.results)),
+        _findings(by_run(run.results)) if study.factors.workloads else None,
         _exchanged(run.exchanged) if len(_setups(run.results)) > 1 else None,
         _not_counted(run.results.excluded),
         _method(study, order.order_sentence(examined.order), run.analysis.warnings),
@@ -151,7 +151,9 @@ def _steady(results: Results) -> Iterator[Block]:
     """What hardly varies, for who asks; nothing of a run that has nothing of it."""
     if each := tuple(steady.tables(results)):
         title = "Setup by setup: start-up, memory, size, and what is drained"
-        yield Chapter(title, (Paragraph(steady.LEGEND, "fine"), *each), folded=True)
+        yield Chapter(
+            title, (Paragraph(steady.LEGEND.format(target=results.target_called), "fine"), *each), folded=True
+        )
 
 
 def _evidence(run: Reported) -> Iterator[Block]:
@@ -261,7 +263,7 @@ def _control(analysis: Analysis, noise: str, *, emulated: bool) -> Chapter:
 
 def _control_row(statistic: Statistic) -> tuple[Field, ...]:
     compared, quantity = statistic.paired or statistic.difference, BY_METRIC[metrics.BY_KEY[statistic.metric]]
-    workload = f"{statistic.cell.workload.name}, {wording.extent(statistic.cell.workload)}"
+    workload = wording.whole(statistic.cell.workload)
     cells = (Field(ABSENT), Field(ABSENT))
     if compared is not None:
         unit = f" ({quantity.unit})" if statistic.paired is None else ""
@@ -301,15 +303,28 @@ def _not_counted(excluded: Sequence[Record]) -> Chapter:
     return Chapter(f"Not counted ({len(excluded)})", (Paragraph(text), table), "not-counted")
 
 
+def _driven(study: Study) -> str:
+    """Say what trials run."""
+    fio = ("fio (4 KiB, sequential, synchronous, one file per process)",) if study.factors.workloads else ()
+    return " or ".join((*fio, *study.factors.targets))
+
+
+def _checked(study: Study) -> str:
+    """Say what of the target is checked."""
+    fio = "fio did all of its I/O, every I/O was intercepted"
+    others = "every read and write that the kernel accounts was intercepted, but for the share a target declares"
+    return "; ".join((*((fio,) if study.factors.workloads else ()), *((others,) if study.factors.targets else ())))
+
+
 def _method(study: Study, order: str, warnings: Sequence[str]) -> Chapter:
     """What was done, in brief; `order` says whether the order of trials mattered."""
     said = (
-        "Each trial runs fio (4 KiB, sequential, synchronous, one file per process) once, beside one tracer or none"
+        f"Each trial runs {_driven(study)} once, beside one tracer or none"
         " (vanilla), in an image of pinned versions. Trials are run in blocks, one of every setup and one or two of"
         f" vanilla in random order; this study has {study.repetitions} of each kind. What is compared ran in one"
         " block, with the mean of vanilla where it is there twice.",
         order,
-        "Every trial is checked: fio did all of its I/O, every I/O was intercepted, intercepted = saved + lost, the"
+        f"Every trial is checked: {_checked(study)}, intercepted = saved + lost, the"
         " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
         "Ratios are geometric means over blocks. Their 95 % intervals hold at every look and for all setups of a table"
         " at once, so that a run may be stopped by what it says. Those of vanilla against vanilla, and in"

@@ -15,10 +15,10 @@ from bpfbench.analysis.summary import Group, Row
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Column, Field, Table
 from bpfbench.report.documents.marks import MARK, Marks
-from bpfbench.report.documents.summary import by_row, numbers, totals
+from bpfbench.report.documents.summary import by_row, numbers, of_group, totals
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import p_value, percent
-from bpfbench.report.quantities import ACCOUNT, QUANTITIES, Quantity
+from bpfbench.report.quantities import ACCOUNT, Quantity
 
 TABLE_TITLES = {"performance": "performance and fidelity", "resources": "resources"}
 """Key of a table -> its title; quantities.py says what is in which."""
@@ -47,7 +47,7 @@ def tables(section: Section, group: Group, marks: Marks) -> Iterator[Table]:
         yield _table(section, group, "account", "every call accounted for", f"{what} {wording.ACCOUNT}", found)
         return
     for key, title in TABLE_TITLES.items():
-        shown = [own for own in QUANTITIES if own.page == key]
+        shown = [own for own in of_group(group) if own.page == key]
         found = {own: numbers(own, group.rows, partial(_number, section, marks)) for own in shown}
         measured = {own: cells for own, cells in found.items() if any(cell.text != ABSENT for cell in cells)}
         if measured:

@@ -17,12 +17,12 @@ from bpfbench.report.quantities import BY_METRIC
 from bpfbench.units import count
 
 LOSSLESS_PERCENT = 95.0
-"""Who saves more than this as fast as fio goes may drain more than it did."""
+"""Who saves more than this as fast as the target goes may drain more than it did."""
 
 LEGEND = (
     "Mean ± SD over trials; of several workloads or configurations, the least and the largest mean. Size: executables"
     " and shared libraries. CPU an event: of the tracer's processes, per event saved. Drained: events saved in a"
-    " second. Both as fast as fio goes, beside it on the same CPUs."
+    " second. Both as fast as {target} goes, beside it on the same CPUs."
 )
 
 

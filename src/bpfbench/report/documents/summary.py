@@ -37,7 +37,7 @@ from functools import partial
 from typing import Any
 
 from bpfbench.analysis.apart import Told
-from bpfbench.analysis.metrics import LOSS_CAUSES, METRICS, Metric
+from bpfbench.analysis.metrics import LOSS_CAUSES, Metric
 from bpfbench.analysis.questions.needs import Answers
 from bpfbench.analysis.results import CONFIG, WORKLOAD, Description, Sample
 from bpfbench.analysis.summary import Group, Row, Summary
@@ -61,7 +61,7 @@ from bpfbench.report.documents import needs
 from bpfbench.report.documents.answer import data as answers_data
 from bpfbench.report.documents.marks import EXPLAINED, MARK, Marks
 from bpfbench.report.documents.remarks import remarks
-from bpfbench.report.quantities import ACCOUNT, SUMMARY, Quantity
+from bpfbench.report.quantities import ACCOUNT, Quantity, among
 from bpfbench.report.wording import Said
 
 SCHEMA = 3
@@ -127,7 +127,7 @@ def _blocks(
     if said.sentences:
         yield from section("Order and noise", (), Bullets(said.sentences))
     if summary.groups:
-        yield from section("Legend", (), Bullets(tuple(_legend(marked)), "fine"))
+        yield from section("Legend", (), Bullets(tuple(_legend(marked, summary.target)), "fine"))
     else:
         yield NO_TRIAL
     if summary.excluded:
@@ -136,7 +136,7 @@ def _blocks(
         yield from section("Which setup for which need", (), *needs.brief(answer, run))
 
 
-def _legend(marked: Sequence[tuple[Group, Marks]]) -> Iterator[str]:
+def _legend(marked: Sequence[tuple[Group, Marks]], target: str) -> Iterator[str]:
     """Explain the tables, and the marks that occur in them."""
     if all(group.emulated for group, _ in marked):
         yield wording.ACCOUNT
@@ -146,12 +146,13 @@ def _legend(marked: Sequence[tuple[Group, Marks]]) -> Iterator[str]:
             " session (geometric mean of the ratios; of memory growth, the mean difference)."
         )
         yield (
-            "CPU: the whole machine while fio ran. Memory growth: its memory in use while fio ran, less the same"
-            " before, with the tracer attached. Tracer CPU, PSS: the tracer's processes alone. Saved, lost: of the"
+            f"CPU: the whole machine while {target} ran. Memory growth: its memory in use while {target} ran, less the"
+            " same before, with the tracer attached. Tracer CPU, PSS: the tracer's processes alone. Saved, lost: of the"
             " events intercepted."
         )
-        shown = [quantity.metric for quantity in SUMMARY]
-        found = {marks.judged(row, own) for group, marks in marked for row in group.rows for own in shown}
+        found = {
+            marks.judged(row, own.metric) for group, marks in marked for row in group.rows for own in _shown(group)
+        }
         yield from dict.fromkeys(text for verdict, text in EXPLAINED.items() if verdict in found)
     yield "A dash: not measured, or no trial to take it from."
 
@@ -182,8 +183,19 @@ def numbers(quantity: Quantity, rows: Sequence[Row], write: Callable[[Quantity, 
     return [write(quantity, row, digits) if metric in row.samples else Field(ABSENT) for row in rows]
 
 
+def _shown(group: Group) -> Sequence[Quantity]:
+    if group.emulated:
+        return ACCOUNT if group.workload.is_fio else ACCOUNT[1:]
+    return [own for own in of_group(group) if own.importance is not None]
+
+
+def of_group(group: Group) -> tuple[Quantity, ...]:
+    """Return the quantities that a group has."""
+    return among(dict.fromkeys(own for row in group.rows for own in row.samples), fio=group.workload.is_fio)
+
+
 def _table(group: Group, marks: Marks) -> Table:
-    shown = ACCOUNT if group.emulated else SUMMARY
+    shown = _shown(group)
     columns = [
         totals(own, group.rows) if group.emulated else numbers(own, group.rows, partial(_number, marks))
         for own in shown
@@ -210,25 +222,25 @@ def _change(quantity: Quantity, own: Sample) -> str:
 def data(summary: Summary, said: Said = NOTHING_SAID, answer: Sequence[Answers] = ()) -> dict[str, Any]:
     """Return a summary for programs, with the answer."""
     return {
-        "metrics": {metric.key: metric.meaning for metric in METRICS},
-        "groups": [_group(group) for group in summary.groups],
+        "metrics": {metric.key: metric.explained(summary.target) for metric in summary.metrics},
+        "groups": [_group(group, summary.metrics) for group in summary.groups],
         "answer": answers_data(answer),
         "excluded": [_excluded(trial) for trial in summary.excluded],
         **said.document,
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: Group, metrics: Sequence[Metric]) -> dict[str, Any]:
     told = Marks.of(group).told
-    return {name: getattr(group, name) for name in GROUP} | {"rows": [_row(row, told) for row in group.rows]}
+    return {name: getattr(group, name) for name in GROUP} | {"rows": [_row(row, told, metrics) for row in group.rows]}
 
 
-def _row(row: Row, told: Told) -> dict[str, Any]:
+def _row(row: Row, told: Told, metrics: Sequence[Metric]) -> dict[str, Any]:
     return {
         "setup": row.cell.setup,
         "config": row.cell.config,
         **{name: getattr(row, name) for name in COUNTS},
-        "metrics": {metric.key: _metric(row, metric, told) for metric in METRICS},
+        "metrics": {metric.key: _metric(row, metric, told) for metric in metrics},
         "lost_percent_by_cause": {cause: lost and lost.brief for cause, lost in row.lost_percent_by_cause.items()},
         "uncounted": dict(row.uncounted),
     }
@@ -256,19 +268,20 @@ def flat(summary: Summary) -> tuple[list[str], list[dict[str, Any]]]:
     found = {cause for group in summary.groups for row in group.rows for cause in row.lost_percent_by_cause}
     causes = (*LOSS_CAUSES, *sorted(found - set(LOSS_CAUSES)))
     marked = [(group, Marks.of(group).told) for group in summary.groups]
-    rows = [_flat_row(group, row, told, causes) for group, told in marked for row in group.rows]
-    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *_flat_numbers(None, {}, causes)], rows
+    has = summary.metrics, causes
+    rows = [_flat_row(group, row, told, *has) for group, told in marked for row in group.rows]
+    return [*WORKLOAD, *GROUP[1:], "setup", *CONFIG, *COUNTS, *_flat_numbers(None, {}, *has)], rows
 
 
-def _flat_row(group: Group, row: Row, told: Told, causes: Iterable[str]) -> dict[str, Any]:
+def _flat_row(group: Group, row: Row, told: Told, has: Sequence[Metric], causes: Iterable[str]) -> dict[str, Any]:
     counts = {name: getattr(row, name) for name in COUNTS}
-    return {**row.cell.columns, "kernel": group.kernel, **counts, **_flat_numbers(row, told, causes)}
+    return {**row.cell.columns, "kernel": group.kernel, **counts, **_flat_numbers(row, told, has, causes)}
 
 
-def _flat_numbers(row: Row | None, told: Told, causes: Iterable[str]) -> dict[str, Any]:
+def _flat_numbers(row: Row | None, told: Told, has: Sequence[Metric], causes: Iterable[str]) -> dict[str, Any]:
     """Return the numbers of a row by column, each None where it lacks them; of no row, the columns."""
     fields: dict[str, Any] = {}
-    for metric in METRICS:
+    for metric in has:
         own = row.samples.get(metric) if row else None
         fields |= _estimated(metric.key, own.spread if own else None)
         if metric.versus_vanilla:

@@ -22,11 +22,11 @@ LAYERS = "Cost of hook, ring and user space"
 
 
 def split(section: Section) -> Chart:
-    """The tracer's CPU time while fio ran, by where it was spent."""
+    """The tracer's CPU time while the target ran, by where it was spent."""
     panels = (tuple(bar for row in group.rows if (bar := _split(group, row))) for group in section.groups)
     what = (
-        "While fio ran, in per cent of one CPU; means over trials. BPF programs run on the time of the task"
-        " they trace and are not in it."
+        f"While {wording.target(section.workload)} ran, in per cent of one CPU; means over trials. BPF programs run on"
+        " the time of the task they trace and are not in it."
     )
     row = PanelRow("tracer CPU", "% of one", tuple(Panel(bars=bars) for bars in panels))
     return section.chart("split", SPLIT, what, row)

@@ -19,11 +19,13 @@ from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Mark, Panel, PanelRow, around
 from bpfbench.report.figures.paper import Paper, printed
 from bpfbench.report.figures.sections import Section
-from bpfbench.report.quantities import BY_METRIC, QUANTITIES, Quantity
+from bpfbench.report.quantities import BY_METRIC, Quantity, among
 
 MOST_TRIALS = 60
 """Of a mark that are shown one by one; more are a smear, and their SD says it."""
 
+
+IN_UNITS = "In seconds, MiB/s and µs"
 
 TITLES = {
     "performance": "Runtime, throughput and latency",
@@ -31,6 +33,8 @@ TITLES = {
 }
 """Figure -> its title: the first is figures 1 and 4 of the paper, the second 3 and 6. quantities.py of the report says
 what is in which."""
+OF_TARGETS = {**TITLES, "performance": "Runtime, and the target's own numbers"}
+"""Of targets besides fio."""
 
 
 def dots(section: Section, key: str, paper: Paper) -> Chart:
@@ -42,7 +46,7 @@ def dots(section: Section, key: str, paper: Paper) -> Chart:
             tuple(_panel(section, group, quantity, paper) for group in section.groups),
             folded=key == "performance",
         )
-        for quantity in QUANTITIES
+        for quantity in _quantities(section)
         if quantity.figure == key
     )
     what = "Marks and bars: mean ± SD over trials; small dots: single trials, up to 60; band: vanilla's mean ± SD."
@@ -53,11 +57,17 @@ def dots(section: Section, key: str, paper: Paper) -> Chart:
         what = (
             "Against vanilla of the same block: geometric mean and 95 % interval that holds at every look and for all"
             " setups at once, as far as it fits; small dots: single trials; hollow: not told apart from vanilla; band:"
-            " vanilla's own SD. In seconds, MiB/s and µs: mean ± SD."
+            f" vanilla's own SD. {IN_UNITS if section.workload.is_fio else 'Below it, in units'}: mean ± SD."
         )
     if any(panel.paper for row in rows for panel in row.panels):
         what += " Hollow diamonds: the paper's printed ratio to its own vanilla, times vanilla's mean here."
-    return section.chart(key, TITLES[key], what, *rows)
+    title = TITLES[key] if section.workload.is_fio else OF_TARGETS[key]
+    return section.chart(key, title, what, *rows)
+
+
+def _quantities(section: Section) -> tuple[Quantity, ...]:
+    found = dict.fromkeys(own for group in section.groups for row in group.rows for own in row.samples)
+    return among(found, fio=section.workload.is_fio)
 
 
 def _panel(section: Section, group: Group, quantity: Quantity, paper: Paper) -> Panel:

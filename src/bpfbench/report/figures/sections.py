@@ -83,12 +83,12 @@ class Section:
         unusual = "".join(f"-{factor.slug.format(value)}" for factor, value in factors.unusual(work))
         part = f"-part{number}" if of > 1 else ""
         each = size(work.bytes_per_process).replace(" ", "")
-        return f"{self.prefix}{work.name}-{work.processes}x{each}{unusual}{part}"
+        return f"{self.prefix}{work.name}{f'-{work.processes}x{each}' if work.is_fio else ''}{unusual}{part}"
 
     @property
     def title(self) -> str:
         """The workload and its size."""
-        return f"{self.workload.name}, {wording.extent(self.workload)}".replace(" x ", " × ")
+        return wording.whole(self.workload).replace(" x ", " × ")
 
     @property
     def with_rings(self) -> tuple[Group, ...]:

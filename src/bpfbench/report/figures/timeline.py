@@ -38,7 +38,8 @@ def timelines(section: Section, sampled: Sampled) -> Iterator[Chart]:
             )
             for quantity in (BY_METRIC[metric] for metric in (metrics.CPU, metrics.MEMORY, metrics.POWER))
         )
-        what = "From fio's start; of each setup the trial with the median runtime, over vanilla's."
+        begun = f"From {wording.target(section.workload)}'s start"
+        what = f"{begun}; of each setup the trial with the median runtime, over vanilla's."
         labels = tuple(wording.row_name(row, group) for row in rows)
         yield Chart(
             f"timeline-{section.key}-{group.tool}",
@@ -64,5 +65,7 @@ def _panel(
 
 
 def _median(records: Sequence[Record]) -> Record | None:
-    timed = sorted((record for record in records if record.fio), key=lambda r: r.fio.runtime_s if r.fio else 0.0)
+    timed = sorted(
+        (own for own in records if own.outcome), key=lambda own: own.outcome.runtime_s if own.outcome else 0.0
+    )
     return timed[(len(timed) - 1) // 2] if timed else None

@@ -54,7 +54,7 @@ class VmTestbed(Testbed):
     boots_blocks = True
 
     def __init__(self, ground: Ground, bootable: Bootable, accelerator: Accelerator) -> None:
-        super().__init__(ground.image, ground.data_dir, ground.output_dir, ground.study.setups)
+        super().__init__(ground.image, ground.data_dir, ground.output_dir, ground.study.setups, ground.study.targets)
         self._machine = ground.study.machine
         self._hosts = ground.study.hosts
         self._disks = ground.disks

@@ -16,7 +16,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import content
 from bpfbench.inside.trial.content import Expectation, TracedOutput
-from bpfbench.model import Content, Defect, Format, Silence, Tool, Trial, Variant, Workload
+from bpfbench.model import Content, Defect, Format, Settings, Silence, Tool, Trial, TrialSpec, Variant, Workload
 
 GOOD = Content(
     output_bytes=12_000_000,
@@ -50,6 +50,10 @@ SUBJECT = TracedOutput(
     compared_op="read",
     compare_every=3,
 )
+
+
+def spec_of(trial: Trial, data_dir: Path) -> TrialSpec:
+    return TrialSpec(trial, Settings(), data_dir=str(data_dir))
 
 
 def never(_: Span) -> float:
@@ -199,7 +203,7 @@ class TestSubject:
     def test_a_trial_is_a_subject(self, tmp_path: Path) -> None:
         workload = Workload("read", 4, 10_000 * 4096)
         trial = make_trial("libbpf", tool=Tool.RW_TRACER_ALL, workload=workload, config=make_config(payload_bytes=4096))
-        made = content.subject(trial, tmp_path / "out", tmp_path, 5, followed=False)
+        made = content.subject(spec_of(trial, tmp_path), tmp_path / "out", 5, followed=False)
         assert made is not None
         status = tmp_path.stat()
         assert made.payload_bytes == 4096
@@ -211,7 +215,7 @@ class TestSubject:
 
     def test_without_payload_nothing_is_compared(self, tmp_path: Path) -> None:
         trial = make_trial("libbpf", config=make_config(payload_bytes=None))
-        made = content.subject(trial, tmp_path / "out", tmp_path, 5, followed=False)
+        made = content.subject(spec_of(trial, tmp_path), tmp_path / "out", 5, followed=False)
         assert made is not None
         assert made.compare_every == 0
 
@@ -225,7 +229,7 @@ class TestSubject:
         ids=["vanilla", "counts", "no output"],
     )
     def test_a_trial_without_records_is_none(self, tmp_path: Path, trial: Trial) -> None:
-        assert content.subject(trial, tmp_path / "out", tmp_path, 5, followed=False) is None
+        assert content.subject(spec_of(trial, tmp_path), tmp_path / "out", 5, followed=False) is None
 
     def test_the_command_has_each_file_and_the_bound_only_when_followed(self) -> None:
         words = content.argv(SUBJECT)

@@ -87,8 +87,7 @@ OF_PROOF = {field.name for field in fields(Proof)}
 
 def vanilla(**changes: Any) -> Proof:
     good = Proof(
-        record=make_record(make_trial(workload=READ)),
-        fio=FIO,
+        record=replace(make_record(make_trial(workload=READ)), fio=FIO),
         machine="x86_64",
         cached_bytes=0,
         leftovers={},

@@ -15,7 +15,7 @@ import pytest
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Launch
 from bpfbench.inside.kernel import tasks
-from bpfbench.inside.trial import workload
+from bpfbench.inside.trial import counted
 from bpfbench.inside.trial.workload import FioProcess
 from bpfbench.model import CallAccount
 
@@ -118,7 +118,7 @@ class TestCalls:
         self, stderr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str, known: bool
     ) -> None:
         (tmp_path / "ptrace_scope").write_text(scope)
-        monkeypatch.setattr(workload, "YAMA", tmp_path / "ptrace_scope")
+        monkeypatch.setattr(counted, "YAMA", tmp_path / "ptrace_scope")
         with started(("sh", "-c", "echo ran"), stderr) as process:
             process.wait(60, 0.01, nothing)
         assert stderr.read_text() == "ran\n"
@@ -162,7 +162,7 @@ class TestStart:
                 ctypes.set_errno(errno.EPERM)
                 return -1
 
-        monkeypatch.setattr(workload, "_libc", Refusing())
+        monkeypatch.setattr(counted, "_libc", Refusing())
         with started(("touch", str(tmp_path / "ran")), stderr) as process:
             process.wait(60, 0.01, nothing)
         assert (tmp_path / "ran").exists()

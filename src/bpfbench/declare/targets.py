@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target besides fio, as TOML declares it: a table [targets.NAME] of a study, or target.toml of a shipped one.
+
+Both have the same keys; docs/targets.md describes them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from bpfbench import catalogue
+from bpfbench.factors import REQUIRED, Key
+from bpfbench.model import WELL_KNOWN, Better, DrivenTarget, TargetMetric
+from bpfbench.values import choice_message, existing_directory, file_name, flag, number, one_of, shown, size, text
+
+COMM_BYTES = 15
+"""What the kernel keeps of the name of a process."""
+SIGNALS = tuple(f"SIG{name}" for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2"))
+METRIC_KEYS = ("unit", "better", "pattern", "pointer", "scale")
+KINDS = ("read", "write")
+
+
+def own_name(name: str) -> str:
+    """Check the name of a target that a study brings."""
+    if name in (*catalogue.WORKLOADS, *catalogue.TARGETS):
+        raise ValueError(f"{name!r} is a workload of bpfbench's; choose another name")
+    return file_name(name)
+
+
+def keys(folder: Path) -> tuple[Key, ...]:
+    """Return the keys of a target that is declared in a file in this folder."""
+    return (
+        Key("description", text(), "brought by the study"),
+        Key("comm", text(_comm), None),
+        Key("files", text(lambda value: existing_directory(str(folder / value))), None),
+        *(Key(name, _words, ()) for name in ("lay_out", "start", "ready")),
+        Key("drive", _words),
+        Key("report", _words, ()),
+        Key("stop_signal", one_of(SIGNALS), "SIGTERM"),
+        Key("ready_s", number(0.1, 3600), 60.0),
+        Key("user", one_of(("nobody", "root")), "nobody"),
+        Key("open_loop", flag, default=False),
+        Key("keep_cache", flag, default=False),
+        Key("data_bytes", size(1), 2**30),
+        Key("unhooked_percent", _table(_percent, KINDS), {}),
+        Key("metrics", _metrics, ()),
+        Key("versions", _table(_words), {}),
+    )
+
+
+def made(name: str, values: Mapping[str, Any], folder: Path) -> DrivenTarget:
+    """Make a target of the values of its keys.
+
+    Raises:
+        ValueError: they do not go together.
+    """
+    found = DrivenTarget(name, **{**values, "comm": values["comm"] or _called(values["start"] or values["drive"])})
+    if bool(found.start) != bool(found.ready):
+        lacks = "ready, a command that ends with 0 once it can be driven" if found.start else "start, a server"
+        raise ValueError(f"{'start' if found.start else 'ready'} goes with {lacks}")
+    if found.open_loop and "latency_mean_us" not in {metric.name for metric in found.metrics}:
+        raise ValueError("open_loop: what tracing costs such a target is latency: it needs [metrics.latency_mean_us]")
+    if found.files is None and found.uses("{files}"):
+        return replace(found, files=str(folder.resolve()))
+    return found
+
+
+def shipped(name: str) -> DrivenTarget:
+    """Read one of those that come with bpfbench."""
+    folder = catalogue.PACKAGE / "targets" / name
+    raw = tomllib.loads((folder / "target.toml").read_text())
+    values = {key.name: key.read(raw[key.name]) if key.name in raw else key.default for key in keys(folder)}
+    return replace(made(name, values, folder), shipped=True, files=str(folder))
+
+
+def written(target: DrivenTarget) -> dict[str, Any]:
+    """Return what a study file says of a target that it brings, by key, but for what goes without saying."""
+    found = {}
+    for key in keys(Path("/")):
+        value: Any = getattr(target, key.name)
+        if key.name == "metrics":
+            value = {own.name: _said(own) for own in target.metrics}
+        if key.default is REQUIRED or value not in (key.default, {}):
+            found[key.name] = value
+    return found
+
+
+def _said(metric: TargetMetric) -> dict[str, Any]:
+    usual = TargetMetric(metric.name)
+    return {key: getattr(metric, key) for key in METRIC_KEYS if getattr(metric, key) != getattr(usual, key)}
+
+
+def _called(command: tuple[str, ...]) -> str:
+    """Say what the kernel calls a process that executes this."""
+    return PurePath(command[0]).name.encode()[:COMM_BYTES].decode(errors="ignore")
+
+
+def _comm(value: str) -> str:
+    if not 1 <= len(value.encode()) <= COMM_BYTES:
+        raise ValueError(
+            f"{value!r}: the kernel keeps 1 to {COMM_BYTES} bytes of a process's name, as in /proc/PID/comm"
+        )
+    return value
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """Accept a command: a list of words, or a text that is split as a shell would; no shell runs it."""
+    try:
+        words = tuple(shlex.split(value)) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"{shown(value)}: {str(error).lower()}") from None
+    if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) and word for word in words):
+        raise ValueError(f'a command is wanted, as in ["sqlite3", "-batch", "{{data}}/a.db"], not {shown(value)}')
+    return tuple(words)
+
+
+def _percent(value: object) -> Any:
+    return number(0, 100)(value)
+
+
+def _table(each: Callable[[object], Any], names: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+    """Accept a table of such values; `names` are those that it may have, if not any."""
+
+    def read(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueError(f"a table is wanted, not {shown(value)}")
+        found = {}
+        for name, own in value.items():
+            if names and name not in names:
+                raise ValueError(choice_message(name, names))
+            try:
+                found[name] = each(own)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return found
+
+    return read
+
+
+def _metrics(value: object) -> tuple[TargetMetric, ...]:
+    """Accept a table of metrics."""
+    return tuple(_metric(name, own) for name, own in _table(_table(lambda own: own, METRIC_KEYS))(value).items())
+
+
+def _metric(name: str, said: Mapping[str, Any]) -> TargetMetric:
+    try:
+        if not re.fullmatch(r"[A-Za-z][\w.-]{0,63}", name):
+            raise ValueError("a name is wanted: a letter, then up to 63 letters, digits, '_', '.' and '-'")
+        if name in WELL_KNOWN and {"unit", "better"} & said.keys():
+            unit = "us" if name.endswith("_us") else "none"
+            raise ValueError(f"its unit is {unit}, and which way it is better is known; `scale` brings a number there")
+        found = TargetMetric(
+            name,
+            unit=text()(said.get("unit", "")),
+            better=one_of(tuple(Better))(said.get("better", Better.MORE)),
+            pattern=text(_expression)(said["pattern"]) if "pattern" in said else None,
+            pointer=text(_pointer)(said["pointer"]) if "pointer" in said else None,
+            scale=number(1e-12, 1e12)(said.get("scale", 1.0)),
+        )
+        if (found.pattern is None) == (found.pointer is None):
+            raise ValueError("give either pattern, a regular expression with one group, or pointer, as in /jobs/0/rate")
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return found
+
+
+def _expression(value: str) -> str:
+    try:
+        groups = re.compile(value, re.MULTILINE).groups
+    except re.error as error:
+        raise ValueError(f"/{value}/ is no regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError(f"/{value}/ has {groups} groups; the number is one group in ( )")
+    return value
+
+
+def _pointer(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError(f"{value!r} is no JSON pointer; write it as in /jobs/0/rate")
+    return value

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target of trials that is declared, not fio: how it is laid out, started and driven, and what it says of itself.
+
+Nothing here knows which program it is. Its numbers are data, each a `TargetMetric`; those of well-known names
+(WELL_KNOWN) are what every target has in common, fio included. docs/targets.md says how one is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+OPERATIONS = "operations"
+"""How many operations were driven, by the driver's own count."""
+
+PERCENTILES = {"50": "latency_p50_us", "99": "latency_p99_us", "99.9": "latency_p999_us"}
+"""Percentile -> the well-known name of its latency."""
+
+WELL_KNOWN = (OPERATIONS, "latency_mean_us", *PERCENTILES.values())
+"""The names of numbers that feed the metrics all targets share."""
+
+BEHIND_PERCENTILE = {"latency_p50_us": 10, "latency_p99_us": 100, "latency_p999_us": 1000}
+"""How many operations have to stand behind a percentile, so that it says anything."""
+
+PLACEHOLDERS = ("{files}", "{packages}", "{data}", "{run}", "{out}")
+"""What is replaced in a target's commands: its own files, the root of its packages, its data, a folder that is gone
+with the trial (sockets, temporary files), and a file there that numbers are read from."""
+
+
+class Better(StrEnum):
+    """Which way a number is better."""
+
+    LESS = "less"
+    MORE = "more"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMetric:
+    """A number of a target, one a trial; compared by ratios, so it has to be positive."""
+
+    name: str
+    unit: str = ""
+    better: Better = Better.MORE
+    pattern: str | None = None
+    """A regular expression whose one group is the number, in what the target prints; of several matches the last
+    counts. None: `pointer` says where it is, or it is measured from outside."""
+    pointer: str | None = None
+    """Where the number is in a JSON document that the target leaves, as RFC 6901 writes it: /jobs/0/latency."""
+    scale: float = 1.0
+    """What the number found is multiplied by, to be in its unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrivenTarget:
+    """A target. It does the same work in every trial, and ends by itself, or is stopped when its driver has ended.
+
+    Commands have placeholders (PLACEHOLDERS). All of them run without privileges, unless `user` is root.
+    """
+
+    name: str
+    comm: str
+    """What the processes are called whose events are traced, as the kernel has it: 15 bytes at most."""
+    drive: tuple[str, ...]
+    """Does the work, which is the same in every trial: how long it takes is the runtime. Without `start` it is itself
+    what is traced."""
+    description: str = ""
+    lay_out: tuple[str, ...] = ()
+    """Makes the data, once; every trial gets a copy of what it made. Empty: there is none but what a trial makes."""
+    start: tuple[str, ...] = ()
+    """A server, which is what is traced; empty: `drive` alone is."""
+    ready: tuple[str, ...] = ()
+    """Asked again and again until it ends with 0: then the server can be driven."""
+    report: tuple[str, ...] = ()
+    """Run when all is over, and not measured: prints numbers that are worked out of what the driver left in {run}."""
+    stop_signal: str = "SIGTERM"
+    """Ends the server."""
+    ready_s: float = 60.0
+    """How long the server may take until it is ready, and to stop."""
+    user: str = "nobody"
+    """Who its commands run as: nobody, or root."""
+    open_loop: bool = False
+    """Whether the driver keeps to a rate of its own: then the runtime says nothing, and latency is what it costs."""
+    keep_cache: bool = False
+    """Whether the page cache of its data is left as it is, instead of dropped before each trial."""
+    data_bytes: int = 2**30
+    """The most disk space that its data take, in bytes, with the copy of a trial."""
+    unhooked_percent: dict[str, float] = field(default_factory=dict)
+    """How much of its reads and writes is at most of kinds that no tracer hooks (readv, preadv, sendfile, …), in per
+    cent of what the kernel counts. What is not said is none."""
+    metrics: tuple[TargetMetric, ...] = ()
+    """Those of well-known names, and its own."""
+    versions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is worth keeping in the record -> the command whose first line says it."""
+    files: str | None = None
+    """The folder of its own files; None: it has none."""
+    shipped: bool = False
+
+    @property
+    def own_metrics(self) -> tuple[TargetMetric, ...]:
+        """Its metrics that no other target need have."""
+        return tuple(metric for metric in self.metrics if metric.name not in WELL_KNOWN)
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """All of its commands."""
+        own = (self.lay_out, self.start, self.ready, self.drive, self.report)
+        return (*own, *self.versions.values())
+
+    def uses(self, placeholder: str) -> bool:
+        """Tell whether a placeholder is in one of its commands."""
+        return any(placeholder in word for command in self.commands for word in command)
+
+
+@dataclass(frozen=True, slots=True)
+class DrivenResult:
+    """What came of a target that was driven: by the clock, and by its own word."""
+
+    started_at_s: float
+    """When the driver began, seconds since the epoch."""
+    runtime_s: float
+    """From the driver's execution to its end."""
+    values: dict[str, float]
+    """Its metrics by name, the well-known and its own."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def operations(self) -> float | None:
+        """How many operations were driven; None where the driver does not say."""
+        return self.values.get(OPERATIONS)
+
+    @property
+    def latency_mean_us(self) -> float | None:
+        """The mean latency of an operation, by the driver."""
+        return self.values.get("latency_mean_us")
+
+    def percentile_us(self, percent: str) -> float | None:
+        """Return a percentile ("99.9") of the latency, by the driver; None where too little stands behind it."""
+        name = PERCENTILES.get(percent, "")
+        if name not in self.values:
+            return None
+        enough = self.operations is not None and self.operations >= BEHIND_PERCENTILE[name]
+        return self.values[name] if enough else None
