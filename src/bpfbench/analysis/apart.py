@@ -55,13 +55,12 @@ def apart(group: Group, metrics: Sequence[Metric] | None = None) -> Told:
     vanilla, *others = group.rows
     for metric in (own for own in metrics if own.versus_vanilla):
         rows = [row for row in others if metric in row.samples]
+        if metric not in vanilla.samples or len(set(vanilla.samples[metric].rounds)) < ROUNDS_LEAST:
+            found |= {(row.cell, metric): Apart(Verdict.TOO_FEW) for row in rows}
+            continue
         worth = float if metric.by_difference else logarithm
-        values = {
-            str(at): {None: row.samples[metric].by_round(worth)}
-            for at, row in enumerate((vanilla, *rows))
-            if metric in row.samples
-        }
-        gaps = against(values, "0") if "0" in values else {}
+        values = {str(at): {None: row.samples[metric].by_round(worth)} for at, row in enumerate((vanilla, *rows))}
+        gaps = against(values, "0")
         by_difference = metric.by_difference
         found |= {
             (row.cell, metric): judged(gaps.get(str(at)), by_difference=by_difference) for at, row in enumerate(rows, 1)

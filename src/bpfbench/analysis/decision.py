@@ -260,6 +260,9 @@ def _contenders(values: Values[C], cases: Sequence[C], margin: float, noise: Noi
     part = {own: by_case for own, by_case in values.items() if any(by_case.get(case) for case in cases)}
     layout, alpha = ValueTable.of(part, cases, noise), alpha / max(1, math.comb(len(part), 2))
     worse, equal = np.zeros((2, len(part), len(part)), dtype=bool)
+    if layout.is_one_round:  # which tells nothing but means
+        means = layout.means()
+        return Contenders(_ranked(tuple(part), layout, means), margin, layout, alpha, means, worse, equal)
     means = np.full((len(part), len(part)), math.nan)
     for one in range(len(part) - 1):
         ahead = layout.ahead(one, alpha)

@@ -162,6 +162,22 @@ class ValueTable:
             np.array([(noise or {}).get(case, 0.0) for case in cases]),
         )
 
+    @property
+    def is_one_round(self) -> bool:
+        """Whether all values are of one round."""
+        return not self.rounds.any()
+
+    def means(self) -> Matrix:
+        """By how much the row's is ahead of the column's in a single round; not a number where they share no case."""
+        found = np.full((len(self.contenders), len(self.contenders)), math.nan)
+        for one in range(len(self.contenders) if len(self.begins) else 0):
+            differences = self._differences(one)[:, :, 0]
+            known = ~np.isnan(differences)
+            known[one] = False
+            with np.errstate(invalid="ignore"):  # no case: not a number
+                found[one] = np.where(known, differences, 0.0).sum(axis=1) / known.sum(axis=1)
+        return found
+
     def ahead(self, one: int, alpha: float) -> Ahead:
         """Say by how much one is ahead of each; `alpha` is that of each interval."""
         found = Ahead.of_nobody(len(self.contenders), alpha)

@@ -40,9 +40,9 @@ Reading = Callable[[Record], float | None]
 """Reads a metric; None where this trial does not have it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
-    """One number that every trial may have."""
+    """One number that every trial may have; there is but one of each."""
 
     key: str
     meaning: str

@@ -40,11 +40,12 @@ UNSAID = (None, Variant.FULL)
 """Values of a configuration that go without saying."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cell:
     """What trials share that repeat each other: one setup in one configuration under one workload.
 
-    The host is not in it: pairs are made within a host, and pooled.
+    The host is not in it: pairs are made within a host, and pooled. Everything is looked up by cells, a hundred times
+    for each: a cell knows its hash, and its vanilla.
     """
 
     kernel: str | None
@@ -56,12 +57,19 @@ class Cell:
     config: TracerConfig | None = None
     """None for vanilla."""
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kernel, self.emulated, self.workload, self.tool, self.setup, self.config))
+
     @property
     def is_vanilla(self) -> bool:
         """True for the cell that the others are compared with."""
         return self.setup == VANILLA
 
-    @property
+    @cached_property
     def vanilla(self) -> Cell:
         """The cell it is compared with."""
         return replace(self, setup=VANILLA, config=None)
@@ -120,11 +128,13 @@ def describe(values: Iterable[float | None]) -> Description | None:
     present = [value for value in values if value is not None and math.isfinite(value)]
     if not present:
         return None
+    if len(present) == 1:
+        (only,) = present
+        return Description(1, only, None, only, only, only)
     n, mean, low, high = len(present), statistics.fmean(present), min(present), max(present)
     # statistics.stdev reckons in fractions, which takes as long as all else of a summary.
     squares = 0.0 if low == high else math.fsum((value - mean) ** 2 for value in present)
-    sd = math.sqrt(squares / (n - 1)) if n > 1 else None
-    return Description(n, mean, sd, statistics.median(present), low, high)
+    return Description(n, mean, math.sqrt(squares / (n - 1)), statistics.median(present), low, high)
 
 
 class PaperRule(StrEnum):
@@ -281,9 +291,10 @@ class Results:
         found: dict[tuple[Cell, Metric], Sample] = {}
         for cell in self.cells:
             counted = self.counted(cell)
+            origins = _origins(counted)
             for metric in self.metrics:
                 base = None if cell.is_vanilla else found.get((cell.vanilla, metric))
-                if own := sample(cell, metric, counted, base):
+                if own := sample(cell, metric, counted, base, origins):
                     found[cell, metric] = own
         return found
 
@@ -296,18 +307,32 @@ class Results:
         return (sample for sample in self.samples.values() if not sample.cell.emulated)
 
 
-def sample(cell: Cell, metric: Metric, counted: Sequence[Record], base: Sample | None = None) -> Sample | None:
-    """Read a metric of a cell's trials that count; None where none has it."""
+def sample(
+    cell: Cell,
+    metric: Metric,
+    counted: Sequence[Record],
+    base: Sample | None = None,
+    shared: Origins | None = None,
+) -> Sample | None:
+    """Read a metric of a cell's trials that count; None where none has it. `shared` are the origins of all of them."""
     read = ((record, metric.read(record)) for record in counted)
     known = [(record, float(value)) for record, value in read if value is not None and math.isfinite(value)]
     values = tuple(value for _, value in known)
     spread = describe(values)
     if spread is None:
         return None
-    trials = tuple(record.trial.id for record, _ in known)
-    pairings = tuple(pairing(record) for record, _ in known)
-    rounds = tuple(record.trial.repetition for record, _ in known)
-    return Sample(cell, metric, trials, values, pairings, rounds, spread, base)
+    origins = shared if shared is not None and len(known) == len(counted) else _origins([record for record, _ in known])
+    return Sample(cell, metric, origins[0], values, *origins[1:], spread, base)
+
+
+Origins = tuple[tuple[str, ...], tuple[Pairing, ...], tuple[int, ...]]
+"""Of some trials: id, pairing and round of each."""
+
+
+def _origins(records: Sequence[Record]) -> Origins:
+    trials = [record.trial for record in records]
+    pairings = tuple(map(pairing, records))
+    return tuple(own.id for own in trials), pairings, tuple(own.repetition for own in trials)
 
 
 def load(run: Run) -> Results:

@@ -84,7 +84,7 @@ def _refuse(place: Path) -> None:
         raise StoreError(f"{place}: cannot be written: {above} is not writable", "choose another --output")
 
 
-def _write(place: Path, files: Iterable[tuple[str, bytes]]) -> None:
+def _write(place: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
     """Write a report whole, or not at all: one that is there is replaced.
 
     Raises:
@@ -96,7 +96,8 @@ def _write(place: Path, files: Iterable[tuple[str, bytes]]) -> None:
         for name, content in files:
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            with path.open("wb") as file:
+                file.writelines(content)
         shutil.rmtree(place, ignore_errors=True)
         partial.rename(place)
     except OSError as error:

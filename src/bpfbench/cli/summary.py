@@ -40,7 +40,7 @@ def print_summary(run: runs.Opened, runs_dir: Path, form: TableForm = TableForm(
     """Print a run's summary as tables, or as what was asked for."""
     found, about = summarise(run.results), run.about
     if form.csv:
-        sys.stdout.write(csv.data(*report.flat(found)))
+        sys.stdout.writelines(csv.data(*report.flat(found)))
         return
     said, answer, called = order.said(run.results), answers(run.results, run.criteria), runs.called(run.run, runs_dir)
     data = report.data(found, said, answer) if form.json else None  # takes as long as all else

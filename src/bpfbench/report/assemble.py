@@ -12,7 +12,6 @@ Pure, but for the samples it asks for, and for what it is given to draw by.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,7 +19,7 @@ from itertools import groupby
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.tradeoffs import correlations, placed
 from bpfbench.analysis.results import Results
-from bpfbench.analysis.statistics import analyse
+from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.analysis.table import wide
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
@@ -39,8 +38,13 @@ from bpfbench.report.write import csv, html, json, latex, markdown
 from bpfbench.report.write.html import Download
 from bpfbench.store import RunInfo
 
-Files = Iterator[tuple[str, bytes]]
-"""Path below the report's directory, and content."""
+Files = Iterator[tuple[str, Iterable[bytes]]]
+"""Path below the report's directory, and content, in one piece or many."""
+STATISTICS_HELD = 2_000
+"""As many are in memory as text; more are of a size that no page has room for."""
+MOST_PARTS = 12
+"""Of a workload, each of a few rows, of which figures are made for the page alone: it has no room for those of more."""
+
 Draw = Callable[[Sequence[Chart], dict[str, Look]], Iterable[dict[str, bytes]]]
 """Draws charts for print, each in several formats."""
 
@@ -74,7 +78,8 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     answered = needs.answers(run, info.study.criteria)
     evidence = []
     for section in found:
-        charts = tuple(chart for part in section.parts() for chart in _charts(part, material, points, answered))
+        parts = section.parts() if draw is not None else section.parts()[:MOST_PARTS]
+        charts = tuple(chart for part in parts for chart in _charts(part, material, points, answered))
         marked = [(group, Marks.of(group)) for group in section.groups]
         tables = tuple(view for group, marks in marked for view in statistics.tables(section, group, marks))
         said = tuple(f"{group.tool}: {remark}" for group, marks in marked for remark in remarks(group, marks))
@@ -85,25 +90,19 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         shown = [*heroes, *each]
         progress(f"{len(shown)} figures for print")
         for (chart, _), files in zip(shown, draw([chart for chart, _ in shown], style), strict=True):
-            yield from ((f"figures/{chart.key}.{form}", made) for form, made in files.items())
+            yield from ((f"figures/{chart.key}.{form}", (made,)) for form, made in files.items())
         where = (Paragraph(circumstances(list(own))) for _, own in groupby(found, lambda section: section.condition))
         captions = (Figure(*own) for own in shown) if shown else (Paragraph("No figures."),)
-        yield "figures/captions.md", markdown.text((*where, *captions)).encode()
+        yield "figures/captions.md", (markdown.text((*where, *captions)).encode(),)
     progress("tables and page")
     for view in (view for own in evidence for view in own.tables):
         for form, written in _written(view):
-            yield f"tables/{view.key}.{form}", written.encode()
-    header, found_of_all = statistics.flat(analysis)
-    packed = io.BytesIO()
-    wide(run).write_parquet(packed)
-    rows = json.rows(map(_finite, found_of_all))
-    downloads = (
-        Download("statistics as CSV", "tables/statistics.csv", "text/csv", csv.data(header, found_of_all).encode()),
-        Download("as JSON", "tables/statistics.json", "application/json", rows.encode()),
-        Download("all trials as Parquet", "tables/trials.parquet", "application/octet-stream", packed.getvalue()),
-    )
-    yield from ((own.place, own.content) for own in downloads)
-    yield "study.toml", to_toml(info.study).encode()
+            yield f"tables/{view.key}.{form}", (written.encode(),)
+    downloads = []
+    for download, content in _data(run, analysis):
+        yield download.place, content
+        downloads.append(download)
+    yield "study.toml", (to_toml(info.study).encode(),)
     reported = page.Reported(
         info=info,
         about=about,
@@ -114,12 +113,22 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         answered=answered,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
-    yield "index.html", html.text(page.document(reported), title, generator, style, downloads).encode()
+    yield "index.html", (html.text(page.document(reported), title, generator, style, downloads).encode(),)
 
 
-def _finite(row: dict[str, object]) -> dict[str, object]:
-    """A row as JSON can have it."""
-    return {key: None if isinstance(own, float) and not math.isfinite(own) else own for key, own in row.items()}
+def _data(run: Results, analysis: Analysis) -> Iterator[tuple[Download, Iterable[bytes]]]:
+    """Data for programs; what is too large for a page is made as it is written."""
+    for called, form, kind, pieces in (
+        ("statistics as CSV", "csv", "text/csv", csv.data(statistics.FLAT, statistics.flat(analysis))),
+        ("as JSON", "json", "application/json", json.rows(statistics.flat(analysis))),
+    ):
+        content = "".join(pieces).encode() if len(analysis.statistics) <= STATISTICS_HELD else None
+        download = Download(called, f"tables/statistics.{form}", kind, content)
+        yield download, map(str.encode, pieces) if content is None else (content,)
+    packed = io.BytesIO()
+    wide(run).write_parquet(packed)
+    place, kind = "tables/trials.parquet", "application/octet-stream"
+    yield Download("all trials as Parquet", place, kind, packed.getvalue()), (packed.getvalue(),)
 
 
 def _written(view: Table) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 
@@ -50,6 +51,21 @@ def test_a_gap_is_the_mean_over_rounds_of_the_mean_over_cases_of_what_shares_a_b
     assert back is not None
     assert back.rounds == found.rounds
     assert back.mean == pytest.approx(-found.mean, abs=1e-9)
+
+
+@given(tables)
+def test_the_means_of_a_single_round_are_those_of_its_gaps(rows: list[dict[str, dict[BlockId, float]]]) -> None:
+    values = {
+        str(at): {case: {block: own for block, own in known.items() if block[0] == 1} for case, known in row.items()}
+        for at, row in enumerate(rows)
+    }
+    layout = ValueTable.of(values, ("read", "write"))
+    assert layout.is_one_round
+    means = layout.means()
+    for one, other in itertools.permutations(range(len(rows)), 2):
+        found = layout.ahead(one, 0.05).gap(other)
+        assert math.isnan(means[one, other]) if found is None else means[one, other] == pytest.approx(found.mean)
+        assert found is None or found.interval.low == -math.inf
 
 
 def test_who_took_no_part_in_the_rounds_says_nothing_of_how_much_they_vary() -> None:

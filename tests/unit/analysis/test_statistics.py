@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import math
 from collections.abc import Sequence
 
@@ -255,7 +254,7 @@ class TestMemoryGrowth:
         assert found.difference is not None
         assert written.against(found.difference, BY_METRIC[metrics.MEMORY_GROWTH]) == "+24\n[+16, +31]\np = 0.002"
         analysis = analyse(of([*grown("vanilla", *self.VANILLA), *grown("libbpf", *self.LIBBPF)]))
-        rows = list(csv.DictReader(io.StringIO(csv_writer.data(*written.flat(analysis)))))
+        rows = list(csv.DictReader(csv_writer.data(written.FLAT, written.flat(analysis))))
         (row,) = (r for r in rows if (r["metric"], r["setup"]) == ("memory_growth_bytes", "libbpf"))
         assert (row["ratio"], row["pairs"], row["finding"]) == ("", "4", "higher")
         assert float(row["difference"]) / MIB == pytest.approx(23.75)

@@ -31,8 +31,10 @@ from bpfbench.model import (
     Trial,
 )
 from bpfbench.report import about as told
+from bpfbench.report import assemble as assemble_module
 from bpfbench.report.assemble import Material, assemble
 from bpfbench.report.chart import Chart
+from bpfbench.report.documents import page
 from bpfbench.report.figures import drawn
 from bpfbench.report.figures.palette import Look, looks
 from bpfbench.store import RUN_FORMAT, RunInfo
@@ -56,7 +58,8 @@ def records_of(
 def report_of(records: Sequence[Record], *, emulated: bool = False, figures: bool = False) -> dict[str, bytes]:
     info = RunInfo(RUN_FORMAT, "r1", "2026-01-02T03:04:05+00:00", "0.1.0", STUDY, len(records), (), {}, {})
     about = told.About("mine", "r1", len(records), len(records), host="testhost", kernel="6.12", emulated=emulated)
-    return dict(assemble(Material(info, about, of(records, info), lambda _: {}, {}), draw if figures else None))
+    made = assemble(Material(info, about, of(records, info), lambda _: {}, {}), draw if figures else None)
+    return {place: b"".join(content) for place, content in made}
 
 
 def draw(charts: Sequence[Chart], looks: dict[str, Look]) -> list[dict[str, bytes]]:
@@ -259,3 +262,22 @@ def is_filled(page: str, setup: str) -> bool:
 
 def test_who_is_not_told_apart_looks_so() -> None:
     assert [is_filled(page_of(records_of(blocks=blocks)), "libbpf") for blocks in (2, 12)] == [False, True]
+
+
+def test_data_too_large_for_a_page_are_written_and_linked(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = report_of(records_of())
+    monkeypatch.setattr(assemble_module, "STATISTICS_HELD", 0)
+    linked = report_of(records_of())
+    for place in ("tables/statistics.csv", "tables/statistics.json"):
+        assert linked[place] == whole[place]
+        assert f"beside this page, {place}".encode() in linked["index.html"]
+        assert f"beside this page, {place}".encode() not in whole["index.html"]
+
+
+def test_a_table_that_nobody_reads_in_a_page_is_left_to_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_ROWS", 2)
+    made = report_of(records_of())
+    places = [place for place in made if place.startswith("tables/performance") and place.endswith(".csv")]
+    assert places
+    for place in places:
+        assert f"3 rows, in {place} beside this page".encode() in made["index.html"]

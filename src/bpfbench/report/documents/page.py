@@ -44,6 +44,8 @@ from bpfbench.report.numbers import p_value, percent
 from bpfbench.report.quantities import BY_METRIC, FIGURES
 from bpfbench.store import RunInfo
 
+MOST_ROWS = 300
+"""Of a table; a longer one is left to its file."""
 OPEN_FIGURES = 2
 """Of a workload, that are there to be seen; the others are to be asked for."""
 OPEN_WORKLOADS = 3
@@ -175,14 +177,20 @@ def _workload(own: WorkloadEvidence, *, folded: bool) -> Chapter:
     figures = [Figure(chart, section.title) for chart in own.charts]
     first, others = tuple(figures[:OPEN_FIGURES]), tuple(figures[OPEN_FIGURES:])
     said = Bullets(tuple(own.remarks), "fine")
+    short = tuple(view if len(view.rows) <= MOST_ROWS else _elsewhere(view) for view in own.tables)
     titles = "; ".join(dict.fromkeys(figure.chart.title for figure in others))
     legend = Paragraph(statistics.LEGEND, "fine")
     behind = (
         Chapter(f"More figures: {titles}", others, folded=True),
-        Chapter(f"Tables of {section.title}, and what they say", (legend, *own.tables, said), folded=True),
+        Chapter(f"Tables of {section.title}, and what they say", (legend, *short, said), folded=True),
     )
-    shown: Document = (*first, *(part for part in behind if part.blocks)) if figures else (*own.tables, said)
+    shown: Document = (*first, *(part for part in behind if part.blocks)) if figures else (*short, said)
     return Chapter(section.title, shown, f"workload-{section.key}", folded=folded)
+
+
+def _elsewhere(view: Table) -> Paragraph:
+    """Where a table is that nobody reads in a page."""
+    return Paragraph(f"{view.title}: {len(view.rows)} rows, in tables/{view.key}.csv beside this page.")
 
 
 def _servers(analysis: Analysis) -> Chapter | None:

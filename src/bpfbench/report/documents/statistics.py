@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 
 from bpfbench.analysis.apart import Verdict
 from bpfbench.analysis.inference import Difference, Interval, Paired
@@ -91,17 +92,18 @@ def against(compared: Paired | Difference, quantity: Quantity) -> str:
     return "\n".join(lines)
 
 
-def flat(analysis: Analysis) -> tuple[tuple[str, ...], list[dict[str, object]]]:
-    """Return header and rows of a CSV of everything that is known of every cell and metric, unrounded."""
-    columns = {cell: cell.columns for cell in {found.cell for found in analysis.statistics}}
-    return _FLAT, [_flat(found, columns[found.cell]) for found in analysis.statistics]
+def flat(analysis: Analysis) -> Iterator[dict[str, object]]:
+    """Yield everything that is known of every cell and metric, unrounded, by the columns of FLAT."""
+    for cell, own in groupby(analysis.statistics, lambda found: found.cell):
+        columns = cell.columns
+        yield from (_flat(found, columns) for found in own)
 
 
 _SPREAD = tuple(field.name for field in dataclasses.fields(Description))
 _PAIRED = ("ratio", "p", "p_corrected", "p_sign_flip", "p_sign_flip_corrected", "effect", "repetitions_needed")
 _ENDS = ("interval_low", "interval_high", "bootstrap_low", "bootstrap_high")
 _DIFFERENCE = ("difference", "difference_low", "difference_high")
-_FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule", *_DIFFERENCE)
+FLAT = (*CELL, "metric", "unit", *_SPREAD, "pairs", *_PAIRED, *_ENDS, "finding", "paper_rule", *_DIFFERENCE)
 
 
 def _flat(own: Statistic, cell: Mapping[str, object]) -> dict[str, object]:

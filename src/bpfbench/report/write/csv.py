@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bpfbench.report.document import Table
 
@@ -21,9 +21,19 @@ def text(table: Table) -> str:
     return _written([header, *(spread_out((cell.number, cell.details) for cell in row) for row in table.rows)])
 
 
-def data(header: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Write rows by the names of their columns, numbers unrounded."""
-    return _written([header, *([row.get(name) for name in header] for row in rows)])
+def data(header: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Write rows by the names of their columns, numbers unrounded, line by line."""
+    writer = csv.writer(_Echo(), lineterminator="\n")
+    yield writer.writerow(header)
+    for row in rows:
+        yield writer.writerow([row.get(name) for name in header])
+
+
+class _Echo:
+    """Hands on each line that is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
 
 
 def _written(rows: Iterable[Sequence[object]]) -> str:

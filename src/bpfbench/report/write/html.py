@@ -47,17 +47,20 @@ class Download:
     """Below the page."""
     kind: str
     """Media type."""
-    content: bytes
+    content: bytes | None
+    """None: too much to be held at once."""
 
     @property
     def embedded(self) -> bool:
         """Whether it is small enough to be in the page itself."""
-        return len(self.content) <= EMBEDDED_MOST
+        return self.content is not None and len(self.content) <= EMBEDDED_MOST
 
     @property
     def link(self) -> str:
         """Where it is."""
-        return f"data:{self.kind};base64,{base64.b64encode(self.content).decode()}" if self.embedded else self.place
+        if self.content is None or not self.embedded:
+            return self.place
+        return f"data:{self.kind};base64,{base64.b64encode(self.content).decode()}"
 
 
 def text(

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -40,15 +41,29 @@ def written(data: object) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
 
 
-def rows(found: Iterable[object]) -> str:
-    """Write a long list, a line for each of it.
+def rows(found: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Write a long list line by line; a number that is not finite is null.
 
     Raises:
-        ValueError: a number is not finite.
         TypeError: something is none that JSON has.
     """
-    lines = (json.dumps(own, ensure_ascii=False, allow_nan=False, default=_plain) for own in found)
-    return "[" + ",\n".join(lines) + "]\n"
+    before = "["
+    for own in found:
+        try:
+            line = _line(own)
+        except ValueError:
+            line = _line({key: _finite(value) for key, value in own.items()})
+        yield before + line
+        before = ",\n"
+    yield "]\n" if before != "[" else "[]\n"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _line(row: Mapping[str, object]) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _plain(value: Any) -> object:

@@ -49,7 +49,7 @@ def test_every_form_shows_the_same_workload() -> None:
     terminal.write(document(summary, INFO), Console(file=out, width=140))
     for text in (
         as_json("summary", 2, INFO, data(summary, Said())),
-        csv_writer.data(*flat(summary)),
+        "".join(csv_writer.data(*flat(summary))),
         markdown.text(document(summary, INFO)),
         out.getvalue(),
     ):

@@ -24,7 +24,7 @@ from bpfbench.report.write import csv as csv_writer
 
 
 def to_csv(summary: Summary) -> str:
-    return csv_writer.data(*flat(summary))
+    return "".join(csv_writer.data(*flat(summary)))
 
 
 def rows_of_csv(records: Sequence[Record]) -> list[dict[str, str]]:
