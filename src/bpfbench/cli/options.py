@@ -157,9 +157,9 @@ class GoalOptions:
         """Return the keys of the needs that are to be decided; empty: none is asked for."""
         if self.until is None:
             return ()
-        from bpfbench.analysis.questions.needs import NEEDS  # with numpy, which most verbs do not wait for
+        from bpfbench.analysis.questions.needs import ALL_ROUND, NEEDS  # with numpy, which most verbs do not wait for
 
-        keys = tuple(need.key for need in NEEDS)
+        keys = (*(need.key for need in NEEDS), ALL_ROUND)
         named = chosen("--until", self.until, (*keys, ALL_NEEDS))
         return keys if ALL_NEEDS in named else named
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,3 +167,14 @@ def printable(text: str) -> str:
     """Fold white space, drop colours, and replace control characters, which would reach the reader's terminal."""
     folded = " ".join(COLOUR.sub("", text).split())
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in folded)
+
+
+NAMED = 6
+"""Names in a sentence; a crossed study has dozens of candidates."""
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """List names in a sentence, as far as there is room."""
+    if len(names) > NAMED:
+        return f"{', '.join(names[:NAMED])} {word} {len(names) - NAMED} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""

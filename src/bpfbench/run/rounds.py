@@ -2,9 +2,10 @@
 """Rounds: how far a run goes, and which trials of a further round are worth running.
 
 A round is one repetition of everything: after each, what is there is a complete study. A run can be given more rounds
-than its study has, until a time is over or its needs are decided. Intervals hold at every look (analysis/anytime.py),
-so stopping by them does no harm. A further round leaves out what cannot decide anything any more: setups that no open
-need may still name, and cases that say nothing of one. Vanilla stays in every block.
+than its study has, until a time is over, or its needs are decided, as far as they can be by anybody. Intervals hold at
+every look (analysis/anytime.py), so stopping by them does no harm. A further round leaves out what cannot decide
+anything any more: setups that no open need may still name, and cases that say nothing of one. Vanilla stays in every
+block.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from itertools import groupby
 from bpfbench.analysis import results
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import Outcome
-from bpfbench.analysis.questions.needs import Answer, answers, round_s
+from bpfbench.analysis.questions.needs import ALL_ROUND, Answer, answers, round_s
 from bpfbench.analysis.results import Results
 from bpfbench.declare import plan
 from bpfbench.model import Study, Trial
@@ -71,25 +72,42 @@ def further(study: Study, read: Callable[[], Results], goal: Goal, elapsed_s: fl
         return Further((), "")
     following, so_far = _round(study, done + 1), read()
     asked = [
-        answer
+        (own, answer)
         for own in answers(so_far, study.criteria)
-        for answer in own.needs
+        for answer in own.each
         if not goal.until or answer.need.key in goal.until
     ]
-    open_ = [answer for answer in asked if answer.decision.outcome is Outcome.UNDECIDED]
-    named = ", ".join(answer.need.key for answer in open_) or "nothing"
-    so_long = f"after {plural(done, 'round')}"
-    lacking = ", ".join(key for key in goal.until if key not in {answer.need.key for answer in asked})
-    without = f" There are no numbers for: {lacking}." if lacking else ""
+    open_ = [(own, answer) for own, answer in asked if answer.decision.outcome is Outcome.UNDECIDED]
+    hopeless = [answer for own, answer in open_ if goal.until and own.is_hopeless(answer)]
+    hopeful = [answer for own, answer in open_ if not (goal.until and own.is_hopeless(answer))]
+    so_long, beside = f"after {plural(done, 'round')}", _beside(goal, [answer for _, answer in asked], hopeless)
     if goal.until and not asked:
-        return Further((), f"Nothing that was asked for can be decided.{without}")
-    if goal.until and not open_ and done >= ROUNDS_LEAST:
-        return Further((), f"Everything that was asked for is decided {so_long}.{without}")
-    worth = worth_repeating(following, open_) if open_ and done >= ROUNDS_LEAST else following
+        return Further((), f"Nothing that was asked for can be decided.{beside}")
+    if goal.until and not hopeful and done >= ROUNDS_LEAST:
+        decided = "Nothing more can be decided" if hopeless else "Everything that was asked for is decided"
+        return Further((), f"{decided} {so_long}.{beside}")
+    worth = worth_repeating(following, hopeful) if hopeful and done >= ROUNDS_LEAST else following
     takes_s = (round_s(so_far) or 0.0) * _longest_share(worth, study) / len(following)
     if goal.seconds is not None and elapsed_s + takes_s > goal.seconds:
-        return Further((), f"The time is over {so_long}; undecided: {named}.")
-    return Further(worth, f"Undecided {so_long}: {named}.")
+        return Further((), f"The time is over {so_long}; undecided: {_named([*hopeful, *hopeless])}.")
+    return Further(worth, f"Undecided {so_long}: {_named(hopeful)}.")
+
+
+def _beside(goal: Goal, asked: Iterable[Answer], hopeless: Sequence[Answer]) -> str:
+    """Say what of that which was asked for is not to be decided, and why."""
+    lacking = [key for key in goal.until if key not in {answer.need.key for answer in asked}]
+    numbers = ", ".join(key for key in lacking if key != ALL_ROUND)
+    said = [
+        f" Not to be decided here, as things look: {_named(hopeless)}." if hopeless else "",
+        f" There are no numbers for: {numbers}." if numbers else "",
+        f" Nobody is known to qualify for: {ALL_ROUND}." if ALL_ROUND in lacking else "",
+    ]
+    return "".join(said)
+
+
+def _named(found: Iterable[Answer]) -> str:
+    """Name needs, by key."""
+    return ", ".join(dict.fromkeys(answer.need.key for answer in found)) or "nothing"
 
 
 def _longest_share(trials: Sequence[Trial], study: Study) -> int:

@@ -24,7 +24,7 @@ from bpfbench.model import EVENT_BYTES
 
 
 class Quality(StrEnum):
-    """What can be wanted of a tracer. All can be ranked by, all but the last three required."""
+    """What can be wanted of a tracer. All can be ranked by, all but the last four required."""
 
     MEMORY = "memory"
     """Of the tracer's own processes: peak PSS, in bytes."""
@@ -40,6 +40,8 @@ class Quality(StrEnum):
     """Of the CPU packages, over vanilla's."""
     STARTUP = "startup"
     """From starting it until it is ready, in seconds."""
+    SIZE = "size"
+    """Of the code that it runs, in bytes."""
 
     @property
     def word(self) -> str:
@@ -173,11 +175,18 @@ READERS: Mapping[Quality, Callable[[Seen, Cell], Evidence | None]] = {
     Quality.LATENCY: partial(Seen.ratio, metric=metrics.LATENCY_P99),
     Quality.ENERGY: partial(Seen.ratio, metric=metrics.ENERGY),
     Quality.STARTUP: partial(Seen.own, metric=metrics.STARTUP),
+    Quality.SIZE: partial(Seen.own, metric=metrics.CODE),
 }
 
 
 RATIOS = (metrics.RUNTIME, metrics.LATENCY, metrics.LATENCY_P99, metrics.ENERGY)
-ON_LOGS = {metrics.PSS_PEAK: True, metrics.TRACER_CPU: True, metrics.STARTUP: True, metrics.SAVED_PERCENT: False}
+ON_LOGS = {
+    metrics.PSS_PEAK: True,
+    metrics.TRACER_CPU: True,
+    metrics.STARTUP: True,
+    metrics.CODE: True,
+    metrics.SAVED_PERCENT: False,
+}
 """What is read of tracers themselves, and whether on the scale of logarithms."""
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.decision import Decision, against, decide
+from bpfbench.analysis.anytime import ROUNDS_LEAST
+from bpfbench.analysis.decision import Decision, Outcome, against, decide
 from bpfbench.analysis.gaps import BlockId, Gap, Values
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
@@ -94,6 +95,15 @@ NEEDS = (
 )
 """Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it. At a
 limited rate a target takes the time that its rate wants, whatever the tracer costs, as long as it can keep to it."""
+
+SIZE = Need("size", "Smallest", metrics.CODE, lambda c: c.memory_margin_percent)
+"""Of the code that is run: no need by itself, but between equals it decides."""
+
+ALL_ROUND = "all-round"
+"""Key of the best all-round choice: two needs at once."""
+
+DAY_S = 24 * 3600
+"""Nobody runs a study for longer to decide something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +209,22 @@ class Answers:
     """None where no tool could lose events."""
     round_s: float
     """How long a round of the run takes, all of its trials together, in seconds."""
+    size: Answer | None = None
+    """Whose code is the smallest; None where that was not measured."""
+
+    @property
+    def each(self) -> tuple[Answer, ...]:
+        """All that can be decided: the needs, and the best all-round choice where anybody qualifies."""
+        last = self.all_round.answer if self.all_round else None
+        return (*self.needs, last) if last else self.needs
+
+    def is_hopeless(self, answer: Answer) -> bool:
+        """Tell whether what is open would take more rounds, or time, than anybody gives it, as things look."""
+        decision = answer.decision
+        if decision.outcome is not Outcome.UNDECIDED or decision.rounds < ROUNDS_LEAST:
+            return False
+        needed = decision.rounds_needed
+        return needed is None or (needed - decision.rounds) * self.round_s > DAY_S
 
     @property
     def costs(self) -> Answer | None:
@@ -227,7 +253,8 @@ def round_s(results: Results) -> float | None:
 
 def _answers(kernel: str | None, known: Sequence[Sample], criteria: Criteria, takes_s: float) -> Answers:
     found = [_answer(need, known, criteria, need.concerns) for need in NEEDS]
-    return Answers(kernel, tuple(own for own in found if own), _all_round(known, criteria), takes_s)
+    size = _answer(SIZE, known, criteria, SIZE.concerns)
+    return Answers(kernel, tuple(own for own in found if own), _all_round(known, criteria), takes_s, size)
 
 
 def _of(samples: Sequence[Sample], need: Need, concerned: Callable[[Cell], bool]) -> list[Sample]:
@@ -283,7 +310,7 @@ def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
     if (at := nobody.at) is None:
         return nobody
     holding, cheapest = set(at.holding), OVERHEAD if at.pace[0] is None else LATENCY
-    named = replace(cheapest, key="all-round", title="Best all-round", tools=EVENT_TOOLS)
+    named = replace(cheapest, key=ALL_ROUND, title="Best all-round", tools=EVENT_TOOLS)
 
     def concerned(cell: Cell) -> bool:
         return named.concerns(cell) and cell.workload.pace == at.pace and cell.setup in holding

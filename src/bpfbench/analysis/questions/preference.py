@@ -2,8 +2,8 @@
 """Which of several that will do is preferred, by the rule of decisions (decision.py), one quality after the other.
 
 What is preferred comes first. Those whom that does not rule out go on to memory, and those whom memory does not rule
-out to start-up. Nobody is put before another by noise. Each quality is decided between all that will do: intervals
-that hold for all at once hold for those that are left, whoever these are.
+out to start-up, and then to size. Nobody is put before another by noise. Each quality is decided between all that will
+do: intervals that hold for all at once hold for those that are left, whoever these are.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ NEED_OF: Mapping[Quality, Need] = {
     Quality.LATENCY: replace(needs.LATENCY, metric=metrics.LATENCY_P99),
     Quality.ENERGY: replace(needs.POWER, metric=metrics.ENERGY),
     Quality.STARTUP: needs.STARTUP,
+    Quality.SIZE: needs.SIZE,
 }
 """By what a quality is compared. At a rate of the target's own, overhead is what each I/O takes longer."""
-AFTERWARDS = (Quality.MEMORY, Quality.STARTUP)
+AFTERWARDS = (Quality.MEMORY, Quality.STARTUP, Quality.SIZE)
 """What decides between those that are equal in what is wanted most."""
 
 
@@ -78,7 +79,8 @@ def among_equals(found: Answers, answer: Answer) -> tuple[Sieve, ...]:
         found: all that a run says of one kernel.
         answer: of that need.
     """
-    by_need = {own.need: own.decision for own in found.needs if own.need.metric is not answer.need.metric}
+    known = (*found.needs, *([found.size] if found.size else []))
+    by_need = {own.need: own.decision for own in known if own.need.metric is not answer.need.metric}
     decided = ((quality, by_need.get(NEED_OF[quality])) for quality in AFTERWARDS)
     equal = answer.decision.named if answer.decision.outcome is Outcome.EQUAL else ()
     return tuple(_sieved(equal, decided, answer.criteria))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bpfbench.analysis.anytime import PLANNED_MOST, ROUNDS_LEAST
-from bpfbench.analysis.decision import Outcome, Standing
+from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.questions.needs import (
     AllRound,
@@ -29,14 +29,13 @@ from bpfbench.report.document import (
     texts,
 )
 from bpfbench.report.documents import sentences
-from bpfbench.report.documents.sentences import at_rate, change, listed, margin
+from bpfbench.report.documents.sentences import at_rate, change, margin
 from bpfbench.report.figures.answer import overview
+from bpfbench.report.wording import listed
 from bpfbench.units import duration, plural
 
 UNDECIDED = "Undecided"
 DEPENDS = "Depends on the case"
-DAY_S = 24 * 3600
-"""Nobody runs a study for longer to decide something."""
 
 
 def document(found: Sequence[Answers], run: str, behind: Document = ()) -> Document:
@@ -85,8 +84,8 @@ def brief(found: Sequence[Answers], run: str) -> Iterator[Block]:
 
 def _to_decide(found: Sequence[Answers], run: str) -> Iterator[Block]:
     """Give the command that decides what can be decided by a run that anybody would wait for."""
-    open_ = [(own, answer) for own in found for answer in own.needs if answer.decision.outcome is Outcome.UNDECIDED]
-    worth = dict.fromkeys(answer.need.key for own, answer in open_ if not _is_hopeless(own, answer))
+    open_ = [(own, answer) for own in found for answer in own.each if answer.decision.outcome is Outcome.UNDECIDED]
+    worth = dict.fromkeys(answer.need.key for own, answer in open_ if not own.is_hopeless(answer))
     if not worth:
         return
     everything = worth.keys() == {answer.need.key for _, answer in open_}
@@ -94,21 +93,12 @@ def _to_decide(found: Sequence[Answers], run: str) -> Iterator[Block]:
     yield Code((f"bpfbench run --resume {run} --until {'decided' if everything else ','.join(worth)}",))
 
 
-def _is_hopeless(found: Answers, answer: Answer) -> bool:
-    """Tell whether an open need would take more rounds, or time, than anybody gives it."""
-    decision = answer.decision
-    if decision.rounds < ROUNDS_LEAST:
-        return False
-    needed = decision.rounds_needed
-    return needed is None or (needed - decision.rounds) * found.round_s > DAY_S
-
-
 def _row(found: Answers, answer: Answer) -> tuple[Field, ...]:
     decision = answer.decision
     others = [own for own in decision.whole.order if own not in (decision.named or decision.possible)]
     beside = f"the others: {sentences.gets(answer, others)}" if others else ""
     gets = Field(sentences.gets(answer, decision.named or decision.possible), beside)
-    return Field(answer.need.title), _choose(found, answer), gets, Field(_sure(found, answer))
+    return Field(answer.need.title), _choose(found, answer), gets, _sure(found, answer)
 
 
 def _alone(answer: Answer) -> tuple[Field, ...]:
@@ -142,40 +132,36 @@ def _choose(found: Answers, answer: Answer) -> Field:
             return Field(UNDECIDED, f"{detail}; {listed(rivals, 'or')} may be as good or better" if rivals else detail)
 
 
-def _sure(found: Answers, answer: Answer) -> str:
+def _sure(found: Answers, answer: Answer) -> Field:
+    """What an answer rests on, or what is in its way, at a glance; why, beside it."""
     decision = answer.decision
-    text = f"{plural(decision.rounds, 'round')} of {sentences.over_cases(answer)}"
+    rounds = f"{plural(decision.rounds, 'round')} of {sentences.over_cases(answer)}"
     if decision.outcome is not Outcome.UNDECIDED:
-        return text
+        return Field(rounds)
     if decision.rounds < ROUNDS_LEAST:
-        return f"{text}: nothing can be told from fewer than {ROUNDS_LEAST}"
-    leader = decision.leader
-    allowed = [
-        f"{own} {sentences.from_to(*_behind(answer, decision.whole.gaps[leader, own]))}"
-        for own in decision.whole.of(Standing.OPEN)
-        if (leader, own) in decision.whole.gaps
-    ]
-    if allowed:
-        text += f"; against {leader}, {'; '.join(allowed[:3])}{' …' if len(allowed) > 3 else ''}"
-    if _is_hopeless(found, answer):
-        return f"{text}; {_why_not(answer)}"
+        return Field(rounds, f"too few: it takes {ROUNDS_LEAST}")
+    other = decision.hardest
+    if found.is_hopeless(answer):
+        return Field("not to be decided here", _why_not(answer, other) if other else rounds)
     more = max(1, (decision.rounds_needed or 0) - decision.rounds)
-    takes = duration(more * found.round_s)
-    return f"{text}; about {plural(more, 'round')} more ({takes}) would decide it, were things as they look"
+    allowed = ""
+    if other is not None:
+        ends = _behind(answer, decision.whole.gaps[decision.leader, other])
+        allowed = f"; {other} may be {sentences.from_to(*ends)} against {decision.leader}"
+    return Field(
+        f"about {plural(more, 'round')} more ({duration(more * found.round_s)})",
+        f"as things look after {rounds}{allowed}",
+    )
 
 
-def _why_not(answer: Answer) -> str:
+def _why_not(answer: Answer, other: str) -> str:
     """Why a need is not to be decided here, by the one who is the hardest to tell from the leader."""
     decision = answer.decision
-    needed, other = decision.rounds_needed, decision.hardest
-    most = f"{PLANNED_MOST} rounds" if needed is None else "a day"
-    text = f"not to be decided here in {most} more"
-    if other is None:
-        return text
+    most = f"{PLANNED_MOST} rounds" if decision.rounds_needed is None else "a day"
     gap = decision.whole.gaps[other, decision.leader]
     return (
-        f"{text}: {other} against {decision.leader} varies by ± {_noise(answer, gap)} from round to round, around"
-        f" {change(answer, answer.need.change(gap.mean))}; the margin is {margin(answer)}"
+        f"in {most} more: {other} against {decision.leader} is {change(answer, answer.need.change(gap.mean))}"
+        f" ± {_noise(answer, gap)} a round; the margin is {margin(answer)}"
     )
 
 

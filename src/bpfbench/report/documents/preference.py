@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.preference import Sieve
+from bpfbench.report.wording import listed
 from bpfbench.units import plural
-
-NAMED = 6
-"""Names in a sentence; a crossed study has dozens of candidates."""
 
 
 def step(own: Sieve, names: Sequence[str]) -> str:
@@ -35,8 +33,3 @@ def step(own: Sieve, names: Sequence[str]) -> str:
             text = f"{what} cannot tell {listed(names)} apart in {plural(own.rounds, 'round')}"
     worse = f"; {'1 other is' if others == 1 else f'{others} others are'} worse" if others and len(names) > 1 else ""
     return f"{text}{worse}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Name them, as far as there is room."""
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

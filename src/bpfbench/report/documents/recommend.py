@@ -36,8 +36,9 @@ from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.document import ABSENT, Block, Code, Document, Paragraph, section, table
-from bpfbench.report.documents.preference import listed, step
+from bpfbench.report.documents.preference import step
 from bpfbench.report.numbers import share
+from bpfbench.report.wording import listed
 from bpfbench.units import size
 
 SCHEMA = 3
@@ -50,6 +51,7 @@ RANKED_BY = {
     Quality.LATENCY: "p99 latency",
     Quality.ENERGY: "energy",
     Quality.STARTUP: "start, s",
+    Quality.SIZE: "size",
 }
 """What is shown in a column of its own: it need not be among the requirements."""
 
@@ -70,6 +72,7 @@ WRITTEN: Mapping[Quality, Callable[[float], str]] = {
     Quality.LATENCY: "x {:.3f}".format,
     Quality.ENERGY: "x {:.3f}".format,
     Quality.STARTUP: "{:.2f}".format,
+    Quality.SIZE: lambda value: size(max(0, round(value))),
 }
 
 

@@ -24,6 +24,7 @@ from bpfbench.report import wording
 from bpfbench.report.documents.preference import step
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.quantities import BY_METRIC
+from bpfbench.report.wording import listed
 from bpfbench.units import count, plural
 
 WIDE = 1000.0
@@ -237,8 +238,3 @@ def at_rate(at: AtRate) -> str:
 
 def _s(names: Sequence[str]) -> str:
     return "s" if len(names) == 1 else ""
-
-
-def listed(names: Sequence[str], word: str = "and") -> str:
-    """List names in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
