@@ -38,11 +38,11 @@ VERBS = {
     "cluster": ("cluster:cluster_app", "Many hosts that measure as one: up, status, down. docs/cluster.md."),
     "compare": ("compare:compare", "Compare two runs: two machines, kernels, library versions."),
     "costs": ("costs:costs", "Say what hook and ring, consuming and output cost, of a run with variants."),
-    "data": ("cache:data_app", "fio's data files, kept between runs: list, remove."),
+    "data": ("cache:data_app", "data files of targets, kept between runs: list, remove."),
     "doctor": ("about:doctor", "Say what this machine can measure, what it lacks, and how to get it. Changes nothing."),
     "export": ("export:export", "Write a run in a format of others; docs/claims.md describes them."),
     "image": ("cache:image_app", "Images: build, list, export, import, remove, enter, check."),
-    "list": ("about:list_", "List studies, setups, tools, workloads, images and kernels, one line each."),
+    "list": ("about:list_", "List studies, setups, tools, workloads, targets, images and kernels, one line each."),
     "overhead": (
         "overhead:overhead",
         "Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.",

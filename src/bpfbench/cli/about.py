@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from bpfbench import catalogue
 from bpfbench.cli.app import cache_dir
 from bpfbench.cli.show import Form, show
-from bpfbench.declare import study
+from bpfbench.declare import study, targets
 from bpfbench.errors import UsageError
 from bpfbench.machine.facts import Fitness
 from bpfbench.report.document import Block, Document, Heading, Terms, table
@@ -46,7 +46,7 @@ def doctor(
 
 
 def list_(*, form: Form = Form()) -> int:
-    """List studies, setups, tools, workloads, images and kernels, one line each."""
+    """List studies, setups, tools, workloads, targets, images and kernels, one line each."""
     studies = {path.stem: study.load(path).description for path in catalogue.study_files()}
     sections: dict[str, dict[str, str]] = {
         "studies": studies,
@@ -56,6 +56,7 @@ def list_(*, form: Form = Form()) -> int:
         },
         "tools": {tool.value: text for tool, text in catalogue.TOOLS.items()},
         "workloads": catalogue.WORKLOADS,
+        "targets": {name: targets.shipped(name).description for name in catalogue.TARGETS},
         "images": catalogue.IMAGES,
         "kernels": catalogue.KERNELS,
     }

@@ -24,7 +24,7 @@ from bpfbench.units import gib
 image_app = App(
     name="image", help="Images: build, list, export, import, remove, enter, check.", help_format="plaintext"
 )
-data_app = App(name="data", help="fio's data files, kept between runs: list, remove.", help_format="plaintext")
+data_app = App(name="data", help="data files of targets, kept between runs: list, remove.", help_format="plaintext")
 
 
 @image_app.command(name="build")
@@ -135,7 +135,7 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
 
 @data_app.command(name="list")
 def data_list(*, form: Form = Form()) -> int:
-    """List fio's data files, and the disks of virtual machines with theirs, in the cache."""
+    """List data files of targets, and the disks of virtual machines with theirs, in the cache."""
     sets = {str(path.relative_to(cache_dir() / "data")): taken for path, taken in images.data_sets(cache_dir()).items()}
     show(form, "data", (Terms(tuple((name, gib(taken)) for name, taken in sets.items())),), sets)
     if not sets:
@@ -145,7 +145,7 @@ def data_list(*, form: Form = Form()) -> int:
 
 @data_app.command(name="remove")
 def data_remove(*, wait: Wait = False) -> int:
-    """Delete fio's data files in the cache, and those disks; the next run writes them again."""
+    """Delete data files of targets in the cache, and those disks; the next run writes them again."""
     for path in images.remove_data(cache_dir(), on_wait(wait=wait)):
         stdout.print(f"removed {path}", highlight=False, soft_wrap=True)
     return 0

@@ -45,7 +45,6 @@ def keys(folder: Path) -> tuple[Key, ...]:
         Key("stop_signal", one_of(SIGNALS), "SIGTERM"),
         Key("ready_s", number(0.1, 3600), 60.0),
         Key("user", one_of(("nobody", "root")), "nobody"),
-        Key("open_loop", flag, default=False),
         Key("keep_cache", flag, default=False),
         Key("data_bytes", size(1), 2**30),
         Key("unhooked_percent", _table(_percent, KINDS), {}),
@@ -64,8 +63,6 @@ def made(name: str, values: Mapping[str, Any], folder: Path) -> DrivenTarget:
     if bool(found.start) != bool(found.ready):
         lacks = "ready, a command that ends with 0 once it can be driven" if found.start else "start, a server"
         raise ValueError(f"{'start' if found.start else 'ready'} goes with {lacks}")
-    if found.open_loop and "latency_mean_us" not in {metric.name for metric in found.metrics}:
-        raise ValueError("open_loop: what tracing costs such a target is latency: it needs [metrics.latency_mean_us]")
     if found.files is None and found.uses("{files}"):
         return replace(found, files=str(folder.resolve()))
     return found

@@ -78,8 +78,6 @@ class DrivenTarget:
     """How long the server may take until it is ready, and to stop."""
     user: str = "nobody"
     """Who its commands run as: nobody, or root."""
-    open_loop: bool = False
-    """Whether the driver keeps to a rate of its own: then the runtime says nothing, and latency is what it costs."""
     keep_cache: bool = False
     """Whether the page cache of its data is left as it is, instead of dropped before each trial."""
     data_bytes: int = 2**30

@@ -130,6 +130,11 @@ class Study:
         return replace(self, testbed=self.ground, below=None, hosts=(host,))
 
     @property
+    def shipped_targets(self) -> tuple[str, ...]:
+        """The targets whose packages an image may lack."""
+        return tuple(target.name for target in self.targets if target.shipped)
+
+    @property
     def ground(self) -> str:
         """The testbed that trials are run on, wherever that is."""
         return self.below or self.testbed

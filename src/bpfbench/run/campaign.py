@@ -291,14 +291,16 @@ def same_image(run: Run, cache: Path) -> Image:
 
 
 def same_image_completed(run: Run, means: Means, progress: Progress) -> Image:
-    """Return the image a run began with, and build what its setups want of it, should that be gone.
+    """Return the image a run began with, and build what its setups and targets want of it, should that be gone.
 
     Raises:
         StoreError: as `same_image`.
         ImageError: it could not be built.
     """
     image = same_image(run, means.cache)
-    return images.completed(means.cache, image, means.sources, progress, run.info.study.factors.setups)
+    study = run.info.study
+    wanted = study.factors.setups, study.shipped_targets
+    return images.completed(means.cache, image, means.sources, progress, *wanted)
 
 
 def require_same_machine(run: Run, testbed: Testbed) -> None:

@@ -95,7 +95,7 @@ class Stage:
     def _made(self, venue: Venue) -> Testbed:
         study, means = self.study, self._means
         with ProgressReporter(means.console) as reporter:
-            wanted = study.image, means.sources, reporter.building, study.factors.setups
+            wanted = study.image, means.sources, reporter.building, study.factors.setups, study.shipped_targets
             image = self._image(reporter.building) if self._image else venue.image(means.cache, *wanted)
             return venue.testbed(Ground(study, image, means.cache, means.sources, reporter.building, self._disks))
 

@@ -54,8 +54,8 @@ LOG = logging.getLogger("bpfbench.testbed")
 BROUGHT = "/run/bpfbench/setups"
 """Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
 
-TARGET = "target+"
-"""What the names of folders of targets begin with, lest they be taken for a setup's."""
+TARGET, PACKAGES = "target+", "packages+"
+"""What the names of folders of targets, and of their packages, begin with, lest they be taken for a setup's."""
 
 RUNNER = ("python3", "-m", "bpfbench.inside")
 
@@ -300,6 +300,7 @@ class Testbed(abc.ABC):
     def brought_folders(self) -> dict[str, Path]:
         """Return the folders of the tracers that the study brings, and of files of targets, as BROUGHT has them."""
         files = {f"{TARGET}{own.name}": Path(own.files) for own in self._targets.values() if own.files}
+        files |= {f"{PACKAGES}{name}": folder for name in self._targets if (folder := self._packages(name)).is_dir()}
         return {**{name: Path(setup.command[0]).parent for name, setup in self._brought.items()}, **files}
 
     def _complete(self, spec: TrialSpec, job_file: str) -> TrialSpec:
@@ -317,7 +318,12 @@ class Testbed(abc.ABC):
             record_dir=f"{INSIDE}/record",
             accelerator=self.accelerator,
             target=self._target(spec.trial.workload),
+            packages=f"{BROUGHT}/{PACKAGES}{name}" if self._packages(name := spec.trial.workload.name).is_dir() else "",
         )
+
+    def _packages(self, target: str) -> Path:
+        """Return where the packages of a target are, if it has any."""
+        return Path(self.image.targets) / target
 
     def _target(self, workload: Workload) -> DrivenTarget | None:
         """Return what is driven in the place of fio, with its files where they are inside the image."""
@@ -342,7 +348,8 @@ class Testbed(abc.ABC):
 
     def _target_data(self, target: DrivenTarget) -> str:
         """Name the data of a target by all that they are made by: the image, its commands, and its files."""
-        made = hashlib.sha256(f"{self.image.key} {target.user} {target.lay_out}".encode())
+        packages = [name for name in self.image.libraries if name.rsplit("-", 1)[0] == target.name]
+        made = hashlib.sha256(f"{self.image.key} {packages} {target.user} {target.lay_out}".encode())
         files = self._targets[target.name].files
         if files and any("{files}" in word for word in target.lay_out):
             for path in sorted(path for path in Path(files).rglob("*") if path.is_file()):
@@ -402,8 +409,10 @@ class Venue:
     """The flavours of attaching that it is going to have; none where that cannot be told yet."""
     testbed: Callable[[Ground], Testbed]
     """Makes it, and what it wants besides the image."""
-    image: Callable[[Path, str, Sources, Progress, Collection[str]], Image] = lambda *given: images.build(*given)
-    """Builds an image, if need be: in a cache directory, by name, with what these setups want."""
+    image: Callable[[Path, str, Sources, Progress, Collection[str], Collection[str]], Image] = lambda *given: (
+        images.build(*given)
+    )
+    """Builds an image, if need be: in a cache directory, by name, with what these setups and targets want."""
 
 
 def data_name(workload: Workload) -> str:

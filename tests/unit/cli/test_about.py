@@ -40,6 +40,7 @@ class TestList:
         assert set(found["setups"]) == {VANILLA, *catalogue.SETUPS}
         assert set(found["tools"]) == {"syscount", "rw-tracer", "rw-tracer-all"}
         assert set(found["workloads"]) == {"read", "write", "mixed"}
+        assert set(found["targets"]) == set(catalogue.TARGETS)
         assert all(line for section in found.values() for line in section.values())
 
     def test_doctor_tells_which_setups_are_built(self, bpfbench: Invoke) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench import catalogue
-from bpfbench.declare import plan, study
+from bpfbench.declare import plan, study, targets
 from bpfbench.declare.study import Override
 from bpfbench.errors import StudyError
 from bpfbench.model import (
@@ -634,7 +634,8 @@ class TestFiles:
             study.find("quikc")
         assert (
             caught.value.message
-            == "study 'quikc' is not one of: bursts, fairness, paper, quick, smoke, standard (did you mean 'quick'?)"
+            == "study 'quikc' is not one of: bursts, fairness, paper, quick, services, smoke, standard"
+            " (did you mean 'quick'?)"
         )
         assert caught.value.hint == "or give the path of a .toml file"
         assert caught.value.exit_status == 2
@@ -907,18 +908,15 @@ VALUES = st.recursive(
     ),
     max_leaves=4,
 )
-TABLES = ("factors", "settings", "criteria", "paths", "machine", "setups")
+TABLES = ("factors", "settings", "criteria", "paths", "machine", "setups", "targets")
 KEYS = (
-    *(
-        key
-        for key in TOP_KEYS.split(", ")
-        if key not in ("factors", "settings", "criteria", "paths", "machine", "setups")
-    ),
+    *(key for key in TOP_KEYS.split(", ") if key not in TABLES),
     *(f"factors.{key}" for key in FACTOR_KEYS.split(", ")),
     *(f"settings.{key}" for key in SETTING_KEYS.split(", ")),
     *(f"criteria.{key}" for key in CRITERIA_KEYS.split(", ")),
     *(f"machine.{key}" for key in MACHINE_KEYS.split(", ")),
     *(f"setups.own.{key}" for key in SETUP_KEYS.split(", ")),
+    *(f"targets.mine.{key.name}" for key in targets.keys(Path())),
     "paths.data",
     "paths.output",
 )
@@ -926,9 +924,9 @@ KEYS = (
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3))
 def test_whatever_values_a_file_has_it_is_a_study_or_gets_one_message_in_our_words(changes: dict[str, str]) -> None:
-    text = toml({**REQUIRED, "setups.own.command": '"/bin/sh"', **changes})
+    text = toml({**REQUIRED, "setups.own.command": '"/bin/sh"', "targets.mine.drive": '"true"', **changes})
     try:
         study.parse(text, "my.toml")
     except StudyError:
         message = refusal(text).message
-        assert message.split(": ")[1] in changes
+        assert message.split(": ")[1] in (*changes, "targets.mine")

@@ -20,7 +20,6 @@ drive = ["driver", "--socket", "{run}/socket"]
 report = ["cat", "{run}/log"]
 stop_signal = "SIGINT"
 ready_s = 5
-open_loop = true
 unhooked_percent = {read = 1.5}
 metrics.operations = {pattern = 'done: (\d+)'}
 metrics.latency_mean_us = {pointer = "/latency", scale = 1000}
@@ -79,7 +78,6 @@ def test_without_workloads_there_are_none_of_fio() -> None:
         (f'{LEAST}\ncomm = "a-name-that-is-too-long"', "the kernel keeps 1 to 15 bytes of a process's name"),
         (f'{LEAST}\nstart = ["x"]', "targets.mine: start goes with ready"),
         (f'{LEAST}\nready = ["x"]', "targets.mine: ready goes with start"),
-        (f"{LEAST}\nopen_loop = true", "what tracing costs such a target is latency"),
         (f'{LEAST}\nstop_signal = "TERM"', "'TERM' is not one of: SIGINT, SIGTERM"),
         (f'{LEAST}\nuser = "me"', "'me' is not one of: nobody, root"),
         (f"{LEAST}\nunhooked_percent = {{readv = 1}}", "'readv' is not one of: read, write"),

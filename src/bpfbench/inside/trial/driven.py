@@ -90,6 +90,9 @@ class Places:
         """Have the folder {run}, which is gone in the end."""
         self.run.mkdir()
         self.own(self.run)
+        for place in filter(None, (self.target.files, self.packages)):
+            Path(place).parent.chmod(0o755)  # bubblewrap makes them for root alone
+            Path(place).parent.parent.chmod(0o755)
         try:
             yield
         finally:

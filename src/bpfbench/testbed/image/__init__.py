@@ -113,15 +113,22 @@ def with_key(cache: Path, key: str) -> Image | None:
     return next((image for image in built(cache) if image.key == key), None)
 
 
-def completed(cache: Path, image: Image, sources: Sources, progress: Progress, setups: Collection[str]) -> Image:
-    """Return an image with what these setups want, as far as it is of today's recipe.
+def completed(
+    cache: Path,
+    image: Image,
+    sources: Sources,
+    progress: Progress,
+    setups: Collection[str],
+    targets: Collection[str] = (),
+) -> Image:
+    """Return an image with what these setups and targets want, as far as it is of today's recipe.
 
     Raises:
         ImageError, MachineError: as `build`.
     """
     if image.key != image_key(recipe_of(image.name), sources):
         return image
-    return build(cache, image.name, sources, progress, setups)
+    return build(cache, image.name, sources, progress, setups, targets)
 
 
 def find(cache: Path, name: str, sources: Sources) -> Image | None:
