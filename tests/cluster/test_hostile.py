@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from loopback import RECORDED, Loopback
 
+from bpfbench.codec import from_json, to_json
 from bpfbench.machine import turn
+from bpfbench.model import RECORD_FORMAT, Record
 from bpfbench.store import Run
 
 pytestmark = pytest.mark.beside
@@ -31,7 +35,9 @@ def test_a_hostile_worker_hurts_nobody(loopback: Loopback) -> None:
     marks = loopback.place / "marks"
     marks.mkdir()
     loopback.worker("alpha")
-    record = next((RECORDED / "trials").iterdir())
+    record = shutil.copytree(next((RECORDED / "trials").iterdir()), loopback.place / "record")
+    known = from_json(Record, (record / "record.json").read_bytes())
+    (record / "record.json").write_text(to_json(replace(known, format=RECORD_FORMAT)))
     with (loopback.place / "beta.log").open("wb") as log:
         loopback.processes["beta"] = subprocess.Popen(
             (
