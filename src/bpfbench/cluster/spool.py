@@ -134,13 +134,13 @@ def spools(cache: Path) -> Path:
 
 def of_run(cache: Path, run: str) -> Iterator[Spool]:
     """Yield the spools there are of a run."""
-    for path in sorted((spools(cache) / _named(run)).glob("*/spool.json")):
+    for path in _found(cache, f"{_named(run)}/*/spool.json"):
         yield Spool(path.parent)
 
 
 def running(cache: Path) -> list[Spool]:
     """Return the spools of blocks that run, of whichever runs."""
-    found = (Spool(path.parent) for path in sorted(spools(cache).glob("*/*/spool.json")))
+    found = (Spool(path.parent) for path in _found(cache, "*/*/spool.json"))
     return [each for each in found if each.runner() is not None]
 
 
@@ -187,9 +187,17 @@ def forget(cache: Path, run: str, block: int) -> None:
 def discard_old(cache: Path) -> None:
     """Delete the spools that nobody has asked for in a long time."""
     long_ago_s = time.time() - KEPT_DAYS * 86400
-    for path in spools(cache).glob("*/*/"):
-        if path.stat().st_mtime < long_ago_s and Spool(path).runner() is None:
-            shutil.rmtree(path, ignore_errors=True)
+    for path in _found(cache, "*/*/"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < long_ago_s and Spool(path).runner() is None:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _found(cache: Path, pattern: str) -> list[Path]:
+    """Return what there is of spools; `forget` may take folders away while they are looked into."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(spools(cache).glob(pattern))
 
 
 def _named(run: str) -> str:

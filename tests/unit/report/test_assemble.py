@@ -198,7 +198,8 @@ def test_of_hosts_that_are_emulated_it_is_said_first_what_each_ran() -> None:
     failed = replace(records[-1], status=Status.INVALID, reason="it lies")
     page = page_of([*records[:-1], failed], emulated=True)
     servers = text_of(page[page.index('id="servers"') : page.index('id="answer"')])
-    assert EMULATED_BECAUSE in servers
+    assert EMULATED_BECAUSE in page
+    assert "no times of theirs, and no shares, to compare" in servers
     assert "left 6.12 vanilla, libbpf, bcc 9 ok" in servers
     assert "right 6.12 vanilla, libbpf, bcc 8 ok, 1 invalid" in servers
     assert "%" not in servers

@@ -17,7 +17,7 @@ from bpfbench.analysis.questions.tradeoffs import Correlation
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, Statistic, analyse, control
 from bpfbench.declare.study import to_toml
-from bpfbench.model import EMULATED, EMULATED_BECAUSE, EMULATED_REMARK, Record, Status, Study
+from bpfbench.model import EMULATED, EMULATED_REMARK, Record, Status, Study
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.chart import Chart
@@ -224,9 +224,9 @@ def _emulated_servers(run: Reported) -> Chapter | None:
     if len(hosts) < 2 or not records or not run.results.emulated:
         return None
     text = (
-        f"Read this first: these servers are emulated, and {EMULATED_BECAUSE}. So there are no times of theirs, and no"
-        " shares, to compare. What each ran is known, and how that ended: a trial is ok where every call that the"
-        " kernel accounted was intercepted, and every record saved is whole."
+        "Read this first: these servers are emulated, so that there are no times of theirs, and no shares, to compare."
+        " What each ran is known, and how that ended: a trial is ok where every call that the kernel accounted was"
+        " intercepted, and every record saved is whole."
     )
     rows = tuple(_ran(host, [record for record in records if record.trial.host == host]) for host in hosts)
     columns = texts("server", "kernel", "setups", "trials")
