@@ -35,7 +35,8 @@ def test_a_hostile_worker_hurts_nobody(loopback: Loopback) -> None:
     marks = loopback.place / "marks"
     marks.mkdir()
     loopback.worker("alpha")
-    record = shutil.copytree(next((RECORDED / "trials").iterdir()), loopback.place / "record")
+    recorded = next((RECORDED / "trials").iterdir())
+    record = shutil.copytree(recorded, loopback.place / "genuine" / recorded.name)
     known = from_json(Record, (record / "record.json").read_bytes())
     (record / "record.json").write_text(to_json(replace(known, format=RECORD_FORMAT)))
     with (loopback.place / "beta.log").open("wb") as log:
