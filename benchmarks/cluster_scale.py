@@ -38,7 +38,7 @@ from bpfbench.cluster.order import pack
 from bpfbench.cluster.spool import Spool
 from bpfbench.codec import from_json, to_json
 from bpfbench.declare import plan, study
-from bpfbench.model import Record, Study, Trial
+from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import RunInfo
 
@@ -97,7 +97,7 @@ def serve_workers(address: str, names: Sequence[str], keys: Path, caches: Path) 
     _hush()
     settings.apply()
     guard.only(guard.OF_A_TASK)
-    template = store.Run(TEMPLATE).records()[1]
+    template = replace(store.Run(TEMPLATE).records()[1], format=RECORD_FORMAT)
     numbers = random.Random(1)  # noqa: S311 - no secret
     filler = "\n".join(f"{numbers.random():.6f}" for _ in range(FILLER_BYTES // 9))
     begin = partial(no_op, template, filler)
