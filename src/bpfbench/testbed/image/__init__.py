@@ -162,8 +162,8 @@ def build(
     recipe = recipe_of(name)
     layer, wanted = _layer(cache, recipe, sources), parts(setups, targets)
     key = root_key(recipe, sources)
-    if layer.exists() and not _lacking(_load(layer), wanted, key):
-        return _load(layer)
+    if layer.exists() and not _lacking(image := _load(layer), wanted, key):
+        return image
     privileges.require({**facts.PACKAGES, **facts.BUILDING})
     with layers.lock(cache, progress):
         root, base = cache / "roots" / f"{name}-{key}", build_order()
@@ -190,9 +190,9 @@ def _with_part(cache: Path, image: Image, library: Library, key: str) -> Image:
     """Link a part that is built into an image; one of the same target that was there before goes."""
     part = library.layer(cache, key)
     for setup in library.alternatives:
-        _link(part / "out" / setup, Path(image.tracers) / setup)
+        _put(part / "out" / setup, Path(image.tracers) / setup)
     if not library.alternatives:
-        _link(part / "out", Path(image.targets) / library.name)
+        _put(part / "out", Path(image.targets) / library.name)
     others = tuple(name for name in image.libraries if name.rsplit("-", 1)[0] != library.name)
     image = replace(image, libraries=(*others, part.name), versions=image.versions | versions((part,)))
     write_whole(Path(image.tracers).parent / "image.json", to_json(image))
@@ -200,13 +200,18 @@ def _with_part(cache: Path, image: Image, library: Library, key: str) -> Image:
 
 
 def _link(tree: Path, to: Path) -> None:
-    """Have `to` be a tree of hard links, whole or not at all."""
-    partial_ = to.with_name(f".{to.name}.partial")
-    layers.delete_tree(partial_)
-    partial_.parent.mkdir(exist_ok=True)
-    shutil.copytree(tree, partial_, copy_function=os.link, symlinks=True)
+    """Make a tree of hard links."""
+    shutil.copytree(tree, to, copy_function=os.link, symlinks=True)
+
+
+def _put(tree: Path, to: Path) -> None:
+    """Have `to` be a tree of hard links, whole or not at all: until it is, it stands where nobody looks for it."""
+    aside = to.parent.with_name(f"{to.name}.partial")
+    layers.delete_tree(aside)
+    _link(tree, aside)
     layers.delete_tree(to)
-    partial_.rename(to)
+    to.parent.mkdir(exist_ok=True)
+    aside.rename(to)
 
 
 def _assemble(

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import make_executable, make_image
@@ -515,6 +516,25 @@ class TestParts:
         assert image.built(cache) == (before,)
         builder.broken = ""
         assert (Path(self.build(cache, (), ["postgres"]).targets) / "postgres").is_dir()
+
+    def test_one_that_was_killed_while_a_part_was_put_in_is_no_setup(
+        self, cache: Path, builder: Builder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = self.build(cache)
+        copy = shutil.copytree
+
+        def killed(*given: Any, **more: Any) -> None:
+            copy(*given, **more)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(shutil, "copytree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            self.build(cache, ["aya-fast"])
+        monkeypatch.setattr(shutil, "copytree", copy)
+        assert image.built(cache) == (before,)
+        assert image.built(cache)[0].setups == ("aya", "bcc", "libbpf", "linker")
+        assert "aya-fast" in self.build(cache, ["aya-fast"]).setups
+        assert builder.built
 
     def test_parts_go_with_their_image(self, cache: Path, builder: Builder) -> None:
         image.remove(cache, self.build(cache, ["aya-fast"], ["postgres"]))
