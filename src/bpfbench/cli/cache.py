@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from bpfbench import catalogue
 from bpfbench.cli.app import Verbose, Wait, cache_dir, on_wait, stderr, stdout
 from bpfbench.cli.means import SourceOptions, means
-from bpfbench.cli.options import split
+from bpfbench.cli.options import chosen, split
 from bpfbench.cli.show import Form, show
 from bpfbench.report.document import Block, Heading, Terms
 from bpfbench.run import images
@@ -24,6 +24,9 @@ from bpfbench.units import gib
 image_app = App(
     name="image", help="Images: build, list, export, import, remove, enter, check.", help_format="plaintext"
 )
+ALL = "all"
+"""Every setup."""
+
 data_app = App(name="data", help="data files of targets, kept between runs: list, remove.", help_format="plaintext")
 
 
@@ -40,9 +43,10 @@ def image_build(
 ) -> int:
     """Build an image, unless it is built. Without root it is built in a user namespace."""
     set_up_logging(stderr, verbose=verbose)
-    names, parts = ([str(word) for word in split(given)] for given in (kernels, setups))
-    wanted = list(catalogue.SETUPS) if parts == ["all"] else parts
-    _show_images((images.build(name, names, means(source_options, wait=False), wanted),), form)
+    names = [str(word) for word in split(kernels)]
+    wanted = chosen("--setups", setups, (*catalogue.SETUPS, ALL)) if setups else ()
+    built = images.build(name, names, means(source_options, wait=False), catalogue.SETUPS if ALL in wanted else wanted)
+    _show_images((built,), form)
     return 0
 
 

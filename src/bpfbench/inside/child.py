@@ -127,6 +127,11 @@ class Child:
         return self._stderr.read_text(errors="replace")
 
 
+def obeyed(status: int, number: signal.Signals) -> bool:
+    """Tell whether a process that was sent a signal ended as it should: well, by it, or as shells say that."""
+    return status in (0, -number, 128 + number)
+
+
 def exit_text(status: int | None) -> str:
     """Say how a process has ended, by what waiting for it returned."""
     if status is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple, dataclass, field
+from typing import NamedTuple
 
 from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Tool, Variant
 
@@ -27,8 +28,17 @@ class TracerConfig:
         return EVENT_BYTES + (self.payload_bytes or 0)
 
 
-Pace = tuple[int | None, int, float]
-"""Of a workload: rate_iops, burst_ios and duty_percent."""
+class IoPace(NamedTuple):
+    """How fast the I/Os of each process come, and how evenly; a field is what the workload's of its name is."""
+
+    rate_iops: int | None
+    burst_ios: int
+    duty_percent: float
+
+    @property
+    def order(self) -> tuple[float, ...]:
+        """What paces are sorted by, no limit last."""
+        return (math.inf if self.rate_iops is None else self.rate_iops, self.burst_ios, self.duty_percent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +63,9 @@ class Workload:
         return self.processes * self.bytes_per_process
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> IoPace:
         """How fast its I/Os come, and how evenly."""
-        return self.rate_iops, self.burst_ios, self.duty_percent
+        return IoPace(self.rate_iops, self.burst_ios, self.duty_percent)
 
     @property
     def in_bursts(self) -> bool:

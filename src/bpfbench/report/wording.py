@@ -11,7 +11,7 @@ from typing import Any
 from bpfbench import factors
 from bpfbench.analysis.results import CONFIG, Description
 from bpfbench.analysis.summary import Group, Row, Summary
-from bpfbench.model import EMULATED_REMARK, Pace, Record, Status, TracerConfig, Workload
+from bpfbench.model import EMULATED_REMARK, IoPace, Record, Status, TracerConfig, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Field
 from bpfbench.report.numbers import rounded
@@ -111,10 +111,11 @@ def clauses(work: Workload) -> str:
     return "".join(f", {own.clause.format(value)}" for own, value in factors.unusual(work))
 
 
-def bursts(pace: Pace) -> str:
+def bursts(pace: IoPace) -> str:
     """Say behind a rate that it is one of bursts; empty where it is steady."""
-    _, ios, duty_percent = pace
-    return f", in bursts of {ios} I/Os, {duty_percent:g} % of the time" if ios > 1 else ""
+    if pace.burst_ios == 1:
+        return ""
+    return f", in bursts of {pace.burst_ios} I/Os, {pace.duty_percent:g} % of the time"
 
 
 def heading(group: Group) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bpfbench import catalogue
 from bpfbench.errors import UsageError
 from bpfbench.machine import privileges
 from bpfbench.machine.turn import OnWait, alone
@@ -23,7 +22,6 @@ from bpfbench.testbed.image import Image, archive, layers, libraries
 from bpfbench.testbed.image.boot import Kernel, require_kernels
 from bpfbench.testbed.image.layers import taken_bytes
 from bpfbench.testbed.image.root import recipe_of
-from bpfbench.values import choice_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +63,17 @@ def _kept(cache: Path, item: Image) -> Kept:
     )
 
 
-def build(name: str, kernels: Sequence[str], means: Means, setups: Sequence[str] = ()) -> Kept:
+def build(name: str, kernels: Sequence[str], means: Means, setups: Collection[str] = ()) -> Kept:
     """Build an image, what these setups want of it, and for virtual machines its disk and these kernels.
 
     What is built stays as it is.
 
     Raises:
         ImageError: something could not be built.
-        UsageError: there is no such image, kernel or setup.
+        UsageError: there is no such image or kernel.
     """
     recipe_of(name)
     require_kernels(tuple(kernels))
-    for unknown in set(setups) - set(catalogue.SETUPS):
-        raise UsageError(f"setup {choice_message(unknown, tuple(catalogue.SETUPS))}")
     with ProgressReporter(means.console) as reporter:
         ready = image.build(means.cache, name, means.sources, reporter.building, setups)
         if kernels:

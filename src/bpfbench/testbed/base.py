@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import datetime
-import hashlib
 import json
 import logging
 import platform
@@ -40,7 +39,7 @@ from bpfbench.model import (
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.testbed import image as images
-from bpfbench.testbed.image import Image
+from bpfbench.testbed.image import Image, layers
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE
@@ -349,12 +348,11 @@ class Testbed(abc.ABC):
     def _target_data(self, target: DrivenTarget) -> str:
         """Name the data of a target by all that they are made by: the image, its commands, and its files."""
         packages = [name for name in self.image.libraries if name.rsplit("-", 1)[0] == target.name]
-        made = hashlib.sha256(f"{self.image.key} {packages} {target.user} {target.lay_out}".encode())
+        made = [f"{self.image.key} {packages} {target.user} {target.lay_out}".encode()]
         files = self._targets[target.name].files
         if files and any("{files}" in word for word in target.lay_out):
-            for path in sorted(path for path in Path(files).rglob("*") if path.is_file()):
-                made.update(f"{path.relative_to(files)} {path.stat().st_mode}".encode() + path.read_bytes())
-        return f"{TARGET}{target.name}+{made.hexdigest()[:12]}"
+            made += layers.contents((path for path in Path(files).rglob("*") if path.is_file()), Path(files))
+        return f"{TARGET}{target.name}+{layers.digest(*made)}"
 
     def _converse(self, job: Job, progress: OnEvent) -> tuple[Finished, str]:
         """Have a runner work; return how it ended, and why, should that be too early."""

@@ -22,7 +22,7 @@ from bpfbench.analysis.gaps import BlockId, Gap, Values
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample, logarithm
-from bpfbench.model import VANILLA, Criteria, Pace, Tool, TracerConfig
+from bpfbench.model import VANILLA, Criteria, IoPace, Tool, TracerConfig
 
 EVENT_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 """Those that can lose events."""
@@ -158,7 +158,7 @@ class Answer:
 class AtRate:
     """Who saves enough at one pace of events."""
 
-    pace: Pace
+    pace: IoPace
     """Of each of fio's processes."""
     events_per_s: float
     """The most that was offered to a tracer there."""
@@ -299,17 +299,17 @@ def _vanilla(
 
 
 def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
-    by_pace: defaultdict[Pace, list[Sample]] = defaultdict(list)
+    by_pace: defaultdict[IoPace, list[Sample]] = defaultdict(list)
     for own in _of(known, FIDELITY, FIDELITY.concerns):
         by_pace[own.cell.workload.pace].append(own)
     if not by_pace:
         return None
-    order = sorted(by_pace, key=lambda pace: (math.inf if pace[0] is None else pace[0], *pace[1:]), reverse=True)
+    order = sorted(by_pace, key=lambda pace: pace.order, reverse=True)
     rates = tuple(_at_pace(pace, by_pace[pace], known, criteria) for pace in order)
     nobody = AllRound(rates, None)
     if (at := nobody.at) is None:
         return nobody
-    holding, cheapest = set(at.holding), OVERHEAD if at.pace[0] is None else LATENCY
+    holding, cheapest = set(at.holding), OVERHEAD if at.pace.rate_iops is None else LATENCY
     named = replace(cheapest, key=ALL_ROUND, title="Best all-round", tools=EVENT_TOOLS)
 
     def concerned(cell: Cell) -> bool:
@@ -318,7 +318,7 @@ def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
     return AllRound(rates, _answer(named, known, criteria, concerned))
 
 
-def _at_pace(pace: Pace, samples: Sequence[Sample], known: Sequence[Sample], criteria: Criteria) -> AtRate:
+def _at_pace(pace: IoPace, samples: Sequence[Sample], known: Sequence[Sample], criteria: Criteria) -> AtRate:
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
     contests: defaultdict[Contest, dict[str, dict[BlockId, float]]] = defaultdict(dict)
     least: dict[str, float] = {}

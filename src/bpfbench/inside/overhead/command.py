@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.inside.child import Child, Launch, exit_text
+from bpfbench.inside.child import Child, Launch, exit_text, obeyed
 from bpfbench.inside.monitors import process
 from bpfbench.inside.overhead import grip
 from bpfbench.inside.overhead.grip import Grip
@@ -114,7 +114,7 @@ class CommandProcess(Child):
                     f"the tracer was still running {timeout_s:g} s after {number.name}: {self.last_message()}"
                 )
         status = self._process.wait()
-        if status not in (0, -number, 128 + number):
+        if not obeyed(status, number):
             raise StepError(f"the tracer ended with {exit_text(status)}: {self.last_message()}")
 
     def _told(self) -> Sign:

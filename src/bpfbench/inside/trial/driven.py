@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import leftovers
-from bpfbench.inside.child import Child, Launch, exit_text
+from bpfbench.inside.child import Child, Launch, exit_text, obeyed
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.printed import read_metrics
@@ -295,7 +295,7 @@ class _Work:
             raise StepError(f"the server was still running {target.ready_s:g} s after {number.name}: {_said(server)}")
         server.count()
         status = server.status()
-        if status not in (0, -number, 128 + number):
+        if not obeyed(status, number):
             raise StepError(f"the server ended with {exit_text(status)} when it was stopped; it said: {_said(server)}")
 
     def _announce(self, command: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import datetime
 import os
 import platform
-import resource
 import shutil
 import time
 from collections.abc import Set
@@ -182,9 +181,9 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
     with variant.applied(spec.trial.config, traced) as times:
         sampler.take()
         with FioProcess(launch) as workload:
-            own_before = _own_cpu_s()
+            own_before_s = time.process_time()
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
-            found.note(monitor_cpu_s=_own_cpu_s() - own_before)
+            found.note(monitor_cpu_s=time.process_time() - own_before_s)
         sampler.take()
     found.note(at_end=conditions.now(Path(spec.data_dir)), calls=workload.calls, programs=tuple(times))
     sampler.take_groups()
@@ -252,8 +251,3 @@ def _saved(found: Gathered) -> tuple[int | None, int | None]:
     if examined is not None:
         return examined.records, examined.output_bytes
     return tracer.count_events(output, trial.tool, trial.config), output.stat().st_size
-
-
-def _own_cpu_s() -> float:
-    user_s, system_s, *_ = resource.getrusage(resource.RUSAGE_SELF)
-    return user_s + system_s

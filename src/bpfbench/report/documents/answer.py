@@ -93,7 +93,7 @@ def _rates(whole: Answers, found: AllRound) -> dict[str, Any]:
         "floor_percent": found.rates[0].floor_percent,
         "rates": [
             {
-                **dict(zip(("rate_iops", "burst_ios", "duty_percent"), own.pace, strict=True)),
+                **own.pace._asdict(),
                 "events_per_s": own.events_per_s,
                 "holding": own.holding,
                 "open": own.open,

@@ -231,7 +231,7 @@ def _by_rate(found: AllRound) -> str:
 
 def at_rate(at: AtRate) -> str:
     """Say at which rate of events."""
-    if at.pace[0] is None:
+    if at.pace.rate_iops is None:
         return f"at full speed ({count(at.events_per_s)} events/s)"
     return f"at {count(at.events_per_s)} events/s{wording.bursts(at.pace)}"
 

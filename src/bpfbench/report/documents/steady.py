@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample
-from bpfbench.model import Pace, Tool
+from bpfbench.model import IoPace, Tool
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Column, Field, Table
 from bpfbench.report.quantities import BY_METRIC
@@ -32,7 +32,7 @@ class _Shown:
 
     title: str
     metric: Metric
-    pace: Pace | None = None
+    pace: IoPace | None = None
     """None: whatever it is."""
 
     @property
@@ -68,7 +68,7 @@ def _table(title: str, samples: Sequence[Sample]) -> Table:
 
 
 def _columns(samples: Sequence[Sample]) -> Iterator[_Shown]:
-    full = (None, 1, 100.0)
+    full = IoPace(rate_iops=None, burst_ios=1, duty_percent=100.0)
     yield _Shown("start", metrics.STARTUP)
     yield _Shown("PSS", metrics.PSS_PEAK)
     yield _Shown("size", metrics.CODE)
@@ -76,12 +76,12 @@ def _columns(samples: Sequence[Sample]) -> Iterator[_Shown]:
         return  # it counts in the kernel: nothing is drained, nor lost
     yield _Shown("CPU", metrics.TRACER_TIME, full)
     yield _Shown("drained", metrics.SAVED_RATE, full)
-    offered: defaultdict[Pace, list[float]] = defaultdict(list)
+    offered: defaultdict[IoPace, list[float]] = defaultdict(list)
     for own in samples:
         if own.metric is metrics.OFFERED:
             offered[own.cell.workload.pace].append(own.spread.mean)
-    for pace, each in sorted(offered.items(), key=lambda item: (item[0][0] or float("inf"), *item[0][1:])):
-        at = "as fast as it goes" if pace[0] is None else f"at {count(max(each))}/s{wording.bursts(pace)}"
+    for pace, each in sorted(offered.items(), key=lambda item: item[0].order):
+        at = "as fast as it goes" if pace.rate_iops is None else f"at {count(max(each))}/s{wording.bursts(pace)}"
         yield _Shown(f"saved {at}", metrics.SAVED_PERCENT, pace)
 
 

@@ -120,7 +120,7 @@ def _saved(found: AllRound, answer: Answer, order: tuple[str, ...]) -> Spans:
         low, high = at.saved[setup].low, at.saved[setup].high
         text = f"{share(at.least[setup])} % [{_share(low)}, {_share(high)}]"
         spans.append(Span(setup, at.least[setup], (low, high), text, _told(answer.decision, setup)))
-    speed = "at full speed, " if at.pace[0] is None else "at "
+    speed = "at full speed, " if at.pace.rate_iops is None else "at "
     line = Baseline(at.floor_percent, f"{at.floor_percent:g} %")
     return Spans(
         f"events saved {speed}{count(at.events_per_s)} events/s{wording.bursts(at.pace)}",

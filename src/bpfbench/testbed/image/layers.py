@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -68,6 +69,14 @@ def digest(*parts: bytes) -> str:
     for part in parts:
         found.update(len(part).to_bytes(8, "little") + part)
     return found.hexdigest()[:16]
+
+
+def contents(files: Iterable[Path], base: Path) -> Iterator[bytes]:
+    """Yield what files are told apart by: where below `base`, whether executable, and what is in them."""
+    for path in sorted(files):
+        yield str(path.relative_to(base)).encode()
+        yield b"x" if os.access(path, os.X_OK) else b"-"
+        yield path.read_bytes()
 
 
 def lock(cache: Path, progress: Progress) -> contextlib.AbstractContextManager[object]:

@@ -9,7 +9,6 @@ they are a *part* of the image, a library that is built when it is first used. S
 from __future__ import annotations
 
 import graphlib
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -98,13 +97,8 @@ def parts(setups: Collection[str], targets: Collection[str] = ()) -> tuple[Libra
 
 def library_key(root: str, library: Library) -> str:
     """Return the content address of a library's layer: of what it is built in and from."""
-    parts = [root.encode()]
-    for path in sorted(library.sources):
-        executable = os.access(path, os.X_OK)
-        name = str(path.relative_to(library.folder.parent))
-        parts += [name.encode(), b"x" if executable else b"-", path.read_bytes()]
-    parts += [library_key(root, needed).encode() for needed in library.needs]
-    return layers.digest(*parts)
+    own = layers.contents(library.sources, library.folder.parent)
+    return layers.digest(root.encode(), *own, *(library_key(root, needed).encode() for needed in library.needs))
 
 
 def library_builds(cache: Path, root: Path, sources: Sources, wanted: Collection[Library]) -> tuple[Build, ...]:
