@@ -31,6 +31,7 @@ from bpfbench.inside.trial.counted import CountedProcess
 from bpfbench.inside.trial.record import Gathered
 from bpfbench.inside.trial.workload import LAYOUT_MARK
 from bpfbench.model import CallAccount, DrivenResult, DrivenTarget
+from bpfbench.model.driven import PLACEHOLDERS
 
 NOBODY = 65534
 """The user and group without any right, on every system."""
@@ -64,14 +65,8 @@ class Places:
 
     def filled(self, command: Sequence[str]) -> tuple[str, ...]:
         """Return a command with its placeholders replaced."""
-        values = {
-            "{files}": self.target.files or "",
-            "{packages}": self.packages,
-            "{data}": str(self.data),
-            "{run}": str(self.run),
-            "{out}": str(self.out),
-        }
-        for placeholder, value in values.items():
+        values = (self.target.files or "", self.packages, str(self.data), str(self.run), str(self.out))
+        for placeholder, value in zip(PLACEHOLDERS, values, strict=True):
             command = [word.replace(placeholder, value) for word in command]
         return tuple(command)
 
