@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bpfbench.model import Status, TargetMetric
+from bpfbench.model.command import BpfObject, BpfUse, CommandTracer
 from bpfbench.model.target import (
-    BpfObject,
-    BpfUse,
     CommandTarget,
-    CommandTracer,
     OverheadRecord,
     OverheadResult,
     OverheadStudy,

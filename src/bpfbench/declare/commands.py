@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from bpfbench.errors import UsageError
 from bpfbench.model import Better, TargetMetric
-from bpfbench.model.target import CPU, TIME, CommandTarget, CommandTracer
+from bpfbench.model.command import CommandTracer
+from bpfbench.model.target import CPU, TIME, CommandTarget
 from bpfbench.values import choice_message
 
 NONE = "none"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -17,6 +18,9 @@ from bpfbench.inside.kernel import tasks
 
 LINES_BYTES = 2**16
 """More than the last lines of anything take."""
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,12 @@ class Child:
     def said(self) -> str:
         """Return all that it wrote to stderr, and printed, unless that is read."""
         return self._stderr.read_text(errors="replace")
+
+
+def dies_with_us() -> None:
+    """Have the kernel end this process when the one that started it is gone; runs in the child, before exec."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's children in the background find it ignored
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def obeyed(status: int, number: signal.Signals) -> bool:

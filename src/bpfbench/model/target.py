@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bpfbench.model.command import BpfUse, CommandTracer
 from bpfbench.model.driven import Better, TargetMetric
 from bpfbench.model.record import Status
 
 OVERHEAD_FORMAT = 1
 """Version of what is stored of an overhead. History: 1 (first)."""
-
-PID = "{pid}"
-"""What stands for the target's process id in a tracer's command."""
 
 
 TIME = TargetMetric("time", "s", Better.LESS)
@@ -50,21 +48,6 @@ class CommandTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandTracer:
-    """A tracer that is a command, of which nothing else is known."""
-
-    called: str
-    """As the user wrote it."""
-    command: tuple[str, ...]
-    """PID in it is replaced. Empty: no tracer at all, which measures what nothing costs."""
-    ready_line: str | None = None
-    """It is ready when it has printed a line that this regular expression is found in."""
-    ready_file: str | None = None
-    """It is ready when it has made or changed this file. Without either, what it has attached tells."""
-    stop_signal: str = "SIGINT"
-
-
-@dataclass(frozen=True, slots=True)
 class OverheadDeadlines:
     """How long a step may take, in seconds, before the trial is given up as failed."""
 
@@ -85,25 +68,6 @@ class OverheadSpec:
     tracer: CommandTracer | None
     """None: the bare target."""
     deadlines: OverheadDeadlines = OverheadDeadlines()
-
-
-@dataclass(frozen=True, slots=True)
-class BpfObject:
-    """A BPF program or map."""
-
-    kind: str
-    """Its type, as the kernel's enum names it, in lower case."""
-    name: str
-    memory_bytes: int | None
-    """What the kernel charges for it; None where it does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class BpfUse:
-    """What a tracer has loaded."""
-
-    programs: tuple[BpfObject, ...]
-    maps: tuple[BpfObject, ...]
 
 
 @dataclass(frozen=True, slots=True)

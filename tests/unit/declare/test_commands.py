@@ -10,7 +10,8 @@ import pytest
 from bpfbench.declare import commands
 from bpfbench.errors import UsageError
 from bpfbench.model import Better, TargetMetric
-from bpfbench.model.target import CPU, TIME, CommandTracer
+from bpfbench.model.command import CommandTracer
+from bpfbench.model.target import CPU, TIME
 
 
 class TestCommand:

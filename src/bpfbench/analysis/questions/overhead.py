@@ -22,7 +22,8 @@ from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Noise, percent
 from bpfbench.analysis.results import Description, describe, logarithm
 from bpfbench.model import Status, TargetMetric
-from bpfbench.model.target import BpfUse, OverheadRecord, OverheadStudy, TracerRun
+from bpfbench.model.command import BpfUse
+from bpfbench.model.target import OverheadRecord, OverheadStudy, TracerRun
 
 BARE = "bare"
 

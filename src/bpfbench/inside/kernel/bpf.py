@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model.target import BpfObject
+from bpfbench.model.command import BpfObject
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}
 _PROG_GET_NEXT_ID, _MAP_GET_NEXT_ID = 11, 12

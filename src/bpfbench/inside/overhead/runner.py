@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from bpfbench.errors import StepError
-from bpfbench.inside import leftovers
-from bpfbench.inside.child import Child, Launch, exit_text
+from bpfbench.inside import grip, leftovers
+from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
+from bpfbench.inside.command import SETTLE_S, CommandProcess
+from bpfbench.inside.grip import Grip
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.monitors.cgroup import ControlGroups, GroupSample
 from bpfbench.inside.monitors.process import ProcessSample
-from bpfbench.inside.overhead import grip
-from bpfbench.inside.overhead.command import SETTLE_S, CommandProcess
-from bpfbench.inside.overhead.grip import Grip
-from bpfbench.inside.overhead.target import HeldTarget, dies_with_us
+from bpfbench.inside.overhead.target import HeldTarget
 from bpfbench.inside.printed import read_metrics
 from bpfbench.model import Status
-from bpfbench.model.target import CPU, TIME, BpfUse, OverheadResult, OverheadSpec, TargetRun, TracerRun
+from bpfbench.model.command import BpfUse
+from bpfbench.model.target import CPU, TIME, OverheadResult, OverheadSpec, TargetRun, TracerRun
 
 LEFT_S = 1.0
 """A process that ends by itself soon after the one it was started by is not left."""

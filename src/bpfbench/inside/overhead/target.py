@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
-import signal
 import time
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.inside.child import Child, Launch, exit_text
+from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
 from bpfbench.model.target import CommandTarget
 
 HOLD = 'read -r _ <"$0"; exec "$@"'
@@ -20,15 +18,6 @@ HOLD = 'read -r _ <"$0"; exec "$@"'
 
 GATE_S = 10.0
 """A shell that has not come to the pipe by then never will."""
-
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def dies_with_us() -> None:
-    """Have the kernel end this process when the one that started it is gone; runs in the child, before exec."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's children in the background find it ignored
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class HeldTarget(Child):

@@ -34,7 +34,8 @@ from bpfbench.analysis.inference import Interval, percent
 from bpfbench.analysis.questions.overhead import Amount, Comparison, Costing, Overhead
 from bpfbench.analysis.results import Description
 from bpfbench.model import TargetMetric
-from bpfbench.model.target import CPU, TIME, BpfObject
+from bpfbench.model.command import BpfObject
+from bpfbench.model.target import CPU, TIME
 from bpfbench.report.document import ABSENT, Block, Bullets, Code, Column, Document, Field, Heading, Paragraph, Table
 from bpfbench.report.documents.marks import MARK
 from bpfbench.report.numbers import rounded

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.inside.kernel import bpf, tasks
-from bpfbench.model.target import BpfUse
+from bpfbench.model.command import BpfUse
 
 
 @dataclass(frozen=True, slots=True)

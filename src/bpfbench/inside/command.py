@@ -11,12 +11,11 @@ import time
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.inside.child import Child, Launch, exit_text, obeyed
+from bpfbench.inside import grip
+from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text, obeyed
+from bpfbench.inside.grip import Grip
 from bpfbench.inside.monitors import process
-from bpfbench.inside.overhead import grip
-from bpfbench.inside.overhead.grip import Grip
-from bpfbench.inside.overhead.target import dies_with_us
-from bpfbench.model.target import PID, CommandTracer
+from bpfbench.model.command import PID, CommandTracer
 
 SETTLE_S = 0.5
 """What is attached must have been the same for so long. Tools attach one thing after another, within milliseconds."""
