@@ -126,7 +126,7 @@ def control(address: str, keys: Path, path: Path, hosts: Sequence[str], trials: 
         study=chosen,
         trials_planned=len(trials_of),
         left_out=(),
-        image={"key": "none"},
+        image={"name": "none", "key": "none"},
         machine={"hosts": dict.fromkeys(hosts, MACHINE)},
     )
     run = store.create(path, info, trials_of)

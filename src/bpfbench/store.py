@@ -10,6 +10,9 @@
     RUN/partial/ID/         the trial in flight; never read
     RUN/live.{json,html}    how a campaign on a cluster is going
 
+It may come from anybody, and be damaged. Nothing of it is believed before `soundness` has looked at it, and no link in
+it is followed. A trial whose record cannot be believed is an invalid one, with the reason.
+
 What overhead measures has a directory of its own kind, an `OverheadLog`:
 
     DIR/overhead.json       what was asked for, when and where
@@ -23,17 +26,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from bpfbench import soundness
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.errors import StoreError
-from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
+from bpfbench.model import RECORD_FORMAT, Record, Settings, Status, Study, Trial, TrialSpec, blank_record
 from bpfbench.model.live import LIVE_FORMAT, Live
 from bpfbench.model.target import OverheadRecord, OverheadStudy
 
@@ -61,6 +64,21 @@ class RunInfo:
     """SHA-256 of the tracers that the study brings, by setup."""
 
 
+OURS = (
+    "lock",
+    "log.txt",
+    "run.json",
+    "plan.json",
+    "trials",
+    "warm-ups",
+    "partial",
+    "superseded",
+    "live.json",
+    "live.html",
+)
+"""What a campaign writes to, in the run directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class _StoredPlan:
     format: int
@@ -68,11 +86,21 @@ class _StoredPlan:
 
 
 class Run:
-    """An existing run directory."""
+    """An existing run directory.
+
+    Raises:
+        StoreError: it cannot be read, or cannot be what it says.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.info = _read(RunInfo, path / "run.json", RUN_FORMAT)
+        self.info = _read(
+            RunInfo,
+            path / "run.json",
+            RUN_FORMAT,
+            numbers_at="study",
+            check=lambda info: soundness.run(info.study, info.image, info.machine),
+        )
 
     @property
     def log_file(self) -> Path:
@@ -80,8 +108,14 @@ class Run:
         return self.path / "log.txt"
 
     def plan(self) -> tuple[Trial, ...]:
-        """Return every trial of the run in its order."""
-        return _read(_StoredPlan, self.path / "plan.json", RUN_FORMAT).trials
+        """Return every trial of the run in its order.
+
+        Raises:
+            StoreError: the plan cannot be read, or cannot be one.
+        """
+        return _read(
+            _StoredPlan, self.path / "plan.json", RUN_FORMAT, check=lambda plan: soundness.plan(plan.trials)
+        ).trials
 
     def extend(self, study: Study, trials: Sequence[Trial]) -> None:
         """Add a round to the plan: `study` is the same with one repetition more.
@@ -112,13 +146,33 @@ class Run:
         return _read(Live, path, LIVE_FORMAT) if path.exists() else None
 
     def records(self) -> tuple[Record, ...]:
-        """Return the records in the order of the plan.
+        """Return the record of every trial that has one, in the order of the plan.
+
+        One that is damaged, or cannot be true, is that of an invalid trial, with the reason and without a number. What
+        is a record of no trial in the plan is none of the run's (`strays`).
 
         Raises:
-            StoreError: a record cannot be read.
+            StoreError: plan or directory cannot be read.
         """
-        records = (_read(Record, path / "record.json", RECORD_FORMAT) for path in _entries(self.path / "trials"))
-        return tuple(sorted(records, key=lambda record: record.trial.index))
+        done = self.done()
+        return tuple(self._record(trial) for trial in self.plan() if trial.id in done)
+
+    def _record(self, trial: Trial) -> Record:
+        try:
+            _no_link(folder := self.path / "trials" / trial.id)
+            found = _read(Record, folder / "record.json", RECORD_FORMAT, check=soundness.record)
+        except StoreError as error:
+            fault = error.message.removeprefix(f"{folder / 'record.json'}: ")
+        else:
+            if found.trial == trial:
+                return found
+            fault = "it is of another trial than the plan has by this id"
+        blank = blank_record(TrialSpec(trial, Settings()), "", "")
+        return replace(blank, status=Status.INVALID, reason=f"its record cannot be used: {fault}")
+
+    def strays(self) -> tuple[str, ...]:
+        """Return what is among the records, and of no trial in the plan."""
+        return tuple(sorted(self.done() - {trial.id for trial in self.plan()}))
 
     def warm_ups(self) -> tuple[Record, ...]:
         """Return the records of warm-ups in the order they were run in; those of formats 1 to 3 had none.
@@ -128,7 +182,7 @@ class Run:
         """
         folder = self.path / "warm-ups"
         paths = _entries(folder) if folder.is_dir() else []
-        records = (_read(Record, path / "record.json", RECORD_FORMAT) for path in paths)
+        records = (_read(Record, path / "record.json", RECORD_FORMAT, check=soundness.record) for path in paths)
         return tuple(sorted(records, key=lambda record: record.started_at))
 
     def done(self) -> frozenset[str]:
@@ -140,8 +194,15 @@ class Run:
         """Keep a second campaign out; the kernel drops the lock when its holder dies.
 
         Raises:
-            StoreError: another campaign is running.
+            StoreError: another campaign is running, or what it would write to is a link, or anybody's.
         """
+        for name in OURS:
+            _no_link(self.path / name)
+        for folder in (path for path in (self.path, self.path / "trials") if path.is_dir()):
+            if reason := soundness.exposed(folder.resolve()):
+                raise StoreError(
+                    f"{folder}: {reason}", f"make it root's: chown -R root: {self.path}; chmod -R go-w {self.path}"
+                )
         with (self.path / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -302,27 +363,48 @@ def find(runs_dir: Path, name: str) -> Run:
 T = TypeVar("T")
 
 
-def _read(cls: type[T], path: Path, version: int) -> T:
+def _read(
+    cls: type[T], path: Path, version: int, *, numbers_at: str = "", check: Callable[[T], None] = lambda _: None
+) -> T:
     """Read one of our JSON files.
 
+    Args:
+        cls: what it holds.
+        path: where it is.
+        version: of the format, at most.
+        numbers_at: the key below which numbers have to be possible; empty: everywhere.
+        check: refuses what cannot be true (ValueError).
+
     Raises:
-        StoreError: it cannot be read; says which key is wrong, and what to do.
+        StoreError: it cannot be read, or believed; says which key is wrong, and what to do.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = soundness.parsed(soundness.content(path), numbers_at)
         if isinstance(data, dict) and data.get("format", version) not in range(1, version + 1):
             raise StoreError(
-                f"{path}: has format {data['format']}; this bpfbench reads formats 1 to {version}",
+                f"{path}: has format {data['format']!s:.20}; this bpfbench reads formats 1 to {version}",
                 "use the bpfbench version that run.json names",
             )
-        return cast("T", decode(cls, data, ""))
+        found = cast("T", decode(cls, data, ""))
+        check(found)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         fault = str(error).removeprefix(".").removeprefix(": ")  # a key of its own, or the whole of it
-        again = f"delete {path.parent}; bpfbench run --resume {path.parents[2]} does what is missing again"
-        hint = again if cls is Record else "put back the file as it was, or start a new run"
-        raise StoreError(f"{path}: {fault}", hint) from error
+        raise StoreError(f"{path}: {fault:.300}", "put back the file as it was, or start a new run") from error
+    return found
+
+
+def _no_link(path: Path) -> None:
+    """Refuse a link in the place of what is ours.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if path.is_symlink():
+        raise StoreError(
+            f"{path}: is a link, and bpfbench follows none in a run directory", "put what it leads to there"
+        )
 
 
 def _entries(directory: Path) -> list[Path]:

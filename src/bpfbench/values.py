@@ -122,8 +122,11 @@ def _wanted(value: object, what: str, *kinds: type) -> Any:
 
 def _between(value: Any, least: float, most: float) -> Any:
     if not least <= value <= most:
-        valid = f"{least} or more" if most == math.inf else f"{least} to {most}"
-        raise ValueError(f"{value} is out of range; valid is {valid}")
+        low, high, given = (
+            f"{x:.{2 if 0 < x < 0.01 else 6}g}" if isinstance(x, float) else x for x in (least, most, value)
+        )
+        valid = f"{low} or more" if most == math.inf else f"{low} to {high}"
+        raise ValueError(f"{given} is out of range; valid is {valid}")
     return value
 
 

@@ -70,7 +70,7 @@ def make_fio(
         runtime_s=runtime_s,
         read_ios=ios,
         write_ios=0,
-        bytes=ios * 4096,
+        bytes=round(throughput_mib_per_s * MIB * runtime_s),
         throughput_bytes_per_s=throughput_mib_per_s * MIB,
         iops=ios / runtime_s if runtime_s else 0.0,
         latency_mean_us=latency_us,

@@ -19,7 +19,7 @@ from bpfbench.codec import to_json
 from bpfbench.declare import study
 from bpfbench.declare.plan import unroll, warm_up
 from bpfbench.errors import StoreError
-from bpfbench.model import RECORD_FORMAT, Record, Trial
+from bpfbench.model import RECORD_FORMAT, Record, Status, Trial
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 
 STUDY = study.load(study.find("smoke"))
@@ -59,6 +59,16 @@ def write(run: Run, trial: Trial, started_at: str = "2026-01-02T03:04:05Z") -> R
 def read_all(path: Path) -> None:
     Run(path).plan()
     Run(path).records()
+
+
+def reason_of(run: Run) -> str:
+    """What is said of the one record, which is damaged."""
+    (record,) = run.records()
+    assert (record.status, record.trial) == (Status.INVALID, TRIALS[0])
+    assert (record.fio, record.driven, record.summary, record.load, record.steps) == (None, None, None, None, ())
+    assert record.reason is not None
+    assert "\n" not in record.reason
+    return record.reason
 
 
 def complaint(path: Path) -> StoreError:
@@ -147,8 +157,9 @@ class TestRecords:
             write(run, trial)
         assert [record.trial for record in run.records()] == list(TRIALS)
 
-    def test_that_order_holds_beyond_ten_thousand_trials(self, run: Run) -> None:
+    def test_that_order_holds_beyond_ten_thousand_trials(self, tmp_path: Path) -> None:
         late, later = (replace(TRIALS[0], index=n - 1, id=f"{n:04d}-read") for n in (9999, 10000))
+        run = store.create(tmp_path / "long", make_info("long"), (late, later))
         write(run, later)
         write(run, late)
         assert [record.trial.id for record in run.records()] == ["9999-read", "10000-read"]
@@ -354,6 +365,7 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("text", "fault"),
         [
+            ("[" * 100_000, "nested too deep"),
             ("", "Expecting value"),
             ('{"format": 1', "Expecting"),
             ("[1, 2]", "expected dict, got list"),
@@ -362,7 +374,7 @@ class TestDamage:
             ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 5"),
             ('{"format": 1, "colour": "red"}', "unknown field 'colour'"),
         ],
-        ids=["empty", "cut", "list", "nothing", "later format", "format as text", "other fields"],
+        ids=["deep", "empty", "cut", "list", "nothing", "later format", "format as text", "other fields"],
     )
     def test_a_file_that_is_not_what_it_should_be_is_named_with_the_fault(
         self, run: Run, file: str, text: str, fault: str
@@ -370,6 +382,9 @@ class TestDamage:
         write(run, TRIALS[0])
         path = run.path / file.replace("ID", TRIALS[0].id)
         path.write_text(text)
+        if "trials" in file:
+            assert fault in reason_of(run)
+            return
         message = complaint(run.path).message
         assert message.startswith(f"{path}: ")
         assert fault in message
@@ -385,23 +400,62 @@ class TestDamage:
         (run.path / "run.json").write_bytes(b"\xff\xfe\xfd")
         assert complaint(run.path).message.startswith(f"{run.path}/run.json: ")
 
-    def test_a_record_that_is_missing_is_named(self, run: Run) -> None:
+    def test_a_record_that_is_missing_is_told(self, run: Run) -> None:
         write(run, TRIALS[0])
         path = run.path / "trials" / TRIALS[0].id / "record.json"
         path.unlink()
-        assert complaint(run.path).message == f"{path}: No such file or directory"
+        assert reason_of(run) == "its record cannot be used: No such file or directory"
 
     def test_records_that_are_missing_altogether_are_told(self, run: Run) -> None:
         (run.path / "trials").rmdir()
         assert complaint(run.path).message == f"{run.path}/trials: No such file or directory"
 
-    def test_a_wrong_field_of_a_record_is_named_with_its_path(self, run: Run) -> None:
-        record = write(run, TRIALS[0])
-        path = run.path / "trials" / TRIALS[0].id / "record.json"
-        path.write_text(to_json(record).replace('"runtime_s": 10.0', '"runtime_s": "fast"'))
-        error = complaint(run.path)
-        assert error.message == f"{path}: fio.runtime_s: expected float, got str"
-        assert error.hint == f"delete {path.parent}; bpfbench run --resume {run.path} does what is missing again"
+    @pytest.mark.parametrize(
+        ("before", "after", "fault"),
+        [
+            ('"runtime_s": 10.0', '"runtime_s": "fast"', "fio.runtime_s: expected float, got str"),
+            ('"runtime_s": 10.0', '"runtime_s": -10.0', "fio.runtime_s: -10.0 is impossible"),
+            ('"runtime_s": 10.0', '"runtime_s": NaN', "fio.runtime_s: nan is impossible"),
+            ('"runtime_s": 10.0', '"runtime_s": 1e999', "fio.runtime_s: inf is impossible"),
+            ('"runtime_s": 10.0', f'"runtime_s": {"9" * 400}', "fio.runtime_s: 9999"),
+            ('"runtime_s": 10.0', '"runtime_s": 0', "runtime_s: 0 s is no runtime"),
+            ('"saved": 1000', '"saved": 1001', "summary.saved: 1001 events saved, of 1000 intercepted"),
+            ('"cpu_percent": 24.0', '"cpu_percent": 240.0', "load.cpu_percent: 240 % of all CPUs"),
+            ('"99.000000": 27.0', '"99.000000": 2.0', "a higher percentile is lower"),
+            ('"setup": "libbpf"', '"setup": "bcc"', "it is of another trial than the plan has by this id"),
+            ('"repetition": 1', '"repetition": 2', "it is of another trial than the plan has by this id"),
+        ],
+    )
+    def test_a_record_that_cannot_be_true_is_an_invalid_trial_and_all_others_are_read(
+        self, tmp_path: Path, before: str, after: str, fault: str
+    ) -> None:
+        trials = tuple(replace(make_trial("libbpf", n), index=n, repetition=1) for n in range(2))
+        run = store.create(tmp_path / "two", make_info("two"), trials)
+        for trial in trials:
+            write(run, trial)
+        path = run.path / "trials" / trials[0].id / "record.json"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+        first, second = run.records()
+        assert (first.status, second.status) == (Status.INVALID, Status.OK)
+        assert first.trial == trials[0]
+        assert fault in str(first.reason)
+
+    def test_text_that_looks_like_an_impossible_number_is_none(self, run: Run) -> None:
+        record = make_record(TRIALS[0], reason="x: -5, [-1, NaN] and 1e999")
+        folder = run.begin(TRIALS[0])
+        (folder / "record.json").write_text(to_json(record))
+        run.commit(TRIALS[0])
+        assert run.records() == (record,)
+
+    def test_a_damaged_record_can_be_set_aside_so_that_its_trial_is_run_again(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        (run.path / "trials" / TRIALS[0].id / "record.json").write_bytes(b"\xff")
+        assert "no UTF-8 text at byte 0" in reason_of(run)
+        assert run.done() == {TRIALS[0].id}
+        run.forget(TRIALS[0].id)
+        assert (run.records(), run.superseded()) == ((), 1)
 
     def test_a_wrong_key_of_a_plan_is_named_with_what_to_do(self, run: Run) -> None:
         path = run.path / "plan.json"
@@ -457,8 +511,88 @@ class TestFind:
         assert caught.value.message.endswith("(there: run2, run3, run4, run5, run6)")
 
 
-def test_a_trial_of_another_plan_is_read_back_as_it_is(run: Run) -> None:
-    """What is in a record is never checked against the plan: a record is a fact."""
-    foreign = make_trial("bcc")
-    write(run, foreign)
-    assert run.records()[0].trial == foreign
+class TestStrangers:
+    """A run directory may be anybody's: it leads nowhere else."""
+
+    def test_what_is_of_no_trial_in_the_plan_is_not_read_and_is_told(self, run: Run) -> None:
+        write(run, TRIALS[0])
+        write(run, make_trial("bcc"))
+        (run.path / "trials" / "lost+found").mkdir()
+        assert [record.trial for record in run.records()] == [TRIALS[0]]
+        assert run.strays() == ("lost+found", make_trial("bcc").id)
+
+    @pytest.mark.parametrize(
+        ("field", "value", "fault"),
+        [
+            ("id", "../../../escape", "trials[1].id: '../../../escape' is no name of ours"),
+            ("id", "/etc/cron.d/x", "trials[1].id: '/etc/cron.d/x' is no name of ours"),
+            ("id", "..", "trials[1].id: '..' is no name of ours"),
+            ("id", "a\nb", "is no name of ours"),
+            ("id", "", "trials[1].id: '' is no name of ours"),
+            ("id", TRIALS[0].id, f"trials[1].id: {TRIALS[0].id!r} is there twice"),
+            ("setup", "../libbpf", "trials[1].setup: '../libbpf' is no name of ours"),
+            ("host", "../x", "trials[1].host: '../x' is no name of ours"),
+            ("kernel", "../x", "trials[1].kernel: '../x' is no name"),
+            ("repetition", 0, "trials[1].repetition: they are counted from 1"),
+            ("block", -1, "trials[1].block: -1 is impossible"),
+        ],
+    )
+    def test_a_plan_that_leads_elsewhere_is_refused(self, run: Run, field: str, value: object, fault: str) -> None:
+        path = run.path / "plan.json"
+        data = json.loads(path.read_text())
+        data["trials"][1][field] = value
+        path.write_text(json.dumps(data))
+        assert fault in complaint(run.path).message
+
+    @pytest.mark.parametrize(
+        ("place", "value", "fault"),
+        [
+            (("study", "name"), "../x", "study.name: '../x' is no name"),
+            (("study", "hosts"), ["a/b"], "study.hosts[0]: 'a/b' is no name of ours"),
+            (("study", "paths", "data"), "../../etc", "study.paths.data: '../../etc' is no absolute path"),
+            (("study", "repetitions"), -1, "study.repetitions: -1 is impossible"),
+            (("image", "key"), 5, "image.key: a text is wanted"),
+            (("machine", "cpus"), "two", "machine.cpus: expected int, got str"),
+            (("machine", "hosts"), {"a": 1}, "machine.hosts.a: expected dict, got int"),
+        ],
+    )
+    def test_a_run_that_leads_elsewhere_is_refused(
+        self, run: Run, place: tuple[str, ...], value: object, fault: str
+    ) -> None:
+        path = run.path / "run.json"
+        data = json.loads(path.read_text())
+        part = data
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = value
+        path.write_text(json.dumps(data))
+        assert fault in complaint(run.path).message
+
+    @pytest.mark.parametrize("name", ["lock", "log.txt", "trials", "partial", "warm-ups", "superseded"])
+    def test_a_campaign_writes_to_no_link(self, run: Run, tmp_path: Path, name: str) -> None:
+        kept = tmp_path / "kept"
+        if name == "trials":
+            (run.path / "trials").rename(kept)
+        else:
+            kept.write_text("mine")
+        (run.path / name).symlink_to(kept)
+        with pytest.raises(StoreError, match=f"{name}: is a link, and bpfbench follows none"), run.locked():
+            pytest.fail("it began")
+        assert kept.is_dir() or kept.read_text() == "mine"
+
+    @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+    def test_a_record_that_is_no_file_of_its_own_is_not_read(self, run: Run, tmp_path: Path, what: str) -> None:
+        write(run, TRIALS[0])
+        folder = run.path / "trials" / TRIALS[0].id
+        path = folder / "record.json"
+        if what == "folder":
+            folder.rename(tmp_path / "elsewhere")
+            folder.symlink_to(tmp_path / "elsewhere")
+        elif what == "link":
+            path.rename(tmp_path / "elsewhere")
+            path.symlink_to(tmp_path / "elsewhere")
+        else:
+            path.unlink()
+            os.mkfifo(path)
+        said = {"link": "Too many levels of symbolic links", "pipe": "it is no file", "folder": "is a link"}
+        assert said[what] in reason_of(run)

@@ -10,10 +10,10 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from bpfbench import __version__
 from bpfbench.cli.app import cache_dir, stderr
@@ -47,7 +47,7 @@ VERBS = {
         "overhead:overhead",
         "Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.",
     ),
-    "plan": ("plan:plan_", "Show the trials of a study in their order, and what they take. Runs nothing."),
+    "plan": ("plan:plan_", "Say what a study takes, and which trials it has. Runs nothing."),
     "recommend": ("recommend:recommend", "Say which setup and configuration fit a need, by what a run measured."),
     "report": (
         "report:report",
@@ -70,30 +70,45 @@ needs, such as numpy and scipy.
 """
 
 
+HELP = """\
+`bpfbench help VERB` says more about a verb.
+
+Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted. `compare --strict` has 3, too: undecided."""
+
+JUDGING = ("run", "check", "doctor", "--fail-on", "--check")
+"""What makes an exit status a verdict."""
+
+
 def main() -> NoReturn:
     """Run bpfbench and exit: the entry point of the command."""
     _obey_signals()
     words = sys.argv[1:]
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
         with _in_one_thread():
             verb, given, _ = _verbs(words[0] if words else None).parse_args(
                 words, exit_on_error=False, print_error=False
             )
         result = verb(*given.args, **given.kwargs)
+        sys.stdout.flush()
     except CycloptsError as error:
         _complain(
-            UsageError(_in_our_words(error), f"see {' '.join(['bpfbench', *(error.command_chain or ())])} --help")
+            UsageError(
+                _in_our_words(error, words), f"see {' '.join(['bpfbench', *(error.command_chain or ())])} --help"
+            )
         )
     except BpfbenchError as error:
         _complain(error)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
+            # Who reads has seen enough, as `head` has; of a verdict that is not all.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            sys.exit(1 if any(word.startswith(JUDGING) for word in words) else 0)
         _complain(MachineError(f"{error.filename or 'the system'}: {error.strerror or error}"))
     except (KeyboardInterrupt, Terminated) as error:
-        goes_on = "; a run that had begun goes on with `bpfbench run --resume RUN`" if words[:1] == ["run"] else ""
-        stderr.print(f"bpfbench: interrupted{goes_on}", highlight=False, soft_wrap=True)
+        said = "; ".join(["interrupted", *getattr(error, "__notes__", ())])
+        stderr.print(f"bpfbench: {said}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 143)
     sys.exit(result if isinstance(result, int) else 0)
 
@@ -104,9 +119,12 @@ def _verbs(called: str | None) -> App:
         name="bpfbench",
         help="Measures eBPF libraries side by side.",
         version=__version__,
+        version_flags=("--version", "-V"),
         help_format="plaintext",
+        help_epilogue=HELP,
         suppress_keyboard_interrupt=False,
     )
+    app.register_install_completion_command(help="Install completion for your shell: bash, zsh or fish.")
     for verb, (where, words) in VERBS.items():
         app.command(f"bpfbench.cli.{where}", name=verb, help=None if verb == called else words)
     return app
@@ -147,7 +165,15 @@ def _terminated(*_: object) -> NoReturn:
     raise Terminated
 
 
-def _in_our_words(error: CycloptsError) -> str:
+def _in_our_words(error: CycloptsError, words: Sequence[str]) -> str:
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.keyword or error.argument.name
+        verb = " ".join(error.command_chain or ("bpfbench",))
+        return (
+            f"option {name}: a value is wanted"
+            if name in words
+            else f"{verb}: {name.upper() if name[0] != '-' else name} is wanted"
+        )
     if isinstance(error, UnusedCliTokensError):
         return f"not understood: {' '.join(error.unused_tokens or ())}"
     return " ".join(str(error).split())

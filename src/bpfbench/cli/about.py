@@ -14,9 +14,15 @@ from bpfbench.cli.show import Form, show
 from bpfbench.declare import study, targets
 from bpfbench.errors import UsageError
 from bpfbench.machine.facts import Fitness
-from bpfbench.report.document import Block, Document, Heading, Terms, table
+from bpfbench.report.document import Block, Document, Field, Heading, Table, Terms, table, texts
 from bpfbench.run import doctor as examination
 from bpfbench.run.stage import VENUES
+
+MARKS = {
+    Fitness.OK: Field("ok", weight="good"),
+    Fitness.NOTE: Field("note", weight="open"),
+    Fitness.MISSING: Field("MISSING", weight="bad"),
+}
 
 
 def doctor(
@@ -28,15 +34,17 @@ def doctor(
     if testbed not in VENUES:
         raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(VENUES)}")
     found = examination.examine(testbed, cache_dir(), Path.cwd())
-    marks = {Fitness.OK: "ok", Fitness.NOTE: "note", Fitness.MISSING: "MISSING"}
-    looked_at = [(marks[own.verdict], own.what, own.found, own.advice or "") for own in (*found.findings, *found.kept)]
+    looked_at = [
+        (MARKS[own.verdict], *map(Field, (own.what, own.found, own.advice or "")))
+        for own in (*found.findings, *found.kept)
+    ]
     beside = [("same" if own.same else "", own.what, own.paper, own.here) for own in found.against_paper]
     verdict = (
         "This machine can measure." if found.usable else "Nothing can be measured before what is MISSING is mended."
     )
     document: Document = (
         Heading("What this machine can measure"),
-        table(("", "what", "found", "what to do"), looked_at, texts=4),
+        Table(texts("", "what", "found", "what to do"), tuple(looked_at)),
         Heading("Against the paper's machine"),
         table(("", "what", "paper", "here"), beside, texts=4),
         Heading(verdict),

@@ -13,8 +13,17 @@ import platformdirs
 from cyclopts import Parameter
 from rich.console import Console
 
+
+class Pipe(Console):
+    """A console that leaves it to us to say what it means that nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass it on."""
+        raise BrokenPipeError
+
+
 # Tables are wide: where nobody says how wide the output is, as in a pipe, they get room.
-stdout = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
+stdout = Pipe(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 stderr = Console(stderr=True)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]

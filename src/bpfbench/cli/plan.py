@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from bpfbench.cli.app import StudyName, cache_dir
 from bpfbench.cli.options import StudyOptions, with_hosts
 from bpfbench.cli.show import Form, show
@@ -14,8 +18,15 @@ from bpfbench.run.stage import expected_accelerator, foreseen
 from bpfbench.units import duration, gib
 
 
-def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: Form = Form()) -> int:
-    """Show the trials of a study in their order, and what they take. Runs nothing."""
+def plan_(
+    name: StudyName,
+    /,
+    *,
+    trials: Annotated[bool, Parameter(negative="", help="Show every trial, in order.")] = False,
+    options: StudyOptions = StudyOptions(),
+    form: Form = Form(),
+) -> int:
+    """Say what a study takes, and which trials it has. Runs nothing."""
     chosen = study.load(study.find(name), with_hosts(options, resumes=False)[0].overrides())
     if not chosen.hosts:
         raise UsageError("testbed cluster: which hosts?", "--hosts hosts.toml, or their names: --hosts alpha,beta")
@@ -28,10 +39,10 @@ def plan_(name: StudyName, /, *, options: StudyOptions = StudyOptions(), form: F
     takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
     rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
     document = (
-        table(("block", "trial"), rows, texts=2),
-        Bullets(tuple(f"left out: {reason}" for reason in unrolled.left_out)),
-        Paragraph(_testbed_text(chosen, expected)),
         Paragraph(takes),
+        Paragraph(_testbed_text(chosen, expected)),
+        Bullets(tuple(f"left out: {reason}" for reason in unrolled.left_out)),
+        table(("block", "trial"), rows, texts=2) if trials else Paragraph("--trials shows each of them, in order."),
     )
     data = {"study": chosen, "needs": needs, "trials": unrolled.trials, "left_out": unrolled.left_out}
     show(form, "plan", document, data)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def report(
         info=replace(run.info, study=replace(run.info.study, criteria=counted)),
         about=about,
         results=results,
-        sampled=lambda record: samples.read(run.path / "trials" / record.trial.id / "samples.csv"),
+        sampled=lambda record: _sampled(run.path / "trials" / record.trial.id / "samples.csv"),
         paper=catalogue.paper() if paper else {},
     )
     _write(place, assemble(material, _drawn if figures else None, _say))
@@ -52,6 +53,15 @@ def report(
         if (place / made).exists():
             stdout.print(f"{what:<8} {place / made}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _sampled(path: Path) -> samples.Samples:
+    """Read what was sampled beside a trial; what cannot be read is said, and is in no figure."""
+    try:
+        return samples.read(path)
+    except StoreError as error:
+        stderr.print(f"bpfbench: left out: {error.message}", highlight=False, markup=False, soft_wrap=True)
+        return {}
 
 
 def _say(what: str) -> None:
@@ -79,9 +89,13 @@ def _refuse(place: Path) -> None:
     """
     if place.exists() and not (place / "index.html").is_file() and (not place.is_dir() or any(place.iterdir())):
         raise StoreError(f"{place} exists and is no report of bpfbench's", "choose another --output")
+    if place.is_symlink():
+        raise StoreError(f"{place}: is a link, and bpfbench follows none where it writes", "choose another --output")
     above = next(own for own in place.absolute().parents if own.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise StoreError(f"{place}: cannot be written: {above} is not writable", "choose another --output")
+    try:
+        tempfile.TemporaryDirectory(prefix=".bpfbench-", dir=above).cleanup()
+    except OSError as error:
+        raise StoreError(f"{place}: cannot be written: {above}: {error.strerror}", "choose another --output") from error
 
 
 def _write(place: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
@@ -93,6 +107,7 @@ def _write(place: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
     partial = place.parent / f".{place.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+        partial.mkdir(parents=True)
         for name, content in files:
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,10 @@ def status(
         *([Paragraph(EMULATED_REMARK)] if about.emulated else []),
         Paragraph(f"{about.trials_done} of {about.trials_planned} trials done: {detail}"),
         Bullets(tuple(f"{r.trial.id}: {r.status}: {r.reason}" for r in records if r.status is not Status.OK)),
+        Bullets(tuple(f"{name}: is of no trial in the plan, and is not read" for name in run.strays())),
     ]
+    if not running and len(records) > counts[Status.OK]:
+        blocks += [Paragraph("Run those again with:"), Code((f"bpfbench run --resume {run.path} --retry-failed",))]
     if state == "interrupted":
         blocks += [Paragraph("Finish it with:"), Code((f"bpfbench run --resume {run.path}",))]
     if (live := run.live()) is not None:

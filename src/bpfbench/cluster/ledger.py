@@ -11,11 +11,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from bpfbench import soundness
 from bpfbench.cluster.order import ORIGIN, Origin, Parcel, ParcelError
 from bpfbench.codec import from_json, to_json
 from bpfbench.declare import plan
+from bpfbench.errors import StoreError
 from bpfbench.model import Record, Status, Trial
 from bpfbench.run import campaign
 from bpfbench.run.progress import Pace
@@ -92,10 +95,10 @@ class Ledger:
                 self.open[number] = block
             self._count(block, 1)
             for path in (self.run.path / "trials" / trial.id / ORIGIN for trial in own if trial.id in done):
-                block.origin = from_json(Origin, path.read_bytes())
+                block.origin = _origin(path)
                 block.have.add(known(block.origin))
         for path in (self.run.path / "warm-ups").glob(f"*/{ORIGIN}"):
-            origin = from_json(Origin, path.read_bytes())
+            origin = _origin(path)
             if (warmed := self.trials.get(origin.name.partition("-warm-up.")[0])) is not None:
                 self.blocks[warmed.block].have.add(known(origin))
         self.disks = campaign.disks(self.run.info.study, plan.Plan(tuple(self.trials.values()), ()))
@@ -190,6 +193,18 @@ class Ledger:
         self._left_s[block.host] += sign * sum(own)
 
 
+def _origin(path: Path) -> Origin:
+    """Return from which attempt a record is.
+
+    Raises:
+        StoreError: that cannot be read.
+    """
+    try:
+        return from_json(Origin, soundness.content(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path}: {error}", f"move {path.parent} elsewhere: its trial is then run again") from error
+
+
 def known(origin: Origin) -> str:
     """Return what a record is known by."""
     return f"{origin.spool}/{origin.name}"
@@ -202,7 +217,7 @@ def forget_failed(run: Run) -> frozenset[str]:
     spools = set()
     for record in records:
         if record.trial.block in failed:
-            spools.add(from_json(Origin, (run.path / "trials" / record.trial.id / ORIGIN).read_bytes()).spool)
+            spools.add(_origin(run.path / "trials" / record.trial.id / ORIGIN).spool)
             run.forget(record.trial.id)
     return frozenset(spools)
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpfbench.codec import from_json
+from bpfbench import soundness
+from bpfbench.codec import decode
 from bpfbench.model import RECORD_FORMAT, Record, Study, Trial
 from bpfbench.units import size
 
@@ -159,8 +160,8 @@ def _record(files: Mapping[str, bytes]) -> Record:
     if "record.json" not in files:
         raise ParcelError("it has no record.json")
     try:
-        record = from_json(Record, files["record.json"])
-    except (ValueError, RecursionError) as error:
+        record: Record = decode(Record, soundness.parsed(files["record.json"]), "Record")
+    except ValueError as error:
         raise ParcelError(f"its record.json is no record: {str(error)[:200]}") from None
     if record.format != RECORD_FORMAT:
         raise ParcelError(f"its record has format {record.format}; {RECORD_FORMAT} is what was ordered")

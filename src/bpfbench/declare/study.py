@@ -337,7 +337,7 @@ class _Origin:
             factors["kernels"] = factors["kernels"] or (next(iter(catalogue.KERNELS)),)
         elif factors["kernels"]:
             named = ", ".join(factors["kernels"])
-            raise StudyError(f"{self.where}: factors.kernels: {named}: only testbed vm boots kernels", USE_VM)
+            raise StudyError(f"{self.named('factors.kernels')}: {named}: only testbed vm boots kernels", USE_VM)
         if cluster:
             return  # without hosts, it is run on those that are there
         if virtual:
@@ -345,7 +345,7 @@ class _Origin:
             return
         if top["hosts"] not in ((), (LOCAL,)):
             named = ", ".join(top["hosts"])
-            raise StudyError(f"{self.where}: hosts: {named}: testbed host is this machine alone", USE_VM)
+            raise StudyError(f"{self.named('hosts')}: {named}: testbed host is this machine alone", USE_VM)
         top["hosts"] = (LOCAL,)
 
     def description(self, said: str) -> str:

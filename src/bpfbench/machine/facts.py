@@ -129,7 +129,11 @@ def known(look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
 
 def requirements() -> Iterator[Diagnosis]:
     """Look at everything that measuring on this machine's kernel takes, most important first."""
-    root = lacking("root", "no", "loading BPF programs on this kernel needs root: use sudo")
+    root = lacking(
+        "root",
+        "no",
+        "loading BPF programs on this kernel needs root: use sudo, or without root: --testbed vm",
+    )
     yield ok("root", "yes") if os.geteuid() == 0 else root
     release = platform.release()
     version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TypeVar
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.errors import StoreError
+from bpfbench.soundness import content
 
 MOST_POINTS = 120
 """Per line: more are not seen in a figure of this size."""
@@ -30,8 +33,7 @@ def read(path: Path) -> Samples:
         StoreError: they cannot be read.
     """
     try:
-        with path.open(newline="") as file:
-            return _samples(list(csv.DictReader(file)))
+        return _samples(list(csv.DictReader(io.StringIO(content(path).decode(), newline=""))))
     except FileNotFoundError:
         return {}
     except (OSError, csv.Error, UnicodeDecodeError) as error:
@@ -44,10 +46,10 @@ def _samples(rows: Sequence[Mapping[str, str]]) -> Samples:
     system = [row for row in rows if row["what"] == "system"]
     if not system:
         return {}
-    begin_s = float(system[0]["monotonic_s"])
-    times = [float(row["monotonic_s"]) - begin_s for row in system]
-    ticks = [(float(row["total_ticks"]), 100 * float(row["busy_ticks"])) for row in system]
-    memory = [float(row["memory_bytes"]) for row in system]
+    begin_s = _number(system[0]["monotonic_s"])
+    times = [_number(row["monotonic_s"]) - begin_s for row in system]
+    ticks = [(_number(row["total_ticks"]), 100 * _number(row["busy_ticks"])) for row in system]
+    memory = [_number(row["memory_bytes"]) for row in system]
     joules = ((at - begin_s, joules) for at, joules in sorted(_packages(rows).items()))
     found = {
         metrics.CPU: _rates([(at, *counted) for at, counted in zip(times, ticks, strict=True)]),
@@ -62,9 +64,16 @@ def _packages(rows: Sequence[Mapping[str, str]]) -> dict[float, float]:
     found: defaultdict[float, dict[str, float]] = defaultdict(dict)
     for row in rows:
         if row["what"].startswith("package"):
-            found[float(row["monotonic_s"])][row["what"]] = float(row["joules"])
+            found[_number(row["monotonic_s"])][row["what"]] = _number(row["joules"])
     most = max(map(len, found.values()), default=0)
     return {at: sum(values.values()) for at, values in found.items() if len(values) == most}
+
+
+def _number(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f"{text} is no sample")
+    return found
 
 
 def _rates(counters: Sequence[tuple[float, float, float]]) -> Iterator[tuple[float, float]]:

@@ -23,6 +23,7 @@ from bpfbench.errors import MachineError, UsageError
 from bpfbench.machine.turn import OnWait, alone
 from bpfbench.model import Accelerator, Sources, Study
 from bpfbench.run.progress import ProgressReporter
+from bpfbench.soundness import exposed
 from bpfbench.testbed import host
 from bpfbench.testbed.base import Ground, Sizes, Testbed, Venue
 from bpfbench.testbed.image import Image
@@ -97,7 +98,11 @@ class Stage:
         with ProgressReporter(means.console) as reporter:
             wanted = study.image, means.sources, reporter.building, study.factors.setups, study.shipped_targets
             image = self._image(reporter.building) if self._image else venue.image(means.cache, *wanted)
-            return venue.testbed(Ground(study, image, means.cache, means.sources, reporter.building, self._disks))
+            ground = Ground(study, image, means.cache, means.sources, reporter.building, self._disks)
+            for option, path in (("--data-dir", ground.data_dir), ("--output-dir", ground.output_dir)):
+                if path.exists() and (reason := exposed(path.resolve())):
+                    raise MachineError(f"{path}: {reason}", f"choose another directory: {option}")
+            return venue.testbed(ground)
 
 
 def _venue(study: Study) -> Venue:

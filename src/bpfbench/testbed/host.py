@@ -17,6 +17,7 @@ from bpfbench import catalogue
 from bpfbench.errors import MachineError
 from bpfbench.machine import command, facts
 from bpfbench.model import Attach, DrivenTarget, Setup, Workload
+from bpfbench.soundness import exposed
 from bpfbench.testbed import sandbox
 from bpfbench.testbed.base import BROUGHT, Ground, Testbed, Venue, data_name
 from bpfbench.testbed.image import Image
@@ -66,6 +67,8 @@ class HostTestbed(Testbed):
         if job.data:
             directory = self.data_dir / job.data
             directory.mkdir(parents=True, exist_ok=True)
+            if reason := exposed(directory):
+                raise MachineError(f"{directory}: {reason}", "remove it, or choose another directory: --data-dir")
             binds.append(Bind(str(directory), f"{INSIDE}/data", writable=True))
         if job.record_dir:
             binds.append(Bind(str(job.record_dir), f"{INSIDE}/record", writable=True))

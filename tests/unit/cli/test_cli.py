@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
-from invoked import Invoke, complaint, data_of
+from invoked import Invoke, complaint, data_of, make_run
 
 from bpfbench import cli
 from bpfbench.declare import study
@@ -32,13 +32,15 @@ class TestUsage:
         [
             (("plna", "quick"), ("plna", "plan")),
             (("image", "biuld"), ("biuld", "build")),
-            (("plan",), ("study", "requires an argument")),
+            (("plan",), ("plan: STUDY is wanted",)),
+            (("compare", RUN), ("compare: RUN-B is wanted",)),
+            (("recommend",), ("recommend: --rate is wanted",)),
             (("plan", "quick", "--bogus"), ("--bogus",)),
             (("plan", "quick", "--setup", "bcc"), ("--setup", "--setups")),
             (("plan", "quick", "extra"), ("extra",)),
-            (("plan", "quick", "--setups"), ("--setups", "requires an argument")),
-            (("run", "quick", "--run-dir"), ("--run-dir", "requires an argument")),
-            (("run", "quick", "--for", "-5min"), ("--for", "requires an argument")),
+            (("plan", "quick", "--setups"), ("option --setups: a value is wanted",)),
+            (("run", "quick", "--run-dir"), ("option --run-dir: a value is wanted",)),
+            (("run", "quick", "--for", "-5min"), ("option --for: a value is wanted",)),
             (("data", "remove", "all"), ("all",)),
         ],
     )
@@ -53,7 +55,7 @@ class TestUsage:
         assert outcome.err.splitlines()[1:] == [f"  see bpfbench{verb} --help"]
 
     @pytest.mark.parametrize("words", [("list",), ("run", "smoke")])
-    def test_what_is_interrupted_is_told_to_go_on_only_where_it_can(
+    def test_what_is_interrupted_before_there_is_a_run_is_not_told_to_go_on(
         self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
     ) -> None:
         def interrupted(*_: object, **__: object) -> None:
@@ -62,8 +64,7 @@ class TestUsage:
         monkeypatch.setattr("bpfbench.cli.about.show", interrupted)
         monkeypatch.setattr("bpfbench.cli.run.foreseen", interrupted)
         outcome = bpfbench(*words)
-        assert outcome.status == 130
-        assert ("run --resume RUN" in outcome.err) == (words[0] == "run")
+        assert (outcome.status, outcome.err) == (130, "bpfbench: interrupted\n")
 
     @pytest.mark.parametrize("option", ["--repetitions", "--seed"])
     def test_a_fraction_is_not_rounded_to_a_whole_number(self, bpfbench: Invoke, option: str) -> None:
@@ -113,11 +114,30 @@ class TestMachine:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("words", [("--version",), ("--help",), ("run", "--help"), ("image", "--help")])
+    @pytest.mark.parametrize(
+        "words", [("--version",), ("-V",), ("--help",), ("run", "--help"), ("help",), ("help", "image")]
+    )
     def test_help_and_version_are_answers_not_errors(self, bpfbench: Invoke, words: tuple[str, ...]) -> None:
         outcome = bpfbench(*words)
         assert (outcome.status, outcome.err) == (0, "")
         assert outcome.out.strip()
+
+    @pytest.mark.parametrize("words", [("plan",), ("image", "build")])
+    def test_help_of_a_verb_is_what_the_verb_says_of_itself(self, bpfbench: Invoke, words: tuple[str, ...]) -> None:
+        assert bpfbench("help", *words) == bpfbench(*words, "--help")
+
+    def test_help_tells_what_an_exit_status_means(self, bpfbench: Invoke) -> None:
+        assert "Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted" in bpfbench("--help").out
+
+    def test_completion_is_installed_for_the_shell_that_asks(
+        self, bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("SHELL", "/bin/bash")
+        assert bpfbench("--install-completion").status == 0
+        (script,) = tmp_path.rglob("completions/bpfbench")
+        assert all(verb in script.read_text() for verb in cli.VERBS)
+        assert subprocess.run(("bash", "-n", str(script)), check=False).returncode == 0
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
@@ -182,3 +202,35 @@ def test_no_threads_are_started_for_arithmetic_and_what_verbs_start_is_not_kept_
     argv = (sys.executable, "-c", script, "summary", RUN)
     ended = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
     assert ended.stdout.splitlines()[-1] == "1 False"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("summary", RUN), 0), (("list",), 0), (("plan", "quick", "--trials"), 0), (("compare", RUN, RUN), 0)],
+)
+def test_who_has_read_enough_gets_no_more_and_no_complaint(words: tuple[str, ...], status: int, tmp_path: Path) -> None:
+    argv = (sys.executable, "-m", "bpfbench", *words)
+    environment = {**os.environ, "BPFBENCH_CACHE": str(tmp_path)}
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=tmp_path
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.close()
+        assert writer.stderr is not None
+        assert writer.stderr.read() == b""
+    assert writer.returncode == status
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        make_run(tmp_path / "a b")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bpfbench.cli.run.foreseen", interrupted)
+    outcome = bpfbench("run", "smoke", "--run-dir", "a b")
+    assert (outcome.status, outcome.err) == (
+        130,
+        "bpfbench: interrupted; go on with: bpfbench run --resume 'a b'\n",
+    )

@@ -20,7 +20,7 @@ from bpfbench.model import Record, Status, Study, Trial
 from bpfbench.store import Run, RunInfo
 
 RECORDED = Run(Path(__file__).parents[2] / "data" / "runs" / "format-4")
-TEMPLATE = next(record for record in RECORDED.records() if record.status is Status.OK)
+TEMPLATE = next(record for record in RECORDED.records() if record.status is Status.OK and record.summary)
 MACHINE: dict[str, Any] = {
     "hosts": {name: {"kernel": "6.1", "cpus": 2, "cpu_model": "x"} for name in ("alpha", "beta")}
 }
@@ -41,7 +41,7 @@ attach = "tracepoint"
 def run(tmp_path: Path) -> Run:
     chosen = study.parse(STUDY, "two.toml")
     trials = plan.unroll(chosen).trials
-    info = RunInfo(store.RUN_FORMAT, "two", "", "1", chosen, len(trials), (), {"key": "k"}, MACHINE)
+    info = RunInfo(store.RUN_FORMAT, "two", "", "1", chosen, len(trials), (), {"name": "trixie", "key": "k"}, MACHINE)
     return store.create(tmp_path / "two", info, trials)
 
 

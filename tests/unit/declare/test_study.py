@@ -437,7 +437,7 @@ class TestNumbers:
     def test_a_scale_must_leave_each_process_a_block(self, value: str) -> None:
         message = refusal(toml({**REQUIRED, "factors.scale": value})).message
         assert message.startswith("my.toml: factors.scale: ")
-        assert message.endswith(f"is out of range; valid is {4096 / 2**35} to 1024")
+        assert message.endswith("is out of range; valid is 1.2e-07 to 1024")
 
     @pytest.mark.parametrize(
         ("key", "value", "valid"),
@@ -451,7 +451,7 @@ class TestNumbers:
     )
     def test_a_time_out_of_range_is_refused_with_the_range(self, key: str, value: str, valid: str) -> None:
         message = refusal(toml({**REQUIRED, f"settings.{key}": value})).message
-        assert message == f"my.toml: settings.{key}: {float(value)} is out of range; valid is {valid}"
+        assert message == f"my.toml: settings.{key}: {value} is out of range; valid is {valid}"
 
     @pytest.mark.parametrize(
         ("value", "below", "above", "n"),

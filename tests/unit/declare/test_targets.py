@@ -81,7 +81,7 @@ def test_without_workloads_there_are_none_of_fio() -> None:
         (f'{LEAST}\nstop_signal = "TERM"', "'TERM' is not one of: SIGINT, SIGTERM"),
         (f'{LEAST}\nuser = "me"', "'me' is not one of: nobody, root"),
         (f"{LEAST}\nunhooked_percent = {{readv = 1}}", "'readv' is not one of: read, write"),
-        (f"{LEAST}\nunhooked_percent = {{read = 101}}", "read: 101.0 is out of range"),
+        (f"{LEAST}\nunhooked_percent = {{read = 101}}", "read: 101 is out of range"),
         (f"{LEAST}\nmetrics.x = {{}}", "metrics: x: give either pattern"),
         (f"{LEAST}\nmetrics.x = {{pattern = '(', unit = 's'}}", "metrics: x: /(/ is no regular expression"),
         (f"{LEAST}\nmetrics.x = {{pattern = 'a'}}", "metrics: x: /a/ has 0 groups"),

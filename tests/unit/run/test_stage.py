@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from bpfbench.declare import study
 from bpfbench.errors import MachineError, StudyError
 from bpfbench.machine import turn
 from bpfbench.machine.command import Finished
-from bpfbench.model import Attach, Sources, Study
+from bpfbench.model import Attach, Paths, Sources, Study
 from bpfbench.run import stage
 from bpfbench.run.stage import Means, Stage, foreseen
 from bpfbench.testbed.base import Ground, Testbed, Venue
@@ -185,3 +186,25 @@ class TestHooks:
 
 def test_every_testbed_of_the_catalogue_has_a_kind() -> None:
     assert {*stage.VENUES, "cluster"} == set(catalogue.TESTBEDS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is in danger")
+@pytest.mark.parametrize("option", ["--data-dir", "--output-dir"])
+def test_root_uses_no_directory_that_others_can_put_links_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    opened: list[str] = []
+    venue = Venue(lambda: None, frozenset, lambda ground: Noted(ground, opened), lambda *_: make_image())
+    monkeypatch.setitem(stage.VENUES, "host", venue)
+    anybodys = tmp_path / "anybodys"
+    anybodys.mkdir()
+    anybodys.chmod(0o777)
+    paths = Paths(data=str(anybodys)) if option == "--data-dir" else Paths(output=str(anybodys))
+    means = Means(tmp_path, Sources(), Console(file=io.StringIO()))
+    with (
+        pytest.raises(MachineError, match="can be written to by others") as caught,
+        Stage(replace(LIBBPF, paths=paths), means),
+    ):
+        pytest.fail("it was used")
+    assert caught.value.hint == f"choose another directory: {option}"
+    assert opened == []

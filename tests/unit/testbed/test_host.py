@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec, Workload
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.testbed.base import BROUGHT, data_name
 from bpfbench.testbed.host import Headers, HostTestbed, kernel_headers, require
+from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE, Bind
 
 HEADERS = Headers("none", (Bind("/usr/src", "/usr/src"),), (("/usr/src/h", "/usr/lib/modules/6/build"),))
@@ -233,3 +235,13 @@ class TestHost:
 
     def test_a_machine_that_has_everything_will_do(self) -> None:
         require(0, iter(()))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is in danger")
+def test_data_files_are_written_to_no_link(testbed: HostTestbed, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "4x4096").symlink_to(tmp_path / "elsewhere")
+    job = Job(("true",), "", data="4x4096")
+    with pytest.raises(MachineError, match="4x4096: is a link"):
+        testbed.inside(job, lambda _: None)

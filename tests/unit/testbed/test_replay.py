@@ -95,6 +95,24 @@ def test_what_is_not_on_record_fails_and_is_run_again_when_it_is(
     assert again.superseded()
 
 
+@pytest.mark.parametrize("recorded", ["format-3"], indirect=True)
+def test_a_damaged_record_blocks_nothing_and_its_trial_can_be_run_again(
+    invoke: Invoke, recorded: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("run", "study.toml", "--run-dir", "again")
+    again = Run(Path("again"))
+    image = replay.ReplayTestbed(recorded, Path(), Path()).image
+    monkeypatch.setattr(images, "with_key", lambda *_: image)
+    damaged = again.path / "trials" / again.plan()[1].id / "record.json"
+    damaged.write_bytes(damaged.read_bytes().replace(b'"runtime_s": ', b'"runtime_s": -'))
+    status, out, err = invoke("run", "--resume", "again")
+    assert status == 1, err
+    assert "its record cannot be used: fio.runtime_s: -" in out
+    status, out, err = invoke("run", "--resume", "again", "--retry-failed")
+    assert status == 0, err
+    assert "cannot be used" not in out
+
+
 class Halved(Run):
     """A run without the records of one setup."""
 

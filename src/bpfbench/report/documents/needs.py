@@ -117,7 +117,7 @@ def _choose(found: Answers, answer: Answer) -> Field:
         case Outcome.ALONE:
             return Field(decision.leader, "the only one")
         case Outcome.BEST:
-            return Field(decision.leader, f"better than each other by more than {margin(answer)}")
+            return Field(decision.leader, f"better than every other by more than {margin(answer)}")
         case Outcome.EQUAL:
             return Field(
                 listed(decision.named),

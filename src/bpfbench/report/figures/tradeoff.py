@@ -54,7 +54,7 @@ def _panel(group: Group, costs: Axis, points: Points, cases: Cases) -> Panel:
 
 
 def _told(cell: Cell, cases: Cases) -> bool:
-    """Whether it is better or worse than each other in one of the needs, in its case."""
+    """Whether it is better or worse than every other in one of the needs, in its case."""
     case = needs.Contest.of(cell)
     known = [by_case[case] for by_case in cases if case in by_case]
     others = {own for by in known for own in by.order} - {cell.setup}

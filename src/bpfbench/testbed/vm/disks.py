@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -91,7 +92,7 @@ def make_data_disk(data_dir: Path, host: str, size: int) -> Path:
     """Return the disk that keeps the data files of a host, there now; the guest repairs or formats it if need be."""
     path = data_disk(data_dir, host, size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "ab") as file:  # noqa: PTH123
         file.truncate(with_spare(size))
     return path
 

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be true of a run directory, whoever it comes from: numbers that can be, names that lead nowhere else.
+
+A run directory is read by others than who wrote it, and disks fail. Whatever is read of one is held against this before
+anything is made of it, in one place (store.py; what hosts of a cluster send: cluster/order.py). A fault is a ValueError
+that names the place.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bpfbench.model import FioResult, Record, Status, Study, TracerSummary, Trial, Workload
+
+MOST = 2**64
+"""No counter of a kernel reaches it, nor any time in nanoseconds."""
+POSSIBLE = "numbers here are finite, 0 or more, and less than 2^64"
+
+SUSPECT = re.compile(r"[\[:,]\s*(?:[-NI]|\d{20}|\d[\d.]*[eE]\+?\d\d)")
+"""What text looks like that may hold an impossible number; it may also be within a text."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}")
+"""What names directories, or part of them."""
+
+ROUNDING = 1.001
+"""What a share of all CPUs may exceed the whole by."""
+TOO_FAST = 2
+"""So many times what was done in the runtime, a rate is none of it: fio's processes do not all take the whole."""
+
+FACTS: Mapping[str, type] = {
+    "architecture": str,
+    "cpu_model": str,
+    "cpus": int,
+    "emulated": bool,
+    "hosts": dict,
+    "kernel": str,
+    "kernels": dict,
+    "memory_bytes": int,
+    "storage": dict,
+}
+"""Facts about a machine that something is made of, and what they are."""
+
+
+def content(path: Path) -> bytes:
+    """Return what a file holds; a link is not followed, nor is a pipe waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        return file.read()
+
+
+def parsed(text_bytes: bytes, numbers_at: str | None = "") -> Any:
+    """Return what JSON says.
+
+    Args:
+        text_bytes: UTF-8 text.
+        numbers_at: the key below which every number has to be possible; empty: everywhere; None: nowhere.
+
+    Raises:
+        ValueError: it is no JSON, or a number in it is impossible.
+    """
+    try:
+        text = text_bytes.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no UTF-8 text at byte {error.start}") from None
+    try:
+        data = json.loads(text)
+        if numbers_at is not None and SUSPECT.search(text):
+            held = data.get(numbers_at) if numbers_at and isinstance(data, dict) else data
+            for place in _impossible(held, numbers_at):
+                raise ValueError(place)
+    except RecursionError:
+        raise ValueError("nested too deep to be ours") from None
+    return data
+
+
+def _impossible(data: Any, place: str) -> Iterator[str]:
+    """Yield where numbers are that cannot be."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _impossible(value, f"{place}.{key}")
+    elif isinstance(data, list):
+        for at, value in enumerate(data):
+            yield from _impossible(value, f"{place}[{at}]")
+    elif isinstance(data, (int, float)) and not 0 <= data < MOST:
+        yield f"{place}: {data!s:.30} is impossible: {POSSIBLE}"
+
+
+def plan(trials: Sequence[Trial]) -> None:
+    """Refuse a plan of trials that cannot be, or of two by one id.
+
+    Raises:
+        ValueError: says which.
+    """
+    ids = set()
+    for at, own in enumerate(trials):
+        try:
+            trial(own)
+        except ValueError as error:
+            raise ValueError(f"trials[{at}].{error}") from None
+        if own.id in ids:
+            raise ValueError(f"trials[{at}].id: {own.id!r} is there twice")
+        ids.add(own.id)
+
+
+def trial(own: Trial) -> None:
+    """Refuse a trial that cannot be, or whose names would lead out of a directory.
+
+    Raises:
+        ValueError: says which.
+    """
+    _named("id", own.id)
+    _named("setup", own.setup)
+    _named("workload.name", own.workload.name)
+    _named("host", own.host)
+    if own.kernel is not None:
+        _named("kernel", own.kernel)
+    for fault in _of_workload(own.workload):
+        raise ValueError(f"workload.{fault}")
+    if own.repetition < 1:
+        raise ValueError("repetition: they are counted from 1")
+
+
+def _named(what: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{what}: {name!r:.80} is no name of ours: letters, digits, and '_.@-' behind the first")
+
+
+def _of_workload(work: Workload) -> Iterator[str]:
+    if work.is_fio and not work.bytes_per_process:
+        yield "bytes_per_process: fio's processes read and write something"
+    if work.rate_iops is not None and not work.rate_iops:
+        yield "rate_iops: 0 is no rate"
+    if not work.burst_ios:
+        yield "burst_ios: 0 is no burst"
+    if not 0 < work.duty_percent <= 100:
+        yield f"duty_percent: {work.duty_percent:g} is no share of the time"
+
+
+def record(own: Record) -> None:
+    """Refuse a record that cannot be: of a trial that ended ok, its numbers have to go together, too.
+
+    Raises:
+        ValueError: says what is impossible.
+    """
+    try:
+        trial(own.trial)
+    except ValueError as error:
+        raise ValueError(f"trial.{error}") from None
+    if own.status is Status.OK:
+        for fault in _of_ok(own):
+            raise ValueError(fault)
+
+
+def _of_ok(own: Record) -> Iterator[str]:
+    """Yield what a trial that ended ok cannot say."""
+    yield from (f"status: ok, and the check {check.name!r} failed" for check in own.checks if not check.ok)
+    if own.outcome is None:
+        yield "status: ok, and nothing came of its target"
+    elif not own.outcome.runtime_s:
+        yield "runtime_s: 0 s is no runtime of a target"
+    if not own.trial.is_vanilla and own.summary is None:
+        yield "status: ok, and its tracer gave no account"
+    if own.summary is not None:
+        yield from _of_summary(own.summary)
+    if own.fio is not None:
+        yield from _of_fio(own.fio)
+    for name, load in (("load", own.load), ("idle", own.idle)):
+        if load is not None and load.cpu_percent > 100 * ROUNDING:
+            yield f"{name}.cpu_percent: {load.cpu_percent:g} % of all CPUs are impossible"
+
+
+def _of_summary(said: TracerSummary) -> Iterator[str]:
+    if said.saved > said.intercepted_total:
+        yield f"summary.saved: {said.saved} events saved, of {said.intercepted_total} intercepted"
+    if said.lost_total > said.intercepted_total:
+        yield f"summary.lost: {said.lost_total} events lost, of {said.intercepted_total} intercepted"
+
+
+def _of_fio(found: FioResult) -> Iterator[str]:
+    percentiles = sorted((float(percent), value) for percent, value in found.latency_percentiles_us.items())
+    values = [value for _, value in percentiles]
+    if values != sorted(values):
+        yield "fio.latency_percentiles_us: a higher percentile is lower than another"
+    rates = (("iops", found.iops, found.ios), ("throughput_bytes_per_s", found.throughput_bytes_per_s, found.bytes))
+    for name, rate, done in rates:
+        if rate * found.runtime_s > TOO_FAST * done:
+            yield f"fio.{name}: {rate:g} a second for {found.runtime_s:g} s are far more than the {done} done"
+
+
+def run(study: Study, image: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+    """Refuse what a run says it is where that cannot be, or a name in it would lead out of a directory.
+
+    Raises:
+        ValueError: says which.
+    """
+    _named("study.name", study.name)
+    for at, host in enumerate(study.hosts):
+        _named(f"study.hosts[{at}]", host)
+    for at, target in enumerate(study.targets):
+        _named(f"study.targets[{at}].name", target.name)
+    for at, setup in enumerate(study.setups):
+        _named(f"study.setups[{at}].name", setup.name)
+        if not setup.command or not setup.command[0].startswith("/"):
+            raise ValueError(f"study.setups[{at}].command: a command begins with an absolute path")
+    for what, path in (("data", study.paths.data), ("output", study.paths.output)):
+        if path is not None and not path.startswith("/"):
+            raise ValueError(f"study.paths.{what}: {path!r} is no absolute path")
+    for what in ("name", "key"):
+        if not isinstance(image.get(what), str):
+            raise ValueError(f"image.{what}: a text is wanted")
+    _of_machine("machine", machine)
+
+
+def exposed(directory: Path) -> str | None:
+    """Say why root had better not write to a directory; None where nobody else can put a link into it.
+
+    Trusted are root and who called sudo. Where the sticky bit is set, others can at least replace nothing of ours.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if os.geteuid() != 0:
+        return None
+    found = directory.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        return "is a link"
+    users, groups = ({0, int(os.environ.get(name, "0"))} for name in ("SUDO_UID", "SUDO_GID"))
+    if found.st_uid not in users:
+        return f"belongs to user {found.st_uid}, who could put links into it"
+    wide = found.st_mode & (stat.S_IWOTH if found.st_gid in groups else stat.S_IWOTH | stat.S_IWGRP)
+    if wide and not found.st_mode & stat.S_ISVTX:
+        return "can be written to by others, who could put links into it"
+    return None
+
+
+def _of_machine(place: str, machine: Mapping[str, Any]) -> None:
+    for name, kind in FACTS.items():
+        if name in machine and not isinstance(machine[name], kind):
+            raise ValueError(f"{place}.{name}: expected {kind.__name__}, got {type(machine[name]).__name__}")
+    for many in ("hosts", "kernels"):
+        for name, own in machine.get(many, {}).items():
+            if not isinstance(own, dict):
+                raise ValueError(f"{place}.{many}.{name}: expected dict, got {type(own).__name__}")
+            _of_machine(f"{place}.{many}.{name}", own)
