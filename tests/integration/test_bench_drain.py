@@ -17,7 +17,7 @@ import pytest
 
 from bpfbench.inside import leftovers
 from bpfbench.inside.kernel import bpf
-from bpfbench.machine import turn
+from bpfbench.machine import facts, turn
 from bpfbench.model import Attach, Format, TracerConfig
 from bpfbench.model.drain import PAYLOAD_BYTES, TOOL_OF_BYTES, DrainResult, DrainSpec
 from bpfbench.testbed.host import IN_FLIGHT, HostTestbed, headers_here
@@ -98,6 +98,35 @@ def test_a_table_and_its_json(
     assert len(data["measurements"]) == 2
     assert data["machine"]["kernel"]
     assert data["image"]["versions"]
+    (share,) = data["shares"]
+    assert share["percent"]["min"] <= share["percent"]["median"] <= share["percent"]["max"] < 120
+
+
+def test_what_the_machine_allows_at_all(
+    trixie: Image, tmp_path: Path, bpfbench: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    assert trixie.setups
+    before, hooks = leftovers.take(Path("/run")), facts.hooks()
+    done = bpfbench("bench", "roofline", "--repetitions", "1", "--output", tmp_path / "roofline.json")
+    assert done.returncode == 0, done.stderr
+    assert "ceiling" in done.stdout
+    data = json.loads((tmp_path / "roofline.json").read_text())["data"]
+    found = data["roofline"]
+    assert {own["sink"] for own in found["sinks"]} >= {"file, page cache", "/dev/null"}
+    assert {own["event_bytes"] for own in found["copies"]} == set(TOOL_OF_BYTES)
+    assert {own["hook"] for own in found["hooks"]} == {hook.value for hook in hooks}, "each hook there is, no other"
+    assert set(found["absent"]) <= {f"hook: {hook}" for hook in Attach} | {"sink: file, no page cache"}
+    assert all(own["producer_ns"] > 0 for own in found["wake_ups"]), "to wake somebody takes time"
+    for ceiling in data["ceilings"]:
+        lowest = ceiling["walls"][0]["events_per_s"]["median"]
+        assert 0 < ceiling["events_per_s"]["median"] <= lowest, "who passes all is no faster than one alone lets him"
+    left = {kind: items for kind, items in leftovers.settled_since(before, Path("/run")).items() if "BPF" in kind}
+    assert left == {}
+
+
+def _runs(program: str) -> bool:
+    """Tell whether some process was called with this in its command."""
+    return any(program.encode() in path.read_bytes() for path in Path("/proc").glob("[1-9]*/cmdline") if path.exists())
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
@@ -106,8 +135,8 @@ def test_however_it_ends_nothing_is_left(trixie: Image, tmp_path: Path, sign: si
     rings, programs = set(bpf.ring_buffers()), bpf.tracing_programs()
     argv = [sys.executable, "-m", "bpfbench", "bench", "drain", "--setups", "libbpf", "--repetitions", "50"]
     with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        until_s = time.monotonic() + 60
-        while set(bpf.ring_buffers()) <= rings and time.monotonic() < until_s:
+        until_s = time.monotonic() + 90
+        while not _runs("tracers/libbpf/tracer") and time.monotonic() < until_s:
             time.sleep(0.01)
         time.sleep(0.3)
         process.send_signal(sign)

@@ -19,9 +19,10 @@ from bpfbench.declare import study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import KEYS
-from bpfbench.model import Attach, Study
+from bpfbench.model import VANILLA, Attach, Study
 from bpfbench.model.drain import TOOL_OF_BYTES, Case, Measured
 from bpfbench.report.documents import drain as report
+from bpfbench.report.documents import roofline as roofline_report
 from bpfbench.report.write import json
 from bpfbench.run import campaign, drain
 from bpfbench.run.progress import ProgressReporter, set_up_logging
@@ -30,7 +31,7 @@ from bpfbench.units import duration
 
 bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
 
-KIND = "bench drain"
+DRAIN, ROOFLINE = "bench drain", "bench roofline"
 
 
 @options_for(
@@ -69,7 +70,8 @@ def drain_(
     time taken from when it is let go on until the ring is empty. Where events
     come faster than that, they are lost: fidelity = min(1, drain rate / event
     rate). The kernel side's time per event is by the kernel's BPF run-time
-    counters. docs/measurement.md has the method.
+    counters. First comes the roofline, so that each setup's rate is also told
+    as a share of what this machine allows. docs/measurement.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
     around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
@@ -80,9 +82,12 @@ def drain_(
     try:
         with Stage(around, means(source_options, wait=wait), drain.DISKS) as stage:
             planned = drain.planned(stage.study, stage.testbed)
-            about = drain.circumstances(stage.testbed, stage.study, campaign.digests(stage.study))
-            about_s = sum(map(drain.seconds_of, planned))
+            about = drain.circumstances(stage.testbed)
+            about |= {"executables": campaign.digests(stage.study), "wanted": drain.wanted(stage.study)}
+            times = min(stage.study.repetitions, drain.ROOFLINE_REPETITIONS)
+            about_s = sum(map(drain.seconds_of, planned)) + times * drain.ROOFLINE_S
             stderr.print(f"{len(planned)} measurements, about {duration(about_s)}", highlight=False)
+            about["roofline"] = drain.roofline(stage.testbed, times, stage.study.seed)
             with ProgressReporter(stderr) as reporter:
                 for item in drain.measure(planned, stage.testbed, reporter):
                     measured.append(item)
@@ -90,12 +95,57 @@ def drain_(
         stderr.print(f"bpfbench: interrupted; {len(measured)} of {len(planned)} were measured", highlight=False)
     finally:  # nothing that was measured is lost
         if output is not None and measured:
-            output.write_text(json.text(KIND, report.SCHEMA, None, report.data(measured, about)))
+            output.write_text(json.text(DRAIN, report.SCHEMA, None, report.data(measured, about)))
     if measured:
-        show(form, KIND, report.document(measured, about), report.data(measured, about), schema=report.SCHEMA)
+        show(form, DRAIN, report.document(measured, about), report.data(measured, about), schema=report.SCHEMA)
     if len(measured) < len(planned) or not planned:
         return 130
     return 0 if all(item.reason is None for item in measured) else 1
+
+
+@options_for(
+    {
+        replace(KEYS["repetitions"], help="how often everything is measured"): "5",
+        KEYS["seed"]: "1",
+    },
+    Group("How often"),
+)
+class RooflineOptions(Options):
+    """What of a study a roofline is measured by."""
+
+
+@bench_app.command(name="roofline")
+def roofline_(
+    *,
+    options: RooflineOptions = RooflineOptions(),
+    testbed_options: TestbedOptions = TestbedOptions(),
+    source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
+    form: Form = Form(),
+    output: Annotated[Path | None, Parameter(help="Save the JSON in this file, too.")] = None,
+    verbose: Verbose = False,
+) -> int:
+    """Measure what this machine allows at all, whatever the setup.
+
+    How fast bytes can be written where output goes, events copied, a ring be
+    filled and emptied by a consumer that throws all away; what a wake-up and
+    an empty hook take. For each size of event and format the lowest of them is
+    the ceiling: no setup can save more. docs/measurement.md has the method.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    nobody = {"factors.setups": Override("roofline", [VANILLA])}
+    around = study.around("roofline", {**nobody, **options.overrides(), **testbed_options.overrides()})
+    _require_writable(output)
+    with Stage(around, means(source_options, wait=wait), drain.DISKS) as stage:
+        stderr.print(f"about {duration(around.repetitions * drain.ROOFLINE_S)}", highlight=False)
+        wanted = {"repetitions": around.repetitions, "seed": around.seed}
+        about = {**drain.circumstances(stage.testbed), "wanted": wanted}
+        found = drain.roofline(stage.testbed, around.repetitions, around.seed)
+    said = roofline_report.data(found, about)
+    if output is not None:
+        output.write_text(json.text(ROOFLINE, roofline_report.SCHEMA, None, said))
+    show(form, ROOFLINE, roofline_report.document(found, about), said, schema=roofline_report.SCHEMA)
+    return 0 if found.sinks else 1
 
 
 def _study(setups: str | None, events: str, file: str | None, overrides: Mapping[str, Override]) -> Study:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python3 -m bpfbench.inside run|layout|drain|trace|check|overhead`: a spec from stdin, events to stdout.
+"""`python3 -m bpfbench.inside run|layout|drain|roofline|trace|check|overhead`: a spec from stdin, events to stdout.
 
 Each is a line of JSON.
 
@@ -27,7 +27,15 @@ def notify(event: dict[str, Any]) -> None:
 
 def main() -> int:
     """Do what the first argument says."""
-    verbs = {"run": _run, "layout": _lay_out, "drain": _drain, "trace": _trace, "check": _check, "overhead": _overhead}
+    verbs = {
+        "run": _run,
+        "layout": _lay_out,
+        "drain": _drain,
+        "roofline": _roofline,
+        "trace": _trace,
+        "check": _check,
+        "overhead": _overhead,
+    }
     try:
         verbs[sys.argv[1]](sys.stdin.readline())
     except StepError as error:
@@ -65,6 +73,13 @@ def _drain(text: str) -> None:
     from bpfbench.model.drain import DrainSpec
 
     notify({"event": "result", "result": asdict(rate.run(from_json(DrainSpec, text)))})
+
+
+def _roofline(text: str) -> None:
+    from bpfbench.inside import roofline
+    from bpfbench.model.roofline import RooflineSpec
+
+    notify({"event": "result", "result": asdict(roofline.run(from_json(RooflineSpec, text)))})
 
 
 def _trace(text: str) -> None:

@@ -11,6 +11,9 @@ BLOCK_BYTES = 4096
 EVENT_BYTES = 156
 """An rw event without payload; tracers/common/rw_event.h."""
 
+LEAST_TEXT_EVENT_BYTES = 50
+"""No text line of an rw event is shorter: fifteen columns, two of them times in nanoseconds."""
+
 VANILLA = "vanilla"
 """The setup without a tracer, that everything is compared with."""
 

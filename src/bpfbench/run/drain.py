@@ -18,6 +18,7 @@ from bpfbench.errors import MachineError, StepError, UsageError
 from bpfbench.machine import facts
 from bpfbench.model import Study, Tool, TracerConfig
 from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOL_OF_BYTES, Case, DrainSpec, Measured
+from bpfbench.model.roofline import Roofline, RooflineSpec
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.testbed.base import Sizes, Testbed
 
@@ -32,6 +33,11 @@ EVENT_SIZES = {tool: size for size, tool in TOOL_OF_BYTES.items()}
 
 DISKS = Sizes(output=2**30)
 """Room that must be there for a tracer's output. The largest seen: 0.7 GB."""
+
+ROOFLINE_S = 6.0
+"""What one repetition of a roofline takes, on the same machine."""
+ROOFLINE_REPETITIONS = 3
+"""As often is it measured before the setups are, or as often as those, if that is less."""
 
 SECONDS = {"bcc": 3.0, "bpftrace": 4.5}
 SECONDS_USUAL = 1.9
@@ -104,6 +110,19 @@ def measure(planned: Sequence[Case], testbed: Testbed, reporter: ProgressReporte
         yield measured
 
 
+def roofline(testbed: Testbed, repetitions: int, seed: int) -> Roofline:
+    """Measure what the machine allows at all. Where that fails, everything is absent, with the reason.
+
+    Raises:
+        MachineError: there is no room.
+    """
+    testbed.require_room(DISKS.output)
+    try:
+        return testbed.roofline(RooflineSpec(repetitions, seed, output_dir=""))
+    except StepError as error:
+        return Roofline(absent={"all": error.message})
+
+
 def _measure(case: Case, testbed: Testbed) -> Measured:
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     spec = DrainSpec(
@@ -130,8 +149,8 @@ def _outcome(measured: Measured) -> str:
     return f"{measured.case.name}: {rate / 1e3:.1f} k events/s, {cpu_ns:.0f} ns of CPU per event"
 
 
-def circumstances(testbed: Testbed, study: Study, executables: dict[str, str]) -> dict[str, Any]:
-    """Return what a reader of the results needs to know, ready for JSON."""
+def circumstances(testbed: Testbed) -> dict[str, Any]:
+    """Return what a reader of the results needs to know of where they are from, ready for JSON."""
     besides = dict(testbed.facts)
     headers = besides.pop("headers_for_bcc")
     storage = facts.storage_facts({"output": testbed.output_dir})
@@ -141,14 +160,17 @@ def circumstances(testbed: Testbed, study: Study, executables: dict[str, str]) -
         "machine": {**besides, "storage": storage},
         "headers_for_bcc": headers,
         "image": {"name": testbed.image.name, "key": testbed.image.key, "versions": testbed.image.versions},
-        "executables": executables,
-        "wanted": {
-            "setups": study.factors.setups,
-            "event_bytes": [EVENT_SIZES[tool] for tool in study.factors.tools],
-            "formats": study.factors.format,
-            "ringbuf_bytes": study.factors.ringbuf_bytes,
-            "repetitions": study.repetitions,
-            "seed": study.seed,
-            "attaches": study.factors.attach,
-        },
+    }
+
+
+def wanted(study: Study) -> dict[str, Any]:
+    """Return what was asked for, ready for JSON."""
+    return {
+        "setups": study.factors.setups,
+        "event_bytes": [EVENT_SIZES[tool] for tool in study.factors.tools],
+        "formats": study.factors.format,
+        "ringbuf_bytes": study.factors.ringbuf_bytes,
+        "repetitions": study.repetitions,
+        "seed": study.seed,
+        "attaches": study.factors.attach,
     }

@@ -14,7 +14,7 @@ import platform
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from bpfbench.codec import decode, from_json, to_json
 from bpfbench.errors import LostError, MachineError, StepError
@@ -38,6 +38,7 @@ from bpfbench.model import (
 )
 from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
+from bpfbench.model.roofline import Roofline, RooflineSpec
 from bpfbench.testbed import image as images
 from bpfbench.testbed.image import Image, layers
 from bpfbench.testbed.image.layers import Progress
@@ -60,6 +61,11 @@ RUNNER = ("python3", "-m", "bpfbench.inside")
 
 FAILED = '{"event": "failed"'
 """What a line of a trace begins with that says why there is none."""
+
+ROOFLINE_S = 120.0
+"""What one repetition of a roofline may take: 5 s where nothing is emulated."""
+
+R = TypeVar("R")
 
 SLACK_S = 120.0
 """What a trial may take beyond its steps' deadlines (to prepare, to verify) before the runner is taken for hung."""
@@ -231,11 +237,27 @@ class Testbed(abc.ABC):
         )
         timeout_s = spec.ready_s + spec.drain_s + SLACK_S * self.slowness
         job = Job((*RUNNER, "drain"), to_json(spec, indent=None), timeout_s, output="drain")
-        results: list[DrainResult] = []
+        return self._result(DrainResult, job)
+
+    def roofline(self, spec: RooflineSpec) -> Roofline:
+        """Measure what the machine allows at all. `spec` needs no directory.
+
+        Raises:
+            StepError: it could not be measured; says why.
+        """
+        spec = replace(spec, output_dir=f"{INSIDE}/output")
+        timeout_s = ROOFLINE_S * spec.repetitions * self.slowness
+        return self._result(
+            Roofline, Job((*RUNNER, "roofline"), to_json(spec, indent=None), timeout_s, output="roofline")
+        )
+
+    def _result(self, kind: type[R], job: Job) -> R:
+        """Run a job that has one result."""
+        results: list[R] = []
 
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "result":
-                results.append(decode(DrainResult, event["result"], "result"))
+                results.append(decode(kind, event["result"], "result"))
 
         _, reason = self._converse(job, on_event)
         if not results:

@@ -21,6 +21,7 @@ from bpfbench.declare import study
 from bpfbench.errors import StepError
 from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Study, Tool, TracerConfig
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured
+from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
 from bpfbench.report.documents import drain as report
 from bpfbench.report.write import terminal
 from bpfbench.report.write.json import written
@@ -85,6 +86,11 @@ ABOUT = {
     "machine": {"host": "testhost", "cpus": 2, "cpu_model": "CPU", "kernel": "6.18"},
     "image": {"name": "trixie", "key": "0123456789abcdef"},
     "wanted": {"setups": list(catalogue.MAIN_SETUPS), "repetitions": 3},
+    "roofline": Roofline(
+        sinks=(SinkSpeed(Sink.CACHED, 3.12e9),) * 3,
+        copies=(CopySpeed(156, 80e6),) * 3,
+        rings=(RingSpeed(156, 0, Woken.NEVER, 80e6, 80e6),) * 3,
+    ),
 }
 
 

@@ -76,12 +76,12 @@ def drained(measured: Sequence[Measured]) -> tuple[Drained, ...]:
 def _drained(key: _Key, results: Sequence[DrainResult]) -> Drained:
     _, size, *_ = key
     kernel = [dataclasses.asdict(result.kernel) for result in results if result.kernel is not None]
-    times = {state: _range([taken[f"{state}_ns"] for taken in kernel]) for state in STATES}
-    rate = _range([result.events_per_s for result in results])
+    times = {state: over([taken[f"{state}_ns"] for taken in kernel]) for state in STATES}
+    rate = over([result.events_per_s for result in results])
     return Drained(
         *key,
         events_per_s=rate,
-        cpu_ns_per_event=_range([result.cpu_ns_per_event for result in results]),
+        cpu_ns_per_event=over([result.cpu_ns_per_event for result in results]),
         kernel_ns_per_event={state: found for state, found in times.items() if found} or None,
         coarse=any(result.coarse for result in results),
         on_cpu=_on_cpu(results),
@@ -89,7 +89,8 @@ def _drained(key: _Key, results: Sequence[DrainResult]) -> Drained:
     )
 
 
-def _range(values: Sequence[float]) -> Range | None:
+def over(values: Sequence[float]) -> Range | None:
+    """Put the values of repetitions together; None without any."""
     return Range(statistics.median(values), min(values), max(values), len(values)) if values else None
 
 

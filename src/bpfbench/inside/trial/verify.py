@@ -11,6 +11,7 @@ from bpfbench.inside.trial.attached import FUNCTIONS
 from bpfbench.inside.trial.content import Expectation, silence_most_s
 from bpfbench.model import (
     BLOCK_BYTES,
+    LEAST_TEXT_EVENT_BYTES,
     TARGET_COMM,
     Attach,
     CallAccount,
@@ -44,9 +45,6 @@ RATE_TOLERANCE = 1.05
 
 CACHED_SHARE_MAX = 0.01
 """Largest share of the data that may be in the page cache when fio starts."""
-
-LEAST_TEXT_EVENT_BYTES = 50
-"""No text line of an rw event is shorter: fifteen columns, two of them times in nanoseconds."""
 
 RING_HEADER_BYTES = 8
 """Of each record in a BPF ring buffer (BPF_RINGBUF_HDR_SZ)."""
