@@ -73,7 +73,8 @@ needs, such as numpy and scipy.
 HELP = """\
 `bpfbench help VERB` says more about a verb.
 
-Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted. `compare --strict` has 3, too: undecided."""
+Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted. With
+--strict, compare and recommend have 3, too: undecided."""
 
 JUDGING = ("run", "check", "doctor", "--fail-on", "--check")
 """What makes an exit status a verdict."""

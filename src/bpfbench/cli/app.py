@@ -46,6 +46,21 @@ def cache_dir() -> Path:
     return platformdirs.site_cache_path("bpfbench") if root else platformdirs.user_cache_path("bpfbench")
 
 
+UNDECIDED = 3
+"""The exit status of a check that cannot be decided, where that is to be told apart."""
+
+Strict = Annotated[
+    bool,
+    Parameter(name="--strict", negative="", help="Exit with 3, not 0, if it cannot be told; 1 if it surely fails."),
+]
+
+
+def undecided(what: str, *, strict: bool) -> int:
+    """Warn of what cannot be told, and return the exit status."""
+    stderr.print(f"bpfbench: undecided: {what}", highlight=False, markup=False, soft_wrap=True)
+    return UNDECIDED if strict else 0
+
+
 def on_wait(*, wait: bool) -> Callable[[str], None] | None:
     """Return what tells of another bpfbench that is waited for, if it is to be."""
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""compare: what changed between two runs, by how much, and how sure that is."""
+"""compare: what changed between two runs, by how much, and how sure that is; and a gate on that."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions.compare import compare_runs
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir
+from bpfbench.analysis.questions.gate import Gated, GateVerdict, Limit, gated, limit
+from bpfbench.analysis.results import Results
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Strict, undecided
 from bpfbench.cli.runs import opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
@@ -22,6 +25,16 @@ def compare(
     after: Annotated[str, Parameter(name="run-b")],
     /,
     *,
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="Show what did not change, too.")] = False,
+    fail_on: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--fail-on",
+            help="Exit with 1 if a tracer's change is surely beyond this: 'runtime_s > 5 %', 'saved_percent < -2 pp'. "
+            "May be given again.",
+        ),
+    ] = (),
+    strict: Strict = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     form: Form = Form(),
 ) -> int:
@@ -30,6 +43,9 @@ def compare(
     Says in what the runs differ, then what changed in each cell both have: the
     ratio to vanilla where vanilla has the metric, else the value.
 
+    Exit status with --fail-on: 0, no change is surely beyond a limit; 1, one
+    is; 3, with --strict, none is, and of one it cannot be told.
+
     Parameters
     ----------
     before
@@ -37,8 +53,14 @@ def compare(
     after
         The same, of the run that is compared with it.
     """
+    if strict and not fail_on:
+        raise UsageError("--strict goes with --fail-on")
     first, second = opened(runs_dir, before), opened(runs_dir, after)
     names = first.about.run_id, second.about.run_id
+    limits = [_limit(text, first.results, second.results) for text in fail_on]
+    same = first.results.records == second.results.records
+    if same and limits:
+        raise UsageError(f"{before} and {after} are the same run: a limit wants two")
     found = compare_runs(first.results, second.results)
     if emulated := [own.about.run_id for own in (first, second) if own.results.emulated]:
         raise UsageError(f"{' and '.join(emulated)} cannot be compared: {EMULATED}", EMULATED_BECAUSE)
@@ -49,6 +71,23 @@ def compare(
             "`bpfbench summary` shows what a run has",
         )
     said = order.said(first.results), order.said(second.results)
-    answer = comparison.document(found, *names, said), comparison.data(found, *names, said)
-    show(form, "compare", *answer, schema=comparison.SCHEMA)
-    return 0
+    gate = gated(first.results, second.results, limits)
+    whole = comparison.document(found, *names, said, gate, whole=all_)
+    document = comparison.of_itself(names[0]) if same and not all_ else whole
+    data = comparison.data(found, *names, said, gate, same=same)
+    show(form, "compare", document, data, schema=comparison.SCHEMA)
+    return _status(limits, gate, strict=strict)
+
+
+def _limit(text: str, *runs: Results) -> Limit:
+    try:
+        return limit(text, dict.fromkeys(metric for run in runs for metric in run.metrics))
+    except ValueError as error:
+        raise UsageError(f"option --fail-on: {error}") from None
+
+
+def _status(limits: Sequence[Limit], gate: Sequence[Gated], *, strict: bool) -> int:
+    if any(own.verdict is GateVerdict.FAILED for own in gate):
+        return 1
+    open_ = [own for own in limits if {one.verdict for one in gate if one.limit is own} != {GateVerdict.PASSED}]
+    return undecided(", ".join(own.text for own in open_), strict=strict) if open_ else 0

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bpfbench.analysis.questions.candidates import Wish
+from bpfbench.analysis.questions.candidates import Fit, Wish
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.recommend import recommend as judge
-from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir
+from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, Strict, undecided
 from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import DrainFile, benched, opened
 from bpfbench.cli.show import Form, show
@@ -39,6 +39,10 @@ def recommend(
         str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy, startup.")
     ] = "overhead",
     drain: DrainFile = None,
+    check: Annotated[
+        bool, Parameter(negative="", help="Exit with 0 if a setup is known to fit, with 1 if surely none does.")
+    ] = False,
+    strict: Strict = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     criteria: CriteriaOptions = CriteriaOptions(),
     form: Form = Form(),
@@ -50,6 +54,8 @@ def recommend(
     is an answer, too: the nearest is shown, and why it does not; and what is
     not known comes with the command that measures it.
     """
+    if strict and not check:
+        raise UsageError("--strict goes with --check")
     if prefer not in tuple(Quality):
         raise UsageError(f"option --prefer: {choice_message(prefer, tuple(Quality))}")
     wish = Wish(
@@ -65,7 +71,11 @@ def recommend(
     _, results, run, counted = opened(runs_dir, name, criteria.over)
     found = judge(results, wish, bench, counted)
     show(form, "recommend", report.document(found, run), report.data(found), run, schema=report.SCHEMA)
-    return 0
+    if not check or found.qualified:
+        return 0
+    if any(own.fit is not Fit.NO for own in found.candidates):
+        return undecided("of no setup is it known to fit, and not of all that it does not", strict=strict)
+    return 1
 
 
 def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0.0, most: float = math.inf) -> float:

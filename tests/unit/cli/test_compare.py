@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ Invoke = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 RUNS = Path(__file__).parents[2] / "data" / "runs"
-OLD, NEW, LIMITED = (str(RUNS / name) for name in ("format-1", "format-2", "format-3"))
+OLD, NEW, LONG = (str(RUNS / name) for name in ("format-1", "format-2", "format-5"))
 
 
 class TestCompare:
@@ -25,14 +26,66 @@ class TestCompare:
         assert {shift["setup"] for shift in document["shifts"]} == {"vanilla", "libbpf", "bpftrace"}
         assert (document["only_before"], document["only_after"]) == ([], [])
 
-    def test_a_run_does_not_differ_from_itself(self, invoke: Invoke) -> None:
-        status, out, _ = invoke("compare", NEW, NEW)
-        assert status == 0
-        assert "Nothing that was recorded" in out
-        assert "No change can be told from noise." in out
+    def test_a_run_is_told_to_be_compared_with_itself(self, invoke: Invoke, tmp_path: Path) -> None:
+        copied = shutil.copytree(NEW, tmp_path / "copy")
+        for other in (NEW, str(copied)):
+            status, out, _ = invoke("compare", NEW, other)
+            assert status == 0
+            assert out.startswith("format-2 is compared with itself\nWarning: Both are the same run")
+            assert "runtime_s" not in out
+        _, out, _ = invoke("compare", NEW, NEW, "--json")
+        assert json.loads(out)["data"]["same"]
+        status, _, err = invoke("compare", NEW, NEW, "--fail-on", "runtime_s > 5 %")
+        assert status == 2
+        assert "are the same run: a limit wants two" in err
+
+    def test_what_changed_is_shown_alone_and_the_rest_where_it_is_asked_for(self, invoke: Invoke) -> None:
+        _, short, _ = invoke("compare", OLD, NEW)
+        _, long, _ = invoke("compare", OLD, NEW, "--all")
+        assert "cannot be told  " not in short
+        assert short.count("tracepoint, text") == 1, "the configuration is named"
+        assert "--all shows the other " in short
+        assert long.index("What changed") < long.index("What cannot be told to have changed")
+        assert len(long.splitlines()) > len(short.splitlines()) + 20
+
+    @pytest.mark.parametrize(
+        ("limit", "options", "status"),
+        [
+            ("runtime_s > 5 %", (), 0),
+            ("runtime_s > 5 %", ("--strict",), 3),
+            ("energy_joules > 5 %", ("--strict",), 3),
+            ("runtime_s > 1e9 %", (), 2),
+        ],
+    )
+    def test_what_is_undecided_fails_nothing_and_is_told(
+        self, invoke: Invoke, limit: str, options: tuple[str, ...], status: int
+    ) -> None:
+        found, _, err = invoke("compare", OLD, NEW, "--fail-on", limit, *options)
+        assert found == status
+        assert (f"bpfbench: undecided: {limit}" in err) == (status != 2)
+
+    def test_a_planted_slowdown_fails_and_says_where(self, invoke: Invoke, tmp_path: Path) -> None:
+        slow = shutil.copytree(LONG, tmp_path / "slow")
+        for path in slow.glob("trials/*-libbpf-*/record.json"):
+            data = json.loads(path.read_text())
+            data["driven"]["runtime_s"] *= 3
+            path.write_text(json.dumps(data))
+        status, out, _ = invoke("compare", LONG, str(slow), "--fail-on", "runtime_s > 20 %", "--strict")
+        assert status == 1
+        (row, *_) = (line for line in out.splitlines() if line.startswith("failed"))
+        assert "libbpf" in row
+        assert "tracepoint" in row
+        assert "failed" not in [line.split()[0] for line in out.splitlines() if " bpftrace " in line]
+        status, out, _ = invoke("compare", LONG, str(slow), "--fail-on", "runtime_s > 20 %", "--json")
+        assert {own["verdict"] for own in json.loads(out)["data"]["gate"] if own["setup"] == "libbpf"} == {"failed"}
+
+    def test_strict_goes_with_a_limit(self, invoke: Invoke) -> None:
+        status, _, err = invoke("compare", OLD, NEW, "--strict")
+        assert status == 2
+        assert "--strict goes with --fail-on" in err
 
     def test_markdown_has_tables(self, invoke: Invoke) -> None:
-        status, out, _ = invoke("compare", OLD, NEW, "--markdown")
+        status, out, _ = invoke("compare", OLD, NEW, "--markdown", "--all")
         assert status == 0
         assert "| setup | metric |" in out
 

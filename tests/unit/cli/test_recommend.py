@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from bpfbench.analysis.questions.candidates import Fit
+from bpfbench.analysis.questions.recommend import Recommendation, recommend
 
 Invoke = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 RUNS = Path(__file__).parents[2] / "data" / "runs"
-OLD, NEW, LIMITED = (str(RUNS / name) for name in ("format-1", "format-2", "format-3"))
+OLD, NEW, LIMITED, LONG = (str(RUNS / name) for name in ("format-1", "format-2", "format-3", "format-5"))
 
 
 class TestRecommend:
@@ -81,6 +86,37 @@ class TestRecommend:
         status, out, err = invoke("recommend", OLD, *options)
         assert (status, out) == (2, "")
         assert message in " ".join(err.split())
+
+    @pytest.mark.parametrize(
+        ("fits", "status"),
+        [
+            ((Fit.NO, Fit.YES), 0),
+            ((Fit.NO, Fit.NO), 1),
+            ((Fit.NO, Fit.UNDECIDED), 3),
+            ((Fit.UNKNOWN, Fit.NO), 3),
+        ],
+    )
+    def test_a_check_tells_by_its_exit_status(
+        self, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, fits: tuple[Fit, ...], status: int
+    ) -> None:
+        def judged(*given: Any) -> Recommendation:
+            found = recommend(*given)
+            own = zip(found.candidates, fits, strict=True)
+            alike = (replace(one, assessments=tuple(replace(a, fit=fit) for a in one.assessments)) for one, fit in own)
+            return replace(found, candidates=tuple(alike))
+
+        monkeypatch.setattr("bpfbench.cli.recommend.judge", judged)
+        words = ("recommend", NEW, "--rate", "1k")
+        assert invoke(*words)[0] == 0
+        assert invoke(*words, "--check", "--strict")[0] == status
+        lenient, _, err = invoke(*words, "--check")
+        assert lenient == (0 if status == 3 else status)
+        assert ("bpfbench: undecided: " in err) == (status == 3)
+
+    def test_strict_goes_with_a_check(self, invoke: Invoke) -> None:
+        status, _, err = invoke("recommend", NEW, "--rate", "1k", "--strict")
+        assert status == 2
+        assert "--strict goes with --check" in err
 
     @pytest.mark.parametrize("enveloped", [True, False])
     def test_rates_of_bench_drain_are_read_as_they_are_saved_and_were(

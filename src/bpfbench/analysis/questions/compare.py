@@ -113,10 +113,8 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
 
     A cell is the same in both if all that tells it is, but for the kernel where each run had a single one.
     """
-    single = all(len({cell.kernel for cell in run.cells}) <= 1 for run in (before, after))
-    sides = tuple(_by_key(run, single) for run in (before, after))
-    shared = [key for key in sides[0] if key in sides[1]]
-    found = [shift for key in shared if (shift := _shift(*(side[key] for side in sides))) is not None]
+    sides = _sides(before, after)
+    found = [shift for own in shared(before, after) if (shift := _shift(*own)) is not None]
     corrected = holm([shift.p for shift in found], [shift.metric for shift in found])
     cells = [{cell: own.cell for (cell, _), own in side.items()} for side in sides]
     return RunComparison(
@@ -125,6 +123,27 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
         only_before=tuple(cell for key, cell in cells[0].items() if key not in cells[1]),
         only_after=tuple(cell for key, cell in cells[1].items() if key not in cells[0]),
     )
+
+
+def shared(before: Results, after: Results) -> list[tuple[Sample, Sample]]:
+    """Return what both runs have, cell by cell and metric by metric."""
+    first, second = _sides(before, after)
+    return [(own, second[key]) for key, own in first.items() if key in second]
+
+
+def by_difference(own: Sample) -> bool:
+    """Tell whether a change of this is a difference, and not a ratio."""
+    return is_difference(own.metric, versus_vanilla=own.is_compared)
+
+
+def is_difference(metric: Metric, *, versus_vanilla: bool) -> bool:
+    """Tell the same of a metric, compared by its ratio to vanilla or by its values."""
+    return metric.by_difference or (metric.unit == "%" and not versus_vanilla)
+
+
+def _sides(before: Results, after: Results) -> list[dict[tuple[Cell, Metric], Sample]]:
+    single = all(len({cell.kernel for cell in run.cells}) <= 1 for run in (before, after))
+    return [_by_key(run, single) for run in (before, after)]
 
 
 def _by_key(run: Results, single_kernel: bool) -> dict[tuple[Cell, Metric], Sample]:
@@ -136,12 +155,11 @@ def _by_key(run: Results, single_kernel: bool) -> dict[tuple[Cell, Metric], Samp
 
 def _shift(before: Sample, after: Sample) -> Shift | None:
     """Compare what both have: ratios to vanilla if either has any, else values. None where they share nothing."""
-    metric, versus_vanilla = before.metric, before.is_compared
-    by_difference = metric.by_difference or (metric.unit == "%" and not versus_vanilla)
-    old, new = (_values(own, logs=not by_difference) for own in (before, after))
+    metric, versus_vanilla, is_difference = before.metric, before.is_compared, by_difference(before)
+    old, new = (on_scale(own) for own in (before, after))
     if not (old and new):
         return None
-    tested, shown = welch(old, new), float if by_difference else math.exp
+    tested, shown = welch(old, new), float if is_difference else math.exp
     return Shift(
         before.cell,
         metric.key,
@@ -151,15 +169,16 @@ def _shift(before: Sample, after: Sample) -> Shift | None:
         after=shown(np.mean(new)),
         n_before=len(old),
         n_after=len(new),
-        is_ratio=not by_difference,
+        is_ratio=not is_difference,
         change=shown(tested.mean),
         interval=tested.interval and tested.interval.mapped(shown),
         p=tested.p,
     )
 
 
-def _values(own: Sample, *, logs: bool) -> list[float]:
+def on_scale(own: Sample) -> list[float]:
+    """Return the values of a cell that are compared: logarithms of what is a ratio; against vanilla, if it has it."""
     if own.is_compared:
         return list(own.changes.values())
     # Vanilla's two trials of a block are no two repetitions.
-    return [fmean(values) for values in own.by_block(logs=logs).values()]
+    return [fmean(values) for values in own.by_block(logs=not by_difference(own)).values()]

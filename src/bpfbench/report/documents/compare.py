@@ -9,21 +9,26 @@ Data:
                    interval {low, high} or null, p, p_corrected, finding
     only_before[], only_after[]   cells that one run alone has
     trials_before, trials_after   {order, noise}: what each run says of its own trials, as order.py describes it
+    gate[]         of each limit and cell: the cell, metric, limit, change, is_ratio, unit, n_before, n_after, verdict
+                   (failed, passed, undecided); `change` in per cent where is_ratio
+    same           whether both are one run
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from bpfbench.analysis import metrics, results
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift
+from bpfbench.analysis.questions.gate import Gated, GateVerdict
 from bpfbench.analysis.results import Cell
 from bpfbench.report import wording
-from bpfbench.report.document import Block, Document, section, table
+from bpfbench.report.document import Block, Column, Document, Field, Heading, Paragraph, Table, section, table, texts
 from bpfbench.units import size
 
 SCHEMA = 2
@@ -53,6 +58,8 @@ NOTHING_SAID: Saids = (wording.Said(), wording.Said())
 MANIFOLD = 10.0
 """From here on, a change is a factor and no longer per cent."""
 
+GATE_WEIGHTS = {GateVerdict.FAILED: "bad", GateVerdict.PASSED: "good", GateVerdict.UNDECIDED: "open"}
+
 WORDS = {
     Finding.HIGHER: "higher",
     Finding.LOWER: "lower",
@@ -61,7 +68,15 @@ WORDS = {
 }
 
 
-def data(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> dict[str, Any]:
+def data(
+    found: RunComparison,
+    before: str,
+    after: str,
+    said: Saids = NOTHING_SAID,
+    gate: Sequence[Gated] = (),
+    *,
+    same: bool = False,
+) -> dict[str, Any]:
     """Return a comparison for programs."""
     return {
         "before": before,
@@ -72,7 +87,15 @@ def data(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SA
         "only_after": [cell.columns for cell in found.only_after],
         "trials_before": dict(said[0].document),
         "trials_after": dict(said[1].document),
+        "gate": [_gated(own) for own in gate],
+        "same": same,
     }
+
+
+def _gated(own: Gated) -> dict[str, Any]:
+    told = ("change", "is_ratio", "unit", "n_before", "n_after", "verdict")
+    about = {"metric": own.limit.metric, "limit": own.limit.text}
+    return own.cell.columns | about | {key: getattr(own, key) for key in told}
 
 
 def _shift(shift: Shift) -> dict[str, Any]:
@@ -81,12 +104,64 @@ def _shift(shift: Shift) -> dict[str, Any]:
     return shift.cell.columns | flat
 
 
-def document(found: RunComparison, before: str, after: str, said: Saids = NOTHING_SAID) -> Document:
-    """Describe a comparison."""
-    return tuple(_blocks(found, before, after, said))
+def document(
+    found: RunComparison,
+    before: str,
+    after: str,
+    said: Saids = NOTHING_SAID,
+    gate: Sequence[Gated] = (),
+    *,
+    whole: bool = True,
+) -> Document:
+    """Describe a comparison; `whole`: with what did not change, too."""
+    return (*_gate(gate), *_blocks(found, before, after, said, whole=whole))
 
 
-def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Iterator[Block]:
+def of_itself(run: str) -> Document:
+    """Say that a run was compared with itself."""
+    return (
+        Heading(f"{run} is compared with itself"),
+        Paragraph("Both are the same run, record by record: there is nothing to compare.", "warning"),
+    )
+
+
+def _gate(gate: Sequence[Gated]) -> Iterator[Block]:
+    """Say how the limits were kept: those that were not first."""
+    if not gate:
+        return
+    counts = Counter(own.verdict for own in gate)
+    yield Heading("The limits")
+    yield Paragraph(", ".join(f"{counts[verdict]} {verdict}" for verdict in GateVerdict if counts[verdict]) + ".")
+    rows = [
+        (
+            Field(own.verdict.value, weight=GATE_WEIGHTS[own.verdict]),
+            Field(own.limit.text),
+            Field(_case(own.cell)),
+            Field(own.cell.setup),
+            Field(_config(own.cell)),
+            Field(_changed(own)),
+        )
+        for own in sorted(gate, key=lambda own: list(GateVerdict).index(own.verdict))
+    ]
+    yield Table((*texts("", "limit", "case", "setup", "configuration"), Column("change")), tuple(rows))
+
+
+def _changed(own: Gated) -> str:
+    if own.is_ratio:
+        return f"{own.change:+.1f} %"
+    return wording.signed_size(own.change) if own.unit == "bytes" else f"{own.change:+.2f} points"
+
+
+def _case(cell: Cell) -> str:
+    return f"{wording.whole(cell.workload)}: {cell.tool}"
+
+
+def _config(cell: Cell) -> str:
+    said = {name: getattr(cell.config, name) for name in results.CONFIG} if cell.config else {}
+    return ", ".join(wording.factor(name, value) for name, value in said.items() if value not in results.UNSAID)
+
+
+def _blocks(found: RunComparison, before: str, after: str, said: Saids, *, whole: bool) -> Iterator[Block]:
     """Describe a comparison: what is different about the runs, what each says of its trials, then what came of it."""
     rows = tuple((item.what, item.before or "-", item.after or "-") for item in found.facts)
     alike = () if rows else ("Nothing that was recorded: same machine, kernel, image and study.",)
@@ -99,9 +174,14 @@ def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Itera
                 f"The trials of {name}", (*(f"Warning: {text}" for text in own.warnings), *own.sentences)
             )
     shown = [shift for shift in found.shifts if shift.metric in SHOWN]
-    yield from section("What changed", (_told(shown), *_apart(found)))
-    for _, group in groupby(shown, key=lambda shift: shift.cell.vanilla):
-        yield from _table(list(group), before, after)
+    told = [shift for shift in shown if shift.finding in (Finding.HIGHER, Finding.LOWER)]
+    yield from section("What changed", (_told(told, len(shown)), *_apart(found)))
+    yield from _tables(told, before, after)
+    if whole and len(told) < len(shown):
+        yield from section("What cannot be told to have changed")
+        yield from _tables([shift for shift in shown if shift not in told], before, after)
+    elif len(told) < len(shown):
+        yield Paragraph(f"--all shows the other {len(shown) - len(told)}, none of which can be told to have changed.")
     yield from section(
         "How to read this",
         (
@@ -113,12 +193,15 @@ def _blocks(found: RunComparison, before: str, after: str, said: Saids) -> Itera
     )
 
 
-def _told(shifts: Iterable[Shift]) -> str:
-    told = [shift for shift in shifts if shift.finding in (Finding.HIGHER, Finding.LOWER)]
+def _told(told: Sequence[Shift], of: int) -> str:
     if not told:
-        return "No change can be told from noise."
-    named = (f"{_name(shift.cell)} {shift.metric} {_change(shift)}" for shift in told)
-    return f"{len(told)} {'change is' if len(told) == 1 else 'changes are'} beyond noise: {'; '.join(named)}."
+        return f"No change can be told from noise, of {of} that were looked at."
+    return f"{len(told)} of {of} numbers changed beyond noise."
+
+
+def _tables(shifts: Iterable[Shift], before: str, after: str) -> Iterator[Block]:
+    for _, group in groupby(shifts, key=lambda shift: shift.cell.vanilla):
+        yield from _table(list(group), before, after)
 
 
 def _apart(found: RunComparison) -> Iterator[str]:
@@ -131,7 +214,7 @@ def _apart(found: RunComparison) -> Iterator[str]:
 
 def _table(group: list[Shift], before: str, after: str) -> Iterator[Block]:
     cell = group[0].cell
-    title = f"{wording.whole(cell.workload)}: {cell.tool}"
+    title = _case(cell)
     configs = [shift.cell.config for shift in group if shift.cell.config is not None]
     varying, common = results.varying(configs), results.common(configs)
     rows, last = [], None
