@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,12 +114,12 @@ class TestTracers:
         if not shutil.which("strace"):
             pytest.skip("strace is not installed")
         target = f"{sys.executable} -c 'import os; [os.getppid() for _ in range(100000)]'"
-        bare, strace = overhead(bpfbench, "strace -f -c -p {pid}", target=target, rounds=4)
+        _, strace = overhead(bpfbench, "strace -f -c -p {pid}", target=target, rounds=4)
         assert strace["ready_by"] == ["the target by ptrace"]
         time_ = strace["compared"]["time"]
         assert (time_["verdict"], time_["amount"]) == ("more", "beyond-margin")
-        assert strace["own"]["cpu_percent"]["mean"] > bare["own"].get("cpu_percent", {"mean": 0})["mean"]
-        assert strace["own"]["pss_peak_bytes"]["mean"] > 2**18
+        assert strace["each"][0]["cpu_percent"]["mean"] > 0
+        assert strace["each"][0]["pss_peak_bytes"]["mean"] > 2**18
 
     @pytest.mark.skipif(not ROOT, reason="loading BPF programs needs root")
     def test_what_bpftrace_loads_is_told(self, bpfbench: Run) -> None:
@@ -138,7 +139,7 @@ class TestTracers:
         (tmp_path / "loader.py").write_text(LOADER)
         _, found = overhead(bpfbench, f"{sys.executable} loader.py 0.2", target="true")
         assert found["ready_by"] == ["BPF programs 1, links 1"]
-        assert found["own"]["startup_s"]["mean"] > 0.2
+        assert found["each"][0]["startup_s"]["mean"] > 0.2
         (program,), (ring,) = found["bpf"]["programs"], found["bpf"]["maps"]
         assert (program["kind"], ring["kind"]) == ("raw_tracepoint", "ringbuf")
         assert program["memory_bytes"] >= 4096
@@ -166,6 +167,21 @@ class TestTracers:
     def test_one_that_attaches_nothing_is_ready_when_it_rests(self, bpfbench: Run) -> None:
         _, found = overhead(bpfbench, f"sleep {MARK}", target="true")
         assert found["ready_by"] == ["nothing attached that can be seen, and no work"]
+
+    def test_one_that_ends_at_once_costs_nothing_and_one_that_fails_is_no_tracer(self, bpfbench: Run) -> None:
+        _, found = overhead(bpfbench, "true", target="true")
+        assert found["ready_by"] == ["it ended at once, by itself, with nothing attached"]
+        assert (found["n"], found["bpf"]) == (1, None)
+        _, found = overhead(bpfbench, "true", "--ready", "/never/", target="true", status=1)
+        assert found["reason"] == "the tracer ended before it was ready (exit status 0): no message"
+
+    def test_several_at_once_have_each_their_own_use(self, bpfbench: Run) -> None:
+        one, other = f"sleep {MARK}", f"sleep 0.1; exec sleep {MARK}"
+        rows = overhead(bpfbench, one, other, "--together", target="sleep 0.2")
+        assert [row["called"] for row in rows] == ["bare", one, other, f"{one} + {other}"]
+        assert [[own["tracer"] for own in row["each"]] for row in rows] == [[], [0], [1], [0, 1]]
+        assert all(own["pss_peak_bytes"]["mean"] > 0 for own in rows[3]["each"])
+        assert rows[3]["sums"]["time"]["verdict"] == "too-few-rounds"
 
     def test_a_line_or_a_file_tells_that_one_is_ready(self, bpfbench: Run, tmp_path: Path) -> None:
         line = f"echo begin; sleep 0.3; echo now tracing; exec sleep {MARK}"
@@ -226,11 +242,53 @@ class TestTarget:
         assert "the target printed nothing that /tps = (.*)/ matches (tps)" in done.stderr
 
 
+SERVER = f"""\
+{sys.executable} -c '
+import socket, time
+listening = socket.create_server(("127.0.0.1", PORT))
+while True:
+    with listening.accept()[0] as asked:
+        until = time.process_time() + 0.1
+        while time.process_time() < until: pass
+        asked.sendall(b"done")'
+"""
+"""It takes a tenth of a second of CPU to answer."""
+
+
+class TestServer:
+    ASK = f"""{sys.executable} -c 'import socket
+for _ in range(5): socket.create_connection(("127.0.0.1", PORT)).recv(4)'"""
+
+    def test_what_it_takes_is_told_apart_from_the_target(self, bpfbench: Run) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        server, ask = SERVER.replace("PORT", port), self.ASK.replace("PORT", port)
+        tracer = f"test -d /proc/{{server}} && exec sleep {MARK}"
+        bare, traced = overhead(bpfbench, tracer, "--serve", server, target=ask)
+        for row in (bare, traced):
+            compared = {name: own["mean"] for name, own in row["compared"].items()}
+            assert list(compared) == ["server CPU", "server user", "server system", "time", "CPU"]
+            assert compared["server CPU"] * compared["time"] > 40  # half a second of CPU, in per cent
+            assert compared["CPU"] < 0.4
+        with subprocess.Popen(["sh", "-c", server], stderr=subprocess.DEVNULL) as running:
+            time.sleep(0.5)
+            try:
+                bare, _ = overhead(bpfbench, tracer, "--server", str(running.pid), target=ask)
+                done = bpfbench("overhead", "true", "--serve", server, "--target", ask)
+            finally:
+                running.kill()
+        assert bare["compared"]["server CPU"]["mean"] * bare["compared"]["time"]["mean"] > 40
+        assert "the server ended before it was ready (exit status 1): OSError" in done.stderr
+
+    def test_one_that_is_not_there_is_told(self, bpfbench: Run) -> None:
+        done = bpfbench("overhead", "true", "--server", "no-such-server", "--target", "true")
+        assert "option --server: no process is called no-such-server; `ps -e -o pid,comm` has those" in done.stderr
+
+
 class TestFailures:
     @pytest.mark.parametrize(
         ("tracer", "said"),
         [
-            ("true", "the tracer ended before it was ready (exit status 0): no message"),
             (
                 "sh -c 'echo verifier says no >&2; exit 1'",
                 "the tracer ended before it was ready (exit status 1): verifier",
@@ -239,7 +297,7 @@ class TestFailures:
             ("trap '' INT TERM; while :; do sleep 1; done", "the tracer was still running 30 s after SIGINT"),
             (f"sh -c '(sleep {MARK} &) ; trap \"exit 0\" INT; sleep 60 & wait'", "left running by target or tracer"),
         ],
-        ids=["ends", "fails", "dies", "outlives its stop", "leaves a process"],
+        ids=["fails", "dies", "outlives its stop", "leaves a process"],
     )
     def test_a_tracer_that_does_not_work_is_a_failed_trial(self, bpfbench: Run, tracer: str, said: str) -> None:
         bare, failed = overhead(bpfbench, tracer, target="sleep 1", status=1)

@@ -26,8 +26,15 @@ EXPORTS = (".json", ".md")
 
 
 def overhead(
-    *tracers: Annotated[str, Parameter(help="Command lines; {pid} is the target's process id, `none` no tracer.")],
+    *tracers: Annotated[str, Parameter(help="Command lines; {pid} is the target's process id, {server} the server's.")],
     target: Annotated[str, Parameter(help="The command that is traced; it ends by itself.")],
+    serve: Annotated[
+        str | None,
+        Parameter(help="A server that the target asks, started for each trial; its CPU time is what counts."),
+    ] = None,
+    server: Annotated[
+        str | None, Parameter(help="The same of one that runs already: its process id, or what `ps` calls it.")
+    ] = None,
     prepare: Annotated[str | None, Parameter(help="Run this before each trial, e.g. 'make clean'.")] = None,
     metric: Annotated[
         tuple[str, ...],
@@ -45,9 +52,12 @@ def overhead(
             negative="",
         ),
     ] = (),
+    together: Annotated[
+        bool, Parameter(help="Run tracers at once as well, two by two and all: do their costs add up?", negative="")
+    ] = False,
     stop_signal: Annotated[str, Parameter(help="What ends a tracer: INT, TERM, HUP, …")] = "INT",
     time: Annotated[
-        str, Parameter("--for", help="Run rounds for so long; 3 at least, none when all is decided.")
+        str, Parameter("--for", help="Take so long in all; but 3 rounds at least, and none when all is decided.")
     ] = "1min",
     rounds: Annotated[int | None, Parameter(help="Run exactly so many rounds, in place of that.")] = None,
     margin: Annotated[float, Parameter(help="Up to so many per cent, a change does not matter.")] = 5.0,
@@ -73,14 +83,19 @@ def overhead(
         raise UsageError(f"option --rounds: {rounds} is out of range; valid is 1 or more")
     if export is not None and (export.suffix not in EXPORTS or not export.absolute().parent.is_dir()):
         raise UsageError(f"option --export: {str(export)!r} is no .json or .md file in an existing directory")
+    asked = commands.server(server, serve)
+    chosen = commands.tracers(tracers, ready, stop_signal, served=asked is not None)
+    if together:
+        commands.together(chosen)
     study = OverheadStudy(
-        target=commands.target(target, prepare, metric),
-        tracers=commands.tracers(tracers, ready, stop_signal),
+        target=commands.target(target, prepare, metric, asked),
+        tracers=chosen,
         seconds=_seconds("--for", time),
         rounds=rounds,
         margin_percent=margin,
         seed=seed,
         deadlines=OverheadDeadlines(target_s=_seconds("--timeout", timeout)),
+        together=together,
     )
     interrupted = False
     with alone(on_wait(wait=wait)):

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from bpfbench.errors import UsageError
 from bpfbench.model import Better, TargetMetric
-from bpfbench.model.command import CommandTracer
-from bpfbench.model.target import CPU, TIME, CommandTarget
+from bpfbench.model.command import SERVER, CommandTracer
+from bpfbench.model.target import CommandTarget, Server
 from bpfbench.values import choice_message
 
 NONE = "none"
@@ -30,31 +30,70 @@ METRIC = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?::(?P<unit>[^:=]*))?(?::(?P<bet
 METRIC_FORM = "NAME[:UNIT[:more|less]]=/REGULAR EXPRESSION/, as in 'tps=/tps = ([0-9.]+)/' or 'p99:ms:less=/p99 (.*)/'"
 
 
-def target(called: str, prepare: str | None, metrics: Sequence[str]) -> CommandTarget:
+TOGETHER_MOST = 4
+"""So many tracers make 6 pairs: a round of more would take its time."""
+
+
+def target(called: str, prepare: str | None, metrics: Sequence[str], server: Server | None = None) -> CommandTarget:
     """Read a target.
 
     Raises:
         UsageError: its command, or one that prepares, is not found; a metric is not as it should be.
     """
-    found = tuple(map(metric, metrics))
-    names = [TIME.name, CPU.name, *(own.name for own in found)]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"option --metric: {twice[0]!r} is there twice; {TIME.name} and {CPU.name} always are")
     prepared = () if prepare is None else command(prepare, "option --prepare")
-    return CommandTarget(called, command(called, "option --target"), prepared, found)
+    found = CommandTarget(called, command(called, "option --target"), prepared, tuple(map(metric, metrics)), server)
+    names = [own.name for own in found.compared]
+    if twice := [name for name in names if names.count(name) > 1]:
+        always = ", ".join(own.name for own in found.compared[len(metrics) :])
+        raise UsageError(f"option --metric: {twice[0]!r} is there twice; always there: {always}")
+    return found
 
 
-def tracers(given: Sequence[str], ready: Sequence[str], stop_signal: str) -> tuple[CommandTracer, ...]:
+def server(runs: str | None, serve: str | None) -> Server | None:
+    """Read a server: one that runs already, or a command that starts it; None where neither is given.
+
+    Raises:
+        UsageError: both are, or the command is not found.
+    """
+    if runs is not None and serve is not None:
+        raise UsageError("choose one of --server (it runs already), --serve (it is started for each trial)")
+    if serve is not None:
+        return Server(serve, command(serve, "option --serve"))
+    if runs is not None and not runs.strip():
+        raise UsageError("option --server: it is empty; give a process id, or what processes are called")
+    return None if runs is None else Server(runs.strip())
+
+
+def together(found: Sequence[CommandTracer]) -> None:
+    """Make sure that tracers can be run at once, two by two, and all.
+
+    Raises:
+        UsageError: there is one, or there are too many; or one is none.
+    """
+    if not 2 <= len(found) <= TOGETHER_MOST:
+        raise UsageError(
+            f"option --together: {len(found)} tracers; it takes 2 to {TOGETHER_MOST}, each two of them run"
+        )
+    if any(not own.command for own in found):
+        raise UsageError(f"option --together: {NONE!r} is no company for a tracer; leave it out")
+
+
+def tracers(
+    given: Sequence[str], ready: Sequence[str], stop_signal: str, *, served: bool = False
+) -> tuple[CommandTracer, ...]:
     """Read tracers.
 
     Args:
         given: command lines; NONE or nothing is no tracer.
         ready: how each is known to be ready: of all the same, or one for each; `auto`: by what it attaches.
         stop_signal: what ends them.
+        served: whether there is a server that SERVER can stand for.
 
     Raises:
-        UsageError: a command is not found; there are more or fewer of `ready`; there is no such signal.
+        UsageError: a command is not found; there are more or fewer of `ready`; there is no such signal, or no server.
     """
+    if not served and (asking := [own for own in given if SERVER in own]):
+        raise UsageError(f"tracer {asking[0]!r}: there is no server that {SERVER} could be; give --server or --serve")
     if not given:
         raise UsageError("no tracer is given", "bpfbench overhead 'TRACER' … --target 'COMMAND'")
     if stop_signal.removeprefix("SIG") not in SIGNALS:

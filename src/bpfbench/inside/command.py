@@ -15,7 +15,7 @@ from bpfbench.inside import grip
 from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text, obeyed
 from bpfbench.inside.grip import Grip
 from bpfbench.inside.monitors import process
-from bpfbench.model.command import PID, CommandTracer
+from bpfbench.model.command import ENDED_AT_ONCE, PID, SERVER, CommandTracer
 
 SETTLE_S = 0.5
 """What is attached must have been the same for so long. Tools attach one thing after another, within milliseconds."""
@@ -41,33 +41,52 @@ class CommandProcess(Child):
         launch: how it is started; its command is of no account.
         target: the process that stands for PID.
         before: the BPF programs there were; None where that is not known.
+        server: the process that stands for SERVER, if there is one.
 
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(self, tracer: CommandTracer, launch: Launch, target: int, before: frozenset[int] | None) -> None:
-        self._tracer, self._target, self._before = tracer, target, before
+    def __init__(
+        self,
+        tracer: CommandTracer,
+        launch: Launch,
+        target: int,
+        before: frozenset[int] | None,
+        server: int | None = None,
+    ) -> None:
+        self._tracer, self._before = tracer, before
+        self._targets = (target,) if server is None else (target, server)
         self._file_before = _version(tracer.ready_file)
         self.ready_by = ""
         """How it was known to be ready; empty as long as it is not."""
         self.started_s = time.monotonic()
-        command = tuple(word.replace(PID, str(target)) for word in tracer.command)
+        command = tuple(word.replace(PID, str(target)).replace(SERVER, str(server)) for word in tracer.command)
         super().__init__("the tracer", Launch(command, launch.cpus, launch.stderr, launch.join), dies_with_us)
 
     def grip(self) -> Grip:
         """Look at what it has attached."""
-        return grip.take(grip.family(self.pid), self._target, self._before)
+        return grip.take(grip.family(self.pid), self._targets, self._before)
 
-    def wait_ready(self, timeout_s: float) -> float:
+    def wait_ready(self, timeout_s: float, *, may_end: bool = False) -> float:
         """Wait until it is ready, and SETTLE_S more; return how long it took since it was started, in seconds.
+
+        Args:
+            timeout_s: how long that may take.
+            may_end: whether one may have ended by then, well, and with nothing attached: that is no tracer any more.
 
         Raises:
             StepError: it ended, or took too long.
         """
-        look = self._told if self._tracer.ready_line or self._tracer.ready_file else self._seen
+        told = self._tracer.ready_line or self._tracer.ready_file
+        look = self._told if told else self._seen
         last, since_s = None, self.started_s
         while True:
+            if may_end and not told and not self.alive() and not self._process.returncode and not self.grip().attached:
+                self.ready_by = ENDED_AT_ONCE
+                took_s = time.monotonic() - self.started_s
+                time.sleep(SETTLE_S)
+                return took_s
             self.require_alive("before it was ready")
             now_s = time.monotonic()
             seen, how, needed_s = look()
@@ -86,7 +105,7 @@ class CommandProcess(Child):
         Raises:
             StepError: it has ended.
         """
-        if not self.alive():
+        if not self.alive() and self.ready_by != ENDED_AT_ONCE:
             status = exit_text(self._process.returncode)
             raise StepError(f"the tracer ended {when} ({status}): {self.last_message()}")
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def programs_now() -> frozenset[int] | None:
         return None
 
 
-def take(pids: Sequence[int], target: int, before: frozenset[int] | None) -> Grip:
+def take(pids: Sequence[int], targets: Iterable[int], before: frozenset[int] | None) -> Grip:
     """Look at what processes hold now; `before` are the programs that were there before they began, if known."""
     programs = frozenset(_of_each(pids, bpf.programs_of))
     links = 0
@@ -57,10 +57,14 @@ def take(pids: Sequence[int], target: int, before: frozenset[int] | None) -> Gri
             if new := bpf.tracing_programs() - before - programs:
                 programs |= new - frozenset(_of_each(_others(pids), bpf.programs_of))
             links = bpf.links_to(programs)
-    traced = False
-    with contextlib.suppress(OSError):
-        traced = tasks.tracer_of(target) in pids
-    return Grip(programs, links, bpf.perf_events_of(*pids), traced)
+    return Grip(programs, links, bpf.perf_events_of(*pids), any(_traces(pids, target) for target in targets))
+
+
+def _traces(pids: Sequence[int], target: int) -> bool:
+    try:
+        return tasks.tracer_of(target) in pids
+    except OSError:
+        return False
 
 
 def bpf_use(grip: Grip, pids: Sequence[int]) -> BpfUse | None:

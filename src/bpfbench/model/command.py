@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 PID = "{pid}"
 """What stands for the target's process id in a tracer's command."""
+SERVER = "{server}"
+"""What stands for the process id of the server that the target asks."""
+
+ENDED_AT_ONCE = "it ended at once, by itself, with nothing attached"
+"""How one was known to be ready that never was a tracer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,10 @@ class BpfObject:
     name: str
     memory_bytes: int | None
     """What the kernel charges for it; None where it does not say."""
+    runs: int | None = None
+    """How often a program ran; None where the kernel did not count that, or it never did."""
+    run_ns: int | None = None
+    """For how long, in all."""
 
 
 @dataclass(frozen=True, slots=True)

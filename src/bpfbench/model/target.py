@@ -9,19 +9,41 @@ as `OverheadResult`; docs/overhead.md says how it is measured.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from bpfbench.model.command import BpfUse, CommandTracer
 from bpfbench.model.driven import Better, TargetMetric
 from bpfbench.model.record import Status
 
-OVERHEAD_FORMAT = 1
-"""Version of what is stored of an overhead. History: 1 (first)."""
+OVERHEAD_FORMAT = 2
+"""Version of what is stored of an overhead. History: 1 (first); 2 (a server; trials of several tracers at once)."""
 
 
 TIME = TargetMetric("time", "s", Better.LESS)
 """From the target being let go on until its process has ended."""
 CPU = TargetMetric("CPU", "s", Better.LESS)
 """User and system CPU time of the target with all its processes."""
+SERVER_CPU = TargetMetric("server CPU", "% of one", Better.LESS)
+"""User and system CPU time of the server while the target runs, of one CPU: per cent, as a driver may keep a rate."""
+SERVER_USER = TargetMetric("server user", "% of one", Better.LESS)
+SERVER_SYSTEM = TargetMetric("server system", "% of one", Better.LESS)
+
+
+BARE = "bare"
+"""What the target without a tracer is called."""
+
+Subject = tuple[int, ...]
+"""Which tracers are run at once: their positions in the study, in order. None: the bare target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What answers the target, and is traced with it or in its place."""
+
+    called: str
+    """As the user wrote it; of one that runs already its process id, or its comm."""
+    command: tuple[str, ...] = ()
+    """It is started by for each trial; empty: it runs already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +57,18 @@ class CommandTarget:
     """Run before each trial, and not measured; empty: nothing is."""
     metrics: tuple[TargetMetric, ...] = ()
     """Those that it prints itself."""
+    server: Server | None = None
 
     @property
     def compared(self) -> tuple[TargetMetric, ...]:
-        """All that is compared; its own first."""
-        return (*self.metrics, TIME, CPU)
+        """All that is compared; what was asked for first."""
+        of_server = (SERVER_CPU, SERVER_USER, SERVER_SYSTEM) if self.server else ()
+        return (*self.metrics, *of_server, TIME, CPU)
 
     @property
     def decisive(self) -> tuple[TargetMetric, ...]:
-        """Those that it is measured for."""
-        return self.metrics or (TIME,)
+        """Those that it is measured for: what was asked for, else the time."""
+        return (*self.metrics, *((SERVER_CPU,) if self.server else ())) or (TIME,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +89,11 @@ class OverheadSpec:
     folder: str
     """For what target and tracer print; made by the runner, and gone when it ends."""
     target: CommandTarget
-    tracer: CommandTracer | None
-    """None: the bare target."""
+    tracers: tuple[CommandTracer, ...] = ()
+    """Started in this order; none: the bare target."""
     deadlines: OverheadDeadlines = OverheadDeadlines()
+    counted: bool = False
+    """Whether the kernel counts the run time of BPF programs meanwhile, which takes time itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +106,8 @@ class TargetRun:
     system_s: float
     accounting: str
     """Where CPU times are from: `cgroup-v2`, or `rusage`, which lacks processes nobody has waited for."""
+    server_accounting: str | None = None
+    """Where those of the server are from: `cgroup-v2`, or `proc`, in ticks of the clock; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +129,7 @@ class TracerRun:
     stop_s: float | None
     """From the signal, or the target's end where the tracer ends with that, until it has ended."""
     bpf: BpfUse | None
-    """None where the kernel does not show it."""
+    """None where the kernel does not show it; of several tracers at once, it is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +139,10 @@ class OverheadResult:
     status: Status
     reason: str | None
     target: TargetRun | None
-    tracer: TracerRun | None
+    tracers: tuple[TracerRun, ...] = ()
+    """In the order in which they were started."""
     printed: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The last lines of target and tracer."""
+    """The last lines of the target, the server, and each tracer, by what they are called there."""
     absent: dict[str, str] = field(default_factory=dict)
     """Why something could not be measured."""
 
@@ -123,16 +152,23 @@ class OverheadRecord:
     """One trial and what came of it."""
 
     round: int
-    """From 1; 0: the warm-up, which counts nowhere."""
+    """From 1; 0: the warm-up, and trials with run time counted, which are compared with nothing."""
     place: int
     """In its round, from 1."""
-    tracer: int | None
-    """Its position among the tracers, from 0; None: the bare target."""
+    tracers: tuple[int, ...]
+    """Their positions in the study, from 0, in the order in which they were started; none: the bare target."""
     started_at: str
     """UTC, ISO 8601."""
     seconds: float
     """What the whole trial took."""
     result: OverheadResult
+    counted: bool = False
+    """Whether run time of BPF programs was counted: then it is compared with nothing."""
+
+    @property
+    def subject(self) -> Subject:
+        """Which tracers there were, in whatever order."""
+        return tuple(sorted(self.tracers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +178,7 @@ class OverheadStudy:
     target: CommandTarget
     tracers: tuple[CommandTracer, ...]
     seconds: float = 60.0
-    """Rounds are run for so long, unless everything is decided before."""
+    """It takes so long in all, unless everything is decided before, or three rounds take longer."""
     rounds: int | None = None
     """Exactly so many, in place of that."""
     margin_percent: float = 5.0
@@ -150,3 +186,16 @@ class OverheadStudy:
     seed: int = 1
     """Of the order in a round."""
     deadlines: OverheadDeadlines = OverheadDeadlines()
+    together: bool = False
+    """Whether two at once are run as well, and all."""
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Which tracers are run at once in the trials of a round, those without any left out."""
+        everybody = range(len(self.tracers))
+        sizes = sorted({2, len(everybody)}) if self.together else []
+        return tuple(chosen for size in (1, *sizes) for chosen in combinations(everybody, size))
+
+    def called(self, subject: Subject) -> str:
+        """Return what tracers that are run at once are called."""
+        return " + ".join(self.tracers[tracer].called for tracer in subject) or BARE

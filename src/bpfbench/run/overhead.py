@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Overhead, measured: rounds of bare runs and tracers, on the user's own system, until it is decided or time is over.
 
-A round is a randomised block: the bare target twice, each tracer once. From the fourth on, tracers of which it is
-decided what they cost are left out, and so are those that only fail.
+A round is a randomised block: the bare target twice, each tracer once, and where that is asked for, several at once.
+From the fourth on, those of which it is decided what they cost are left out, and so are those that only fail. Last
+come trials in which the kernel counts the run time of BPF programs: they are compared with nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ from typing import Any
 
 from bpfbench import __version__
 from bpfbench.analysis.anytime import ROUNDS_LEAST
-from bpfbench.analysis.questions.overhead import BARE, Overhead, overhead
+from bpfbench.analysis.questions.overhead import Amount, Costing, Overhead, overhead
 from bpfbench.codec import decode, to_json
 from bpfbench.errors import MachineError, StepError
 from bpfbench.inside.monitors import cgroup
 from bpfbench.machine import command, facts
 from bpfbench.model import Status
-from bpfbench.model.target import OVERHEAD_FORMAT, OverheadRecord, OverheadResult, OverheadSpec, OverheadStudy
+from bpfbench.model.target import (
+    OVERHEAD_FORMAT,
+    OverheadRecord,
+    OverheadResult,
+    OverheadSpec,
+    OverheadStudy,
+    Subject,
+)
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import OverheadInfo, OverheadLog
 from bpfbench.units import plural
@@ -75,8 +83,8 @@ def run_trial(spec: OverheadSpec) -> OverheadResult:
 class FurtherRound:
     """What comes after the rounds so far."""
 
-    tracers: tuple[int, ...]
-    """That are in it, by position."""
+    subjects: tuple[Subject, ...]
+    """What is in it, besides the bare target."""
     more: bool
     """Whether there is one."""
     said: str = ""
@@ -84,25 +92,33 @@ class FurtherRound:
 
 
 def further(found: Overhead, elapsed_s: float) -> FurtherRound:
-    """Say what comes next, of rounds that have taken so long so far; pure."""
-    study, done, everybody = found.study, found.rounds, tuple(range(len(found.study.tracers)))
+    """Say what comes next, after so long; pure."""
+    study, done = found.study, found.rounds
     bare, *rows = found.rows
     if done and not bare.n and bare.failed:
         return FurtherRound((), False, f"The bare target fails: {bare.reason}")
-    working = tuple(row.tracer for row in rows if row.tracer is not None and (row.n or row.failed < FAILURES_MOST))
+    working = [row for row in rows if row.n or row.failed < FAILURES_MOST]
+    in_next = tuple(row.subject for row in working)
     if done and not working:
         return FurtherRound((), False, f"No tracer works, after {plural(done, 'round')}.")
     if study.rounds is not None:
-        return FurtherRound(working, done < study.rounds)
+        return FurtherRound(in_next, done < study.rounds)
     if done < ROUNDS_LEAST:
-        return FurtherRound(working if done else everybody, True)
-    open_ = tuple(number for number in working if found.open(rows[number]))
-    if not open_:
+        return FurtherRound(in_next, True)
+    open_ = {row.subject for row in working if found.open(row)}
+    wanted = {member for subject in open_ if len(subject) > 1 for member in subject}  # who it is held against
+    following = [row for row in working if row.subject in open_ or (len(row.subject) == 1 and row.subject[0] in wanted)]
+    if not following:
         return FurtherRound((), False, f"Everything is decided after {plural(done, 'round')}.")
-    takes_s = elapsed_s / done * (2 + len(open_)) / (2 + len(everybody))
-    if elapsed_s + takes_s > study.seconds:
+    takes_s = 2 * bare.seconds + sum(row.seconds for row in following)
+    if elapsed_s + takes_s + sum(row.seconds for row in to_be_counted(found)) > study.seconds:
         return FurtherRound((), False, f"The time is over after {plural(done, 'round')}.")
-    return FurtherRound(open_, True)
+    return FurtherRound(tuple(row.subject for row in following), True)
+
+
+def to_be_counted(found: Overhead) -> tuple[Costing, ...]:
+    """Return those of whose BPF programs the run time is to be counted, in a trial of its own."""
+    return tuple(row for row in found.rows if row.n and row.bpf and row.bpf.programs)
 
 
 def rounds_expected(found: Overhead, elapsed_s: float) -> int:
@@ -111,21 +127,23 @@ def rounds_expected(found: Overhead, elapsed_s: float) -> int:
     if study.rounds is not None or not done:
         return study.rounds or ROUNDS_LEAST
     in_time = max(ROUNDS_LEAST, int(study.seconds / (elapsed_s / done)))
-    names = [metric.name for metric in study.target.decisive]
-    asked = [row.compared[name] for row in found.rows[1:] for name in names if name in row.compared]
-    needed = [own.rounds_needed for own in asked if own.amount and own.rounds_needed]
-    unknown = len(needed) < len([own for own in asked if own.amount == "undecided"])
-    return max(done, in_time if unknown else min(in_time, max(needed, default=done)))
+    asked = [own for row in found.rows[1:] for own in found.asked(row) if own[0] is Amount.OPEN]
+    needed = [rounds for _, rounds in asked if rounds]
+    return max(done, in_time if len(needed) < len(asked) else min(in_time, max(needed, default=done)))
 
 
-def order(study: OverheadStudy, number: int, tracers: Sequence[int]) -> tuple[int | None, ...]:
-    """Return the trials of a round in their order, the bare target's two among them: random, but alike for a seed."""
-    entries = ((None, 1), (None, 2), *((tracer, 1) for tracer in tracers))
+def order(study: OverheadStudy, number: int, subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+    """Return the trials of a round in their order, the bare target's two among them: random, but alike for a seed.
 
-    def rank(entry: tuple[int | None, int]) -> bytes:
-        return hashlib.sha256(f"{study.seed} {number} {entry[0]} {entry[1]}".encode()).digest()
+    So is the order in which tracers are started that run at once.
+    """
 
-    return tuple(entry[0] for entry in sorted(entries, key=rank))
+    def rank(*what: object) -> bytes:
+        return hashlib.sha256(" ".join(map(str, (study.seed, number, *what))).encode()).digest()
+
+    entries = (((), 1), ((), 2), *((subject, 1) for subject in subjects))
+    ordered = sorted(entries, key=lambda entry: rank(*entry))
+    return tuple(tuple(sorted(subject, key=lambda member: rank(subject, member))) for subject, _ in ordered)
 
 
 class Rounds:
@@ -145,7 +163,7 @@ class Rounds:
         """Of all trials so far."""
         self._study, self._log, self._reporter, self._run = study, log, reporter, run
         self._done = 0
-        self._expected = (2 + len(study.tracers)) * (study.rounds or ROUNDS_LEAST)
+        self._expected = (2 + len(study.subjects)) * (study.rounds or ROUNDS_LEAST)
         self._taken_s = 0.0
 
     def measure(self) -> None:
@@ -155,43 +173,46 @@ class Rounds:
             MachineError: the bare target does not work.
             StoreError: a trial cannot be kept.
         """
-        first = self._trial(0, 1, None)
+        began_s = time.monotonic()
+        first = self._trial(0, 1, ())
         if first.result.status is not Status.OK:
             raise MachineError(f"the bare target does not work: {first.result.reason}")
-        began_s = time.monotonic()
         found = overhead(self._study, self.records)
         while (following := further(found, time.monotonic() - began_s)).more:
             number = found.rounds + 1
-            for place, tracer in enumerate(order(self._study, number, following.tracers), 1):
-                self._trial(number, place, tracer)
+            for place, tracers in enumerate(order(self._study, number, following.subjects), 1):
+                self._trial(number, place, tracers)
             found = overhead(self._study, self.records)
             left = rounds_expected(found, time.monotonic() - began_s) - number
-            self._expected = self._done + left * (2 + len(following.tracers))
+            self._expected = self._done + left * (2 + len(following.subjects)) + len(to_be_counted(found))
         if following.said:
             self._reporter.round_ended(following.said)
+        for place, row in enumerate(to_be_counted(found), 2):
+            self._trial(0, place, row.subject, counted=True)
 
-    def _trial(self, number: int, place: int, tracer: int | None) -> OverheadRecord:
+    def _trial(self, number: int, place: int, tracers: Subject, *, counted: bool = False) -> OverheadRecord:
         study = self._study
-        called = BARE if tracer is None else study.tracers[tracer].called
-        what = f"round {number}, {called}" if number else "warm-up"
+        called = study.called(tracers)
+        what = f"{called}, with run time counted" if counted else f"round {number}, {called}" if number else "warm-up"
         left_s = self._taken_s / self._done * (self._expected - self._done) if self._done else None
         self._reporter.measuring(what, self._done, max(self._expected, self._done + 1), left_s)
         spec = OverheadSpec(
             name=f"overhead-{os.getpid()}-{number}-{place}",
             folder=str((self._log.path / "partial").absolute()),
             target=study.target,
-            tracer=None if tracer is None else study.tracers[tracer],
+            tracers=tuple(study.tracers[tracer] for tracer in tracers),
             deadlines=study.deadlines,
+            counted=counted,
         )
         started_at, began_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
         try:
             result = self._run(spec)
         except StepError as error:
-            result = OverheadResult(Status.FAILED, error.message, None, None)
-        record = OverheadRecord(number, place, tracer, started_at, time.monotonic() - began_s, result)
+            result = OverheadResult(Status.FAILED, error.message, None)
+        record = OverheadRecord(number, place, tracers, started_at, time.monotonic() - began_s, result, counted)
         self._log.add(record)
         self.records.append(record)
-        if number:
+        if number or counted:
             self._done += 1
             self._taken_s += record.seconds
         self._reporter.measured(f"{what}: {said(study, result)} ({record.seconds:.1f} s)")

@@ -27,6 +27,12 @@ TRUE = ("--target", "true")
         (("none", *TRUE, "--export", "x.csv"), "option --export: 'x.csv' is no .json or .md file"),
         (("none", *TRUE, "--metric", "tps"), "option --metric: 'tps' is not NAME[:UNIT[:more|less]]=/REGULAR"),
         (("none", *TRUE, "--prepare", "no-such-command"), "option --prepare 'no-such-command': no command"),
+        (("none", *TRUE, "--together"), "option --together: 1 tracers; it takes 2 to 4"),
+        (("true", "none", *TRUE, "--together"), "option --together: 'none' is no company for a tracer; leave it out"),
+        ((*["true"] * 5, *TRUE, "--together"), "option --together: 5 tracers; it takes 2 to 4"),
+        (("true", *TRUE, "--server", "1", "--serve", "true"), "choose one of --server (it runs already), --serve"),
+        (("true", *TRUE, "--serve", "no-such-command"), "option --serve 'no-such-command': no command"),
+        (("cat /proc/{server}/stat", *TRUE), "there is no server that {server} could be; give --server or --serve"),
         (("none", *TRUE, "--json", "--markdown"), "choose one of --json, --markdown"),
     ],
 )

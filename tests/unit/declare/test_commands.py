@@ -78,7 +78,7 @@ class TestMetric:
 
     @pytest.mark.parametrize("twice", [["a=/(.)/", "a=/(..)/"], ["time=/(.)/"], ["CPU=/(.)/"]])
     def test_a_name_stands_for_one_number(self, twice: list[str]) -> None:
-        with pytest.raises(UsageError, match="is there twice; time and CPU always are"):
+        with pytest.raises(UsageError, match="is there twice; always there: time, CPU"):
             commands.target("true", None, twice)
 
 

@@ -30,12 +30,12 @@ def after(count: int, costs: dict[int, float], sd: float = 0.01, **changed: Any)
 
 class TestFurther:
     def test_there_are_three_rounds_of_all_whatever_the_time(self) -> None:
-        assert further(after(0, {0: 2.0, 1: 1.0}), 0.0).tracers == (0, 1)
-        assert further(after(2, {0: 2.0, 1: 1.0}), 1e6).tracers == (0, 1)
+        assert further(after(0, {0: 2.0, 1: 1.0}), 0.0).subjects == ((0,), (1,))
+        assert further(after(2, {0: 2.0, 1: 1.0}), 1e6).subjects == ((0,), (1,))
 
     def test_who_is_decided_is_left_out(self) -> None:
         found = after(12, {0: 2.0, 1: 1.05})
-        assert further(found, 1.0).tracers == (1,)
+        assert further(found, 1.0).subjects == ((1,),)
 
     def test_it_ends_when_all_is_decided(self) -> None:
         found = further(after(12, {0: 2.0, 1: 1.0}), 1.0)
@@ -45,9 +45,22 @@ class TestFurther:
     def test_no_round_is_begun_that_would_end_after_the_time(self) -> None:
         found = after(4, {0: 1.0}, sd=0.3, seconds=60.0)
         assert further(found, 40.0).more
-        late = further(found, 50.0)
+        late = further(found, 55.0)
         assert not late.more
         assert late.said == "The time is over after 4 rounds."
+
+    def test_who_several_at_once_are_held_against_stays(self) -> None:
+        asked = study("a", "b", "c", together=True)
+        costs = {(0,): 2.0, (1,): 2.0, (2,): 2.0, (0, 1): 4.0, (0, 2): 4.0, (1, 2): 4.0, (0, 1, 2): 8.0}
+        assert asked.subjects == tuple(costs)
+        found = overhead(asked, [own for own in rounds(costs, 12, sd=0.002) if own.subject != (1, 2)])
+        assert further(found, 1.0).subjects == ((1,), (2,), (1, 2))
+
+    def test_time_is_kept_for_run_times_to_be_counted(self) -> None:
+        found = after(4, {0: 1.0}, sd=0.3, seconds=60.0)
+        assert [row.called for row in running.to_be_counted(found)] == ["tracer 0"]
+        assert further(found, 51.0).more
+        assert not further(found, 53.0).more
 
     def test_exactly_so_many_rounds_as_asked_for(self) -> None:
         assert further(after(4, {0: 2.0}, rounds=5), 1e6).more
@@ -56,11 +69,11 @@ class TestFurther:
 
 def test_the_order_of_a_round_is_random_and_that_of_its_seed() -> None:
     asked = study("a", "b")
-    orders = [order(asked, number, (0, 1)) for number in range(1, 30)]
-    assert all(sorted(own, key=str) == [0, 1, None, None] for own in orders)
+    orders = [order(asked, number, ((0,), (1,))) for number in range(1, 30)]
+    assert all(sorted(own) == [(), (), (0,), (1,)] for own in orders)
     assert len(set(orders)) > 8
-    assert orders == [order(asked, number, (0, 1)) for number in range(1, 30)]
-    assert orders != [order(replace(asked, seed=2), number, (0, 1)) for number in range(1, 30)]
+    assert orders == [order(asked, number, ((0,), (1,))) for number in range(1, 30)]
+    assert orders != [order(replace(asked, seed=2), number, ((0,), (1,))) for number in range(1, 30)]
 
 
 @pytest.fixture
@@ -83,7 +96,7 @@ def measured(tmp_path: Path, asked: OverheadStudy, results: dict[str, OverheadRe
     """Measure tracers whose trials come out so, by their name."""
 
     def run(spec: OverheadSpec) -> OverheadResult:
-        called = spec.tracer.called if spec.tracer else "bare"
+        called = " + ".join(tracer.called for tracer in spec.tracers) or "bare"
         if called == "lost":
             raise StepError("the runner was lost")
         return results[called]
@@ -98,17 +111,35 @@ def measured(tmp_path: Path, asked: OverheadStudy, results: dict[str, OverheadRe
 class TestRounds:
     def test_the_first_run_is_a_warm_up_and_each_round_has_bare_twice(self, tmp_path: Path, said: list[str]) -> None:
         asked = study("tracer", rounds=2)
-        found = measured(tmp_path, asked, {"bare": ran(1.0), "tracer": ran(2.0, traced=True)})
-        assert [own.round for own in found.records] == [0, 1, 1, 1, 2, 2, 2]
-        assert [own.tracer for own in found.records].count(None) == 5
+        found = measured(tmp_path, asked, {"bare": ran(1.0), "tracer": ran(2.0, traced=1)})
+        assert [own.round for own in found.records] == [0, 1, 1, 1, 2, 2, 2, 0]
+        assert [own.tracers for own in found.records].count(()) == 5
         assert said[0].startswith("warm-up: time 1 s, CPU 0.5 s")
+
+    def test_run_time_is_counted_last_where_there_are_programs(self, tmp_path: Path, said: list[str]) -> None:
+        found = measured(tmp_path, study("tracer", rounds=1), {"bare": ran(1.0), "tracer": ran(2.0, traced=1)})
+        assert [(own.round, own.tracers, own.counted) for own in found.records][-1] == (0, (0,), True)
+        assert said[-1].startswith("tracer, with run time counted: time 2 s")
+
+    def test_several_run_at_once_in_any_order(self, tmp_path: Path) -> None:
+        started: list[str] = []
+
+        def run(spec: OverheadSpec) -> OverheadResult:
+            started.append(" ".join(tracer.called for tracer in spec.tracers))
+            return ran(1.0)
+
+        asked = study("a", "b", rounds=8, together=True)
+        log = running.start(asked, tmp_path / "runs")
+        Rounds(asked, log, ProgressReporter(Console(file=io.StringIO())), run).measure()
+        assert {"", "a", "b", "a b", "b a"} == set(started)
+        assert started.count("a b") + started.count("b a") == 8
 
     def test_who_only_fails_is_not_tried_again(self, tmp_path: Path, said: list[str]) -> None:
         results = {"bare": ran(1.0), "tracer": ran(2.0), "broken": failed("it died")}
         found = measured(tmp_path, study("broken", "tracer", "lost", rounds=4), results)
-        assert [own.round for own in found.records if own.tracer == 0] == [1, 2]
-        assert [own.round for own in found.records if own.tracer == 2] == [1, 2]
-        assert [own.round for own in found.records if own.tracer == 1] == [1, 2, 3, 4]
+        assert [own.round for own in found.records if own.tracers == (0,)] == [1, 2]
+        assert [own.round for own in found.records if own.tracers == (2,)] == [1, 2]
+        assert [own.round for own in found.records if own.tracers == (1,)] == [1, 2, 3, 4]
         assert any("round 1, broken: FAILED: it died" in line for line in said)
 
     def test_where_no_tracer_works_there_is_nothing_to_go_on_for(self, tmp_path: Path, said: list[str]) -> None:

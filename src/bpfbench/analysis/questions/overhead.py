@@ -4,6 +4,10 @@
 Of each metric of the target, a tracer's value is compared with the mean of the bare ones of the same round, on the
 logarithm. The interval is that of the rule of decisions: it holds at every look, for all tracers and metrics at once.
 No difference is taken to vary less than two bare runs of one round do.
+
+Of several tracers at once it is asked besides whether what they cost adds up. On the logarithm costs are ratios to
+bare; that they add up means that the ratio of all at once is the product of the ratios of each alone. By how much it is
+not, is again a difference of each round, with an interval of the same kind.
 """
 
 from __future__ import annotations
@@ -22,13 +26,13 @@ from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Noise, percent
 from bpfbench.analysis.results import Description, describe, logarithm
 from bpfbench.model import Status, TargetMetric
-from bpfbench.model.command import BpfUse
-from bpfbench.model.target import OverheadRecord, OverheadStudy, TracerRun
-
-BARE = "bare"
+from bpfbench.model.command import BpfObject, BpfUse
+from bpfbench.model.target import TIME, OverheadRecord, OverheadResult, OverheadStudy, Subject, TracerRun
 
 ALPHA_ASIDE = 0.2 * ALPHA
 """What is spent on metrics that are not asked for; the rest, on those that are."""
+SHARE_OF_SUMS = 0.5
+"""Of what is spent on a metric, on whether costs add up, where that is asked."""
 
 
 class Amount(StrEnum):
@@ -55,11 +59,46 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Costing:
-    """What is known of one tracer, or of the bare target."""
+class Addition:
+    """Whether what several tracers cost adds up, in the rounds in which each ran alone, and all at once."""
 
-    tracer: int | None
-    """Its position; None: the bare target."""
+    sum_percent: float
+    """What they would change together if it did."""
+    together_percent: float
+    """What they change."""
+    beyond: Judged
+    """By how much the one ratio exceeds the other; None of it is known in fewer than three rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A difference in per cent, and how sure it is."""
+
+    change_percent: float | None
+    apart: Apart
+    amount: Amount
+    rounds_needed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A trial in which the kernel counted the run time of BPF programs, which takes time itself."""
+
+    time_s: float
+    """Of the target."""
+    programs: tuple[BpfObject, ...]
+
+    @property
+    def cpu_percent(self) -> float:
+        """What the programs took, in whatever process, of one CPU."""
+        return sum(own.run_ns or 0 for own in self.programs) / 1e7 / self.time_s
+
+
+@dataclass(frozen=True, slots=True)
+class Costing:
+    """What is known of tracers at once, mostly of one, or of the bare target."""
+
+    subject: Subject
     called: str
     n: int
     """Trials that count."""
@@ -73,11 +112,21 @@ class Costing:
     user: Description | None
     """CPU time of the target, in seconds."""
     system: Description | None
-    own: Mapping[str, Description]
-    """Of the tracer itself, by the names of OWN."""
+    each: Mapping[int, Mapping[str, Description]]
+    """Of each tracer itself, by its position and the names of OWN."""
     ready_by: tuple[str, ...]
     bpf: BpfUse | None
     """What the last trial that tells has loaded."""
+    seconds: float
+    """What a trial takes, in the mean."""
+    sums: Mapping[str, Addition]
+    """By metric, of several at once."""
+    counted: Counted | None
+
+    @property
+    def own(self) -> Mapping[str, Description]:
+        """Of the only tracer itself."""
+        return self.each.get(self.subject[0], {}) if len(self.subject) == 1 else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +145,15 @@ class Overhead:
     """Why something could not be measured."""
 
     def open(self, row: Costing) -> bool:
-        """Tell whether of a tracer it is not decided what it was measured for."""
+        """Tell whether it is not decided what it was measured for."""
+        return any(amount in (None, Amount.OPEN) for amount, _ in self.asked(row))
+
+    def asked(self, row: Costing) -> tuple[tuple[Amount | None, int | None], ...]:
+        """Return how each thing that was asked for stands, and how many rounds it needs."""
         names = [metric.name for metric in self.study.target.decisive]
-        return any(name not in row.compared or row.compared[name].amount is Amount.OPEN for name in names)
+        costs: list[Comparison | Judged | None] = [row.compared.get(name) for name in names]
+        sums = [own.beyond if own else None for own in map(row.sums.get, names)] if len(row.subject) > 1 else []
+        return tuple((own.amount, own.rounds_needed) if own else (None, None) for own in (*costs, *sums))
 
 
 OWN: Mapping[str, Callable[[TracerRun, float], float | None]] = {
@@ -118,48 +173,79 @@ OWN: Mapping[str, Callable[[TracerRun, float], float | None]] = {
 def overhead(study: OverheadStudy, records: Sequence[OverheadRecord]) -> Overhead:
     """Say what the rounds so far come to."""
     measured = [record for record in records if record.round > 0]
-    compared: dict[str, dict[int | None, Comparison]] = {}
-    noise: dict[str, Noise] = {}
-    for metric in study.target.compared:
-        compared[metric.name], twins = _compare(study, measured, metric)
-        if twins is not None:
-            noise[metric.name] = twins
-    rows = tuple(
-        _row(study, number, [record for record in measured if record.tracer == number], compared)
-        for number in (None, *range(len(study.tracers)))
-    )
+    compared = {metric.name: _compare(study, measured, metric) for metric in study.target.compared}
+    rows = tuple(_row(study, subject, records, compared) for subject in ((), *study.subjects))
     rounds = max((record.round for record in measured), default=0)
-    absent = {what: why for record in measured for what, why in record.result.absent.items()}
+    absent = {what: why for record in records for what, why in record.result.absent.items()}
     round_s = sum(record.seconds for record in measured) / rounds if rounds else 0.0
+    noise = {name: own.noise for name, own in compared.items() if own.noise is not None}
     return Overhead(study, rounds, round_s, rows, noise, absent)
 
 
-def _compare(
-    study: OverheadStudy, records: Iterable[OverheadRecord], metric: TargetMetric
-) -> tuple[dict[int | None, Comparison], Noise | None]:
-    logs: defaultdict[int | None, defaultdict[BlockId, list[float]]] = defaultdict(lambda: defaultdict(list))
-    values: defaultdict[int | None, list[float]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One metric of all."""
+
+    costs: Mapping[Subject, Comparison]
+    sums: Mapping[Subject, Addition]
+    noise: Noise | None
+
+
+def _compare(study: OverheadStudy, records: Iterable[OverheadRecord], metric: TargetMetric) -> _Compared:
+    logs: defaultdict[Subject, defaultdict[BlockId, list[float]]] = defaultdict(lambda: defaultdict(list))
+    values: defaultdict[Subject, list[float]] = defaultdict(list)
     for record in records:
         value = _value(record, metric)
         if value is not None:
-            values[record.tracer].append(value)
+            values[record.subject].append(value)
         if value is not None and (log := logarithm(value)) is not None:
-            logs[record.tracer][record.round, record.round].append(log)
-    twins = inference.noise(logs[None].values())
-    means = {
-        BARE if own is None else str(own): {None: {block: statistics.fmean(both) for block, both in by_block.items()}}
-        for own, by_block in logs.items()
-    }
-    decisive = study.target.decisive
+            logs[record.subject][record.round, record.round].append(log)
+    twins = inference.noise(logs[()].values())
+    means = {own: {block: statistics.fmean(both) for block, both in by_block.items()} for own, by_block in logs.items()}
+    decisive, several = study.target.decisive, [own for own in study.subjects if len(own) > 1]
     aside = len(study.target.compared) - len(decisive)
     alpha = (ALPHA - ALPHA_ASIDE) / len(decisive) if metric in decisive else ALPHA_ASIDE / aside
-    gaps = against(means, BARE, alpha, {None: twins.sd} if twins else None) if len(means) > 1 else {}
+    of_sums = SHARE_OF_SUMS * alpha if several else 0.0
+    named = {str(own): {None: by_block} for own, by_block in means.items()}
+    noise = {None: twins.sd} if twins else None
+    gaps = against(named, str(()), alpha - of_sums, noise) if len(means) > 1 else {}
     margin = math.log1p(study.margin_percent / 100)
-    found = {}
+    costs = {}
     for own, known in values.items():
         if spread := describe(known):
-            found[own] = Comparison(spread) if own is None else _comparison(spread, gaps.get(str(own)), margin)
-    return found, twins
+            told = _judged(gaps.get(str(own)), margin)
+            costs[own] = (
+                Comparison(spread, told.change_percent, told.apart, told.amount, told.rounds_needed)
+                if own
+                else Comparison(spread)
+            )
+    sums = {own: _addition(own, means, of_sums / len(several), twins, margin) for own in several}
+    return _Compared(costs, {own: found for own, found in sums.items() if found is not None}, twins)
+
+
+def _addition(
+    subject: Subject,
+    means: Mapping[Subject, Mapping[BlockId, float]],
+    alpha: float,
+    twins: Noise | None,
+    margin: float,
+) -> Addition | None:
+    """Hold several at once against each alone, in the rounds in which there are all; None where there are none."""
+    parts = [means.get((member,), {}) for member in subject]
+    bare, together = means.get((), {}), means.get(subject, {})
+    rounds = [block for block in together if block in bare and all(block in part for part in parts)]
+    if not rounds:
+        return None
+    summed = {block: sum(part[block] - bare[block] for part in parts) for block in rounds}
+    jointly = {block: together[block] - bare[block] for block in rounds}
+    least = None
+    if (
+        twins
+    ):  # of k tracers, the bare runs' mean is taken k - 1 times; two runs that are the same differ by the twins' SD
+        least = {None: twins.sd * math.sqrt((1 + len(subject) + (len(subject) - 1) ** 2 / 2) / 2)}
+    gap = against({"sum": {None: summed}, "together": {None: jointly}}, "sum", alpha, least).get("together")
+    summed_percent, joint_percent = (percent(statistics.fmean(own.values())) for own in (summed, jointly))
+    return Addition(summed_percent, joint_percent, _judged(gap, margin))
 
 
 def _value(record: OverheadRecord, metric: TargetMetric) -> float | None:
@@ -167,39 +253,62 @@ def _value(record: OverheadRecord, metric: TargetMetric) -> float | None:
     return result.target.values.get(metric.name) if result.status is Status.OK and result.target else None
 
 
-def _comparison(spread: Description, gap: Gap | None, margin: float) -> Comparison:
+def _judged(gap: Gap | None, margin: float) -> Judged:
     told = judged(gap, by_difference=False)
     if gap is None:
-        return Comparison(spread, apart=told, amount=Amount.OPEN)
+        return Judged(None, told, Amount.OPEN, None)
     standings = {standing(own, margin) for own in (gap, gap.reversed())}
     said = {Standing.WORSE: Amount.BEYOND, Standing.EQUAL: Amount.WITHIN}
     amount = next((meant for found, meant in said.items() if found in standings), Amount.OPEN)
     needed = gap.rounds_needed(margin) if amount is Amount.OPEN else None
-    return Comparison(spread, percent(gap.mean), told, amount, needed)
+    return Judged(percent(gap.mean), told, amount, needed)
 
 
 def _row(
-    study: OverheadStudy,
-    number: int | None,
-    records: Sequence[OverheadRecord],
-    compared: Mapping[str, Mapping[int | None, Comparison]],
+    study: OverheadStudy, subject: Subject, records: Sequence[OverheadRecord], compared: Mapping[str, _Compared]
 ) -> Costing:
-    good = [record.result for record in records if record.result.status is Status.OK]
-    bad = [record.result for record in records if record.result.status is not Status.OK]
-    runs = [(own.tracer, own.target.values["time"]) for own in good if own.tracer and own.target]
-    described = {name: describe(read(run, time_s) for run, time_s in runs) for name, read in OWN.items()}
-    targets = [own.target for own in good if own.target]
+    of_it = [record for record in records if record.subject == subject and record.round > 0]
+    good = [record for record in of_it if record.result.status is Status.OK]
+    bad = [record.result for record in of_it if record.result.status is not Status.OK]
+    targets = [own.result.target for own in good if own.result.target]
+    runs: defaultdict[int, list[tuple[TracerRun, float]]] = defaultdict(list)
+    for own in good:
+        for tracer, run in zip(own.tracers, own.result.tracers, strict=False):  # none of one that is none
+            if own.result.target:
+                runs[tracer].append((run, own.result.target.values[TIME.name]))
+    alone = runs[subject[0]] if len(subject) == 1 else []
     return Costing(
-        tracer=number,
-        called=BARE if number is None else study.tracers[number].called,
+        subject=subject,
+        called=study.called(subject),
         n=len(good),
         failed=len(bad),
         reason=bad[0].reason if bad else None,
-        printed=next((own.printed.get("tracer", own.printed.get("target", ())) for own in bad), ()),
-        compared={name: own[number] for name, own in compared.items() if number in own},
+        printed=_printed(bad[0], subject) if bad else (),
+        compared={name: own.costs[subject] for name, own in compared.items() if subject in own.costs},
         user=describe(own.user_s for own in targets),
         system=describe(own.system_s for own in targets),
-        own={name: own for name, own in described.items() if own is not None},
-        ready_by=tuple(dict.fromkeys(run.ready_by for run, _ in runs)),
-        bpf=next((run.bpf for run, _ in reversed(runs) if run.bpf is not None), None),
+        each={tracer: _own(runs[tracer]) for tracer in subject},
+        ready_by=tuple(dict.fromkeys(run.ready_by for run, _ in alone)),
+        bpf=next((run.bpf for run, _ in reversed(alone) if run.bpf is not None), None),
+        seconds=statistics.fmean(own.seconds for own in of_it) if of_it else 0.0,
+        sums={name: own.sums[subject] for name, own in compared.items() if subject in own.sums},
+        counted=next((_counted(own) for own in records if own.counted and own.subject == subject), None),
     )
+
+
+def _own(runs: Sequence[tuple[TracerRun, float]]) -> dict[str, Description]:
+    described = {name: describe(read(run, time_s) for run, time_s in runs) for name, read in OWN.items()}
+    return {name: own for name, own in described.items() if own is not None}
+
+
+def _printed(failed: OverheadResult, subject: Subject) -> tuple[str, ...]:
+    """Return the last lines of the tracers of a trial that failed; else of the others."""
+    wanted = [name for name in failed.printed if name.startswith("tracer") == bool(subject)]
+    return tuple(line for name in wanted or failed.printed for line in failed.printed[name])
+
+
+def _counted(record: OverheadRecord) -> Counted | None:
+    found = record.result
+    if found.status is not Status.OK or found.target is None or not found.tracers or found.tracers[0].bpf is None:
+        return None
+    return Counted(found.target.values[TIME.name], found.tracers[0].bpf.programs)

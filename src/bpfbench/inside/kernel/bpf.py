@@ -12,7 +12,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,9 @@ def described_programs(programs: Iterable[int]) -> Iterator[tuple[BpfObject, fro
             info = (ctypes.c_uint32 * 52)()
             info[13:16] = [_MAPS_MOST, *address(maps)]  # struct bpf_prog_info: nr_map_ids at byte 52, map_ids
             _fill(fd, info)
-            yield _object(fd, info, _PROGRAM_TYPES, 64), frozenset(maps[: min(info[13], _MAPS_MOST)])
+            ns, runs = _run_time(info)
+            found = replace(_object(fd, info, _PROGRAM_TYPES, 64), runs=runs or None, run_ns=ns if runs else None)
+            yield found, frozenset(maps[: min(info[13], _MAPS_MOST)])
 
 
 def described_maps(maps: Iterable[int]) -> Iterator[BpfObject]:
@@ -162,11 +164,14 @@ def run_times(programs: Iterable[int], since: RunTimes | None = None) -> RunTime
     """Return the run times of programs, or by how much they have grown since."""
     found = {}
     for program in programs:
-        info = _program_info(program)
-        ns, runs = (since or {}).get(program, (0, 0))
-        # struct bpf_prog_info: run_time_ns at byte 192, run_cnt at byte 200
-        found[program] = (info[48] | info[49] << 32) - ns, (info[50] | info[51] << 32) - runs
+        (now_ns, now), (ns, runs) = _run_time(_program_info(program)), (since or {}).get(program, (0, 0))
+        found[program] = now_ns - ns, now - runs
     return found
+
+
+def _run_time(info: ctypes.Array[ctypes.c_uint32]) -> tuple[int, int]:
+    """Read struct bpf_prog_info: run_time_ns at byte 192, run_cnt at byte 200."""
+    return info[48] | info[49] << 32, info[50] | info[51] << 32
 
 
 def program_name(program: int) -> str:

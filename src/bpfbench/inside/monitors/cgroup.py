@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ PREFIX = "bpfbench-"
 CONTROLLERS = ("memory", "io")
 
 ROLES = ("tracer", "workload")
+"""Of a trial of a study."""
 
 EMPTY_S = 5.0
 """A killed process may take so long to leave its group."""
@@ -45,13 +46,14 @@ class ControlGroups:
     Args:
         hierarchy: where cgroup v2 is mounted; None where it is not.
         name: of the trial's group, after the prefix.
+        roles: what each group in it is called.
     """
 
-    def __init__(self, hierarchy: Path | None, name: str) -> None:
+    def __init__(self, hierarchy: Path | None, name: str, roles: Sequence[str] = ROLES) -> None:
         self.reason: str | None = None
         """Why there are none."""
         self._hierarchy = hierarchy
-        self._name = name
+        self._name, self._roles = name, roles
         self._group: Path | None = None
 
     def __enter__(self) -> ControlGroups:
@@ -59,7 +61,7 @@ class ControlGroups:
             self.reason = "no cgroup v2 is mounted"
             return self
         try:
-            self._group = _make(self._hierarchy, self._name)
+            self._group = _make(self._hierarchy, self._name, self._roles)
         except OSError as error:
             self.reason = f"{error.filename}: {error.strerror}"
         return self
@@ -148,7 +150,7 @@ def parse_io(stat: str) -> tuple[int, int]:
     return read, written
 
 
-def _make(hierarchy: Path, name: str) -> Path:
+def _make(hierarchy: Path, name: str, roles: Sequence[str]) -> Path:
     there, on = (text(hierarchy / f"cgroup.{name}").split() for name in ("controllers", "subtree_control"))
     wanted = [controller for controller in CONTROLLERS if controller in there and controller not in on]
     group = hierarchy / "+".join((f"{PREFIX}{name}", *wanted))
@@ -158,7 +160,7 @@ def _make(hierarchy: Path, name: str) -> Path:
             _switch(hierarchy, f"+{controller}")
         for controller in CONTROLLERS:
             _switch(group, f"+{controller}")
-        for role in ROLES:
+        for role in roles:
             (group / role).mkdir()
     except OSError:
         remove(group)
@@ -168,7 +170,7 @@ def _make(hierarchy: Path, name: str) -> Path:
 
 def _discard(group: Path) -> None:
     """Remove a group that nobody is in, and switch off what was switched on for it."""
-    for path in (*(group / role for role in ROLES), group):
+    for path in (*group.glob("*/"), group):
         with contextlib.suppress(OSError):
             path.rmdir()
     if not group.exists():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One trial: prepare, target held, tracer ready, target let go, target's end, tracer stopped, leftovers looked for.
+"""One trial: prepare, server ready, target held, tracers ready, target let go, its end, all stopped, leftovers.
 
-This process waits for both meanwhile and looks at the tracer's memory once a second; nothing else. It is the reaper of
+This process waits for them meanwhile and looks at the tracers' memory once a second; nothing else. It is the reaper of
 all they start, so that whatever either leaves running is found, by whatever name, and ended.
 """
 
@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,16 +25,26 @@ from bpfbench.inside import grip, leftovers
 from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
 from bpfbench.inside.command import SETTLE_S, CommandProcess
 from bpfbench.inside.grip import Grip
-from bpfbench.inside.kernel import tasks
+from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.monitors.cgroup import ControlGroups, GroupSample
 from bpfbench.inside.monitors.process import ProcessSample
+from bpfbench.inside.overhead.server import Answering, RunningServer, StartedServer
 from bpfbench.inside.overhead.target import HeldTarget
 from bpfbench.inside.printed import read_metrics
 from bpfbench.model import Status
-from bpfbench.model.command import BpfUse
-from bpfbench.model.target import CPU, TIME, OverheadResult, OverheadSpec, TargetRun, TracerRun
+from bpfbench.model.target import (
+    CPU,
+    SERVER_CPU,
+    SERVER_SYSTEM,
+    SERVER_USER,
+    TIME,
+    OverheadResult,
+    OverheadSpec,
+    TargetRun,
+    TracerRun,
+)
 
 LEFT_S = 1.0
 """A process that ends by itself soon after the one it was started by is not left."""
@@ -50,9 +60,24 @@ class SoFar:
     """What is known of a trial so far."""
 
     target: TargetRun | None = None
-    tracer: TracerRun | None = None
+    tracers: list[TracerRun] = field(default_factory=list)
     printed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a trial takes place."""
+
+    spec: OverheadSpec
+    found: SoFar
+    groups: ControlGroups
+    folder: Path
+    cpus: Set[int]
+
+    def launch(self, role: str, command: tuple[str, ...] = ()) -> Launch:
+        """Say how what has this role is started: what it prints goes to a file, what it uses to a group."""
+        return Launch(command, self.cpus, self.folder / f"{role}.out", self.groups.joiner(role))
 
 
 def run(spec: OverheadSpec) -> OverheadResult:
@@ -62,43 +87,44 @@ def run(spec: OverheadSpec) -> OverheadResult:
     cgroup.sweep(cgroup.hierarchy())
     found, folder, reason = SoFar(), Path(spec.folder), None
     folder.mkdir(parents=True)
+    roles = ("workload", "server", *map(_role, range(len(spec.tracers))))
+    groups = ControlGroups(cgroup.hierarchy(), spec.name, roles)
     try:
-        _measure(spec, found, ControlGroups(cgroup.hierarchy(), spec.name), folder)
+        _measure(Scene(spec, found, groups, folder, os.sched_getaffinity(0)))
     except StepError as error:
         reason = error.message
     finally:
         _end_all()
         shutil.rmtree(folder, ignore_errors=True)
     status = Status.OK if reason is None else Status.FAILED
-    return OverheadResult(status, reason, found.target, found.tracer, found.printed, found.absent)
+    return OverheadResult(status, reason, found.target, tuple(found.tracers), found.printed, found.absent)
 
 
-def _measure(spec: OverheadSpec, found: SoFar, groups: ControlGroups, folder: Path) -> None:
-    cpus = os.sched_getaffinity(0)
+def _role(number: int) -> str:
+    return f"tracer-{number}"
+
+
+def _measure(scene: Scene) -> None:
+    spec, found = scene.spec, scene.found
     if spec.target.prepare:
-        _prepare(Launch(spec.target.prepare, cpus, folder / "prepare.out"), spec.deadlines.target_s)
-    before = grip.programs_now()
+        _prepare(scene.launch("prepare", spec.target.prepare), spec.deadlines.target_s)
     loaded: frozenset[int] = frozenset()
-    with groups:
+    with scene.groups as groups:
         if groups.reason:
             found.absent["control groups"] = groups.reason
-        launch = Launch((), cpus, folder / "target.out", groups.joiner("workload"))
-        with _printed(found, "target", HeldTarget(spec.target, launch, folder / "gate")) as target:
-            if spec.tracer is None or not spec.tracer.command:
-                time.sleep(SETTLE_S)  # as long as the target of a tracer waits
-                _run_target(spec, found, groups, target, Looks(None))
-            else:
-                launch = replace(launch, stderr=folder / "tracer.out", join=groups.joiner("tracer"))
-                started = CommandProcess(spec.tracer, launch, target.pid, before)
-                with _printed(found, "tracer", started) as tracer:
-                    loaded = _run_both(spec, found, groups, target, tracer).programs
-            _take_metrics(spec, found, target)
-        if left_running := _left_running():  # before the groups are gone with whoever is in them
-            raise StepError(f"left running by target or tracer, and ended: {', '.join(left_running)}")
+        with _served(scene) as server:
+            held = HeldTarget(spec.target, scene.launch("workload"), scene.folder / "gate")
+            with _printed(found, "target", held) as target:
+                loaded = _run_all(scene, target, server)
+                if found.target is not None:
+                    values = read_metrics(spec.target.metrics, target.said())
+                    found.target = replace(found.target, values={**found.target.values, **values})
+            if isinstance(server, StartedServer):
+                server.stop(spec.deadlines.stop_s)
+        _require_nothing_running()  # before the groups are gone with whoever is in them
     if left := leftovers.settled(lambda: grip.still_loaded(loaded)):
         raise StepError(f"the tracer has left BPF programs loaded: {len(left)}; bpftool prog show has them")
-    if left_running := _left_running():
-        raise StepError(f"left running by target or tracer, and ended: {', '.join(left_running)}")
+    _require_nothing_running()
 
 
 C = TypeVar("C", bound=Child)
@@ -124,32 +150,166 @@ def _prepare(launch: Launch, timeout_s: float) -> None:
             raise StepError(f"the command that prepares ended with {exit_text(status)}: {message}")
 
 
-def _run_target(spec: OverheadSpec, found: SoFar, groups: ControlGroups, target: HeldTarget, looked: Looks) -> None:
+@contextlib.contextmanager
+def _served(scene: Scene) -> Iterator[Answering | None]:
+    """Have the server run meanwhile, if there is one."""
+    server = scene.spec.target.server
+    if server is None:
+        yield None
+    elif not server.command:
+        yield RunningServer(server)
+    else:
+        with _printed(scene.found, "server", StartedServer(server, scene.launch("server"))) as started:
+            started.wait_ready(scene.spec.deadlines.ready_s)
+            yield started
+
+
+def _run_all(scene: Scene, target: HeldTarget, server: Answering | None) -> frozenset[int]:
+    """Run the target under the tracers, stop them, and return which BPF programs they had loaded."""
+    spec, found = scene.spec, scene.found
+    if not any(tracer.command for tracer in spec.tracers):
+        time.sleep(SETTLE_S)  # as long as the target of a tracer waits
+        _run_target(scene, target, server, ())
+        return frozenset()
+    with contextlib.ExitStack() as running:
+        traced = []
+        for number, tracer in enumerate(spec.tracers):
+            before, role = grip.programs_now(), _role(number)
+            started = CommandProcess(tracer, scene.launch(role), target.pid, before, server.pid if server else None)
+            running.enter_context(_printed(found, _shown(spec, number), started))
+            with _named(spec, number):
+                startup_s = started.wait_ready(spec.deadlines.ready_s, may_end=True)
+                traced.append(TracerAtWork(number, started, Looks(started, role), startup_s, started.grip()))
+        with _counted(spec, found):
+            _run_target(scene, target, server, [own.looks for own in traced])
+        loaded: frozenset[int] = frozenset()
+        for own in reversed(traced):
+            with _named(spec, own.number):
+                loaded |= _stop(scene, own)
+        found.tracers.reverse()
+        return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class TracerAtWork:
+    """A tracer that is ready."""
+
+    number: int
+    process: CommandProcess
+    looks: Looks
+    startup_s: float
+    held: Grip
+    """What it had attached then."""
+
+
+def _shown(spec: OverheadSpec, number: int) -> str:
+    """Return what the lines of a tracer are called by."""
+    return "tracer" if len(spec.tracers) == 1 else f"tracer {spec.tracers[number].called}"
+
+
+@contextlib.contextmanager
+def _named(spec: OverheadSpec, number: int) -> Iterator[None]:
+    """Have what goes wrong with one of several tracers say with which."""
+    try:
+        yield
+    except StepError as error:
+        raise (
+            error if len(spec.tracers) == 1 else StepError(f"{spec.tracers[number].called}: {error.message}")
+        ) from None
+
+
+@contextlib.contextmanager
+def _counted(spec: OverheadSpec, found: SoFar) -> Iterator[None]:
+    """Have the kernel count the run time of BPF programs meanwhile, where that is wanted."""
+    with contextlib.ExitStack() as counting:
+        if spec.counted:
+            try:
+                counting.enter_context(bpf.run_time_counted())
+            except OSError as error:
+                found.absent["run time of BPF programs"] = f"bpf(2): {error.strerror}"
+        yield
+
+
+def _stop(scene: Scene, traced: TracerAtWork) -> frozenset[int]:
+    """Stop a tracer, note what it used, and return which BPF programs it had loaded, when it was ready, and later."""
+    spec, tracer, looked = scene.spec, traced.process, traced.looks
+    held, use = traced.held, None
+    alone = len(spec.tracers) == 1  # who has loaded what is told of one at a time
+    tracer.require_no_late_grip()
+    stopping_s = time.monotonic()
+    if alone and tracer.alive():
+        held = tracer.grip()
+        try:
+            use = grip.bpf_use(held, grip.family(tracer.pid))
+        except OSError as error:
+            scene.found.absent["BPF programs and maps"] = f"bpf(2): {error.strerror}"
+        stopping_s = time.monotonic()
+    tracer.stop(spec.deadlines.stop_s)
+    stop_s = time.monotonic() - stopping_s
+    user_s, system_s = looked.during()
+    usage = scene.groups.usage(looked.role)
+    scene.found.tracers.append(
+        TracerRun(
+            ready_by=tracer.ready_by,
+            startup_s=traced.startup_s,
+            startup_cpu_s=sum(looked.cpu_s[0]) if looked.cpu_s[0] else None,
+            user_s=user_s,
+            system_s=system_s,
+            pss_peak_bytes=looked.pss_peak_bytes,
+            memory_peak_bytes=usage.memory_peak_bytes if usage else None,
+            stop_s=stop_s,
+            bpf=use,
+        )
+    )
+    return held.programs | traced.held.programs
+
+
+def _run_target(scene: Scene, target: HeldTarget, server: Answering | None, looks: Sequence[Looks]) -> None:
     """Run the target to its end, and take its time.
 
     Raises:
-        StepError: it failed, or took too long; or the tracer ended meanwhile.
+        StepError: it failed, or took too long; or a tracer, or the server, ended meanwhile.
     """
-    held = groups.sample("workload")
-    looked.take(groups)
+    groups = scene.groups
+    for looked in looks:
+        looked.take(groups)
+    held, served = groups.sample("workload"), _server_cpu(groups, server)
     begin_s = target.let_go()
-    end_s = _wait_for_end(target, looked, spec.deadlines.target_s)
-    ended = groups.sample("workload")
-    looked.take(groups)
+    end_s = _wait_for_end(scene, target, looks)
+    ended, served_end = groups.sample("workload"), _server_cpu(groups, server)
+    for looked in looks:
+        looked.take(groups)
     target.result()
     user_s, system_s, accounting = target.user_s, target.system_s, "rusage"
     if held and ended:
         user_s, system_s, accounting = ended.user_s - held.user_s, ended.system_s - held.system_s, "cgroup-v2"
     values = {TIME.name: end_s - begin_s, CPU.name: user_s + system_s}
-    found.target = TargetRun(values, user_s, system_s, accounting)
+    if server and served and served_end:
+        server.require_alive("while the target ran")
+        user, system = (
+            100 * (after - before) / (end_s - begin_s) for before, after in zip(served[1], served_end[1], strict=True)
+        )
+        values |= {SERVER_CPU.name: user + system, SERVER_USER.name: user, SERVER_SYSTEM.name: system}
+    scene.found.target = TargetRun(values, user_s, system_s, accounting, served[0] if served else None)
 
 
-def _wait_for_end(target: HeldTarget, looked: Looks, timeout_s: float) -> float:
-    """Wait for the target's end, looking at the tracer now and then; return when it was."""
+def _server_cpu(groups: ControlGroups, server: Answering | None) -> tuple[str, tuple[float, float]] | None:
+    """Return the server's user and system CPU time so far, and where it is from."""
+    if server is None:
+        return None
+    if used := groups.sample("server"):
+        return "cgroup-v2", (used.user_s, used.system_s)
+    return "proc", server.cpu_s()
+
+
+def _wait_for_end(scene: Scene, target: HeldTarget, looks: Sequence[Looks]) -> float:
+    """Wait for the target's end, looking at the tracers now and then; return when it was."""
+    timeout_s = scene.spec.deadlines.target_s
     with contextlib.ExitStack() as opened:
-        fds = [os.pidfd_open(child.pid) for child in (target, looked.tracer) if child]
-        for fd in fds:
-            opened.callback(os.close, fd)
+        fds = []
+        for child in (target, *(looked.tracer for looked in looks if looked.tracer.alive())):
+            fds.append(os.pidfd_open(child.pid))
+            opened.callback(os.close, fds[-1])
         now_s = time.monotonic()
         next_s, until_s = now_s + process.PSS_INTERVAL_S, now_s + timeout_s
         while True:
@@ -157,20 +317,22 @@ def _wait_for_end(target: HeldTarget, looked: Looks, timeout_s: float) -> float:
             now_s = time.monotonic()
             if fds[0] in ended:
                 return now_s
-            if looked.tracer:
-                looked.tracer.require_alive("while the target ran")
+            for looked in looks:
+                with _named(scene.spec, looks.index(looked)):
+                    looked.tracer.require_alive("while the target ran")
             if now_s >= until_s:
                 raise StepError(f"the target was still running after {timeout_s:g} s")
             if now_s >= next_s:
-                looked.take_memory()
+                for looked in looks:
+                    looked.take_memory()
                 next_s = max(next_s + process.PSS_INTERVAL_S, time.monotonic())
 
 
 class Looks:
-    """What was seen of a tracer, if there is one, around and during the target's run."""
+    """What was seen of a tracer around and during the target's run; `role` is what its group is called."""
 
-    def __init__(self, tracer: CommandProcess | None) -> None:
-        self.tracer = tracer
+    def __init__(self, tracer: CommandProcess, role: str) -> None:
+        self.tracer, self.role = tracer, role
         self.cpu_s: list[tuple[float, float] | None] = []
         """User and system CPU time, each time it was taken; None where it had ended, and has no group."""
         self._pss: list[int] = []
@@ -182,16 +344,14 @@ class Looks:
 
     def take(self, groups: ControlGroups) -> None:
         """Read CPU time and memory."""
-        if self.tracer is None:
-            return
         own = process.sample(self.tracer.pid, with_pss=False)
-        used: GroupSample | ProcessSample | None = groups.sample("tracer") or own
+        used: GroupSample | ProcessSample | None = groups.sample(self.role) or own
         self.cpu_s.append((used.user_s, used.system_s) if used else None)
         self.take_memory()
 
     def take_memory(self) -> None:
         """Read the memory."""
-        own = process.sample(self.tracer.pid, with_pss=True) if self.tracer else None
+        own = process.sample(self.tracer.pid, with_pss=True)
         if own and own.pss_bytes is not None:
             self._pss.append(own.pss_bytes)
 
@@ -201,58 +361,19 @@ class Looks:
         return (last[0] - first[0], last[1] - first[1]) if first and last else (None, None)
 
 
-def _run_both(
-    spec: OverheadSpec, found: SoFar, groups: ControlGroups, target: HeldTarget, tracer: CommandProcess
-) -> Grip:
-    """Run the target under the tracer, stop that, and return what it had attached when it was ready, and later."""
-    startup_s = tracer.wait_ready(spec.deadlines.ready_s)
-    looked = Looks(tracer)
-    held, bpf = _bpf(tracer, found)
-    _run_target(spec, found, groups, target, looked)
-    stopping_s = time.monotonic()
-    tracer.require_no_late_grip()
-    if tracer.alive():
-        held, bpf = _bpf(tracer, found)
-        stopping_s = time.monotonic()
-    tracer.stop(spec.deadlines.stop_s)
-    stop_s = time.monotonic() - stopping_s
-    user_s, system_s = looked.during()
-    usage = groups.usage("tracer")
-    found.tracer = TracerRun(
-        ready_by=tracer.ready_by,
-        startup_s=startup_s,
-        startup_cpu_s=sum(looked.cpu_s[0]) if looked.cpu_s[0] else None,
-        user_s=user_s,
-        system_s=system_s,
-        pss_peak_bytes=looked.pss_peak_bytes,
-        memory_peak_bytes=usage.memory_peak_bytes if usage else None,
-        stop_s=stop_s,
-        bpf=bpf,
-    )
-    return held
+def _require_nothing_running() -> None:
+    """Give all that descends from this process a moment to end.
 
+    Raises:
+        StepError: something has not.
+    """
 
-def _bpf(tracer: CommandProcess, found: SoFar) -> tuple[Grip, BpfUse | None]:
-    held = tracer.grip()
-    try:
-        return held, grip.bpf_use(held, grip.family(tracer.pid))
-    except OSError as error:
-        found.absent["BPF programs and maps"] = f"bpf(2): {error.strerror}"
-        return held, None
-
-
-def _take_metrics(spec: OverheadSpec, found: SoFar, target: HeldTarget) -> None:
-    if found.target is not None:
-        values = read_metrics(spec.target.metrics, target.said())
-        found.target = replace(found.target, values={**found.target.values, **values})
-
-
-def _left_running() -> tuple[str, ...]:
     def still() -> list[int]:
         return [pid for pid in tasks.descendants(os.getpid()) if tasks.living(pid)]
 
-    left = leftovers.settled(still, LEFT_S)
-    return tuple(f"{text_if_any(Path(f'/proc/{pid}/comm')) or '?'} (process {pid})" for pid in left)
+    if left := leftovers.settled(still, LEFT_S):
+        named = [f"{text_if_any(Path(f'/proc/{pid}/comm')) or '?'} (process {pid})" for pid in left]
+        raise StepError(f"left running by target or tracer, and ended: {', '.join(named)}")
 
 
 def _end_all() -> None:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from overheads import TPS, failed, ran, record, rounds, study
+from overheads import BPF, TPS, failed, ran, record, rounds, study
 
 from bpfbench.analysis.questions.overhead import Overhead, overhead
+from bpfbench.model.command import ENDED_AT_ONCE, BpfObject
+from bpfbench.model.target import Server
 from bpfbench.report.documents import overhead as report
 from bpfbench.report.write import json as envelope
 from bpfbench.report.write import markdown
@@ -26,7 +29,7 @@ def test_each_tracer_has_its_sentence() -> None:
     assert "a difference of more than 5 %" in said
     assert "no difference of more than 5 %" in said
     assert "a difference, within 5 %" in said
-    assert "slow loaded 1 BPF program (kprobe), 2 maps (hash, ringbuf)." in said
+    assert "It loaded 1 BPF program (kprobe), 2 maps (hash, ringbuf)." in said
     assert "CPU +" in said
 
 
@@ -56,12 +59,62 @@ def test_programs_get_all_of_it() -> None:
     bare, tracer = data["rows"]
     assert bare["compared"]["time"]["verdict"] is None
     assert (tracer["compared"]["tps"]["verdict"], tracer["compared"]["tps"]["amount"]) == ("less", "beyond-margin")
-    assert tracer["bpf"]["maps"][0] == {"kind": "hash", "name": "counts", "memory_bytes": 8192}
+    assert tracer["bpf"]["maps"][0].items() >= {"kind": "hash", "name": "counts", "memory_bytes": 8192}.items()
     assert [metric["name"] for metric in data["metrics"]] == ["tps", "time", "CPU"]
     assert data["noise"]["tps"]["n"] == 6
 
 
 def test_of_a_target_that_hardly_takes_time_it_is_said_that_it_does() -> None:
-    short = [record(n, own, ran(0.002)) for n in (1, 2, 3) for own in (None, None, 0)]
+    short = [record(n, own, ran(0.002)) for n in (1, 2, 3) for own in ((), (), 0)]
     assert "the target takes 2.0 ms; of so little, starting it is a good part" in text(overhead(study("none"), short))
     assert "of so little" not in text(overhead(study("none"), rounds({0: 1.0}, 3)))
+
+
+def test_whether_costs_add_up_is_said_as_far_as_it_is_known() -> None:
+    asked = study("a", "b", together=True)
+    for cost, words in ((1.32, "adds up, within 5 %"), (1.6, "costs more than the sum, by more than 5 %")):
+        said = text(overhead(asked, rounds({(0,): 1.1, (1,): 1.2, (0, 1): cost}, 12, sd=0.002)))
+        assert "Several at once" in said
+        assert words in said
+    said = text(overhead(asked, rounds({(0,): 1.1, (1,): 1.2, (0, 1): 1.9}, 2)))
+    assert "cannot be told: that takes 3 rounds" in said
+    assert "than the sum," not in said
+
+
+def test_more_is_less_where_more_is_better() -> None:
+    asked = study("a", "b", metrics=[TPS], together=True)
+    said = text(overhead(asked, rounds({(0,): 1.1, (1,): 1.2, (0, 1): 1.6}, 12, sd=0.002)))
+    assert "costs more than the sum, by more than 5 %" in said
+
+
+def test_one_that_ended_at_once_is_said_to_have() -> None:
+    trials = [
+        record(n, own, replace(found, tracers=tuple(replace(run, ready_by=ENDED_AT_ONCE) for run in found.tracers)))
+        for n in (1, 2, 3)
+        for own, found in (((), ran(1.0)), ((), ran(1.0)), (0, ran(1.0, traced=1)))
+    ]
+    assert "It ended at once, by itself, with nothing attached: the target ran bare." in text(
+        overhead(study("true"), trials)
+    )
+
+
+def test_what_programs_took_is_an_estimate_apart() -> None:
+    counted = ran(10.0, traced=1)
+    ran_so = replace(BPF, programs=(BpfObject("kprobe", "read", 4096, runs=2000, run_ns=400_000_000),))
+    counted = replace(counted, tracers=(replace(counted.tracers[0], bpf=ran_so),))
+    found = overhead(study("tracer"), [*rounds({0: 1.2}, 4), replace(record(0, 0, counted), counted=True)])
+    assert "Its BPF programs ran for 4.00 % of one CPU (read 2 k times, 200000 ns each): an estimate" in text(found)
+    assert "| BPF CPU, % of one, estimated |" in text(found)
+
+
+def test_a_server_is_told_of_with_what_it_took_and_takes() -> None:
+    asked = study("tracer")
+    asked = replace(asked, target=replace(asked.target, server=Server("redis-server")))
+    trials = [
+        record(n, own, ran(1.0 + n / 1000, traced=len(own), **{"server CPU": cpu + n / 100}))
+        for n in range(1, 9)
+        for own, cpu in (((), 28.0), ((), 28.0), ((0,), 47.0))
+    ]
+    said = text(overhead(asked, trials))
+    assert "The server is redis-server, which runs already" in said
+    assert "tracer: server CPU from 28.0 to 47.0 % of one CPU, +67.7 % \\[" in said
