@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import FioResult, Record, Status, Study, TracerSummary, Trial, Workload
+from bpfbench.model import FioResult, Record, Setup, Status, Study, TracerSummary, Trial, Workload
 
 MOST = 2**64
 """No counter of a kernel reaches it, nor any time in nanoseconds."""
@@ -28,6 +28,9 @@ SUSPECT = re.compile(r"[\[:,]\s*(?:[-NI]|\d{20}|\d[\d.]*[eE]\+?\d\d)")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}")
 """What names directories, or part of them."""
+
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
+"""What Debian calls packages."""
 
 ROUNDING = 1.001
 """What a share of all CPUs may exceed the whole by."""
@@ -122,6 +125,7 @@ def trial(own: Trial) -> None:
     """
     _named("id", own.id)
     _named("setup", own.setup)
+    _named("tool", own.tool)
     _named("workload.name", own.workload.name)
     _named("host", own.host)
     if own.kernel is not None:
@@ -170,7 +174,7 @@ def _of_ok(own: Record) -> Iterator[str]:
         yield "status: ok, and nothing came of its target"
     elif not own.outcome.runtime_s:
         yield "runtime_s: 0 s is no runtime of a target"
-    if not own.trial.is_vanilla and own.summary is None:
+    if not own.trial.is_vanilla and own.summary is None and own.command is None:
         yield "status: ok, and its tracer gave no account"
     if own.summary is not None:
         yield from _of_summary(own.summary)
@@ -212,7 +216,9 @@ def run(study: Study, image: Mapping[str, Any], machine: Mapping[str, Any]) -> N
         _named(f"study.targets[{at}].name", target.name)
     for at, setup in enumerate(study.setups):
         _named(f"study.setups[{at}].name", setup.name)
-        if not setup.command or not setup.command[0].startswith("/"):
+        if setup.is_command:
+            _of_commands(f"study.setups[{at}]", setup)
+        elif not setup.command or not setup.command[0].startswith("/"):
             raise ValueError(f"study.setups[{at}].command: a command begins with an absolute path")
     for what, path in (("data", study.paths.data), ("output", study.paths.output)):
         if path is not None and not path.startswith("/"):
@@ -243,6 +249,22 @@ def exposed(directory: Path) -> str | None:
     if wide and not found.st_mode & stat.S_ISVTX:
         return "can be written to by others, who could put links into it"
     return None
+
+
+def _of_commands(place: str, setup: Setup) -> None:
+    """Refuse what a study cannot say of commands: their packages are asked of Debian, their tools name files."""
+    for tool, own in setup.commands.items():
+        _named(f"{place}.tools", tool)
+        for tally in filter(None, (own.received, own.lost)):
+            try:
+                re.compile(tally.pattern)
+            except re.error as error:
+                raise ValueError(f"{place}.tools.{tool}: /{tally.pattern}/ is no regular expression") from error
+    for package in setup.packages:
+        if not PACKAGE.fullmatch(package):
+            raise ValueError(f"{place}.packages: {package!r:.80} is no name of a Debian package")
+    if setup.files is not None and not setup.files.startswith("/"):
+        raise ValueError(f"{place}.files: {setup.files!r:.80} is no absolute path")
 
 
 def _of_machine(place: str, machine: Mapping[str, Any]) -> None:

@@ -40,9 +40,10 @@ from bpfbench.model import RECORD_FORMAT, Record, Settings, Status, Study, Trial
 from bpfbench.model.live import LIVE_FORMAT, Live
 from bpfbench.model.target import OverheadRecord, OverheadStudy
 
-RUN_FORMAT = 5
+RUN_FORMAT = 6
 """Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines);
-3 (rate-limited workloads); 4 (warm-ups; vanilla twice in a block); 5 (targets besides fio)."""
+3 (rate-limited workloads); 4 (warm-ups; vanilla twice in a block); 5 (targets besides fio);
+6 (tracers that are commands)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,9 @@ def make_summary(
     return TracerSummary(
         contract=1,
         setup=trial.setup,
-        tool=trial.tool.value,
-        attach=config.attach.value,
-        format=config.format.value,
+        tool=trial.tool,
+        attach=str(config.attach),
+        format=str(config.format),
         intercepted={"read": saved + sum(n or 0 for n in lost.values())},
         saved=saved,
         lost=lost,

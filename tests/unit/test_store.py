@@ -270,10 +270,10 @@ class TestWarmUps:
 
 
 class TestFormats:
-    def test_what_is_written_now_is_format_5(self, run: Run) -> None:
+    def test_what_is_written_now_is_format_6(self, run: Run) -> None:
         record = write(run, TRIALS[0])
-        assert RUN_FORMAT == RECORD_FORMAT == run.info.format == record.format == 5
-        assert json.loads((run.path / "plan.json").read_text())["format"] == 5
+        assert RUN_FORMAT == RECORD_FORMAT == run.info.format == record.format == 6
+        assert json.loads((run.path / "plan.json").read_text())["format"] == 6
 
     @pytest.mark.parametrize("number", [1, 2, 3])
     def test_older_ones_are_read_and_what_they_lack_is_absent(self, number: int) -> None:
@@ -370,8 +370,8 @@ class TestDamage:
             ('{"format": 1', "Expecting"),
             ("[1, 2]", "expected dict, got list"),
             ("{}", "field 'format' is missing"),
-            ('{"format": 99}', "has format 99; this bpfbench reads formats 1 to 5"),
-            ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 5"),
+            ('{"format": 99}', "has format 99; this bpfbench reads formats 1 to 6"),
+            ('{"format": "1"}', "has format 1; this bpfbench reads formats 1 to 6"),
             ('{"format": 1, "colour": "red"}', "unknown field 'colour'"),
         ],
         ids=["deep", "empty", "cut", "list", "nothing", "later format", "format as text", "other fields"],
@@ -391,9 +391,9 @@ class TestDamage:
 
     def test_a_run_of_another_format_is_told_which_bpfbench_reads_it(self, run: Run) -> None:
         data = json.loads((run.path / "run.json").read_text())
-        (run.path / "run.json").write_text(json.dumps({**data, "format": 6, "colour": "red"}))
+        (run.path / "run.json").write_text(json.dumps({**data, "format": 7, "colour": "red"}))
         error = complaint(run.path)
-        assert error.message == f"{run.path}/run.json: has format 6; this bpfbench reads formats 1 to 5"
+        assert error.message == f"{run.path}/run.json: has format 7; this bpfbench reads formats 1 to 6"
         assert error.hint == "use the bpfbench version that run.json names"
 
     def test_a_file_that_is_no_text_is_named(self, run: Run) -> None:

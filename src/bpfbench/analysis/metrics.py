@@ -27,6 +27,7 @@ UNITS = {
     "_ns_per_event": "ns/event",
     "_bytes": "bytes",
     "_events": "events",
+    "_programs": "programs",
     "_ios": "I/Os",
     "_percent": "%",
     "_joules": "J",
@@ -135,7 +136,8 @@ def _tracer_cpu_s(record: Record) -> float | None:
     return usage.workload_user_s + usage.workload_system_s
 
 
-def _bpf_ns(record: Record) -> float | None:
+def bpf_ns(record: Record) -> float | None:
+    """Return how long a tracer's BPF programs ran, all together; None where that was not counted."""
     return sum(program.run_ns for program in record.programs) if record.programs else None
 
 
@@ -296,7 +298,11 @@ METRICS = (
     ),
     STARTUP := Metric("startup_s", "from the tracer's exec to READY", at("usage.startup_s")),
     STARTUP_CPU := Metric("startup_cpu_s", "CPU time the tracer took until READY", at("usage.startup_cpu_s")),
-    DRAIN := Metric("drain_s", "from the stopping signal to the tracer's output being flushed", at("usage.drain_s")),
+    DRAIN := Metric(
+        "drain_s",
+        "from the stopping signal to the tracer's output being flushed, or to the end of one that is a command",
+        at("usage.drain_s"),
+    ),
     OUTPUT := Metric("output_bytes", "size of the tracer's output", at("summary.bytes")),
     TRACER_TIME := Metric(
         "tracer_ns_per_event",
@@ -308,7 +314,7 @@ METRICS = (
         "bpf_ns_per_event",
         "run time of the tracer's BPF programs, of any task, per event intercepted; in trials of the variant"
         " run-time only",
-        _per(_bpf_ns, _intercepted),
+        _per(bpf_ns, _intercepted),
     ),
 )
 """All of them where fio is the target, in the order of the documents."""

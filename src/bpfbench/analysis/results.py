@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.analysis import metrics
+from bpfbench.analysis import commanded, metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.model import VANILLA, Attach, Environment, Record, Status, Tool, TracerConfig, Variant, Workload
 from bpfbench.store import Run, RunInfo
@@ -52,7 +52,7 @@ class Cell:
     """Release, as the trials found it; None where they do not say."""
     emulated: bool
     workload: Workload
-    tool: Tool
+    tool: str
     setup: str
     config: TracerConfig | None = None
     """None for vanilla."""
@@ -68,6 +68,11 @@ class Cell:
     def is_vanilla(self) -> bool:
         """True for the cell that the others are compared with."""
         return self.setup == VANILLA
+
+    @property
+    def is_command(self) -> bool:
+        """Whether its tracer is a command, which keeps no contract."""
+        return self.config is not None and self.config.is_command
 
     @cached_property
     def vanilla(self) -> Cell:
@@ -89,7 +94,7 @@ class Cell:
         """Its values by the names of CELL, as exports have them; what vanilla is not configured with is None."""
         workload = zip(WORKLOAD, (getattr(self.workload, name) for name in _WORKLOAD), strict=True)
         config = {name: getattr(self.config, name, None) for name in CONFIG}
-        shared = {"kernel": self.kernel, "emulated": self.emulated, **dict(workload), "tool": self.tool.value}
+        shared = {"kernel": self.kernel, "emulated": self.emulated, **dict(workload), "tool": str(self.tool)}
         return {**shared, "setup": self.setup, **config}
 
 
@@ -278,7 +283,9 @@ class Results:
         """Those that its trials may have: with those of their targets, and without fio's where fio is none of them."""
         names = {cell.workload.name for cell in self.cells if not cell.workload.is_fio}
         driven = [target for target in (self.info.study.targets if self.info else ()) if target.name in names]
-        return metrics.of(driven, fio=not driven or any(cell.workload.is_fio for cell in self.cells))
+        fio = not driven or any(cell.workload.is_fio for cell in self.cells)
+        own = commanded.METRICS if any(cell.is_command for cell in self.cells) else ()
+        return (*metrics.of(driven, fio=fio), *own)
 
     @property
     def target_called(self) -> str:
@@ -371,7 +378,7 @@ def _position(cell: Cell, setups: Sequence[str]) -> tuple[Any, ...]:
     config = dataclasses.astuple(cell.config) if cell.config else ()
     return (
         in_order(cell.workload),
-        list(Tool).index(cell.tool),
+        rank(cell.tool, tuple(Tool)),
         cell.kernel or "",
         cell.emulated,
         rank(cell.setup, (VANILLA, *setups)),

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bpfbench.analysis import results
+from bpfbench.analysis import commanded, results
 from bpfbench.analysis.metrics import CORRECTNESS, FIO, LOSS_CAUSES, METRICS, Metric, loss_percent
 from bpfbench.analysis.results import Cell, Description, Results, Sample, describe, pairing, rank
-from bpfbench.model import Record, Status, Tool, TracerConfig, Workload
+from bpfbench.model import Record, Status, TracerConfig, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Group:
     """What is comparable: one workload under one tool on one kernel."""
 
     workload: Workload
-    tool: Tool
+    tool: str
     rows: tuple[Row, ...]
     """Vanilla first, even where it has no trial."""
     kernel: str | None = None
@@ -109,7 +109,7 @@ def _group(run: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:
 def _row(run: Results, cell: Cell) -> Row:
     records, counted = run.cells.get(cell, ()), run.counted(cell)
     pairs = {pairing(record) for record in run.counted(cell.vanilla)}
-    shown = CORRECTNESS if cell.emulated else run.metrics
+    shown = (*CORRECTNESS, *commanded.CORRECTNESS) if cell.emulated else run.metrics
     return Row(
         cell=cell,
         n=len(counted),

@@ -15,6 +15,7 @@ from bpfbench.cli.options import TestbedOptions, chosen, split
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import study
 from bpfbench.declare.study import Override
+from bpfbench.errors import UsageError
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended
 from bpfbench.report.documents import check as report
 from bpfbench.run.check import CASE_NAMES, subjects
@@ -43,6 +44,12 @@ def check(
     brought = study.brought_by(study_file)
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}
     names = catalogue.usual(known) if setups is None else chosen("--setups", setups, tuple(known))
+    names = tuple(name for name in names if setups is not None or not known[name].is_command)
+    if commands := [name for name in names if known[name].is_command]:
+        raise UsageError(
+            f"{', '.join(commands)}: a command keeps no contract, so there is nothing to check",
+            "bpfbench run measures it",
+        )
     chosen_cases = CASE_NAMES if cases is None else chosen("--cases", cases, CASE_NAMES)
     overrides = {
         "factors.setups": Override("--setups", list(catalogue.SETUPS)),

@@ -30,7 +30,8 @@ def plan_(
     chosen = study.load(study.find(name), with_hosts(options, resumes=False)[0].overrides())
     if not chosen.hosts:
         raise UsageError("testbed cluster: which hosts?", "--hosts hosts.toml, or their names: --hosts alpha,beta")
-    chosen = foreseen(chosen) if Attach.AUTO in chosen.factors.attach else chosen
+    depends = Attach.AUTO in chosen.factors.attach or any(setup.is_command for setup in chosen.setups)
+    chosen = foreseen(chosen) if depends else chosen
     unrolled = plan.unroll(chosen)
     plan.require_tracers(chosen, unrolled)
     expected = expected_accelerator(chosen, cache_dir()) if chosen.ground == "vm" else None

@@ -127,6 +127,8 @@ def _study(file: str | None, setup: str, tool: str, options: TraceOptions) -> St
     valid = catalogue.SETUPS | {brought.name: brought for brought in study.brought_by(file)}
     if setup not in valid:
         raise UsageError(f"option --setup: {choice_message(setup, tuple(valid))}")
+    if valid[setup].is_command:
+        raise UsageError(f"{setup} is a command, whose output only itself knows", "run it by itself, or bpfbench run")
     overrides = {
         "factors.setups": Override("--setup", setup),
         "factors.tools": Override("--tool", tool),

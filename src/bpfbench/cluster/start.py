@@ -86,9 +86,7 @@ def bring_image(cluster: Cluster, study: Study, hosts: Sequence[str], means: Mea
         MachineError: a host cannot take it.
     """
     with ProgressReporter(means.console) as reporter:
-        image = VENUES[study.ground].image(
-            means.cache, study.image, means.sources, reporter.building, study.factors.setups, study.shipped_targets
-        )
+        image = VENUES[study.ground].image(means.cache, study.image, means.sources, reporter.building, *study.wants)
     said = greet(cluster, study, hosts, image.key)
     if lacking := sorted(host for host, own in said.items() if not own.get("image")):
         raise MachineError(

@@ -22,6 +22,7 @@ from bpfbench.model import (
     Attach,
     Boot,
     Format,
+    Setup,
     Study,
     Tool,
     TracerConfig,
@@ -45,8 +46,18 @@ SECONDS_PER_GIB_USUAL = 2.6
 TARGET_SECONDS = 10.0
 """Of a target besides fio, of which nobody knows before it was run."""
 
-SLOWDOWN = {None: 1.0, Tool.SYSCOUNT: 1.1, Tool.RW_TRACER: 1.7, Tool.RW_TRACER_ALL: 2.4}
+SLOWDOWN: dict[str | None, float] = {
+    None: 1.0,
+    Tool.SYSCOUNT: 1.1,
+    Tool.RW_TRACER: 1.7,
+    Tool.RW_TRACER_ALL: 2.4,
+}
 """fio's time under a tool over vanilla, as above; for time estimates only."""
+SLOWDOWN_USUAL = 1.3
+"""Under a command, of which nobody knows."""
+
+PRINTED_BYTES = 2**29
+"""What a command may print: inside/trial/commanded.py ends it there."""
 
 SECONDS_AROUND_VANILLA = 0.6
 SECONDS_AROUND_TRACER = 2.0
@@ -99,13 +110,22 @@ def resolve(study: Study, hooks: Set[Attach]) -> Study:
     """
     usual = Attach.KPROBE if Attach.KPROBE in hooks else Attach.TRACEPOINT
     wanted = tuple(dict.fromkeys(usual if attach is Attach.AUTO else attach for attach in study.factors.attach))
+    if all(setup.is_command for setup in _named_setups(study)):
+        wanted = tuple(attach for attach in wanted if attach in hooks)  # they have what they have
     if lacking := [attach for attach in wanted if attach not in hooks]:
         has = ", ".join(attach for attach in Attach if attach in hooks) or "none"
         raise StudyError(
             f"study {study.name}: attach {', '.join(lacking)}: the kernel lacks it; it has: {has}",
             "choose --attach auto, or --testbed vm, whose kernels have them all (`bpfbench doctor` tells why)",
         )
-    return replace(study, factors=replace(study.factors, attach=wanted))
+    absent = tuple(attach for attach in catalogue.FLAVOURS if attach not in hooks)
+    setups = tuple(replace(setup, lacking=absent) if setup.is_command else setup for setup in study.setups)
+    return replace(study, factors=replace(study.factors, attach=wanted), setups=setups)
+
+
+def _named_setups(study: Study) -> list[Setup]:
+    setups = catalogue.setups(study)
+    return [setups[name] for name in study.factors.setups]
 
 
 def unroll(study: Study) -> Plan:
@@ -125,6 +145,8 @@ def unroll(study: Study) -> Plan:
             members = tuple(_members(study, tool, left_out))
             for host, share in _shares(study, members, number + repetition - 1):
                 vanilla = Trial("", 0, 0, repetition, VANILLA, tool, workload, None, host, kernel)
+                if not share and tool not in tuple(Tool):
+                    continue  # there is nothing to be compared
                 tracers = (replace(vanilla, setup=setup, config=config) for setup, config in share)
                 twins = [_named(vanilla, "twin")] if len(share) >= TWINS_FROM else []
                 of_repetition.append([_named(vanilla), *map(_named, tracers), *twins])
@@ -261,7 +283,9 @@ def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
     """Estimate how long a trial takes."""
     around_s = SECONDS_AROUND_VANILLA if trial.is_vanilla else SECONDS_AROUND_TRACER
     workload = trial.workload
-    slowdown = SLOWDOWN[None if trial.is_vanilla else trial.tool] * (EMULATED_SLOWDOWN if emulated else 1)
+    slowdown = SLOWDOWN.get(None if trial.is_vanilla else trial.tool, SLOWDOWN_USUAL) * (
+        EMULATED_SLOWDOWN if emulated else 1
+    )
     if not workload.is_fio:
         return around_s * (EMULATED_SLOWDOWN if emulated else 1) + TARGET_SECONDS * slowdown
     per_gib = SECONDS_PER_GIB.get(workload.name, SECONDS_PER_GIB_USUAL)
@@ -300,19 +324,34 @@ def _settled(work: Workload) -> Workload:
     return replace(work, burst_ios=1, duty_percent=100.0)
 
 
-def _members(study: Study, tool: Tool, left_out: list[str]) -> Iterator[_Member]:
+def _members(study: Study, tool: str, left_out: list[str]) -> Iterator[_Member]:
     """Yield each setup x configuration once; factors that the tool does not use are not crossed."""
+    setups = catalogue.setups(study)
+    for setup in (setups[name] for name in study.factors.setups):
+        if tool not in setup.tools and (setup.is_command or tool not in tuple(Tool)):
+            if not set(setup.tools) & set(study.factors.tools):
+                left_out.append(f"{setup.name} has none of the study's tools, only {', '.join(setup.tools)}")
+            continue
+        for config in _commanded(study) if setup.is_command else _configured(study, tool):
+            if reason := setup.refusal(tool, config):
+                left_out.append(f"{tool}: {reason}")
+            else:
+                yield setup.name, config
+
+
+def _commanded(study: Study) -> Iterator[TracerConfig]:
+    """Yield how a command is run: nothing of it can be configured."""
+    return (TracerConfig(None, None, variant=own) for own in study.factors.variants if own in RINGLESS_VARIANTS)
+
+
+def _configured(study: Study, tool: str) -> Iterator[TracerConfig]:
+    """Yield the configurations of a tracer by the contract."""
     own = factors.of(TracerConfig)
     values = {one.field: getattr(study.factors, one.name) if tool in one.tools else (None,) for one in own}
     if tool is Tool.SYSCOUNT:
         values["attach"] = (Attach.TRACEPOINT,)  # it has one hook, as in the paper
         values["variant"] = tuple(variant for variant in study.factors.variants if variant in RINGLESS_VARIANTS)
-    setups = catalogue.setups(study)
-    for setup, config in itertools.product(study.factors.setups, tuple(_crossed(TracerConfig, values))):
-        if reason := setups[setup].refusal(tool, config):
-            left_out.append(f"{tool}: {reason}")
-        else:
-            yield setup, config
+    return _crossed(TracerConfig, values)
 
 
 def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> Iterator[T]:
@@ -323,7 +362,7 @@ def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> 
 
 def _named(trial: Trial, *more: str) -> Trial:
     """Name a trial, for ranking, by all that distinguishes it; its id and place in the plan are set later."""
-    name = repr((trial.repetition, trial.workload, trial.tool.value, trial.setup, trial.config))
+    name = repr((trial.repetition, trial.workload, str(trial.tool), trial.setup, trial.config))
     # What bpfbench could not vary once is in the name only where it is varied: orders stay what they were.
     late = [value for part in (trial.config, trial.workload) if part for value in _late(part)]
     parts = (trial.host, trial.kernel, *late, *more)
@@ -340,7 +379,7 @@ def _late(part: TracerConfig | Workload) -> Iterator[object]:
 def _label(trial: Trial, study: Study) -> str:
     """Name a trial for people: only what varies in the study, after the usual five."""
     work = trial.workload
-    parts = [work.name, trial.tool.value, trial.setup]
+    parts = [work.name, trial.tool, trial.setup]
     if work.is_fio and len(study.factors.processes) * len(study.factors.scale) > 1:
         parts.append(f"{work.processes}x{work.bytes_per_process}")
     parts += _varied(study, work, ("name", "processes", "bytes_per_process")) if work.is_fio else ()
@@ -368,6 +407,8 @@ def _rank(seed: int, name: str) -> bytes:
 def output_bytes(trial: Trial) -> int:
     """Return the most that a trial's tracer can write; 0 of tools that count, and of targets of which nobody knows."""
     config = trial.config
+    if config is not None and config.is_command:
+        return PRINTED_BYTES
     if config is None or trial.tool is Tool.SYSCOUNT:
         return 0
     payload = config.payload_bytes or 0

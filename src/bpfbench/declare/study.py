@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.declare import targets
+from bpfbench.declare import targets, tracers
 from bpfbench.errors import StudyError
 from bpfbench.factors import FACTORS, REQUIRED, STUDY, Key
 from bpfbench.model import (
@@ -20,12 +20,10 @@ from bpfbench.model import (
     LOCAL,
     UNLIMITED,
     VANILLA,
-    Attach,
     Criteria,
     Deadlines,
     DrivenTarget,
     Factors,
-    Format,
     Machine,
     Paths,
     Settings,
@@ -33,7 +31,8 @@ from bpfbench.model import (
     Study,
     Tool,
 )
-from bpfbench.values import EmptyError, Reader, choice_message, executable, file_name, one_of, several, text
+from bpfbench.model.command import COMMAND
+from bpfbench.values import EmptyError, Reader, choice_message, one_of, several
 
 TABLES = {"factors": Factors, "settings": Settings, "criteria": Criteria, "paths": Paths, "machine": Machine}
 """The tables of a study, but for those of the setups and targets it brings."""
@@ -157,15 +156,15 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
     folder = Path(where).parent
     brought, driven = ([name for kind, name in map(_split, tables) if kind == what] for what in BROUGHT)
     keys: dict[str, list[Key]] = {name: [] for name in ("", *TABLES)}
-    for key in _study_keys(brought, driven, tables.get("factors")):
+    tools = _tools_of_commands(tables[f"setups.{name}"] for name in brought)
+    for key in _study_keys(brought, driven, tools, tables.get("factors")):
         keys[key.table].append(key)
-    keys |= {f"setups.{name}": list(_keys_of_setups(folder)) for name in brought}
+    keys |= {f"setups.{name}": list(tracers.keys(folder, tables[f"setups.{name}"])) for name in brought}
     keys |= {f"targets.{name}": list(targets.keys(folder)) for name in driven}
     origin.require_known(tables, keys)
     found = {name: origin.values(name, tables.get(name), own) for name, own in keys.items()}
     top, factors = found[""], found["factors"]
-    for name in brought:
-        origin.read(f"setups.{name}", _own_name, name)
+    setups = {name: origin.setup(name, found[f"setups.{name}"], folder) for name in brought}
     made = {name: origin.target(name, found[f"targets.{name}"], folder) for name in driven}
     made |= {name: targets.shipped(name) for name in factors["targets"] if name not in made}
     origin.require_one_meaning(made.values())
@@ -174,15 +173,31 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
         origin.require_bursts(factors)
     origin.fit_testbed(top, factors)
     factors["setups"] = tuple(name for name in factors["setups"] if name != VANILLA)
+    factors["tools"] = factors["tools"] or _tools_of(factors["setups"], catalogue.SETUPS | setups)
     return Study(
         **{**top, "description": origin.description(top["description"])},
         **{name: make(**found[name]) for name, make in TABLES.items()},
-        setups=tuple(Setup(name, **found[f"setups.{name}"]) for name in brought),
+        setups=tuple(setups.values()),
         targets=tuple(made.values()),
     )
 
 
-def _study_keys(setups: Sequence[str], driven: Sequence[str], given: object) -> Iterator[Key]:
+def _tools_of_commands(tables: Iterable[object]) -> tuple[str, ...]:
+    """Return the tools that are commands' alone, by the tables of setups as they are written."""
+    own = [given for given in tables if isinstance(given, dict) and given.get("kind") == "command"]
+    named = (
+        (given["tools"] if isinstance(given.get("tools"), dict) else [given.get("tool", COMMAND)]) for given in own
+    )
+    return tuple(dict.fromkeys(str(tool) for tools in named for tool in tools))
+
+
+def _tools_of(names: Iterable[str], setups: Mapping[str, Setup]) -> tuple[str, ...]:
+    """Return the tools that are meant where a study that brings commands names none: all that its setups have."""
+    found = dict.fromkeys(tool for name in names for tool in setups[name].tools)
+    return tuple(sorted(found, key=lambda tool: list(Tool).index(Tool(tool)) if tool in tuple(Tool) else len(Tool)))
+
+
+def _study_keys(setups: Sequence[str], driven: Sequence[str], tools: Sequence[str], given: object) -> Iterator[Key]:
     """Yield the keys of a study that brings these, and says this of factors."""
     choices = {
         "factors.setups": (*catalogue.SETUPS, *setups, VANILLA),
@@ -191,6 +206,8 @@ def _study_keys(setups: Sequence[str], driven: Sequence[str], given: object) -> 
     for key in STUDY:
         if key.dotted in choices:
             yield replace(key, read=several(one_of(choices[key.dotted])))
+        elif key.dotted == "factors.tools" and tools:
+            yield replace(key, read=several(one_of(tuple(dict.fromkeys((*Tool, *tools))))), default=())
         elif key.dotted == "factors.workloads" and isinstance(given, dict) and "targets" in given:
             yield replace(key, default=())
         else:
@@ -200,12 +217,6 @@ def _study_keys(setups: Sequence[str], driven: Sequence[str], given: object) -> 
 def _split(table: str) -> tuple[str, str]:
     kind, _, name = table.partition(".")
     return kind, name
-
-
-def _own_name(name: str) -> str:
-    if name in (*catalogue.SETUPS, VANILLA):
-        raise ValueError(f"{name!r} is a setup of bpfbench's; choose another name")
-    return file_name(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +285,12 @@ class _Origin:
         except ValueError as error:
             hint = HINTS.get(dotted) if isinstance(error, EmptyError) else None
             raise StudyError(f"{self.named(dotted)}: {error}", hint) from None
+
+    def setup(self, name: str, values: Mapping[str, Any], folder: Path) -> Setup:
+        """Make a setup that the study brings."""
+        self.read(f"setups.{name}", tracers.own_name, name)
+        found: Setup = self.read(f"setups.{name}", lambda _: tracers.made(name, values, folder), None)
+        return found
 
     def target(self, name: str, values: Mapping[str, Any], folder: Path) -> DrivenTarget:
         """Make a target that the study brings."""
@@ -366,8 +383,7 @@ def to_toml(study: Study) -> str:
         found = _lines((key.name, getattr(getattr(study, table), key.name)) for key in STUDY if key.table == table)
         lines += ["", f"[{table}]", *found] if found else []
     for setup in study.setups:
-        own = _lines((key.name, getattr(setup, key.name)) for key in _keys_of_setups(Path()))
-        lines += ["", f"[setups.{json.dumps(setup.name)}]", *own]
+        lines += _nested(f"setups.{json.dumps(setup.name)}", tracers.written(setup))
     for target in study.targets:
         if not target.shipped:
             lines += _nested(f"targets.{json.dumps(target.name)}", targets.written(target))
@@ -389,14 +405,3 @@ def _lines(values: Iterable[tuple[str, Any]]) -> list[str]:
             items = [UNLIMITED if item is None else item for item in value] if isinstance(value, tuple) else value
             found[name] = json.dumps(items, ensure_ascii=False)
     return [f"{name} = {value}" for name, value in found.items()]
-
-
-def _keys_of_setups(folder: Path) -> tuple[Key, ...]:
-    """Return the keys of [setups.NAME], a tracer of the user's own, of a study file in this folder."""
-    return (
-        Key("command", executable(folder)),
-        Key("description", text(), "brought by the study"),
-        Key("formats", several(one_of(tuple(Format))), tuple(Format)),
-        Key("attaches", several(one_of(catalogue.FLAVOURS)), (Attach.TRACEPOINT,)),
-        Key("tools", several(one_of(tuple(Tool))), tuple(Tool)),
-    )

@@ -39,17 +39,17 @@ def keys(folder: Path) -> tuple[Key, ...]:
         Key("description", text(), "brought by the study"),
         Key("comm", text(_comm), None),
         Key("files", text(lambda value: existing_directory(str(folder / value))), None),
-        *(Key(name, _words, ()) for name in ("lay_out", "start", "ready")),
-        Key("drive", _words),
-        Key("report", _words, ()),
+        *(Key(name, words, ()) for name in ("lay_out", "start", "ready")),
+        Key("drive", words),
+        Key("report", words, ()),
         Key("stop_signal", one_of(SIGNALS), "SIGTERM"),
         Key("ready_s", number(0.1, 3600), 60.0),
         Key("user", one_of(("nobody", "root")), "nobody"),
         Key("keep_cache", flag, default=False),
         Key("data_bytes", size(1), 2**30),
-        Key("unhooked_percent", _table(_percent, KINDS), {}),
+        Key("unhooked_percent", table(_percent, KINDS), {}),
         Key("metrics", _metrics, ()),
-        Key("versions", _table(_words), {}),
+        Key("versions", table(words), {}),
     )
 
 
@@ -106,7 +106,7 @@ def _comm(value: str) -> str:
     return value
 
 
-def _words(value: object) -> tuple[str, ...]:
+def words(value: object) -> tuple[str, ...]:
     """Accept a command: a list of words, or a text that is split as a shell would; no shell runs it."""
     try:
         words = tuple(shlex.split(value)) if isinstance(value, str) else value
@@ -121,7 +121,7 @@ def _percent(value: object) -> Any:
     return number(0, 100)(value)
 
 
-def _table(each: Callable[[object], Any], names: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+def table(each: Callable[[object], Any], names: tuple[str, ...] = ()) -> Callable[[Any], Any]:
     """Accept a table of such values; `names` are those that it may have, if not any."""
 
     def read(value: object) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _table(each: Callable[[object], Any], names: tuple[str, ...] = ()) -> Callab
 
 def _metrics(value: object) -> tuple[TargetMetric, ...]:
     """Accept a table of metrics."""
-    return tuple(_metric(name, own) for name, own in _table(_table(lambda own: own, METRIC_KEYS))(value).items())
+    return tuple(_metric(name, own) for name, own in table(table(lambda own: own, METRIC_KEYS))(value).items())
 
 
 def _metric(name: str, said: Mapping[str, Any]) -> TargetMetric:

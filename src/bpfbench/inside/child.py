@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import select
 import signal
 import subprocess
@@ -129,6 +130,15 @@ class Child:
     def said(self) -> str:
         """Return all that it wrote to stderr, and printed, unless that is read."""
         return self._stderr.read_text(errors="replace")
+
+
+def unpacked(root: str) -> dict[str, str]:
+    """Return what is in the environment of a program that packages are unpacked for below `root`; empty: none are."""
+    if not root:
+        return {}
+    usr = f"{root}/usr"
+    libraries = f"{usr}/lib/{platform.machine()}-linux-gnu:{usr}/lib"
+    return {"PATH": f"{usr}/bin:{usr}/sbin:{os.environ['PATH']}", "LD_LIBRARY_PATH": libraries}
 
 
 def dies_with_us() -> None:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
+import resource
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bpfbench.errors import StepError
@@ -39,9 +42,10 @@ class CommandProcess(Child):
     Args:
         tracer: what is run.
         launch: how it is started; its command is of no account.
-        target: the process that stands for PID.
+        target: the process that stands for PID; None where there is none yet.
         before: the BPF programs there were; None where that is not known.
         server: the process that stands for SERVER, if there is one.
+        limit_bytes: the most it may write to a file; more ends it.
 
     Raises:
         StepError: it could not be started.
@@ -51,18 +55,28 @@ class CommandProcess(Child):
         self,
         tracer: CommandTracer,
         launch: Launch,
-        target: int,
+        target: int | None,
         before: frozenset[int] | None,
         server: int | None = None,
+        limit_bytes: int | None = None,
     ) -> None:
         self._tracer, self._before = tracer, before
-        self._targets = (target,) if server is None else (target, server)
+        self._targets = tuple(pid for pid in (target, server) if pid is not None)
         self._file_before = _version(tracer.ready_file)
         self.ready_by = ""
         """How it was known to be ready; empty as long as it is not."""
         self.started_s = time.monotonic()
-        command = tuple(word.replace(PID, str(target)).replace(SERVER, str(server)) for word in tracer.command)
-        super().__init__("the tracer", Launch(command, launch.cpus, launch.stderr, launch.join), dies_with_us)
+        self.command = tuple(word.replace(PID, str(target)).replace(SERVER, str(server)) for word in tracer.command)
+        super().__init__("the tracer", replace(launch, command=self.command), functools.partial(_confine, limit_bytes))
+
+    @property
+    def pid_tracing(self) -> int:
+        """The process that does the tracing, with all that it has started."""
+        return self.pid
+
+    def programs(self) -> frozenset[int]:
+        """Return the ids of its BPF programs."""
+        return self.grip().programs
 
     def grip(self) -> Grip:
         """Look at what it has attached."""
@@ -151,6 +165,13 @@ class CommandProcess(Child):
         if own is None or own.blocked:
             return None, "", math.inf
         return (found, int((own.user_s + own.system_s) / QUIET_CPU_S)), QUIET, QUIET_S
+
+
+def _confine(limit_bytes: int | None) -> None:
+    """Set what a tracer inherits; runs in the child, before exec."""
+    dies_with_us()
+    if limit_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
 
 def _version(path: str | None) -> tuple[int, int] | None:

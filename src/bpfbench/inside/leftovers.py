@@ -3,17 +3,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
+import signal
 import time
 from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import TypeVar
 
 from bpfbench.inside.kernel import bpf, tasks
+from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup
 
 TRACING_PROGRAMS = "BPF tracing programs"
 RING_BUFFERS = "BPF ring buffers"
 
+
+LEFT_S = 1.0
+"""A process that ends by itself soon after the one it was started by is not left."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
 
 Inventory = dict[str, frozenset[str]]
 """Everything a tracer could leave, by kind."""
@@ -53,3 +64,31 @@ def settled(left: Callable[[], L], timeout_s: float = 5.0) -> L:
     while (found := left()) and time.monotonic() < until_s:
         time.sleep(0.01)
     return found
+
+
+def reap() -> None:
+    """Have this process inherit whatever those it starts leave running, however often they fork."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def running() -> tuple[str, ...]:
+    """Name the processes that descend from this one and go on running, in the hope that none does."""
+
+    def still() -> list[int]:
+        return [pid for pid in tasks.descendants(os.getpid()) if tasks.living(pid)]
+
+    left = settled(still, LEFT_S)
+    return tuple(f"{text_if_any(Path(f'/proc/{pid}/comm')) or '?'} (process {pid})" for pid in left)
+
+
+def end_running() -> None:
+    """End all that descends from this process, and reap it."""
+    until_s = time.monotonic() + LEFT_S
+    while (pids := list(tasks.descendants(os.getpid()))) and time.monotonic() < until_s:
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.002)

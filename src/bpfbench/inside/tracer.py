@@ -14,7 +14,7 @@ from pathlib import Path
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Child, Launch, exit_text
-from bpfbench.inside.kernel import tasks
+from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.model import TARGET_COMM, Format, Tool, TracerConfig, TracerSummary
 
 DEFAULT_RINGBUF_BYTES = 262144
@@ -22,18 +22,16 @@ DEFAULT_POLL_MS = 100
 DEFAULT_PAYLOAD_BYTES = 4096
 
 
-def arguments(
-    tool: Tool, config: TracerConfig, output: Path, summary: Path, comm: str = TARGET_COMM
-) -> tuple[str, ...]:
+def arguments(tool: str, config: TracerConfig, output: Path, summary: Path, comm: str = TARGET_COMM) -> tuple[str, ...]:
     """Return the options of a tracer. Factors its tool does not use get the contract's usual values."""
     options = {
-        "--tool": tool.value,
-        "--attach": config.attach.value,
+        "--tool": tool,
+        "--attach": config.attach,
         "--target-comm": comm,
         "--ringbuf-bytes": config.ringbuf_bytes or DEFAULT_RINGBUF_BYTES,
         "--poll-ms": config.poll_ms or DEFAULT_POLL_MS,
         "--payload-bytes": config.payload_bytes or DEFAULT_PAYLOAD_BYTES,
-        "--format": config.format.value,
+        "--format": config.format,
         "--output": output,
         "--summary": summary,
     }
@@ -59,6 +57,14 @@ class TracerProcess(Child):
         super().__init__(f"tracer {launch.command[0]}", launch, functools.partial(_confine, limit_bytes), piped=True)
         self.pid_tracing = self.pid
         """The process that does the tracing; once READY it is known to be another."""
+
+    def programs(self) -> frozenset[int]:
+        """Return the ids of its BPF programs.
+
+        Raises:
+            OSError: it has ended.
+        """
+        return bpf.programs_of(self.pid_tracing, self.pid)
 
     def wait_ready(self, timeout_s: float) -> float:
         """Wait for the READY line, and return how long that took since it was started, in seconds.
@@ -127,7 +133,7 @@ def read_summary(path: Path) -> TracerSummary:
         raise StepError(f"tracer's summary is not as the contract says: {error}") from error
 
 
-def count_events(output: Path, tool: Tool, config: TracerConfig) -> int:
+def count_events(output: Path, tool: str, config: TracerConfig) -> int:
     """Count the events in a tracer's output file by reading all of it; syscount's are the sum of its counts.
 
     Raises:

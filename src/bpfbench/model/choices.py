@@ -32,6 +32,11 @@ class Tool(StrEnum):
     RW_TRACER_ALL = "rw-tracer-all"
 
 
+def tool_called(name: str) -> str:
+    """Return the `Tool` of that name, and of a tool that is none of ours the name itself."""
+    return Tool(name) if name in tuple(Tool) else name
+
+
 class Attach(StrEnum):
     """The hook flavour."""
 

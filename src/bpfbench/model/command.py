@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tracer of which nothing is known but its command: how it is run, and what the kernel says it has loaded."""
+"""A tracer of which nothing is known but its command: how it is run, and what the kernel and itself say of it.
+
+`overhead` runs one on the user's own system; a study brings them as setups, which are run in the image.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+from bpfbench.model.choices import Attach
 
 PID = "{pid}"
 """What stands for the target's process id in a tracer's command."""
@@ -12,6 +18,40 @@ SERVER = "{server}"
 
 ENDED_AT_ONCE = "it ended at once, by itself, with nothing attached"
 """How one was known to be ready that never was a tracer."""
+PLACEHOLDERS = (PID, "{comm}", "{files}", "{out}")
+"""What is replaced in a command of a study's: besides that what its processes are called, the folder of the study, and
+a file that the tracer may write, in which its counts are looked for, too."""
+
+COMMAND = "command"
+"""The tool of a command that names none."""
+
+
+class Calls(StrEnum):
+    """What a tracer's count can be of, that the kernel counts, too."""
+
+    READS = "reads"
+    WRITES = "writes"
+    BOTH = "reads+writes"
+
+    def among(self, reads: int, writes: int) -> int:
+        """Return how many there are of them among so many."""
+        return {Calls.READS: reads, Calls.WRITES: writes, Calls.BOTH: reads + writes}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A count that a tracer prints, by its own word."""
+
+    pattern: str
+    """A regular expression, looked for in each line. Without a group, the lines are counted in which it is found; with
+    one, that is a number, and numbers are added up."""
+    last: bool = False
+    """Whether the last number is the count, because each stands for all before it."""
+    unit: str = "events"
+    meaning: str = ""
+    """What is counted, for people."""
+    calls: Calls | None = None
+    """The calls of the target that it counts, all of them and no other; None: it cannot be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +67,15 @@ class CommandTracer:
     ready_file: str | None = None
     """It is ready when it has made or changed this file. Without either, what it has attached tells."""
     stop_signal: str = "SIGINT"
+    needs: tuple[Attach, ...] = ()
+    """The hooks without which it does not work."""
+    received: Tally | None = None
+    lost: Tally | None = None
+
+    @property
+    def wants_target(self) -> bool:
+        """Whether the target has to be there before it is started."""
+        return any(PID in word for word in self.command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +91,8 @@ class BpfObject:
     """How often a program ran; None where the kernel did not count that, or it never did."""
     run_ns: int | None = None
     """For how long, in all."""
+    size: int | None = None
+    """Of a program the bytes of its translated code; of a map the entries it has room for, of a ring its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +101,22 @@ class BpfUse:
 
     programs: tuple[BpfObject, ...]
     maps: tuple[BpfObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAccount:
+    """What a trial knows of a tracer that is a command, in the place of a summary by the contract."""
+
+    command: tuple[str, ...]
+    """As it was run."""
+    ready_by: str
+    """How it was known to be ready."""
+    bpf: BpfUse | None
+    """What it had loaded when it was stopped; None where the kernel does not show it."""
+    printed_bytes: int
+    """How much it printed, and wrote to {out}."""
+    received: int | None = None
+    """By its own word; None where it does not say, or nobody has told how."""
+    lost: int | None = None
+    calls: Calls | None = None
+    """What `received` and `lost` are counts of, where the kernel counts them, too."""

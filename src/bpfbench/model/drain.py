@@ -122,7 +122,7 @@ class Case:
     def name(self) -> str:
         """What to call it."""
         config, ring = self.config, f"ring {(self.config.ringbuf_bytes or 0) // 1024} KiB"
-        parts = (self.setup, config.attach, f"{self.event_bytes} B", config.format, ring)
+        parts = (self.setup, f"{config.attach}", f"{self.event_bytes} B", f"{config.format}", ring)
         return f"{', '.join(parts)}, repetition {self.repetition}"
 
     @property

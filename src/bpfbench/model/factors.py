@@ -7,20 +7,26 @@ import math
 from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
-from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Tool, Variant
+from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Variant
 
 
 @dataclass(frozen=True, slots=True)
 class TracerConfig:
     """The factors a tracer is run with. One that its tool does not use is None, so that equal trials compare equal."""
 
-    attach: Attach
-    format: Format
+    attach: Attach | None
+    format: Format | None
+    """None, as `attach`, of a tracer that is a command: both are its own affair."""
     ringbuf_bytes: int | None = None
     poll_ms: int | None = None
     payload_bytes: int | None = None
     variant: Variant = field(default=Variant.FULL, repr=False)
     """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
+
+    @property
+    def is_command(self) -> bool:
+        """Whether the tracer is a command, which keeps no contract."""
+        return self.attach is None
 
     @property
     def event_bytes(self) -> int:
@@ -98,7 +104,8 @@ class Factors:
     """What a study varies; every combination is tried. Setups do not include vanilla, which is in every block."""
 
     setups: tuple[str, ...]
-    tools: tuple[Tool, ...]
+    tools: tuple[str, ...]
+    """Ours, and those that commands of the study are."""
     workloads: tuple[str, ...]
     processes: tuple[int, ...]
     scale: tuple[float, ...]

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bpfbench.model.choices import Accelerator
+from bpfbench.model.command import CommandAccount
 from bpfbench.model.driven import DrivenResult
 from bpfbench.model.trial import Predecessor, Trial
 
-RECORD_FORMAT = 5
+RECORD_FORMAT = 6
 """Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
 3 (rate-limited workloads); 4 (predecessor and place, conditions, the kernel's account of calls, of hooks and of the
-ring, content); 5 (targets besides fio).
+ring, content); 5 (targets besides fio); 6 (tracers that are commands).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -427,6 +428,8 @@ class Record:
     """Of the tracer's output; None for vanilla, syscount, and the variant no-output."""
     driven: DrivenResult | None = None
     """What came of another target than fio."""
+    command: CommandAccount | None = None
+    """Of a tracer that is a command, which has no summary."""
 
     @property
     def outcome(self) -> FioResult | DrivenResult | None:

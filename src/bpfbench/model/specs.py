@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bpfbench.model.choices import Accelerator, Tool
+from bpfbench.model.command import CommandTracer
 from bpfbench.model.driven import DrivenTarget
 from bpfbench.model.factors import TracerConfig
 from bpfbench.model.record import RECORD_FORMAT, Record, Status
@@ -52,6 +53,12 @@ class TrialSpec:
     """What is driven in the place of fio; its files are in a folder inside the image."""
     packages: str = ""
     """The root of what was installed for it, inside the image."""
+    command: CommandTracer | None = None
+    """The tracer, where it is a command, in the place of `tracer_command`."""
+    command_files: str = ""
+    """The folder of its own files, inside the image."""
+    command_packages: str = ""
+    """The root of what was installed for it."""
 
     @property
     def comm(self) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
+from bpfbench.model.command import CommandTracer
 from bpfbench.model.driven import DrivenTarget
 from bpfbench.model.factors import Factors, TracerConfig
 
@@ -20,17 +21,35 @@ class Setup:
     attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
     poll_ms: tuple[int, ...] | None = None
     """The poll time-outs the library can be set to; None: any."""
-    tools: tuple[Tool, ...] = tuple(Tool)
+    tools: tuple[str, ...] = tuple(Tool)
     command: tuple[str, ...] = ()
     """Of a user's own: the path of an executable on the host, and what it is given before the contract's options. Empty
     where the image has the tracer."""
     alternative_to: str | None = None
     """The setup that it equals but for one choice, whose effect it shows; None: a setup in its own right."""
+    commands: dict[str, CommandTracer] = field(default_factory=dict, hash=False)
+    """By tool, of a setup whose tracers are commands and keep no contract; empty of all others."""
+    packages: tuple[str, ...] = ()
+    """Of Debian, which its commands want besides what the image has."""
+    files: str | None = None
+    """The folder that its commands find their files in; None: they have none."""
+    lacking: tuple[Attach, ...] = ()
+    """Hooks that the kernel has not, as far as that is known: what needs one is left out."""
 
-    def refusal(self, tool: Tool, config: TracerConfig) -> str | None:
+    @property
+    def is_command(self) -> bool:
+        """Whether its tracers are commands."""
+        return bool(self.commands)
+
+    def refusal(self, tool: str, config: TracerConfig) -> str | None:
         """Say why this setup cannot run `tool` with `config`; None where it can."""
         if tool not in self.tools:
             return f"{self.name} has no {tool}"
+        if self.is_command and not config.is_command:
+            return f"{self.name} is a command, which keeps no contract"
+        if self.is_command:
+            absent = [hook for hook in self.commands[tool].needs if hook in self.lacking]
+            return f"{self.name} needs {', '.join(absent)}, which the kernel lacks" if absent else None
         if config.format not in self.formats:
             return f"{self.name} cannot write {config.format}"
         if config.attach not in (*self.attaches, Attach.AUTO):
@@ -48,6 +67,8 @@ class Deadlines:
     workload_s: float = 3600.0
     drain_s: float = 300.0
     layout_s: float = 7200.0
+    stop_s: float = 30.0
+    """From the signal to the end of a tracer that is a command, which nobody has asked to drain anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +149,17 @@ class Study:
     def on(self, host: str) -> Study:
         """Return what a host of a cluster has of it: that is a study on the testbed below, of this host alone."""
         return replace(self, testbed=self.ground, below=None, hosts=(host,))
+
+    @property
+    def wants(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """What an image may lack: setups, packages of targets, and those of commands."""
+        return self.factors.setups, self.shipped_targets, self.packages
+
+    @property
+    def packages(self) -> tuple[tuple[str, ...], ...]:
+        """What the setups that are measured want of Debian, which an image may lack."""
+        named = (setup.packages for setup in self.setups if setup.name in self.factors.setups)
+        return tuple(sorted({packages for packages in named if packages}))
 
     @property
     def shipped_targets(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfbench.model.choices import LOCAL, Tool
+from bpfbench.model.choices import LOCAL, tool_called
 from bpfbench.model.factors import TracerConfig, Workload
 
 
@@ -24,7 +24,8 @@ class Trial:
     repetition: int
     """From 1."""
     setup: str
-    tool: Tool
+    tool: str
+    """A member of `Tool`, or what the study calls a tool of commands."""
     workload: Workload
     config: TracerConfig | None
     host: str = LOCAL
@@ -34,6 +35,9 @@ class Trial:
     warm_up: bool = False
     """True for a vanilla trial that only brings the machine into the state that the next one repeats: in no plan, and
     counted nowhere."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tool", tool_called(self.tool))
 
     @property
     def is_vanilla(self) -> bool:
@@ -48,6 +52,6 @@ class Predecessor:
     trial: str
     """Its id."""
     setup: str
-    tool: Tool
+    tool: str
     workload: Workload
     warm_up: bool

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bpfbench.analysis import metrics
+from bpfbench.analysis import commanded, metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.report.document import ALWAYS, NEVER, Column
 from bpfbench.report.numbers import rounded, share
@@ -89,6 +89,15 @@ QUANTITIES = (
 RATE = Quantity(metrics.OPERATIONS_RATE, "operations", "1/s", 0, importance=6, page="performance", figure="performance")
 """What targets besides fio have in the place of throughput."""
 
+COMMANDS = (
+    Quantity(commanded.RECEIVED, "received, by its own word", "events", 0, importance=4, page="performance"),
+    Quantity(commanded.TOLD_PERCENT, "of all", "%", 2, is_share=True, importance=NEVER, page="performance"),
+    Quantity(commanded.LOADED, "BPF", "programs", 0, importance=NEVER, with_sd=False, page="resources"),
+    Quantity(commanded.MAPS, "maps", "MiB", 2, MIB, importance=NEVER, with_sd=False, page="resources"),
+    Quantity(commanded.BPF_SHARE, "BPF", "% of one", 2, importance=NEVER, page="resources"),
+)
+"""Of tracers that are commands, where there are any."""
+
 ACCOUNT = tuple(
     Quantity(metric, title, unit, 0)
     for metric, title, unit in (
@@ -100,20 +109,30 @@ ACCOUNT = tuple(
 )
 """Of an emulated machine: what was intercepted, and what became of it, as totals over the trials."""
 
+RECEIVED = Quantity(commanded.RECEIVED, "received, by its own word", "events", 0)
+
+
+def accounted(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
+    """Return what is shown of an emulated machine; what commands received is by their own word."""
+    known = ACCOUNT if fio else ACCOUNT[1:]
+    return (*known, RECEIVED) if commanded.RECEIVED in found else known
+
+
 SUMMARY = tuple(quantity for quantity in QUANTITIES if quantity.importance is not None)
 FIGURES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
-BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, RATE, *ACCOUNT)}
+BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, RATE, *COMMANDS, *ACCOUNT)}
 
 
 def among(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
     """Return those of a target: fio's are always the same; another's, runtime and what else was measured of it."""
-    if fio:
-        return QUANTITIES
     there = set(found)
+    commands = tuple(quantity for quantity in COMMANDS if quantity.metric in there)
+    if fio:
+        return (*QUANTITIES, *commands)
     own = [
         Quantity(metric, metric.own.name, metric.unit, 1, importance=9, page="performance", figure="performance")
         for metric in found
         if metric.own
     ]
     runtime, _, *others = QUANTITIES
-    return (runtime, *(quantity for quantity in (RATE, *own, *others) if quantity.metric in there))
+    return (runtime, *(quantity for quantity in (RATE, *own, *others) if quantity.metric in there), *commands)

@@ -16,7 +16,7 @@ from bpfbench.declare import plan
 from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
-from bpfbench.model import Placement, Predecessor, Record, Status, Study, Trial, TrialSpec
+from bpfbench.model import Placement, Predecessor, Record, Setup, Status, Study, Trial, TrialSpec
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.run.stage import Means
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
@@ -170,7 +170,9 @@ def require_bound(study: Study, trials: Iterable[Trial]) -> None:
 def output_disk_bytes(trial: Trial, study: Study) -> int | None:
     """Return what a trial's output may take of the disk; None where it cannot outgrow what the study allows."""
     limit = study.output_limit_bytes
-    unknown = trial.config is not None and not trial.workload.is_fio
+    if trial.config is None or trial.config.is_command:
+        return None
+    unknown = not trial.workload.is_fio
     return limit if limit is not None and (unknown or plan.output_bytes(trial) > limit) else None
 
 
@@ -260,7 +262,7 @@ def _require_fit(study: Study, testbed: Testbed) -> None:
 
 
 def digests(study: Study) -> dict[str, str]:
-    """Return the SHA-256 of the executable of each setup the study brings.
+    """Return the SHA-256 of the executable of each setup the study brings; of commands, of their own files.
 
     Raises:
         StudyError: one cannot be read.
@@ -268,10 +270,21 @@ def digests(study: Study) -> dict[str, str]:
     found = {}
     for setup in study.setups:
         try:
-            found[setup.name] = hashlib.sha256(Path(setup.command[0]).read_bytes()).hexdigest()
+            digest = hashlib.sha256()
+            for path in _files_of(setup):
+                digest.update(path.read_bytes())
+            found[setup.name] = digest.hexdigest()
         except OSError as error:
-            raise StudyError(f"setup {setup.name}: {setup.command[0]} cannot be read: {error.strerror}") from error
+            raise StudyError(f"setup {setup.name}: {error.filename} cannot be read: {error.strerror}") from error
     return found
+
+
+def _files_of(setup: Setup) -> Iterable[Path]:
+    """Return the files of the user's own that a setup runs, as far as they are named."""
+    if not setup.is_command:
+        return (Path(setup.command[0]),)
+    named = (word for own in setup.commands.values() for word in own.command if word.startswith("{files}/"))
+    return (Path(word.replace("{files}", setup.files or "")) for word in named)
 
 
 def same_image(run: Run, cache: Path) -> Image:
@@ -299,8 +312,7 @@ def same_image_completed(run: Run, means: Means, progress: Progress) -> Image:
     """
     image = same_image(run, means.cache)
     study = run.info.study
-    wanted = study.factors.setups, study.shipped_targets
-    return images.completed(means.cache, image, means.sources, progress, *wanted)
+    return images.completed(means.cache, image, means.sources, progress, *study.wants)
 
 
 def require_same_machine(run: Run, testbed: Testbed) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bpfbench.errors import UsageError
 from bpfbench.inside.conformance.suite import CASES
-from bpfbench.model import Attach, Setup
+from bpfbench.model import Attach, Setup, Tool
 from bpfbench.model.check import Subject
 
 CASE_NAMES = tuple(CASES)
@@ -26,7 +26,9 @@ def subjects(setups: Sequence[Setup], hooks: Sequence[Attach], *, all_of_them: b
         for setup in setups
     }
     found = tuple(
-        Subject(setup.name, (), attach, setup.tools, setup.formats) for setup, those in can.items() for attach in those
+        Subject(setup.name, (), attach, tuple(map(Tool, setup.tools)), setup.formats)
+        for setup, those in can.items()
+        for attach in those
     )
     if not found:
         raise UsageError(f"option --attach: none of these setups can attach by {', '.join(hooks)}")

@@ -65,7 +65,7 @@ def cases(study: Study) -> tuple[Case, ...]:
 def _once(study: Study, repetition: int) -> Iterator[Case]:
     known, factors = catalogue.setups(study), study.factors
     kernel_ring = min(factors.ringbuf_bytes, key=lambda n: (abs(n.bit_length() - KERNEL_RING_BYTES.bit_length()), n))
-    crossed = product(factors.setups, factors.attach, factors.tools, factors.format, factors.ringbuf_bytes)
+    crossed = product(factors.setups, factors.attach, map(Tool, factors.tools), factors.format, factors.ringbuf_bytes)
     for setup, attach, tool, form, ring in crossed:
         payload = PAYLOAD_BYTES if tool is Tool.RW_TRACER_ALL else None
         config = TracerConfig(attach, form, ring, POLL_MS, payload)
@@ -167,7 +167,7 @@ def wanted(study: Study) -> dict[str, Any]:
     """Return what was asked for, ready for JSON."""
     return {
         "setups": study.factors.setups,
-        "event_bytes": [EVENT_SIZES[tool] for tool in study.factors.tools],
+        "event_bytes": [EVENT_SIZES[Tool(tool)] for tool in study.factors.tools],
         "formats": study.factors.format,
         "ringbuf_bytes": study.factors.ringbuf_bytes,
         "repetitions": study.repetitions,

@@ -16,7 +16,7 @@ from bpfbench.model import Sources
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
 from bpfbench.testbed import image, sandbox
-from bpfbench.testbed.base import TARGET
+from bpfbench.testbed.carried import TARGET
 from bpfbench.testbed.host import VENUE, HostTestbed, headers_here
 from bpfbench.testbed.image import Image, archive, layers, libraries
 from bpfbench.testbed.image.boot import Kernel, require_kernels

@@ -96,7 +96,7 @@ class Stage:
     def _made(self, venue: Venue) -> Testbed:
         study, means = self.study, self._means
         with ProgressReporter(means.console) as reporter:
-            wanted = study.image, means.sources, reporter.building, study.factors.setups, study.shipped_targets
+            wanted = study.image, means.sources, reporter.building, *study.wants
             image = self._image(reporter.building) if self._image else venue.image(means.cache, *wanted)
             ground = Ground(study, image, means.cache, means.sources, reporter.building, self._disks)
             for option, path in (("--data-dir", ground.data_dir), ("--output-dir", ground.output_dir)):

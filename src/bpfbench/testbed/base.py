@@ -11,7 +11,7 @@ import datetime
 import json
 import logging
 import platform
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -40,6 +40,7 @@ from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.model.roofline import Roofline, RooflineSpec
 from bpfbench.testbed import image as images
+from bpfbench.testbed.carried import TARGET, Carried
 from bpfbench.testbed.image import Image, layers
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.job import Job
@@ -50,12 +51,6 @@ OnEvent = Callable[[dict[str, Any]], None]
 """Told of what a program in the image says."""
 
 LOG = logging.getLogger("bpfbench.testbed")
-
-BROUGHT = "/run/bpfbench/setups"
-"""Where the folders of tracers that a study brings are seen inside an image, each by the setup's name."""
-
-TARGET, PACKAGES = "target+", "packages+"
-"""What the names of folders of targets, and of their packages, begin with, lest they be taken for a setup's."""
 
 RUNNER = ("python3", "-m", "bpfbench.inside")
 
@@ -110,8 +105,9 @@ class Testbed(abc.ABC):
         self.image = image
         self.data_dir = data_dir
         self.output_dir = output_dir
-        self._brought = {setup.name: setup for setup in setups}
-        self._targets = {target.name: target for target in targets}
+        self.carried = Carried(
+            image, {setup.name: setup for setup in setups}, {target.name: target for target in targets}
+        )
         self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
 
     @property
@@ -142,7 +138,7 @@ class Testbed(abc.ABC):
     @property
     def setups(self) -> frozenset[str]:
         """The setups that have a tracer here."""
-        return frozenset((*self.image.setups, *self._brought))
+        return frozenset((*self.image.setups, *self.carried.setups))
 
     @property
     @abc.abstractmethod
@@ -309,49 +305,26 @@ class Testbed(abc.ABC):
 
     def tracer_command(self, setup: str) -> tuple[str, ...]:
         """Return what starts the tracer of a setup inside the image, less the contract's options."""
-        if setup not in self._brought:
-            return (f"{INSIDE}/tracers/{setup}/tracer",)
-        executable, *arguments = self._brought[setup].command
-        return (f"{BROUGHT}/{setup}/{Path(executable).name}", *arguments)
+        return self.carried.tracer_command(setup)
 
     def host_name(self, trial: Trial) -> str:
         """Return what the host that runs a trial calls itself."""
         return platform.node() if trial.host == LOCAL else trial.host
-
-    def brought_folders(self) -> dict[str, Path]:
-        """Return the folders of the tracers that the study brings, and of files of targets, as BROUGHT has them."""
-        files = {f"{TARGET}{own.name}": Path(own.files) for own in self._targets.values() if own.files}
-        files |= {f"{PACKAGES}{name}": folder for name in self._targets if (folder := self._packages(name)).is_dir()}
-        return {**{name: Path(setup.command[0]).parent for name, setup in self._brought.items()}, **files}
 
     def _complete(self, spec: TrialSpec, job_file: str) -> TrialSpec:
         """Return the spec of a trial with what is the testbed's to say, its deadlines for where trials run."""
         usual = asdict(spec.settings.deadlines)
         deadlines = Deadlines(**{step: seconds * self.slowness for step, seconds in usual.items()})
         return replace(
-            spec,
+            self.carried.filled(spec),
             settings=replace(spec.settings, deadlines=deadlines),
             job_file=f"{INSIDE}/src/bpfbench/workloads/{job_file}.fio",
-            tracer_command=None if spec.trial.is_vanilla else self.tracer_command(spec.trial.setup),
             session=self._session,
             data_dir=f"{INSIDE}/data",
             output_dir=f"{INSIDE}/output",
             record_dir=f"{INSIDE}/record",
             accelerator=self.accelerator,
-            target=self._target(spec.trial.workload),
-            packages=f"{BROUGHT}/{PACKAGES}{name}" if self._packages(name := spec.trial.workload.name).is_dir() else "",
         )
-
-    def _packages(self, target: str) -> Path:
-        """Return where the packages of a target are, if it has any."""
-        return Path(self.image.targets) / target
-
-    def _target(self, workload: Workload) -> DrivenTarget | None:
-        """Return what is driven in the place of fio, with its files where they are inside the image."""
-        target = self._targets.get(workload.name)
-        if target is None or target.files is None:
-            return target
-        return replace(target, files=f"{BROUGHT}/{TARGET}{target.name}")
 
     def _job(self, verb: str, spec: TrialSpec, timeout_s: float) -> Job:
         """Return the job of a trial's runner."""
@@ -371,7 +344,7 @@ class Testbed(abc.ABC):
         """Name the data of a target by all that they are made by: the image, its commands, and its files."""
         packages = [name for name in self.image.libraries if name.rsplit("-", 1)[0] == target.name]
         made = [f"{self.image.key} {packages} {target.user} {target.lay_out}".encode()]
-        files = self._targets[target.name].files
+        files = self.carried.targets[target.name].files
         if files and any("{files}" in word for word in target.lay_out):
             made += layers.contents((path for path in Path(files).rglob("*") if path.is_file()), Path(files))
         return f"{TARGET}{target.name}+{layers.digest(*made)}"
@@ -429,10 +402,8 @@ class Venue:
     """The flavours of attaching that it is going to have; none where that cannot be told yet."""
     testbed: Callable[[Ground], Testbed]
     """Makes it, and what it wants besides the image."""
-    image: Callable[[Path, str, Sources, Progress, Collection[str], Collection[str]], Image] = lambda *given: (
-        images.build(*given)
-    )
-    """Builds an image, if need be: in a cache directory, by name, with what these setups and targets want."""
+    image: Callable[..., Image] = lambda *given: images.build(*given)
+    """Builds an image, if need be, as images.build does: with what setups, targets and commands want."""
 
 
 def data_name(workload: Workload) -> str:

@@ -19,7 +19,8 @@ from bpfbench.machine import command, facts
 from bpfbench.model import Attach, DrivenTarget, Setup, Workload
 from bpfbench.soundness import exposed
 from bpfbench.testbed import sandbox
-from bpfbench.testbed.base import BROUGHT, Ground, Testbed, Venue, data_name
+from bpfbench.testbed.base import Ground, Testbed, Venue, data_name
+from bpfbench.testbed.carried import BROUGHT
 from bpfbench.testbed.image import Image
 from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
@@ -124,7 +125,7 @@ class HostTestbed(Testbed):
             binds=(
                 Bind(str(catalogue.PACKAGE), f"{INSIDE}/src/bpfbench"),
                 Bind(self.image.tracers, f"{INSIDE}/tracers"),
-                *(Bind(str(folder), f"{BROUGHT}/{name}") for name, folder in self.brought_folders().items()),
+                *(Bind(str(folder), f"{BROUGHT}/{name}") for name, folder in self.carried.folders.items()),
                 *self._headers.binds,
                 *binds,
             ),

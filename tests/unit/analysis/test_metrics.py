@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builders import make_failure, make_record, make_summary, make_trial
 
-from bpfbench.analysis import metrics
+from bpfbench.analysis import commanded, metrics
 from bpfbench.analysis.metrics import METRICS, Metric
 from bpfbench.model import Energy, EnergyDomain, GroupUsage, ProgramTime, Record
 
@@ -71,6 +71,6 @@ def test_every_metric_is_in_the_documentation_with_its_unit_and_meaning() -> Non
     rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
     compared = {
         metric: "difference" if metric.by_difference else "ratio" if metric.versus_vanilla else "–"
-        for metric in (*METRICS, *metrics.DRIVEN)
+        for metric in (*METRICS, *metrics.DRIVEN, *commanded.METRICS)
     }
     assert rows == [f"| `{own.key}` | {own.unit} | {how} | {own.explained('fio')} |" for own, how in compared.items()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bpfbench.cluster import order
 from bpfbench.cluster.order import RECORD_BYTES, Origin, ParcelError, pack, unpack
 
 RECORD = next((Path(__file__).parents[2] / "data" / "runs" / "format-5" / "trials").iterdir())
@@ -18,6 +19,11 @@ WARM_UP = next((Path(__file__).parents[2] / "data" / "runs" / "format-5" / "warm
 ORIGIN = Origin("alpha", "b" * 36, "c" * 32)
 
 Message = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _format_of_the_stored_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "RECORD_FORMAT", 5)
 
 
 def message(folder: Path = RECORD) -> Message:

@@ -405,7 +405,7 @@ class TestBalance:
 
     @given(studies())
     def test_every_block_of_a_tool_has_every_setup_and_configuration_once(self, declared: Study) -> None:
-        by_tool: dict[Tool, list[Counter[tuple[object, ...]]]] = {}
+        by_tool: dict[str, list[Counter[tuple[object, ...]]]] = {}
         for block in blocks(unroll(declared)):
             by_tool.setdefault(block[0].tool, []).append(cells(block))
         for found in by_tool.values():

@@ -48,7 +48,7 @@ FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
     "rate_iops, burst_ios, duty_percent, targets, kernels"
 )
-SETUP_KEYS = "command, description, formats, attaches, tools"
+SETUP_KEYS = "command, description, formats, attaches, tools, kind"
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
 CRITERIA_KEYS = (
     "runtime_margin_percent, fidelity_margin_points, cpu_margin_percent, memory_margin_percent, fidelity_floor_percent"

@@ -18,7 +18,8 @@ from bpfbench.machine import command
 from bpfbench.machine.command import Finished
 from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec, Workload
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
-from bpfbench.testbed.base import BROUGHT, data_name
+from bpfbench.testbed.base import data_name
+from bpfbench.testbed.carried import BROUGHT
 from bpfbench.testbed.host import Headers, HostTestbed, kernel_headers, require
 from bpfbench.testbed.job import Job
 from bpfbench.testbed.sandbox import INSIDE, Bind

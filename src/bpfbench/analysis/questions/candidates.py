@@ -237,7 +237,7 @@ def predict(setup: str, config: TracerConfig, cells: Iterable[Cell], capacity: C
     """
     # A smaller event than any measured is drained at least as fast.
     size = max(wish.event_bytes, min(map(event_bytes, cells)))
-    tracer = Tracer(setup, config.attach, config.format, size, config.ringbuf_bytes or 0)
+    tracer = Tracer(setup, str(config.attach), str(config.format), size, config.ringbuf_bytes or 0)
     validated = capacity.predict(tracer, wish.rate_per_s)
     if validated is None:
         return None

@@ -229,7 +229,9 @@ def trials(results: Results) -> tuple[RingTrial, ...]:
 
 def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
     config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
-    if config is None or config.ringbuf_bytes is None or summary is None or record.fio is None or not rate:
+    if config is None or not config.attach or not config.format or not config.ringbuf_bytes:
+        return None
+    if summary is None or record.fio is None or not rate:
         return None
     work, ios = cell.workload, record.fio.ios / cell.workload.processes
     bursts = ios / work.burst_ios if work.in_bursts else 1.0

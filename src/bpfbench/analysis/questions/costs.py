@@ -47,7 +47,7 @@ def costs(results: Results, among: Iterable[Cell] | None = None) -> tuple[Cost, 
     """
     variants: defaultdict[Cell, dict[Variant | None, Cell]] = defaultdict(dict)
     for cell in results.cells if among is None else among:
-        if cell.config is not None and not cell.emulated and results.counted(cell):
+        if cell.config is not None and not cell.is_command and not cell.emulated and results.counted(cell):
             full = replace(cell, config=replace(cell.config, variant=Variant.FULL))
             variants[full] |= {None: cell.vanilla, cell.config.variant: cell}
     found = []

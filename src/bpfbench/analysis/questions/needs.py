@@ -39,13 +39,14 @@ class Need:
     """Up to which differences do not matter, in per cent, or in points."""
     by_points: bool = False
     """Whether values are compared by their difference, more being better; else by their ratio, less being better."""
-    tools: tuple[Tool, ...] = tuple(Tool)
+    tools: tuple[str, ...] = ()
+    """Empty: all."""
     limited: bool | None = None
     """Of targets with a limited rate only, or of those without one; None: of all."""
 
     def concerns(self, cell: Cell) -> bool:
         """Tell whether a tracer has a part in it."""
-        if cell.is_vanilla or not cell.is_full or cell.tool not in self.tools:
+        if cell.is_vanilla or not cell.is_full or (self.tools and cell.tool not in self.tools):
             return False
         return self.limited is None or self.limited == (cell.workload.rate_iops is not None)
 
@@ -211,6 +212,14 @@ class Answers:
     """How long a round of the run takes, all of its trials together, in seconds."""
     size: Answer | None = None
     """Whose code is the smallest; None where that was not measured."""
+    tools: tuple[str, ...] = ()
+    """Which it is about, where those of a run share no setup; empty: all of them."""
+
+    @property
+    def of_commands(self) -> bool:
+        """Whether a tracer of it is a command, which keeps no contract."""
+        cases = (case for answer in self.needs for case in answer.decision.cases)
+        return any(case.config is not None and case.config.is_command for case in cases)
 
     @property
     def each(self) -> tuple[Answer, ...]:
@@ -235,12 +244,31 @@ class Answers:
 
 def answers(results: Results, criteria: Criteria) -> tuple[Answers, ...]:
     """Answer every need that a run has the numbers for, kernel by kernel. An emulated machine answers none."""
-    kernels: defaultdict[str | None, list[Sample]] = defaultdict(list)
+    apart = _apart(results.cells)
+    kinds: defaultdict[tuple[str | None, tuple[str, ...]], list[Sample]] = defaultdict(list)
     for sample in results.measured:
-        kernels[sample.cell.kernel].append(sample)
+        kinds[sample.cell.kernel, next(tools for tools in apart if sample.cell.tool in tools)].append(sample)
     takes_s = round_s(results) or 0.0
-    found = (_answers(kernel, own, criteria, takes_s) for kernel, own in kernels.items())
-    return tuple(own for own in found if own.needs)
+    found = (_answers(kernel, own, criteria, takes_s) for (kernel, _), own in kinds.items())
+    named = (tools if len(apart) > 1 else () for _, tools in kinds)
+    return tuple(replace(own, tools=tools) for own, tools in zip(found, named, strict=True) if own.needs)
+
+
+def _apart(cells: Iterable[Cell]) -> tuple[tuple[str, ...], ...]:
+    """Return tools in such parts that no command of one has a tool of another: who meets nobody is in no contest."""
+    members: defaultdict[str, set[str]] = defaultdict(set)
+    commands = False
+    for cell in cells:
+        members[cell.tool] |= set() if cell.is_vanilla else {cell.setup}
+        commands |= cell.is_command
+    if not commands:
+        return (tuple(members),)
+    parts: list[tuple[tuple[str, ...], set[str]]] = []
+    for tool, setups in members.items():
+        joined = [part for part in parts if part[1] & setups]
+        tools = (*(own for names, _ in joined for own in names), tool)
+        parts = [part for part in parts if part not in joined] + [(tools, setups.union(*(own for _, own in joined)))]
+    return tuple(tools for tools, _ in parts)
 
 
 def round_s(results: Results) -> float | None:

@@ -116,26 +116,30 @@ def described_programs(programs: Iterable[int]) -> Iterator[tuple[BpfObject, fro
         with _gone_is_fine(), _held(_PROG_GET_FD_BY_ID, number) as fd:
             maps = (ctypes.c_uint32 * _MAPS_MOST)()
             info = (ctypes.c_uint32 * 52)()
-            info[13:16] = [_MAPS_MOST, *address(maps)]  # struct bpf_prog_info: nr_map_ids at byte 52, map_ids
+            info[13:16] = [_MAPS_MOST, *address(maps)]  # xlated_prog_len at byte 20, nr_map_ids at 52, map_ids
             _fill(fd, info)
             ns, runs = _run_time(info)
-            found = replace(_object(fd, info, _PROGRAM_TYPES, 64), runs=runs or None, run_ns=ns if runs else None)
-            yield found, frozenset(maps[: min(info[13], _MAPS_MOST)])
+            own = _object(fd, info, _PROGRAM_TYPES, 64, info[5])
+            yield (
+                replace(own, runs=runs or None, run_ns=ns if runs else None),
+                frozenset(maps[: min(info[13], _MAPS_MOST)]),
+            )
 
 
 def described_maps(maps: Iterable[int]) -> Iterator[BpfObject]:
     """Yield what each of those maps is that are still there."""
     for number in sorted(maps):
         with _gone_is_fine(), _held(_MAP_GET_FD_BY_ID, number) as fd:
-            yield _object(fd, _info(fd), _MAP_TYPES, 24)  # struct bpf_map_info: name at byte 24
+            info = _info(fd)  # struct bpf_map_info: max_entries at byte 16, name at byte 24
+            yield _object(fd, info, _MAP_TYPES, 24, info[4])
 
 
-def _object(fd: int, info: ctypes.Array[ctypes.c_uint32], types: str, name_at: int) -> BpfObject:
+def _object(fd: int, info: ctypes.Array[ctypes.c_uint32], types: str, name_at: int, size: int) -> BpfObject:
     kind = dict(enumerate(types.split())).get(info[0], f"type {info[0]}")
     name = bytes(info)[name_at : name_at + 16].split(b"\0")[0].decode(errors="replace")
     said = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
     memory = next((int(line.split()[1]) for line in said if line.startswith("memlock:")), None)
-    return BpfObject(kind, name, memory)
+    return BpfObject(kind, name, memory, size)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from bpfbench.inside.kernel import bpf, perf
@@ -26,7 +27,7 @@ _RETURN_0 = struct.pack("<BBhi BBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)  # r0 = 0; e
 _BTF_HEADER = struct.Struct("=HBBIIIII")
 _BTF_MAGIC = 0xEB9F
 _BTF_TYPE = struct.Struct("=III")
-_BTF_FUNC = 12
+_BTF_TYPEDEF, _BTF_FUNC = 8, 12
 _BTF_TAIL = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0)}
 _BTF_TAIL |= {19: (0, 12)}
 """Kind -> bytes that follow a type's three words: always, and for each of its members."""
@@ -50,21 +51,48 @@ def function_id(btf: bytes, name: bytes) -> int | None:
     Raises:
         ValueError: this is no BTF.
     """
-    magic, _, _, header, type_at, type_bytes, text_at, text_bytes = _BTF_HEADER.unpack_from(btf)
-    if magic != _BTF_MAGIC:
-        raise ValueError("no BTF of this machine's byte order")
+    *_, header, _, _, text_at, text_bytes = _header(btf)
     name_at = btf[header + text_at : header + text_at + text_bytes].find(b"\0" + name + b"\0") + 1
-    at, end = header + type_at, header + type_at + type_bytes
-    number = 0
-    while name_at and at < end:
+    found = (number for number, kind, named in _types(btf) if kind == _BTF_FUNC and named == name_at)
+    return next(found, None) if name_at else None
+
+
+def function_names(btf: bytes, wanted: Set[int]) -> dict[int, str]:
+    """Return by number what functions are called in BTF, and the types that stand for raw tracepoints.
+
+    Raises:
+        ValueError: this is no BTF.
+    """
+    *_, header, _, _, text_at, _ = _header(btf)
+    found = {}
+    for number, kind, named in _types(btf):
+        if number in wanted and kind in (_BTF_FUNC, _BTF_TYPEDEF):
+            begin = header + text_at + named
+            name = btf[begin : btf.index(b"\0", begin)].decode(errors="replace")
+            found[number] = name.removeprefix("btf_trace_") if kind == _BTF_TYPEDEF else name
+            if len(found) == len(wanted):
+                break
+    return found
+
+
+def _header(btf: bytes) -> tuple[int, ...]:
+    found = _BTF_HEADER.unpack_from(btf)
+    if found[0] != _BTF_MAGIC:
+        raise ValueError("no BTF of this machine's byte order")
+    return found
+
+
+def _types(btf: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield of each type its number, its kind, and where its name is."""
+    *_, header, type_at, type_bytes, _, _ = _header(btf)
+    at, end, number = header + type_at, header + type_at + type_bytes, 0
+    while at < end:
         number += 1
         named, info, _ = _BTF_TYPE.unpack_from(btf, at)
         kind, members = info >> 24 & 0x1F, info & 0xFFFF
-        if kind == _BTF_FUNC and named == name_at:
-            return number
+        yield number, kind, named
         always, each = _BTF_TAIL.get(kind, (0, 0))
         at += _BTF_TYPE.size + always + each * members
-    return None
 
 
 def _try_tracepoint() -> None:

@@ -8,7 +8,6 @@ all they start, so that whatever either leaves running is found, by whatever nam
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -25,8 +24,7 @@ from bpfbench.inside import grip, leftovers
 from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
 from bpfbench.inside.command import SETTLE_S, CommandProcess
 from bpfbench.inside.grip import Grip
-from bpfbench.inside.kernel import bpf, tasks
-from bpfbench.inside.kernel.files import text_if_any
+from bpfbench.inside.kernel import bpf
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.monitors.cgroup import ControlGroups, GroupSample
 from bpfbench.inside.monitors.process import ProcessSample
@@ -46,13 +44,7 @@ from bpfbench.model.target import (
     TracerRun,
 )
 
-LEFT_S = 1.0
-"""A process that ends by itself soon after the one it was started by is not left."""
-
 LINES_KEPT = 5
-
-_PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass
@@ -82,7 +74,7 @@ class Scene:
 
 def run(spec: OverheadSpec) -> OverheadResult:
     """Run one trial, also to its failure. Nothing that it started runs on, whatever happens, SIGTERM included."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    leftovers.reap()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     cgroup.sweep(cgroup.hierarchy())
     found, folder, reason = SoFar(), Path(spec.folder), None
@@ -94,7 +86,7 @@ def run(spec: OverheadSpec) -> OverheadResult:
     except StepError as error:
         reason = error.message
     finally:
-        _end_all()
+        leftovers.end_running()
         shutil.rmtree(folder, ignore_errors=True)
     status = Status.OK if reason is None else Status.FAILED
     return OverheadResult(status, reason, found.target, tuple(found.tracers), found.printed, found.absent)
@@ -367,23 +359,5 @@ def _require_nothing_running() -> None:
     Raises:
         StepError: something has not.
     """
-
-    def still() -> list[int]:
-        return [pid for pid in tasks.descendants(os.getpid()) if tasks.living(pid)]
-
-    if left := leftovers.settled(still, LEFT_S):
-        named = [f"{text_if_any(Path(f'/proc/{pid}/comm')) or '?'} (process {pid})" for pid in left]
-        raise StepError(f"left running by target or tracer, and ended: {', '.join(named)}")
-
-
-def _end_all() -> None:
-    """End all that descends from this process, and reap it."""
-    until_s = time.monotonic() + LEFT_S
-    while (pids := list(tasks.descendants(os.getpid()))) and time.monotonic() < until_s:
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        time.sleep(0.002)
+    if left := leftovers.running():
+        raise StepError(f"left running by target or tracer, and ended: {', '.join(left)}")

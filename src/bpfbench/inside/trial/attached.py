@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from bpfbench.inside.kernel import bpf
-from bpfbench.inside.kernel.hooks import BTF, function_id
+from bpfbench.inside.kernel.hooks import BTF, function_names
 from bpfbench.inside.kernel.ring import Ring
 from bpfbench.inside.leftovers import RING_BUFFERS, TRACING_PROGRAMS, Inventory
 from bpfbench.model import Hook, RingAccount
@@ -16,14 +16,12 @@ FUNCTIONS = ("vfs_read", "vfs_write")
 """What tracers attach to by fentry and fexit."""
 
 
-def hooks(before: Inventory, pid: int) -> tuple[Hook, ...]:
-    """Return where the programs are attached that were loaded since, of the tracing process `pid`; in order of kind."""
+def hooks(before: Inventory, *pids: int) -> tuple[Hook, ...]:
+    """Return where the programs are attached that were loaded since, of the tracing processes; in order of kind."""
     programs = frozenset(n for n in bpf.tracing_programs() if str(n) not in before[TRACING_PROGRAMS])
-    found = bpf.attachments(programs, pid)
-    names: dict[str, str] = {}
-    if any(own.kind in ("fentry", "fexit") for own in found):
-        btf = BTF.read_bytes()
-        names = {str(function_id(btf, name.encode())): name for name in FUNCTIONS}
+    found = frozenset(own for pid in pids for own in bpf.attachments(programs, pid))
+    numbers = {int(own.target) for own in found if own.target.isdecimal()}
+    names = {str(number): name for number, name in function_names(BTF.read_bytes(), numbers).items()} if numbers else {}
     told = {Hook(own.kind, names.get(own.target, own.target), bpf.program_name(own.program)) for own in found}
     return tuple(sorted(told, key=lambda hook: (hook.kind, hook.target, hook.program)))
 

@@ -97,7 +97,7 @@ def subject(spec: TrialSpec, output: Path, since_ns: int, *, followed: bool) -> 
     """
     trial, data_dir = spec.trial, Path(spec.data_dir)
     config = trial.config
-    if config is None or trial.tool is Tool.SYSCOUNT or not variant.writes(config):
+    if config is None or config.format is None or trial.tool is Tool.SYSCOUNT or not variant.writes(config):
         return None
     expected = trial.workload.total_bytes // BLOCK_BYTES
     return TracedOutput(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,12 +37,13 @@ class CountedProcess(Child):
         name: what it is called where it is spoken of.
         launch: what is started, and how.
         confine: what the child does last, before it is executed.
+        held: whether it is stopped once executed, so that a tracer can be told its id, until it is let go.
 
     Raises:
-        StepError: it could not be started.
+        StepError: it could not be started, or not be held.
     """
 
-    def __init__(self, name: str, launch: Launch, confine: Callable[[], None]) -> None:
+    def __init__(self, name: str, launch: Launch, confine: Callable[[], None], *, held: bool = False) -> None:
         self.calls: CallAccount | None = None
         """What the kernel counted of all its processes; None while it runs, and where the kernel does not count."""
         self._name = name
@@ -60,8 +62,19 @@ class CountedProcess(Child):
         self.comm = text_if_any(Path(f"/proc/{self.pid}/comm"))
         """What the kernel calls it once it is executed."""
         self.started_s = time.monotonic()
+        """When it was executed, or let go."""
         if stops:
-            _libc.ptrace(_PTRACE_DETACH, self.pid, None, None)
+            _libc.ptrace(_PTRACE_DETACH, self.pid, None, signal.SIGSTOP.value if held else None)
+        elif held:
+            self.__exit__()
+            raise StepError(
+                f"{name} cannot be held until the tracer is ready: nobody may trace processes here (ptrace)"
+            )
+
+    def let_go(self) -> None:
+        """Have it begin, if it was held."""
+        self.started_s = time.monotonic()
+        os.kill(self.pid, signal.SIGCONT)
 
     def wait(self, timeout_s: float, interval_s: float, tick: Callable[[], None]) -> None:
         """Wait for the end, calling `tick` every `interval_s`.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -21,14 +20,14 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import leftovers
-from bpfbench.inside.child import Child, Launch, exit_text, obeyed
+from bpfbench.inside.child import Child, Launch, exit_text, obeyed, unpacked
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.printed import read_metrics
-from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import conditions, variant
 from bpfbench.inside.trial.counted import CountedProcess
 from bpfbench.inside.trial.record import Gathered
+from bpfbench.inside.trial.sampler import Traced
 from bpfbench.inside.trial.workload import LAYOUT_MARK
 from bpfbench.model import CallAccount, DrivenResult, DrivenTarget
 from bpfbench.model.driven import PLACEHOLDERS
@@ -40,6 +39,8 @@ RUN = Path("/tmp/target")  # noqa: S108 - private to the trial: a tmpfs of its o
 
 LAID_OUT, DATA = "laid-out", "data"
 """Folders of a data directory: what was laid out, and the copy of it that a trial has."""
+
+SERVER_LOG, DRIVER_LOG = "server.log", "drive.log"
 
 ASK_S = 0.05
 """How long to wait before asking again whether a server is ready."""
@@ -73,12 +74,7 @@ class Places:
     @property
     def environment(self) -> Mapping[str, str]:
         """What its commands have in their environment besides ours."""
-        own = {"HOME": str(self.run), "TMPDIR": str(self.run)}
-        if not self.packages:
-            return own
-        usr = f"{self.packages}/usr"
-        libraries = f"{usr}/lib/{platform.machine()}-linux-gnu:{usr}/lib"
-        return {**own, "PATH": f"{usr}/bin:{usr}/sbin:{os.environ['PATH']}", "LD_LIBRARY_PATH": libraries}
+        return {"HOME": str(self.run), "TMPDIR": str(self.run), **unpacked(self.packages)}
 
     @contextlib.contextmanager
     def made(self) -> Iterator[None]:
@@ -154,9 +150,7 @@ def versions(found: Gathered, places: Places) -> dict[str, str]:
     said = {}
     with places.made():
         for name, command in places.target.versions.items():
-            with _command(
-                f"version of {name}", command, places, found.cpus["workload"], found.file("drive.log")
-            ) as own:
+            with _command(f"version of {name}", command, places, found.cpus["workload"], found.file(DRIVER_LOG)) as own:
                 _wait_well(own, f"version of {name}", places.target.ready_s)
                 said[name] = next(iter(own.said().strip().splitlines()), "")
     return said
@@ -167,32 +161,53 @@ def data_files(places: Places) -> list[Path]:
     return sorted(path for path in places.data.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def run(found: Gathered, places: Places, traced: TracerProcess | None) -> float:
-    """Run the target to its end; return when it was executed, by CLOCK_MONOTONIC in seconds."""
+def run(found: Gathered, places: Places, traced: Traced | None, held: CountedProcess | None = None) -> float:
+    """Run the target to its end; return when it was executed, by CLOCK_MONOTONIC in seconds.
+
+    One that is `held` already has its folder, and is let go.
+    """
     spec = found.spec
-    with places.made():
+    with contextlib.nullcontext() if held else places.made():
         with variant.applied(spec.trial.config, traced) as times:
             found.sampler.take()
-            with _Work(found, places, traced) as work:
+            with _Work(found, places, traced, held) as work:
                 work.done()
-            found.sampler.take()
+            found.sampler.take(over=True)
         found.note(at_end=conditions.now(Path(spec.data_dir)), calls=work.calls, programs=tuple(times))
         found.sampler.take_groups()
         found.sum_up(driven=_result(found, places, work))
     return work.executed_s
 
 
+def hold(found: Gathered, places: Places) -> CountedProcess:
+    """Start what is traced of a target, and hold it before it has done anything; {run} has to be there.
+
+    Raises:
+        StepError: it could not be started, or not be held.
+    """
+    target = places.target
+    name, command, log = (
+        ("the server", target.start, SERVER_LOG) if target.start else ("the driver", target.drive, DRIVER_LOG)
+    )
+    return CountedProcess(name, _launch(found, places, command, found.file(log)), places.confine, held=True)
+
+
+def _launch(found: Gathered, places: Places, command: Sequence[str], log: Path) -> Launch:
+    join, cpus = found.sampler.joiner("workload"), found.cpus["workload"]
+    return Launch(places.filled(command), cpus, log, join, places.environment)
+
+
 class _Work:
     """A target at work, once. Use as a context manager: on leaving, nothing of it is running."""
 
-    def __init__(self, found: Gathered, places: Places, traced: TracerProcess | None) -> None:
-        self._found, self._places, self._traced = found, places, traced
+    def __init__(self, found: Gathered, places: Places, traced: Traced | None, held: CountedProcess | None) -> None:
+        self._found, self._places, self._traced, self._held = found, places, traced, held
         self._before = _living()
         self._counted: list[CountedProcess] = []
         self.executed_s = self.begin_s = self.end_s = 0.0
         """When the first of its processes was, and when the driver began and ended, by CLOCK_MONOTONIC."""
         self.calls: CallAccount | None = None
-        self.driver_log = found.file("drive.log")
+        self.driver_log = found.file(DRIVER_LOG)
 
     def __enter__(self) -> _Work:
         return self
@@ -225,24 +240,23 @@ class _Work:
             self.calls = CallAccount(sum(own.reads for own in counted), sum(own.writes for own in counted))
 
     def _started(self, name: str, command: Sequence[str], log: Path, *, is_traced: bool) -> CountedProcess:
-        launch = self._launch(command, log)
-        process = CountedProcess(name, launch, self._places.confine)
+        if is_traced and self._held:
+            process = self._held
+            process.let_go()
+        else:
+            process = CountedProcess(name, _launch(self._found, self._places, command, log), self._places.confine)
         self.executed_s = self.executed_s or process.started_s
         if is_traced or process.comm == self._places.target.comm:
             self._counted.append(process)
         self._found.called |= {process.comm or "?"} if is_traced else set()
         return process
 
-    def _launch(self, command: Sequence[str], log: Path) -> Launch:
-        join, cpus = self._found.sampler.joiner("workload"), self._found.cpus["workload"]
-        return Launch(self._places.filled(command), cpus, log, join, self._places.environment)
-
     def _serve(self, running: contextlib.ExitStack) -> CountedProcess:
         """Start the server, and wait until it is ready."""
         target, log = self._places.target, self._found.file("ready.log")
         with self._found.step("serve"):
             self._announce(target.start)
-            server = self._started("the server", target.start, self._found.file("server.log"), is_traced=True)
+            server = self._started("the server", target.start, self._found.file(SERVER_LOG), is_traced=True)
             running.enter_context(server)
             until_s = time.monotonic() + target.ready_s
             while True:

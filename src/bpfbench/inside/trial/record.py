@@ -57,6 +57,11 @@ class Gathered:
     leftovers: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
+    def printed(self) -> Path:
+        """What a tracer that is a command prints."""
+        return Path(self.spec.output_dir) / f"{self.spec.trial.id}.printed"
+
+    @property
     def output(self) -> Path:
         """What the tracer writes."""
         return Path(self.spec.output_dir) / f"{self.spec.trial.id}.out"

@@ -17,14 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from bpfbench.errors import StepError
-from bpfbench.inside import environment, leftovers, tracer
+from bpfbench.inside import environment, grip, leftovers, tracer
 from bpfbench.inside.child import Launch
+from bpfbench.inside.command import CommandProcess
 from bpfbench.inside.kernel import pagecache
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.inside.trial import attached, conditions, content, driven, fio, record, variant, verify
+from bpfbench.inside.trial import attached, commanded, conditions, content, driven, fio, record, variant, verify
+from bpfbench.inside.trial.counted import CountedProcess
 from bpfbench.inside.trial.record import Gathered, Notify
-from bpfbench.inside.trial.sampler import Sampler
+from bpfbench.inside.trial.sampler import Sampler, Traced
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
     OWN_COMM,
@@ -48,7 +50,7 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
     """
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     sampler = Sampler(f"{spec.session}-{spec.trial.id}")
-    cpus = cpus_by_role(spec.settings.placement, os.sched_getaffinity(0), with_tracer=spec.tracer_command is not None)
+    cpus = cpus_by_role(spec.settings.placement, os.sched_getaffinity(0), with_tracer=not spec.trial.is_vanilla)
     os.sched_setaffinity(0, cpus["monitor"])
     found = Gathered(spec, notify, cpus, sampler, record.begun(spec, started_at, cpus))
     reason: str | None = None
@@ -58,12 +60,13 @@ def run(spec: TrialSpec, notify: Notify) -> Record:
             found.note(checks=_verify(found))
     except StepError as error:
         reason = "; ".join([error.message, *(f"{kind} left: {len(items)}" for kind, items in found.leftovers.items())])
-        if found.record.summary is None:
+        if found.record.summary is None and found.spec.command is None:
             with contextlib.suppress(StepError):  # whatever went wrong, keep the tracer's own account if there is one
                 found.note(summary=tracer.read_summary(found.file("summary.json")))
     finally:
         if not spec.settings.keep_output:
             found.output.unlink(missing_ok=True)
+            found.printed.unlink(missing_ok=True)
         if spec.target:
             shutil.rmtree(Path(spec.data_dir) / driven.DATA, ignore_errors=True)
         with found.step("writeback"):
@@ -89,7 +92,7 @@ def cpus_by_role(placement: Placement, allowed: Set[int], *, with_tracer: bool) 
 def _measure(found: Gathered) -> None:
     spec, sampler = found.spec, found.sampler
     data_dir = Path(spec.data_dir)
-    places = spec.target and driven.Places(spec.target, data_dir / driven.DATA, spec.packages)
+    places = driven.Places(spec.target, data_dir / driven.DATA, spec.packages) if spec.target else None
     files = [data_dir / name for name in fio.data_files(spec.trial.workload)]
     with found.step("prepare"):
         found.note(environment=environment.current(spec.accelerator))
@@ -113,10 +116,12 @@ def _measure(found: Gathered) -> None:
             follower = None
             if found.subject and followed:  # checked and given back meanwhile: it may outgrow its share of the disk
                 follower = running.enter_context(content.Audit(found.subject, disk_bytes))
-            traced = _start_tracer(found, running, followed=follower is not None)
-            account = running.enter_context(attached.rings(before)) if traced else None
+            held = _hold(found, running, places) if spec.command and spec.command.wants_target else None
+            traced = _start_tracer(found, running, held, followed=follower is not None)
+            account = running.enter_context(attached.rings(before)) if isinstance(traced, TracerProcess) else None
             if traced:
-                found.note(hooks=attached.hooks(before, traced.pid_tracing))
+                pids = grip.family(traced.pid) if spec.command else (traced.pid_tracing,)
+                found.note(hooks=attached.hooks(before, *pids))
             with found.step("idle"):
                 found.note(idle=sampler.idle(spec.settings.idle_s))
             with found.step("drop"):
@@ -127,14 +132,15 @@ def _measure(found: Gathered) -> None:
                 found.note(at_start=conditions.now(data_dir))
                 time.sleep(max(0.0, dropped_s + DROP_GAP_S - time.monotonic()))
             if places:
-                started_s = driven.run(found, places, traced)
+                started_s = driven.run(found, places, traced, held)
             else:
                 with found.step("workload"):
-                    started_s = _run_fio(found, traced)
+                    started_s = _run_fio(found, traced, held)
             found.note(drop_gap_s=started_s - dropped_s)
-            if traced and account:
+            if traced:
                 with found.step("drain"):
                     _stop_tracer(found, traced)
+            if account:
                 found.note(rings=account())
             if follower:
                 with found.step("follow"):
@@ -144,7 +150,27 @@ def _measure(found: Gathered) -> None:
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
 
 
-def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: bool) -> TracerProcess | None:
+def _hold(found: Gathered, running: contextlib.ExitStack, places: driven.Places | None) -> CountedProcess:
+    """Start the target, and hold it before it has done anything, so that a tracer can be told its id."""
+    with found.step("hold"):
+        if places:
+            running.enter_context(places.made())
+        held = driven.hold(found, places) if places else FioProcess(_launch_of_fio(found), held=True)
+        return running.enter_context(held)
+
+
+def _start_tracer(
+    found: Gathered, running: contextlib.ExitStack, held: CountedProcess | None, *, followed: bool
+) -> Traced | None:
+    if found.spec.command:
+        with found.step("start"):
+            traced, ready_s = commanded.start(found, running, held.pid if held else None)
+            _note_start(found, traced, ready_s)
+        return traced
+    return _start_by_contract(found, running, followed=followed)
+
+
+def _start_by_contract(found: Gathered, running: contextlib.ExitStack, *, followed: bool) -> TracerProcess | None:
     spec, config = found.spec, found.spec.trial.config
     if spec.tracer_command is None or config is None:
         return None
@@ -156,35 +182,43 @@ def _start_tracer(found: Gathered, running: contextlib.ExitStack, *, followed: b
     launch = Launch(command, found.cpus["tracer"], found.file("tracer.stderr"), join, env)
     with found.step("start"):
         traced = running.enter_context(TracerProcess(launch))
-        ready_s = traced.wait_ready(spec.settings.deadlines.ready_s)
-        sample = found.sampler.watch(traced)
-        usage = TracerUsage(
-            startup_s=ready_s,
-            startup_cpu_s=sample.user_s + sample.system_s,
-            workload_user_s=None,
-            workload_system_s=None,
-            drain_s=None,
-            pss_peak_bytes=sample.pss_bytes,
-            code_bytes=process.code_bytes(traced.pid_tracing),
-        )
-        found.note(usage=usage)
+        _note_start(found, traced, traced.wait_ready(spec.settings.deadlines.ready_s))
     return traced
 
 
-def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
-    """Run fio to its end; return when it was executed, by CLOCK_MONOTONIC in seconds."""
-    spec, sampler = found.spec, found.sampler
+def _note_start(found: Gathered, traced: Traced, ready_s: float) -> None:
+    sample = found.sampler.watch(traced)
+    usage = TracerUsage(
+        startup_s=ready_s,
+        startup_cpu_s=sample.user_s + sample.system_s,
+        workload_user_s=None,
+        workload_system_s=None,
+        drain_s=None,
+        pss_peak_bytes=sample.pss_bytes,
+        code_bytes=process.code_bytes(traced.pid_tracing),
+    )
+    found.note(usage=usage)
+
+
+def _launch_of_fio(found: Gathered) -> Launch:
+    spec = found.spec
     command, env = fio.call(spec.trial.workload, spec.job_file, str(found.file("fio.json")), spec.data_dir)
     found.notify({"event": "command", "argv": command})
-    join = sampler.joiner("workload")
-    launch = Launch(command, found.cpus["workload"], found.file("fio.stderr"), join, env)
+    return Launch(command, found.cpus["workload"], found.file("fio.stderr"), found.sampler.joiner("workload"), env)
+
+
+def _run_fio(found: Gathered, traced: Traced | None, held: CountedProcess | None) -> float:
+    """Run fio to its end; return when it was executed, or let go, by CLOCK_MONOTONIC in seconds."""
+    spec, sampler = found.spec, found.sampler
     with variant.applied(spec.trial.config, traced) as times:
         sampler.take()
-        with FioProcess(launch) as workload:
+        with held or FioProcess(_launch_of_fio(found)) as workload:
+            if held:
+                held.let_go()
             own_before_s = time.process_time()
             workload.wait(spec.settings.deadlines.workload_s, spec.settings.sample_interval_s, sampler.take)
             found.note(monitor_cpu_s=time.process_time() - own_before_s)
-        sampler.take()
+        sampler.take(over=True)
     found.note(at_end=conditions.now(Path(spec.data_dir)), calls=workload.calls, programs=tuple(times))
     sampler.take_groups()
     try:
@@ -195,7 +229,10 @@ def _run_fio(found: Gathered, traced: TracerProcess | None) -> float:
     return workload.started_s
 
 
-def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
+def _stop_tracer(found: Gathered, traced: Traced) -> None:
+    if isinstance(traced, CommandProcess):
+        _note_stop(found, commanded.stop(found, traced))
+        return
     found.sampler.watch(traced)
     found.tracer_status = traced.stop(found.spec.settings.deadlines.drain_s)
     found.note(written_bytes=traced.written_bytes)
@@ -207,9 +244,12 @@ def _stop_tracer(found: Gathered, traced: TracerProcess) -> None:
     times = summary.times_ns
     if times.stop is None or times.drained is None:
         raise StepError("tracer's summary says nothing of when it was stopped and when it had drained")
+    _note_stop(found, (times.drained - times.stop) / 1e9)
+
+
+def _note_stop(found: Gathered, drain_s: float) -> None:
     peaks = [sample.pss_bytes for sample in found.sampler.tracer if sample.pss_bytes is not None]
     if usage := found.record.usage:
-        drain_s = (times.drained - times.stop) / 1e9
         found.note(usage=replace(usage, drain_s=drain_s, pss_peak_bytes=max(peaks, default=None)))
 
 
@@ -240,7 +280,7 @@ def _verify(found: Gathered) -> tuple[Check, ...]:
 def _saved(found: Gathered) -> tuple[int | None, int | None]:
     """Return how many events the tracer's output holds, and its size; None for both where there is none."""
     output, trial = found.output, found.spec.trial
-    if trial.config is None or not variant.writes(trial.config):
+    if trial.config is None or trial.config.is_command or not variant.writes(trial.config):
         return None, None
     if not output.exists():
         raise StepError("tracer left no output")

@@ -11,10 +11,14 @@ from operator import attrgetter
 from pathlib import Path
 
 from bpfbench.errors import StepError
+from bpfbench.inside.command import CommandProcess
 from bpfbench.inside.monitors import cgroup, energy, process, series, system
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Energy, GroupUsage, SystemLoad
+
+Traced = TracerProcess | CommandProcess
+"""The tracer of a trial, by the contract or a command."""
 
 _Used = process.ProcessSample | cgroup.GroupSample
 
@@ -33,7 +37,7 @@ class Sampler:
         self._tracer_group: list[cgroup.GroupSample] = []
         self._meter = energy.Meter()
         self._groups = cgroup.ControlGroups(cgroup.hierarchy(), name)
-        self._traced: TracerProcess | None = None
+        self._traced: Traced | None = None
         self._pss_due_s = 0.0
         self._open = contextlib.ExitStack()
 
@@ -50,7 +54,7 @@ class Sampler:
         """Return what a process calls to join the control group of its role."""
         return self._groups.joiner(role)
 
-    def watch(self, traced: TracerProcess) -> process.ProcessSample:
+    def watch(self, traced: Traced) -> process.ProcessSample:
         """Sample a tracer that is READY, with its PSS, and go on with it from now on.
 
         Raises:
@@ -66,14 +70,16 @@ class Sampler:
         self.idle_span = begin_s, self._take_machine()
         return self.load(self.idle_span)
 
-    def take(self) -> None:
-        """Sample everything; PSS only if it is due.
+    def take(self, *, over: bool = False) -> None:
+        """Sample everything; PSS only if it is due. When the target is `over`, a command may have ended with it.
 
         Raises:
             StepError: the tracer has died.
         """
         self._take_machine()
-        if self._traced is not None:
+        if over and isinstance(self._traced, CommandProcess) and not self._traced.alive():
+            self._take_tracer_group()
+        elif self._traced is not None:
             self._take_tracer(self._traced, with_pss=self._pss_due_s <= time.monotonic())
 
     def take_groups(self) -> None:
@@ -136,16 +142,19 @@ class Sampler:
         self._meter.take()
         return now_s
 
-    def _take_tracer(self, traced: TracerProcess, *, with_pss: bool) -> process.ProcessSample:
+    def _take_tracer(self, traced: Traced, *, with_pss: bool) -> process.ProcessSample:
         if with_pss:
             self._pss_due_s = time.monotonic() + process.PSS_INTERVAL_S
         sample = process.sample(traced.pid_tracing, with_pss=with_pss)
         if sample is None or not traced.alive():
             raise StepError(f"tracer died: {traced.last_message()}")
         self.tracer.append(sample)
+        self._take_tracer_group()
+        return sample
+
+    def _take_tracer_group(self) -> None:
         if (group := self._groups.sample("tracer")) is not None:
             self._tracer_group.append(group)
-        return sample
 
 
 def _time(sample: series.Stamped) -> str:

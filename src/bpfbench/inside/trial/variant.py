@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.tasks import stopped
-from bpfbench.inside.tracer import TracerProcess
+from bpfbench.inside.trial.sampler import Traced
 from bpfbench.model import ProgramTime, TracerConfig, Variant
 
 NOWHERE = "/dev/null"
@@ -22,7 +22,7 @@ def writes(config: TracerConfig) -> bool:
 
 
 @contextlib.contextmanager
-def applied(config: TracerConfig | None, traced: TracerProcess | None) -> Iterator[list[ProgramTime]]:
+def applied(config: TracerConfig | None, traced: Traced | None) -> Iterator[list[ProgramTime]]:
     """Have a tracer that is READY, if there is one, do as much as its variant wants meanwhile.
 
     Yields:
@@ -41,7 +41,7 @@ def applied(config: TracerConfig | None, traced: TracerProcess | None) -> Iterat
         with contextlib.ExitStack() as counting:
             with _told():
                 counting.enter_context(bpf.run_time_counted())
-                before = bpf.run_times(sorted(bpf.programs_of(traced.pid_tracing, traced.pid)))
+                before = bpf.run_times(sorted(traced.programs()))
             yield times
             with _told():
                 grown = bpf.run_times(before, since=before)

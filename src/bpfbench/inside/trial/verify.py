@@ -27,6 +27,7 @@ from bpfbench.model import (
     Variant,
     Workload,
 )
+from bpfbench.model.command import CommandAccount
 
 FIO_OWN_ACCESSES_MAX = 1000
 """fio reads its job file, /proc and /sys and writes its results: about 110 accesses seen, more with more CPUs."""
@@ -93,7 +94,17 @@ def checks(proof: Proof) -> tuple[Check, ...]:
     """Check every invariant that applies to the trial."""
     trial, summary = proof.record.trial, proof.record.summary
     of_tracer = _tracer_checks(proof, trial.config, summary) if trial.config and summary else ()
-    return (*_target_checks(proof, trial.workload, proof.record.fio), *of_tracer)
+    own = _command_checks(proof.record.command, proof.record.calls)
+    return (*_target_checks(proof, trial.workload, proof.record.fio), *of_tracer, *own)
+
+
+def _command_checks(account: CommandAccount | None, calls: CallAccount | None) -> Iterator[Check]:
+    """A count of the very calls that the kernel counts is no more than the kernel's."""
+    if account is None or account.calls is None or account.received is None or calls is None:
+        return
+    said, truth = account.received + (account.lost or 0), account.calls.among(calls.reads, calls.writes)
+    detail = f"{said} {account.calls} by the tracer's word, {truth} by the kernel's"
+    yield Check("no more than the kernel counts", said <= truth, detail)
 
 
 def _target_checks(proof: Proof, workload: Workload, fio: FioResult | None) -> Iterator[Check]:
@@ -146,7 +157,7 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
         proof.tracer_status == 0 and summary.error is None,
         f"exit status {proof.tracer_status}, error: {summary.error}",
     )
-    asked = (trial.setup, trial.tool.value, config.attach.value, config.format.value)
+    asked = tuple(map(str, (trial.setup, trial.tool, config.attach, config.format)))
     did = (summary.setup, summary.tool, summary.attach, summary.format)
     yield Check("tracer did what was asked", asked == did, f"asked {asked}, did {did}")
     yield Check(
@@ -182,11 +193,11 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
         yield _written(config, trial.tool, record.written_bytes, summary)
 
 
-def _attached(tool: Tool, attach: Attach, hooks: tuple[Hook, ...]) -> Check:
+def _attached(tool: str, attach: Attach | None, hooks: tuple[Hook, ...]) -> Check:
     """The kernel's word on what the tracer's programs hang on, against what was asked for."""
     found = {(hook.kind, hook.target) for hook in hooks}
     said = ", ".join(f"{kind} {target}" for kind, target in sorted(found)) or "nothing"
-    right = found in (COUNTED_BY if tool is Tool.SYSCOUNT else (HOOKS[attach],))
+    right = found in (COUNTED_BY if tool is Tool.SYSCOUNT else (HOOKS.get(attach or Attach.AUTO),))
     return Check("attached as asked", right, f"asked {attach}; the kernel says: {said}")
 
 
@@ -198,7 +209,7 @@ def _something(called: tuple[str, tuple[str, ...]], seen: int) -> Check:
 
 
 def _counted(
-    calls: CallAccount, tool: Tool, seen: Mapping[str, int], summary: TracerSummary, unhooked: Mapping[str, int]
+    calls: CallAccount, tool: str, seen: Mapping[str, int], summary: TracerSummary, unhooked: Mapping[str, int]
 ) -> Iterator[Check]:
     """Every call that the kernel accounted was intercepted, but for those that no tracer hooks, and nothing else.
 
@@ -232,7 +243,7 @@ def _surplus(missing: Mapping[str, int]) -> int:
     return sum(max(0, -n) for n in missing.values())
 
 
-def completed(summary: TracerSummary, attach: Attach, calls: CallAccount) -> TracerSummary:
+def completed(summary: TracerSummary, attach: Attach | None, calls: CallAccount) -> TracerSummary:
     """Return a tracer's account with `missed` as the kernel's count has it, where it cannot tell and the hook can miss.
 
     Only a kprobe can miss a call: the rest of what the kernel accounted, and the tracer did not intercept. By
@@ -275,10 +286,10 @@ def expected_content(record: Record, summary: TracerSummary, span_s: Span) -> Ex
     )
 
 
-def _written(config: TracerConfig, tool: Tool, written_bytes: int, summary: TracerSummary) -> Check:
+def _written(config: TracerConfig, tool: str, written_bytes: int, summary: TracerSummary) -> Check:
     """The tracer wrote what it says it saved, also where nothing is left of it (no-output)."""
     least = {Format.BINARY: config.event_bytes, Format.TEXT: LEAST_TEXT_EVENT_BYTES}
-    event = 0 if tool is Tool.SYSCOUNT else least[config.format]
+    event = 0 if tool is Tool.SYSCOUNT else least[config.format or Format.TEXT]
     return Check(
         "saved was written",
         written_bytes >= summary.bytes >= event * summary.saved,
@@ -309,7 +320,7 @@ def _ring_checks(
         yield Check("saved is what the ring held", summary.saved <= most, detail)
 
 
-def _seen(tool: Tool, machine: str, summary: TracerSummary) -> dict[str, int]:
+def _seen(tool: str, machine: str, summary: TracerSummary) -> dict[str, int]:
     """Return how many reads and writes the tracer saw."""
     if tool is not Tool.SYSCOUNT:
         return {kind: summary.intercepted.get(kind, 0) for kind in ("read", "write")}
@@ -335,7 +346,7 @@ def _own_accesses_max(runtime_s: float) -> int:
     return FIO_OWN_ACCESSES_MAX + int(FIO_OWN_ACCESSES_PER_S_MAX * runtime_s)
 
 
-def _kinds(tool: Tool, wanted: Mapping[str, int], seen: Mapping[str, int], summary: TracerSummary) -> Check:
+def _kinds(tool: str, wanted: Mapping[str, int], seen: Mapping[str, int], summary: TracerSummary) -> Check:
     """Events are reads and writes, or system calls; where a tracer cannot tell, they are no more than it lost unseen.
 
     One of them stands for one read or one write, not for either.

@@ -23,8 +23,8 @@ class FioProcess(CountedProcess):
         StepError: it could not be started.
     """
 
-    def __init__(self, launch: Launch) -> None:
-        super().__init__("fio", launch, _sleep_exactly)
+    def __init__(self, launch: Launch, *, held: bool = False) -> None:
+        super().__init__("fio", launch, _sleep_exactly, held=held)
 
 
 def _sleep_exactly() -> None:

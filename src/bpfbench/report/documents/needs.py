@@ -34,6 +34,8 @@ from bpfbench.report.figures.answer import overview
 from bpfbench.report.wording import listed
 from bpfbench.units import duration, plural
 
+CHEAP = "What loses events is cheap to run: read overhead together with fidelity."
+BLIND = "What loses events is cheap to run, and what these lose is known by their own word at most."
 UNDECIDED = "Undecided"
 DEPENDS = "Depends on the case"
 
@@ -52,7 +54,7 @@ def document(found: Sequence[Answers], run: str, behind: Document = ()) -> Docum
 def _blocks(found: Sequence[Answers], run: str, behind: Document) -> Iterator[Block]:
     for own in found:
         if len(found) > 1:
-            yield Heading(f"Linux {own.kernel}")
+            yield Heading(_whose(own))
         yield from (Paragraph(text, "lead") for text in sentences.of(own))
         if picture := overview(own):
             yield picture
@@ -66,7 +68,7 @@ def _blocks(found: Sequence[Answers], run: str, behind: Document) -> Iterator[Bl
             rows += [_all_round(own, own.all_round)] if own.all_round else []
             columns = texts("You need", "Choose", "What it gets you", "How sure")
             yield Table(columns, tuple(rows), title="Which setup for which need", leads=True)
-        yield Paragraph("What loses events is cheap to run: read overhead together with fidelity.", "fine")
+        yield Paragraph(BLIND if own.all_round is None and own.of_commands else CHEAP, "fine")
         if not setup:
             yield Chapter("Case by case", (cases(own),), folded=True)
     yield from behind
@@ -77,9 +79,15 @@ def brief(found: Sequence[Answers], run: str) -> Iterator[Block]:
     """Say the answer in sentences, how much noise there was, and how to decide what is open."""
     for own in found:
         if len(found) > 1:
-            yield Heading(f"Linux {own.kernel}")
+            yield Heading(_whose(own))
         yield Bullets((*sentences.of(own), *sentences.noise(own)))
     yield from _to_decide(found, run)
+
+
+def _whose(found: Answers) -> str:
+    """Say what answers are of, where a run has several."""
+    named = [listed(found.tools)] if found.tools else []
+    return ", ".join([*named, *([f"Linux {found.kernel}"] if found.kernel else [])])
 
 
 def _to_decide(found: Sequence[Answers], run: str) -> Iterator[Block]:

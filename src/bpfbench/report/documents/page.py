@@ -37,7 +37,7 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import claims, order, statistics, steady, summary, tradeoffs
+from bpfbench.report.documents import claims, loaded, order, statistics, steady, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.figures.sections import Condition, Section, circumstances
 from bpfbench.report.numbers import p_value, percent
@@ -95,11 +95,17 @@ def _blocks(run: Reported) -> Iterator[Block]:
     yield Chapter("The answer", tuple(_answers(run)), "answer")
     yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
     behind = (
+        loaded.chapter(run.results),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
-        _findings(by_run(run.results)) if study.factors.workloads else None,
+        _findings(by_run(run.results)) if study.factors.workloads and not _commands_alone(run.results) else None,
         _exchanged(run.exchanged) if len(_setups(run.results)) > 1 else None,
         _not_counted(run.results.excluded),
-        _method(study, order.order_sentence(examined.order), run.analysis.warnings),
+        _method(
+            study,
+            order.order_sentence(examined.order),
+            run.analysis.warnings,
+            commands_alone=_commands_alone(run.results),
+        ),
         _environment(run),
         _again(study, version),
     )
@@ -112,7 +118,15 @@ def _title(results: Results, *, emulated: bool) -> str:
     setups = _setups(results)
     if emulated:
         return f", {EMULATED}"
+    if _commands_alone(results):
+        return ": what they cost"
     return f": what {', '.join(setups)} costs and saves" if len(setups) == 1 else ": which eBPF library for which need"
+
+
+def _commands_alone(results: Results) -> bool:
+    """Whether all tracers of a run are commands, which keep no contract."""
+    tracers = [cell for cell in results.cells if not cell.is_vanilla]
+    return bool(tracers) and all(cell.is_command for cell in tracers)
 
 
 def _setups(results: Results) -> frozenset[str]:
@@ -317,14 +331,17 @@ def _driven(study: Study) -> str:
     return " or ".join((*fio, *study.factors.targets))
 
 
-def _checked(study: Study) -> str:
-    """Say what of the target is checked."""
+def _checked(study: Study, *, commands_alone: bool) -> str:
+    """Say what is checked."""
+    if commands_alone:
+        return "the target did its work, its tracer kept running and ended well, and nothing was left behind"
     fio = "fio did all of its I/O, every I/O was intercepted"
     others = "every read and write that the kernel accounts was intercepted, but for the share a target declares"
-    return "; ".join((*((fio,) if study.factors.workloads else ()), *((others,) if study.factors.targets else ())))
+    known = "; ".join((*((fio,) if study.factors.workloads else ()), *((others,) if study.factors.targets else ())))
+    return f"{known}, intercepted = saved + lost, the output holds exactly what was saved, and nothing was left behind"
 
 
-def _method(study: Study, order: str, warnings: Sequence[str]) -> Chapter:
+def _method(study: Study, order: str, warnings: Sequence[str], *, commands_alone: bool) -> Chapter:
     """What was done, in brief; `order` says whether the order of trials mattered."""
     said = (
         f"Each trial runs {_driven(study)} once, beside one tracer or none"
@@ -332,8 +349,8 @@ def _method(study: Study, order: str, warnings: Sequence[str]) -> Chapter:
         f" vanilla in random order; this study has {study.repetitions} of each kind. What is compared ran in one"
         " block, with the mean of vanilla where it is there twice.",
         order,
-        f"Every trial is checked: {_checked(study)}, intercepted = saved + lost, the"
-        " output holds exactly what was saved, and nothing was left behind. A trial that fails a check is invalid.",
+        f"Every trial is checked: {_checked(study, commands_alone=commands_alone)}. A trial that fails a check is"
+        " invalid.",
         "Ratios are geometric means over blocks. Their 95 % intervals hold at every look and for all setups of a table"
         " at once, so that a run may be stopped by what it says. Those of vanilla against vanilla, and in"
         " statistics.csv, are of Student's t with Holm's correction: of a number of repetitions that was fixed before.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from bpfbench.analysis import metrics
+from bpfbench.analysis import commanded, metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.apart import Verdict
 from bpfbench.analysis.decision import within
@@ -48,6 +48,7 @@ def remarks(group: Group, marks: Marks) -> Iterator[str]:
     yield from _runtime(group, marks)
     yield from _losses(group)
     yield from _uncounted(group)
+    yield from _by_own_word(group)
     yield from _unpaired(group)
 
 
@@ -118,6 +119,17 @@ def _uncounted(group: Group) -> Iterator[str]:
     if setups:
         listed = [f"{setup} {', '.join(causes)}" for setup, causes in setups.items()]
         yield f"Losses that cannot be counted: {'; '.join(listed)}."
+
+
+def _by_own_word(group: Group) -> Iterator[str]:
+    """Say of commands what is known of what they miss, and that it is no more."""
+    rows = [row for row in group.rows if row.cell.is_command and row.n]
+    told = {row_name(row, group): row.spread(commanded.TOLD_PERCENT) for row in rows}
+    said = [f"{name} {share(found.mean)} %" for name, found in told.items() if found]
+    if said:
+        yield f"Received, by its own word: {_listed(said)}."
+    if silent := [name for name, found in told.items() if found is None]:
+        yield f"What it misses is not known, as it keeps no contract and does not say: {_listed(silent)}."
 
 
 def _unpaired(group: Group) -> Iterator[str]:

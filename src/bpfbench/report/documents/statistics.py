@@ -19,7 +19,7 @@ from bpfbench.report.documents.marks import MARK, Marks
 from bpfbench.report.documents.summary import by_row, numbers, of_group, totals
 from bpfbench.report.figures.sections import Section
 from bpfbench.report.numbers import p_value, percent
-from bpfbench.report.quantities import ACCOUNT, Quantity
+from bpfbench.report.quantities import Quantity, accounted
 
 TABLE_TITLES = {"performance": "performance and fidelity", "resources": "resources"}
 """Key of a table -> its title; quantities.py says what is in which."""
@@ -44,7 +44,8 @@ def tables(section: Section, group: Group, marks: Marks) -> Iterator[Table]:
     """
     what = f"Tool {group.tool}."
     if group.emulated:
-        found = {own: totals(own, group.rows) for own in ACCOUNT}
+        known = {own for row in group.rows for own in row.samples}
+        found = {own: totals(own, group.rows) for own in accounted(known, fio=True)}
         yield _table(section, group, "account", "every call accounted for", f"{what} {wording.ACCOUNT}", found)
         return
     for key, title in TABLE_TITLES.items():

@@ -46,7 +46,7 @@ class _Shown:
 
 def tables(results: Results) -> Iterator[Table]:
     """Yield a table of each tool on each kernel, a row per setup."""
-    found: defaultdict[tuple[str | None, Tool], list[Sample]] = defaultdict(list)
+    found: defaultdict[tuple[str | None, str], list[Sample]] = defaultdict(list)
     for own in results.measured:
         if not own.cell.is_vanilla and own.cell.is_full:
             found[own.cell.kernel, own.cell.tool].append(own)

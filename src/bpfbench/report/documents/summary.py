@@ -61,7 +61,7 @@ from bpfbench.report.documents import needs
 from bpfbench.report.documents.answer import data as answers_data
 from bpfbench.report.documents.marks import EXPLAINED, MARK, Marks
 from bpfbench.report.documents.remarks import remarks
-from bpfbench.report.quantities import ACCOUNT, Quantity, among
+from bpfbench.report.quantities import Quantity, accounted, among
 from bpfbench.report.wording import Said
 
 SCHEMA = 3
@@ -185,7 +185,7 @@ def numbers(quantity: Quantity, rows: Sequence[Row], write: Callable[[Quantity, 
 
 def _shown(group: Group) -> Sequence[Quantity]:
     if group.emulated:
-        return ACCOUNT if group.workload.is_fio else ACCOUNT[1:]
+        return accounted({own for row in group.rows for own in row.samples}, fio=group.workload.is_fio)
     return [own for own in of_group(group) if own.importance is not None]
 
 

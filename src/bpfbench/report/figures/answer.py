@@ -43,7 +43,7 @@ def printed(found: Answers, several: bool) -> Chart | None:
         return None
     caption = _caption(panels, said, "Bars", "A bar that ends where the picture does goes on.", "Hollow")
     rows = tuple(_row(panel) for panel in panels)
-    key = f"answer-{found.kernel}" if several and found.kernel else "answer"
+    key = "-".join(filter(None, ("answer", found.kernel, *found.tools[:1]))) if several else "answer"
     return Chart(key, "The answer", caption, ("",), rows)
 
 

@@ -73,4 +73,10 @@ def looks(setups: Iterable[str]) -> dict[str, Look]:
     """Return the look of each setup. Those we do not know take the spare ones by name, over again if need be."""
     names = sorted(set(setups))
     others = itertools.cycle(_OTHERS)
-    return {name: _KNOWN[name] if name in _KNOWN else next(others) for name in names}
+    return {name: _KNOWN[own] if (own := _like(name, names)) in _KNOWN else next(others) for name in names}
+
+
+def _like(name: str, names: Iterable[str]) -> str:
+    """Return the setup whose look one has: tools that people run look like their library, where that is not there."""
+    library = name.removesuffix("-tools")
+    return name if library in names else library

@@ -51,9 +51,9 @@ class Condition:
     @property
     def title(self) -> str:
         """Short, for a heading."""
-        hook = f"{self.attach} hooks" if self.attach else "no tracer"
+        hook = f", {self.attach} hooks" if self.attach else ""
         machine = {None: "", Accelerator.TCG: ", emulated", Accelerator.KVM: ", virtual machine"}
-        return f"Linux {self.kernel}, {hook}{machine.get(self.accelerator, '')}"
+        return f"Linux {self.kernel}{hook}{machine.get(self.accelerator, '')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Section:
 
     def chart(self, key: str, title: str, what: str, *rows: PanelRow, groups: Sequence[Group] | None = None) -> Chart:
         """Make a figure of it, a column per tool; `what` is for the caption."""
-        tools = (group.tool.value for group in (self.groups if groups is None else groups))
+        tools = (str(group.tool) for group in (self.groups if groups is None else groups))
         return Chart(f"{key}-{self.key}", title, self.caption(what), tuple(tools), rows)
 
     def parts(self) -> tuple[Section, ...]:

@@ -5,10 +5,10 @@ An image is made of layers, each a directory that is built aside under a lock an
 
     CACHE/roots/NAME-KEY/{root,log}             key: recipe, packages, architecture
     CACHE/libraries/LIBRARY-KEY/{out,log}       key: the root's, every file of LIBRARY, and those of what it needs
-    CACHE/images/NAME-KEY/{tracers,targets,image.json}  key: those of all that every image has
+    CACHE/images/NAME-KEY/{tracers,targets,packages,image.json}  key: those of all that every image has
 
-The tracers and targets are hard links. A *part* is a library that is built, and linked there, when it is first used:
-setups that take long to build, the packages of a target. Which parts are there makes no other image.
+Tracers, targets and packages are hard links. A *part* is a library that is built, and linked there, when it is first
+used: setups that take long to build, packages of a target or a command. Which parts are there makes no other image.
 
 What a virtual machine boots besides is built when one is wanted:
 
@@ -88,6 +88,11 @@ class Image:
         return str(Path(self.tracers).parent / "targets")
 
     @property
+    def packages_of_commands(self) -> str:
+        """Where the packages of commands are, by their names."""
+        return str(Path(self.tracers).parent / "packages")
+
+    @property
     def root_layer(self) -> str:
         """The name of the layer of its root: NAME-KEY."""
         return Path(self.root).parent.name
@@ -121,15 +126,16 @@ def completed(
     progress: Progress,
     setups: Collection[str],
     targets: Collection[str] = (),
+    packages: Collection[tuple[str, ...]] = (),
 ) -> Image:
-    """Return an image with what these setups and targets want, as far as it is of today's recipe.
+    """Return an image with what these setups, targets and commands want, as far as it is of today's recipe.
 
     Raises:
         ImageError, MachineError: as `build`.
     """
     if image.key != image_key(recipe_of(image.name), sources):
         return image
-    return build(cache, image.name, sources, progress, setups, targets)
+    return build(cache, image.name, sources, progress, setups, targets, packages)
 
 
 def find(cache: Path, name: str, sources: Sources) -> Image | None:
@@ -153,15 +159,16 @@ def build(
     progress: Progress,
     setups: Collection[str] = (),
     targets: Collection[str] = (),
+    packages: Collection[tuple[str, ...]] = (),
 ) -> Image:
-    """Return the image, with what these setups and targets want, building what is not in the cache.
+    """Return the image, with what these setups, targets and commands want, building what is not in the cache.
 
     Raises:
         ImageError: a step failed; says which, with the last words of the command and where its log is.
         MachineError: without root, and user namespaces are not to be had; says what to do.
     """
     recipe = recipe_of(name)
-    layer, wanted = _layer(cache, recipe, sources), parts(setups, targets)
+    layer, wanted = _layer(cache, recipe, sources), parts(setups, targets, packages)
     key = root_key(recipe, sources)
     if layer.exists() and not _lacking(image := _load(layer), wanted, key):
         return image
@@ -193,7 +200,7 @@ def _with_part(cache: Path, image: Image, library: Library, key: str) -> Image:
     for setup in library.alternatives:
         _put(part / "out" / setup, Path(image.tracers) / setup)
     if not library.alternatives:
-        _put(part / "out", Path(image.targets) / library.name)
+        _put(part / "out", Path(image.packages_of_commands if library.packages else image.targets) / library.name)
     others = tuple(name for name in image.libraries if name.rsplit("-", 1)[0] != library.name)
     image = replace(image, libraries=(*others, part.name), versions=image.versions | versions((part,)))
     write_whole(Path(image.tracers).parent / "image.json", to_json(image))

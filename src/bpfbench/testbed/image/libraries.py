@@ -3,7 +3,8 @@
 
 Those of tracers/ are in every image. A file `needs` in a folder names, a line each, other folders there: sources it
 compiles, or libraries (a linker, say) whose `out` it uses. A file `alternatives` names setups that take long to build:
-they are a *part* of the image, a library that is built when it is first used. So is each folder of targets/.
+they are a *part* of the image, a library that is built when it is first used. So is each folder of targets/, and the
+Debian packages of a tracer that is a command.
 """
 
 from __future__ import annotations
@@ -43,10 +44,14 @@ class Library:
     """Of its sources."""
     alternatives: tuple[str, ...] = ()
     """The setups that are built, where they are not the folder's own."""
+    packages: tuple[str, ...] = ()
+    """Of Debian, which are all that there is of it."""
 
     @property
     def name(self) -> str:
         """What people call it."""
+        if self.packages:
+            return "+".join(self.packages)
         return f"{self.folder.name}-alternatives" if self.alternatives else self.folder.name
 
     @property
@@ -85,20 +90,24 @@ def build_order() -> tuple[Library, ...]:
     return tuple(own for own in graphlib.TopologicalSorter(needed).static_order() if own in built_here)
 
 
-def parts(setups: Collection[str], targets: Collection[str] = ()) -> tuple[Library, ...]:
-    """Return what these setups and targets want that not every image has."""
+def parts(
+    setups: Collection[str], targets: Collection[str] = (), packages: Collection[tuple[str, ...]] = ()
+) -> tuple[Library, ...]:
+    """Return what these setups, targets, and commands with these packages want that not every image has."""
     found = []
     for path in sorted(TRACERS.glob("*/alternatives")):
         alternatives = tuple(path.read_text().split())
         if not set(alternatives).isdisjoint(setups):
             found.append(Library(path.parent, alternatives))
-    return (*found, *(Library(TARGETS / name) for name in sorted(targets) if (TARGETS / name / "build").exists()))
+    found += [Library(TARGETS / name) for name in sorted(targets) if (TARGETS / name / "build").exists()]
+    return (*found, *(Library(TARGETS / "debian", packages=own) for own in sorted(packages)))
 
 
 def library_key(root: str, library: Library) -> str:
     """Return the content address of a library's layer: of what it is built in and from."""
     own = layers.contents(library.sources, library.folder.parent)
-    return layers.digest(root.encode(), *own, *(library_key(root, needed).encode() for needed in library.needs))
+    named = (*library.packages, *(library_key(root, needed) for needed in library.needs))
+    return layers.digest(root.encode(), *own, *map(str.encode, named))
 
 
 def library_builds(cache: Path, root: Path, sources: Sources, wanted: Collection[Library]) -> tuple[Build, ...]:
@@ -163,4 +172,5 @@ def _build(library: Library, root: Path, needed: dict[str, Path], sources: Sourc
         *(Bind(str(out), f"{NEEDS}/{name}") for name, out in needed.items()),
     )
     inside = _sandbox(library.folder, root, binds, sources)
-    site.run(sandbox.building(inside, ("./build", f"{INSIDE}/out", *library.alternatives)), library.name)
+    command = ("./unpack", *library.packages) if library.packages else ("./build", *library.alternatives)
+    site.run(sandbox.building(inside, (command[0], f"{INSIDE}/out", *command[1:])), library.name)

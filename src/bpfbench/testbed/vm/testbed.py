@@ -143,7 +143,7 @@ class VmTestbed(Testbed):
         begin_s = time.monotonic()
         self.output_dir.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as ours:  # QEMU has its own hold of them
-            code = ours.enter_context(disks.code(Path(self.image.tracers), self.brought_folders(), self.output_dir))
+            code = ours.enter_context(disks.code(Path(self.image.tracers), self.carried.folders, self.output_dir))
             root = ours.enter_context(disks.overlay(self._bootable.disk, self.output_dir))
             files = [code, root]
             attached = [

@@ -167,8 +167,8 @@ class TestHooks:
     ) -> None:
         (tmp_path / "vmlinux").write_bytes(b"")
         monkeypatch.setattr(attached, "BTF", tmp_path / "vmlinux")
-        numbers = {b"vfs_read": 501, b"vfs_write": 502}
-        monkeypatch.setattr(attached, "function_id", lambda _, name: numbers[name])
+        names = {501: "vfs_read", 502: "vfs_write"}
+        monkeypatch.setattr(attached, "function_names", lambda _, wanted: {n: names[n] for n in wanted & names.keys()})
         found |= {Attachment(3, "fentry", "501"), Attachment(3, "fexit", "502"), Attachment(4, "fexit", "999")}
         assert hooks(self.BEFORE, PID) == (
             Hook("fentry", "vfs_read", "program3"),

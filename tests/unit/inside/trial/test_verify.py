@@ -61,7 +61,7 @@ TARGETS = {
 
 def hooks_of(trial: Trial) -> tuple[Hook, ...]:
     """What the kernel says of a tracer that does as its trial asks."""
-    if trial.config is None:
+    if trial.config is None or trial.config.attach is None:
         return ()
     rw = TARGETS[trial.config.attach]
     targets = [("tracepoint", "sys_enter")] if trial.tool is Tool.SYSCOUNT else rw

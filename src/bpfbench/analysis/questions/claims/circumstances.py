@@ -63,8 +63,8 @@ def circumstances(paper: Mapping[str, Any], run: RunInfo, judged: Sequence[Recor
         _compared("processes", fio["processes"], {workload.processes for workload in workloads}),
         _compared("GiB per process", fio["size_per_process_gib"], sizes),
         _compared("limit of the rate", "none", rates),
-        _compared("hook", "kprobe", {config.attach.value for config in rw}),
-        replace(_compared("output", "a file, its format not told", {config.format.value for config in rw}), same=None),
+        _compared("hook", "kprobe", {str(config.attach) for config in rw}),
+        replace(_compared("output", "a file, its format not told", {str(config.format) for config in rw}), same=None),
         _compared("ring, bytes", setup["ringbuf_bytes"], {config.ringbuf_bytes for config in rw}),
         _compared("poll time-out, ms", setup["poll_timeout_ms"], {config.poll_ms for config in rw}),
         _compared("payload, bytes", payload, {config.payload_bytes for config in rw}),
@@ -143,7 +143,7 @@ def _disks(setup: Mapping[str, Any], storage: Mapping[str, Any]) -> Circumstance
 
 def _repetitions(trials: Iterable[Trial]) -> set[int]:
     """How many blocks there are of the workloads and tools."""
-    blocks: defaultdict[tuple[str, Tool], set[tuple[str, int]]] = defaultdict(set)
+    blocks: defaultdict[tuple[str, str], set[tuple[str, int]]] = defaultdict(set)
     for trial in trials:
         blocks[trial.workload.name, trial.tool].add((trial.host, trial.block))
     return {len(found) for found in blocks.values()}

@@ -170,7 +170,8 @@ def run_witness(records: Sequence[Record]) -> RunWitness:
     for record in ok:
         for contestant in _contestants(record.trial):
             trials[contestant].append(record)
-    hooks = {r.trial.config.attach for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT}
+    configs = [r.trial.config for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT]
+    hooks = {config.attach for config in configs if config.attach}
     emulated = frozenset(contestant for record in taken if record.emulated for contestant in _contestants(record.trial))
     return RunWitness(
         records=ok,

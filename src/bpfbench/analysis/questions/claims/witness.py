@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.metrics import Metric
-from bpfbench.model import VANILLA, Tool
+from bpfbench.model import VANILLA
 
 PAPER_SETUPS = ("bpftrace", "bcc", "libbpf", "ebpf-go", "aya-sync", "aya-async")
 """The paper's."""
@@ -81,7 +81,7 @@ class Task(NamedTuple):
     """What setups are compared at: a workload, and the tool that observes it."""
 
     workload: str
-    tool: Tool | None = None
+    tool: str | None = None
     """None: under any tool, for vanilla, which has none."""
 
 
@@ -89,7 +89,7 @@ class Contestant(NamedTuple):
     """A setup at a task."""
 
     workload: str
-    tool: Tool | None
+    tool: str | None
     setup: str
 
     @property
