@@ -164,6 +164,17 @@ class TestTracers:
             subprocess.run(["umount", tmp_path / "pins"], check=True)
         assert found["reason"] == "the tracer has left BPF programs loaded: 1; bpftool prog show has them"
 
+    @pytest.mark.usefixtures("trixie")
+    def test_ours_run_on_a_command_of_the_system(self, bpfbench: Run, tmp_path: Path) -> None:
+        (tmp_path / "here.bt").write_text("tracepoint:syscalls:sys_enter_getppid { @ = count(); }")
+        reads = f"{sys.executable} -c 'import os; f = os.open(\"/dev/zero\", 0); [os.read(f, 1) for _ in range(1000)]'"
+        comm = Path(sys.executable).name[:15]
+        _, ours, script = overhead(bpfbench, f"libbpf:rw-tracer:{comm}", "image:bpftrace here.bt", target=reads)
+        assert ours["ready_by"] == ["a line that it printed"]
+        (own,) = ours["each"]
+        assert own["received"]["mean"] + own["lost"]["mean"] >= 1000
+        assert script["n"] == 1
+
     def test_one_that_attaches_nothing_is_ready_when_it_rests(self, bpfbench: Run) -> None:
         _, found = overhead(bpfbench, f"sleep {MARK}", target="true")
         assert found["ready_by"] == ["nothing attached that can be seen, and no work"]
@@ -176,11 +187,14 @@ class TestTracers:
         assert found["reason"] == "the tracer ended before it was ready (exit status 0): no message"
 
     def test_several_at_once_have_each_their_own_use(self, bpfbench: Run) -> None:
-        one, other = f"sleep {MARK}", f"sleep 0.1; exec sleep {MARK}"
-        rows = overhead(bpfbench, one, other, "--together", target="sleep 0.2")
+        one, other = f"sleep {MARK}", f"echo Lost 7 events; echo Lost 3 events; exec sleep {MARK}"
+        lost = ("--lost", "-", "--lost", "/Lost ([0-9]+) events/")
+        rows = overhead(bpfbench, one, other, "--together", *lost, target="sleep 0.2")
         assert [row["called"] for row in rows] == ["bare", one, other, f"{one} + {other}"]
         assert [[own["tracer"] for own in row["each"]] for row in rows] == [[], [0], [1], [0, 1]]
         assert all(own["pss_peak_bytes"]["mean"] > 0 for own in rows[3]["each"])
+        assert rows[3]["each"][1]["lost"]["mean"] == 10
+        assert "lost" not in rows[3]["each"][0]
         assert rows[3]["sums"]["time"]["verdict"] == "too-few-rounds"
 
     def test_a_line_or_a_file_tells_that_one_is_ready(self, bpfbench: Run, tmp_path: Path) -> None:

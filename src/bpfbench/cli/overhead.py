@@ -9,7 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions.overhead import overhead as work_out
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, on_wait, stderr
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, cache_dir, on_wait, stderr
+from bpfbench.cli.means import SourceOptions
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import commands
 from bpfbench.errors import UsageError
@@ -19,6 +20,7 @@ from bpfbench.report.documents import overhead as report
 from bpfbench.report.write import json, markdown
 from bpfbench.run import overhead as running
 from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
+from bpfbench.run.stage import Means
 from bpfbench.values import seconds
 
 KIND = "overhead"
@@ -52,6 +54,18 @@ def overhead(
             negative="",
         ),
     ] = (),
+    received: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="What a tracer prints of the events it received, as /REGEX/: lines are counted, or the numbers of its"
+            " group added up. Once for all, or once for each (- for none).",
+            negative="",
+        ),
+    ] = (),
+    lost: Annotated[
+        tuple[str, ...],
+        Parameter(help="The same of those it lost, as in '/Lost ([0-9]+) events/'.", negative=""),
+    ] = (),
     together: Annotated[
         bool, Parameter(help="Run tracers at once as well, two by two and all: do their costs add up?", negative="")
     ] = False,
@@ -67,6 +81,7 @@ def overhead(
     runs_dir: RunsDir = DEFAULT_RUNS,
     wait: Wait = False,
     verbose: Verbose = False,
+    source_options: SourceOptions = SourceOptions(),
     form: Form = Form(),
 ) -> int:
     """Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.
@@ -84,7 +99,7 @@ def overhead(
     if export is not None and (export.suffix not in EXPORTS or not export.absolute().parent.is_dir()):
         raise UsageError(f"option --export: {str(export)!r} is no .json or .md file in an existing directory")
     asked = commands.server(server, serve)
-    chosen = commands.tracers(tracers, ready, stop_signal, served=asked is not None)
+    chosen = commands.tracers(tracers, ready, stop_signal, served=asked is not None, received=received, lost=lost)
     if together:
         commands.together(chosen)
     study = OverheadStudy(
@@ -97,6 +112,7 @@ def overhead(
         deadlines=OverheadDeadlines(target_s=_seconds("--timeout", timeout)),
         together=together,
     )
+    study = running.prepared(study, Means(cache_dir(), source_options.sources(), stderr))
     interrupted = False
     with alone(on_wait(wait=wait)):
         log = running.start(study, runs_dir)

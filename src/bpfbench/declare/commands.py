@@ -9,15 +9,28 @@ import shlex
 import shutil
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 
+from bpfbench.catalogue import SETUPS
 from bpfbench.errors import UsageError
-from bpfbench.model import Better, TargetMetric
-from bpfbench.model.command import SERVER, CommandTracer
+from bpfbench.model import Better, TargetMetric, Tool
+from bpfbench.model.command import SERVER, CommandTracer, Tally
 from bpfbench.model.target import CommandTarget, Server
 from bpfbench.values import choice_message
 
 NONE = "none"
 """The tracer that is none: the target runs bare, as something to compare nothing with."""
+
+NOTHING = "-"
+"""In the place of a pattern, where others have one."""
+
+IMAGE = "image:"
+"""What a tracer begins with that is a command of the image, not of the system."""
+SHIPPED = re.compile(r"(?P<setup>[\w@.-]+):(?P<tool>[\w-]+)(?::(?P<comm>.{1,15}))?")
+"""A tracer that comes with bpfbench, of what is called so; else of the server's, or the target's, name."""
+
+IN_IMAGE = ("bpftrace", "bpftool")
+"""Tracers that the image has, whatever the system has."""
 
 QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*"|\\.""")
 """What a shell takes as it is."""
@@ -79,7 +92,13 @@ def together(found: Sequence[CommandTracer]) -> None:
 
 
 def tracers(
-    given: Sequence[str], ready: Sequence[str], stop_signal: str, *, served: bool = False
+    given: Sequence[str],
+    ready: Sequence[str],
+    stop_signal: str,
+    *,
+    served: bool = False,
+    received: Sequence[str] = (),
+    lost: Sequence[str] = (),
 ) -> tuple[CommandTracer, ...]:
     """Read tracers.
 
@@ -87,6 +106,8 @@ def tracers(
         given: command lines; NONE or nothing is no tracer.
         ready: how each is known to be ready: of all the same, or one for each; `auto`: by what it attaches.
         stop_signal: what ends them.
+        received: patterns of events that each counts, by its own word, likewise; NOTHING: it does not.
+        lost: the same of those it lost.
         served: whether there is a server that SERVER can stand for.
 
     Raises:
@@ -98,17 +119,39 @@ def tracers(
         raise UsageError("no tracer is given", "bpfbench overhead 'TRACER' … --target 'COMMAND'")
     if stop_signal.removeprefix("SIG") not in SIGNALS:
         raise UsageError(f"option --stop-signal: {choice_message(stop_signal, SIGNALS)}")
-    if len(ready) not in (0, 1, len(given)):
-        raise UsageError(f"option --ready: {len(ready)} for {len(given)} tracers; give one for all, or one for each")
-    each = ready if len(ready) == len(given) else [*ready, "auto"][:1] * len(given)
+    each = _each("--ready", ready, "auto", len(given))
+    counts = [
+        [_tally(option, own) for own in _each(option, patterns, NOTHING, len(given))]
+        for option, patterns in (("--received", received), ("--lost", lost))
+    ]
     number = signal.Signals[f"SIG{stop_signal.removeprefix('SIG')}"]
-    return tuple(_tracer(called, how, number.name) for called, how in zip(given, each, strict=True))
+    return tuple(
+        replace(_tracer(called, how, number.name), received=of_received, lost=of_lost)
+        for called, how, of_received, of_lost in zip(given, each, *counts, strict=True)
+    )
+
+
+def _each(option: str, given: Sequence[str], usual: str, tracers: int) -> Sequence[str]:
+    """Return what is said of each tracer, by an option that is given once for all, or once for each."""
+    if len(given) not in (0, 1, tracers):
+        raise UsageError(f"option {option}: {len(given)} for {tracers} tracers; give one for all, or one for each")
+    return given if len(given) == tracers else [*given, usual][:1] * tracers
+
+
+def _tally(option: str, given: str) -> Tally | None:
+    if given == NOTHING:
+        return None
+    if len(given) < 3 or not given.startswith("/") or not given.endswith("/"):
+        raise UsageError(f"option {option}: {given!r} is no /REGULAR EXPRESSION/, as in '/Lost ([0-9]+) events/'")
+    if (groups := _compiled(given[1:-1], f"option {option}").groups) > 1:
+        raise UsageError(f"option {option}: {given} has {groups} groups; the number is one group in ( )")
+    return Tally(given[1:-1])
 
 
 def _tracer(called: str, ready: str, stop_signal: str) -> CommandTracer:
     if called.strip() in ("", NONE):
         return CommandTracer(NONE, ())
-    words = command(called, "tracer")
+    words = _in_image(called) or command(called, "tracer")
     if ready == "auto":
         return CommandTracer(called, words, stop_signal=stop_signal)
     if len(ready) > 2 and ready[0] == ready[-1] == "/":
@@ -117,16 +160,36 @@ def _tracer(called: str, ready: str, stop_signal: str) -> CommandTracer:
     return CommandTracer(called, words, ready_file=os.path.abspath(ready), stop_signal=stop_signal)  # noqa: PTH100 - not resolved
 
 
+def _in_image(called: str) -> tuple[str, ...]:
+    """Return the words of a tracer that runs in the image, IMAGE first; none of one that does not."""
+    shipped = SHIPPED.fullmatch(called.strip())
+    if shipped and (shipped["setup"] in SETUPS or shipped["tool"] in tuple(Tool)):
+        for part, valid in (("setup", tuple(SETUPS)), ("tool", tuple(tool.value for tool in Tool))):
+            if shipped[part] not in valid:
+                raise UsageError(f"tracer {called!r}: {part} {choice_message(shipped[part], valid)}")
+        return (IMAGE, called.strip())
+    if not called.startswith(IMAGE):
+        return ()
+    rest = called.removeprefix(IMAGE).strip()
+    if not rest:
+        raise UsageError(f"tracer {called!r}: no command follows; as in '{IMAGE}bpftrace -q files.bt'")
+    return (IMAGE, *(("sh", "-c", rest) if FOR_A_SHELL.search(QUOTED.sub("", rest)) else _words(rest, "tracer")))
+
+
+def _words(called: str, where: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(called))
+    except ValueError as error:
+        raise UsageError(f"{where} {called!r}: {str(error).lower()}") from None
+
+
 def command(called: str, where: str) -> tuple[str, ...]:
     """Split a command line into words; where it takes a shell to understand, that is what runs it.
 
     Raises:
         UsageError: there is no such command.
     """
-    try:
-        words = tuple(shlex.split(called))
-    except ValueError as error:
-        raise UsageError(f"{where} {called!r}: {str(error).lower()}") from None
+    words = _words(called, where)
     if not words:
         raise UsageError(f"{where}: it is empty")
     if FOR_A_SHELL.search(QUOTED.sub("", called)):
@@ -136,6 +199,8 @@ def command(called: str, where: str) -> tuple[str, ...]:
         others = (f"{words[0]}-bpfcc", f"{words[0]}.bt", f"/usr/share/bcc/tools/{words[0]}")
         meant = next((other for other in others if shutil.which(other, path=path)), None)
         hint = f"did you mean {meant}?" if meant else "install it, or give its path"
+        if where == "tracer" and words[0] in IN_IMAGE:
+            hint = f"install it, or have the image's: '{IMAGE}{called}'"
         raise UsageError(f"{where} {called!r}: no command {words[0]!r} is found", hint)
     return words
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers that a target has printed, or left in a JSON document. Pure."""
+"""The numbers that a target has printed, or left in a JSON document, and what a tracer says it counted. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from bpfbench.errors import StepError
 from bpfbench.model import TargetMetric
+from bpfbench.model.command import Tally
 
 
 def read_metrics(metrics: Iterable[TargetMetric], printed: str, document: str | None = None) -> dict[str, float]:
@@ -57,3 +58,24 @@ def _pointed(name: str, pointer: str, document: str) -> Any:
         except (KeyError, IndexError, TypeError, ValueError):
             raise StepError(f"the target's JSON document has nothing at {pointer} ({name})") from None
     return found
+
+
+def count(tally: Tally, lines: Iterable[str]) -> int:
+    """Return what a tracer says that it counted, by the lines that it printed.
+
+    Raises:
+        StepError: where a number is due there is none.
+    """
+    pattern, total = re.compile(tally.pattern), 0
+    for line in lines:
+        match = pattern.search(line)
+        if match is None:
+            continue
+        if not pattern.groups:
+            total += 1
+            continue
+        said = (match[1] or "").replace(",", "")
+        if not said.isdecimal():
+            raise StepError(f"the tracer printed {said!r} where /{tally.pattern}/ has a number")
+        total = int(said) if tally.last else total + int(said)
+    return total

@@ -15,10 +15,16 @@ PID = "{pid}"
 """What stands for the target's process id in a tracer's command."""
 SERVER = "{server}"
 """What stands for the process id of the server that the target asks."""
+COMM = "{comm}"
+"""What stands for the name of the server's process, or else of the target's, as the kernel keeps it: 15 bytes."""
+OUT = "{out}"
+"""What stands for a file of the tracer's own, gone after the trial."""
+SUMMARY = ".summary"
+"""What is appended to OUT for the account of a tracer that comes with bpfbench."""
 
 ENDED_AT_ONCE = "it ended at once, by itself, with nothing attached"
 """How one was known to be ready that never was a tracer."""
-PLACEHOLDERS = (PID, "{comm}", "{files}", "{out}")
+PLACEHOLDERS = (PID, COMM, "{files}", OUT)
 """What is replaced in a command of a study's: besides that what its processes are called, the folder of the study, and
 a file that the tracer may write, in which its counts are looked for, too."""
 

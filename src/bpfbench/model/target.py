@@ -130,6 +130,9 @@ class TracerRun:
     """From the signal, or the target's end where the tracer ends with that, until it has ended."""
     bpf: BpfUse | None
     """None where the kernel does not show it; of several tracers at once, it is not looked at."""
+    received: int | None = None
+    """Events, by its own word; None where nobody knows what it says."""
+    lost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from bpfbench import __version__
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.questions.overhead import Amount, Costing, Overhead, overhead
 from bpfbench.codec import decode, to_json
+from bpfbench.declare.commands import IMAGE, SHIPPED
 from bpfbench.errors import MachineError, StepError
 from bpfbench.inside.monitors import cgroup
 from bpfbench.machine import command, facts
-from bpfbench.model import Status
+from bpfbench.model import Attach, Status, Tool
+from bpfbench.model.command import COMM, OUT, SUMMARY, CommandTracer
 from bpfbench.model.target import (
     OVERHEAD_FORMAT,
     OverheadRecord,
@@ -37,8 +39,13 @@ from bpfbench.model.target import (
     Subject,
 )
 from bpfbench.run.progress import ProgressReporter
+from bpfbench.run.stage import Means
 from bpfbench.store import OverheadInfo, OverheadLog
+from bpfbench.testbed import host, image, sandbox
+from bpfbench.testbed.sandbox import HOST_FILES
 from bpfbench.units import plural
+
+DEFAULT_IMAGE = "trixie"
 
 FAILURES_MOST = 2
 """Who has failed so often, and never not, is not tried again."""
@@ -57,6 +64,40 @@ def start(study: OverheadStudy, runs_dir: Path) -> OverheadLog:
     created_at = now.isoformat(timespec="seconds")
     info = OverheadInfo(OVERHEAD_FORMAT, path.name, created_at, __version__, study, facts.gather())
     return OverheadLog(path, info)
+
+
+def prepared(study: OverheadStudy, means: Means) -> OverheadStudy:
+    """Return the study with its tracers as commands of this system, also those that are in the image, which is built.
+
+    Raises:
+        ImageError, MachineError: it cannot be built, or entered.
+    """
+    if not any(tracer.command[:1] == (IMAGE,) for tracer in study.tracers):
+        return study
+    host.VENUE.check()
+    shipped = [SHIPPED.fullmatch(own.command[1]) for own in study.tracers if own.command[:1] == (IMAGE,)]
+    setups = tuple(dict.fromkeys(found["setup"] for found in shipped if found))
+    with ProgressReporter(means.console) as reporter:
+        ready = image.build(means.cache, DEFAULT_IMAGE, means.sources, reporter.building, setups)
+    testbed = host.HostTestbed(ready, host.headers_here(ready, means.cache), means.cache, means.cache)
+    attach = Attach.KPROBE if Attach.KPROBE in testbed.hooks else Attach.TRACEPOINT
+
+    def found_in_image(tracer: CommandTracer) -> CommandTracer:
+        if tracer.command[:1] != (IMAGE,):
+            return tracer
+        words = tracer.command[1:]
+        if ours := SHIPPED.fullmatch(words[0]):
+            out = f"{HOST_FILES}{OUT}"
+            tracer = replace(tracer, ready_line="^READY")
+            words = (
+                *testbed.tracer_command(ours["setup"]), "--tool", ours["tool"],
+                "--attach", Attach.TRACEPOINT if ours["tool"] == Tool.SYSCOUNT else attach,
+                "--target-comm", ours["comm"] or COMM, "--ringbuf-bytes", "262144", "--poll-ms", "100",
+                "--payload-bytes", "4096", "--format", "text", "--output", out, "--summary", f"{out}{SUMMARY}",
+            )  # fmt: skip
+        return replace(tracer, command=sandbox.beside(testbed.sandbox(()), words))
+
+    return replace(study, tracers=tuple(map(found_in_image, study.tracers)))
 
 
 def run_trial(spec: OverheadSpec) -> OverheadResult:

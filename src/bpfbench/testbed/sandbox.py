@@ -22,6 +22,12 @@ INSIDE = "/bpfbench"
 SUPERVISE = str(PACKAGE / "testbed" / "supervise")
 """Mounts tracefs, and cleans up after a killed bpfbench."""
 
+ENTER = str(PACKAGE / "testbed" / "enter")
+"""Becomes a command in an image, among the host's processes."""
+
+HOST_FILES = "/mnt"
+"""Where the host's files are for such a command."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bind:
@@ -55,6 +61,16 @@ def argv(sandbox: Sandbox, command: Sequence[str], remove_if_killed: str = "") -
 def building(sandbox: Sandbox, command: Sequence[str], euid: int | None = None) -> tuple[str, ...]:
     """Return the command that runs `command` in `sandbox`, as any user: where nothing is traced or measured."""
     return (*KILLED_WITH_US, *as_root(euid), *_bubblewrap(sandbox), "--", *command)
+
+
+def beside(sandbox: Sandbox, command: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that becomes `command` in the image's root, but with the host's processes, and one of them."""
+    words = ["unshare", "--mount", "--propagation", "private", ENTER, sandbox.root]
+    for bind in sandbox.binds:
+        words += ["bind", bind.host, bind.inside]
+    for target, path in sandbox.symlinks:
+        words += ["link", target, path]
+    return (*words, "--", *(f"{name}={value}" for name, value in sandbox.env.items()), *command)
 
 
 def _bubblewrap(sandbox: Sandbox) -> list[str]:

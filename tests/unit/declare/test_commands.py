@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from bpfbench.declare import commands
 from bpfbench.errors import UsageError
 from bpfbench.model import Better, TargetMetric
-from bpfbench.model.command import CommandTracer
+from bpfbench.model.command import CommandTracer, Tally
 from bpfbench.model.target import CPU, TIME
 
 
@@ -46,6 +47,61 @@ class TestCommand:
     def test_no_command_at_all(self, called: str, said: str) -> None:
         with pytest.raises(UsageError, match=said):
             commands.command(called, "option --target")
+
+
+class TestImage:
+    @pytest.mark.parametrize(
+        ("called", "words"),
+        [
+            ("image:bpftrace -q 'a b.bt'", ("image:", "bpftrace", "-q", "a b.bt")),
+            ("image:bpftrace x.bt | wc", ("image:", "sh", "-c", "bpftrace x.bt | wc")),
+            ("libbpf:rw-tracer", ("image:", "libbpf:rw-tracer")),
+            ("ebpf-go@0.22:syscount:my server", ("image:", "ebpf-go@0.22:syscount:my server")),
+        ],
+    )
+    def test_a_tracer_may_be_the_images(self, called: str, words: tuple[str, ...]) -> None:
+        assert commands.tracers([called], (), "INT")[0].command == words
+
+    @pytest.mark.parametrize(
+        ("called", "said"),
+        [
+            ("image:", "no command follows"),
+            ("image:ls 'a", "no closing quotation"),
+            ("libbpf:rwtracer", r"tool 'rwtracer' is not one of: .*rw-tracer"),
+            ("libpbf:rw-tracer", r"setup 'libpbf' is not one of: .*libbpf"),
+            ("./libbpf:rw-tracer", "no command './libbpf:rw-tracer' is found"),
+        ],
+    )
+    def test_one_that_it_has_not_is_told(self, called: str, said: str) -> None:
+        with pytest.raises(UsageError, match=said):
+            commands.tracers([called], (), "INT")
+
+    def test_a_command_that_the_system_lacks_is_said_to_be_in_the_image(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+        with pytest.raises(UsageError) as error:
+            commands.tracers(["bpftrace -q x.bt"], (), "INT")
+        assert error.value.hint == "install it, or have the image's: 'image:bpftrace -q x.bt'"
+
+
+class TestTally:
+    def test_one_is_for_all_or_there_is_one_for_each(self) -> None:
+        both = commands.tracers(["ls", "cat"], (), "INT", lost=["/Lost ([0-9]+)/"])
+        assert [own.lost for own in both] == [Tally("Lost ([0-9]+)")] * 2
+        one, other = commands.tracers(["ls", "cat"], (), "INT", received=["-", "/^read/"])
+        assert (one.received, other.received, other.lost) == (None, Tally("^read"), None)
+
+    @pytest.mark.parametrize(
+        ("lost", "said"),
+        [
+            (["Lost"], "option --lost: 'Lost' is no /REGULAR EXPRESSION/"),
+            (["/(/"], "is no regular expression"),
+            (["/(.)(.)/"], "has 2 groups; the number is one group"),
+            (["/a/", "/b/", "/c/"], "option --lost: 3 for 2 tracers; give one for all, or one for each"),
+        ],
+    )
+    def test_what_is_wrong_with_one_is_told(self, lost: list[str], said: str) -> None:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            commands.tracers(["ls", "cat"], (), "INT", lost=lost)
 
 
 class TestMetric:

@@ -9,7 +9,7 @@ import pytest
 from builders import make_image
 
 from bpfbench.machine.command import KILLED_WITH_US
-from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv
+from bpfbench.testbed.sandbox import SUPERVISE, Bind, Sandbox, argv, beside
 
 PLAIN = Sandbox(root="/cache/roots/trixie-1/root")
 IMAGE = make_image()
@@ -90,3 +90,13 @@ class TestArgv:
 
     def test_the_supervisor_can_be_executed(self) -> None:
         assert os.access(SUPERVISE, os.X_OK)
+
+
+def test_a_command_beside_the_hosts_processes_is_one_of_them() -> None:
+    seen = Sandbox("/root", (Bind("/host/a", "/a"),), (("/usr/src/x", "/usr/lib/modules/y"),), {"A": "b"})
+    words = beside(seen, ("tracer", "--", "x"))
+    assert words[:4] == ("unshare", "--mount", "--propagation", "private")
+    assert not {"--pid", "--fork", "bwrap", *KILLED_WITH_US[:1]} & set(words)
+    assert words[5:] == (
+        "/root", "bind", "/host/a", "/a", "link", "/usr/src/x", "/usr/lib/modules/y", "--", "A=b", "tracer", "--", "x"
+    )  # fmt: skip

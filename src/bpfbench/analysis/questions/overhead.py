@@ -166,6 +166,8 @@ OWN: Mapping[str, Callable[[TracerRun, float], float | None]] = {
     "startup_s": lambda run, _: run.startup_s,
     "startup_cpu_s": lambda run, _: run.startup_cpu_s,
     "stop_s": lambda run, _: run.stop_s,
+    "received": lambda run, _: run.received,
+    "lost": lambda run, _: run.lost,
 }
 """What is measured of a tracer, by its run and the target's time; CPU: while the target ran, per cent of one CPU."""
 

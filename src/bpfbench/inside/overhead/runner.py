@@ -19,19 +19,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside import grip, leftovers
 from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
 from bpfbench.inside.command import SETTLE_S, CommandProcess
 from bpfbench.inside.grip import Grip
 from bpfbench.inside.kernel import bpf
+from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.monitors.cgroup import ControlGroups, GroupSample
 from bpfbench.inside.monitors.process import ProcessSample
 from bpfbench.inside.overhead.server import Answering, RunningServer, StartedServer
 from bpfbench.inside.overhead.target import HeldTarget
-from bpfbench.inside.printed import read_metrics
-from bpfbench.model import Status
+from bpfbench.inside.printed import count, read_metrics
+from bpfbench.model import Status, TracerSummary
+from bpfbench.model.command import COMM, OUT, SUMMARY, CommandTracer, Tally
 from bpfbench.model.target import (
     CPU,
     SERVER_CPU,
@@ -45,6 +48,9 @@ from bpfbench.model.target import (
 )
 
 LINES_KEPT = 5
+
+COMM_BYTES = 15
+"""The kernel keeps so much of a name."""
 
 
 @dataclass
@@ -167,6 +173,7 @@ def _run_all(scene: Scene, target: HeldTarget, server: Answering | None) -> froz
         traced = []
         for number, tracer in enumerate(spec.tracers):
             before, role = grip.programs_now(), _role(number)
+            tracer = _filled(scene, tracer, role, server)
             started = CommandProcess(tracer, scene.launch(role), target.pid, before, server.pid if server else None)
             running.enter_context(_printed(found, _shown(spec, number), started))
             with _named(spec, number):
@@ -192,6 +199,31 @@ class TracerAtWork:
     startup_s: float
     held: Grip
     """What it had attached then."""
+
+
+def _filled(scene: Scene, tracer: CommandTracer, role: str, server: Answering | None) -> CommandTracer:
+    """Return a tracer with the name of what is traced, and its file, filled in."""
+    target = scene.spec.target.command[0].rpartition("/")[2]
+    comm = text_if_any(Path(f"/proc/{server.pid}/comm")) if server else target[:COMM_BYTES]
+    values = {COMM: comm or target, OUT: str((scene.folder / f"{role}.data").absolute())}
+    words = tracer.command
+    for placeholder, value in values.items():
+        words = tuple(word.replace(placeholder, value) for word in words)
+    return replace(tracer, command=words)
+
+
+def _account(scene: Scene, traced: TracerAtWork) -> tuple[int | None, int | None]:
+    """Return what a tracer says that it has received and lost: in its account, or by patterns of what it printed."""
+    asked, role = scene.spec.tracers[traced.number], traced.looks.role
+    with contextlib.suppress(OSError, ValueError):
+        found = from_json(TracerSummary, (scene.folder / f"{role}.data{SUMMARY}").read_text())
+        return found.saved, found.lost_total
+
+    def tallied(tally: Tally | None) -> int | None:
+        with scene.launch(role).stderr.open(errors="replace") as lines:
+            return None if tally is None else count(tally, lines)
+
+    return tallied(asked.received), tallied(asked.lost)
 
 
 def _shown(spec: OverheadSpec, number: int) -> str:
@@ -240,6 +272,7 @@ def _stop(scene: Scene, traced: TracerAtWork) -> frozenset[int]:
     stop_s = time.monotonic() - stopping_s
     user_s, system_s = looked.during()
     usage = scene.groups.usage(looked.role)
+    received, lost = _account(scene, traced)
     scene.found.tracers.append(
         TracerRun(
             ready_by=tracer.ready_by,
@@ -251,6 +284,8 @@ def _stop(scene: Scene, traced: TracerAtWork) -> frozenset[int]:
             memory_peak_bytes=usage.memory_peak_bytes if usage else None,
             stop_s=stop_s,
             bpf=use,
+            received=received,
+            lost=lost,
         )
     )
     return held.programs | traced.held.programs

@@ -8,7 +8,6 @@ received and lost of what it printed, if the study says how.
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -18,8 +17,9 @@ from bpfbench.errors import StepError
 from bpfbench.inside import grip, leftovers
 from bpfbench.inside.child import Launch, unpacked
 from bpfbench.inside.command import CommandProcess
+from bpfbench.inside.printed import count
 from bpfbench.inside.trial.record import Gathered
-from bpfbench.model.command import PLACEHOLDERS, BpfUse, CommandAccount, CommandTracer, Tally
+from bpfbench.model.command import PLACEHOLDERS, BpfUse, CommandAccount, CommandTracer
 
 PRINTED_MOST = 2**29
 """Whoever prints more is ended by the kernel: it would fill the disk."""
@@ -108,27 +108,6 @@ def _account(found: Gathered, traced: CommandProcess, use: BpfUse | None) -> Com
     of_calls = next((own.calls for own in tallies if own and own.calls), None)
     size = sum(path.stat().st_size for path in printed if path.is_file())
     return CommandAccount(traced.command, traced.ready_by, use, size, received, lost, of_calls)
-
-
-def count(tally: Tally, lines: Iterable[str]) -> int:
-    """Return what a tracer says that it counted, by the lines that it printed.
-
-    Raises:
-        StepError: where a number is due there is none.
-    """
-    pattern, total = re.compile(tally.pattern), 0
-    for line in lines:
-        match = pattern.search(line)
-        if match is None:
-            continue
-        if not pattern.groups:
-            total += 1
-            continue
-        said = (match[1] or "").replace(",", "")
-        if not said.isdecimal():
-            raise StepError(f"the tracer printed {said!r} where /{tally.pattern}/ has a number")
-        total = int(said) if tally.last else total + int(said)
-    return total
 
 
 def _lines(paths: Iterable[Path]) -> Iterator[str]:

@@ -14,7 +14,8 @@ Data:
                rounds_needed}; for the bare target all but the first three are null
                user, system: CPU seconds of the target {mean, sd, n}
                each[]: of each tracer, while the target ran: tracer (position), cpu_percent (of one CPU), cpu_s,
-               pss_peak_bytes, memory_peak_bytes, startup_s, startup_cpu_s, stop_s -> {mean, sd, n}; what was not
+               pss_peak_bytes, memory_peak_bytes, startup_s, startup_cpu_s, stop_s, received and lost (events,
+               by its own word) -> {mean, sd, n}; what was not
                measured is not there
                bpf {programs[], maps[]: kind, name, memory_bytes} or null
                sums: of several at once: metric -> {sum_percent, together_percent, change_percent (of the one ratio
@@ -228,6 +229,8 @@ def _said(found: Overhead, row: Costing) -> Iterator[str]:
         said.append(f"It loaded {plural(len(row.bpf.programs), 'BPF program')} ({_kinds(row.bpf.programs)}),{maps}.")
     if row.counted:
         said.append(_ran(row.counted))
+    if counts := [f"{what} {_count(row.own[what])}" for what in ("received", "lost") if what in row.own]:
+        said.append(f"By its own word it {' and '.join(counts)} events a trial.")
     yield " ".join(filter(None, (*said, _further(found, row))))
 
 
@@ -237,6 +240,10 @@ def _from_to(found: Overhead, row: Costing, metric: TargetMetric) -> str:
     if metric != SERVER_CPU or bare is None:
         return ""
     return f"from {_figures(bare.spread.mean)} to {_figures(row.compared[metric.name].spread.mean)} % of one CPU, "
+
+
+def _count(found: Description) -> str:
+    return "no" if not found.mean else count(found.mean)
 
 
 def _ran(counted: Counted) -> str:
@@ -304,6 +311,8 @@ def _together(found: Overhead) -> Iterator[Block]:
             Column("tracer CPU", "% of one", importance=6),
             Column("PSS", "MiB", importance=5),
             Column("start", "s", importance=4),
+            Column("received", "events", importance=3),
+            Column("lost", "events", importance=5),
         ),
         tuple(tuple(_beside(found, row, tracer)) for tracer in range(len(found.study.tracers)) for row in found.rows
               if tracer in row.subject),
@@ -350,6 +359,8 @@ def _beside(found: Overhead, row: Costing, tracer: int) -> Iterator[Field]:
     yield Field(str(row.n))
     for name, unit in (("cpu_percent", 1.0), ("pss_peak_bytes", 2.0**20), ("startup_s", 1.0)):
         yield Field(_figures(own[name].mean / unit) if name in own else ABSENT)
+    for name in ("received", "lost"):
+        yield Field(count(own[name].mean) if name in own else ABSENT)
 
 
 def sentence(own: Comparison, margin: float) -> str:

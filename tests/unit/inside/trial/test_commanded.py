@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bpfbench.errors import StepError
-from bpfbench.inside.trial.commanded import KEPT_BYTES, _keep, count
+from bpfbench.inside.printed import count
+from bpfbench.inside.trial.commanded import KEPT_BYTES, _keep
 from bpfbench.inside.trial.verify import _command_checks
 from bpfbench.model import CallAccount
 from bpfbench.model.command import Calls, CommandAccount, Tally
