@@ -62,7 +62,7 @@ class RunInfo:
     machine: dict[str, Any]
     """Facts about machine and kernel."""
     executables: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of the tracers that the study brings, by setup."""
+    """SHA-256 of the tracers that the study brings, by setup, and of the files of its targets, by path."""
 
 
 OURS = (

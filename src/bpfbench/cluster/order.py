@@ -62,7 +62,7 @@ class BlockOrder:
     image: str
     """Its key."""
     executables: dict[str, str]
-    """SHA-256 of the tracers that the study brings, by setup."""
+    """SHA-256 of the tracers that the study brings, by setup, and of the files of its targets, by path."""
     data_bytes: int = 0
     """What the disks of virtual machines must hold, for the whole study."""
     output_bytes: int = 0

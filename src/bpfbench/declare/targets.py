@@ -6,6 +6,7 @@ Both have the same keys; docs/targets.md describes them.
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 import tomllib
@@ -17,6 +18,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.factors import REQUIRED, Key
 from bpfbench.model import WELL_KNOWN, Better, DrivenTarget, TargetMetric
+from bpfbench.model.driven import PLACEHOLDERS
 from bpfbench.values import choice_message, existing_directory, file_name, flag, number, one_of, shown, size, text
 
 COMM_BYTES = 15
@@ -24,6 +26,8 @@ COMM_BYTES = 15
 SIGNALS = tuple(f"SIG{name}" for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2"))
 METRIC_KEYS = ("unit", "better", "pattern", "pointer", "scale")
 KINDS = ("read", "write")
+MISSPELT = 0.85
+"""How much like a placeholder a word in braces is (difflib's ratio) that is taken for one with a slip of the finger."""
 
 
 def own_name(name: str) -> str:
@@ -114,6 +118,10 @@ def words(value: object) -> tuple[str, ...]:
         raise ValueError(f"{shown(value)}: {str(error).lower()}") from None
     if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) and word for word in words):
         raise ValueError(f'a command is wanted, as in ["sqlite3", "-batch", "{{data}}/a.db"], not {shown(value)}')
+    for name in re.findall(r"\{([a-z]+)\}", " ".join(words)):
+        meant = difflib.get_close_matches(f"{{{name}}}", PLACEHOLDERS, 1, MISSPELT)
+        if meant and f"{{{name}}}" not in PLACEHOLDERS:
+            raise ValueError(f"{{{name}}} is not one of: {', '.join(PLACEHOLDERS)} (did you mean {meant[0]}?)")
     return tuple(words)
 
 

@@ -7,8 +7,10 @@ Nothing here knows which program it is. Its numbers are data, each a `TargetMetr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 OPERATIONS = "operations"
 """How many operations were driven, by the driver's own count."""
@@ -103,6 +105,14 @@ class DrivenTarget:
         """All of its commands."""
         own = (self.lay_out, self.start, self.ready, self.drive, self.report)
         return (*own, *self.versions.values())
+
+    @property
+    def named_files(self) -> tuple[Path, ...]:
+        """What its commands name of its own files, {files}/…, each once."""
+        if self.files is None:
+            return ()
+        named = re.findall(r"\{files\}/([^\s'\"]+)", " ".join(word for command in self.commands for word in command))
+        return tuple(Path(self.files, name) for name in dict.fromkeys(named))
 
     def uses(self, placeholder: str) -> bool:
         """Tell whether a placeholder is in one of its commands."""

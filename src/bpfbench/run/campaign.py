@@ -262,20 +262,24 @@ def _require_fit(study: Study, testbed: Testbed) -> None:
 
 
 def digests(study: Study) -> dict[str, str]:
-    """Return the SHA-256 of the executable of each setup the study brings; of commands, of their own files.
+    """Return the SHA-256 of what a study brings: of each setup's files, by setup, and each target's files, by path.
 
     Raises:
         StudyError: one cannot be read.
     """
+    brought = {setup.name: (f"setup {setup.name}", _files_of(setup)) for setup in study.setups}
+    for target in study.targets:
+        named = () if target.shipped else (path for path in target.named_files if not path.is_dir())
+        brought |= {str(path): (f"target {target.name}", (path,)) for path in named}
     found = {}
-    for setup in study.setups:
+    for name, (whose, paths) in brought.items():
         try:
             digest = hashlib.sha256()
-            for path in _files_of(setup):
+            for path in paths:
                 digest.update(path.read_bytes())
-            found[setup.name] = digest.hexdigest()
+            found[name] = digest.hexdigest()
         except OSError as error:
-            raise StudyError(f"setup {setup.name}: {error.filename} cannot be read: {error.strerror}") from error
+            raise StudyError(f"{whose}: {error.filename} cannot be read: {error.strerror}") from error
     return found
 
 
@@ -291,11 +295,12 @@ def same_image(run: Run, cache: Path) -> Image:
     """Return the image a run began with, and refuse to go on with other tracers.
 
     Raises:
-        StoreError: the image is gone, or an executable is another: trials would not compare.
+        StoreError: the image is gone, or an executable or a target's file is another: trials would not compare.
     """
     for name, digest in digests(run.info.study).items():
-        if run.info.executables[name] != digest:
-            raise StoreError(f"{run.path}: began with another executable of setup {name}", "start a new run")
+        if run.info.executables.get(name, digest) != digest:  # runs of old do not know the files of targets
+            what = f"content of {name}" if name.startswith("/") else f"executable of setup {name}"
+            raise StoreError(f"{run.path}: began with another {what}", "start a new run")
     image = images.with_key(cache, run.info.image["key"])
     if image is None:
         key = run.info.image["key"]

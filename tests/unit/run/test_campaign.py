@@ -22,6 +22,7 @@ from bpfbench.machine.facts import Storage
 from bpfbench.model import (
     Accelerator,
     Attach,
+    DrivenTarget,
     Paths,
     Placement,
     Predecessor,
@@ -147,6 +148,20 @@ class TestBrought:
     def test_a_study_of_our_setups_has_no_executables(self) -> None:
         assert campaign.digests(SMALL) == {}
 
+    def test_files_of_a_target_are_known_by_their_content(self, tmp_path: Path) -> None:
+        command = ("sh", "-c", "cat '{files}/drive.sql' {files}/more | {files}/drive {files} {data}")
+        target = DrivenTarget("own", "drive", command, files=str(tmp_path))
+        for name in ("drive", "drive.sql", "more", "another"):
+            (tmp_path / name).write_text(name)
+        digests = campaign.digests(replace(SMALL, targets=(target,)))
+        assert digests == {
+            str(tmp_path / name): hashlib.sha256(name.encode()).hexdigest() for name in ("drive.sql", "more", "drive")
+        }
+        assert campaign.digests(replace(SMALL, targets=(replace(target, shipped=True),))) == {}
+        (tmp_path / "more").unlink()
+        with pytest.raises(StudyError, match=f"^target own: {tmp_path}/more cannot be read: No such file or directory$"):
+            campaign.digests(replace(SMALL, targets=(target,)))
+
     def test_an_executable_that_is_gone_is_told_with_the_setup(self, brought: Study, tracer: Path) -> None:
         tracer.unlink()
         with pytest.raises(StudyError) as caught:
@@ -185,6 +200,15 @@ class TestSame:
             campaign.same_image(run, tmp_path)
         assert caught.value.message == f"{run.path}: began with another executable of setup own"
         assert caught.value.hint == "start a new run"
+
+    def test_with_another_file_of_a_target_it_does_not(self, tmp_path: Path, image: Image, run: Run) -> None:
+        (tmp_path / "drive").write_text("one")
+        target = DrivenTarget("own", "drive", ("{files}/drive",), files=str(tmp_path))
+        driven = start(tmp_path / "driven", image, replace(SMALL, targets=(target,)))
+        assert campaign.same_image(driven, tmp_path) == campaign.same_image(run, tmp_path)
+        (tmp_path / "drive").write_text("two")
+        with pytest.raises(StoreError, match=f"began with another content of {tmp_path}/drive"):
+            campaign.same_image(driven, tmp_path)
 
     def test_with_the_executable_as_it_was_it_goes_on_again(self, run: Run, tracer: Path, tmp_path: Path) -> None:
         tracer.write_text("two")
