@@ -54,6 +54,7 @@ def test_json_is_what_other_programs_read() -> None:
         "rate_iops": None,
         "burst_ios": 1,
         "duty_percent": 100.0,
+        "rate_process": "linear",
     }
 
 

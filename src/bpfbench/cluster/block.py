@@ -70,7 +70,7 @@ def run(spool: Spool, cache: Path, console: Console) -> None:
     """
     order = spool.order()
     if campaign.digests(order.study) != order.executables:
-        raise StoreError("an executable or a target's file that the study brings is another on this host", "copy it here")
+        raise StoreError("an executable or file that the study brings is another on this host", "copy it here")
     waits = lambda message: console.print(f"{message}; waiting for it")  # noqa: E731
     means = Means(cache, Sources(), console, waits)
     unrolled = Plan(order.trials, ())

@@ -22,6 +22,7 @@ from bpfbench.model import (
     Attach,
     Boot,
     Format,
+    RateProcess,
     Setup,
     Study,
     Tool,
@@ -318,10 +319,11 @@ def _workloads(study: Study) -> Iterable[Workload]:
 
 
 def _settled(work: Workload) -> Workload:
-    """Return a workload as what is steady, if it is: bursts want a mean rate, more than one I/O, and pauses."""
+    """Return a workload as what it is: bursts want a mean rate, more than one I/O, and pauses; chance a rate alone."""
     if work.rate_iops is not None and work.in_bursts and work.duty_percent < 100:
-        return work
-    return replace(work, burst_ios=1, duty_percent=100.0)
+        return replace(work, rate_process=RateProcess.LINEAR)
+    process = RateProcess.LINEAR if work.rate_iops is None else work.rate_process
+    return replace(work, burst_ios=1, duty_percent=100.0, rate_process=process)
 
 
 def _members(study: Study, tool: str, left_out: list[str]) -> Iterator[_Member]:

@@ -14,7 +14,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.declare import targets, tracers
 from bpfbench.errors import StudyError
-from bpfbench.factors import FACTORS, REQUIRED, STUDY, Key
+from bpfbench.factors import FACTORS, POISSON_IOPS_MAX, REQUIRED, STUDY, Key
 from bpfbench.model import (
     BLOCK_BYTES,
     LOCAL,
@@ -26,6 +26,7 @@ from bpfbench.model import (
     Factors,
     Machine,
     Paths,
+    RateProcess,
     Settings,
     Setup,
     Study,
@@ -171,6 +172,7 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
     if factors["workloads"]:
         origin.require_time(factors["scale"], factors["rate_iops"])
         origin.require_bursts(factors)
+        origin.require_poisson(factors["rate_process"], factors["rate_iops"])
     origin.fit_testbed(top, factors)
     factors["setups"] = tuple(name for name in factors["setups"] if name != VANILLA)
     factors["tools"] = factors["tools"] or _tools_of(factors["setups"], catalogue.SETUPS | setups)
@@ -341,6 +343,20 @@ class _Origin:
         else:
             return
         raise StudyError(f"{self.named('factors.burst_ios')}: {why}", hint)
+
+    def require_poisson(self, processes: Sequence[RateProcess], rates: Sequence[int | None]) -> None:
+        """Refuse I/Os at random without a mean rate, or at one that fio does not keep."""
+        limits = [rate for rate in rates if rate is not None]
+        if RateProcess.POISSON not in processes:
+            return
+        if not limits:
+            why, hint = "a Poisson process wants a mean rate, and rate_iops is unlimited", "give one: --rate-iops 5000"
+        elif max(limits) > POISSON_IOPS_MAX:
+            why = f"fio keeps no Poisson process of {max(limits)} I/Os per second: it draws whole microseconds"
+            hint = f"choose a rate of {POISSON_IOPS_MAX} or less"
+        else:
+            return
+        raise StudyError(f"{self.named('factors.rate_process')}: {why}", hint)
 
     def fit_testbed(self, top: dict[str, Any], factors: dict[str, Any]) -> None:
         """Fill in hosts and kernels by the testbed, and refuse those it cannot have."""

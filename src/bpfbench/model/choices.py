@@ -47,6 +47,15 @@ class Attach(StrEnum):
     """In a study only: kprobe where the kernel has it, as in the paper, else tracepoint. Resolved before planning."""
 
 
+class RateProcess(StrEnum):
+    """How the I/Os of a process come whose rate is limited, as fio calls it."""
+
+    LINEAR = "linear"
+    """Each as long after the one before."""
+    POISSON = "poisson"
+    """As if each came by itself: the times between them are random."""
+
+
 class Format(StrEnum):
     """How a tracer writes its records."""
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
-from bpfbench.model.choices import EVENT_BYTES, Attach, Format, Variant
+from bpfbench.model.choices import EVENT_BYTES, Attach, Format, RateProcess, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,12 @@ class IoPace(NamedTuple):
     rate_iops: int | None
     burst_ios: int
     duty_percent: float
+    rate_process: RateProcess = RateProcess.LINEAR
 
     @property
-    def order(self) -> tuple[float, ...]:
+    def order(self) -> tuple[float | str, ...]:
         """What paces are sorted by, no limit last."""
-        return (math.inf if self.rate_iops is None else self.rate_iops, self.burst_ios, self.duty_percent)
+        return (math.inf if self.rate_iops is None else self.rate_iops, *self[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Workload:
     """How many I/Os each process does before it pauses, so that its rate is the mean; 1: it is steady."""
     duty_percent: float = field(default=100.0, repr=False)
     """The share of the time in which bursts come, in per cent; 100 of what is steady."""
+    rate_process: RateProcess = field(default=RateProcess.LINEAR, repr=False)
+    """How I/Os come at that rate; linear where there is none, and in bursts."""
 
     @property
     def total_bytes(self) -> int:
@@ -71,7 +74,7 @@ class Workload:
     @property
     def pace(self) -> IoPace:
         """How fast its I/Os come, and how evenly."""
-        return IoPace(self.rate_iops, self.burst_ios, self.duty_percent)
+        return IoPace(self.rate_iops, self.burst_ios, self.duty_percent, self.rate_process)
 
     @property
     def in_bursts(self) -> bool:
@@ -120,6 +123,8 @@ class Factors:
     burst_ios: tuple[int, ...] = (1,)
     duty_percent: tuple[float, ...] = (10.0,)
     """Of bursts; what is steady has no use for it."""
+    rate_process: tuple[RateProcess, ...] = (RateProcess.LINEAR,)
+    """Of what has a rate, and is not in bursts."""
     targets: tuple[str, ...] = ()
     """Names of declared targets; each is a workload beside those of fio, to which processes, scale and rate apply."""
     kernels: tuple[str, ...] = ()

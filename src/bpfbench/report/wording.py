@@ -11,7 +11,7 @@ from typing import Any
 from bpfbench import factors
 from bpfbench.analysis.results import CONFIG, Description
 from bpfbench.analysis.summary import Group, Row, Summary
-from bpfbench.model import EMULATED_REMARK, IoPace, Record, Status, TracerConfig, Workload
+from bpfbench.model import EMULATED_REMARK, IoPace, RateProcess, Record, Status, TracerConfig, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Field
 from bpfbench.report.numbers import rounded
@@ -112,9 +112,9 @@ def clauses(work: Workload) -> str:
 
 
 def bursts(pace: IoPace) -> str:
-    """Say behind a rate that it is one of bursts; empty where it is steady."""
+    """Say behind a rate that it is one of bursts, or of a Poisson process; empty where it is steady."""
     if pace.burst_ios == 1:
-        return ""
+        return "" if pace.rate_process is RateProcess.LINEAR else f", at random times ({pace.rate_process})"
     return f", in bursts of {pace.burst_ios} I/Os, {pace.duty_percent:g} % of the time"
 
 

@@ -25,8 +25,10 @@ from bpfbench.model import (
     Boot,
     Factors,
     Format,
+    IoPace,
     Machine,
     Paths,
+    RateProcess,
     Settings,
     Study,
     Tool,
@@ -505,12 +507,19 @@ class TestNames:
     def test_bursts_are_crossed_with_mean_rates_and_duty_cycles_and_what_is_steady_is_there_once(self) -> None:
         declared = with_factors(rate_iops=(None, 9000), burst_ios=(1, 64), duty_percent=(10.0, 100.0, 50.0))
         trials = unroll(declared).trials
-        found = {trial.workload.pace for trial in trials}
+        found = {trial.workload.pace[:3] for trial in trials}
         assert found == {(None, 1, 100.0), (9000, 1, 100.0), (9000, 64, 10.0), (9000, 64, 50.0)}
-        names = {
-            trial.id.split("-", 1)[1] for trial in unroll(declared).trials if trial.workload.pace == (9000, 64, 10.0)
-        }
+        names = {trial.id.split("-", 1)[1] for trial in trials if trial.workload.pace[:3] == (9000, 64, 10.0)}
         assert names == {f"read-rw-tracer-{setup}-rate9000-burst64-duty10-r1" for setup in ("vanilla", "libbpf")}
+
+    def test_a_rate_comes_linearly_and_at_random_and_bursts_and_no_rate_are_there_once(self) -> None:
+        both = (RateProcess.LINEAR, RateProcess.POISSON)
+        trials = unroll(with_factors(rate_iops=(None, 9000), burst_ios=(1, 64), rate_process=both)).trials
+        found = [trial.workload.pace for trial in trials if trial.is_vanilla and trial.repetition == 1]
+        steady, random = IoPace(9000, 1, 100.0), IoPace(9000, 1, 100.0, RateProcess.POISSON)
+        assert {*found} == {IoPace(None, 1, 100.0), steady, random, IoPace(9000, 64, 10.0)}
+        (name,) = {trial.id for trial in trials if trial.workload.pace == random and not trial.is_vanilla}
+        assert name.split("-", 1)[1] == "read-rw-tracer-libbpf-rate9000-burst1-poisson-r1"
 
 
 class TestLeftOut:

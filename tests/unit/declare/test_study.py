@@ -28,6 +28,7 @@ from bpfbench.model import (
     Machine,
     Paths,
     Placement,
+    RateProcess,
     Settings,
     Setup,
     Study,
@@ -46,7 +47,7 @@ TOP_KEYS = (
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
-    "rate_iops, burst_ios, duty_percent, targets, kernels"
+    "rate_iops, burst_ios, duty_percent, rate_process, targets, kernels"
 )
 SETUP_KEYS = "command, description, formats, attaches, tools, kind"
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
@@ -146,6 +147,7 @@ class TestReading:
                 "factors.rate_iops": '["unlimited", 5000]',
                 "factors.burst_ios": "[1, 4096]",
                 "factors.duty_percent": "[12.5, 100]",
+                "factors.rate_process": '["linear", "poisson"]',
                 "settings.placement": '"shared"',
                 "settings.idle_s": "0",
                 "settings.sample_interval_s": "0.05",
@@ -175,6 +177,7 @@ class TestReading:
                 rate_iops=(None, 5000),
                 burst_ios=(1, 4096),
                 duty_percent=(12.5, 100.0),
+                rate_process=(RateProcess.LINEAR, RateProcess.POISSON),
             ),
             settings=Settings(placement=Placement.SHARED, idle_s=0.0, sample_interval_s=0.05, keep_output=True),
             paths=Paths(data=str(tmp_path / "data"), output=str(tmp_path / "output")),
@@ -432,6 +435,24 @@ class TestNumbers:
         error = refusal(toml(bursts))
         assert (error.message, error.hint) == (f"my.toml: factors.burst_ios: {reason}", hint)
         assert study.parse(toml({**bursts, "factors.duty_percent": "100"}), "my.toml")  # steady after all
+
+    @pytest.mark.parametrize(
+        ("rates", "reason", "hint"),
+        [
+            ('"unlimited"', "a Poisson process wants a mean rate, and rate_iops is unlimited", "give one: "),
+            (
+                "[500, 20001]",
+                "fio keeps no Poisson process of 20001 I/Os per second: it draws whole microseconds",
+                "choose a rate of 20000 or less",
+            ),
+        ],
+    )
+    def test_chance_that_fio_does_not_have_is_refused(self, rates: str, reason: str, hint: str) -> None:
+        random = {**REQUIRED, "factors.scale": "0.001", "factors.rate_process": '["linear", "poisson"]'}
+        error = refusal(toml({**random, "factors.rate_iops": rates}))
+        assert error.message == f"my.toml: factors.rate_process: {reason}"
+        assert str(error.hint).startswith(hint)
+        assert study.parse(toml({**random, "factors.rate_iops": '[20000, "unlimited"]'}), "my.toml")
 
     @pytest.mark.parametrize("value", ["0", "-1.5", "1e-9", "1025", "nan", "inf"])
     def test_a_scale_must_leave_each_process_a_block(self, value: str) -> None:

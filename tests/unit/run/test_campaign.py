@@ -159,7 +159,7 @@ class TestBrought:
         }
         assert campaign.digests(replace(SMALL, targets=(replace(target, shipped=True),))) == {}
         (tmp_path / "more").unlink()
-        with pytest.raises(StudyError, match=f"^target own: {tmp_path}/more cannot be read: No such file or directory$"):
+        with pytest.raises(StudyError, match=f"^target own: {tmp_path}/more cannot be read: No such"):
             campaign.digests(replace(SMALL, targets=(target,)))
 
     def test_an_executable_that_is_gone_is_told_with_the_setup(self, brought: Study, tracer: Path) -> None:

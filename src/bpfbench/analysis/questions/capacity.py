@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_BYTES, Record, Tool, Workload
+from bpfbench.model import EVENT_BYTES, RateProcess, Record, Tool, Workload
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -89,11 +89,12 @@ class Target(NamedTuple):
     """What the rate of each process is limited to."""
     burst_ios: int = 1
     duty_percent: float = 100.0
+    rate_process: RateProcess = RateProcess.LINEAR
 
     @property
     def work(self) -> Workload:
         """It as a workload, of no size."""
-        return Workload(self.workload, self.processes, 0, self.rate_iops, self.burst_ios, self.duty_percent)
+        return Workload(self.workload, self.processes, 0, *self[2:])
 
     @property
     def limited(self) -> bool:

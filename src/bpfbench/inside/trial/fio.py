@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from bpfbench.model import FioResult, Workload
+from bpfbench.model import FioResult, RateProcess, Workload
 
 
 def call(workload: Workload, job_file: str, output_file: str, data_dir: str) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -23,7 +23,8 @@ def call(workload: Workload, job_file: str, output_file: str, data_dir: str) -> 
     options = ("--eta=never", "--output-format=json+", f"--output={output_file}", "--ioengine=psync")
     bursts = (f"--thinktime={workload.pause_s * 1e6:.0f}us", f"--thinktime_blocks={workload.burst_ios}")
     paused = (*bursts, "--thinktime_blocks_type=issue", "--rate_ignore_thinktime=1") if workload.in_bursts else ()
-    return ("fio", *options, *paused, job_file), {
+    random = () if workload.rate_process is RateProcess.LINEAR else (f"--rate_process={workload.rate_process}",)
+    return ("fio", *options, *paused, *random, job_file), {
         "BPFBENCH_DATA": data_dir,
         "BPFBENCH_PROCESSES": str(workload.processes),
         "BPFBENCH_BYTES": str(workload.bytes_per_process),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from bpfbench.model import (
     FioResult,
     Format,
     Hook,
+    RateProcess,
     Record,
     RingAccount,
     Tool,
@@ -43,6 +45,9 @@ SYNCHRONOUS_SHARE_MAX = 1.05
 
 RATE_TOLERANCE = 1.05
 """fio lets a process that fell behind catch up; its clock starts a little later than its I/O."""
+
+POISSON_SIGMAS = 5
+"""So many standard deviations may a random number of I/Os be beyond its mean: one in 3 million is."""
 
 CACHED_SHARE_MAX = 0.01
 """Largest share of the data that may be in the page cache when fio starts."""
@@ -141,10 +146,13 @@ def _littles_law(workload: Workload, fio: FioResult) -> Check:
 def _rate(workload: Workload, limit: int, fio: FioResult) -> Check:
     """Under a limit a target may be slower, never faster. The first I/O of either direction comes at once.
 
-    So does a last burst that is no whole one: no pause follows it.
+    So does a last burst that is no whole one: no pause follows it. At random, n come in n / limit, give or take its
+    square root's share.
     """
     rate = fio.iops / workload.processes
     at_once = 2 + workload.pause_s * limit if workload.in_bursts else 2
+    if workload.rate_process is RateProcess.POISSON:
+        at_once += POISSON_SIGMAS * math.sqrt(fio.ios / workload.processes)
     most = limit * RATE_TOLERANCE + at_once / fio.runtime_s
     detail = f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed"
     return Check("rate limit kept", rate <= most, detail)

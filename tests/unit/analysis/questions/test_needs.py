@@ -13,7 +13,7 @@ from builders import make_fio, make_record, make_summary, make_trial, make_usage
 from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.needs import Answer, answers
 from bpfbench.analysis.results import of
-from bpfbench.model import VANILLA, Accelerator, Criteria, Environment, Record
+from bpfbench.model import VANILLA, Accelerator, Criteria, Environment, RateProcess, Record
 from bpfbench.report.documents import needs as report
 from bpfbench.report.write import markdown
 
@@ -133,6 +133,8 @@ def test_what_is_lost_in_bursts_says_nothing_of_a_steady_target_of_the_same_mean
     fast = [replace(r, trial=replace(r.trial, workload=replace(r.trial.workload, rate_iops=None))) for r in at(505)]
     said = text([*at(1005), *at(505, burst_ios=4096, duty_percent=12.5), *fast])
     assert re.search(rf"at full speed \(.*\), nor at .* {bursts}; at .* events/s all do", said)
+    random = [*at(505, rate_process=RateProcess.POISSON), *at(1005)]
+    assert re.search(r"at .* events/s, at random times \(poisson\); at .* events/s all do", text(random))
 
 
 def test_two_repetitions_tell_nobody_apart() -> None:

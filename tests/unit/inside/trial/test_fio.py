@@ -12,7 +12,7 @@ import pytest
 
 from bpfbench import catalogue
 from bpfbench.inside.trial import fio
-from bpfbench.model import Workload
+from bpfbench.model import RateProcess, Workload
 
 DATA = Path(__file__).parents[3] / "data" / "fio"
 WORKLOAD = Workload("read", processes=2, bytes_per_process=16 * 2**20)
@@ -176,6 +176,12 @@ class TestCall:
             "--rate_ignore_thinktime=1",
         )
         assert found["BPFBENCH_RATE_IOPS"] == "100000"
+
+    def test_a_process_that_is_not_linear_is_asked_for(self) -> None:
+        random = replace(WORKLOAD, rate_iops=10_000, rate_process=RateProcess.POISSON)
+        argv, found = fio.call(random, "/x/read.fio", "/y/fio.json", "/data")
+        assert argv[5:-1] == ("--rate_process=poisson",)
+        assert found["BPFBENCH_RATE_IOPS"] == "10000"
 
     def test_a_limited_rate_is_that_of_both_directions_together(self) -> None:
         _, found = fio.call(replace(WORKLOAD, rate_iops=5001), "/x/read.fio", "/y/fio.json", "/data")

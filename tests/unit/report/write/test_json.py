@@ -45,6 +45,7 @@ class TestJson:
             "rate_iops": None,
             "burst_ios": 1,
             "duty_percent": 100.0,
+            "rate_process": "linear",
         }
         assert group["tool"] == "rw-tracer"
         assert [row["setup"] for row in group["rows"]] == ["vanilla", "bcc", "libbpf"]
