@@ -41,11 +41,17 @@ LIMITED_BELOW_PERCENT = 95.0
 """A setup of the paper that saved less was limited by its drain rate; of the others it is known from below only."""
 
 
+LIKE = "as `bpfbench run quick --workloads read` has them"
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, nargs="?")
     given = parser.parse_args()
+    run = None if given.run is None else results.load(store.Run(given.run))
+    if run is not None and len({_learnt_from(trial) for trial in trials(run)}) < 2:
+        parser.exit(2, f"{given.run}: wanted are read trials of 4 processes without a limit, and others: {LIKE}\n")
     print("| the paper's writes | drains, events/s | predicted % | printed % | error, points |")
     print("| --- | ---: | ---: | ---: | ---: |")
     cells = predict_paper_writes()
@@ -56,11 +62,10 @@ def main() -> None:
             f"{at_most}{cell.measured:.2f} | {cell.error:+.2f} |"
         )
     print(_errors(cell.error for cell in cells))
-    if given.run is None:
+    if run is None:
         return
     print("\n| held out | event, B | offered, events/s | predicted % | by CPU % | measured % | error, points | n |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    run = results.load(store.Run(given.run))
     known = hold_out(run, _learnt_from)
     known_by_cpu = {(held.tracer, held.target): held for held in hold_out_by_cpu(run, _learnt_from)}
     for held in sorted(known, key=lambda item: (*_kind(item), item.tracer.setup)):

@@ -106,14 +106,18 @@ class Factor(Key):
     """How a value is called in tables: {size} is a number of bytes in words, {mib} it in MiB."""
     clause: str = ""
     """How an unusual value is told behind the size of a workload."""
+    of_driven: str = ""
+    """The same of a declared target."""
 
     @property
     def usual(self) -> Any:
         """What goes without saying: what every trial had before there was the factor, its field's default."""
         return next(own.default for own in fields(self.part) if own.name == self.field)
 
-    def called(self, value: Any) -> str:
-        """Call a value as tables do."""
+    def called(self, value: Any, *, driven: bool = False) -> str:
+        """Call a value as tables do; `driven`: of a declared target."""
+        if driven and self.of_driven:
+            return self.of_driven.format(value)
         count = value if isinstance(value, int) else 0
         return self.label.format("no" if value is None else value, size=units.size(count), mib=count >> 20)
 
@@ -152,7 +156,7 @@ def _rate_iops(value: object) -> int | None:
 _SETUPS = (*catalogue.SETUPS, VANILLA)
 _SETUPS_HELP = "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` shows them"
 _VARIANTS_HELP = "full, no-output, no-consumer, run-time"
-_RATE_HELP = "the most I/Os per second of each fio process: numbers, unlimited"
+_RATE_HELP = "the most I/Os per second of each fio process, or operations per second of a target: numbers, unlimited"
 _BURST_HELP = "how many I/Os each process does at once, before it pauses, at the rate of --rate-iops; 1: steady"
 _WITH_RING = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 
@@ -212,6 +216,7 @@ FACTORS = (
         slug="rate{}",
         label="{} IOPS",
         clause="each at most {} IOPS",
+        of_driven="at {} operations/s",
     ),
     _factor(
         "burst_ios",
@@ -300,3 +305,8 @@ def unusual(work: Workload) -> list[tuple[Factor, Any]]:
     """Return what a workload is beside its name and size, where that is not the usual."""
     own = ((factor, getattr(work, factor.field)) for factor in of(Workload) if factor.clause)
     return [(factor, value) for factor, value in own if value != factor.usual]
+
+
+def clauses(work: Workload) -> list[str]:
+    """Tell what is unusual about a workload, in the words of its kind."""
+    return [(own.clause if work.is_fio else own.of_driven).format(value) for own, value in unusual(work)]

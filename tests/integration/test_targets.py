@@ -42,6 +42,8 @@ with socket.socket(socket.AF_UNIX) as connection:
         connection.send(b"x")
         connection.recv(1)
         took.append(1e6 * (time.perf_counter() - begin))
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(1)  # its end: the server has waited for its child
 json.dump({"operations": len(took), "latency": {"p99": sorted(took)[1980]}}, open(sys.argv[2], "w"))
 """
 
@@ -69,6 +71,23 @@ metrics.latency_p99_us = {pointer = "/latency/p99"}
 drive = ["dd", "if=/dev/zero", "of={data}/copy", "bs=4k", "count=5000"]
 metrics.operations = {pattern = '^(\\d+)\\+0 records out'}
 metrics.bytes = {unit = "bytes", pattern = '^(\\d+) bytes'}
+"""
+
+AT_A_RATE = """
+import json, socket, sys, time
+rate = int(sys.argv[3])
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect(sys.argv[1])
+    begin, took = time.perf_counter(), []
+    for number in range(1000):
+        due = begin + number / rate
+        time.sleep(max(0, due - time.perf_counter()))
+        connection.send(b"x")
+        connection.recv(1)
+        took.append(1e6 * (time.perf_counter() - due))
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(1)  # its end: the server has waited for its child
+json.dump({"operations": len(took), "latency": {"p99": sorted(took)[990]}}, open(sys.argv[2], "w"))
 """
 
 BAD = {
@@ -154,6 +173,33 @@ def test_a_server_and_a_command_are_traced_to_the_call(
     assert steps[:3] == ["serve", "workload", "stop target"]
     assert "fio" not in done.stdout
     assert {path.name for path in tmp_path.glob("target+*/*")} == {"laid-out", "complete"}
+
+
+@pytest.mark.usefixtures("trixie")
+def test_at_a_rate_latency_counts_where_the_rate_was_kept_and_cpu_is_told_apart(
+    bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "server.py").write_text(SERVER)
+    (tmp_path / "files" / "driver.py").write_text(AT_A_RATE)
+    study = GOOD.replace('drive = ["python3"', 'drive_at = RATED\ndrive = ["python3"').replace(
+        "RATED", '["python3", "{files}/driver.py", "{run}/socket", "{out}", "{rate}"]'
+    )
+    words = ("--rate-iops", "300,1000000", "--setups", "libbpf", "--tools", "rw-tracer", "--variants", "run-time")
+    done, records = measured(bpfbench, tmp_path, study, *words)
+    require_ok(done, records)
+    assert len(records) == 2 * 2
+    assert "copy" not in {record.trial.workload.name for record in records}
+    for record in records:
+        driven, kept = record.driven, record.trial.workload.rate_iops == 300
+        assert driven is not None
+        assert driven.kept_rate == kept
+        assert (driven.percentile_us("99") is not None) == kept == ("rate" not in record.notes)
+        assert set(driven.cpu) == {"workload", "driver"}
+        assert all(0 < used.total_s < driven.runtime_s for used in driven.cpu.values())
+        if not record.trial.is_vanilla:
+            assert sum(program.runs for program in record.programs) >= 4 * 1000
+    assert "latency is left out where the rate was not kept" in " ".join(done.stdout.split())
 
 
 @pytest.mark.usefixtures("trixie")

@@ -242,3 +242,32 @@ def test_a_run_that_was_killed_is_finished_on_resume(killed: Run) -> None:
     assert len({record.environment.boot_id for record in records if record.environment}) == 2
     assert json.loads((killed.path / "run.json").read_text())["machine"]["emulated"] is True
     assert qemus(killed.path.parent) == []
+
+
+def test_targets_are_driven_in_a_guest_as_on_the_host(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if not request.config.getoption("--all"):
+        pytest.skip("an emulated CPU takes minutes for it: only with --all")
+    study = (
+        "services",
+        "--testbed",
+        "vm",
+        "--accelerator",
+        "tcg",
+        "--targets",
+        "sqlite,postgres",
+        "--repetitions",
+        "1",
+    )
+    words = (*study, "--setups", "libbpf", "--data-dir", str(tmp_path), "--output-dir", str(tmp_path))
+    with bpfbench_run(tmp_path, *words, "--run-dir", "run") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    records = Run(tmp_path / "run").records()
+    assert [record.reason for record in records] == [None] * 4
+    for record in records:
+        assert record.emulated
+        assert record.driven is not None
+        assert record.driven.operations == 4000
+        assert set(record.driven.cpu) == (
+            {"workload", "driver"} if record.trial.workload.name == "postgres" else {"workload"}
+        )

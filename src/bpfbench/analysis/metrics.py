@@ -340,29 +340,46 @@ DRIVEN = (
         "reads and writes that the kernel accounted of all processes of the target",
         _unless_fio("calls.total"),
     ),
-    _compared(
+    RATE_KEPT := Metric(
+        "target_rate_percent",
+        "operations done a second, in per cent of the rate offered",
+        _per(at("driven.achieved_per_s"), at("driven.rate_per_s"), 100),
+    ),
+    TARGET_CPU := _compared(
+        "target_cpu_percent",
+        "CPU time of what is traced, the server or the command, in per cent of one CPU over its runtime",
+        _per(at("driven.cpu.workload.total_s"), _target_s, 100),
+    ),
+    TARGET_USER := _compared(
         "target_user_s",
-        "user CPU time of the control group of the target, server and driver",
-        _unless_fio("groups.workload.user_s"),
+        "user CPU time of what is traced, the server or the command, while it was driven",
+        at("driven.cpu.workload.user_s"),
     ),
-    _compared(
+    TARGET_SYSTEM := _compared(
         "target_system_s",
-        "system CPU time of the control group of the target, server and driver; BPF programs run on it",
-        _unless_fio("groups.workload.system_s"),
+        "system CPU time of the same; BPF programs run on it: they and their hooks take what it has more than vanilla",
+        at("driven.cpu.workload.system_s"),
     ),
+    DRIVER_CPU := _compared(
+        "driver_cpu_percent",
+        "CPU time of what drives a server, in per cent of one CPU over its runtime",
+        _per(at("driven.cpu.driver.total_s"), _target_s, 100),
+    ),
+    _compared("driver_user_s", "user CPU time of what drives a server", at("driven.cpu.driver.user_s")),
+    _compared("driver_system_s", "system CPU time of what drives a server", at("driven.cpu.driver.system_s")),
     _compared(
         "target_group_peak_bytes",
-        "largest memory of the target's control group, page cache and kernel memory included",
+        "largest memory of the control group of what is traced, page cache and kernel memory included",
         _unless_fio("groups.workload.memory_peak_bytes"),
     ),
     _compared(
         "target_group_read_bytes",
-        "read from block devices on behalf of the target's control group",
+        "read from block devices on behalf of the control group of what is traced",
         _unless_fio("groups.workload.read_bytes"),
     ),
     _compared(
         "target_group_written_bytes",
-        "written to block devices on behalf of the target's control group until it had ended",
+        "written to block devices on behalf of the control group of what is traced until it had ended",
         _unless_fio("groups.workload.written_bytes"),
     ),
 )

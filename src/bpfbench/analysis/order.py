@@ -406,9 +406,6 @@ def _label(workload: Workload, among: Sequence[Workload]) -> str:
     alike = [other for other in among if other.name == workload.name]
     varying = (own for own in factors.of(Workload) if len({getattr(other, own.field) for other in alike}) > 1)
     found = ((own, getattr(workload, own.field)) for own in varying)
-    said = (_called(own, value) for own, value in found if value is None or value != own.usual)
+    told = ((own, value) for own, value in found if value is None or value != own.usual)
+    said = (UNLIMITED if value is None else own.called(value, driven=not workload.is_fio) for own, value in told)
     return " ".join([workload.name, *said])
-
-
-def _called(factor: factors.Factor, value: Any) -> str:
-    return UNLIMITED if value is None else factor.called(value)

@@ -72,6 +72,11 @@ TWINS_FROM = 4
 """Blocks with so many tracers or more have vanilla twice: its two trials tell what a run's own noise is, and their mean
 is a better reference. In smaller blocks that would be too much of the time."""
 
+NAMED = ("name", "processes", "bytes_per_process")
+"""What a trial's id has of its workload anyway, by field."""
+NOT_DRIVEN = (*NAMED, "burst_ios", "duty_percent", "rate_process")
+"""Besides, what targets other than fio have not."""
+
 RINGLESS_VARIANTS = (Variant.FULL, Variant.RUN_TIME)
 """The others say something of a ring's consumer only."""
 
@@ -139,7 +144,7 @@ def unroll(study: Study) -> Plan:
     """
     left_out: list[str] = []
     blocks: list[list[Trial]] = []
-    kinds = tuple(itertools.product(study.factors.kernels or (None,), _workloads(study), study.factors.tools))
+    kinds = tuple(itertools.product(study.factors.kernels or (None,), _workloads(study, left_out), study.factors.tools))
     for repetition in range(1, study.repetitions + 1):
         of_repetition = []
         for number, (kernel, workload, tool) in enumerate(kinds):
@@ -309,13 +314,16 @@ def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[t
         yield host, tuple(member for member in members if own[member[0]] == host)
 
 
-def _workloads(study: Study) -> Iterable[Workload]:
+def _workloads(study: Study, left_out: list[str]) -> Iterable[Workload]:
     """Return each workload once, also where two scales come to the same number of blocks; then other targets."""
+    rated = {target.name for target in study.targets if target.drive_at}
     blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in study.factors.scale]
     values = {factor.field: getattr(study.factors, factor.name) for factor in factors.of(Workload)}
     values["bytes_per_process"] = tuple(max(1, n) * BLOCK_BYTES for n in blocks)
-    own = (Workload(name, 0, 0) for name in study.factors.targets)
-    return dict.fromkeys((*map(_settled, _crossed(Workload, values)), *own))
+    driven = [Workload(name, 0, 0, rate) for name in study.factors.targets for rate in study.factors.rate_iops]
+    able = [work for work in driven if work.rate_iops is None or work.name in rated]
+    left_out += [f"{work.name} at {work.rate_iops} operations/s: no drive_at" for work in driven if work not in able]
+    return dict.fromkeys((*map(_settled, _crossed(Workload, values)), *able))
 
 
 def _settled(work: Workload) -> Workload:
@@ -384,7 +392,7 @@ def _label(trial: Trial, study: Study) -> str:
     parts = [work.name, trial.tool, trial.setup]
     if work.is_fio and len(study.factors.processes) * len(study.factors.scale) > 1:
         parts.append(f"{work.processes}x{work.bytes_per_process}")
-    parts += _varied(study, work, ("name", "processes", "bytes_per_process")) if work.is_fio else ()
+    parts += _varied(study, work, NAMED if work.is_fio else NOT_DRIVEN)
     parts += [trial.kernel] if trial.kernel and len(study.factors.kernels) > 1 else []
     parts += [trial.host] if len(study.hosts) > 1 else []
     parts += _varied(study, trial.config) if trial.config else []

@@ -173,6 +173,7 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
         origin.require_time(factors["scale"], factors["rate_iops"])
         origin.require_bursts(factors)
         origin.require_poisson(factors["rate_process"], factors["rate_iops"])
+    origin.require_drivers(factors, made)
     origin.fit_testbed(top, factors)
     factors["setups"] = tuple(name for name in factors["setups"] if name != VANILLA)
     factors["tools"] = factors["tools"] or _tools_of(factors["setups"], catalogue.SETUPS | setups)
@@ -357,6 +358,17 @@ class _Origin:
         else:
             return
         raise StudyError(f"{self.named('factors.rate_process')}: {why}", hint)
+
+    def require_drivers(self, factors: Mapping[str, Any], made: Mapping[str, DrivenTarget]) -> None:
+        """Refuse rates that nothing of the study can be driven at."""
+        names = factors["targets"]
+        if factors["workloads"] or None in factors["rate_iops"] or any(made[name].drive_at for name in names):
+            return
+        able = [name for name in catalogue.TARGETS if targets.shipped(name).drive_at]
+        raise StudyError(
+            f"{self.named('factors.rate_iops')}: {', '.join(names)}: drivers without drive_at keep no rate",
+            f"choose a target that has it, as {', '.join(able)}, or leave the rate unlimited",
+        )
 
     def fit_testbed(self, top: dict[str, Any], factors: dict[str, Any]) -> None:
         """Fill in hosts and kernels by the testbed, and refuse those it cannot have."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.factors import REQUIRED, Key
-from bpfbench.model import WELL_KNOWN, Better, DrivenTarget, TargetMetric
+from bpfbench.model import OPERATIONS, RATE, WELL_KNOWN, Better, DrivenTarget, TargetMetric
 from bpfbench.model.driven import PLACEHOLDERS
 from bpfbench.values import choice_message, existing_directory, file_name, flag, number, one_of, shown, size, text
 
@@ -45,6 +45,7 @@ def keys(folder: Path) -> tuple[Key, ...]:
         Key("files", text(lambda value: existing_directory(str(folder / value))), None),
         *(Key(name, words, ()) for name in ("lay_out", "start", "ready")),
         Key("drive", words),
+        Key("drive_at", words, ()),
         Key("report", words, ()),
         Key("stop_signal", one_of(SIGNALS), "SIGTERM"),
         Key("ready_s", number(0.1, 3600), 60.0),
@@ -67,6 +68,13 @@ def made(name: str, values: Mapping[str, Any], folder: Path) -> DrivenTarget:
     if bool(found.start) != bool(found.ready):
         lacks = "ready, a command that ends with 0 once it can be driven" if found.start else "start, a server"
         raise ValueError(f"{'start' if found.start else 'ready'} goes with {lacks}")
+    rated = any(RATE in word for word in found.drive_at)
+    if found.drive_at and not rated:
+        raise ValueError(f"drive_at: {RATE} is not in it, the operations a second that it offers")
+    if found.drive_at and not any(metric.name == OPERATIONS for metric in found.metrics):
+        raise ValueError(f"drive_at goes with metrics.{OPERATIONS}: the rate offered is held against what was done")
+    if replace(found, drive_at=()).uses(RATE):
+        raise ValueError(f"{RATE} is known in drive_at only, which is run where a study names rates")
     if found.files is None and found.uses("{files}"):
         return replace(found, files=str(folder.resolve()))
     return found

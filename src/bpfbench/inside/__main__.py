@@ -62,7 +62,7 @@ def _lay_out(text: str) -> None:
         from bpfbench.inside.trial import driven
 
         directory = Path(spec.data_dir)
-        driven.lay_out(driven.Places(spec.target, directory / driven.DATA, spec.packages), directory, timeout_s)
+        driven.lay_out(driven.Places.of(spec.target, spec), directory, timeout_s)
         return
     report = lambda done: notify({"event": "progress", "bytes": done})  # noqa: E731
     lay_out(spec.job_file, workload, Path(spec.data_dir), timeout_s, report)

@@ -7,6 +7,7 @@ Nothing here knows which program it is. Its numbers are data, each a `TargetMetr
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,12 +22,23 @@ PERCENTILES = {"50": "latency_p50_us", "99": "latency_p99_us", "99.9": "latency_
 WELL_KNOWN = (OPERATIONS, "latency_mean_us", *PERCENTILES.values())
 """The names of numbers that feed the metrics all targets share."""
 
-BEHIND_PERCENTILE = {"latency_p50_us": 10, "latency_p99_us": 100, "latency_p999_us": 1000}
-"""How many operations have to stand behind a percentile, so that it says anything."""
+LEAST_BEHIND = 10
+"""How many operations have to stand behind any percentile."""
 
-PLACEHOLDERS = ("{files}", "{packages}", "{data}", "{run}", "{out}")
+RATE = "{rate}"
+"""In the command `drive_at`: how many operations a second are offered."""
+
+PLACEHOLDERS = ("{files}", "{packages}", "{data}", "{run}", "{out}", RATE)
 """What is replaced in a target's commands: its own files, the root of its packages, its data, a folder that is gone
-with the trial (sockets, temporary files), and a file there that numbers are read from."""
+with the trial (sockets, temporary files), a file there that numbers are read from, and the rate."""
+
+RATE_TOLERANCE = 0.05
+"""By which share of the rate offered a driver may be off: it starts and ends in that time, too."""
+
+
+def enough(percent: str, operations: float | None) -> bool:
+    """Tell whether so many operations say anything of a percentile: one of them at least lies beyond it."""
+    return operations is not None and operations >= max(LEAST_BEHIND, round(100 / (100 - float(percent))))
 
 
 class Better(StrEnum):
@@ -65,6 +77,9 @@ class DrivenTarget:
     drive: tuple[str, ...]
     """Does the work, which is the same in every trial: how long it takes is the runtime. Without `start` it is itself
     what is traced."""
+    drive_at: tuple[str, ...] = ()
+    """Does the work at a fixed rate, the operations a second that RATE stands for, however long each of them takes;
+    latencies are then from when each was due. Empty: the driver cannot."""
     description: str = ""
     lay_out: tuple[str, ...] = ()
     """Makes the data, once; every trial gets a copy of what it made. Empty: there is none but what a trial makes."""
@@ -103,7 +118,7 @@ class DrivenTarget:
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:
         """All of its commands."""
-        own = (self.lay_out, self.start, self.ready, self.drive, self.report)
+        own = (self.lay_out, self.start, self.ready, self.drive, self.drive_at, self.report)
         return (*own, *self.versions.values())
 
     @property
@@ -120,6 +135,23 @@ class DrivenTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuTime:
+    """CPU time of processes over a span, those that have ended meanwhile included, in seconds."""
+
+    user_s: float
+    system_s: float
+
+    def since(self, before: CpuTime | None) -> CpuTime:
+        """Return what was used since then; None was before there were any."""
+        return CpuTime(self.user_s - before.user_s, self.system_s - before.system_s) if before else self
+
+    @property
+    def total_s(self) -> float:
+        """Both."""
+        return self.user_s + self.system_s
+
+
+@dataclass(frozen=True, slots=True)
 class DrivenResult:
     """What came of a target that was driven: by the clock, and by its own word."""
 
@@ -130,6 +162,34 @@ class DrivenResult:
     values: dict[str, float]
     """Its metrics by name, the well-known and its own."""
     versions: dict[str, str] = field(default_factory=dict)
+    rate_per_s: int | None = None
+    """How many operations a second were offered; None: as many as it could do."""
+    cpu: dict[str, CpuTime] = field(default_factory=dict)
+    """While it was driven, by role: workload is what is traced, driver what drives a server; without those whose CPU
+    time could not be told."""
+
+    @property
+    def achieved_per_s(self) -> float | None:
+        """How many operations a second were done; None where the driver does not count them."""
+        return self.operations / self.runtime_s if self.operations else None
+
+    @property
+    def rate_tolerance(self) -> float:
+        """By which share of the rate offered what was done may be off: also by chance, of operations due at random.
+
+        Three standard deviations of a Poisson process.
+        """
+        return max(RATE_TOLERANCE, 3 / math.sqrt(self.operations or 1))
+
+    @property
+    def kept_rate(self) -> bool:
+        """Whether as much was done as was offered; True where none was.
+
+        Where it was not, operations waited longer and longer: latencies say how long the trial was, and nothing else.
+        """
+        if self.rate_per_s is None or self.achieved_per_s is None:
+            return True
+        return self.achieved_per_s >= self.rate_per_s * (1 - self.rate_tolerance)
 
     @property
     def operations(self) -> float | None:
@@ -138,13 +198,15 @@ class DrivenResult:
 
     @property
     def latency_mean_us(self) -> float | None:
-        """The mean latency of an operation, by the driver."""
-        return self.values.get("latency_mean_us")
+        """The mean latency of an operation, by the driver; None where it did not keep its rate."""
+        return self.values.get("latency_mean_us") if self.kept_rate else None
 
     def percentile_us(self, percent: str) -> float | None:
-        """Return a percentile ("99.9") of the latency, by the driver; None where too little stands behind it."""
+        """Return a percentile ("99.9") of the latency, by the driver; None where too little stands behind it.
+
+        None, too, where it did not keep its rate.
+        """
         name = PERCENTILES.get(percent, "")
-        if name not in self.values:
+        if name not in self.values or not self.kept_rate:
             return None
-        enough = self.operations is not None and self.operations >= BEHIND_PERCENTILE[name]
-        return self.values[name] if enough else None
+        return self.values[name] if enough(percent, self.operations) else None

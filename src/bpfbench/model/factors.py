@@ -57,6 +57,7 @@ class Workload:
     bytes_per_process: int
     rate_iops: int | None = field(default=None, repr=False)
     """The most I/Os per second that each process does, reads and writes together (2 or more); None: as many as it can.
+    Of a declared target: the operations per second that its driver offers.
 
     Not in repr(), as TracerConfig's variant; nor is what follows."""
     burst_ios: int = field(default=1, repr=False)
@@ -119,13 +120,13 @@ class Factors:
     payload_bytes: tuple[int, ...]
     variants: tuple[Variant, ...] = (Variant.FULL,)
     rate_iops: tuple[int | None, ...] = (None,)
-    """Of each process; None: unlimited."""
+    """Of each process of fio, or all together of a declared target that has `drive_at`; None: unlimited."""
     burst_ios: tuple[int, ...] = (1,)
     duty_percent: tuple[float, ...] = (10.0,)
     """Of bursts; what is steady has no use for it."""
     rate_process: tuple[RateProcess, ...] = (RateProcess.LINEAR,)
     """Of what has a rate, and is not in bursts."""
     targets: tuple[str, ...] = ()
-    """Names of declared targets; each is a workload beside those of fio, to which processes, scale and rate apply."""
+    """Names of declared targets; each is a workload beside those of fio, to which processes, scale and bursts apply."""
     kernels: tuple[str, ...] = ()
     """Names of the image's kernels; empty: the one that is running."""

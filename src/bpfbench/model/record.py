@@ -8,13 +8,13 @@ from enum import StrEnum
 
 from bpfbench.model.choices import Accelerator
 from bpfbench.model.command import CommandAccount
-from bpfbench.model.driven import DrivenResult
+from bpfbench.model.driven import DrivenResult, enough
 from bpfbench.model.trial import Predecessor, Trial
 
 RECORD_FORMAT = 6
 """Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
 3 (rate-limited workloads); 4 (predecessor and place, conditions, the kernel's account of calls, of hooks and of the
-ring, content); 5 (targets besides fio); 6 (tracers that are commands).
+ring, content); 5 (targets besides fio); 6 (tracers that are commands; targets at a rate, CPU time by role).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -139,8 +139,8 @@ class FioResult:
         return self.ios
 
     def percentile_us(self, percent: str) -> float | None:
-        """Return a percentile ("99.9") of the completion latency."""
-        return self.latency_percentiles_us.get(f"{float(percent):.6f}")
+        """Return a percentile ("99.9") of the completion latency; None where too little stands behind it."""
+        return self.latency_percentiles_us.get(f"{float(percent):.6f}") if enough(percent, self.ios) else None
 
 
 @dataclass(frozen=True, slots=True)

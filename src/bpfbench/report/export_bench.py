@@ -23,7 +23,7 @@ from bpfbench.analysis.results import CONFIG, UNSAID, Cell
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.factors import unusual
 from bpfbench.report.about import About
-from bpfbench.report.wording import factor
+from bpfbench.report.wording import factor, whole
 from bpfbench.report.write.json import written
 from bpfbench.units import size
 
@@ -70,7 +70,7 @@ def name(cell: Cell) -> str:
     """Name what was measured by all it was run with."""
     work, config = cell.workload, {key: cell.columns[key] for key in CONFIG}
     limit = "".join(f" at {own.called(value)}" for own, value in unusual(work))
-    workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}" if work.is_fio else work.name
+    workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}" if work.is_fio else whole(work)
     said = (factor(key, value) for key, value in config.items() if value not in UNSAID)
     return ", ".join([f"{workload} {cell.tool} {cell.setup}", *said])
 

@@ -68,6 +68,7 @@ QUANTITIES = (
     Quantity(metrics.THROUGHPUT, "throughput", "MiB/s", 0, MIB, importance=6, page="performance", figure="performance"),
     Quantity(metrics.LATENCY, "latency", "µs", 2, importance=8, page="performance", figure="performance"),
     Quantity(metrics.LATENCY_P99, "latency p99", "µs", 1, page="performance"),
+    Quantity(metrics.LATENCY_P999, "latency p99.9", "µs", 1, page="performance"),
     Quantity(metrics.SAVED_PERCENT, "saved", "%", 2, is_share=True, importance=ALWAYS, page="performance"),
     Quantity(metrics.LOST_PERCENT, "lost", "%", 2, is_share=True, importance=4, with_sd=False),
     Quantity(metrics.CPU, "CPU", "% of all", 1, importance=7, page="resources", figure="resources"),
@@ -86,8 +87,15 @@ QUANTITIES = (
 )
 """All of them, in the order of the tables."""
 
-RATE = Quantity(metrics.OPERATIONS_RATE, "operations", "1/s", 0, importance=6, page="performance", figure="performance")
-"""What targets besides fio have in the place of throughput."""
+OF_TARGETS = (
+    Quantity(metrics.OPERATIONS_RATE, "operations", "1/s", 0, importance=6, page="performance", figure="performance"),
+    Quantity(metrics.RATE_KEPT, "of the rate", "%", 1, importance=5),
+    Quantity(metrics.TARGET_CPU, "target CPU", "% of one", 1, importance=6, page="resources", figure="resources"),
+    Quantity(metrics.TARGET_USER, "target, user", "s", 2, page="resources"),
+    Quantity(metrics.TARGET_SYSTEM, "target, system", "s", 2, page="resources"),
+    Quantity(metrics.DRIVER_CPU, "driver CPU", "% of one", 1, page="resources"),
+)
+"""What targets besides fio have, in the place of throughput and beside it."""
 
 COMMANDS = (
     Quantity(commanded.RECEIVED, "received, by its own word", "events", 0, importance=4, page="performance"),
@@ -120,7 +128,7 @@ def accounted(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
 
 SUMMARY = tuple(quantity for quantity in QUANTITIES if quantity.importance is not None)
 FIGURES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
-BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, RATE, *COMMANDS, *ACCOUNT)}
+BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, *OF_TARGETS, *COMMANDS, *ACCOUNT)}
 
 
 def among(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
@@ -135,4 +143,4 @@ def among(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
         if metric.own
     ]
     runtime, _, *others = QUANTITIES
-    return (runtime, *(quantity for quantity in (RATE, *own, *others) if quantity.metric in there), *commands)
+    return (runtime, *(quantity for quantity in (*OF_TARGETS, *own, *others) if quantity.metric in there), *commands)

@@ -98,7 +98,7 @@ def extent(work: Workload) -> str:
 
 def whole(work: Workload) -> str:
     """Name a workload with its size; a target besides fio has none."""
-    return f"{work.name}, {extent(work)}" if work.is_fio else work.name
+    return f"{work.name}, {extent(work)}" if work.is_fio else f"{work.name}{clauses(work)}"
 
 
 def target(work: Workload) -> str:
@@ -108,7 +108,7 @@ def target(work: Workload) -> str:
 
 def clauses(work: Workload) -> str:
     """Say what is unusual about what a target does, such as a limited rate; empty where nothing is."""
-    return "".join(f", {own.clause.format(value)}" for own, value in factors.unusual(work))
+    return "".join(f", {clause}" for clause in factors.clauses(work))
 
 
 def bursts(pace: IoPace) -> str:

@@ -315,8 +315,11 @@ class Testbed(abc.ABC):
         """Return the spec of a trial with what is the testbed's to say, its deadlines for where trials run."""
         usual = asdict(spec.settings.deadlines)
         deadlines = Deadlines(**{step: seconds * self.slowness for step, seconds in usual.items()})
+        filled = self.carried.filled(spec)
+        target = filled.target and replace(filled.target, ready_s=filled.target.ready_s * self.slowness)
         return replace(
-            self.carried.filled(spec),
+            filled,
+            target=target,
             settings=replace(spec.settings, deadlines=deadlines),
             job_file=f"{INSIDE}/src/bpfbench/workloads/{job_file}.fio",
             session=self._session,

@@ -17,6 +17,7 @@ lay_out = "mkdir {data}/new"
 start = ["{files}/server", "-d", "{data}"]
 ready = ["test", "-e", "{run}/socket"]
 drive = ["driver", "--socket", "{run}/socket"]
+drive_at = ["driver", "--socket", "{run}/socket", "--rate={rate}"]
 report = ["cat", "{run}/log"]
 stop_signal = "SIGINT"
 ready_s = 5
@@ -76,6 +77,26 @@ def test_without_workloads_there_are_none_of_fio() -> None:
     assert {trial.tool for trial in plan.unroll(parse(LEAST)).trials} == set(Tool)
 
 
+RATED = f"{LEAST}\ndrive_at = 'dd {{rate}}'\nmetrics.operations = {{pattern = '(a)'}}"
+
+
+def test_a_rate_is_a_factor_of_those_that_can_be_driven_at_one() -> None:
+    other = f"{RATED}\n[targets.other]\n{LEAST}"
+    factors = 'targets = ["mine", "other"]\ntools = ["rw-tracer"]\nrate_iops = ["unlimited", 500]'
+    unrolled = plan.unroll(parse(other, factors))
+    rates = {(trial.workload.name, trial.workload.rate_iops) for trial in unrolled.trials}
+    assert rates == {("mine", None), ("mine", 500), ("other", None)}
+    assert unrolled.left_out == ("other at 500 operations/s: no drive_at",)
+    assert len({trial.id.split("-", 1)[1] for trial in unrolled.trials}) == len(unrolled.trials)
+    assert len(plan.data_sets(unrolled)) == 2
+
+
+def test_a_rate_that_nothing_can_be_driven_at_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"factors\.rate_iops: mine: drivers without drive_at keep no rate") as caught:
+        parse(LEAST, 'targets = "mine"\nrate_iops = 500')
+    assert "postgres" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -101,6 +122,9 @@ def test_without_workloads_there_are_none_of_fio() -> None:
         (f"{LEAST}\nmetrics.x = {{pointer = 'a'}}", "metrics: x: 'a' is no JSON pointer"),
         (f"{LEAST}\nmetrics.x = {{patern = '(a)'}}", "metrics: x: 'patern' is not one of: unit, better"),
         (f"{LEAST}\nmetrics.operations = {{pattern = '(a)', unit = 'x'}}", "metrics: operations: its unit is none"),
+        (f'{LEAST}\ndrive_at = "dd"', "targets.mine: drive_at: {rate} is not in it"),
+        (f'{LEAST}\ndrive_at = "dd {{rate}}"', "targets.mine: drive_at goes with metrics.operations"),
+        ('drive = "dd {rate}"', "targets.mine: {rate} is known in drive_at only"),
         (f"{LEAST}\nstop = 1", "targets.mine.stop: unknown key"),
         (f"{LEAST}\n[targets.read]\n{LEAST}", "'read' is a workload of bpfbench's"),
     ],

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_BYTES, RateProcess, Record, Tool, Workload
+from bpfbench.model import EVENT_BYTES, FioResult, RateProcess, Record, Tool, Workload
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -37,15 +37,11 @@ SLACK_MOST = 0.5
 SAVED_MOST = 0.999
 """Of an unlimited target, what saved more is taken to have saved this: g is 1 at an infinite drain rate only."""
 
-ROUNDING = 1e-15
-"""A root is found when a step towards it is this, of itself."""
-
 DOCUMENTED_ERROR = {EVENT_BYTES: 3.4, 1 << 30: 51.5}
 """By the largest event it holds for: the worst error, in points, of predictions for targets with a rate of their own
 from those without. docs/statistics.md, "Held out on a machine of two CPUs"."""
 
-DOCUMENTED = "docs/statistics.md"
-THIS_RUN = "this run"
+DOCUMENTED, THIS_RUN = "docs/statistics.md", "this run"
 
 KEPT = 0.98
 """A target had the rate wanted of it where it had this share of it: fio's comes out up to 0.5 % below its limit."""
@@ -86,7 +82,7 @@ class Target(NamedTuple):
     workload: str
     processes: int
     rate_iops: int | None
-    """What the rate of each process is limited to."""
+    """What the rate of each process is limited to, or what a declared target is driven at."""
     burst_ios: int = 1
     duty_percent: float = 100.0
     rate_process: RateProcess = RateProcess.LINEAR
@@ -98,13 +94,13 @@ class Target(NamedTuple):
 
     @property
     def limited(self) -> bool:
-        """Whether it has a rate of its own; without a limit it is as fast as it can."""
-        return self.rate_iops is not None
+        """Whether it has a rate of its own: by a limit, or of a declared target by what it does between its calls."""
+        return self.rate_iops is not None or not self.work.is_fio
 
     @property
     def steady(self) -> bool:
-        """Whether it leaves the tracer a CPU when it needs one: with a rate of its own, and not in bursts."""
-        return self.limited and self.burst_ios == 1
+        """Whether it leaves the tracer a CPU when it needs one: its rate is limited, and it is not in bursts."""
+        return self.rate_iops is not None and self.burst_ios == 1
 
 
 class Stream(NamedTuple):
@@ -210,7 +206,7 @@ def drain_of(share: float, rate_per_s: float, *, steady: bool) -> float:
     lost = math.log(1 - min(SAVED_MOST, share))
     # ln(1 + x) - 2 x = ln(lost), by Newton's steps from above the root, as the left side is concave.
     x, step = -lost, 1.0
-    while abs(step) > ROUNDING * x:
+    while abs(step) > 1e-15 * x:
         step = (math.log1p(x) - 2 * x - lost) / (1 / (1 + x) - 2)
         x -= step
     return rate_per_s * x
@@ -224,31 +220,38 @@ def learnt(found: Iterable[RingTrial]) -> tuple[DrainRate, ...]:
 def trials(results: Results) -> tuple[RingTrial, ...]:
     """Return the ok trials of full tracers with a ring that were offered events."""
     cells = (cell for cell in results.cells if cell.is_full and not cell.emulated and cell.tool is not Tool.SYSCOUNT)
-    found = (_ring_trial(cell, record) for cell in cells for record in results.counted(cell))
-    return tuple(filter(None, found))
+    return tuple(filter(None, (_ring_trial(cell, record) for cell in cells for record in results.counted(cell))))
 
 
 def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
     config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
     if config is None or not config.attach or not config.format or not config.ringbuf_bytes:
         return None
-    if summary is None or record.fio is None or not rate:
+    if summary is None or record.outcome is None or not rate:
         return None
-    work, ios = cell.workload, record.fio.ios / cell.workload.processes
-    bursts = ios / work.burst_ios if work.in_bursts else 1.0
-    # Where it could not do as many as it was to within a burst, it took longer, and paused as long.
-    busy_s = max(record.fio.runtime_s - math.floor(bursts) * work.pause_s, ios / (work.peak_iops or math.inf))
+    work, runtime_s = cell.workload, record.outcome.runtime_s
+    bursts, busy_s = _in_bursts(work, record.fio) if record.fio and work.in_bursts else (1.0, runtime_s)
+    pace = work.pace if record.driven is None or record.driven.kept_rate else work.pace._replace(rate_iops=None)
     return RingTrial(
         Tracer(cell.setup, config.attach, config.format, config.event_bytes, config.ringbuf_bytes),
-        Target(work.name, work.processes, *work.pace),
-        record.fio.runtime_s,
+        Target(work.name, work.processes, *pace),
+        runtime_s,
         rate,
-        rate * record.fio.runtime_s / busy_s if work.in_bursts else rate,
+        rate * runtime_s / busy_s,
         bursts,
         summary.intercepted_total,
         summary.saved,
         summary.lost_total,
         cpu_share=None if percent is None else percent / 100,
+    )
+
+
+def _in_bursts(work: Workload, fio: FioResult) -> tuple[float, float]:
+    """Return how many bursts there were, and how long they took together."""
+    ios = fio.ios / work.processes
+    # Where it could not do as many as it was to within a burst, it took longer, and paused as long.
+    return (bursts := ios / work.burst_ios), max(
+        fio.runtime_s - math.floor(bursts) * work.pause_s, ios / (work.peak_iops or math.inf)
     )
 
 
@@ -273,10 +276,9 @@ def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
     """
     found = []
     for item in document["measurements"]:
-        case, result = item["case"], item["result"]
+        case, result, config = item["case"], item["result"], item["case"]["config"]
         if result is None or item["reason"] is not None:
             continue
-        config = case["config"]
         tracer = Tracer(case["setup"], config["attach"], config["format"], case["event_bytes"], config["ringbuf_bytes"])
         rate = result["events"] / result["seconds"]
         found.append(Observation(tracer, Source.BENCH, rate, exact=True, cpu_share=1.0))
@@ -406,23 +408,21 @@ class Capacity:
     rates: tuple[DrainRate, ...]
     checked: tuple[HeldOut, ...]
     """What targets with a rate of their own saved, each predicted without it."""
+    documented: bool = True
+    """Whether all was learnt beside fio, which is what the errors in docs/statistics.md are of."""
 
     @classmethod
     def of(cls, results: Results, bench: Sequence[Observation] = ()) -> Capacity:
-        """Learn from `bench drain` where it is given, which all of the run checks; else from the run itself.
-
-        There, each target is predicted from all others.
-        """
+        """Learn from `bench drain` where it is given, which the run checks; else each target from all others."""
         found = trials(results)
         limited = [trial for trial in found if trial.target.limited]
         if bench:
-            rates = drain_rates(bench)
-            return cls(rates, held_out(rates, limited))
+            return cls(rates := drain_rates(bench), held_out(rates, limited))
         checked: list[HeldOut] = []
         for target in dict.fromkeys(trial.target for trial in limited):
             others = learnt(trial for trial in found if trial.target != target)
             checked += held_out(others, (trial for trial in limited if trial.target == target))
-        return cls(learnt(found), tuple(checked))
+        return cls(learnt(found), tuple(checked), all(trial.target.work.is_fio for trial in found))
 
     def predict(self, tracer: Tracer, rate_per_s: float) -> tuple[Prediction, float, str] | None:
         """Predict what is saved of a target's own rate, with the error of such predictions and where it was found.
@@ -437,7 +437,7 @@ class Capacity:
         ]
         if all(own):
             return found, max(abs(held.error) for members in own for held in members), THIS_RUN
-        if any(rate.source is Source.BENCH for rate in found.basis):
+        if not self.documented or any(rate.source is Source.BENCH for rate in found.basis):
             return None
         documented = next(error for size, error in DOCUMENTED_ERROR.items() if tracer.event_bytes <= size)
         return found, documented, DOCUMENTED

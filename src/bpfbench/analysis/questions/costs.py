@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a tracer's cost is: hook and ring, consuming, output, each the difference of two variants of one block.
 
-Per I/O of fio, in ns, in two currencies: what an I/O of a process takes longer, queues for a CPU included; and what fio
-and tracer together take of CPU time for it. Steps add up to the whole, where every variant was run.
+Per I/O, in ns, in two currencies: what an I/O of a process of fio takes longer, queues for a CPU included; and what
+target, its driver and tracer together take of CPU time for it. Of a declared target, an I/O is a read or write that the
+kernel accounted. Steps add up to the whole, where every variant was run.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ class Cost:
     time_ns: Mapping[str, Description | None]
     """By step: what an I/O takes longer."""
     cpu_ns: Mapping[str, Description | None]
-    """By step: CPU time of fio and tracer per I/O; None where fio has no control group."""
+    """By step: CPU time of target, driver and tracer per I/O; None where fio has no control group."""
     bpf_ns: Description | None
     """Run time of the BPF programs per event intercepted, of trials of their own."""
+    programs_ns: Mapping[str, Description]
+    """The same program by program, by name."""
 
 
 def costs(results: Results, among: Iterable[Cell] | None = None) -> tuple[Cost, ...]:
@@ -52,8 +55,15 @@ def costs(results: Results, among: Iterable[Cell] | None = None) -> tuple[Cost, 
             variants[full] |= {None: cell.vanilla, cell.config.variant: cell}
     found = []
     for full, cells in variants.items():
-        bpf = results.samples.get((cells[Variant.RUN_TIME], BPF_TIME)) if Variant.RUN_TIME in cells else None
-        cost = Cost(full, _steps(results, TIME, cells), _steps(results, CPU, cells), bpf.spread if bpf else None)
+        counted = cells.get(Variant.RUN_TIME)
+        bpf = results.samples.get((counted, BPF_TIME)) if counted else None
+        cost = Cost(
+            full,
+            _steps(results, TIME, cells),
+            _steps(results, CPU, cells),
+            bpf.spread if bpf else None,
+            _programs(results.counted(counted) if counted else ()),
+        )
         if bpf is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
             found.append(cost)
     return tuple(found)
@@ -67,19 +77,35 @@ def time_ns(record: Record) -> float | None:
 
 
 def cpu_ns(record: Record) -> float | None:
-    """Return the CPU time of fio and tracer per I/O, in ns; None where fio has no control group."""
-    group = record.groups.get("workload")
-    if record.fio is None or not record.fio.ios or group is None:
+    """Return the CPU time of target, driver and tracer per I/O, in ns; None where fio has no control group."""
+    spent: list[float | None] = []
+    if record.driven:
+        ios = record.calls.total if record.calls else 0
+        spent += [used.total_s for used in record.driven.cpu.values()]
+    else:
+        ios = record.fio.ios if record.fio else 0
+        if group := record.groups.get("workload"):
+            spent += [group.user_s, group.system_s]
+    if not ios or not spent:
         return None
-    spent = [group.user_s, group.system_s]
     if not record.trial.is_vanilla:
         spent += [record.usage.workload_user_s, record.usage.workload_system_s] if record.usage else [None]
     known = [seconds for seconds in spent if seconds is not None]
-    return 1e9 * sum(known) / record.fio.ios if len(known) == len(spent) else None
+    return 1e9 * sum(known) / ios if len(known) == len(spent) else None
 
 
 TIME = Metric("time_ns", "how long a process takes for an I/O", time_ns, by_difference=True)
-CPU = Metric("cpu_ns", "CPU time of fio and tracer per I/O", cpu_ns, by_difference=True)
+CPU = Metric("cpu_ns", "CPU time of target, driver and tracer per I/O", cpu_ns, by_difference=True)
+
+
+def _programs(records: Iterable[Record]) -> dict[str, Description]:
+    """Describe the run time of each program per event intercepted."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for record in records:
+        events = record.summary.intercepted_total if record.summary else 0
+        for program in record.programs if events else ():
+            found[program.name].append(program.run_ns / events)
+    return {name: own for name, values in sorted(found.items()) if (own := describe(values))}
 
 
 def _steps(results: Results, metric: Metric, cells: Mapping[Variant | None, Cell]) -> dict[str, Description | None]:

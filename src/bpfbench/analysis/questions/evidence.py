@@ -20,7 +20,7 @@ from bpfbench.analysis.questions.capacity import KEPT, DrainRate
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import Statistic
 from bpfbench.analysis.summary import summarise
-from bpfbench.model import EVENT_BYTES
+from bpfbench.model import EVENT_BYTES, RATE_TOLERANCE
 
 
 class Quality(StrEnum):
@@ -119,7 +119,7 @@ class Seen:
             return None
         if found.low is not None and found.high is not None:
             found = replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
-        return replace(found, own_rate=_keeps_rate(cell, found.rate_per_s))
+        return replace(found, own_rate=self._keeps_rate(cell, found.rate_per_s))
 
     def own(self, cell: Cell, metric: Metric) -> Evidence | None:
         """Return what a tracer itself did, or took, at the rate of the events that were offered to it."""
@@ -144,7 +144,9 @@ class Seen:
         that vanilla spends in I/O (its latency x its rate / processes: Little's law).
         """
         rate, latency_us = self._vanilla_rate(cell) or 0.0, self.mean(cell.vanilla, metrics.LATENCY)
-        kept = _keeps_rate(cell, rate) and _keeps_rate(cell, self.mean(cell, metrics.OFFERED) or 0.0)
+        kept = self._keeps_rate(cell.vanilla, rate) and self._keeps_rate(cell, self.mean(cell, metrics.OFFERED) or 0.0)
+        if kept and not cell.workload.is_fio:
+            return None  # how many operations it has at once, nobody knows
         found = self.ratio(cell, metrics.LATENCY if kept else metrics.RUNTIME)
         if found is None or (kept and latency_us is None):
             return None
@@ -160,6 +162,13 @@ class Seen:
         """Return the mean of a metric; None where the cell lacks it."""
         statistic = self.values.get((cell, metric.key))
         return None if statistic is None else statistic.spread.mean
+
+    def _keeps_rate(self, cell: Cell, rate: float) -> bool:
+        """Whether a target had a rate of its own, and kept to it; fio's by the rate of the events."""
+        limit = cell.workload.rate_iops
+        if cell.workload.is_fio:
+            return limit is not None and rate >= KEPT * limit * cell.workload.processes
+        return (self.mean(cell, metrics.RATE_KEPT) or 0.0) >= 100 * (1 - RATE_TOLERANCE)
 
     def _vanilla_rate(self, cell: Cell) -> float | None:
         counted = metrics.FIO_IOS if cell.workload.is_fio else metrics.CALLS
@@ -205,9 +214,3 @@ def known(results: Results) -> dict[tuple[Cell, Metric], Interval]:
 def _measured(cell: Cell, rate: float, value: float, ends: Interval | None, n: int) -> Evidence:
     low, high = (None, None) if ends is None else (ends.low, ends.high)
     return Evidence(value, low, high, rate, event_bytes(cell), cell.workload.name, n)
-
-
-def _keeps_rate(cell: Cell, rate: float) -> bool:
-    """Whether a target had a rate of its own, and kept to it."""
-    limit = cell.workload.rate_iops
-    return limit is not None and rate >= KEPT * limit * cell.workload.processes

@@ -24,8 +24,8 @@ PREFIX = "bpfbench-"
 
 CONTROLLERS = ("memory", "io")
 
-ROLES = ("tracer", "workload")
-"""Of a trial of a study."""
+ROLES = ("tracer", "workload", "driver")
+"""Of a trial of a study. A driver is what drives a server; what is traced is the workload."""
 
 EMPTY_S = 5.0
 """A killed process may take so long to leave its group."""

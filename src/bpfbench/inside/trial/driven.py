@@ -29,7 +29,7 @@ from bpfbench.inside.trial.counted import CountedProcess
 from bpfbench.inside.trial.record import Gathered
 from bpfbench.inside.trial.sampler import Traced
 from bpfbench.inside.trial.workload import LAYOUT_MARK
-from bpfbench.model import CallAccount, DrivenResult, DrivenTarget
+from bpfbench.model import CallAccount, CpuTime, DrivenResult, DrivenTarget, TrialSpec
 from bpfbench.model.driven import PLACEHOLDERS
 
 NOBODY = 65534
@@ -58,15 +58,28 @@ class Places:
     data: Path
     packages: str = ""
     run: Path = RUN
+    rate_per_s: int | None = None
+    """How many operations a second are offered; None: as many as it can do."""
+
+    @classmethod
+    def of(cls, target: DrivenTarget, spec: TrialSpec) -> Places:
+        """Return what a target is told in a trial."""
+        return cls(target, Path(spec.data_dir) / DATA, spec.packages, rate_per_s=spec.trial.workload.rate_iops)
 
     @property
     def out(self) -> Path:
         """The file that numbers are read from."""
         return self.run / "out"
 
+    @property
+    def drive(self) -> tuple[str, ...]:
+        """The command that does the work."""
+        return self.target.drive if self.rate_per_s is None else self.target.drive_at
+
     def filled(self, command: Sequence[str]) -> tuple[str, ...]:
         """Return a command with its placeholders replaced."""
-        values = (self.target.files or "", self.packages, str(self.data), str(self.run), str(self.out))
+        rate = str(self.rate_per_s or "")
+        values = (self.target.files or "", self.packages, str(self.data), str(self.run), str(self.out), rate)
         for placeholder, value in zip(PLACEHOLDERS, values, strict=True):
             command = [word.replace(placeholder, value) for word in command]
         return tuple(command)
@@ -187,13 +200,14 @@ def hold(found: Gathered, places: Places) -> CountedProcess:
     """
     target = places.target
     name, command, log = (
-        ("the server", target.start, SERVER_LOG) if target.start else ("the driver", target.drive, DRIVER_LOG)
+        ("the server", target.start, SERVER_LOG) if target.start else ("the driver", places.drive, DRIVER_LOG)
     )
-    return CountedProcess(name, _launch(found, places, command, found.file(log)), places.confine, held=True)
+    launch = _launch(found, places, command, found.file(log), "workload")
+    return CountedProcess(name, launch, places.confine, held=True)
 
 
-def _launch(found: Gathered, places: Places, command: Sequence[str], log: Path) -> Launch:
-    join, cpus = found.sampler.joiner("workload"), found.cpus["workload"]
+def _launch(found: Gathered, places: Places, command: Sequence[str], log: Path, role: str) -> Launch:
+    join, cpus = found.sampler.joiner(role), found.cpus["workload"]
     return Launch(places.filled(command), cpus, log, join, places.environment)
 
 
@@ -207,6 +221,8 @@ class _Work:
         self.executed_s = self.begin_s = self.end_s = 0.0
         """When the first of its processes was, and when the driver began and ended, by CLOCK_MONOTONIC."""
         self.calls: CallAccount | None = None
+        self.cpu: dict[str, CpuTime] = {}
+        """By role, while it was driven."""
         self.driver_log = found.file(DRIVER_LOG)
 
     def __enter__(self) -> _Work:
@@ -244,7 +260,8 @@ class _Work:
             process = self._held
             process.let_go()
         else:
-            process = CountedProcess(name, _launch(self._found, self._places, command, log), self._places.confine)
+            launch = _launch(self._found, self._places, command, log, "workload" if is_traced else "driver")
+            process = CountedProcess(name, launch, self._places.confine)
         self.executed_s = self.executed_s or process.started_s
         if is_traced or process.comm == self._places.target.comm:
             self._counted.append(process)
@@ -274,8 +291,9 @@ class _Work:
 
     def _drive(self, server: CountedProcess | None) -> None:
         settings, sampler = self._found.spec.settings, self._found.sampler
-        command = self._places.target.drive
+        command = self._places.drive
         self._announce(command)
+        before = self._used(server)
         with self._started("the driver", command, self.driver_log, is_traced=server is None) as driver:
             own_before_s = time.process_time()
 
@@ -289,12 +307,19 @@ class _Work:
             self.end_s = driver.wait_ended(settings.deadlines.workload_s, settings.sample_interval_s, tick)
             self._found.note(monitor_cpu_s=time.process_time() - own_before_s)
             driver.count()
+            self.cpu = {role: used.since(before.get(role)) for role, used in self._used(server, driver).items()}
             if status := driver.status():
                 raise StepError(f"the driver ended with {exit_text(status)}; it said: {_said(driver)}")
         if server:
             self._require_alive(server, "while it was driven")
             self._look()
             self._require_comm()
+
+    def _used(self, server: CountedProcess | None, driver: CountedProcess | None = None) -> dict[str, CpuTime]:
+        """Return the CPU time that what is traced, and what drives it, have used so far."""
+        roles = {"workload": server or driver, "driver": driver if server else None}
+        used = ((role, self._found.sampler.used(role, process.pid)) for role, process in roles.items() if process)
+        return {role: time for role, time in used if time is not None}
 
     def _stop(self, server: CountedProcess) -> None:
         target = self._places.target
@@ -358,7 +383,8 @@ def _result(found: Gathered, places: Places, work: _Work) -> DrivenResult:
         raise StepError(f"{error.message}; it said: {last or 'nothing'}") from None
     # Both clocks are read now: what lies between the driver's beginning and its end is the monotonic clock's.
     started_at_s = time.time() - (time.monotonic() - work.begin_s)
-    return DrivenResult(started_at_s, work.end_s - work.begin_s, values, found.versions)
+    runtime_s = work.end_s - work.begin_s
+    return DrivenResult(started_at_s, runtime_s, values, found.versions, places.rate_per_s, work.cpu)
 
 
 def _command(name: str, command: Sequence[str], places: Places, cpus: Set[int], log: Path) -> Child:

@@ -121,6 +121,9 @@ def write(found: Gathered, reason: str | None) -> Record:
         "load": f"absent: {SHORT}" if known.outcome and not known.load else None,
         "energy": found.energy_note,
         "accounting": accounting_note if known.outcome else None,
+        "rate": f"latencies are absent: {_not_kept(known.driven)}"
+        if known.driven and not known.driven.kept_rate
+        else None,
         "calls": NO_CALLS if known.outcome and not known.calls else None,
         "cpu frequency": NO_FREQUENCY if known.at_start and known.at_start.cpu_mhz is None else None,
         "data and output on one file system": "yes" if devices[0] == devices[1] else "no",
@@ -138,6 +141,10 @@ def write(found: Gathered, reason: str | None) -> Record:
     found.file("environment.json").write_text(json.dumps({**found.facts, "versions": _versions(record)}, indent=1))
     found.file("record.json").write_text(to_json(record))
     return record
+
+
+def _not_kept(driven: DrivenResult) -> str:
+    return f"of {driven.rate_per_s} operations per second offered, {driven.achieved_per_s:.0f} were done"
 
 
 def _versions(record: Record) -> dict[str, str]:

@@ -92,7 +92,7 @@ def cpus_by_role(placement: Placement, allowed: Set[int], *, with_tracer: bool) 
 def _measure(found: Gathered) -> None:
     spec, sampler = found.spec, found.sampler
     data_dir = Path(spec.data_dir)
-    places = driven.Places(spec.target, data_dir / driven.DATA, spec.packages) if spec.target else None
+    places = driven.Places.of(spec.target, spec) if spec.target else None
     files = [data_dir / name for name in fio.data_files(spec.trial.workload)]
     with found.step("prepare"):
         found.note(environment=environment.current(spec.accelerator))

@@ -15,7 +15,7 @@ from bpfbench.inside.command import CommandProcess
 from bpfbench.inside.monitors import cgroup, energy, process, series, system
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.model import Energy, GroupUsage, SystemLoad
+from bpfbench.model import CpuTime, Energy, GroupUsage, SystemLoad
 
 Traced = TracerProcess | CommandProcess
 """The tracer of a trial, by the contract or a command."""
@@ -84,9 +84,17 @@ class Sampler:
 
     def take_groups(self) -> None:
         """Read what the groups have used, at the end of the workload."""
-        roles = ("tracer", "workload") if self._traced else ("workload",)
-        found = {role: usage for role in roles if (usage := self._groups.usage(role)) is not None}
-        self.groups = found if len(found) == len(roles) else {}
+        found = {role: usage for role in cgroup.ROLES if (usage := self._groups.usage(role)) is not None}
+        wanted = {"tracer", "workload"} if self._traced else {"workload"}
+        self.groups = found if wanted <= found.keys() else {}
+
+    def used(self, role: str, pid: int) -> CpuTime | None:
+        """Return the CPU time used so far: by the group of a role, or where it has none by a process and its children.
+
+        None where it is gone.
+        """
+        found = self._groups.sample(role) or process.sample(pid, with_pss=False)
+        return CpuTime(found.user_s, found.system_s) if found else None
 
     def load(self, span: Span) -> SystemLoad | None:
         """Return what the machine did over a span; None where no sample lies in it."""

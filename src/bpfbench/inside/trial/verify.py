@@ -17,6 +17,7 @@ from bpfbench.model import (
     Attach,
     CallAccount,
     Check,
+    DrivenResult,
     FioResult,
     Format,
     Hook,
@@ -125,6 +126,8 @@ def _target_checks(proof: Proof, workload: Workload, fio: FioResult | None) -> I
     yield Check("nothing left behind", not left, left or "no BPF object, process, mount or file")
     if fio and workload.rate_iops is not None:
         yield _rate(workload, workload.rate_iops, fio)
+    if (driven := proof.record.driven) and driven.rate_per_s is not None:
+        yield _offered(driven, driven.rate_per_s)
 
 
 def _littles_law(workload: Workload, fio: FioResult) -> Check:
@@ -156,6 +159,17 @@ def _rate(workload: Workload, limit: int, fio: FioResult) -> Check:
     most = limit * RATE_TOLERANCE + at_once / fio.runtime_s
     detail = f"{rate:.0f} I/Os per second and process, limit {limit}, at most {most:.0f} allowed"
     return Check("rate limit kept", rate <= most, detail)
+
+
+def _offered(driven: DrivenResult, rate: int) -> Check:
+    """A driver that cannot keep its rate says something of target and tracer; one that exceeds it has not heard of it.
+
+    So has one that does not count what it did.
+    """
+    most, done = rate * (1 + driven.rate_tolerance), driven.achieved_per_s or math.inf
+    said = "" if driven.kept_rate else ": it was not kept, so that latencies say nothing"
+    detail = f"{done:.0f} operations per second, {rate} offered, at most {most:.0f} allowed{said}"
+    return Check("rate offered", done <= most, detail)
 
 
 def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -> Iterator[Check]:

@@ -19,6 +19,7 @@ from dataclasses import fields
 from typing import Any
 
 from bpfbench.analysis.questions.capacity import Capacity, DrainRate, HeldOut, Target, Tracer
+from bpfbench.analysis.results import in_order
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.about import About
@@ -87,7 +88,7 @@ def _within(held: Sequence[HeldOut]) -> str:
 
 def _order(kind: tuple[Target, int]) -> tuple[Any, ...]:
     target, event_bytes = kind
-    return (event_bytes, *target)
+    return event_bytes, in_order(target.work)
 
 
 def _sorted(rates: Sequence[DrainRate]) -> list[DrainRate]:
@@ -96,8 +97,8 @@ def _sorted(rates: Sequence[DrainRate]) -> list[DrainRate]:
 
 def _called(target: Target) -> str:
     """Name a target, whose size does not count."""
-    many = "1 process" if target.processes == 1 else f"{target.processes} processes"
-    return f"{target.workload}, {many}{wording.clauses(target.work)}"
+    many = {0: "", 1: ", 1 process"}.get(target.processes, f", {target.processes} processes")
+    return f"{target.workload}{many}{wording.clauses(target.work)}"
 
 
 def _offered(own: Sequence[HeldOut]) -> str:

@@ -14,7 +14,8 @@ from bpfbench.report.document import ABSENT, Block, Bullets, Document, section, 
 
 LEGEND = (
     "ns per I/O: mean and SD of the differences between two variants of one block.",
-    "time: what an I/O takes longer. CPU: what fio and tracer take of it. BPF: run time of the programs, per event.",
+    "time: what an I/O of fio takes longer. CPU: what target, its driver and tracer take of it. BPF: run time of the "
+    "programs, per event; below it, of each.",
     "kernel: no-consumer against vanilla. The ring is soon full: hook and refused slot, unless the ring holds "
     "everything.",
     "consuming: no-output against no-consumer. output: full against no-output. whole: full against vanilla.",
@@ -29,6 +30,7 @@ def data(found: Sequence[Cost]) -> Sequence[Mapping[str, Any]]:
             "time_ns": {step: value and value.brief for step, value in cost.time_ns.items()},
             "cpu_ns": {step: value and value.brief for step, value in cost.cpu_ns.items()},
             "bpf_ns": cost.bpf_ns and cost.bpf_ns.brief,
+            "programs_ns": {name: value.brief for name, value in cost.programs_ns.items()},
         }
         for cost in found
     ]
@@ -52,7 +54,7 @@ def _rows(cost: Cost) -> Iterator[Sequence[str]]:
     values = {
         "time": [cost.time_ns[step] for step in STEPS],
         "CPU": [cost.cpu_ns[step] for step in STEPS],
-        "BPF": [cost.bpf_ns, *[None] * (len(STEPS) - 1)],
+        **{what: [own, *[None] * (len(STEPS) - 1)] for what, own in (("BPF", cost.bpf_ns), *cost.programs_ns.items())},
     }
     for what, own in values.items():
         n = max((value.n for value in own if value is not None), default=0)

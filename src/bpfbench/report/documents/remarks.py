@@ -15,6 +15,7 @@ from bpfbench.analysis.apart import Verdict
 from bpfbench.analysis.decision import within
 from bpfbench.analysis.results import PaperRule
 from bpfbench.analysis.summary import Group
+from bpfbench.model import RATE_TOLERANCE
 from bpfbench.report.documents.marks import Marks
 from bpfbench.report.numbers import share
 from bpfbench.report.wording import change, row_name
@@ -22,6 +23,8 @@ from bpfbench.report.wording import change, row_name
 LONGEST_LIST = 110
 """Characters of a list of rows in one remark; a crossed study has dozens of rows."""
 
+
+LEAST_KEPT = 100 * (1 - RATE_TOLERANCE)
 
 APART = (Verdict.MORE, Verdict.LESS, PaperRule.BEYOND)
 ALIKE = (Verdict.OPEN, PaperRule.INCONCLUSIVE)
@@ -45,7 +48,8 @@ def remarks(group: Group, marks: Marks) -> Iterator[str]:
         yield from _uncounted(group)
         return
     yield from _fidelity(group)
-    yield from _runtime(group, marks)
+    yield from _cost(group, marks)
+    yield from _unkept(group)
     yield from _losses(group)
     yield from _uncounted(group)
     yield from _by_own_word(group)
@@ -80,10 +84,13 @@ def _fidelity(group: Group) -> Iterator[str]:
     yield f"Saved: most {_listed(most, 'or')}; certainly less {_listed(less)}."
 
 
-def _runtime(group: Group, marks: Marks) -> Iterator[str]:
+def _cost(group: Group, marks: Marks) -> Iterator[str]:
+    """Say whose runtime is apart from vanilla's, or at a rate, which runtime follows, whose latency is."""
+    limited = group.workload.rate_iops is not None
+    metric, word = (metrics.LATENCY, "Latency") if limited else (metrics.RUNTIME, "Runtime")
     apart, alike, open_ = BY_PAPER if marks.paper_rule else BY_ROUNDS
-    rows = [(row, row.samples[metrics.RUNTIME]) for row in group.rows if metrics.RUNTIME in row.samples]
-    found = [(marks.judged(row, metrics.RUNTIME), row, own.change) for row, own in rows]
+    rows = [(row, row.samples[metric]) for row in group.rows if metric in row.samples]
+    found = [(marks.judged(row, metric), row, own.change) for row, own in rows]
     ordered = sorted(found, key=lambda item: item[2].mean if item[2] else 0.0, reverse=True)
     changes = [
         f"{row_name(row, group)} {change(own) or '(no pair)'}" for verdict, row, own in ordered if verdict in APART
@@ -94,7 +101,15 @@ def _runtime(group: Group, marks: Marks) -> Iterator[str]:
     if any(verdict in (Verdict.TOO_FEW, PaperRule.NOT_ASSESSABLE) for verdict, *_ in found):
         parts.append(open_)
     if parts:
-        yield f"Runtime {'; '.join(parts)}."
+        yield f"{word} {'; '.join(parts)}."
+
+
+def _unkept(group: Group) -> Iterator[str]:
+    """Say who could not do what was offered: there, latency says how long the trial was, and nothing of a tracer."""
+    shares = {row_name(row, group): own.spread.min for row in group.rows if (own := row.samples.get(metrics.RATE_KEPT))}
+    short = [f"{name} {share(percent)} %" for name, percent in shares.items() if percent < LEAST_KEPT]
+    if short:
+        yield f"Done at least of the rate offered: {_listed(short)}; latency is left out where the rate was not kept."
 
 
 def _losses(group: Group) -> Iterator[str]:

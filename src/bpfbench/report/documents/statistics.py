@@ -10,6 +10,7 @@ from itertools import groupby
 
 from bpfbench.analysis.apart import Verdict
 from bpfbench.analysis.inference import Difference, Interval, Paired
+from bpfbench.analysis.metrics import LATENCY_P99, LATENCY_P999
 from bpfbench.analysis.results import CELL, Description, PaperRule
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row
@@ -23,6 +24,8 @@ from bpfbench.report.quantities import Quantity, accounted
 
 TABLE_TITLES = {"performance": "performance and fidelity", "resources": "resources"}
 """Key of a table -> its title; quantities.py says what is in which."""
+
+PERCENTILES = (LATENCY_P99, LATENCY_P999)
 
 WEIGHTS: Mapping[Verdict | PaperRule | None, str] = {Verdict.MORE: "higher", Verdict.LESS: "lower"}
 """How a number is set that differs from vanilla's."""
@@ -53,7 +56,8 @@ def tables(section: Section, group: Group, marks: Marks) -> Iterator[Table]:
         found = {own: numbers(own, group.rows, partial(_number, section, marks)) for own in shown}
         measured = {own: cells for own, cells in found.items() if any(cell.text != ABSENT for cell in cells)}
         if measured:
-            yield _table(section, group, key, title, what, measured)
+            percentiles = any(own.metric in PERCENTILES for own in measured)
+            yield _table(section, group, key, title, f"{what}{section.behind if percentiles else ''}", measured)
 
 
 def _table(
@@ -62,7 +66,7 @@ def _table(
     return dataclasses.replace(
         by_row(group, (Column(own.title, own.unit) for own in found), found.values()),
         key=f"{key}-{section.key}-{group.tool}",
-        title=f"{section.workload.name}, {group.tool}: {title}",
+        title=f"{section.workload.name}{wording.clauses(section.workload)}, {group.tool}: {title}",
         caption=section.caption(what),
     )
 

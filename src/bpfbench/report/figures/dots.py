@@ -33,7 +33,10 @@ TITLES = {
 }
 """Figure -> its title: the first is figures 1 and 4 of the paper, the second 3 and 6. quantities.py of the report says
 what is in which."""
-OF_TARGETS = {**TITLES, "performance": "Runtime, and the target's own numbers"}
+OF_TARGETS = {
+    "performance": "Runtime, and the target's own numbers",
+    "resources": "CPU of the target; CPU, memory and power of the whole machine",
+}
 """Of targets besides fio."""
 
 

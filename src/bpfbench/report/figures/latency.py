@@ -20,9 +20,11 @@ TITLE = "Latency percentiles"
 
 def latency(section: Section) -> Chart | None:
     """Make the figure; None where the target tells no latency."""
+    of = f"Of completion latency, by {wording.target(section.workload)}"
+    from_due = "From when each was due, by its driver"
     what = (
-        f"Of completion latency, by {wording.target(section.workload)}; means over trials, both axes logarithmic (x in"
-        " what is left above the percentile)."
+        f"{from_due if section.is_open else of}; means over trials, both axes logarithmic (x in what is left above the"
+        f" percentile).{section.behind}"
     )
     panels = tuple(_panel(section, group) for group in section.groups)
     if not section.workload.is_fio and not any(panel.lines for panel in panels):

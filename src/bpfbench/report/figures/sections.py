@@ -103,6 +103,21 @@ class Section:
         """What can be said of one metric of a row; None where it has no value."""
         return self.statistics.get((row.cell, metric.key))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether operations come at a rate of their own, however long each takes: latency is from when one was due."""
+        return not self.workload.is_fio and self.workload.rate_iops is not None
+
+    @property
+    def behind(self) -> str:
+        """Say how many operations a percentile of a trial is of; empty where nobody counted them."""
+        outcomes = (record.outcome for group in self.groups for row in group.rows for record in self.of(row))
+        found = [own.operations for own in outcomes if own and own.operations]
+        if not found:
+            return ""
+        ends = dict.fromkeys(f"{round(end(found)):,}" for end in (min, max))
+        return f" Behind each percentile: {' to '.join(ends)} operations a trial."
+
     def caption(self, what: str) -> str:
         """Complete a caption by what the figure has of its own: workload, n, part, emulated."""
         parts = [f"Workload {self.title}.", what, f"{self.n}."]

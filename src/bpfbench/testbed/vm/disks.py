@@ -15,7 +15,7 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import command
 
 MOST_BROUGHT_BYTES = 256 * 2**20
-"""The largest folder of a tracer that a study brings: it goes into the guest's memory."""
+"""The largest folder of a tracer that a study brings, or of a target: it goes into the guest's memory."""
 
 
 def inherited(file: IO[bytes]) -> str:
@@ -32,9 +32,10 @@ def code(tracers: Path, brought: Mapping[str, Path], directory: Path) -> IO[byte
     for setup, folder in brought.items():
         size = sum(path.lstat().st_size for path in folder.rglob("*"))
         if size > MOST_BROUGHT_BYTES:
+            what = setup.replace("+", " of ", 1) if "+" in setup else f"setup {setup}"
             raise MachineError(
-                f"setup {setup}: {folder} has {size // 2**20} MiB, and all of it would go into the virtual machine",
-                f"give the executable a folder of its own; at most {MOST_BROUGHT_BYTES // 2**20} MiB",
+                f"{what}: {folder} has {size // 2**20} MiB, and all of it would go into the virtual machine",
+                f"give it a folder of at most {MOST_BROUGHT_BYTES // 2**20} MiB, or choose --testbed host",
             )
     file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=file, mode="w") as archive:

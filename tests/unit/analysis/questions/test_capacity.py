@@ -30,7 +30,7 @@ from bpfbench.analysis.questions.capacity import (
     trials,
 )
 from bpfbench.analysis.results import of
-from bpfbench.model import Record, Tool, Variant, Workload
+from bpfbench.model import DrivenResult, Record, Tool, Variant, Workload
 
 RING = 256 * 1024
 STEADY = Workload("read", 4, 32 * 2**30, rate_iops=25_000)
@@ -77,6 +77,16 @@ class TestWhatTrialsSay:
         (found,) = said_by(traced(1_000_000, 0))
         assert not found.exact
         assert fidelity_percent(found.events_per_s, Stream(100_000, steady=False)) == pytest.approx(99.9)
+
+    def test_a_declared_target_has_a_rate_of_its_own_and_leaves_a_cpu_where_it_kept_one(self) -> None:
+        for rate, done_per_s, steady in ((None, 80.0, False), (100, 100.0, True), (100, 50.0, False)):
+            record = traced(500_000, 500_000, workload=Workload("postgres", 0, 0, rate))
+            driven = DrivenResult(0.0, 10.0, {"operations": 10 * done_per_s}, rate_per_s=rate)
+            (trial,) = trials(of([dataclasses.replace(record, fio=None, driven=driven)]))
+            assert (trial.target.limited, trial.target.steady) == (True, steady)
+            assert (trial.rate_per_s, trial.peak_per_s) == (100_000, 100_000)
+            (found,) = learnt([trial])
+            assert found.events_per_s == pytest.approx(49_844, abs=1) or not steady
 
     def test_what_was_saved_by_the_ring_alone_says_nothing(self) -> None:
         assert said_by(traced(2000, 100_000)) == ()

@@ -60,6 +60,8 @@ class TestCode:
             packed(tracers, {"own": own.parent}, tmp_path)
         assert caught.value.hint is not None
         assert "3 MiB" in caught.value.hint
+        with pytest.raises(MachineError, match=r"^packages of big: .*/mine has 4 MiB"):
+            packed(tracers, {"packages+big": own.parent}, tmp_path)
 
 
 class TestScratch:
