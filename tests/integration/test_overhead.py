@@ -188,7 +188,7 @@ class TestTracers:
 
     def test_several_at_once_have_each_their_own_use(self, bpfbench: Run) -> None:
         one, other = f"sleep {MARK}", f"echo Lost 7 events; echo Lost 3 events; exec sleep {MARK}"
-        lost = ("--lost", "-", "--lost", "/Lost ([0-9]+) events/")
+        lost = ("--lost", "none", "--lost", "/Lost ([0-9]+) events/")
         rows = overhead(bpfbench, one, other, "--together", *lost, target="sleep 0.2")
         assert [row["called"] for row in rows] == ["bare", one, other, f"{one} + {other}"]
         assert [[own["tracer"] for own in row["each"]] for row in rows] == [[], [0], [1], [0, 1]]

@@ -58,7 +58,7 @@ def overhead(
         tuple[str, ...],
         Parameter(
             help="What a tracer prints of the events it received, as /REGEX/: lines are counted, or the numbers of its"
-            " group added up. Once for all, or once for each (- for none).",
+            " group added up. Once for all, or once for each (`none` for none).",
             negative="",
         ),
     ] = (),

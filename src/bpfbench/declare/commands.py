@@ -21,7 +21,7 @@ from bpfbench.values import choice_message
 NONE = "none"
 """The tracer that is none: the target runs bare, as something to compare nothing with."""
 
-NOTHING = "-"
+NOTHING = "none"
 """In the place of a pattern, where others have one."""
 
 IMAGE = "image:"

@@ -87,7 +87,7 @@ class TestTally:
     def test_one_is_for_all_or_there_is_one_for_each(self) -> None:
         both = commands.tracers(["ls", "cat"], (), "INT", lost=["/Lost ([0-9]+)/"])
         assert [own.lost for own in both] == [Tally("Lost ([0-9]+)")] * 2
-        one, other = commands.tracers(["ls", "cat"], (), "INT", received=["-", "/^read/"])
+        one, other = commands.tracers(["ls", "cat"], (), "INT", received=["none", "/^read/"])
         assert (one.received, other.received, other.lost) == (None, Tally("^read"), None)
 
     @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def _said(found: Overhead, row: Costing) -> Iterator[str]:
     if row.counted:
         said.append(_ran(row.counted))
     if counts := [f"{what} {_count(row.own[what])}" for what in ("received", "lost") if what in row.own]:
-        said.append(f"By its own word it {' and '.join(counts)} events a trial.")
+        said.append(f"By its own word it {' and '.join(counts)} events in a trial.")
     yield " ".join(filter(None, (*said, _further(found, row))))
 
 
@@ -257,9 +257,7 @@ def _ran(counted: Counted) -> str:
     ]
     more = f", and {len(ran) - PROGRAMS_MOST} more" if len(ran) > PROGRAMS_MOST else ""
     return (
-        f"Its BPF programs ran for {_figures(counted.cpu_percent)} % of one CPU ({'; '.join(each)}{more}): an estimate,"
-        " from one more trial, in which the kernel counted their run time, which takes time itself. It is no addition,"
-        " but part of what the processes took that they ran in, mostly as system time."
+        f"Its BPF programs ran for {_figures(counted.cpu_percent)} % of one CPU ({'; '.join(each)}{more}), an estimate."
     )
 
 
@@ -396,6 +394,11 @@ def _fine(found: Overhead) -> Iterator[Block]:
                 f"Noise: two bare runs of one round differ in {metric.name} by {percent(noise.sd):.1f} % (SD,"
                 f" {plural(noise.n, 'round')})."
             )
+    if _any_counted(found):
+        lines.append(
+            "What BPF programs ran for is an estimate from one more trial, in which the kernel counted that, which takes"
+            " time itself; it is no addition, but part of what the processes took that they ran in, mostly as system time."
+        )
     lines += [f"Not measured: {what} ({printable(why)})." for what, why in found.absent.items()]
     yield Paragraph(" ".join(lines), "fine")
 

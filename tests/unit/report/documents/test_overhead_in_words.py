@@ -103,7 +103,7 @@ def test_what_programs_took_is_an_estimate_apart() -> None:
     ran_so = replace(BPF, programs=(BpfObject("kprobe", "read", 4096, runs=2000, run_ns=400_000_000),))
     counted = replace(counted, tracers=(replace(counted.tracers[0], bpf=ran_so),))
     found = overhead(study("tracer"), [*rounds({0: 1.2}, 4), replace(record(0, 0, counted), counted=True)])
-    assert "Its BPF programs ran for 4.00 % of one CPU (read 2 k times, 200000 ns each): an estimate" in text(found)
+    assert "Its BPF programs ran for 4.00 % of one CPU (read 2 k times, 200000 ns each), an estimate." in text(found)
     assert "| BPF CPU, % of one, estimated |" in text(found)
 
 
