@@ -28,68 +28,76 @@ EXPORTS = (".json", ".md")
 
 
 def overhead(
-    *tracers: Annotated[str, Parameter(help="Command lines; {pid} is the target's process id, {server} the server's.")],
-    target: Annotated[str, Parameter(help="The command that is traced; it ends by itself.")],
+    *tracers: Annotated[
+        str,
+        Parameter(
+            help="Command lines. {pid} is the target's process ID, {server} the server's. image:COMMAND runs in"
+            " bpfbench's image; SETUP:TOOL, such as libbpf:rw-tracer, is one of ours."
+        ),
+    ],
+    target: Annotated[str, Parameter(help="The command to trace; it must end by itself.")],
     serve: Annotated[
         str | None,
-        Parameter(help="A server that the target asks, started for each trial; its CPU time is what counts."),
+        Parameter(help="A server for the target to talk to, started for each trial; its CPU time is what is decided."),
     ] = None,
     server: Annotated[
-        str | None, Parameter(help="The same of one that runs already: its process id, or what `ps` calls it.")
+        str | None,
+        Parameter(help="The same for a server that is running already: its process ID, or its name as `ps` shows it."),
     ] = None,
-    prepare: Annotated[str | None, Parameter(help="Run this before each trial, e.g. 'make clean'.")] = None,
+    prepare: Annotated[str | None, Parameter(help="Run this before each trial, for example 'make clean'.")] = None,
     metric: Annotated[
         tuple[str, ...],
         Parameter(
-            help="A number that the target prints, in place of its time: NAME[:UNIT[:more|less]]=/REGEX/; more is"
-            " better, unless it says less.",
+            help="A number the target prints, decided instead of its time: NAME[:UNIT[:more|less]]=/REGEX/. More is"
+            " better unless you say less.",
             negative="",
         ),
     ] = (),
     ready: Annotated[
         tuple[str, ...],
         Parameter(
-            help="When a tracer is ready: /REGEX/ of a line it prints, or a file it makes (default: auto, by what it"
-            " has attached). Once for all, or once for each.",
+            help="How to tell that a tracer is ready: a line it prints, as /REGEX/, or a file it creates (default: auto,"
+            " by what it has attached). Once for all tracers, or once for each.",
             negative="",
         ),
     ] = (),
     received: Annotated[
         tuple[str, ...],
         Parameter(
-            help="What a tracer prints of the events it received, as /REGEX/: lines are counted, or the numbers of its"
-            " group added up. Once for all, or once for each (`none` for none).",
+            help="How a tracer's output tells what it received: /REGEX/ counts the lines that match, or adds up the"
+            " numbers its group matches. Once for all tracers, or once for each (`none` for none).",
             negative="",
         ),
     ] = (),
     lost: Annotated[
         tuple[str, ...],
-        Parameter(help="The same of those it lost, as in '/Lost ([0-9]+) events/'.", negative=""),
+        Parameter(help="The same for events it lost, for example '/Lost ([0-9]+) events/'.", negative=""),
     ] = (),
     together: Annotated[
-        bool, Parameter(help="Run tracers at once as well, two by two and all: do their costs add up?", negative="")
+        bool,
+        Parameter(help="Also run the tracers at the same time, in pairs and all: do their costs add up?", negative=""),
     ] = False,
-    stop_signal: Annotated[str, Parameter(help="What ends a tracer: INT, TERM, HUP, …")] = "INT",
+    stop_signal: Annotated[str, Parameter(help="The signal that stops a tracer: INT, TERM, HUP, …")] = "INT",
     time: Annotated[
-        str, Parameter("--for", help="Take so long in all; but 3 rounds at least, and none when all is decided.")
+        str, Parameter("--for", help="Time for everything. There are always 3 rounds, and none once all is decided.")
     ] = "1min",
-    rounds: Annotated[int | None, Parameter(help="Run exactly so many rounds, in place of that.")] = None,
-    margin: Annotated[float, Parameter(help="Up to so many per cent, a change does not matter.")] = 5.0,
+    rounds: Annotated[int | None, Parameter(help="Run exactly this many rounds instead.")] = None,
+    margin: Annotated[float, Parameter(help="Changes of up to this many per cent do not matter.")] = 5.0,
     timeout: Annotated[str, Parameter(help="The longest that one run of the target may take.")] = "1h",
-    seed: Annotated[int, Parameter(help="Of the order in a round.")] = 1,
-    export: Annotated[Path | None, Parameter(help="Save the answer in this file, too: .json or .md.")] = None,
+    seed: Annotated[int, Parameter(help="Seeds the random order of each round.")] = 1,
+    export: Annotated[Path | None, Parameter(help="Also save the result to this file, .json or .md.")] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     wait: Wait = False,
     verbose: Verbose = False,
     source_options: SourceOptions = SourceOptions(),
     form: Form = Form(),
 ) -> int:
-    """Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.
+    """Measure what each tracer costs a command: its time or the numbers it prints, and what the tracer itself uses.
 
-    Runs the commands on this system, as they are, in rounds: the bare target
-    twice and each tracer once, in random order, until it is decided what each
-    costs, or the time is over. Root is needed only where a tracer needs it.
-    docs/overhead.md says how it is measured.
+    Everything runs on this system, as it is, in rounds: the target twice
+    without a tracer and once with each, in random order, until every cost is
+    decided or time is up. Root is needed only where a tracer needs it.
+    docs/overhead.md explains how it is measured.
     """
     set_up_logging(stderr, verbose=verbose)
     if not 0 < margin < 100:

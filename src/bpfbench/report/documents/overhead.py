@@ -396,8 +396,8 @@ def _fine(found: Overhead) -> Iterator[Block]:
             )
     if _any_counted(found):
         lines.append(
-            "What BPF programs ran for is an estimate from one more trial, in which the kernel counted that, which takes"
-            " time itself; it is no addition, but part of what the processes took that they ran in, mostly as system time."
+            "What BPF programs ran for is an estimate from one more trial, in which the kernel counted it, which itself"
+            " takes time; it is no addition, but part of the CPU time of the processes they ran in, mostly system time."
         )
     lines += [f"Not measured: {what} ({printable(why)})." for what, why in found.absent.items()]
     yield Paragraph(" ".join(lines), "fine")
