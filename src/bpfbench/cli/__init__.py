@@ -45,7 +45,7 @@ VERBS = {
     "list": ("about:list_", "List studies, setups, tools, workloads, targets, images and kernels, one line each."),
     "overhead": (
         "overhead:overhead",
-        "Say what each tracer costs a command: its time or its own numbers, and what the tracer takes itself.",
+        "Measure what each tracer costs a command: its time or its own numbers, and what the tracer uses.",
     ),
     "plan": ("plan:plan_", "Say what a study takes, and which trials it has. Runs nothing."),
     "recommend": ("recommend:recommend", "Say which setup and configuration fit a need, by what a run measured."),

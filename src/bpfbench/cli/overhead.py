@@ -56,8 +56,8 @@ def overhead(
     ready: Annotated[
         tuple[str, ...],
         Parameter(
-            help="How to tell that a tracer is ready: a line it prints, as /REGEX/, or a file it creates (default: auto,"
-            " by what it has attached). Once for all tracers, or once for each.",
+            help="How to tell that a tracer is ready: a line it prints, as /REGEX/, or a file it creates (default:"
+            " auto, by what it has attached). Once for all tracers, or once for each.",
             negative="",
         ),
     ] = (),
@@ -92,7 +92,7 @@ def overhead(
     source_options: SourceOptions = SourceOptions(),
     form: Form = Form(),
 ) -> int:
-    """Measure what each tracer costs a command: its time or the numbers it prints, and what the tracer itself uses.
+    """Measure what each tracer costs a command: its time or its own numbers, and what the tracer uses.
 
     Everything runs on this system, as it is, in rounds: the target twice
     without a tracer and once with each, in random order, until every cost is
