@@ -66,7 +66,7 @@ mkdir {run}; chown 65534:65534 {run}
 until {ready} >/dev/null 2>&1; do sleep 0.05; done
 {drive} >{record}/drive.log 2>&1
 kill -INT $!; wait
-times | tail -n 1 >{record}/times
+times >{record}/times # last those of its children
 """
 """A target's life without a harness."""
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -174,7 +174,7 @@ def bare_postgres(testbed: HostTestbed, trial: Trial) -> Served:
         said = Path(results, "drive.log").read_text()
         if finished.status != 0:
             raise SystemExit(f"pgbench failed: {said or finished.last_words}")
-        times = re.findall(r"(\d+)m([0-9.]+)s", Path(results, "times").read_text())
+        times = re.findall(r"(\d+)m([0-9.]+)s", Path(results, "times").read_text().splitlines()[-1])
     os.sync()
     tps = float(re.findall(r"^tps = ([0-9.]+)", said, re.MULTILINE)[-1])
     return tps, sum(60 * int(minutes) + float(seconds) for minutes, seconds in times)

@@ -53,6 +53,8 @@ SCHEMA = 2
 
 SHORT_S = 0.05
 """A process is started in milliseconds."""
+WIDEST_PERCENT = 9999.0
+"""An interval that ends later knows no end."""
 PROGRAMS_MOST = 3
 """So many are named one by one."""
 LONG_S = 7200.0
@@ -409,7 +411,8 @@ def _kinds(objects: Sequence[BpfObject]) -> str:
 
 
 def _interval(found: Interval) -> str:
-    return f"[{_percent(found.low)}, {_percent(found.high)}]"
+    high = _percent(found.high) if found.high <= WIDEST_PERCENT else f"beyond +{WIDEST_PERCENT:.0f}"
+    return f"[{_percent(found.low)}, {high}]"
 
 
 def _percent(value: float) -> str:
