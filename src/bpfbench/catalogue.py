@@ -25,12 +25,15 @@ def _by_name(*setups: Setup) -> dict[str, Setup]:
     return {setup.name: setup for setup in setups}
 
 
+ALL_TOOLS = tuple(Tool)
+"""Of setups that have fs-profile, too."""
+
 MAIN_SETUPS = _by_name(
     Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
     Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
-    Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS),
-    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS),
-    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS),
+    Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS, tools=ALL_TOOLS),
+    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS, tools=ALL_TOOLS),
+    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS, tools=ALL_TOOLS),
     Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
     Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
 )
@@ -64,6 +67,7 @@ TOOLS = {
     Tool.SYSCOUNT: "counts system calls by number in a hash map, read once at the end",
     Tool.RW_TRACER: "one 156-byte event per read and write through a ring buffer",
     Tool.RW_TRACER_ALL: "the same with up to 4096 bytes of the data read or written",
+    Tool.FS_PROFILE: "latencies per file, summed in the kernel; slow calls with their stacks through a ring",
 }
 
 WORKLOADS = {

@@ -15,6 +15,8 @@ from typing import Any
 from bpfbench import catalogue, units
 from bpfbench.model import (
     BLOCK_BYTES,
+    EVENT_TOOLS,
+    PAPER_TOOLS,
     UNLIMITED,
     VANILLA,
     Accelerator,
@@ -158,11 +160,12 @@ _SETUPS_HELP = "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` s
 _VARIANTS_HELP = "full, no-output, no-consumer, run-time"
 _RATE_HELP = "the most I/Os per second of each fio process, or operations per second of a target: numbers, unlimited"
 _BURST_HELP = "how many I/Os each process does at once, before it pauses, at the rate of --rate-iops; 1: steady"
-_WITH_RING = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
+_WITH_RING = (*EVENT_TOOLS, Tool.FS_PROFILE)
+_TOOLS_HELP = "syscount, rw-tracer, rw-tracer-all, fs-profile"
 
 FACTORS = (
     _words("setups", _SETUPS, REQUIRED, Trial, _SETUPS_HELP, field="setup"),
-    _words("tools", Tool, tuple(Tool), Trial, "syscount, rw-tracer, rw-tracer-all", field="tool"),
+    _words("tools", Tool, PAPER_TOOLS, Trial, _TOOLS_HELP, field="tool"),
     _words("workloads", catalogue.WORKLOADS, REQUIRED, Workload, "read, write, mixed", field="name"),
     _factor("processes", whole(1, 1024), (4,), Workload, "fio processes", label="{} processes"),
     _factor(

@@ -13,7 +13,7 @@ from builders import make_brought, make_config
 
 from bpfbench import catalogue
 from bpfbench.declare import study
-from bpfbench.model import VANILLA, Attach, Format, Setup, Tool, TracerConfig
+from bpfbench.model import PAPER_TOOLS, VANILLA, Attach, Format, Setup, Tool, TracerConfig
 
 ANY = Setup("any", "for tests", attaches=tuple(Attach))
 SMOKE = study.load(study.find("smoke"))
@@ -24,7 +24,7 @@ def config(**factors: Any) -> TracerConfig:
 
 
 class TestRefusal:
-    @pytest.mark.parametrize("tool", Tool)
+    @pytest.mark.parametrize("tool", PAPER_TOOLS)
     @pytest.mark.parametrize("attach", Attach)
     @pytest.mark.parametrize("form", Format)
     def test_a_setup_that_can_do_everything_refuses_nothing(self, tool: Tool, attach: Attach, form: Format) -> None:
@@ -42,12 +42,20 @@ class TestRefusal:
     def test_what_a_setup_lacks_is_the_reason(self, lacking: dict[str, Any], reason: str) -> None:
         assert replace(ANY, **lacking).refusal(Tool.RW_TRACER, config()) == reason
 
+    def test_fs_profile_writes_text_only(self) -> None:
+        profiler = replace(ANY, tools=tuple(Tool))
+        assert profiler.refusal(Tool.FS_PROFILE, config(format=Format.TEXT)) is None
+        assert (
+            profiler.refusal(Tool.FS_PROFILE, config(format=Format.BINARY))
+            == "any cannot write binary: fs-profile is text only"
+        )
+
     def test_where_nothing_is_polled_the_poll_time_out_is_no_obstacle(self) -> None:
         assert replace(ANY, poll_ms=(50,)).refusal(Tool.SYSCOUNT, config(poll_ms=None)) is None
 
-    def test_a_setup_that_says_no_more_has_every_tool_both_formats_and_tracepoints(self) -> None:
+    def test_a_setup_that_says_no_more_has_the_papers_tools_both_formats_and_tracepoints(self) -> None:
         setup = Setup("x", "y")
-        assert (setup.tools, setup.formats, setup.attaches) == (tuple(Tool), tuple(Format), (Attach.TRACEPOINT,))
+        assert (setup.tools, setup.formats, setup.attaches) == (PAPER_TOOLS, tuple(Format), (Attach.TRACEPOINT,))
         assert (setup.poll_ms, setup.command) == (None, ())
 
 
@@ -104,8 +112,8 @@ class TestCatalogue:
         assert any(name.partition("@")[0] in text for text in builds), "no build in tracers/ installs it"
 
     @pytest.mark.parametrize("setup", catalogue.MAIN_SETUPS.values(), ids=lambda setup: setup.name)
-    def test_each_has_every_tool_and_writes_text(self, setup: Setup) -> None:
-        for tool in Tool:
+    def test_each_has_every_tool_of_the_paper_and_writes_text(self, setup: Setup) -> None:
+        for tool in PAPER_TOOLS:
             assert setup.refusal(tool, config(format=Format.TEXT)) is None
 
     @pytest.mark.parametrize("name", catalogue.SETUPS)

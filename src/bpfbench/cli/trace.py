@@ -22,11 +22,12 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import KEYS
-from bpfbench.model import TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec
+from bpfbench.model import EVENT_TOOLS, TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec
+from bpfbench.report import profile
 from bpfbench.report import trace as report
 from bpfbench.run.progress import set_up_logging
 from bpfbench.run.stage import Stage
-from bpfbench.run.trace import Trace, Traced
+from bpfbench.run.trace import Trace, Traced, TraceLines
 from bpfbench.values import choice_message
 
 COMM_BYTES = 15
@@ -68,7 +69,7 @@ trace_app = App(
 def trace(
     *command: str,
     setup: Annotated[str, Parameter(help="Which library: bpftrace, bcc, libbpf, …")],
-    tool: Annotated[str, Parameter(help="What to observe: syscount, rw-tracer, rw-tracer-all.")],
+    tool: Annotated[str, Parameter(help="What to observe: syscount, rw-tracer, rw-tracer-all, fs-profile.")],
     comm: Annotated[
         str | None, Parameter(help="Trace processes of this name (default: COMMAND's; without COMMAND, fio).")
     ] = None,
@@ -81,8 +82,8 @@ def trace(
 ) -> int:
     """Run one tracer; show what it records as it comes, and what it lost.
 
-    Events go to stdout as they come, counts of syscount at the end. All else goes
-    to stderr, also what COMMAND prints.
+    Events go to stdout as they come, what is counted at the end. All else goes to
+    stderr, also what COMMAND prints.
 
     With COMMAND, the trace begins before it and ends with it. Ctrl-C is then for
     COMMAND, and the exit status is COMMAND's, or 1 if the tracer failed. However
@@ -104,7 +105,7 @@ def trace(
     with Stage(chosen, means(source_options, wait=wait)) as stage:
         stage.testbed.require_room(chosen.output_limit_bytes or 0, "--output-limit-bytes sets how much")
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
-        lines = report.JsonLines(spec.tool) if as_json else report.TextLines(spec.tool)
+        lines = _lines(spec.tool, as_json=as_json)
         hint = f"tracing {spec.comm} with {setup}; Ctrl-C ends it"
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a name may have what the terminal cannot show
@@ -137,6 +138,12 @@ def _study(file: str | None, setup: str, tool: str, options: TraceOptions) -> St
         "repetitions": Override("--repetitions", 1),
     }
     return study.around("trace", overrides | options.overrides(), file)
+
+
+def _lines(tool: Tool, *, as_json: bool) -> TraceLines:
+    if tool is Tool.FS_PROFILE:
+        return profile.ProfileJson() if as_json else profile.ProfileText()
+    return report.JsonLines(tool) if as_json else report.TextLines(tool)
 
 
 def _config(chosen: Study) -> TracerConfig:
@@ -175,7 +182,7 @@ def _conclude(spec: TraceSpec, traced: Traced, *, as_json: bool) -> None:
         _say(line)
     if not summary.intercepted_total:
         _say(f"No process called {spec.comm} did what {spec.tool} observes; --comm NAME traces another.")
-    if summary.syscalls is None and traced.shown < summary.saved:
+    if spec.tool in EVENT_TOOLS and traced.shown < summary.saved:
         _say(f"{summary.saved - traced.shown} events are not shown: they cannot be read.")
     if traced.reason:
         _say(f"bpfbench: {traced.reason}")

@@ -14,6 +14,7 @@ from bpfbench import catalogue, factors
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     BLOCK_BYTES,
+    COUNTING_TOOLS,
     EVENT_BYTES,
     LOCAL,
     UNLIMITED,
@@ -52,6 +53,7 @@ SLOWDOWN: dict[str | None, float] = {
     Tool.SYSCOUNT: 1.1,
     Tool.RW_TRACER: 1.7,
     Tool.RW_TRACER_ALL: 2.4,
+    Tool.FS_PROFILE: 1.5,
 }
 """fio's time under a tool over vanilla, as above; for time estimates only."""
 SLOWDOWN_USUAL = 1.3
@@ -419,7 +421,7 @@ def output_bytes(trial: Trial) -> int:
     config = trial.config
     if config is not None and config.is_command:
         return PRINTED_BYTES
-    if config is None or trial.tool is Tool.SYSCOUNT:
+    if config is None or trial.tool in COUNTING_TOOLS:
         return 0
     payload = config.payload_bytes or 0
     each = TEXT_EVENT_BYTES + 3 * payload if config.format is Format.TEXT else EVENT_BYTES + payload

@@ -15,7 +15,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.declare.targets import SIGNALS, table, words
 from bpfbench.factors import Key
-from bpfbench.model import VANILLA, Attach, Format, Setup, Tool
+from bpfbench.model import PAPER_TOOLS, VANILLA, Attach, Format, Setup, Tool
 from bpfbench.model.command import COMMAND, PLACEHOLDERS, Calls, CommandTracer, Tally
 from bpfbench.values import executable, existing_directory, file_name, flag, one_of, several, shown, text
 
@@ -49,7 +49,7 @@ def keys(folder: Path, given: Any) -> tuple[Key, ...]:
         description,
         Key("formats", several(one_of(tuple(Format))), tuple(Format)),
         Key("attaches", several(one_of(catalogue.FLAVOURS)), (Attach.TRACEPOINT,)),
-        Key("tools", several(one_of(tuple(Tool))), tuple(Tool)),
+        Key("tools", several(one_of(tuple(Tool))), PAPER_TOOLS),
         kind,
     )
 

@@ -33,14 +33,18 @@ BLOCK_BYTES = 2**18
 NO_RECORD = re.compile(rb"^(?![0-9])[^\n]*\n", re.MULTILINE)
 """A line that is no record: bpftrace writes its warnings among them, until its adapter tidies up at the end."""
 
+NO_LINE = re.compile(rb"^(?!slow\t|latency\t|top\t|[0-9a-f]+\n)[^\n]*\n", re.MULTILINE)
+"""The same of fs-profile, whose stacks are lines of their own."""
+
 NUMBER = re.compile(r"^#define __NR(?:3264)?_(\w+) (\w+)$", re.MULTILINE)
 
 
 class Records:
     """The records in a growing file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tool: Tool) -> None:
         self._file = path.open("rb", buffering=0)
+        self._others = NO_LINE if tool is Tool.FS_PROFILE else NO_RECORD
         self._offset = 0
         self._bytes = 0
         """Of the records read; less than the offset where there were other lines."""
@@ -57,7 +61,7 @@ class Records:
         if not block:
             return None
         self._offset += len(block)
-        records = NO_RECORD.sub(b"", block)
+        records = self._others.sub(b"", block)
         self._bytes += len(records)
         if records:
             self._last = records[records.rfind(b"\n", 0, -1) + 1 :]
@@ -85,7 +89,7 @@ def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
     launch = Launch(command, os.sched_getaffinity(0), place / "tracer.stderr")
     with TracerProcess(launch, spec.output_limit_bytes) as traced:
         startup_s = traced.wait_ready(spec.deadlines.ready_s)
-        records = Records(output)
+        records = Records(output, spec.tool)
         notify({"event": "ready", "monotonic_ns": time.monotonic_ns(), "startup_s": startup_s})
         unsaid = _hand_on(records, traced)
         if traced.alive():
@@ -97,7 +101,7 @@ def run(spec: TraceSpec, notify: Callable[[dict[str, Any]], None]) -> None:
         summary = tracer.read_summary(summary_file)
     except StepError as error:
         raise StepError(f"{reason}; {error.message}" if reason else error.message) from error
-    counts = spec.tool is Tool.SYSCOUNT
+    counts = spec.tool is Tool.SYSCOUNT  # fs-profile's are lines like others
     sys.stdout.buffer.write(unsaid + (b"" if counts else records.rest()))
     records.close()
     names = syscall_names() if counts else {}

@@ -134,7 +134,7 @@ def read_summary(path: Path) -> TracerSummary:
 
 
 def count_events(output: Path, tool: str, config: TracerConfig) -> int:
-    """Count the events in a tracer's output file by reading all of it; syscount's are the sum of its counts.
+    """Count the events in a tracer's output file by reading all of it; where it has counts they stand for so many.
 
     Raises:
         StepError: the file ends in the middle of a record.
@@ -145,6 +145,9 @@ def count_events(output: Path, tool: str, config: TracerConfig) -> int:
         if binary:
             return sum(int.from_bytes(data[i : i + 8], "little") for i in range(8, len(data), 16))
         return sum(int(line.split(b"\t")[1]) for line in data.splitlines())
+    if tool is Tool.FS_PROFILE:
+        with output.open("rb") as file:
+            return sum(map(_profiled, file))
     if not binary:
         return _count_lines(output)
     size = output.stat().st_size
@@ -152,6 +155,14 @@ def count_events(output: Path, tool: str, config: TracerConfig) -> int:
     if rest:
         raise StepError(f"tracer's output of {size} bytes is no whole number of {config.event_bytes}-byte records")
     return events
+
+
+def _profiled(line: bytes) -> int:
+    """Return for how many events a line of fs-profile stands; what is wrong with its lines the audit tells."""
+    kind, *columns = line.split(b"\t", 5)
+    if kind == b"latency" and len(columns) > 3 and columns[3].isdigit():
+        return int(columns[3])
+    return int(kind == b"slow")
 
 
 def _count_lines(path: Path) -> int:

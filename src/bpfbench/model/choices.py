@@ -30,6 +30,17 @@ class Tool(StrEnum):
     SYSCOUNT = "syscount"
     RW_TRACER = "rw-tracer"
     RW_TRACER_ALL = "rw-tracer-all"
+    FS_PROFILE = "fs-profile"
+
+
+EVENT_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
+"""Those that write an event for each call."""
+
+COUNTING_TOOLS = (Tool.SYSCOUNT, Tool.FS_PROFILE)
+"""Those that count calls in the kernel."""
+
+PAPER_TOOLS = (Tool.SYSCOUNT, *EVENT_TOOLS)
+"""Those of the paper: what is meant where none is named, and what a tracer has that does not say."""
 
 
 def tool_called(name: str) -> str:

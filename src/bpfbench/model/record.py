@@ -8,13 +8,15 @@ from enum import StrEnum
 
 from bpfbench.model.choices import Accelerator
 from bpfbench.model.command import CommandAccount
+from bpfbench.model.content import Content
 from bpfbench.model.driven import DrivenResult, enough
 from bpfbench.model.trial import Predecessor, Trial
 
 RECORD_FORMAT = 6
 """Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
 3 (rate-limited workloads); 4 (predecessor and place, conditions, the kernel's account of calls, of hooks and of the
-ring, content); 5 (targets besides fio); 6 (tracers that are commands; targets at a rate, CPU time by role).
+ring, content); 5 (targets besides fio); 6 (tracers that are commands; targets at a rate, CPU time by role,
+profile).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -46,64 +48,6 @@ class Check:
     ok: bool
     detail: str
     """The numbers compared, for a reader who doubts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """Records that are wrong in one way."""
-
-    count: int
-    record: int
-    """The first of them, from 1."""
-    example: str
-    """What is wrong with that one, with its values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """A time without a record of the data files, by CLOCK_MONOTONIC."""
-
-    begin_ns: int
-    end_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What reading all records of a tracer's output found; the program is tracers/audit.
-
-    A *data record* is one of a data file, by inode and device; all others are the target's own accesses.
-    """
-
-    output_bytes: int
-    """Size of the output."""
-    records: int
-    """Whole ones, good or bad."""
-    record_bytes: int
-    """Of those alone."""
-    notices: int
-    """Lines of bpftrace's among the records, where its adapter has not taken them out."""
-    data_reads: int
-    data_writes: int
-    other_records: int
-    uncopied: int
-    """Other records that lack their payload: it could not be copied."""
-    comparable: int
-    """Data records with a payload whose file holds it still."""
-    compared: int
-    """Those that were compared with the file, a sample: the first, and every compare_every-th after it."""
-    compare_every: int
-    """0: none."""
-    first_ns: int | None
-    """When the first call on the data ended; None without one."""
-    last_ns: int | None
-    peak_bytes: int | None
-    """The most the output took on the disk; None where nobody followed it."""
-    released_bytes: int | None
-    """What was given back to the disk while it was written."""
-    silences: tuple[Silence, ...]
-    """Between calls on the data: the eight longest, the longest first."""
-    defects: dict[str, Defect]
-    """By kind, as tracers/audit/defects.h names them; those that were found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from bpfbench.model.choices import LOCAL, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
+from bpfbench.model.choices import LOCAL, PAPER_TOOLS, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
 from bpfbench.model.command import CommandTracer
 from bpfbench.model.driven import DrivenTarget
 from bpfbench.model.factors import Factors, TracerConfig
@@ -21,7 +21,7 @@ class Setup:
     attaches: tuple[Attach, ...] = (Attach.TRACEPOINT,)
     poll_ms: tuple[int, ...] | None = None
     """The poll time-outs the library can be set to; None: any."""
-    tools: tuple[str, ...] = tuple(Tool)
+    tools: tuple[str, ...] = PAPER_TOOLS
     command: tuple[str, ...] = ()
     """Of a user's own: the path of an executable on the host, and what it is given before the contract's options. Empty
     where the image has the tracer."""
@@ -50,6 +50,8 @@ class Setup:
         if self.is_command:
             absent = [hook for hook in self.commands[tool].needs if hook in self.lacking]
             return f"{self.name} needs {', '.join(absent)}, which the kernel lacks" if absent else None
+        if tool is Tool.FS_PROFILE and config.format is not Format.TEXT:
+            return f"{self.name} cannot write {config.format}: {tool} is text only"
         if config.format not in self.formats:
             return f"{self.name} cannot write {config.format}"
         if config.attach not in (*self.attaches, Attach.AUTO):

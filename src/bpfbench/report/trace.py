@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bpfbench.analysis.results import CONFIG
-from bpfbench.model import Tool, TracerConfig, TracerSummary
+from bpfbench.model import EVENT_TOOLS, Tool, TracerConfig, TracerSummary
 from bpfbench.report.wording import configuration, printable
 from bpfbench.units import size
 
@@ -144,9 +144,11 @@ def account(summary: TracerSummary, config: TracerConfig, comm: str, shown: int,
     """Say in lines what became of every event, and who says so."""
     seen, lost = summary.intercepted_total, summary.lost_total
     what = "call" if seen == 1 else "calls"
+    if summary.tool == Tool.FS_PROFILE:
+        what += ", slow ones twice,"
     kinds = ", ".join(f"{n} {kind}" for kind, n in summary.intercepted.items() if n)
     split = f" ({kinds})" if summary.syscalls is None and seen else ""
-    kept = f"{summary.saved} counted" if summary.syscalls is not None else f"{shown} shown"
+    kept = f"{shown} shown" if summary.tool in EVENT_TOOLS else f"{summary.saved} counted"
     gone = f"{lost} lost ({_percent(lost, seen)})" if lost else "none lost"
     lines = [f"{printable(comm)}: {seen} {what} intercepted{split}, {kept}, {gone}"]
     for cause, count in summary.lost.items():

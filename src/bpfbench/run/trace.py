@@ -43,7 +43,7 @@ class Traced:
 
 
 class TraceLines(Protocol):
-    """How what is traced is written: report.trace has the kinds."""
+    """How what is traced is written: report.trace and report.profile have the kinds."""
 
     def head(self, ready_ns: int) -> str:
         """Return what stands above the records; the tracer is ready, by CLOCK_MONOTONIC."""

@@ -38,7 +38,7 @@ class TestList:
         found = data_of(bpfbench("list", "--json"))
         assert set(found["studies"]) == set(STUDIES.split(", "))
         assert set(found["setups"]) == {VANILLA, *catalogue.SETUPS}
-        assert set(found["tools"]) == {"syscount", "rw-tracer", "rw-tracer-all"}
+        assert set(found["tools"]) == {"syscount", "rw-tracer", "rw-tracer-all", "fs-profile"}
         assert set(found["workloads"]) == {"read", "write", "mixed"}
         assert set(found["targets"]) == set(catalogue.TARGETS)
         assert all(line for section in found.values() for line in section.values())

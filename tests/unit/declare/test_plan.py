@@ -19,6 +19,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.plan import TWINS_FROM, Needs, Plan, needs, places, unroll, warm_up, warm_ups
 from bpfbench.errors import StudyError
 from bpfbench.model import (
+    PAPER_TOOLS,
     VANILLA,
     Assignment,
     Attach,
@@ -190,8 +191,8 @@ class TestOrder:
         assert unroll(renamed) == unroll(quick)
 
     def test_the_order_in_which_a_factors_values_are_written_does_not_matter(self) -> None:
-        one = with_factors(setups=("bcc", "libbpf"), tools=tuple(Tool), workloads=("read", "write"))
-        other = with_factors(setups=("libbpf", "bcc"), tools=tuple(reversed(Tool)), workloads=("write", "read"))
+        one = with_factors(setups=("bcc", "libbpf"), tools=PAPER_TOOLS, workloads=("read", "write"))
+        other = with_factors(setups=("libbpf", "bcc"), tools=PAPER_TOOLS[::-1], workloads=("write", "read"))
         assert unroll(one).trials == unroll(other).trials
 
     def test_the_order_stays_what_it_was_when_first_released(self) -> None:
@@ -289,7 +290,7 @@ class TestWarmUps:
         ]
 
     def test_a_plan_of_one_workload_has_one_in_all(self) -> None:
-        declared = with_factors(replace(MINIMAL, repetitions=9), tools=tuple(Tool), setups=("bcc", "libbpf"))
+        declared = with_factors(replace(MINIMAL, repetitions=9), tools=PAPER_TOOLS, setups=("bcc", "libbpf"))
         assert len(warm_ups(unroll(declared).trials, declared)) == 1
         assert warm_ups((), declared) == ()
 
@@ -581,7 +582,7 @@ class TestBrought:
         assert found.left_out == ()
 
     def test_a_tool_that_a_setup_lacks_is_left_out_with_the_reason(self) -> None:
-        found = unroll(self.brought("own", "libbpf", tools=tuple(Tool), format=(Format.BINARY,)))
+        found = unroll(self.brought("own", "libbpf", tools=PAPER_TOOLS, format=(Format.BINARY,)))
         tools = {(trial.setup, trial.tool) for trial in found.trials}
         assert ("own", Tool.RW_TRACER_ALL) not in tools
         assert {("own", Tool.SYSCOUNT), ("own", Tool.RW_TRACER), (VANILLA, Tool.RW_TRACER_ALL)} <= tools
@@ -664,7 +665,7 @@ class TestNeeds:
 
     def test_workloads_and_repetitions_of_one_size_share_their_files(self) -> None:
         declared = with_factors(
-            replace(MINIMAL, repetitions=9), workloads=("read", "write", "mixed"), tools=tuple(Tool)
+            replace(MINIMAL, repetitions=9), workloads=("read", "write", "mixed"), tools=PAPER_TOOLS
         )
         assert needs_of(declared).data_bytes == 128 * GIB
 
@@ -698,7 +699,7 @@ class TestNeeds:
 
     def test_output_is_deleted_after_each_trial_so_the_largest_counts_alone(self) -> None:
         declared = with_factors(
-            replace(MINIMAL, repetitions=5), tools=tuple(Tool), format=(Format.BINARY,), setups=("bcc", "libbpf")
+            replace(MINIMAL, repetitions=5), tools=PAPER_TOOLS, format=(Format.BINARY,), setups=("bcc", "libbpf")
         )
         assert needs_of(declared).output_bytes == self.EVENTS * (156 + 4096)
 

@@ -348,7 +348,7 @@ class TestUnknownChoices:
         [
             ("factors.setups", "libpbf", SETUPS, "libbpf"),
             ("factors.setups", "ebpf_exporter", SETUPS, None),
-            ("factors.tools", "rw-trace", "syscount, rw-tracer, rw-tracer-all", "rw-tracer"),
+            ("factors.tools", "rw-trace", "syscount, rw-tracer, rw-tracer-all, fs-profile", "rw-tracer"),
             ("factors.workloads", "raed", "read, write, mixed", "read"),
             ("factors.attach", "kprobes", "tracepoint, kprobe, fentry, auto", "kprobe"),
             ("factors.format", "txt", "text, binary", "text"),
@@ -593,7 +593,7 @@ class TestMissing:
 
     @pytest.mark.parametrize(
         ("key", "choices"),
-        [("tools", "syscount, rw-tracer, rw-tracer-all"), ("attach", "tracepoint, kprobe, fentry, auto")],
+        [("tools", "syscount, rw-tracer, rw-tracer-all, fs-profile"), ("attach", "tracepoint, kprobe, fentry, auto")],
     )
     def test_an_empty_list_of_names_comes_with_the_choices(self, key: str, choices: str) -> None:
         assert refusal(toml({**REQUIRED, f"factors.{key}": "[]"})).hint == f"choose from: {choices}"
@@ -847,7 +847,8 @@ class TestBrought:
             ),
             (
                 'command = "tracer"\ntools = "rw-trace"',
-                "tools: 'rw-trace' is not one of: syscount, rw-tracer, rw-tracer-all (did you mean 'rw-tracer'?)",
+                "tools: 'rw-trace' is not one of: syscount, rw-tracer, rw-tracer-all, fs-profile (did you mean"
+                " 'rw-tracer'?)",
             ),
             ('command = "tracer"\ntools = []', "tools: the list is empty; give at least one value"),
             ('command = "tracer"\nformats = []', "formats: the list is empty; give at least one value"),

@@ -7,7 +7,7 @@ import pytest
 
 from bpfbench.declare import plan, study
 from bpfbench.errors import StudyError
-from bpfbench.model import Better, Study, TargetMetric, Tool
+from bpfbench.model import PAPER_TOOLS, Better, Study, TargetMetric
 
 LEAST = 'drive = ["/usr/bin/dd", "if=/dev/zero", "of={data}/copy"]'
 WHOLE = r"""
@@ -74,7 +74,7 @@ def test_braces_that_are_no_placeholder_are_left_alone() -> None:
 
 def test_without_workloads_there_are_none_of_fio() -> None:
     assert parse(LEAST).factors.workloads == ()
-    assert {trial.tool for trial in plan.unroll(parse(LEAST)).trials} == set(Tool)
+    assert {trial.tool for trial in plan.unroll(parse(LEAST)).trials} == set(PAPER_TOOLS)
 
 
 RATED = f"{LEAST}\ndrive_at = 'dd {{rate}}'\nmetrics.operations = {{pattern = '(a)'}}"

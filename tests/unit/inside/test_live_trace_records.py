@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.inside.trace import BLOCK_BYTES, Records, numbered
+from bpfbench.model import Tool
 
 
 class TestRecords:
@@ -18,7 +19,7 @@ class TestRecords:
         return path
 
     def test_only_whole_lines_are_read(self, output: Path) -> None:
-        records = Records(output)
+        records = Records(output, Tool.RW_TRACER)
         assert records.read() is None
         output.write_bytes(b"1 a\n2 b\n3")
         assert records.read() == b"1 a\n2 b\n"
@@ -30,7 +31,7 @@ class TestRecords:
     def test_more_than_a_block_is_read_in_parts(self, output: Path) -> None:
         content = b"".join(b"%d\n" % i for i in range(BLOCK_BYTES // 4))
         output.write_bytes(content)
-        records = Records(output)
+        records = Records(output, Tool.RW_TRACER)
         assert len(content) > BLOCK_BYTES
         assert (records.read() or b"") + records.rest() == content
         records.close()
@@ -40,7 +41,7 @@ class TestRecords:
         self, output: Path, tidied: bool
     ) -> None:
         output.write_bytes(b"1 a\nLost 3 events\n\n2 b\n")
-        records = Records(output)
+        records = Records(output, Tool.RW_TRACER)
         assert records.read() == b"1 a\n2 b\n"
         rest = b"3 c\n 4\n5 e\n"
         output.write_bytes(b"1 a\n2 b\n3 c\n5 e\n" if tidied else b"1 a\nLost 3 events\n\n2 b\n" + rest)
@@ -49,7 +50,7 @@ class TestRecords:
 
     def test_a_block_of_other_lines_is_not_the_end(self, output: Path) -> None:
         output.write_bytes(b"Lost 1 events\n" * BLOCK_BYTES + b"7\n")
-        records = Records(output)
+        records = Records(output, Tool.RW_TRACER)
         assert records.rest() == b"7\n"
         records.close()
 

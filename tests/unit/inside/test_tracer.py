@@ -174,3 +174,10 @@ def test_whom_a_tracer_traces_is_fio_unless_told() -> None:
     told = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"), "dd")
     usual = arguments(Tool.RW_TRACER, CONFIG, Path("/o"), Path("/s"))
     assert [words[words.index("--target-comm") + 1] for words in (told, usual)] == ["dd", "fio"]
+
+
+def test_of_fs_profile_each_call_counts_and_each_slow_one_once_more(output: Path) -> None:
+    slots = b" ".join([b"0"] * 40)
+    lines = b"slow\t1\t2\t3\t4\t5\t6\t0\t7\t2\nffffffff81000000\nffffffff81000001\n"
+    lines += b"latency\t3\t4\t0\t70\t8\t9\t9\tname\twith a tab\t" + slots + b"\ntop\t3\t4\t70\t8\n"
+    assert count(output, lines, TEXT, Tool.FS_PROFILE) == 71

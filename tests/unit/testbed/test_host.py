@@ -16,7 +16,7 @@ from bpfbench.codec import from_json, to_json
 from bpfbench.errors import MachineError, StepError
 from bpfbench.machine import command
 from bpfbench.machine.command import Finished
-from bpfbench.model import Attach, Format, Settings, Tool, TrialSpec, Workload
+from bpfbench.model import PAPER_TOOLS, Attach, Format, Settings, Tool, TrialSpec, Workload
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended, Subject
 from bpfbench.testbed.base import data_name
 from bpfbench.testbed.carried import BROUGHT
@@ -90,7 +90,7 @@ class TestSandbox:
 SPEC = CheckSpec(
     subjects=(
         Subject("own", (), Attach.TRACEPOINT, (Tool.SYSCOUNT,), (Format.TEXT,)),
-        Subject("libbpf", (), Attach.TRACEPOINT, tuple(Tool), tuple(Format)),
+        Subject("libbpf", (), Attach.TRACEPOINT, PAPER_TOOLS, tuple(Format)),
     ),
     cases=("events", "counts"),
 )

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_BYTES, FioResult, RateProcess, Record, Tool, Workload
+from bpfbench.model import COUNTING_TOOLS, EVENT_BYTES, FioResult, RateProcess, Record, Workload
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -219,7 +219,7 @@ def learnt(found: Iterable[RingTrial]) -> tuple[DrainRate, ...]:
 
 def trials(results: Results) -> tuple[RingTrial, ...]:
     """Return the ok trials of full tracers with a ring that were offered events."""
-    cells = (cell for cell in results.cells if cell.is_full and not cell.emulated and cell.tool is not Tool.SYSCOUNT)
+    cells = (cell for cell in results.cells if cell.is_full and not cell.emulated and cell.tool not in COUNTING_TOOLS)
     return tuple(filter(None, (_ring_trial(cell, record) for cell in cells for record in results.counted(cell))))
 
 

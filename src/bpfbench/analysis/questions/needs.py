@@ -22,10 +22,7 @@ from bpfbench.analysis.gaps import BlockId, Gap, Values
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample, logarithm
-from bpfbench.model import VANILLA, Criteria, IoPace, Tool, TracerConfig
-
-EVENT_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
-"""Those that can lose events."""
+from bpfbench.model import EVENT_TOOLS, VANILLA, Criteria, IoPace, TracerConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from bpfbench.analysis.ranks import spearman
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import summarise
-from bpfbench.model import Criteria, Tool
+from bpfbench.model import COUNTING_TOOLS, Criteria
 
 ENOUGH = 10
 """Cells from which on a correlation is worth leaning on."""
@@ -194,7 +194,7 @@ def placed(results: Results, analysis: Analysis) -> tuple[Point, ...]:
     by_cell: defaultdict[Cell, list[Statistic]] = defaultdict(list)
     for statistic in analysis.statistics:
         cell = statistic.cell
-        if cell.tool != Tool.SYSCOUNT and cell.is_full and not cell.is_vanilla:
+        if cell.tool not in COUNTING_TOOLS and cell.is_full and not cell.is_vanilla:
             by_cell[cell].append(statistic)
     told = dict(
         chain.from_iterable(apart(own, COMPARED).items() for own in summarise(results).groups if not own.emulated)

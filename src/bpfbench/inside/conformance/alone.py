@@ -14,11 +14,11 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.conformance import loads
-from bpfbench.inside.conformance.case import RW_TOOLS, Case, verdict
+from bpfbench.inside.conformance.case import Case, verdict
 from bpfbench.inside.conformance.driven import COMM, Driven, Left
 from bpfbench.inside.conformance.fork import LIBC
 from bpfbench.inside.conformance.judge import expect
-from bpfbench.model import Attach, Tool, TracerSummary
+from bpfbench.model import EVENT_TOOLS, Attach, Tool, TracerSummary
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
 READS = 20011  # a prime, so that no batch size divides it
@@ -46,12 +46,12 @@ def _alone(check: Callable[[Subject, Path], None]) -> Case:
 
 
 def _usual_tool(subject: Subject) -> Tool:
-    return next((tool for tool in RW_TOOLS if tool in subject.tools), subject.tools[0])
+    return next((tool for tool in EVENT_TOOLS if tool in subject.tools), subject.tools[0])
 
 
 def _rw_tool(subject: Subject) -> Tool:
     tool = _usual_tool(subject)
-    if tool not in RW_TOOLS:
+    if tool not in EVENT_TOOLS:
         raise SkippedError("it has no rw tool")
     return tool
 

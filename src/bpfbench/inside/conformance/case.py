@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bpfbench.model import Tool
 from bpfbench.model.check import CaseVerdict, Ended, Subject
-
-RW_TOOLS = (Tool.RW_TRACER, Tool.RW_TRACER_ALL)
 
 Case = Callable[[str, Sequence[Subject]], Iterator[CaseVerdict]]
 """Given its name, and those to run it with."""

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.conformance import judge, loads, output, program
-from bpfbench.inside.conformance.case import RW_TOOLS, Case, verdict
+from bpfbench.inside.conformance.case import Case, verdict
 from bpfbench.inside.conformance.driven import COMM, PAYLOAD_BYTES, Driven, Left
 from bpfbench.inside.conformance.judge import expect
 from bpfbench.inside.conformance.output import Event
-from bpfbench.model import Attach, Tool, TracerSummary
+from bpfbench.model import EVENT_TOOLS, Attach, Tool, TracerSummary
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
 PROCESSES, READS_EACH = 307, 7
@@ -245,8 +245,8 @@ def _judge_full_counts(tracer: Driven, left: Left, summary: TracerSummary) -> No
 
 
 CASES = {
-    "events": _together(RW_TOOLS, program.COMM, _watch_events),
-    "overflow": _together(RW_TOOLS, program.COMM, _watch_overflow, TINY),
+    "events": _together(EVENT_TOOLS, program.COMM, _watch_events),
+    "overflow": _together(EVENT_TOOLS, program.COMM, _watch_overflow, TINY),
     "counts": _together((Tool.SYSCOUNT,), program.COMM, _watch_counts),
     "first calls": _loaded(Tool.SYSCOUNT, lambda _: loads.syscalls_at_once(COMM, FIRST_CALLS), _judge_first_calls),
     "processes": _loaded(Tool.RW_TRACER, lambda work: loads.reads(COMM, work, READS_EACH, PROCESSES), _judge_many),

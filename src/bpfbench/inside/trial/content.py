@@ -14,7 +14,7 @@ from bpfbench.inside import environment
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import fio, variant
 from bpfbench.inside.trial.workload import LAYOUT_MARK
-from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, Tool, TrialSpec, Workload
+from bpfbench.model import BLOCK_BYTES, TARGET_COMM, Check, Content, Format, ProfileContent, Tool, TrialSpec, Workload
 
 AUDIT = "/bpfbench/tracers/audit/audit"
 """The program, inside an image."""
@@ -61,6 +61,8 @@ class TracedOutput:
     """What the processes are called whose records there are."""
     notices: bool = False
     """Whether bpftrace's lines between the records are still there."""
+    profile: bool = False
+    """Whether they are the lines of fs-profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Expectation:
     """When fio did its I/O."""
     silence_most_s: float | None
     """The longest silence; None where the tracer is kept from recording on purpose, or the target is not fio."""
+    slow: int | None = None
+    """Of fs-profile: how many calls were slow by its own account."""
     files: bool = True
     """Whether it is known in which files the data are: fio's."""
 
@@ -111,6 +115,7 @@ def subject(spec: TrialSpec, output: Path, since_ns: int, *, followed: bool) -> 
         compare_every=compare_every(expected, COMPARED_MOST) if config.payload_bytes and spec.target is None else 0,
         comm=spec.comm,
         notices=followed and trial.setup.startswith(WITH_NOTICES),
+        profile=trial.tool is Tool.FS_PROFILE,
     )
 
 
@@ -147,6 +152,7 @@ def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...
     }
     words = [str(word) for option in options.items() for word in option]
     words += [str(word) for path in subject.data for word in ("--data", path)]
+    words += ["--profile"] if subject.profile else []
     words += ["--notices"] if subject.notices else []
     words += ["--follow", "--disk-bytes", str(disk_bytes)] if disk_bytes is not None else []
     return (AUDIT, *words)
@@ -215,7 +221,7 @@ def checks(content: Content, expected: Expectation, waited_s: Callable[[Span], f
         expected: what it is held against.
         waited_s: how long the tracer was kept from running over a span: for its disk, for a CPU.
     """
-    yield _none_of(content, "records are whole", "torn", "impossible", "padding")
+    yield _none_of(content, "records are whole", "torn", "impossible", "padding", "order")
     yield _targets(content, expected)
     if expected.files:
         yield _none_of(content, "records are of whole blocks", "offset", "transfer")
@@ -224,9 +230,21 @@ def checks(content: Content, expected: Expectation, waited_s: Callable[[Span], f
         yield _none_of(content, "payload is as long as asked", "payload_length")
     if expected.payload and expected.files:
         yield _payload(content)
+    if content.profile:
+        yield _none_of(content, "latencies add up", "slots")
+        yield _none_of(content, "slow calls are slow, and have a stack", "duration", "stack")
+        yield _none_of(content, "files are used as their latencies say", "top")
+        yield _all_slow(content.profile, expected.slow)
     yield _none_of(content, "times are in order", "backwards", "clock", "thread_order")
     if expected.silence_most_s is not None:
         yield _no_stall(content, expected.span_s, expected.silence_most_s, waited_s)
+
+
+def _all_slow(profile: ProfileContent, said: int | None) -> Check:
+    """Every call that was slow by its file's latencies was told apart as such."""
+    detail = f"{said} by the summary, {profile.slow_least} to {profile.slow_most} by the latencies"
+    ok = said is not None and profile.slow_least <= said <= profile.slow_most
+    return Check("every slow call told apart", ok, f"{detail}; {profile.slow} in the output")
 
 
 def _none_of(content: Content, name: str, *kinds: str) -> Check:
@@ -241,12 +259,14 @@ def _wrong(content: Content, *kinds: str) -> str:
 
 def _targets(content: Content, expected: Expectation) -> Check:
     """No record is another program's, and those of the data files are as many as there can be."""
+    slow, unplaced = (content.profile.slow, content.profile.other) if content.profile else (0, 0)
     if not expected.files:
-        wrong, most = _wrong(content, "comm"), expected.others_most
-        counts = f"{content.records} records, at most {most} allowed"
-        return Check("records are the target's", not wrong and content.records <= most, wrong or counts)
+        wrong, most, calls = _wrong(content, "comm"), expected.others_most, content.records - slow
+        return Check(
+            "records are the target's", not wrong and calls <= most, wrong or f"{calls}, at most {most} allowed"
+        )
     data = content.data_reads + content.data_writes
-    least = 0 if expected.lost is None else max(0, expected.ios - expected.lost)
+    least = 0 if expected.lost is None else max(0, expected.ios - expected.lost - unplaced)
     counts = (
         f"{data} of the data files, {least} to {expected.ios} allowed; "
         f"{content.other_records} others, at most {expected.others_most} allowed"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample
-from bpfbench.model import IoPace, Tool
+from bpfbench.model import COUNTING_TOOLS, IoPace
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Column, Field, Table
 from bpfbench.report.quantities import BY_METRIC
@@ -72,7 +72,7 @@ def _columns(samples: Sequence[Sample]) -> Iterator[_Shown]:
     yield _Shown("start", metrics.STARTUP)
     yield _Shown("PSS", metrics.PSS_PEAK)
     yield _Shown("size", metrics.CODE)
-    if any(own.cell.tool is Tool.SYSCOUNT for own in samples):
+    if any(own.cell.tool in COUNTING_TOOLS for own in samples):
         return  # it counts in the kernel: nothing is drained, nor lost
     yield _Shown("CPU", metrics.TRACER_TIME, full)
     yield _Shown("drained", metrics.SAVED_RATE, full)

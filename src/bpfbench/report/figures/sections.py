@@ -12,7 +12,7 @@ from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, in_order
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.analysis.summary import Group, Row, groups
-from bpfbench.model import EMULATED, Accelerator, Attach, Record, Tool, Workload
+from bpfbench.model import COUNTING_TOOLS, EMULATED, Accelerator, Attach, Record, Workload
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, PanelRow
 from bpfbench.units import size
@@ -92,8 +92,8 @@ class Section:
 
     @property
     def with_rings(self) -> tuple[Group, ...]:
-        """The tools that have a ring, which could lose events."""
-        return tuple(group for group in self.groups if group.tool is not Tool.SYSCOUNT)
+        """The tools whose events all go through a ring, which could lose them."""
+        return tuple(group for group in self.groups if group.tool not in COUNTING_TOOLS)
 
     def of(self, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""

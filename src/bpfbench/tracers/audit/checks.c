@@ -20,33 +20,33 @@ void checks_begin(struct checks *checks, const struct options *options)
 		give_up(EXIT_IO, "no memory for the times of %u threads", THREADS);
 }
 
-/* Returns whether they can be used as what they are. */
-static bool check_ids(struct checks *c, const struct record *r)
+/* Whether they can be used as what they are. */
+bool check_ids(struct checks *c, uint32_t op, uint32_t pid, uint32_t tid)
 {
-	if (r->op < RW_OPS && r->pid < THREADS && r->tid < THREADS)
+	if (op < RW_OPS && pid < THREADS && tid < THREADS)
 		return true;
-	defect(&c->defects, IMPOSSIBLE, "op %" PRIu32 ", pid %" PRIu32 ", tid %" PRIu32, r->op, r->pid, r->tid);
+	defect(&c->defects, IMPOSSIBLE, "op %" PRIu32 ", pid %" PRIu32 ", tid %" PRIu32, op, pid, tid);
 	return false;
 }
 
-static bool check_times(struct checks *c, const struct record *r)
+bool check_times(struct checks *c, uint32_t tid, uint64_t enter_ns, uint64_t exit_ns)
 {
-	if (r->enter_ns > r->exit_ns) {
-		defect(&c->defects, BACKWARDS, "enter_ns %" PRIu64 " > exit_ns %" PRIu64, r->enter_ns, r->exit_ns);
+	if (enter_ns > exit_ns) {
+		defect(&c->defects, BACKWARDS, "enter_ns %" PRIu64 " > exit_ns %" PRIu64, enter_ns, exit_ns);
 		return false;
 	}
-	if (r->enter_ns < c->options->since_ns || r->exit_ns > c->now_ns) {
+	if (enter_ns < c->options->since_ns || exit_ns > c->now_ns) {
 		defect(&c->defects, CLOCK,
 			"%" PRIu64 " to %" PRIu64 " is not within %" PRIu64 " (tracer started) to %" PRIu64
 			" (checked)",
-			r->enter_ns, r->exit_ns, c->options->since_ns, c->now_ns);
+			enter_ns, exit_ns, c->options->since_ns, c->now_ns);
 		return false;
 	}
-	if (r->enter_ns < c->ended_ns[r->tid])
+	if (enter_ns < c->ended_ns[tid])
 		defect(&c->defects, THREAD_ORDER,
-			"thread %" PRIu32 " enters at %" PRIu64 ", and left its call before at %" PRIu64, r->tid,
-			r->enter_ns, c->ended_ns[r->tid]);
-	c->ended_ns[r->tid] = r->exit_ns;
+			"thread %" PRIu32 " enters at %" PRIu64 ", and left its call before at %" PRIu64, tid, enter_ns,
+			c->ended_ns[tid]);
+	c->ended_ns[tid] = exit_ns;
 	return true;
 }
 
@@ -158,9 +158,9 @@ void check_record(struct checks *c, const struct record *r)
 	bool timed;
 
 	c->records++;
-	if (!check_ids(c, r))
+	if (!check_ids(c, r->op, r->pid, r->tid))
 		return;
-	timed = check_times(c, r);
+	timed = check_times(c, r->tid, r->enter_ns, r->exit_ns);
 	check_comm(c, r);
 	file = data_find(&c->data, r->inode, r->dev);
 	if (file)

@@ -27,4 +27,9 @@ struct checks {
 void checks_begin(struct checks *checks, const struct options *options);
 void check_record(struct checks *checks, const struct record *record);
 
+/* Those of them that do not depend on the tool. Returns whether there are such calls, and whether their times can be.
+ */
+bool check_ids(struct checks *checks, uint32_t op, uint32_t pid, uint32_t tid);
+bool check_times(struct checks *checks, uint32_t tid, uint64_t enter_ns, uint64_t exit_ns);
+
 #endif

@@ -18,6 +18,11 @@ const char *const defect_names[DEFECTS] = {
 	[OFFSET] = "offset",
 	[TRANSFER] = "transfer",
 	[REPEATED] = "repeated",
+	[ORDER] = "order",
+	[SLOTS] = "slots",
+	[DURATION] = "duration",
+	[STACK] = "stack",
+	[TOP] = "top",
 };
 
 void defect(struct defects *defects, enum defect kind, const char *format, ...)

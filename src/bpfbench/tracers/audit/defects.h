@@ -19,6 +19,11 @@ enum defect {
 	OFFSET, /* not at a block, or outside of the file */
 	TRANSFER, /* count or ret is not a block */
 	REPEATED, /* a block's second record in the same direction */
+	ORDER, /* of fs-profile: lines are not sorted as they should be */
+	SLOTS, /* the numbers of a line of latencies do not go together */
+	DURATION, /* a call that was not slow, or that its file's latencies do not have */
+	STACK, /* no frames, too many, or addresses that are not the kernel's */
+	TOP, /* a file that is used more than its latencies say, or one line too many */
 	DEFECTS
 };
 

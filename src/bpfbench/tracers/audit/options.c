@@ -13,7 +13,7 @@
 #define WANTED                                                                                                         \
 	"wanted: --output FILE --format text|binary --payload-bytes N --comm COMM --block-bytes N --dev N --data "     \
 	"FILE... "                                                                                                     \
-	"--since-ns N --compare-op read|write --compare-every N [--notices] [--follow --disk-bytes N]"
+	"--since-ns N --compare-op read|write --compare-every N [--profile] [--notices] [--follow --disk-bytes N]"
 
 enum option_id {
 	OUTPUT = 1,
@@ -27,6 +27,7 @@ enum option_id {
 	COMPARE_OP,
 	EVERY,
 	REQUIRED,
+	PROFILE,
 	NOTICES,
 	FOLLOW,
 	DISK
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
 	{"since-ns", required_argument, NULL, SINCE},
 	{"compare-op", required_argument, NULL, COMPARE_OP},
 	{"compare-every", required_argument, NULL, EVERY},
+	{"profile", no_argument, NULL, PROFILE},
 	{"notices", no_argument, NULL, NOTICES},
 	{"follow", no_argument, NULL, FOLLOW},
 	{"disk-bytes", required_argument, NULL, DISK},
@@ -110,6 +112,8 @@ static bool set(enum option_id id, const char *value, struct options *o)
 		return number(value, 0, UINT64_MAX, &o->compare_every);
 	case DISK:
 		return number(value, DISK_BYTES_MIN, UINT64_MAX / 2, &o->disk_bytes);
+	case PROFILE:
+		return o->profile = true;
 	case NOTICES:
 		return o->notices = true;
 	case FOLLOW:

@@ -24,6 +24,7 @@ struct options {
 	uint64_t compare_op;
 	uint64_t compare_every;
 	uint64_t disk_bytes;
+	bool profile;
 	bool notices;
 	bool follow;
 	char comm[RW_COMM_BYTES];

@@ -62,6 +62,16 @@ static void put_defects(const struct defects *defects)
 	printf("}");
 }
 
+static void put_profile(const struct profile *profile)
+{
+	printf("\"profile\": {");
+	put("files", profile->files);
+	put("other", profile->other[RW_READ] + profile->other[RW_WRITE]);
+	put("slow_least", profile->slow_least);
+	put("slow_most", profile->slow_most);
+	printf("\"slow\": %" PRIu64 "}, ", profile->slow);
+}
+
 void report(const struct scan *scan, uint64_t peak_bytes, uint64_t released_bytes)
 {
 	const struct checks *checks = &scan->checks;
@@ -84,6 +94,8 @@ void report(const struct scan *scan, uint64_t peak_bytes, uint64_t released_byte
 	put_if(followed, "peak_bytes", peak_bytes);
 	put_if(followed, "released_bytes", released_bytes);
 	put_silences(&checks->silence);
+	if (checks->options->profile)
+		put_profile(&scan->profile);
 	put_defects(&checks->defects);
 	printf("}\n");
 }

@@ -35,6 +35,11 @@ static void scan_line(struct scan *s, const char *line, size_t bytes)
 		return;
 	}
 	begin_record(s);
+	if (s->checks.options->profile) {
+		s->record_bytes += bytes + 1;
+		profile_line(&s->profile, &s->checks, line, line + bytes);
+		return;
+	}
 	column = record_from_line(&record, line, line + bytes, s->checks.options->payload_bytes);
 	if (column) {
 		defect(&s->checks.defects, TORN, "column %d of a line of %zu bytes is not as it should be", column,
@@ -121,8 +126,11 @@ void scan_end(struct scan *s)
 {
 	uint64_t left = s->output.bytes - s->done;
 
-	if (!left || s->in_long_line)
-		return;
-	begin_record(s);
-	defect(&s->checks.defects, TORN, "the output ends with %llu bytes of a record", (unsigned long long)left);
+	if (left && !s->in_long_line) {
+		begin_record(s);
+		defect(&s->checks.defects, TORN, "the output ends with %llu bytes of a record",
+			(unsigned long long)left);
+	}
+	if (s->checks.options->profile)
+		profile_end(&s->profile, &s->checks);
 }

@@ -7,10 +7,12 @@
 
 #include "checks.h"
 #include "output.h"
+#include "profile.h"
 
 struct scan {
 	struct output output;
 	struct checks checks;
+	struct profile profile;
 	_Atomic uint64_t done; /* bytes that are not looked at again */
 	uint64_t lines; /* or binary records, torn ones too */
 	uint64_t record_bytes; /* of the whole ones */

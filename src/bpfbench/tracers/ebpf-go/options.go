@@ -16,6 +16,7 @@ const (
 	toolSyscount    = "syscount"
 	toolRwTracer    = "rw-tracer"
 	toolRwTracerAll = "rw-tracer-all"
+	toolFsProfile   = "fs-profile"
 
 	attachTracepoint = "tracepoint"
 	attachKprobe     = "kprobe"
@@ -24,6 +25,8 @@ const (
 	formatText   = "text"
 	formatBinary = "binary"
 )
+
+var tools = []string{toolSyscount, toolRwTracer, toolRwTracerAll, toolFsProfile}
 
 type options struct {
 	tool         string
@@ -93,7 +96,7 @@ func text(result *string, most int) func(string) bool {
 func rules(o *options) []rule {
 	const unlimited = int(^uint(0) >> 1)
 	return []rule{
-		{"--tool", "syscount, rw-tracer, rw-tracer-all", choice(&o.tool, toolSyscount, toolRwTracer, toolRwTracerAll)},
+		{"--tool", strings.Join(tools, ", "), choice(&o.tool, tools...)},
 		{"--attach", "tracepoint, kprobe, fentry", choice(&o.attach, attachTracepoint, attachKprobe, attachFentry)},
 		{"--target-comm", "1 to 15 bytes", text(&o.targetComm, commBytes-1)},
 		{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", powerOfTwo(&o.ringbufBytes, 4096, 1<<30)},
@@ -142,6 +145,9 @@ func parseOptions(args []string) *options {
 	}
 	if o.tool == toolSyscount && o.attach != attachTracepoint {
 		refuse("--attach", o.attach, "is not supported by syscount", attachTracepoint)
+	}
+	if o.tool == toolFsProfile && o.format != formatText {
+		refuse("--format", o.format, "is not supported by fs-profile", formatText)
 	}
 	return o
 }

@@ -115,12 +115,48 @@ func (o *output) eventBinary(sample []byte, payloadBytes int) {
 	o.end(size, 1)
 }
 
+// A slow call as in ../common/fs_profile.h, behind which are its frames.
+const slowBytes = 48
+
+// Its kind, 9 integers, and its frames, each on a line.
+const textSlowBytes = 5 + 9*21 + 32*17
+
+type slow []byte
+
+func (s slow) u64(at int) uint64 { return binary.LittleEndian.Uint64(s[at:]) }
+
+func (s slow) u32(at int) uint64 { return uint64(binary.LittleEndian.Uint32(s[at:])) }
+
+func (o *output) slowText(sample []byte) {
+	var space [textSlowBytes]byte
+	s, frames := slow(sample), (len(sample)-slowBytes)/8
+	to := append(space[:0], "slow\t"...)
+	to = appendField(to, s.u64(0))  // enter_ns
+	to = appendField(to, s.u64(8))  // exit_ns
+	to = appendField(to, s.u32(32)) // dev
+	to = appendField(to, s.u64(24)) // inode
+	to = appendField(to, s.u32(36)) // pid
+	to = appendField(to, s.u32(40)) // tid
+	to = appendField(to, s.u32(44)) // op
+	to = append(strconv.AppendInt(to, int64(s.u64(16)), 10), '\t')
+	to = append(strconv.AppendInt(to, int64(frames), 10), '\n')
+	for i := range frames {
+		to = append(strconv.AppendUint(to, s.u64(slowBytes+8*i), 16), '\n')
+	}
+	o.line(to, 1)
+}
+
+// line puts one or more lines into the output that stand for so many events.
+func (o *output) line(line []byte, events uint64) {
+	copy(o.begin(len(line)), line)
+	o.end(len(line), events)
+}
+
 func (o *output) countText(number, count uint64) {
 	var space [2 * 21]byte
 	line := append(strconv.AppendUint(appendField(space[:0], number), count, 10), '\n')
 
-	copy(o.begin(len(line)), line)
-	o.end(len(line), count)
+	o.line(line, count)
 }
 
 func (o *output) countBinary(number, count uint64) {

@@ -28,7 +28,13 @@ var programTypes = map[string]ebpf.ProgramType{
 	attachFentry:     ebpf.Tracing,
 }
 
-// loadRwFor loads the programs of one flavour alone: the kernel may not know the others.
+// choosePrograms leaves the programs of one flavour alone: the kernel may not know the others.
+func choosePrograms(spec *ebpf.CollectionSpec, attach string) {
+	maps.DeleteFunc(spec.Programs, func(_ string, program *ebpf.ProgramSpec) bool {
+		return program.Type != programTypes[attach]
+	})
+}
+
 func loadRwFor(o *options) (*ebpf.Collection, error) {
 	spec, err := loadRw()
 	if err != nil {
@@ -46,13 +52,11 @@ func loadRwFor(o *options) (*ebpf.Collection, error) {
 	}
 	specs.Events.MaxEntries = o.ringbufBytes
 
-	maps.DeleteFunc(spec.Programs, func(_ string, program *ebpf.ProgramSpec) bool {
-		return program.Type != programTypes[o.attach]
-	})
+	choosePrograms(spec, o.attach)
 	return ebpf.NewCollection(spec)
 }
 
-// The order is that of ../common/rw.bpf.c, which says why.
+// The order is that of ../common/rw_hooks.bpf.h, which says why.
 func rwHooks(attach string, programs map[string]*ebpf.Program) []hook {
 	switch attach {
 	case attachKprobe:
@@ -150,19 +154,9 @@ func (r *run) countRw(counters *ebpf.Map) {
 	}
 }
 
-// rw is rw-tracer and rw-tracer-all: from the ring into the file.
-func (r *run) rw() {
-	r.intercepted = map[string]uint64{kindRead: 0, kindWrite: 0}
-	objects, err := loadRwFor(r.options)
-	if err != nil {
-		r.fail("cannot load: %w", err)
-		return
-	}
-	defer objects.Close()
-	r.noteLoaded()
-
+// throughRing attaches, saves what comes through the ring until told to stop, detaches, drains, and saves the rest.
+func (r *run) throughRing(objects *ebpf.Collection, save func(sample []byte), saveRest func()) {
 	hooks := rwHooks(r.options.attach, objects.Programs)
-	save := r.saver()
 	reader, err := ringbuf.NewReader(objects.Maps["events"])
 	if err != nil {
 		r.fail("cannot map the ring: %w", err)
@@ -178,7 +172,22 @@ func (r *run) rw() {
 	if reader != nil {
 		r.drain(reader, save)
 	}
+	saveRest()
 	r.finishOutput()
-	r.countRw(objects.Maps["counters"])
 	r.countRecursion(hooks)
+}
+
+// rw is rw-tracer and rw-tracer-all: from the ring into the file.
+func (r *run) rw() {
+	r.intercepted = map[string]uint64{kindRead: 0, kindWrite: 0}
+	objects, err := loadRwFor(r.options)
+	if err != nil {
+		r.fail("cannot load: %w", err)
+		return
+	}
+	defer objects.Close()
+	r.noteLoaded()
+
+	r.throughRing(objects, r.saver(), func() {})
+	r.countRw(objects.Maps["counters"])
 }

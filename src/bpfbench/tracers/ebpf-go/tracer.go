@@ -42,9 +42,12 @@ func trace(r *run) {
 		return
 	}
 
-	if r.options.tool == toolSyscount {
+	switch r.options.tool {
+	case toolSyscount:
 		r.syscount()
-	} else {
+	case toolFsProfile:
+		r.fsProfile()
+	default:
 		r.rw()
 	}
 

@@ -7,7 +7,7 @@
 #include "message.h"
 #include "options.h"
 
-const char *const tool_names[] = {"syscount", "rw-tracer", "rw-tracer-all", NULL};
+const char *const tool_names[] = {"syscount", "rw-tracer", "rw-tracer-all", "fs-profile", NULL};
 const char *const attach_names[] = {"tracepoint", "kprobe", "fentry", NULL};
 const char *const format_names[] = {"text", "binary", NULL};
 
@@ -98,7 +98,7 @@ static const struct rule {
 	const char *supported;
 	bool (*set)(const char *value, struct options *options);
 } rules[] = {
-	{"--tool", "syscount, rw-tracer, rw-tracer-all", set_tool},
+	{"--tool", "syscount, rw-tracer, rw-tracer-all, fs-profile", set_tool},
 	{"--attach", "tracepoint, kprobe, fentry", set_attach},
 	{"--target-comm", "1 to 15 bytes", set_target_comm},
 	{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", set_ringbuf_bytes},
@@ -148,4 +148,6 @@ void parse_options(int argc, char **argv, struct options *options)
 			refuse(rules[r].name, "", "is missing", rules[r].supported);
 	if (options->tool == SYSCOUNT && options->attach != TRACEPOINT)
 		refuse("--attach", attach_names[options->attach], "is not supported by syscount", "tracepoint");
+	if (options->tool == FS_PROFILE && options->format != TEXT)
+		refuse("--format", format_names[options->format], "is not supported by fs-profile", "text");
 }

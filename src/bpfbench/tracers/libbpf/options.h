@@ -6,7 +6,7 @@
 
 #include "rw_event.h"
 
-enum tool { SYSCOUNT, RW_TRACER, RW_TRACER_ALL };
+enum tool { SYSCOUNT, RW_TRACER, RW_TRACER_ALL, FS_PROFILE };
 enum attach { TRACEPOINT, KPROBE, FENTRY };
 enum format { TEXT, BINARY };
 

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stddef.h>
 #include <string.h>
 
 #include "record.h"
 
 /* 13 integers of at most 20 characters, comm and name, each with a separator. */
 #define TEXT_EVENT_BYTES (13 * 21 + RW_COMM_BYTES + RW_NAME_BYTES + 2)
+
+/* Its kind, 9 integers, and its frames, each on a line. */
+#define SLOW_BYTES (5 + 9 * 21 + FS_FRAMES * 17)
+/* Its kind, 7 integers, the name, and its slots. */
+#define LATENCY_BYTES (8 + 7 * 21 + RW_NAME_BYTES + 1 + FS_SLOTS * 21)
 
 static char decimal_pair[100][2];
 static char hex_byte[256][4]; /* two digits, a space, and one more to make it a word */
@@ -142,4 +148,84 @@ void record_count_binary(struct output *output, uint64_t number, uint64_t count)
 
 	memcpy(output_begin(output, sizeof(record)), record, sizeof(record));
 	output_end(output, sizeof(record), count);
+}
+
+static char *put_kind(char *to, const char *kind)
+{
+	return put_string_field(to, kind, strlen(kind));
+}
+
+static char *put_hex_line(char *to, uint64_t value)
+{
+	int shift = 60;
+
+	while (shift && !(value >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[value >> shift & 15];
+	*to++ = '\n';
+	return to;
+}
+
+/* Ends the last field with the line, instead of a tab. */
+static void put_line(struct output *output, const char *line, char *end, uint64_t events)
+{
+	size_t size = end - line;
+
+	end[-1] = '\n';
+	memcpy(output_begin(output, size), line, size);
+	output_end(output, size, events);
+}
+
+void record_slow_text(struct output *output, const struct fs_slow *slow, size_t size)
+{
+	size_t frames = (size - offsetof(struct fs_slow, stack)) / sizeof(slow->stack[0]);
+	char lines[SLOW_BYTES];
+	char *end = put_kind(lines, "slow");
+
+	end = put_field(end, slow->enter_ns);
+	end = put_field(end, slow->exit_ns);
+	end = put_field(end, slow->dev);
+	end = put_field(end, slow->inode);
+	end = put_field(end, slow->pid);
+	end = put_field(end, slow->tid);
+	end = put_field(end, slow->op);
+	end = put_signed_field(end, slow->ret);
+	end = put_field(end, frames);
+	end[-1] = '\n';
+	for (size_t i = 0; i < frames; i++)
+		end = put_hex_line(end, slow->stack[i]);
+	put_line(output, lines, end, 1);
+}
+
+void record_latency_text(struct output *output, const struct fs_key *key, const struct fs_latency *latency)
+{
+	char line[LATENCY_BYTES];
+	char *end = put_kind(line, "latency");
+
+	end = put_field(end, key->dev);
+	end = put_field(end, key->inode);
+	end = put_field(end, key->op);
+	end = put_field(end, latency->count);
+	end = put_field(end, latency->bytes);
+	end = put_field(end, latency->total_ns);
+	end = put_field(end, latency->max_ns);
+	end = put_string_field(end, latency->name, sizeof(latency->name));
+	for (int i = 0; i < FS_SLOTS; i++) {
+		end = put_u64(end, latency->slots[i]);
+		*end++ = ' ';
+	}
+	put_line(output, line, end, latency->count);
+}
+
+void record_top_text(struct output *output, const struct fs_file *file, const struct fs_use *use)
+{
+	char line[4 + 4 * 21];
+	char *end = put_kind(line, "top");
+
+	end = put_field(end, file->dev);
+	end = put_field(end, file->inode);
+	end = put_field(end, use->calls);
+	end = put_field(end, use->bytes);
+	put_line(output, line, end, 0);
 }

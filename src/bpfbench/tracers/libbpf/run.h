@@ -13,6 +13,9 @@
 #include "output.h"
 #include "rw_event.h"
 
+/* Of events, at most: reads, writes, and slow ones. */
+#define KINDS (RW_OPS + 1)
+
 struct syscall_count {
 	uint64_t number;
 	uint64_t count;
@@ -26,7 +29,7 @@ struct run {
 	struct {
 		const char *kind;
 		uint64_t events;
-	} intercepted[RW_OPS]; /* no kind: not used by this tool */
+	} intercepted[KINDS]; /* no kind: not used by this tool */
 	uint64_t ring_full;
 	uint64_t map_full;
 	uint64_t recursion;
@@ -45,6 +48,7 @@ struct run {
 /* The tools. They load, attach, wait to be told to stop, detach, and collect. */
 void run_rw(struct run *run);
 void run_syscount(struct run *run);
+void run_fs_profile(struct run *run);
 
 /* The steps they share. */
 void fail(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -62,7 +62,7 @@ static void put_intercepted(FILE *file, const struct run *run)
 	const char *separator = "";
 
 	fprintf(file, "  \"intercepted\": {");
-	for (int i = 0; i < RW_OPS && run->intercepted[i].kind; i++) {
+	for (int i = 0; i < KINDS && run->intercepted[i].kind; i++) {
 		fprintf(file, "%s\"%s\": %" PRIu64, separator, run->intercepted[i].kind, run->intercepted[i].events);
 		separator = ", ";
 	}

@@ -41,6 +41,8 @@ static void trace(struct run *run)
 
 	if (run->options.tool == SYSCOUNT)
 		run_syscount(run);
+	else if (run->options.tool == FS_PROFILE)
+		run_fs_profile(run);
 	else
 		run_rw(run);
 

@@ -16,7 +16,19 @@ from bpfbench.errors import StepError
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import content
 from bpfbench.inside.trial.content import Expectation, TracedOutput
-from bpfbench.model import Content, Defect, Format, Settings, Silence, Tool, Trial, TrialSpec, Variant, Workload
+from bpfbench.model import (
+    Content,
+    Defect,
+    Format,
+    ProfileContent,
+    Settings,
+    Silence,
+    Tool,
+    Trial,
+    TrialSpec,
+    Variant,
+    Workload,
+)
 
 GOOD = Content(
     output_bytes=12_000_000,
@@ -50,6 +62,15 @@ SUBJECT = TracedOutput(
     compared_op="read",
     compare_every=3,
 )
+
+
+PROFILE = ProfileContent(files=40, other=0, slow=7, slow_least=6, slow_most=9)
+PROFILE_EXPECTED = replace(EXPECTED, payload=False, silence_most_s=None, slow=7)
+
+
+def profiled(kind: str = "") -> Content:
+    defects = {kind: Defect(3, 17, "offset 5")} if kind else {}
+    return replace(GOOD, records=1093, comparable=0, compared=0, compare_every=0, profile=PROFILE, defects=defects)
 
 
 def spec_of(trial: Trial, data_dir: Path) -> TrialSpec:
@@ -104,8 +125,8 @@ class TestChecks:
     def test_every_defect_of_the_program_fails_a_check(self) -> None:
         source = Path(content.__file__).parents[2] / "tracers/audit/defects.c"
         kinds = [line.split('"')[1] for line in source.read_text().splitlines() if '] = "' in line]
-        assert len(kinds) == 13
-        assert all(failed(with_defect(kind)) for kind in kinds)
+        assert len(kinds) == 18
+        assert all(failed(with_defect(kind)) or failed(profiled(kind)) for kind in kinds)
 
     def test_records_without_payload_have_none_to_check(self) -> None:
         found = replace(GOOD, comparable=0, compared=0, compare_every=0)
@@ -129,6 +150,42 @@ class TestChecks:
 
     def test_where_losses_are_unknown_any_may_be_missing(self) -> None:
         assert not failed(replace(GOOD, data_reads=1), replace(EXPECTED, lost=None))
+
+
+class TestProfile:
+    """Of fs-profile: its records are calls, and the slow ones once more."""
+
+    def test_good_content_passes_without_a_look_at_each_call(self) -> None:
+        found = {check.name: check for check in content.checks(profiled(), PROFILE_EXPECTED, never)}
+        assert all(check.ok for check in found.values())
+        assert not {"payload is the file's", "no stall"} & set(found)
+        assert (
+            found["every slow call told apart"].detail == "7 by the summary, 6 to 9 by the latencies; 7 in the output"
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            ("order", "records are whole"),
+            ("slots", "latencies add up"),
+            ("duration", "slow calls are slow, and have a stack"),
+            ("stack", "slow calls are slow, and have a stack"),
+            ("top", "files are used as their latencies say"),
+        ],
+    )
+    def test_each_defect_of_its_own_fails_one_check(self, kind: str, name: str) -> None:
+        assert set(failed(profiled(kind), PROFILE_EXPECTED)) == {name}
+
+    @pytest.mark.parametrize("said", [5, 10, None])
+    def test_slow_calls_are_those_of_the_latencies(self, said: int | None) -> None:
+        expected = replace(PROFILE_EXPECTED, slow=said)
+        assert set(failed(profiled(), expected)) == {"every slow call told apart"}
+
+    def test_calls_without_a_place_may_be_those_that_a_file_lacks(self) -> None:
+        lacking = replace(profiled(), data_reads=990, other_records=96)
+        assert set(failed(lacking, PROFILE_EXPECTED)) == {"records are the target's"}
+        profile = replace(PROFILE, other=10)
+        assert not failed(replace(lacking, profile=profile), PROFILE_EXPECTED)
 
 
 class TestStall:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bpfbench.model import Record, Tool, Trial
+from bpfbench.model import COUNTING_TOOLS, Record, Trial
 from bpfbench.store import RunInfo
 
 GIB = 2**30
@@ -45,7 +45,7 @@ def circumstances(paper: Mapping[str, Any], run: RunInfo, judged: Sequence[Recor
     setup, fio, machine = paper["setup"], paper["fio"], run.machine
     trials = [record.trial for record in judged]
     workloads = [trial.workload for trial in trials]
-    rw = [trial.config for trial in trials if trial.config is not None and trial.tool is not Tool.SYSCOUNT]
+    rw = [trial.config for trial in trials if trial.config is not None and trial.tool not in COUNTING_TOOLS]
     kernels: Set[Any] = {record.environment.kernel for record in judged if record.environment}
     memory = run.study.machine.memory_bytes if run.study.ground == "vm" else machine.get("memory_bytes")
     sizes = {round(workload.bytes_per_process / GIB, 3) for workload in workloads}

@@ -27,7 +27,7 @@ from bpfbench.analysis.questions.claims.witness import (
     Witness,
     at_least,
 )
-from bpfbench.model import VANILLA, Tool
+from bpfbench.model import PAPER_TOOLS, VANILLA, Tool
 from bpfbench.values import Reader, flag, number, one_of, several, whole
 
 REST = "rest"
@@ -156,10 +156,10 @@ Predicate: TypeAlias = Within | Ranking | More
 READERS: Mapping[str, Reader] = {
     "measure": lambda key: MEASURES[one_of(tuple(MEASURES))(key)],
     "workloads": several(one_of(tuple(catalogue.WORKLOADS))),
-    "tools": several(one_of(tuple(Tool))),
+    "tools": several(one_of(PAPER_TOOLS)),
     "setups": several(one_of((*PAPER_SETUPS, VANILLA))),
     "tiers": lambda tiers: tuple(map(several(one_of((*PAPER_SETUPS, REST))), tiers)),
-    "tasks": lambda tasks: tuple(Task(workload, *map(one_of(tuple(Tool)), tool)) for workload, *tool in tasks),
+    "tasks": lambda tasks: tuple(Task(workload, *map(one_of(PAPER_TOOLS), tool)) for workload, *tool in tasks),
     **dict.fromkeys(("low", "high", "slack"), number(0, math.inf)),
     "enough": whole(1),
     "over_vanilla": flag,

@@ -23,7 +23,18 @@ from bpfbench.analysis.inference import Difference, Interval, Noise, student, we
 from bpfbench.analysis.inference import noise as noise_of
 from bpfbench.analysis.questions.claims.witness import Contestant, Known, Measure, Missing, Scale
 from bpfbench.analysis.results import Pairing, pairing
-from bpfbench.model import EMULATED_REMARK, VANILLA, Attach, Format, Record, Status, Tool, Trial, Variant
+from bpfbench.model import (
+    COUNTING_TOOLS,
+    EMULATED_REMARK,
+    PAPER_TOOLS,
+    VANILLA,
+    Attach,
+    Format,
+    Record,
+    Status,
+    Trial,
+    Variant,
+)
 
 LEAST = 2
 """Blocks an interval needs."""
@@ -170,7 +181,7 @@ def run_witness(records: Sequence[Record]) -> RunWitness:
     for record in ok:
         for contestant in _contestants(record.trial):
             trials[contestant].append(record)
-    configs = [r.trial.config for r in taken if r.trial.config and r.trial.tool is not Tool.SYSCOUNT]
+    configs = [r.trial.config for r in taken if r.trial.config and r.trial.tool not in COUNTING_TOOLS]
     hooks = {config.attach for config in configs if config.attach}
     emulated = frozenset(contestant for record in taken if record.emulated for contestant in _contestants(record.trial))
     return RunWitness(
@@ -211,6 +222,8 @@ def _unlike_paper(trial: Trial) -> str:
     found = [] if trial.workload.processes == PAPER_PROCESSES else [f"{PAPER_PROCESSES} processes"]
     if trial.workload.rate_iops is not None:
         found.append("no limit to the rate")
+    if trial.tool not in PAPER_TOOLS:
+        found.append("a tool of the paper's")
     if trial.config is not None:
         config = ((getattr(trial.config, key), *paper) for key, paper in PAPER_CONFIG.items())
         found += [words for here, paper, words in config if here not in (None, paper)]

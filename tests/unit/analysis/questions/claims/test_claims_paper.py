@@ -17,7 +17,7 @@ from bpfbench.analysis.questions.claims.claim import Claim, Ranking
 from bpfbench.analysis.questions.claims.judge import ClaimVerdict, judge
 from bpfbench.analysis.questions.claims.paper import PaperWitness, paper_witness
 from bpfbench.analysis.questions.claims.witness import PAPER_SETUPS, RUNTIME, SAVED
-from bpfbench.model import Tool
+from bpfbench.model import PAPER_TOOLS
 
 
 class TestThePaperItself:
@@ -69,7 +69,7 @@ def _perturbed() -> tuple[PaperWitness, ...]:
 def _perturbations(paper: dict[str, Any]) -> Iterator[dict[str, Any]]:
     tables = ["vanilla.read", "vanilla.write"]
     tables += [f"{w}.saved_percent.{tool}" for w in ("read", "write") for tool in RW_TOOLS]
-    tables += [f"{w}.factor_over_vanilla.{tool}" for w in ("read", "write", "mixed") for tool in Tool]
+    tables += [f"{w}.factor_over_vanilla.{tool}" for w in ("read", "write", "mixed") for tool in PAPER_TOOLS]
     for path, factor in itertools.product(tables, (0.001, 1000.0)):
         keys = path.split(".")
         for changed in _off(functools.reduce(dict.__getitem__, keys, paper), factor):
