@@ -14,6 +14,8 @@ from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 KERNEL, PROGRAMS, COUNT = "common/rw.bpf.h", "common/rw.bpf.c", "common/syscount.bpf.c"
+HOOKS, RING = "common/rw_hooks.bpf.h", "libbpf/ring.c"
+PROFILE, PROFILER = "common/fs_profile.bpf.c", "libbpf/fs_profile.c"
 FOLLOW, RECORD, SUMMARY, OUTPUT = "libbpf/rw.c", "libbpf/record.c", "libbpf/summary.c", "libbpf/output.c"
 STOP, RUN, TRACER, OPTIONS = "libbpf/stop.c", "libbpf/run.c", "libbpf/tracer.c", "libbpf/options.c"
 
@@ -32,6 +34,12 @@ class Mutant:
     caught_by: frozenset[str]
     attach: str = "tracepoint"
     """By which hook it is broken."""
+
+    @property
+    def tools(self) -> str:
+        """What it is tried as: fs-profile where that is broken."""
+        of_profile = self.file in (PROFILE, PROFILER) or self.name.startswith("profile-")
+        return 'tools = "fs-profile"\nformats = "text"\n' if of_profile else 'formats = "binary"\n'
 
 
 def mutant(name: str, file: str, old: str, new: str, *caught_by: str, attach: str = "tracepoint") -> Mutant:
@@ -109,7 +117,7 @@ MUTANTS = (
     ),
     mutant(
         "pwrite64-unseen",
-        PROGRAMS,
+        HOOKS,
         'SEC("tracepoint/syscalls/sys_enter_pwrite64")',
         'SEC("tracepoint/syscalls/sys_enter_pwritev")',
         "events",
@@ -137,7 +145,7 @@ MUTANTS = (
         "\t\t;",
         "join map full",
     ),
-    mutant("undrained", FOLLOW, "\terr = ring_buffer__consume(ring);", "\terr = 0;\n\t(void)ring;", "drain"),
+    mutant("undrained", RING, "\terr = ring_buffer__consume(ring);", "\terr = 0;\n\t(void)ring;", "drain"),
     mutant("counts-known-numbers-only", COUNT, "\tif (!is_target())", "\tif (number > 500 || !is_target())", "counts"),
     mutant(
         "loses-the-race-for-an-entry",
@@ -183,6 +191,87 @@ MUTANTS = (
         attach="fentry",
     ),
     mutant(
+        "profile-forgets-a-file",
+        PROFILER,
+        "\t\tif (found[i].sum.count)\n",
+        "\t\tif (found[i].sum.count && found[i].key.inode % 64)\n",
+        "profile",
+        "profile map full",
+    ),
+    mutant(
+        "profile-forgets-a-file-and-counts-it-elsewhere",
+        PROFILE,
+        "\tstruct fs_latency *value = file ? latency_of(key) : NULL;",
+        "\tstruct fs_latency *value = file && key->inode % 64 ? latency_of(key) : NULL;",
+        "profile",
+    ),
+    mutant(
+        "profile-a-slot-too-high",
+        PROFILE,
+        "\tvalue->slots[slot_of(ns)]++;",
+        "\tvalue->slots[slot_of(2 * ns)]++;",
+        "profile",
+        "slow calls",
+    ),
+    mutant(
+        "profile-max-of-the-last",
+        PROFILE,
+        "\tif (ns > value->max_ns)\n",
+        "",
+        "profile",
+    ),
+    mutant(
+        "profile-one-cpu-alone",
+        PROFILER,
+        "\t\tfor (int cpu = 0; cpu < cpus; cpu++)\n\t\t\tadd_cpu(&found[RW_OPS + i].sum, &values[i * cpus + cpu]);",
+        "\t\tadd_cpu(&found[RW_OPS + i].sum, &values[i * cpus]);",
+        "slow calls overflow",
+    ),
+    mutant(
+        "profile-drops-others",
+        PROFILER,
+        "\t\tadd_cpu(&found[op].sum, &values[cpu]);",
+        "\t\t(void)values[cpu];",
+        "profile",
+        "profile map full",
+    ),
+    mutant(
+        "profile-a-stack-of-nothing",
+        PROFILE,
+        "bpf_get_stack(ctx, slow->stack, sizeof(slow->stack), 0)",
+        "0",
+        "slow calls",
+    ),
+    mutant(
+        "profile-a-record-of-one-length",
+        PROFILE,
+        "offsetof(struct fs_slow, stack) + stack_bytes, 0)",
+        "sizeof(*slow), 0)",
+        "slow calls",
+    ),
+    mutant(
+        "profile-top-as-it-comes",
+        PROFILER,
+        "\tqsort(found, count, sizeof(*found), by_calls);\n",
+        "\t(void)by_calls;\n",
+        "profile",
+        "profile map full",
+    ),
+    mutant(
+        "profile-top-counts-twice",
+        PROFILE,
+        "\t\tcount_one(&use->calls);\n",
+        "\t\tcount_one(&use->calls);\n\t\tcount_one(&use->calls);\n",
+        "profile",
+    ),
+    mutant(
+        "profile-loses-no-slow-call",
+        PROFILE,
+        "\t\tcount_one(&c->ring_full);",
+        "\t\t;",
+        "slow calls overflow",
+    ),
+    mutant(
         "leaves-a-process",
         TRACER,
         "\ttrace(&run);",
@@ -211,6 +300,4 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
     inside = Sandbox(root=image.root, binds=binds, workdir=f"{INSIDE}/build/libbpf")
     finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out", "libbpf")))
     assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
-    return (
-        f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nformats = "binary"\nattaches = "{mutant.attach}"\n'
-    )
+    return f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nattaches = "{mutant.attach}"\n{mutant.tools}'

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mutants import FOLLOW, KERNEL, OUTPUT, PROGRAMS, RECORD, TEXT_OR_BINARY, Mutant, built
+from mutants import FOLLOW, HOOKS, KERNEL, OUTPUT, PROFILE, RECORD, TEXT_OR_BINARY, Mutant, built
 
 from bpfbench.model import Record, Status
 from bpfbench.store import Run
@@ -74,7 +74,7 @@ BROKEN = (
     ),
     broken(
         "hooked-elsewhere",
-        PROGRAMS,
+        HOOKS,
         'SEC("tracepoint/syscalls/sys_enter_pwrite64")',
         'SEC("tracepoint/syscalls/sys_enter_pwritev")',
         "attached as asked",
@@ -90,6 +90,14 @@ BROKEN = (
         more='variants = "no-output"\n',
     ),
     broken(
+        "profile-a-slot-too-high",
+        PROFILE,
+        "\tvalue->slots[slot_of(ns)]++;",
+        "\tvalue->slots[slot_of(2 * ns)]++;",
+        "latencies add up",
+        tool="fs-profile",
+    ),
+    broken(
         "a-few-that-nobody-counted",
         KERNEL,
         "\tcount_one(&c->intercepted[op]);\n\n\tevent =",
@@ -100,7 +108,7 @@ BROKEN = (
 
 ELSEWHERE = broken(
     "says-kprobe-and-is-fentry",
-    FOLLOW,
+    "libbpf/hooks.c",
     "bpf_program__type(program) == types[attach]",
     "bpf_program__type(program) == types[attach == KPROBE ? FENTRY : attach]",
     "attached as asked",
@@ -110,9 +118,10 @@ ELSEWHERE = broken(
 
 def trial_of(case: Broken, place: Path) -> Record:
     """Build a mutant, run one trial of it, and return the record."""
+    form = "text" if case.tool == "fs-profile" else "binary"
     study = (
         f'name = "broken"\nrepetitions = 1\n[factors]\nsetups = "{case.mutant.name}"\ntools = "{case.tool}"\n'
-        f'workloads = "read"\nscale = 0.0009765625\nformat = "binary"\nattach = "{case.mutant.attach}"\n{case.more}'
+        f'workloads = "read"\nscale = 0.0009765625\nformat = "{form}"\nattach = "{case.mutant.attach}"\n{case.more}'
     )
     testbed = "" if case.mutant.attach == "tracepoint" else 'testbed = "vm"\n'
     (place / f"{case.mutant.name}.toml").write_text(testbed + study + BUILT[case.mutant.name])

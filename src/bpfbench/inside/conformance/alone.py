@@ -18,7 +18,7 @@ from bpfbench.inside.conformance.case import Case, verdict
 from bpfbench.inside.conformance.driven import COMM, Driven, Left
 from bpfbench.inside.conformance.fork import LIBC
 from bpfbench.inside.conformance.judge import expect
-from bpfbench.model import EVENT_TOOLS, Attach, Tool, TracerSummary
+from bpfbench.model import EVENT_TOOLS, Attach, Format, Tool, TracerSummary
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
 READS = 20011  # a prime, so that no batch size divides it
@@ -217,11 +217,16 @@ _BAD_FOR_SYSCOUNT = (("--attach", Attach.KPROBE, "tracepoint"), ("--attach", Att
 """Its hook is a tracepoint, and nothing else."""
 
 
+_BAD_FOR_FS_PROFILE = (("--format", Format.BINARY, "text"),)
+
+
 def _check_options(subject: Subject, work: Path) -> None:
     """Bad options are refused in one line."""
     bad = [(_usual_tool(subject), option) for option in _BAD_OPTIONS]
     if Tool.SYSCOUNT in subject.tools:
         bad += [(Tool.SYSCOUNT, option) for option in _BAD_FOR_SYSCOUNT]
+    if Tool.FS_PROFILE in subject.tools:
+        bad += [(Tool.FS_PROFILE, option) for option in _BAD_FOR_FS_PROFILE]
     for number, (tool, (option, value, *words)) in enumerate(bad):
         with Driven(subject, work / str(number), tool, changed={option: value}) as tracer:
             _check_refusal(tracer, f"bad {option.removeprefix('--')} {value!r}", 2, option, value, *words)

@@ -37,7 +37,7 @@ WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--
 
 CONTRACT = 1
 CAUSES = {"ring_full", "map_full", "recursion", "missed", "output_error"}
-KINDS = {"read", "write", "syscall", "unknown"}
+KINDS = {"read", "write", "slow", "syscall", "unknown"}
 
 
 @dataclass(frozen=True, slots=True)

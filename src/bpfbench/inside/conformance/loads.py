@@ -12,12 +12,15 @@ import select
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from bpfbench.inside.conformance import fork
 from bpfbench.inside.conformance.fork import LIBC
+from bpfbench.inside.conformance.program import DEVICE_MINOR_BITS
 
 READ_BYTES = 512
+NO_DESCRIPTOR = 999
 M_ARENA_MAX = -8  # malloc.h
 
 
@@ -40,6 +43,49 @@ def reads(comm: str, work: Path, times: int, processes: int = 1) -> None:
     os.close(inlet)
     os.close(outlet)
     fork.wait_for(*children)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was done with a file in one way."""
+
+    count: int
+    bytes: int
+    name: str
+
+
+def uses(comm: str, work: Path, files: int) -> dict[tuple[int, int, int], Use]:
+    """Write and read so many files, each in its own way, some calls in vain; return it by dev, inode and op (0 read).
+
+    With dev and inode 0 there are the calls without a file, which tracepoints alone see.
+    """
+    paths = [work / f"file {number}" for number in range(files)]
+    for path in paths:
+        path.touch()
+
+    def use_all() -> None:
+        for number, path in enumerate(paths):
+            fd = os.open(path, os.O_RDWR)
+            for _ in range(number % 5 + 1):
+                os.write(fd, bytes(number % 11 + 1))
+            for _ in range(number % 3):
+                os.pwrite(fd, b"x", 0)
+            for _ in range(number % 4):
+                os.pread(fd, 1, 0)
+            os.read(fd, 100)  # at its end
+            os.close(fd)
+        with contextlib.suppress(OSError):
+            os.read(NO_DESCRIPTOR, 1)
+
+    fork.wait_for(fork.started(comm, use_all))
+    done = {(0, 0, 0): Use(1, 0, "")}
+    for number, path in enumerate(paths):
+        status = path.stat()
+        dev = os.major(status.st_dev) << DEVICE_MINOR_BITS | os.minor(status.st_dev)
+        done[dev, status.st_ino, 0] = Use(number % 4 + 1, number % 4, path.name)
+        written = (number % 5 + 1) * (number % 11 + 1) + number % 3
+        done[dev, status.st_ino, 1] = Use(number % 5 + 1 + number % 3, written, path.name)
+    return done
 
 
 def blocked_reads(comm: str, threads: int) -> None:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tracer's output, text or binary, as events and counts. Pure."""
+"""A tracer's output, text or binary, as events, counts and profiles. Pure."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bpfbench.errors import StepError
 from bpfbench.model import EVENT_BYTES, Format, Tool
+
+T = TypeVar("T")
 
 _EVENT = struct.Struct("<QQQQqQIIIIII16s64sI")
 _COUNT = struct.Struct("<QQ")
@@ -38,6 +40,52 @@ class Event:
     payload_len: int
     payload: str
     """Hexadecimal, a space between bytes; empty for rw-tracer."""
+
+
+SLOTS, FRAMES, TOP = 40, 32, 10
+SLOW_NS = 1_000_000
+KERNEL_ADDRESS = 0xFFFF << 48
+"""No address of the kernel is lower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A slow call of fs-profile, with the addresses of its stack."""
+
+    enter_ns: int
+    exit_ns: int
+    dev: int
+    inode: int
+    pid: int
+    tid: int
+    op: int
+    ret: int
+    stack: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What fs-profile has of a file and op; dev and inode are 0 in the line of no file."""
+
+    dev: int
+    inode: int
+    op: int
+    count: int
+    bytes: int
+    total_ns: int
+    max_ns: int
+    name: str
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """All that fs-profile has written."""
+
+    slow: tuple[Slow, ...]
+    latencies: tuple[Latency, ...]
+    top: tuple[tuple[int, ...], ...]
+    """dev, inode, calls, bytes."""
 
 
 class MalformedError(StepError):
@@ -72,6 +120,63 @@ def counts(data: bytes, form: Format) -> dict[int, int]:
     return dict(zip(numbers, (count for _, count in pairs), strict=True))
 
 
+def profile(data: bytes) -> Profile:
+    """Decode the output of fs-profile.
+
+    Raises:
+        MalformedError: it is not what the contract says, or its numbers cannot be.
+    """
+    lines = iter(enumerate(_lines(data), 1))
+    found: dict[str, list[Any]] = {"slow": [], "latency": [], "top": []}
+    for number, line in lines:
+        kind, *columns = line.split("\t")
+        if kind not in found or any(found[later] for later in list(found)[list(found).index(kind) + 1 :]):
+            raise MalformedError(f"line {number} is of another kind than can be there: {line[:200]!r}")
+        where = f"line {number}"
+        if kind == "slow":
+            *slow, frames = _integers(columns, 9, where, 7)
+            stack = [next(lines, (0, ""))[1] for _ in range(frames)]
+            found[kind].append(_slow(slow, stack, where))
+        elif kind == "latency" and len(columns) == 9:
+            slots = columns[8].split(" ")
+            numbers: list[Any] = _integers([*columns[:7], *slots], 7 + SLOTS, where)
+            found[kind].append(_latency(_made(Latency, *numbers[:7], columns[7], tuple(numbers[7:])), where))
+        else:
+            found[kind].append(tuple(_integers(columns, 4, where)))
+    keys = [(own.dev, own.inode, own.op) for own in found["latency"]]
+    if keys != sorted(set(keys)):
+        raise MalformedError("latencies are not sorted by dev, inode and op, each once")
+    if found["top"] != sorted(found["top"], key=lambda top: (-top[2], top[0], top[1])) or len(found["top"]) > TOP:
+        raise MalformedError(f"the most used files are not the {TOP} at most with most calls, in order: {found['top']}")
+    return Profile(*map(tuple, found.values()))
+
+
+def _slow(columns: list[Any], stack: list[str], where: str) -> Slow:
+    addresses = [int(line, 16) if _is_address(line) else 0 for line in stack]
+    if not 1 <= len(addresses) <= FRAMES or min(addresses) < KERNEL_ADDRESS:
+        raise MalformedError(f"{where} has no stack of 1 to {FRAMES} addresses of the kernel: {stack[:40]}")
+    slow = _made(Slow, *columns, tuple(addresses))
+    if slow.exit_ns - slow.enter_ns < SLOW_NS:
+        raise MalformedError(f"{where} is of a call that is not slow, from {slow.enter_ns} to {slow.exit_ns}")
+    return slow
+
+
+def _is_address(line: str) -> bool:
+    return bool(line) and not line.strip("0123456789abcdef") and len(line) <= 16
+
+
+def _latency(own: Latency, where: str) -> Latency:
+    """Hold the numbers of a line against each other."""
+    least = sum(count << slot for slot, count in enumerate(own.slots) if slot)
+    most = sum(count * min((2 << slot) - 1, own.max_ns) for slot, count in enumerate(own.slots[:-1]))
+    highest = max((slot for slot, count in enumerate(own.slots) if count), default=-1)
+    if not own.count or sum(own.slots) != own.count or highest != min(max(own.max_ns, 1).bit_length(), SLOTS) - 1:
+        raise MalformedError(f"{where}: count, max_ns and slots do not go together: {own}")
+    if not least <= own.total_ns <= most + own.slots[-1] * own.max_ns:
+        raise MalformedError(f"{where}: total_ns is not what the slots say: {own}")
+    return own
+
+
 def _lines(data: bytes) -> list[str]:
     if data and not data.endswith(b"\n"):
         raise MalformedError(f"the output ends in the middle of a line: {data[-80:]!r}")
@@ -94,7 +199,7 @@ def _from_line(line: str, tool: Tool, number: int) -> Event:
     for payload in payloads:
         if not _is_hex(payload, integers[-1]):
             raise MalformedError(f"line {number} has payload_len {integers[-1]}, and the payload {payload[:100]!r}")
-    return _event(*integers[:-1], comm, name, integers[-1], *(payloads or [""]))
+    return _made(Event, *integers[:-1], comm, name, integers[-1], *(payloads or [""]))
 
 
 def _is_hex(text: str, length: int) -> bool:
@@ -126,8 +231,8 @@ def _from_record(record: bytes, number: int) -> Event:
         raise MalformedError(f"record {number} is not padded with zeros: {record[:EVENT_BYTES]!r}")
     if len(payload) != length:
         raise MalformedError(f"record {number} has payload_len {length}, and {len(payload)} bytes of payload")
-    return _event(*integers, comm.decode("latin-1"), name.decode("latin-1"), length, payload.hex(" "))
+    return _made(Event, *integers, comm.decode("latin-1"), name.decode("latin-1"), length, payload.hex(" "))
 
 
-def _event(*columns: Any) -> Event:
-    return Event(*columns)
+def _made(what: type[T], *columns: Any) -> T:
+    return what(*columns)

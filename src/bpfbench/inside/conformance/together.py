@@ -17,7 +17,7 @@ from bpfbench.inside.conformance.case import Case, verdict
 from bpfbench.inside.conformance.driven import COMM, PAYLOAD_BYTES, Driven, Left
 from bpfbench.inside.conformance.judge import expect
 from bpfbench.inside.conformance.output import Event
-from bpfbench.model import EVENT_TOOLS, Attach, Tool, TracerSummary
+from bpfbench.model import EVENT_TOOLS, Attach, Format, Tool, TracerSummary
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
 PROCESSES, READS_EACH = 307, 7
@@ -41,7 +41,7 @@ Judge = Callable[[Driven, Left, TracerSummary], None]
 """Raises where a tracer failed, given what it left and its account."""
 
 
-def _together(tools: Iterable[Tool], comm: str, watch: Watch, changed: dict[str, str] | None = None) -> Case:
+def together(tools: Iterable[Tool], comm: str, watch: Watch, changed: dict[str, str] | None = None) -> Case:
     """Make a case of a function that does something before the eyes of all tracers and tells the failure of each.
 
     Where that is the program, which has its own comm, they watch in every format.
@@ -52,7 +52,7 @@ def _together(tools: Iterable[Tool], comm: str, watch: Watch, changed: dict[str,
             with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
                 tracers = []
                 for subject in _with(tool, subjects):
-                    for form in subject.formats if comm == program.COMM else subject.formats[:1]:
+                    for form in _forms(tool, subject, every=comm == program.COMM):
                         work = Path(folder) / f"{subject.setup}-{subject.attach}-{form}"
                         try:
                             tracer = Driven(subject, work, tool, form=form, comm=comm, changed=changed)
@@ -69,6 +69,13 @@ def _together(tools: Iterable[Tool], comm: str, watch: Watch, changed: dict[str,
                     yield verdict(name, tracer.subject, ended, failures.get(tracer, ""), f"{tool} {tracer.form}")
 
     return run
+
+
+def _forms(tool: Tool, subject: Subject, *, every: bool) -> tuple[Format, ...]:
+    """Return how one writes: in every format, or one. fs-profile has one."""
+    if tool is Tool.FS_PROFILE:
+        return (Format.TEXT,)
+    return subject.formats if every else subject.formats[:1]
 
 
 def _with(tool: Tool, subjects: Iterable[Subject]) -> Iterator[Subject]:
@@ -89,21 +96,21 @@ def _failures(tracers: Iterable[Driven], attempt: Callable[[Driven], object]) ->
     return failures
 
 
-def _judged(tracers: Sequence[Driven], judge_one: Judge, sign: signal.Signals = signal.SIGINT) -> dict[Driven, str]:
+def judged(tracers: Sequence[Driven], judge_one: Judge, sign: signal.Signals = signal.SIGINT) -> dict[Driven, str]:
     """Stop all, at the same time, as to detach takes longest, and return the failures of each."""
     for tracer in tracers:
         tracer.send(sign)
     return _failures(tracers, lambda tracer: judge_one(tracer, *tracer.stop_well()))
 
 
-def _loaded(tool: Tool, load: Callable[[Path], object], judge_one: Judge) -> Case:
+def loaded(tool: Tool, load: Callable[[Path], object], judge_one: Judge) -> Case:
     """Make a case of a load, and of what judges each tracer by itself."""
 
     def watch(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
         load(work)
-        return _judged(tracers, judge_one)
+        return judged(tracers, judge_one)
 
-    return _together((tool,), COMM, watch)
+    return together((tool,), COMM, watch)
 
 
 def _watch_events(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
@@ -149,7 +156,7 @@ def _judge_events(
             judge.agree(events, by_tracepoints)
 
     tracepoints_first = sorted(tracers, key=lambda tracer: tracer.subject.attach is not Attach.TRACEPOINT)
-    failures = _judged(tracepoints_first, judge_one, sign)
+    failures = judged(tracepoints_first, judge_one, sign)
     return judge.outliers(ids, "tids") | failures if complete else failures
 
 
@@ -164,7 +171,7 @@ def _watch_counts(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, st
         if not refused:
             counts[tracer] = found
 
-    failures = _judged(tracers, judge_one)
+    failures = judged(tracers, judge_one)
     return judge.outliers(counts, "system calls") | failures
 
 
@@ -245,14 +252,14 @@ def _judge_full_counts(tracer: Driven, left: Left, summary: TracerSummary) -> No
 
 
 CASES = {
-    "events": _together(EVENT_TOOLS, program.COMM, _watch_events),
-    "overflow": _together(EVENT_TOOLS, program.COMM, _watch_overflow, TINY),
-    "counts": _together((Tool.SYSCOUNT,), program.COMM, _watch_counts),
-    "first calls": _loaded(Tool.SYSCOUNT, lambda _: loads.syscalls_at_once(COMM, FIRST_CALLS), _judge_first_calls),
-    "processes": _loaded(Tool.RW_TRACER, lambda work: loads.reads(COMM, work, READS_EACH, PROCESSES), _judge_many),
-    "join map full": _loaded(
+    "events": together(EVENT_TOOLS, program.COMM, _watch_events),
+    "overflow": together(EVENT_TOOLS, program.COMM, _watch_overflow, TINY),
+    "counts": together((Tool.SYSCOUNT,), program.COMM, _watch_counts),
+    "first calls": loaded(Tool.SYSCOUNT, lambda _: loads.syscalls_at_once(COMM, FIRST_CALLS), _judge_first_calls),
+    "processes": loaded(Tool.RW_TRACER, lambda work: loads.reads(COMM, work, READS_EACH, PROCESSES), _judge_many),
+    "join map full": loaded(
         Tool.RW_TRACER, lambda _: loads.blocked_reads(COMM, JOIN_ENTRIES + JOIN_BEYOND), _judge_full_join
     ),
-    "missed": _loaded(Tool.RW_TRACER, lambda _: loads.blocked_writes(COMM, WAITING), _judge_exhausted),
-    "count map full": _loaded(Tool.SYSCOUNT, lambda _: loads.many_syscalls(COMM, MANY_CALLS), _judge_full_counts),
+    "missed": loaded(Tool.RW_TRACER, lambda _: loads.blocked_writes(COMM, WAITING), _judge_exhausted),
+    "count map full": loaded(Tool.SYSCOUNT, lambda _: loads.many_syscalls(COMM, MANY_CALLS), _judge_full_counts),
 }

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpfbench.inside.conformance import output
 from bpfbench.inside.conformance.output import Event, MalformedError, counts, events
 from bpfbench.model import EVENT_BYTES, Format, Tool
 
@@ -192,3 +193,43 @@ class TestCounts:
             counts(b"0\t7\n1\t", Format.TEXT)
         with pytest.raises(MalformedError, match=r"^the output of 17 bytes is no whole number of 16-byte records$"):
             counts(b"\0" * 17, Format.BINARY)
+
+
+SLOTS = ["0"] * 19 + ["3"] + ["0"] * 20
+SLOW_LINE = "slow\t3000000000\t3001500000\t8\t77\t5\t6\t0\t-11\t2\nffffffff81000000\nffffffff82000001\n"
+LATENCY_LINE = f"latency\t8\t77\t0\t3\t12288\t3000000\t1010000\tdata\t{' '.join(SLOTS)}\n"
+TOP_LINES = "top\t8\t77\t3\t12288\ntop\t8\t78\t3\t1\n"
+PROFILE = SLOW_LINE + LATENCY_LINE + TOP_LINES
+
+
+class TestProfile:
+    def test_lines_become_what_they_tell(self) -> None:
+        found = output.profile(PROFILE.encode())
+        assert (found.slow[0].ret, found.slow[0].stack) == (-11, (0xFFFFFFFF81000000, 0xFFFFFFFF82000001))
+        assert (found.latencies[0].name, found.latencies[0].slots[19]) == ("data", 3)
+        assert found.top == ((8, 77, 3, 12288), (8, 78, 3, 1))
+        assert output.profile(b"") == output.Profile((), (), ())
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("ffffffff82000001\n", ""),
+            ("ffffffff82000001", "0"),
+            ("-11\t2\nffffffff81000000\nffffffff82000001", "-11\t0"),
+            ("3001500000", "3000999999"),
+            ("\t3\t12288\t3000000", "\t4\t12288\t3000000"),
+            ("1010000", "2010000"),
+            ("3000000\t1010000", "3030001\t1010000"),
+            ("3000000\t1010000", "1572863\t1010000"),
+            (LATENCY_LINE, LATENCY_LINE * 2),
+            (LATENCY_LINE + TOP_LINES, TOP_LINES + LATENCY_LINE),
+            ("top\t8\t78", "top\t8\t76"),
+            ("top\t8\t78\t3", "top\t8\t78\t4"),
+            ("top", "Lost 3 events"),
+            (" 0\n", "\n"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, old: str, new: str) -> None:
+        assert old in PROFILE
+        with pytest.raises(MalformedError):
+            output.profile(PROFILE.replace(old, new, 1).encode())
