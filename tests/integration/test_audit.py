@@ -95,6 +95,7 @@ class Case:
     """Most bytes of payload; 0: none."""
     compared_op: str = "read"
     notices: bool = False
+    profile: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Audit:
             compared_op=case.compared_op,
             compare_every=1 if case.room else 0,
             notices=case.notices,
+            profile=case.profile,
         )
 
     def entered(self, words: Sequence[str], tracers: str | None = None) -> tuple[str, ...]:
@@ -576,7 +578,8 @@ def read_seeded(audit: Audit) -> dict[Seeded, Content]:
 class TestSeeded:
     def test_every_kind_is_seeded(self) -> None:
         lines = (TRACERS / "audit/defects.c").read_text().splitlines()
-        assert {kind for s in SEEDS for kind in s.kinds} == {li.split('"')[1] for li in lines if '] = "' in li}
+        seeded = {kind for s in SEEDS for kind in s.kinds} | {kind for *_, kind, _ in PROFILE_SEEDS}
+        assert seeded == {li.split('"')[1] for li in lines if '] = "' in li}
 
     @pytest.mark.parametrize("seeded", SEEDED, ids=str)
     def test_is_found_under_its_name_at_its_record(
@@ -618,6 +621,98 @@ class TestSeeded:
         (outcome,) = audit.read([Case(whole([*records[:at], *records[at + 1 :]], Format.BINARY, 0), Format.BINARY, 0)])
         assert not outcome.content.defects
         assert set(failed(outcome.content, records, 0)) == {TARGETS}
+
+
+def slots(**counts: int) -> str:
+    """Return a line's 40 slots: s19=3 is three calls in slot 19."""
+    return " ".join(str(counts.get(f"s{slot}", 0)) for slot in range(40))
+
+
+def profiled(audit: Audit) -> str:
+    """Return what fs-profile would write of reads of whole files, two of them slow, and of three calls besides."""
+    since, blocks = audit.since_ns, len(audit.files[0].content) // BLOCK_BYTES
+    files = sorted(audit.files, key=lambda file: file.inode)
+    lines = [
+        f"slow\t{since + at}\t{since + at + 1_005_000}\t{DEV}\t{files[0].inode}\t100\t101\t0\t{BLOCK_BYTES}\t2\n"
+        "ffffffff81000000\nffffffff82000001"
+        for at in (0, 2_000_000)
+    ]
+    lines.append(f"latency\t0\t0\t1\t3\t0\t300\t100\t\t{slots(s6=3)}")
+    counts = f"{blocks}\t{blocks * BLOCK_BYTES}"
+    for file in files:
+        name = file.name
+        lines.append(f"latency\t{DEV}\t{file.inode}\t0\t{counts}\t{blocks}000000\t1010000\t{name}\t{slots(s19=blocks)}")
+    lines += [f"top\t{DEV}\t{file.inode}\t{counts}" for file in files]
+    return "\n".join([*lines, ""])
+
+
+UP = "latencies add up"
+SLOW, USED = "slow calls are slow, and have a stack", "files are used as their latencies say"
+
+PROFILE_SEEDS = (
+    ("a frame too few", "ffffffff82000001\n", "", "torn", WHOLE),
+    ("a frame of the user's", "ffffffff82000001", "7f0000000000", "stack", SLOW),
+    ("no stack", "\t2\nffffffff81000000\nffffffff82000001", "\t0", "stack", SLOW),
+    ("a column too few", "\t4096\t2\n", "\t4096\n", "torn", WHOLE),
+    ("a third op", "\t101\t0\t4096", "\t101\t2\t4096", "impossible", WHOLE),
+    ("a slow call of another file", f"{DEV}\t{{first}}\t100", f"{DEV}\t1\t100", "duration", SLOW),
+    ("a slot too high", slots(s6=3), slots(s7=3), "slots", UP),
+    ("a call in no slot", slots(s6=3), slots(s6=2), "slots", UP),
+    ("a sum too small", "\t300\t100\t", "\t191\t100\t", "slots", UP),
+    ("a sum too large", "\t300\t100\t", "\t301\t100\t", "slots", UP),
+    ("a slot too few", f" 0\nlatency\t{DEV}\t{{first}}", f"\nlatency\t{DEV}\t{{first}}", "torn", WHOLE),
+    ("unsorted", f"latency\t{DEV}\t{{first}}\t0", "latency\t0\t0\t0", "order", WHOLE),
+    ("half a block", "\t49152\t12000000", "\t49151\t12000000", "transfer", BLOCKS),
+    ("another's name", "\t1010000\t{name}\t", "\t1010000\tpasswd\t", "identity", TARGETS),
+    ("used more", "top\t{dev}\t{first}\t12\t49152", "top\t{dev}\t{first}\t29\t118784", "top", USED),
+    ("moved less", "top\t{dev}\t{first}\t12\t49152", "top\t{dev}\t{first}\t12\t49151", "top", USED),
+    ("used less, and first", "top\t{dev}\t{first}\t12", "top\t{dev}\t{first}\t11", "order", WHOLE),
+    ("a notice", "top\t", "Lost 3 events\ntop\t", "torn", WHOLE),
+)
+"""Of fs-profile: what is put in the place of what, the kind of defect that is found, and the check that names it."""
+
+
+@pytest.fixture(scope="module")
+def read_profiles(audit: Audit) -> dict[str, Content]:
+    good_one = profiled(audit)
+    first = min(audit.files, key=lambda file: file.inode)
+    names = {"{first}": str(first.inode), "{name}": first.name, "{dev}": str(DEV)}
+
+    def edited(old: str, new: str) -> str:
+        for name, value in names.items():
+            old, new = old.replace(name, value), new.replace(name, value)
+        assert old in good_one
+        return good_one.replace(old, new, 1)
+
+    outputs = {"": good_one} | {name: edited(old, new) for name, old, new, _, _ in PROFILE_SEEDS}
+    found = audit.read([Case(text.encode(), Format.TEXT, 0, profile=True) for text in outputs.values()])
+    return {name: outcome.content for name, outcome in zip(outputs, found, strict=True)}
+
+
+class TestProfile:
+    EXPECTED = Expectation(48, 0, 3, payload=False, span_s=(0.0, 1.0), silence_most_s=None, slow=2)
+
+    def wrong(self, found: Content) -> dict[str, str]:
+        return {c.name: c.detail for c in content.checks(found, self.EXPECTED, lambda _: 0.0) if not c.ok}
+
+    def test_a_good_one_is_counted_call_by_call(self, read_profiles: Mapping[str, Content]) -> None:
+        found = read_profiles[""]
+        assert not found.defects
+        assert not self.wrong(found)
+        assert (found.records, found.data_reads, found.data_writes, found.other_records) == (53, 48, 0, 3)
+        assert found.profile is not None
+        assert (found.profile.files, found.profile.other, found.profile.slow) == (5, 3, 2)
+        assert (found.profile.slow_least, found.profile.slow_most) == (0, 48)
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "kind", "check"), PROFILE_SEEDS, ids=[name for name, *_ in PROFILE_SEEDS]
+    )
+    def test_each_seed_is_found_by_its_kind(
+        self, read_profiles: Mapping[str, Content], name: str, old: str, new: str, kind: str, check: str
+    ) -> None:
+        assert old != new
+        assert kind in read_profiles[name].defects
+        assert f"{kind}: " in self.wrong(read_profiles[name])[check]
 
 
 class TestNotices:

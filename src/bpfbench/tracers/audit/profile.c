@@ -260,27 +260,28 @@ static int top_line(struct profile *p, struct checks *c, const char *at, const c
 	return 0;
 }
 
-/* Not more than in its latencies, or, of a file without, in those of no file. Where there are as many calls, there are
- * as many bytes. */
+/* Not more than in its latencies. Only where the map of those is full, calls of the file may be in those of no file.
+ * Where there are as many calls, there are as many bytes. */
 static void check_top(const struct profile *p, struct checks *c, const struct top_line *top)
 {
-	uint64_t calls = 0, bytes = 0;
-	bool known = true;
+	uint64_t calls = 0, bytes = 0, refused = 0;
 
 	for (uint32_t op = 0; op < RW_OPS; op++) {
 		const struct fs_key key = {top->file.dev, op, top->file.inode};
 		const struct latency_line *line = line_of(p, &key);
 
-		/* Either op may have been refused when the map was full. */
-		if (!line && p->other[op])
-			known = false;
-		calls += line ? line->count : p->other[op];
-		bytes += line ? line->bytes : 0;
+		if (line) {
+			calls += line->count;
+			bytes += line->bytes;
+		} else if (p->files >= FS_FILES) {
+			refused += p->other[op];
+		}
 	}
 	c->defects.record = top->record;
-	if (top->use.calls > calls + TOP_STRAYS || (!calls && top->use.calls))
-		defect(&c->defects, TOP, "%" PRIu64 " calls of a file that has %" PRIu64, top->use.calls, calls);
-	else if (known && top->use.calls == calls && top->use.bytes != bytes)
+	if (top->use.calls > calls + refused + TOP_STRAYS || !(calls + refused))
+		defect(&c->defects, TOP, "%" PRIu64 " calls of a file that has %" PRIu64, top->use.calls,
+			calls + refused);
+	else if (!refused && top->use.calls == calls && top->use.bytes != bytes)
 		defect(&c->defects, TOP, "%" PRIu64 " bytes of a file that has %" PRIu64, top->use.bytes, bytes);
 }
 
