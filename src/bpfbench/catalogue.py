@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import Attach, Format, Setup, Study, Tool
+from bpfbench.model import PAPER_TOOLS, Attach, Format, Setup, Study, Tool
 
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
@@ -25,17 +25,16 @@ def _by_name(*setups: Setup) -> dict[str, Setup]:
     return {setup.name: setup for setup in setups}
 
 
-ALL_TOOLS = tuple(Tool)
-"""Of setups that have fs-profile, too."""
+_ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
 MAIN_SETUPS = _by_name(
-    Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), FLAVOURS, poll_ms=(100,)),
-    Setup("bcc", "BCC, Python user space, compiled at start-up", attaches=FLAVOURS),
-    Setup("libbpf", "libbpf with CO-RE, C user space", attaches=FLAVOURS, tools=ALL_TOOLS),
-    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", attaches=FLAVOURS, tools=ALL_TOOLS),
-    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", attaches=FLAVOURS, tools=ALL_TOOLS),
-    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", attaches=FLAVOURS),
-    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", attaches=FLAVOURS),
+    Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), poll_ms=(100,), **_ALL),
+    Setup("bcc", "BCC, Python user space, compiled at start-up", **_ALL),
+    Setup("libbpf", "libbpf with CO-RE, C user space", **_ALL),
+    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", **_ALL),
+    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", **_ALL),
+    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", **_ALL),
+    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", **_ALL),
 )
 """Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
 
@@ -51,7 +50,13 @@ _COUNTS_ONLY: dict[str, Any] = {"attaches": (Attach.TRACEPOINT,), "tools": (Tool
 
 SETUPS = MAIN_SETUPS | _by_name(
     _but("bpftrace", "bpftrace-default", "bpftrace with its own max_strlen (1024) instead of what the tool needs"),
-    _but("bcc", "bcc-event", "bcc with events taken apart by BCC's event() instead of struct", formats=(Format.TEXT,)),
+    _but(
+        "bcc",
+        "bcc-event",
+        "bcc with events taken apart by BCC's event() instead of struct",
+        formats=(Format.TEXT,),
+        tools=PAPER_TOOLS,  # event() takes records of one length
+    ),
     _but("libbpf", "libbpf-tuned", "libbpf linked in, with -O3 and LTO, kernel side for BPF v3"),
     _but("libbpf", "libbpf-hash", "libbpf with syscount's counts in one hash for all CPUs", **_COUNTS_ONLY),
     _but("ebpf-go", "ebpf-go-default", "ebpf-go without giving memory back once it has loaded"),

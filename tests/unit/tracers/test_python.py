@@ -72,6 +72,7 @@ def test_the_command_line_of_a_trial_is_understood(modules: dict[str, ModuleType
         (words()[:-1], "--summary '' lacks its value; supported: "),
         ([*words(), "--tool", "syscount"], "--tool 'syscount' is given twice; supported: each option once"),
         (words(tool="syscount", attach="kprobe"), "--attach 'kprobe' is not supported by syscount; supported: tracep"),
+        (words(tool="fs-profile"), "--format 'binary' is not supported by fs-profile; supported: text"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_option_the_value_and_what_is_supported(

@@ -6,7 +6,7 @@ import platform
 import re
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,12 +42,13 @@ class CapturedStderr:
             self.text = capture.read()
 
 
-def load(source: str, macros: Mapping[str, int]) -> bcc.BPF:
+def load(sources: Sequence[str], macros: Mapping[str, int]) -> bcc.BPF:
     """On return, every function that TRACEPOINT_PROBE makes is attached. If it fails, stderr has the details."""
     _check_headers()
     flags = [f"-I{HERE}", *(f"-D{name}={value:#x}ULL" for name, value in macros.items())]
     # Unless forbidden, BCC raises RLIMIT_MEMLOCK where it finds it too low.
-    return bcc.BPF(src_file=str(HERE / source), cflags=flags, allow_rlimit=False)
+    text = "".join((HERE / source).read_text() for source in sources)
+    return bcc.BPF(text=text, cflags=flags, allow_rlimit=False)
 
 
 def reason(error: Exception, diagnostics: str) -> str:

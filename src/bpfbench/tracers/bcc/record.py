@@ -18,6 +18,8 @@ COMM_BYTES = 16
 PAYLOAD_LEN = struct.Struct("<I")
 PAYLOAD_LEN_OFFSET = EVENT.size - PAYLOAD_LEN.size
 COUNT = struct.Struct("<QQ")
+# struct fs_slow without its stack, which is what follows.
+SLOW = struct.Struct("<QQqQIIII")
 
 
 @lru_cache(maxsize=1024)
@@ -79,3 +81,11 @@ def formatter(output_format: str, payload_bytes: int) -> Formatter:
 
 def count_record(output_format: str, number: int, count: int) -> bytes:
     return COUNT.pack(number, count) if output_format == "binary" else b"%d\t%d\n" % (number, count)
+
+
+def slow_call(slot: bytes) -> bytes:
+    """Of a call and its stack, which is as long as the slot has it: its line, and a line for each frame."""
+    enter, leave, ret, inode, dev, pid, tid, op = SLOW.unpack_from(slot)
+    frames = struct.unpack_from(f"<{(len(slot) - SLOW.size) // 8}Q", slot, SLOW.size)
+    line = b"slow" + b"\t%d" * 9 % (enter, leave, dev, inode, pid, tid, op, ret, len(frames)) + b"\n"
+    return line + b"".join(b"%x\n" % frame for frame in frames)

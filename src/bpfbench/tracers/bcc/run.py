@@ -5,6 +5,7 @@ import os
 import time
 
 from choice import SETUP
+from fs_profile import FsProfile
 from kernel import step_aside
 from load import CapturedStderr, reason, versions
 from options import Options
@@ -14,6 +15,8 @@ from stop import Stop
 from summary import SummaryFile
 from syscount import Syscount
 from tool import Tool
+
+TOOLS = {"syscount": Syscount, "rw-tracer": RwTracer, "rw-tracer-all": RwTracer, "fs-profile": FsProfile}
 
 
 class RunError(Exception):
@@ -29,7 +32,7 @@ def run(start_ns: int, options: Options, stop: Stop) -> None:
     except OSError as error:
         raise RunError(f"cannot create {error.filename}: {error.strerror}") from error
     stop.doomed = summary.temporary
-    tool = Syscount(options, output, stop) if options.tool == "syscount" else RwTracer(options, output, stop)
+    tool = TOOLS[options.tool](options, output, stop)
     with summary:
         captured = CapturedStderr()
         try:

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * rw-tracer and, where PAYLOAD_BYTES is not 0, rw-tracer-all: one event per completed read or write of the target.
- *
- * BCC has no CO-RE: it compiles p->member to the offset in whatever kernel headers it finds, and those need not be the
- * running kernel's. Kernel objects are therefore plain addresses here, read at offsets (TASK_FILES, FILE_POS, ...) that
- * the tracer takes from the BTF of the running kernel and defines on the command line. ATTACH_KPROBE and the like, too,
- * are defined there.
- */
-#ifdef ATTACH_KPROBE
-#include <uapi/linux/ptrace.h>
-#endif
+/* rw-tracer and, where PAYLOAD_BYTES is not 0, rw-tracer-all: one event per completed read or write of the target. */
+#include "kernel.h"
 #include "rw_counters.h"
 #include "rw_event.h"
 #include "target.h"
@@ -30,38 +21,11 @@ BPF_HASH(calls, u64, struct rw_call, RW_JOIN_ENTRIES);
 BPF_PERCPU_ARRAY(counters, struct rw_counters, 1);
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 
-static __always_inline u64 read_u64(u64 address)
-{
-	u64 value = 0;
-
-	bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
-	return value;
-}
-
-static __always_inline u32 read_u32(u64 address)
-{
-	u32 value = 0;
-
-	bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
-	return value;
-}
-
 static __always_inline struct rw_counters *this_cpu_counters(void)
 {
 	int zero = 0;
 
 	return counters.lookup(&zero);
-}
-
-/* The file behind a descriptor of the current task, or 0. */
-static __always_inline u64 file_of(u32 fd)
-{
-	u64 files = read_u64(bpf_get_current_task() + TASK_FILES);
-	u64 fdt = read_u64(files + FILES_FDT);
-
-	if (fd < read_u32(fdt + FDT_MAX_FDS))
-		return read_u64(read_u64(fdt + FDT_FD) + fd * sizeof(u64));
-	return 0;
 }
 
 static __always_inline int rw_enter(u64 op, u64 file, u64 buf, u64 count, u64 offset)
@@ -88,7 +52,6 @@ static __always_inline int rw_enter(u64 op, u64 file, u64 buf, u64 count, u64 of
 	return 0;
 }
 
-/* read(fd, buf, count) and write(fd, buf, count) */
 static __always_inline int enter(u64 op, u32 fd, u64 buf, u64 count)
 {
 	u64 file;
@@ -99,7 +62,6 @@ static __always_inline int enter(u64 op, u32 fd, u64 buf, u64 count)
 	return rw_enter(op, file, buf, count, file ? read_u64(file + FILE_POS) : 0);
 }
 
-/* pread64(fd, buf, count, pos) and pwrite64(fd, buf, count, pos) */
 static __always_inline int enter_at(u64 op, u32 fd, u64 buf, u64 count, u64 pos)
 {
 	if (!is_target())
@@ -107,7 +69,6 @@ static __always_inline int enter_at(u64 op, u32 fd, u64 buf, u64 count, u64 pos)
 	return rw_enter(op, file_of(fd), buf, count, pos);
 }
 
-/* vfs_read(file, buf, count, pos) and vfs_write(file, buf, count, pos); pos is 0 for streams, such as pipes. */
 static __always_inline int enter_vfs(u64 op, u64 file, u64 buf, u64 count, u64 pos)
 {
 	if (!is_target())
@@ -178,7 +139,7 @@ static __always_inline void submit_event(struct rw_call *call, u64 op, u64 id, u
 	events.ringbuf_submit(event, 0);
 }
 
-static __always_inline int rw_exit(u64 op, s64 ret)
+static __always_inline int leave(void *ctx, u64 op, s64 ret)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct rw_call *call = calls.lookup(&id);
@@ -191,93 +152,3 @@ static __always_inline int rw_exit(u64 op, s64 ret)
 	calls.delete(&id);
 	return 0;
 }
-
-#if defined(ATTACH_TRACEPOINT)
-
-TRACEPOINT_PROBE(syscalls, sys_enter_read)
-{
-	return enter(RW_READ, args->fd, (u64)args->buf, args->count);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_enter_pread64)
-{
-	return enter_at(RW_READ, args->fd, (u64)args->buf, args->count, args->pos);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_enter_write)
-{
-	return enter(RW_WRITE, args->fd, (u64)args->buf, args->count);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_enter_pwrite64)
-{
-	return enter_at(RW_WRITE, args->fd, (u64)args->buf, args->count, args->pos);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_exit_read)
-{
-	return rw_exit(RW_READ, args->ret);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_exit_pread64)
-{
-	return rw_exit(RW_READ, args->ret);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_exit_write)
-{
-	return rw_exit(RW_WRITE, args->ret);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_exit_pwrite64)
-{
-	return rw_exit(RW_WRITE, args->ret);
-}
-
-#elif defined(ATTACH_KPROBE)
-
-int kprobe__vfs_read(struct pt_regs *ctx, u64 file, u64 buf, u64 count, u64 pos)
-{
-	return enter_vfs(RW_READ, file, buf, count, pos);
-}
-
-int kprobe__vfs_write(struct pt_regs *ctx, u64 file, u64 buf, u64 count, u64 pos)
-{
-	return enter_vfs(RW_WRITE, file, buf, count, pos);
-}
-
-int kretprobe__vfs_read(struct pt_regs *ctx)
-{
-	return rw_exit(RW_READ, PT_REGS_RC(ctx));
-}
-
-int kretprobe__vfs_write(struct pt_regs *ctx)
-{
-	return rw_exit(RW_WRITE, PT_REGS_RC(ctx));
-}
-
-#elif defined(ATTACH_FENTRY)
-
-KFUNC_PROBE(vfs_read, u64 file, u64 buf, u64 count, u64 pos)
-{
-	return enter_vfs(RW_READ, file, buf, count, pos);
-}
-
-KFUNC_PROBE(vfs_write, u64 file, u64 buf, u64 count, u64 pos)
-{
-	return enter_vfs(RW_WRITE, file, buf, count, pos);
-}
-
-/* Here too the arguments are there, but not the time of entry: the join map is the same for all flavours. */
-
-KRETFUNC_PROBE(vfs_read, u64 file, u64 buf, u64 count, u64 pos, s64 ret)
-{
-	return rw_exit(RW_READ, ret);
-}
-
-KRETFUNC_PROBE(vfs_write, u64 file, u64 buf, u64 count, u64 pos, s64 ret)
-{
-	return rw_exit(RW_WRITE, ret);
-}
-
-#endif

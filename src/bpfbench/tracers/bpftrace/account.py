@@ -1,80 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where every event has gone: worked out when bpftrace has gone, from its maps and its output."""
 
-import dataclasses
 import os
-import re
-import stat
 from contextlib import suppress
 from pathlib import Path
 
+from aggregates import latencies, top
 from bpfobjects import BpfObjects
+from latencies import lines
 from options import Options
 from session import Traced
 from summary import Account, recursion_is_counted
-
-# A line of the output that is not a record (those begin with a digit). A warning quotes the script, indented.
-NOTICE = re.compile(rb"\n(?:Lost |stdin:|Additional Info| )[^\n]*")
-# Why a map took no entry. Until bpftrace 0.24, count() makes one with BPF_NOEXIST: of two CPUs that do so at once, one
-# loses its event (https://github.com/bpftrace/bpftrace/issues/4068).
-REFUSED = re.compile(rb": WARNING: (?:Map full;|File exists)")
-CHUNK_BYTES = 1 << 20  # no line is longer
-
-
-@dataclasses.dataclass
-class Output:
-    """What the output was found to hold."""
-
-    records: int = 0
-    map_full: int = 0
-    bytes: int = 0
-
-
-def tidy(name: str) -> Output:
-    """Leave only whole records in the output, and count them. Reads it once; writes only what has to move up."""
-    found = Output()
-    with Path(name).open("r+b", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return found
-        done = 0
-        while True:
-            chunk = os.pread(file.fileno(), CHUNK_BYTES, done)
-            lines, newline, _ = chunk.rpartition(b"\n")
-            if not newline:  # the end, or a last line that is not whole
-                break
-            lines = b"\n" + lines
-            records = NOTICE.sub(b"", lines)
-            if done != found.bytes or len(records) != len(lines):
-                os.pwrite(file.fileno(), records[1:] + newline if records else b"", found.bytes)
-            done += len(lines)
-            found.bytes += len(records)
-            found.records += records.count(b"\n")
-            found.map_full += len(REFUSED.findall(lines)) if len(records) != len(lines) else 0
-        file.truncate(found.bytes)
-    return found
-
-
-def unread_bytes(options: Options, traced: Traced) -> int | None:
-    """What was written to an output that cannot be read afterwards, notices included; None for one that can.
-
-    One is /dev/null. Another is followed (rule 10 of the contract): what was checked behind bpftrace is a hole by now.
-    """
-    followed = options.tool != "syscount" and os.environ.get("BPFBENCH_FOLLOWED") == "1"
-    return Path(options.output).stat().st_size if followed and traced.null_bytes is None else traced.null_bytes
-
-
-def write_error(name: str) -> str:
-    """Why the output takes no more; bpftrace does not say, so by trying."""
-    with Path(name).open("ab", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        try:
-            file.writelines((bytes(CHUNK_BYTES), b"\0"))
-        except OSError as error:
-            return os.strerror(error.errno or 0)
-        finally:
-            with suppress(OSError):
-                file.truncate(size)
-    return "reason unknown"
+from written import Output, append, tidy, tidy_slow, unread_bytes, write_error
 
 
 def intercept(account: Account, kind: str, events: int) -> None:
@@ -90,7 +27,11 @@ def account_rw(options: Options, traced: Traced, unread: int | None) -> Account:
     ring_full = objects.total("event_loss_counter")
     if unread is not None:  # taken for written: nothing fails on /dev/null, and who follows an output finds out
         return Account(intercepted, sum(intercepted.values()) - ring_full, unread, ring_full)
-    output = tidy(options.output)
+    return account_written(options, intercepted, ring_full, tidy(options.output))
+
+
+def account_written(options: Options, intercepted: dict[str, int], ring_full: int, output: Output) -> Account:
+    """The account of events that are a record each."""
     account = Account(intercepted, output.records, output.bytes, ring_full, output.map_full)
     unwritten = sum(intercepted.values()) - ring_full - output.records
     if unwritten > 0:
@@ -102,6 +43,28 @@ def account_rw(options: Options, traced: Traced, unread: int | None) -> Account:
         account.map_full = output.map_full - unwritten
         if not output.map_full:
             account.error = f"{-unwritten} more events are saved or lost than were intercepted"
+    return account
+
+
+def account_profile(options: Options, traced: Traced, unread: int | None) -> Account:
+    """The account of fs-profile, whose latencies are written here."""
+    objects = traced.objects
+    by_key = latencies(objects)
+    slow, ring_full = objects.total("AT_slow"), objects.total("event_loss_counter")
+    if unread is None:
+        account = account_written(options, {"slow": slow}, ring_full, tidy_slow(options.output))
+    else:
+        account = Account({"slow": slow}, slow - ring_full, unread, ring_full)
+    for op, kind in enumerate(("read", "write")):
+        intercept(account, kind, sum(latency.count for key, latency in by_key.items() if key.op == op))
+    rest = list(lines(by_key, top(objects)))
+    saved, error = append(options.output, rest) if account.error is None else ([], None)
+    events = sum(line.events for line in saved)
+    account.saved += events
+    account.bytes += sum(len(line.text) for line in saved)
+    account.output_error += sum(line.events for line in rest) - events
+    if error:
+        account.error = f"{options.output}: {error.strerror}"
     return account
 
 
@@ -147,7 +110,10 @@ def account_for(options: Options, traced: Traced) -> Account:
     """Where every event has gone, and what bpftrace gives no means to count."""
     unread = unread_bytes(options, traced)
     is_syscount = options.tool == "syscount"
-    account = account_syscount(options, traced) if is_syscount else account_rw(options, traced, unread)
+    if is_syscount:
+        account = account_syscount(options, traced)
+    else:
+        account = (account_profile if options.tool == "fs-profile" else account_rw)(options, traced, unread)
     account_recursion(options, account, traced.objects)
     if options.attach == "kprobe":
         account.missed = None

@@ -58,20 +58,26 @@ class BpfObjects:
             else:
                 self._programs.append(fd)
 
-    def counts(self, name: str) -> dict[int, int]:
-        """The numbers in a map by key, each added up over the CPUs."""
+    def entries(self, name: str) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield the keys of a map, each with its value of every CPU: one value if the map is not per CPU."""
         fd = self._maps[name[:NAME_BYTES]]
         info = self._info(fd)
         cpus = self._call("libbpf_num_possible_cpus") if info.type in PER_CPU_TYPES else 1
-        values = (ctypes.c_uint64 * cpus)()
+        step = -(-info.value_size // 8) * 8  # as the kernel lays out the values of the CPUs
+        values = ctypes.create_string_buffer(cpus * step)
         key = ctypes.create_string_buffer(info.key_size)
-        counts = {}
         previous = None
         while self._libbpf.bpf_map_get_next_key(fd, previous, key) == 0:
             self._call("bpf_map_lookup_elem", fd, key, values)
-            counts[int.from_bytes(key.raw, sys.byteorder)] = sum(values)
+            yield key.raw, [values.raw[at : at + info.value_size] for at in range(0, cpus * step, step)]
             previous = key
-        return counts
+
+    def counts(self, name: str) -> dict[int, int]:
+        """The numbers in a map by key, each added up over the CPUs."""
+        return {
+            int.from_bytes(key, sys.byteorder): sum(int.from_bytes(value, sys.byteorder) for value in values)
+            for key, values in self.entries(name)
+        }
 
     def total(self, name: str) -> int:
         """The sum of the numbers in a map."""

@@ -63,7 +63,7 @@ def _path(value: str) -> str:
 
 
 RULES = {
-    "--tool": one_of("syscount", "rw-tracer", "rw-tracer-all"),
+    "--tool": one_of("syscount", "rw-tracer", "rw-tracer-all", "fs-profile"),
     "--attach": one_of("tracepoint", "kprobe", "fentry"),
     "--target-comm": Rule("1 to 15 bytes", comm),
     "--ringbuf-bytes": Rule("a power of two, 4096 to 1073741824", lambda value: _power_of_two(value, 4096, 1 << 30)),
@@ -87,6 +87,8 @@ def parse(arguments: list[str], rules: Mapping[str, Rule] = RULES) -> Options:
     options = Options._make(given[name] for name in rules)
     if options.tool == "syscount" and options.attach != "tracepoint":
         raise OptionError("--attach", options.attach, "is not supported by syscount", "tracepoint")
+    if options.tool == "fs-profile" and options.format != "text":
+        raise OptionError("--format", options.format, "is not supported by fs-profile", "text")
     return options
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The kernel side: what the programs of both objects, `rw` and `syscount`, have in common.
+//! The kernel side: what the programs of all objects, `rw`, `syscount` and `fs_profile`, have in common.
 #![no_std]
 #![allow(internal_features)]
 #![feature(core_intrinsics)]
@@ -47,14 +47,22 @@ pub fn is_target() -> bool {
     })
 }
 
-/// Atomic although per CPU: only some hooks run their programs with preemption off. (The atomic types of `core` do not
-/// exist for BPF.)
+/// Atomic although per CPU: only some hooks run their programs with preemption off.
 ///
 /// # Safety
 /// The pointer must be to a map's value.
 #[inline(always)]
 pub unsafe fn count_one(counter: *mut u64) {
-    atomic_xadd_relaxed(counter, 1);
+    add(counter, 1);
+}
+
+/// Atomic. (The atomic types of `core` do not exist for BPF.)
+///
+/// # Safety
+/// The pointer must be to a map's value.
+#[inline(always)]
+pub unsafe fn add(sum: *mut u64, number: u64) {
+    atomic_xadd_relaxed(sum, number);
 }
 
 #[cfg(not(test))]

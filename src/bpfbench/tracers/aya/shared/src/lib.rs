@@ -7,6 +7,13 @@ pub const NAME_BYTES: usize = 64;
 pub const JOIN_ENTRIES: u32 = 10240;
 pub const SYSCOUNT_ENTRIES: u32 = 1024;
 
+/// Of fs-profile: entries of its maps, slots of a latency, frames of a stack, and when a call is slow.
+pub const FILES: u32 = 1024;
+pub const TOP_FILES: u32 = 64;
+pub const SLOTS: usize = 40;
+pub const FRAMES: usize = 32;
+pub const SLOW_NS: u64 = 1_000_000;
+
 /// The ops of an event, and the indices of what is counted by op.
 pub const READ: u32 = 0;
 pub const WRITE: u32 = 1;
@@ -40,6 +47,75 @@ const _: () = assert!(size_of::<RwEvent>() == 156, "the contract fixes the event
 pub struct RwCounters {
     /// By op; includes the two kinds of loss below.
     pub intercepted: [u64; OPS],
+    pub ring_full: u64,
+    pub map_full: u64,
+}
+
+/// What fs-profile keeps of a file's calls of one op.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FsKey {
+    pub dev: u32,
+    pub op: u32,
+    pub inode: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FsLatency {
+    pub count: u64,
+    pub bytes: u64,
+    pub total_ns: u64,
+    pub max_ns: u64,
+    /// By the duration's logarithm to base 2.
+    pub slots: [u64; SLOTS],
+    pub name: [u8; NAME_BYTES],
+}
+
+/// What it keeps of a file, for as long as there is room.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FsFile {
+    pub inode: u64,
+    pub dev: u32,
+    /// 0: keys are compared byte by byte.
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FsUse {
+    pub calls: u64,
+    pub bytes: u64,
+}
+
+/// What it sends of a slow call. In the ring the stack ends with its last frame.
+#[repr(C)]
+pub struct FsSlow {
+    pub call: FsSlowCall,
+    pub stack: [u64; FRAMES],
+}
+
+#[repr(C)]
+pub struct FsSlowCall {
+    pub enter_ns: u64,
+    pub exit_ns: u64,
+    pub ret: i64,
+    pub inode: u64,
+    pub dev: u32,
+    pub pid: u32,
+    pub tid: u32,
+    pub op: u32,
+}
+
+/// What it counts, on each CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct FsCounters {
+    /// By op; includes what the join map refused.
+    pub intercepted: [u64; OPS],
+    /// Of those; includes what the ring refused.
+    pub slow: u64,
     pub ring_full: u64,
     pub map_full: u64,
 }

@@ -4,6 +4,7 @@
 
 mod apart;
 mod btf;
+mod fs_profile;
 mod hook;
 mod kernel;
 mod message;
@@ -12,6 +13,7 @@ mod offsets;
 mod options;
 mod output;
 mod record;
+mod ring;
 mod run;
 mod rw;
 pub mod stop;
@@ -20,14 +22,29 @@ mod syscount;
 
 use std::process::ExitCode;
 
+use aya::Pod;
 use aya::maps::{MapData, RingBuf};
 use options::{Options, Tool};
 use output::Output;
+use shared::{FsCounters, FsFile, FsKey, FsLatency, FsUse, Offsets, RwCounters};
 use summary::Summary;
 
 pub use run::Run;
 
 pub type Ring = RingBuf<MapData>;
+
+/// What is shared with the programs, as Aya takes it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Global<T>(T);
+// SAFETY: plain data, without padding.
+unsafe impl Pod for Global<Offsets> {}
+unsafe impl Pod for Global<RwCounters> {}
+unsafe impl Pod for Global<FsCounters> {}
+unsafe impl Pod for Global<FsKey> {}
+unsafe impl Pod for Global<FsLatency> {}
+unsafe impl Pod for Global<FsFile> {}
+unsafe impl Pod for Global<FsUse> {}
 
 /// What is not the same in the two tracers.
 pub struct Setup {
@@ -83,6 +100,7 @@ fn trace(setup: Setup, options: Options, start_ns: u64) -> Result<(), String> {
     let loaded = match tool {
         Tool::Syscount => syscount::run(&mut run),
         Tool::RwTracer | Tool::RwTracerAll => rw::run(&mut run),
+        Tool::FsProfile => fs_profile::run(&mut run),
     };
     if let Err(error) = loaded {
         summary.discard();

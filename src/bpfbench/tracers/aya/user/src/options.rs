@@ -13,6 +13,7 @@ pub enum Tool {
     Syscount,
     RwTracer,
     RwTracerAll,
+    FsProfile,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -30,8 +31,12 @@ pub enum Format {
     Binary,
 }
 
-const TOOLS: [(&str, Tool); 3] =
-    [("syscount", Tool::Syscount), ("rw-tracer", Tool::RwTracer), ("rw-tracer-all", Tool::RwTracerAll)];
+const TOOLS: [(&str, Tool); 4] = [
+    ("syscount", Tool::Syscount),
+    ("rw-tracer", Tool::RwTracer),
+    ("rw-tracer-all", Tool::RwTracerAll),
+    ("fs-profile", Tool::FsProfile),
+];
 const ATTACHES: [(&str, Attach); 3] =
     [("tracepoint", Attach::Tracepoint), ("kprobe", Attach::Kprobe), ("fentry", Attach::Fentry)];
 const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("binary", Format::Binary)];
@@ -60,7 +65,7 @@ struct Rule {
 const RULES: [Rule; 9] = [
     Rule {
         name: "--tool",
-        supported: "syscount, rw-tracer, rw-tracer-all",
+        supported: "syscount, rw-tracer, rw-tracer-all, fs-profile",
         set: |v, o| put(&mut o.tool, one_of(v, &TOOLS)),
     },
     Rule {
@@ -120,6 +125,10 @@ impl Options {
         if options.tool == Tool::Syscount && options.attach != Attach::Tracepoint {
             let attach = OsStr::new(options.attach_name());
             return Err(refusal(OsStr::new("--attach"), Some(attach), "is not supported by syscount", "tracepoint"));
+        }
+        if options.tool == Tool::FsProfile && options.format != Format::Text {
+            let format = OsStr::new(options.format_name());
+            return Err(refusal(OsStr::new("--format"), Some(format), "is not supported by fs-profile", "text"));
         }
         Ok(options)
     }

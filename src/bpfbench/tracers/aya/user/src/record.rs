@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Records in the two output formats.
 
-use shared::{COMM_BYTES, NAME_BYTES, RwEvent};
+use shared::{FRAMES, FsLatency, FsSlowCall, FsUse, NAME_BYTES, RwEvent, SLOTS};
 
 use crate::output::Output;
 
-/// 13 integers of at most 20 characters, comm and name, each with a separator.
-const LINE_BYTES: usize = 13 * 21 + COMM_BYTES + NAME_BYTES + 2;
+/// The longest is that of a latency: its kind, 7 integers of at most 20 characters, the name, and the slots, each with a
+/// separator.
+const LINE_BYTES: usize = 8 + 7 * 21 + NAME_BYTES + 1 + SLOTS * 21;
+const _: () = assert!(LINE_BYTES > 5 + 9 * 21 + FRAMES * 17, "a slow call and its frames");
 
 static DECIMAL_PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
@@ -125,12 +127,71 @@ impl Line {
         });
     }
 
+    /// A slow call as it lies in the ring, and its frames, a line each.
+    pub fn write_slow(&mut self, output: &mut Output, slot: &[u8]) {
+        let (call, stack) = slot.split_at(size_of::<FsSlowCall>());
+        // SAFETY: it has the right size, is aligned as the ring aligns, and is valid whatever its bits.
+        let call = unsafe { &*call.as_ptr().cast::<FsSlowCall>() };
+
+        self.length = 0;
+        self.put(b"slow\t");
+        self.put_field(call.enter_ns);
+        self.put_field(call.exit_ns);
+        self.put_field(call.dev);
+        self.put_field(call.inode);
+        self.put_field(call.pid);
+        self.put_field(call.tid);
+        self.put_field(call.op);
+        self.put_signed_field(call.ret);
+        self.put_u64(stack.len() as u64 / 8);
+        self.put(b"\n");
+        for frame in stack.chunks_exact(8) {
+            let frame = u64::from_ne_bytes(frame.try_into().expect("eight bytes"));
+            self.put(format!("{frame:x}\n").as_bytes());
+        }
+        self.write(output, 1);
+    }
+
+    pub fn write_latency(&mut self, output: &mut Output, dev: u32, inode: u64, op: u32, latency: &FsLatency) {
+        self.length = 0;
+        self.put(b"latency\t");
+        self.put_field(dev);
+        self.put_field(inode);
+        self.put_field(op);
+        self.put_field(latency.count);
+        self.put_field(latency.bytes);
+        self.put_field(latency.total_ns);
+        self.put_field(latency.max_ns);
+        self.put_string_field(&latency.name);
+        for (slot, calls) in latency.slots.into_iter().enumerate() {
+            self.put(if slot > 0 { b" " } else { b"" });
+            self.put_u64(calls);
+        }
+        self.put(b"\n");
+        self.write(output, latency.count);
+    }
+
+    pub fn write_top(&mut self, output: &mut Output, dev: u32, inode: u64, used: &FsUse) {
+        self.length = 0;
+        self.put(b"top\t");
+        self.put_field(dev);
+        self.put_field(inode);
+        self.put_field(used.calls);
+        self.put_u64(used.bytes);
+        self.put(b"\n");
+        self.write(output, 0);
+    }
+
+    fn write(&self, output: &mut Output, events: u64) {
+        output.add(self.length, events, |to| to.copy_from_slice(&self.bytes[..self.length]));
+    }
+
     pub fn write_count(&mut self, output: &mut Output, number: u64, count: u64) {
         self.length = 0;
         self.put_field(number);
         self.put_u64(count);
         self.put(b"\n");
-        output.add(self.length, count, |to| to.copy_from_slice(&self.bytes[..self.length]));
+        self.write(output, count);
     }
 }
 

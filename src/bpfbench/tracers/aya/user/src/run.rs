@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use shared::{FsLatency, FsUse};
+
 use crate::Setup;
 use crate::options::{Format, Options, Tool};
 use crate::output::Output;
@@ -72,6 +74,7 @@ impl Run {
     #[inline]
     pub fn record(&mut self, slot: &[u8]) {
         match self.options.format {
+            Format::Text if self.options.tool == Tool::FsProfile => self.line.write_slow(&mut self.output, slot),
             Format::Text => self.line.write_event(&mut self.output, slot),
             Format::Binary => record::write_event_binary(&mut self.output, slot),
         }
@@ -82,6 +85,14 @@ impl Run {
             Format::Text => self.line.write_count(&mut self.output, number, count),
             Format::Binary => record::write_count_binary(&mut self.output, number, count),
         }
+    }
+
+    pub(crate) fn record_latency(&mut self, dev: u32, inode: u64, op: u32, latency: &FsLatency) {
+        self.line.write_latency(&mut self.output, dev, inode, op, latency);
+    }
+
+    pub(crate) fn record_top(&mut self, dev: u32, inode: u64, used: &FsUse) {
+        self.line.write_top(&mut self.output, dev, inode, used);
     }
 
     /// 0 for rw-tracer, which keeps none.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! rw-tracer and rw-tracer-all: what does not depend on the hook. A hook calls `rw_enter` for a target task and `rw_exit`
-//! for any task; between them lies the join map, behind them the ring. User space loads the programs of one flavour only.
+//! rw-tracer and rw-tracer-all: what their hooks hand on. Between entry and exit lies the join map, behind them the ring.
 #![no_std]
 #![no_main]
 
-mod tracepoint;
-mod vfs;
+#[path = "../../hooks/mod.rs"]
+mod hooks;
 
 use core::ffi::c_void;
 
@@ -13,8 +12,10 @@ use aya_ebpf::helpers::gen::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::programs::TracePointContext;
+use hooks::{argument, file_of, OFFSETS};
 use kernel::{count_one, global, read, read_string, read_user, target_comm};
-use shared::{CommWords, Offsets, RwCounters, RwEvent, JOIN_ENTRIES, NAME_BYTES};
+use shared::{CommWords, RwCounters, RwEvent, JOIN_ENTRIES, NAME_BYTES};
 
 /// A call under way.
 #[repr(C)]
@@ -40,24 +41,6 @@ struct Slot {
 #[no_mangle]
 static PAYLOAD_BYTES: u32 = 0;
 
-/// Set before loading: rustc has no means to emit CO-RE relocations, so user space looks the offsets up in the running
-/// kernel's BTF. To the verifier they are constants all the same.
-#[no_mangle]
-static OFFSETS: Offsets = Offsets {
-    task_files: 0,
-    files_fdt: 0,
-    fdt_max_fds: 0,
-    fdt_fd: 0,
-    file_inode: 0,
-    file_flags: 0,
-    file_pos: 0,
-    file_dentry: 0,
-    dentry_name: 0,
-    inode_sb: 0,
-    inode_ino: 0,
-    sb_dev: 0,
-};
-
 #[map]
 static CALLS: HashMap<u64, Call> = HashMap::with_max_entries(JOIN_ENTRIES, 0);
 
@@ -69,7 +52,26 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 static COUNTERS: PerCpuArray<RwCounters> = PerCpuArray::with_max_entries(1, 0);
 
 #[inline(always)]
-unsafe fn rw_enter(op: u32, file: *const c_void, buf: *const c_void, count: u64, offset: u64) {
+unsafe fn enter(op: u32, ctx: &TracePointContext) {
+    let file = file_of(argument(ctx, 0) as u32);
+    let offset = if file.is_null() { 0 } else { read(file, global(&OFFSETS.file_pos)) };
+    join(op, file, argument(ctx, 1) as *const c_void, argument(ctx, 2), offset);
+}
+
+#[inline(always)]
+unsafe fn enter_at(op: u32, ctx: &TracePointContext) {
+    let file = file_of(argument(ctx, 0) as u32);
+    join(op, file, argument(ctx, 1) as *const c_void, argument(ctx, 2), argument(ctx, 3));
+}
+
+#[inline(always)]
+unsafe fn enter_vfs(op: u32, file: *const c_void, buf: *const c_void, count: u64, pos: *const c_void) {
+    let offset = if pos.is_null() { read(file, global(&OFFSETS.file_pos)) } else { read(pos, 0) };
+    join(op, file, buf, count, offset);
+}
+
+#[inline(always)]
+unsafe fn join(op: u32, file: *const c_void, buf: *const c_void, count: u64, offset: u64) {
     let id = bpf_get_current_pid_tgid();
     let call = Call { op: op.into(), enter_ns: bpf_ktime_get_ns(), offset, count, buf, file };
     if CALLS.insert(&id, &call, 0).is_ok() {
@@ -82,7 +84,7 @@ unsafe fn rw_enter(op: u32, file: *const c_void, buf: *const c_void, count: u64,
 }
 
 #[inline(always)]
-unsafe fn rw_exit(op: u32, ret: i64) {
+unsafe fn leave(_ctx: *mut c_void, op: u32, ret: i64) {
     let id = bpf_get_current_pid_tgid();
     let Some(call) = CALLS.get_ptr(&id) else {
         return;
@@ -118,7 +120,7 @@ unsafe fn submit_event(call: *const Call, op: u32, id: u64, exit_ns: u64, ret: i
     (*slot).event.tid = id as u32;
     (*slot).event.op = op;
     (*slot).event.uid = bpf_get_current_uid_gid() as u32;
-    (&raw mut (*slot).event.comm).cast::<CommWords>().write(target_comm()); // rw_enter() is for the target only
+    (&raw mut (*slot).event.comm).cast::<CommWords>().write(target_comm()); // what is joined is the target's
     read_identity(slot, (*call).file);
     (*slot).event.payload_len = read_payload(slot.byte_add(size_of::<RwEvent>()).cast(), (*call).buf, ret);
     bpf_ringbuf_submit(slot.cast(), 0);

@@ -7,15 +7,17 @@ use core::ptr::null;
 use aya_ebpf::helpers::gen::bpf_get_current_task;
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
+use aya_ebpf::EbpfContext;
 use kernel::{context, global, is_target, read};
 use shared::context::{ARGS, RET};
 use shared::{READ, WRITE};
 
-use crate::{rw_enter, rw_exit, OFFSETS};
+use super::OFFSETS;
+use crate::{enter, enter_at, leave};
 
 /// The file behind a descriptor of the current task, or null.
 #[inline(always)]
-unsafe fn file_of(fd: u32) -> *const c_void {
+pub unsafe fn file_of(fd: u32) -> *const c_void {
     let files: *const c_void = read(bpf_get_current_task() as *const c_void, global(&OFFSETS.task_files));
     let fdt: *const c_void = read(files, global(&OFFSETS.files_fdt));
     if fd >= read(fdt, global(&OFFSETS.fdt_max_fds)) {
@@ -27,34 +29,13 @@ unsafe fn file_of(fd: u32) -> *const c_void {
 
 /// The arguments of a call: (fd, buf, count) and, of some calls, pos.
 #[inline(always)]
-unsafe fn argument(ctx: &TracePointContext, index: usize) -> u64 {
+pub unsafe fn argument(ctx: &TracePointContext, index: usize) -> u64 {
     context(ctx, ARGS + 8 * index)
-}
-
-/// read and write
-#[inline(always)]
-unsafe fn enter(op: u32, ctx: &TracePointContext) -> u32 {
-    if is_target() {
-        let file = file_of(argument(ctx, 0) as u32);
-        let offset = if file.is_null() { 0 } else { read(file, global(&OFFSETS.file_pos)) };
-        rw_enter(op, file, argument(ctx, 1) as *const c_void, argument(ctx, 2), offset);
-    }
-    0
-}
-
-/// pread64 and pwrite64
-#[inline(always)]
-unsafe fn enter_at(op: u32, ctx: &TracePointContext) -> u32 {
-    if is_target() {
-        let file = file_of(argument(ctx, 0) as u32);
-        rw_enter(op, file, argument(ctx, 1) as *const c_void, argument(ctx, 2), argument(ctx, 3));
-    }
-    0
 }
 
 #[inline(always)]
 unsafe fn exit(op: u32, ctx: &TracePointContext) -> u32 {
-    rw_exit(op, context(ctx, RET) as i64);
+    leave(ctx.as_ptr(), op, context(ctx, RET) as i64);
     0
 }
 
@@ -80,20 +61,32 @@ fn pwrite64_exit(ctx: TracePointContext) -> u32 {
 
 #[tracepoint]
 fn read_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter(READ, &ctx) }
+    if is_target() {
+        unsafe { enter(READ, &ctx) };
+    }
+    0
 }
 
 #[tracepoint]
 fn pread64_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter_at(READ, &ctx) }
+    if is_target() {
+        unsafe { enter_at(READ, &ctx) };
+    }
+    0
 }
 
 #[tracepoint]
 fn write_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter(WRITE, &ctx) }
+    if is_target() {
+        unsafe { enter(WRITE, &ctx) };
+    }
+    0
 }
 
 #[tracepoint]
 fn pwrite64_enter(ctx: TracePointContext) -> u32 {
-    unsafe { enter_at(WRITE, &ctx) }
+    if is_target() {
+        unsafe { enter_at(WRITE, &ctx) };
+    }
+    0
 }

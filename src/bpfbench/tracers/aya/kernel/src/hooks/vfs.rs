@@ -4,50 +4,42 @@
 //! fexit gets the arguments once more, but the time of the entry is kept in the join map all the same, so that the flavours
 //! differ in their hooks alone.
 
-use core::ffi::c_void;
-
 use aya_ebpf::macros::{fentry, fexit, kprobe, kretprobe};
 use aya_ebpf::programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext};
-use kernel::{global, is_target, pointer, read};
+use aya_ebpf::EbpfContext;
+use kernel::{is_target, pointer};
 use shared::{READ, WRITE};
 
-use crate::{rw_enter, rw_exit, OFFSETS};
+use crate::{enter_vfs, leave};
 
 /// (file, buf, count, pos) of vfs_read and vfs_write, and what they return comes after them in fexit's context.
 const RET: usize = 4;
 
-/// Streams have no position of their own to be at: pos is null.
-#[inline(always)]
-unsafe fn enter(op: u32, file: *const c_void, buf: *const c_void, count: u64, pos: *const c_void) {
-    let offset = if pos.is_null() { read(file, global(&OFFSETS.file_pos)) } else { read(pos, 0) };
-    rw_enter(op, file, buf, count, offset);
-}
-
 #[inline(always)]
 unsafe fn kprobe_enter(op: u32, ctx: &ProbeContext) -> u32 {
     if is_target() {
-        enter(op, pointer(ctx, 0), pointer(ctx, 1), ctx.arg(2).unwrap_or_default(), pointer(ctx, 3));
+        enter_vfs(op, pointer(ctx, 0), pointer(ctx, 1), ctx.arg(2).unwrap_or_default(), pointer(ctx, 3));
     }
     0
 }
 
 #[inline(always)]
 unsafe fn kprobe_exit(op: u32, ctx: &RetProbeContext) -> u32 {
-    rw_exit(op, ctx.ret().unwrap_or_default());
+    leave(ctx.as_ptr(), op, ctx.ret().unwrap_or_default());
     0
 }
 
 #[inline(always)]
 unsafe fn fentry_enter(op: u32, ctx: &FEntryContext) -> i32 {
     if is_target() {
-        enter(op, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+        enter_vfs(op, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
     }
     0
 }
 
 #[inline(always)]
 unsafe fn fentry_exit(op: u32, ctx: &FExitContext) -> i32 {
-    rw_exit(op, ctx.arg(RET));
+    leave(ctx.as_ptr(), op, ctx.arg(RET));
     0
 }
 
