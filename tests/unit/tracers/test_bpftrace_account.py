@@ -111,7 +111,7 @@ def test_where_the_kernel_does_not_tell_there_is_a_reason(account: ModuleType, t
 
 
 FILE, OTHER = (8, 21, 0), (0, 0, 1)
-SUMS = {
+SUMS: dict[str, dict[tuple[int, ...], list[tuple[int, ...]]]] = {
     "AT_times": {
         (*FILE, 20): [(1_100_000, 1), (1_400_000, 1)],
         (*FILE, 0): [(0, 1), (0, 0)],
