@@ -55,6 +55,12 @@ class Group:
     emulated: bool = False
     """Of a machine that proves correctness only: rows have the metrics of CORRECTNESS, and are not compared."""
 
+    @property
+    def of_commands(self) -> bool:
+        """Whether all its tracers are commands, which keep no contract."""
+        tracers = [row.cell for row in self.rows if not row.cell.is_vanilla]
+        return bool(tracers) and all(cell.is_command for cell in tracers)
+
     @cached_property
     def varying(self) -> tuple[str, ...]:
         """The factors in which the configurations of this group differ."""

@@ -130,7 +130,7 @@ class CommandProcess(Child):
             StepError: it has attached something since.
         """
         if self.ready_by == QUIET and (found := self.grip()).attached:
-            raise StepError(f"the tracer attached something ({found}) after it seemed ready; say by --ready when it is")
+            raise StepError(f"the tracer attached something ({found}) after it seemed ready; say when it is (--ready)")
 
     def stop(self, timeout_s: float) -> None:
         """Send its signal to its group, as a terminal does, and wait for the end; it may have ended by itself.

@@ -655,7 +655,7 @@ class TestFiles:
             study.find("quikc")
         assert (
             caught.value.message
-            == "study 'quikc' is not one of: bursts, fairness, paper, profile, quick, services, smoke, standard"
+            == "study 'quikc' is not one of: bursts, fairness, paper, profile, quick, services, smoke, standard, tools"
             " (did you mean 'quick'?)"
         )
         assert caught.value.hint == "or give the path of a .toml file"

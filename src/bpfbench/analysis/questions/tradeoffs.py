@@ -194,7 +194,8 @@ def placed(results: Results, analysis: Analysis) -> tuple[Point, ...]:
     by_cell: defaultdict[Cell, list[Statistic]] = defaultdict(list)
     for statistic in analysis.statistics:
         cell = statistic.cell
-        if cell.tool not in COUNTING_TOOLS and cell.is_full and not cell.is_vanilla:
+        events = cell.tool not in COUNTING_TOOLS and not cell.is_command
+        if events and cell.is_full and not cell.is_vanilla:
             by_cell[cell].append(statistic)
     told = dict(
         chain.from_iterable(apart(own, COMPARED).items() for own in summarise(results).groups if not own.emulated)

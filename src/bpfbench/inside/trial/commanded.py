@@ -75,7 +75,8 @@ def _told(found: Gathered, traced: CommandProcess) -> Iterator[None]:
         last = " | ".join(line for line in traced.last_lines(SAID_LINES) if line.strip())
         raise StepError(error.message if last in error.message else f"{error.message}; it printed: {last}") from None
     finally:
-        _keep(found.printed, found.file("tracer.printed"))
+        with contextlib.suppress(OSError):
+            _keep(found.printed, found.file("tracer.printed"))
 
 
 def stop(found: Gathered, traced: CommandProcess) -> float:

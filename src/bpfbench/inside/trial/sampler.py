@@ -153,6 +153,8 @@ class Sampler:
     def _take_tracer(self, traced: Traced, *, with_pss: bool) -> process.ProcessSample:
         if with_pss:
             self._pss_due_s = time.monotonic() + process.PSS_INTERVAL_S
+        if isinstance(traced, CommandProcess):
+            traced.require_alive("before the target had")
         sample = process.sample(traced.pid_tracing, with_pss=with_pss)
         if sample is None or not traced.alive():
             raise StepError(f"tracer died: {traced.last_message()}")

@@ -93,7 +93,7 @@ class Section:
     @property
     def with_rings(self) -> tuple[Group, ...]:
         """The tools whose events all go through a ring, which could lose them."""
-        return tuple(group for group in self.groups if group.tool not in COUNTING_TOOLS)
+        return tuple(group for group in self.groups if group.tool not in COUNTING_TOOLS and not group.of_commands)
 
     def of(self, row: Row) -> tuple[Record, ...]:
         """The ok trials behind a row."""
