@@ -8,7 +8,7 @@ effect. The field has a default, which is what trials were before there was the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -90,6 +90,21 @@ class Key:
         return self.dotted.rpartition(".")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """What `tune` may do with a factor: a row has one where a tracer is no other for it, and costs or saves another."""
+
+    values: tuple[Any, ...]
+    """Those that are worth trying. Ones that are evenly spaced on a scale make that scale: powers of two a log one."""
+    ordered: bool = True
+    """Whether a value between two others can be expected to do what lies between."""
+    locks: Callable[[Any], int] = lambda _: 0
+    """Returns the bytes of memory that a value locks: it is not tried where so much is not free."""
+    holds: Callable[[Any], int] = lambda _: 0
+    """Returns the bytes of events that a value can keep: what would keep most of a trial's is not tried. It would say
+    nothing of a target that runs for longer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor(Key):
     """A key of [factors]: one value or a list of values, which is crossed with the others."""
@@ -110,6 +125,8 @@ class Factor(Key):
     """How an unusual value is told behind the size of a workload."""
     of_driven: str = ""
     """The same of a declared target."""
+    knob: Knob | None = None
+    """None: it is not for tuning."""
 
     @property
     def usual(self) -> Any:
@@ -178,7 +195,7 @@ FACTORS = (
         label="{mib} MiB",
     ),
     _words("attach", Attach, (Attach.AUTO,), TracerConfig, "the hook"),
-    _words("format", Format, (Format.TEXT,), TracerConfig, "text, binary"),
+    _words("format", Format, (Format.TEXT,), TracerConfig, "text, binary", knob=Knob(tuple(Format), ordered=False)),
     _factor(
         "ringbuf_bytes",
         size(4096, 2**30, power_of_two),
@@ -188,6 +205,7 @@ FACTORS = (
         slug="ring{}",
         label="ring {size}",
         tools=_WITH_RING,
+        knob=Knob(tuple(2**power for power in range(16, 29)), locks=int, holds=int),
     ),
     _factor(
         "poll_ms",
@@ -198,6 +216,7 @@ FACTORS = (
         slug="poll{}",
         label="poll {} ms",
         tools=_WITH_RING,
+        knob=Knob((1, 3, 10, 30, 100, 300, 1000)),
     ),
     _factor(
         "payload_bytes",
@@ -295,6 +314,24 @@ STUDY: tuple[Key, ...] = (
     Key("machine.boot", one_of(tuple(Boot)), Machine().boot, "What one boot serves: block, trial."),
 )
 """Every key, in the order in which they are read and written."""
+
+KNOBS = {factor.name: factor for factor in FACTORS if factor.knob}
+"""What `tune` varies, by name."""
+
+
+def _only(read: Reader) -> Reader:
+    """Accept one value of a factor."""
+
+    def one(value: object) -> Any:
+        if isinstance(value, list):
+            raise ValueError(f"one value is wanted, not {shown(value)}")
+        return read(value)[0]
+
+    return one
+
+
+TUNED = tuple(Key(knob.name, _only(knob.read), None) for knob in KNOBS.values())
+"""The keys of [tuned.SETUP]."""
 
 KEYS = {key.dotted: key for key in STUDY}
 

@@ -8,6 +8,7 @@
     RUN/trials/ID/          one record: record.json, fio.json, summary.json, samples.csv, *.stderr
     RUN/warm-ups/ID.N/      the records of warm-ups: discarded trials, in no plan and counted nowhere
     RUN/partial/ID/         the trial in flight; never read
+    RUN/tune.json           what is tuned, and which configurations are validated, of a run that tunes
     RUN/live.{json,html}    how a campaign on a cluster is going
 
 It may come from anybody, and be damaged. Nothing of it is believed before `soundness` has looked at it, and no link in

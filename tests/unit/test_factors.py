@@ -9,9 +9,9 @@ import pytest
 
 from bpfbench import factors
 from bpfbench.cli.options import StudyOptions
-from bpfbench.declare.study import TABLES
+from bpfbench.declare.study import BROUGHT, TABLES
 from bpfbench.factors import FACTORS, REQUIRED, STUDY, Factor
-from bpfbench.model import Study, TracerConfig, Trial, Workload
+from bpfbench.model import Study, TracerConfig, Trial, TunedValues, Workload
 
 LATE = [(part, field) for part in (Workload, TracerConfig) for field in dataclasses.fields(part) if not field.repr]
 
@@ -24,7 +24,11 @@ def test_every_field_of_a_table_that_a_file_can_set_has_a_row_in_the_same_order(
 
 def test_every_field_of_a_study_has_a_row_or_is_a_table() -> None:
     rows = {key.name for key in STUDY if not key.table}
-    assert rows | {*TABLES, "setups", "targets"} == {field.name for field in dataclasses.fields(Study)}
+    assert rows | {*TABLES, *BROUGHT} == {field.name for field in dataclasses.fields(Study)}
+
+
+def test_every_knob_has_a_field_of_what_is_tuned() -> None:
+    assert ["setup", *factors.KNOBS] == [field.name for field in dataclasses.fields(TunedValues)]
 
 
 @pytest.mark.parametrize("part", [Workload, TracerConfig])

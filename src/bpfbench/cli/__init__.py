@@ -62,6 +62,10 @@ VERBS = {
         "tradeoffs:tradeoffs",
         "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
     ),
+    "tune": (
+        "tune:tune",
+        "Find the configuration of a setup that loses nothing at the least cost, and say what of that is sure.",
+    ),
 }
 """Every verb: where it is, in this package, and what the list of verbs says of it.
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
@@ -204,3 +206,26 @@ def number(word: str) -> object:
         with contextlib.suppress(ValueError):
             return kind(word)
     return word
+
+
+DECIMAL = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6}
+SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20}
+PERCENT = {"": 1, "%": 1}
+
+
+def quantity(option: str, text: str, units: dict[str, int], *, least: float = 0.0, most: float = math.inf) -> float:
+    """Read a number with a unit, as TOML and people write them: 200k, 2e5, 200_000, 200,000.
+
+    Raises:
+        UsageError: it is none, or out of range.
+    """
+    digits = re.sub(r"(?<=\d)[_,](?=\d{3}(?!\d))", "", text.strip())
+    found = re.fullmatch(r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\S*)", digits)
+    if found is None or found[2] not in units:
+        allowed = ", ".join(unit for unit in units if unit not in ("", "K"))
+        raise UsageError(f"option {option}: {text!r} is not a number, alone or with one of: {allowed}")
+    value = float(found[1]) * units[found[2]]
+    if not least <= value <= most:
+        valid = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+        raise UsageError(f"option {option}: {text} is out of range; valid is {valid}")
+    return value

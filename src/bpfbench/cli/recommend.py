@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,16 +11,12 @@ from bpfbench.analysis.questions.candidates import Fit, Wish
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.recommend import recommend as judge
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, Strict, undecided
-from bpfbench.cli.options import CriteriaOptions
+from bpfbench.cli.options import DECIMAL, PERCENT, SIZES, CriteriaOptions, quantity
 from bpfbench.cli.runs import DrainFile, benched, opened
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import UsageError
 from bpfbench.report.documents import recommend as report
 from bpfbench.values import choice_message
-
-DECIMAL = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6}
-SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20}
-PERCENT = {"": 1, "%": 1}
 
 
 def recommend(
@@ -59,12 +53,12 @@ def recommend(
     if prefer not in tuple(Quality):
         raise UsageError(f"option --prefer: {choice_message(prefer, tuple(Quality))}")
     wish = Wish(
-        rate_per_s=_quantity("--rate", rate, DECIMAL, least=1e-3),
-        event_bytes=round(_quantity("--event-bytes", event_bytes, SIZES, least=1)),
-        min_fidelity_percent=_quantity("--min-fidelity", min_fidelity, PERCENT, most=100),
-        max_overhead_percent=_quantity("--max-overhead", max_overhead, PERCENT),
-        max_cpu_percent=None if max_cpu is None else _quantity("--max-cpu", max_cpu, PERCENT),
-        max_memory_bytes=None if max_memory is None else _quantity("--max-memory", max_memory, SIZES, least=1),
+        rate_per_s=quantity("--rate", rate, DECIMAL, least=1e-3),
+        event_bytes=round(quantity("--event-bytes", event_bytes, SIZES, least=1)),
+        min_fidelity_percent=quantity("--min-fidelity", min_fidelity, PERCENT, most=100),
+        max_overhead_percent=quantity("--max-overhead", max_overhead, PERCENT),
+        max_cpu_percent=None if max_cpu is None else quantity("--max-cpu", max_cpu, PERCENT),
+        max_memory_bytes=None if max_memory is None else quantity("--max-memory", max_memory, SIZES, least=1),
         prefer=Quality(prefer),
     )
     bench = benched(drain) if drain is not None else ()
@@ -76,17 +70,3 @@ def recommend(
     if any(own.fit is not Fit.NO for own in found.candidates):
         return undecided("of no setup is it known to fit, and not of all that it does not", strict=strict)
     return 1
-
-
-def _quantity(option: str, text: str, units: dict[str, int], *, least: float = 0.0, most: float = math.inf) -> float:
-    """Read a number with a unit, as TOML and people write them: 200k, 2e5, 200_000, 200,000."""
-    digits = re.sub(r"(?<=\d)[_,](?=\d{3}(?!\d))", "", text.strip())
-    found = re.fullmatch(r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\S*)", digits)
-    if found is None or found[2] not in units:
-        allowed = ", ".join(unit for unit in units if unit not in ("", "K"))
-        raise UsageError(f"option {option}: {text!r} is not a number, alone or with one of: {allowed}")
-    value = float(found[1]) * units[found[2]]
-    if not least <= value <= most:
-        valid = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
-        raise UsageError(f"option {option}: {text} is out of range; valid is {valid}")
-    return value

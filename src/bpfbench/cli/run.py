@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -76,7 +73,7 @@ def run(
     path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
     wanted = _Wanted(begun, path, rounds.Goal(repetitions, decided, limit_s), retry_failed)
     given = means(source_options, wait=wait)
-    with _resumable(begun.path if begun else path):
+    with runs.resumable(begun.path if begun else path, "run"):
         if chosen.testbed == "cluster":
             named = study.given("hosts", overrides) or ()
             opened = _on_cluster(chosen, wanted, given, cluster, hosts, named)
@@ -94,17 +91,6 @@ def run(
     if not complete:
         _say(f"not all trials could be run; go on with: bpfbench run --resume {opened.path}")
     return 0 if complete and all(record.status is Status.OK for record in finished.results.records) else 1
-
-
-@contextlib.contextmanager
-def _resumable(path: Path) -> Iterator[None]:
-    """Have whoever interrupts a run that has begun be told how it goes on."""
-    try:
-        yield
-    except BaseException as error:
-        if not isinstance(error, Exception) and (path / "run.json").is_file():
-            error.add_note(f"go on with: bpfbench run --resume {shlex.quote(str(path))}")
-        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -89,3 +91,14 @@ def benched(path: Path) -> tuple[capacity.Observation, ...]:
         raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"option --drain: {path} is no JSON of `bpfbench bench drain`") from error
+
+
+@contextlib.contextmanager
+def resumable(path: Path, verb: str) -> Iterator[None]:
+    """Have whoever interrupts a run that has begun be told by which verb it goes on."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and (path / "run.json").is_file():
+            error.add_note(f"go on with: bpfbench {verb} --resume {shlex.quote(str(path))}")
+        raise

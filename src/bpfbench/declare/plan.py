@@ -168,6 +168,20 @@ def unroll(study: Study) -> Plan:
     return Plan(tuple(numbered), tuple(dict.fromkeys(left_out)))
 
 
+def block(study: Study, setup: str, configs: Sequence[TracerConfig], number: int, first: int) -> tuple[Trial, ...]:
+    """Return a block beside those of the plan: vanilla twice and a setup as it is configured, in random order.
+
+    It is a repetition by itself, whose block and first trial have these places in the plan, from 0.
+    """
+    kernel = study.factors.kernels[0] if study.factors.kernels else None
+    ((tool,), (workload,)) = study.factors.tools, _workloads(study, [])
+    vanilla = Trial("", 0, number, number + 1, VANILLA, tool, workload, None, study.hosts[0], kernel)
+    tracers = (_named(replace(vanilla, setup=setup, config=config)) for config in configs)
+    own = sorted((_named(vanilla), _named(vanilla, "twin"), *tracers), key=lambda trial: _rank(study.seed, trial.id))
+    placed = (replace(trial, index=first + at) for at, trial in enumerate(own))
+    return tuple(replace(trial, id=f"{trial.index + 1:04d}-{_label(trial, study)}") for trial in placed)
+
+
 def moved(trial: Trial, host: str, study: Study) -> Trial:
     """Return a trial as another host's."""
     own = replace(trial, host=host)
@@ -344,7 +358,7 @@ def _members(study: Study, tool: str, left_out: list[str]) -> Iterator[_Member]:
             if not set(setup.tools) & set(study.factors.tools):
                 left_out.append(f"{setup.name} has none of the study's tools, only {', '.join(setup.tools)}")
             continue
-        for config in _commanded(study) if setup.is_command else _configured(study, tool):
+        for config in _commanded(study) if setup.is_command else _own(study, setup.name, tool):
             if reason := setup.refusal(tool, config):
                 left_out.append(f"{tool}: {reason}")
             else:
@@ -364,6 +378,13 @@ def _configured(study: Study, tool: str) -> Iterator[TracerConfig]:
         values["attach"] = (Attach.TRACEPOINT,)  # it has one hook, as in the paper
         values["variant"] = tuple(variant for variant in study.factors.variants if variant in RINGLESS_VARIANTS)
     return _crossed(TracerConfig, values)
+
+
+def _own(study: Study, setup: str, tool: str) -> Iterable[TracerConfig]:
+    """Return the configurations of a setup: those of all, and as it is tuned."""
+    configs = tuple(_configured(study, tool))
+    tuned = (own.of(config) for own in study.tuned if own.setup == setup for config in configs)
+    return dict.fromkeys((*configs, *tuned))
 
 
 def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> Iterator[T]:
@@ -405,7 +426,8 @@ def _varied(study: Study, part: Workload | TracerConfig, named: Sequence[str] = 
     """Name the values of a part's factors that vary and are used, but for those `named` otherwise."""
     for factor in factors.of(type(part)):
         value = getattr(part, factor.field)
-        if len(getattr(study.factors, factor.name)) > 1 and factor.field not in named:
+        tuned = {own.values[factor.name] for own in study.tuned if factor.name in own.values}
+        if len({*getattr(study.factors, factor.name), *tuned}) > 1 and factor.field not in named:
             if value is not None:
                 yield factor.slug.format(value)
             elif isinstance(part, Workload):

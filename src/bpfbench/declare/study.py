@@ -14,7 +14,7 @@ from typing import Any
 from bpfbench import catalogue
 from bpfbench.declare import targets, tracers
 from bpfbench.errors import StudyError
-from bpfbench.factors import FACTORS, POISSON_IOPS_MAX, REQUIRED, STUDY, Key
+from bpfbench.factors import FACTORS, POISSON_IOPS_MAX, REQUIRED, STUDY, TUNED, Key
 from bpfbench.model import (
     BLOCK_BYTES,
     LOCAL,
@@ -31,6 +31,7 @@ from bpfbench.model import (
     Setup,
     Study,
     Tool,
+    TunedValues,
 )
 from bpfbench.model.command import COMMAND
 from bpfbench.values import EmptyError, Reader, choice_message, one_of, several
@@ -38,8 +39,8 @@ from bpfbench.values import EmptyError, Reader, choice_message, one_of, several
 TABLES = {"factors": Factors, "settings": Settings, "criteria": Criteria, "paths": Paths, "machine": Machine}
 """The tables of a study, but for those of the setups and targets it brings."""
 
-BROUGHT = ("setups", "targets")
-"""What a study can bring: [setups.NAME], [targets.NAME]."""
+BROUGHT = ("setups", "targets", "tuned")
+"""What a study can bring: [setups.NAME], [targets.NAME], and [tuned.NAME] of a setup, ours or brought."""
 
 HINTS = {
     "factors": "a [factors] table has at least setups, and workloads or targets",
@@ -155,17 +156,20 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
     origin = _Origin(where, overrides or {})
     tables = origin.tables(raw)
     folder = Path(where).parent
-    brought, driven = ([name for kind, name in map(_split, tables) if kind == what] for what in BROUGHT)
+    brought, driven, tuned = ([name for kind, name in map(_split, tables) if kind == what] for what in BROUGHT)
     keys: dict[str, list[Key]] = {name: [] for name in ("", *TABLES)}
     tools = _tools_of_commands(tables[f"setups.{name}"] for name in brought)
     for key in _study_keys(brought, driven, tools, tables.get("factors")):
         keys[key.table].append(key)
     keys |= {f"setups.{name}": list(tracers.keys(folder, tables[f"setups.{name}"])) for name in brought}
     keys |= {f"targets.{name}": list(targets.keys(folder)) for name in driven}
+    keys |= {f"tuned.{name}": list(TUNED) for name in tuned}
     origin.require_known(tables, keys)
     found = {name: origin.values(name, tables.get(name), own) for name, own in keys.items()}
     top, factors = found[""], found["factors"]
     setups = {name: origin.setup(name, found[f"setups.{name}"], folder) for name in brought}
+    for name in tuned:
+        origin.read(f"tuned.{name}", one_of((*catalogue.SETUPS, *brought)), name)
     made = {name: origin.target(name, found[f"targets.{name}"], folder) for name in driven}
     made |= {name: targets.shipped(name) for name in factors["targets"] if name not in made}
     origin.require_one_meaning(made.values())
@@ -182,6 +186,7 @@ def declared(raw: dict[str, Any], where: str, overrides: Mapping[str, Override] 
         **{name: make(**found[name]) for name, make in TABLES.items()},
         setups=tuple(setups.values()),
         targets=tuple(made.values()),
+        tuned=tuple(TunedValues(name, **found[f"tuned.{name}"]) for name in tuned),
     )
 
 
@@ -412,6 +417,8 @@ def to_toml(study: Study) -> str:
         lines += ["", f"[{table}]", *found] if found else []
     for setup in study.setups:
         lines += _nested(f"setups.{json.dumps(setup.name)}", tracers.written(setup))
+    for own in study.tuned:
+        lines += ["", f"[tuned.{json.dumps(own.setup)}]", *_lines(own.values.items())]
     for target in study.targets:
         if not target.shipped:
             lines += _nested(f"targets.{json.dumps(target.name)}", targets.written(target))

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from bpfbench.model.choices import LOCAL, PAPER_TOOLS, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
 from bpfbench.model.command import CommandTracer
@@ -121,6 +122,27 @@ class Criteria:
 
 
 @dataclass(frozen=True, slots=True)
+class TunedValues:
+    """How a setup is configured besides as the factors say, so that both are tried."""
+
+    setup: str
+    format: Format | None = None
+    """None, as of those below: as the study has it. They are called as the knobs are that have rows in factors.py."""
+    ringbuf_bytes: int | None = None
+    poll_ms: int | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What it has of its own, by factor."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "setup"}
+        return {name: value for name, value in own.items() if value is not None}
+
+    def of(self, config: TracerConfig) -> TracerConfig:
+        """Return a configuration with these values, as far as its tool uses them."""
+        return replace(config, **{name: own for name, own in self.values.items() if getattr(config, name) is not None})
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """The declared experiment, resolved: every key has its value."""
 
@@ -147,6 +169,8 @@ class Study:
     criteria: Criteria = field(default_factory=Criteria)
     below: str | None = None
     """The testbed on each host of the testbed `cluster`; None with others."""
+    tuned: tuple[TunedValues, ...] = ()
+    """Of setups that are tried in a configuration of their own, too."""
 
     def on(self, host: str) -> Study:
         """Return what a host of a cluster has of it: that is a study on the testbed below, of this host alone."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -202,8 +202,15 @@ def require_room(needs: Needs, data_dir: Path, output_dir: Path, laid_out_bytes:
         )
 
 
-def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:
+def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path, *, empty: bool = False) -> Run:
     """Make the run directory of a study, after making sure that there is room for it.
+
+    Args:
+        study: what is run.
+        unrolled: its plan.
+        testbed: where.
+        path: of the directory.
+        empty: whether it has no trials to begin with, and gets some of those of the plan as it goes.
 
     Raises:
         MachineError: disk or memory cannot hold it.
@@ -216,7 +223,8 @@ def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path) -> Run:
     laid_out_bytes = sum(path.stat().st_blocks * 512 for path in testbed.data_files(plan.data_sets(unrolled)))
     require_room(plan.needs(unrolled, study), data_dir, output_dir, laid_out_bytes)
     storage = facts.storage_facts({"data": data_dir, "output": output_dir, "run": path})
-    return made(study, unrolled, testbed.image, {**testbed.facts, "storage": storage}, path)
+    begun = replace(unrolled, trials=()) if empty else unrolled
+    return made(study, begun, testbed.image, {**testbed.facts, "storage": storage}, path)
 
 
 def made(study: Study, unrolled: Plan, image: Image, machine: dict[str, Any], path: Path) -> Run:

@@ -43,7 +43,7 @@ REQUIRED = {
 }
 TOP_KEYS = (
     "name, description, image, testbed, seed, repetitions, output_limit_bytes, factors, hosts, assignment, below, "
-    "settings, criteria, paths, machine, setups, targets"
+    "settings, criteria, paths, machine, setups, targets, tuned"
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
@@ -304,7 +304,7 @@ class TestReading:
         tables = set(re.findall(r"^\[(\w+)\]", EXAMPLE.read_text(), flags=re.MULTILINE))
         assert keys | tables == {
             *f"{TOP_KEYS}, {FACTOR_KEYS}, {SETTING_KEYS}, {CRITERIA_KEYS}, {MACHINE_KEYS}, data, output".split(", ")
-        }
+        } - {"tuned"}  # which `tune` writes
 
     def test_the_shipped_studies_are_those_promised(self) -> None:
         assert {path.stem for path in catalogue.study_files()} >= {"smoke", "quick", "standard", "paper"}
@@ -930,7 +930,7 @@ VALUES = st.recursive(
     ),
     max_leaves=4,
 )
-TABLES = ("factors", "settings", "criteria", "paths", "machine", "setups", "targets")
+TABLES = ("factors", "settings", "criteria", "paths", "machine", "setups", "targets", "tuned")
 KEYS = (
     *(key for key in TOP_KEYS.split(", ") if key not in TABLES),
     *(f"factors.{key}" for key in FACTOR_KEYS.split(", ")),

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search: which configurations are worth a trial next, and which of them come into the last round.
+
+Configurations race. A block has the default and a few others: some that were never tried, some that look best so far
+and were tried least. Who is known to miss a limit, or to be beaten in everything, is never tried again; who only looks
+bad is not, either, as long as others look better. What looks best here was chosen for it, so nothing of it is a claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, Tried
+
+PLACES = 4
+"""Configurations in a block, beside the default."""
+NEW = 2
+"""Of these, those that were never tried, as long as there are some."""
+FINAL_LEAST = 3
+"""Who was tried less often is not chosen where others were not."""
+LITTLE_MORE = 1.5
+ERRORS = 1.5
+"""Standard errors up to which a difference is taken for noise: nothing is claimed by it, so that it is no test."""
+NEAREST = 2
+"""Others on the front that are validated beside the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A knob, as the search sees it."""
+
+    name: str
+    size: int
+    """How many values it has."""
+    ordered: bool
+
+
+@dataclass(frozen=True)
+class Space:
+    """What can be tried. Values of a knob are called by their position, so a list of powers of two is a log scale."""
+
+    dials: tuple[Dial, ...]
+    points: Mapping[str, tuple[int, ...]]
+    """Every configuration that may be tried, the default among them, by name."""
+
+    def changed(self, name: str) -> int:
+        """Return how many knobs differ from the default's."""
+        return sum(own != usual for own, usual in zip(self.points[name], self.points[DEFAULT], strict=True))
+
+    def set_back(self, name: str) -> dict[str, str]:
+        """Return what a configuration is with each knob that differs set back to its default, where that may be."""
+        by_point = {point: own for own, point in self.points.items()}
+        point, usual = self.points[name], self.points[DEFAULT]
+        found = {}
+        for at, dial in enumerate(self.dials):
+            back = by_point.get((*point[:at], usual[at], *point[at + 1 :]))
+            if point[at] != usual[at] and back is not None:
+                found[dial.name] = back
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class LastRound:
+    """What is validated."""
+
+    best: str
+    nearest: tuple[str, ...]
+    backs: Mapping[str, str]
+    """By knob: the best with that set back to its default."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, the default first, each once."""
+        return tuple(dict.fromkeys((DEFAULT, self.best, *self.nearest, *self.backs.values())))
+
+
+def out(tried: Mapping[str, Tried]) -> frozenset[str]:
+    """Return those that are known not to be the best: a limit is missed for sure, or another beats them for sure."""
+    missing = {name for name, own in tried.items() if own.keeps is False}
+    if len(missing) == len(tried):
+        missing = set()  # then who misses the least is looked for
+    keeping = [own for own in tried.values() if own.keeps is not False]
+    beaten = {name for name, own in tried.items() if any(other.surely_beats(own) for other in keeping)}
+    return frozenset(missing | beaten)
+
+
+def ranked(tried: Mapping[str, Tried]) -> list[str]:
+    """Put them in order by their means: who keeps to the limits first, front behind front, then by what is missed."""
+    keeping = [own for own in tried.values() if own.miss == 0]
+    found: list[str] = []
+    while keeping:
+        front = [own for own in keeping if not any(other.beats(own) for other in keeping)]
+        found += [own.name for own in sorted(front, key=lambda own: own.ahead, reverse=True)]
+        keeping = [own for own in keeping if own not in front]
+    missing = sorted((own for own in tried.values() if own.miss > 0), key=lambda own: own.miss)
+    return found + [own.name for own in missing]
+
+
+def repeated(tried: Mapping[str, Tried], places: int) -> tuple[str, ...]:
+    """Return who is tried again: of those that look best, who was tried least."""
+    ruled_out = out(tried)
+    left = [name for name in ranked(tried) if name not in ruled_out and name != DEFAULT][: 2 * places]
+    return tuple(sorted(left, key=lambda name: tried[name].rounds)[:places])
+
+
+Propose = Callable[["Space", Mapping[str, Tried], Collection[str], int, int], list[str]]
+"""Returns so many of these new configurations of a space, by what was tried, and a seed."""
+
+
+def at_random(_: Space, __: Mapping[str, Tried], new: Collection[str], places: int, seed: int) -> list[str]:
+    """Propose what was never tried, each with the same probability.
+
+    Optuna's tree-structured Parzen estimator did no better here (benchmarks/tune_search.py, docs/tune.md).
+    """
+    left = list(new)
+    return [left[at] for at in np.random.default_rng(seed).permutation(len(left))[:places]]
+
+
+def next_block(
+    space: Space, tried: Mapping[str, Tried], failed: Collection[str], seed: int, propose: Propose = at_random
+) -> tuple[str, ...]:
+    """Return who comes into the next block beside the default; nobody: there is nothing left to find out.
+
+    Args:
+        space: what may be tried.
+        tried: what is known so far.
+        failed: those of which a trial failed.
+        seed: of this block.
+        propose: who thinks of new ones.
+    """
+    again = repeated(tried, PLACES - NEW)
+    new = [name for name in space.points if name != DEFAULT and name not in tried and name not in failed]
+    fresh = propose(space, tried, new, PLACES - len(again), seed)
+    if len(fresh) < PLACES - len(again):
+        again = repeated(tried, PLACES - len(fresh))
+    return (*fresh, *again)
+
+
+def last_round(tried: Mapping[str, Tried], space: Space) -> LastRound | None:
+    """Return what is to be validated; None where nothing looks better than the default by more than the margin.
+
+    Of those that kept to the limits, who is within a margin of the best in what is wanted most, or cannot be told to be
+    beyond it, goes on to what is wanted next; of who is left, the one with the fewest changes is chosen. Where nobody
+    kept to them, who missed them by little more than the best did is looked at.
+    """
+    ruled_out = out(tried) - {DEFAULT}
+    known = {name: own for name, own in tried.items() if name not in ruled_out}
+    most = max((own.rounds for name, own in known.items() if name != DEFAULT), default=0)
+    sound = {n: own for n, own in known.items() if n == DEFAULT or own.rounds >= min(FINAL_LEAST, most)}
+    least = min(own.miss for own in sound.values())
+    left = [own for own in sound.values() if own.miss <= LITTLE_MORE * least]
+    for at in range(len(left[0].ahead)):
+        best = max(left, key=lambda own: own.ahead[at])
+        left = [own for own in left if best.ahead[at] - own.ahead[at] <= 1 + _noise(best, own, at)]
+    chosen = min(left, key=lambda own: (space.changed(own.name), [-ahead for ahead in own.ahead])).name
+    if chosen == DEFAULT:
+        return None
+    others = [name for name in ranked(sound) if name not in (DEFAULT, chosen)][: 2 * NEAREST]
+    near = sorted(others, key=lambda name: _distance(sound[name], sound[chosen]))[:NEAREST]
+    return LastRound(chosen, tuple(near), space.set_back(chosen))
+
+
+def _noise(one: Tried, other: Tried, at: int) -> float:
+    """Return what may be noise in a difference between two, in margins."""
+    return ERRORS * math.hypot(one.error[at], other.error[at])
+
+
+def _distance(one: Tried, other: Tried) -> float:
+    pairs = zip((one.miss, *one.ahead), (other.miss, *other.ahead), strict=True)
+    return sum(abs(own - its) for own, its in pairs)

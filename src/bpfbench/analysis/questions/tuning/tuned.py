@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that tunes, read: of each setup how its search stands, and what its validation says.
+
+All is told from the records and from who was chosen (model/tuning.py), so that a run that was killed goes on where it
+was, and says the same whenever it is read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bpfbench.analysis import inference
+from bpfbench.analysis.gaps import BlockId
+from bpfbench.analysis.questions.evidence import Quality
+from bpfbench.analysis.questions.needs import Need
+from bpfbench.analysis.questions.preference import NEED_OF
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Bound, Readings, Tried, fidelity, need_of, weigh
+from bpfbench.analysis.questions.tuning.search import Dial, LastRound, Space
+from bpfbench.analysis.questions.tuning.validation import Gain, Validation, validate
+from bpfbench.analysis.results import Results
+from bpfbench.factors import KNOBS
+from bpfbench.model import VANILLA, Criteria, Record, Status, TracerConfig, Workload
+from bpfbench.model.tuning import Finalists, Tuning, TuningGoal
+
+
+def aim(goal: TuningGoal, work: Workload, criteria: Criteria) -> Aim:
+    """Return what is wanted, by what it is measured with."""
+    limits = [fidelity(goal.min_fidelity_percent)]
+    if goal.max_memory_bytes is not None:
+        limits.append(Bound(need_of(Quality.MEMORY, work), goal.max_memory_bytes))
+    if goal.max_cpu_percent is not None:
+        limits.append(Bound(need_of(Quality.CPU, work), goal.max_cpu_percent))
+    return Aim(tuple(need_of(Quality(name), work) for name in goal.minimise), tuple(limits), criteria)
+
+
+def shown(goal: TuningGoal, work: Workload) -> tuple[Need, ...]:
+    """Return what a table of configurations has: what is wanted, and overhead and memory in any case."""
+    asked = dict.fromkeys((Quality.FIDELITY, *map(Quality, goal.minimise), Quality.OVERHEAD, Quality.MEMORY))
+    return tuple(need_of(quality, work) for quality in asked if quality in NEED_OF)
+
+
+@dataclass(frozen=True)
+class TunedSetup:
+    """What a run knows of a setup that it tunes."""
+
+    setup: str
+    goal: TuningGoal
+    aim: Aim
+    configs: Mapping[str, TracerConfig]
+    """Every one that may be tried, by name; the default is called so."""
+    records: tuple[Record, ...]
+    """Of its blocks."""
+    finalists: Finalists | None
+    shown: tuple[Need, ...]
+
+    @cached_property
+    def names(self) -> Mapping[TracerConfig, str]:
+        """The names of configurations."""
+        return {config: name for name, config in self.configs.items()}
+
+    @cached_property
+    def space(self) -> Space:
+        """What may be tried, as the search sees it."""
+        fields = [KNOBS[name].field for name in self.goal.knobs]
+        values = {field: sorted({getattr(own, field) for own in self.configs.values()}) for field in fields}
+        rows = [KNOBS[name] for name in self.goal.knobs]
+        dials = [Dial(row.name, len(values[row.field]), row.knob is not None and row.knob.ordered) for row in rows]
+        points = {
+            name: tuple(values[field].index(getattr(own, field)) for field in fields)
+            for name, own in self.configs.items()
+        }
+        return Space(tuple(dials), points)
+
+    @cached_property
+    def tried(self) -> dict[str, Tried]:
+        """How all do that were searched."""
+        found = self.readings(self.searched, self.aim.needs)
+        return weigh({name: own for name, own in found.items() if name != VANILLA}, self.aim)
+
+    @property
+    def searched(self) -> tuple[Record, ...]:
+        """The records of the search."""
+        return tuple(own for own in self.records if not self.finalists or own.trial.block < self.finalists.first_block)
+
+    @property
+    def fresh(self) -> tuple[Record, ...]:
+        """Those of the validation."""
+        return tuple(own for own in self.records if self.finalists and own.trial.block >= self.finalists.first_block)
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The configurations of which no trial ended well: they are not tried again."""
+        configs = [own.trial.config for own in self.searched if own.status is not Status.OK]
+        names = (self.names[config] for config in configs if config is not None and config in self.names)
+        return frozenset(names) - self.tried.keys()
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether anything was tried."""
+        return len(self.tried) > 1
+
+    @property
+    def chosen(self) -> TracerConfig:
+        """What to run: the default, unless fresh blocks say better."""
+        found = self.validation
+        return self.configs[found.chosen if found and found.gain is not Gain.NONE else DEFAULT]
+
+    @cached_property
+    def last(self) -> LastRound | None:
+        """Who is validated; None as long as that is not known."""
+        if self.finalists is None:
+            return None
+        best = self.names[self.finalists.best]
+        return LastRound(best, tuple(map(self.names.__getitem__, self.finalists.nearest)), self.space.set_back(best))
+
+    @cached_property
+    def validation(self) -> Validation | None:
+        """What fresh blocks say; None without any."""
+        if self.last is None:
+            return None
+        needs = tuple({need.key: need for need in (*self.aim.needs, *self.shown)}.values())
+        noise = {need.key: sd for need in needs if (sd := self._noise(need)) is not None}
+        fresh, before = self.readings(self.fresh, needs), self.readings(self.searched, needs)
+        return validate(fresh, self.last, self.aim, needs, noise, before)
+
+    def _noise(self, need: Need) -> float | None:
+        """Return the SD of the difference of two vanilla trials of a block, on the scale of a need."""
+        twins: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
+        for record in self.records:
+            if record.trial.is_vanilla and record.status is Status.OK and need.metric.versus_vanilla:
+                value = need.metric.read(record)
+                if value is not None and (worth := need.worth(value)) is not None:
+                    twins[record.trial.block, record.session].append(worth)
+        found = inference.noise(twins.values())
+        return found.sd if found else None
+
+    def readings(self, records: Sequence[Record], needs: Sequence[Need]) -> Readings:
+        """Read records that count: of every configuration, and of vanilla what it has, the mean of a block."""
+        found: dict[str, dict[str, dict[BlockId, list[float]]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(list))
+        )
+        for record in records:
+            if record.status is not Status.OK:
+                continue
+            config = record.trial.config
+            name = VANILLA if config is None else self.names.get(config)
+            for need in needs if name is not None else ():
+                value = need.metric.read(record) if config is not None or need.metric.versus_vanilla else None
+                if value is not None and name is not None:
+                    found[name][need.key][record.trial.block, record.session].append(value)
+        return {
+            name: {key: {block: sum(own) / len(own) for block, own in by.items()} for key, by in of.items()}
+            for name, of in found.items()
+        }
+
+
+def tuned(
+    results: Results, tuning: Tuning, setup: str, configs: Mapping[TracerConfig, str], work: Workload
+) -> TunedSetup:
+    """Read what a run knows of a setup.
+
+    Args:
+        results: of the run.
+        tuning: what it is for.
+        setup: which.
+        configs: all that may be tried, with their names.
+        work: beside what.
+    """
+    names = {DEFAULT if config == tuning.usual[setup] else name: config for config, name in configs.items()}
+    blocks = {own.trial.block for own in results.records if own.trial.setup == setup}
+    records = tuple(own for own in results.records if own.trial.block in blocks)
+    criteria = results.info.study.criteria if results.info else Criteria()
+    wanted = aim(tuning.goal, work, criteria)
+    return TunedSetup(setup, tuning.goal, wanted, names, records, tuning.of(setup), shown(tuning.goal, work))

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tune: which configuration of a setup does what is wanted at the least cost, and what of it is more than luck."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bpfbench import catalogue, store
+from bpfbench.analysis.questions.tuning.aim import TUNABLE
+from bpfbench.cli import runs
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
+from bpfbench.cli.means import SourceOptions, means
+from bpfbench.cli.options import DECIMAL, PERCENT, SIZES, StudyOptions, chosen, quantity
+from bpfbench.cli.show import Form, show
+from bpfbench.declare import plan, study, tuning
+from bpfbench.declare.study import Override
+from bpfbench.errors import UsageError
+from bpfbench.factors import KNOBS
+from bpfbench.model import EMULATED_BECAUSE, Study
+from bpfbench.model.tuning import TUNING_FORMAT, Tuning, TuningGoal
+from bpfbench.report.documents import tune as report
+from bpfbench.run import campaign
+from bpfbench.run import tune as running
+from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
+from bpfbench.run.stage import Means, Stage, foreseen
+from bpfbench.store import Run
+from bpfbench.values import seconds
+
+KIND = "tune"
+ALL = "all"
+WITHOUT_STUDY = {"tools": "rw-tracer", "workloads": "write", "scale": 0.00390625}
+"""What is traced where no study says it: 128 MiB a process, as in `quick`."""
+
+
+def tune(
+    name: StudyName | None = None,
+    /,
+    *,
+    rate: Annotated[str | None, Parameter(help="Events per second of all processes, e.g. 200k: --rate-iops.")] = None,
+    min_fidelity: Annotated[str, Parameter(help="Per cent of the events that must be saved.")] = "99",
+    max_memory: Annotated[str | None, Parameter(help="What the tracer may take of memory (PSS), e.g. 20MiB.")] = None,
+    max_cpu: Annotated[str | None, Parameter(help="Per cent of one CPU that the tracer may take.")] = None,
+    minimise: Annotated[
+        str,
+        Parameter(help="What is to be low, the most wanted first: overhead, memory, cpu, latency, energy, …"),
+    ] = "overhead,memory",
+    knobs: Annotated[str | None, Parameter(help="What is tuned (default: all that there is).")] = None,
+    time: Annotated[str, Parameter("--for", help="How long each setup is tuned, validation included.")] = "15min",
+    output: Annotated[
+        Path | None, Parameter(help="Write a study of what was found to this file: default and tuned, side by side.")
+    ] = None,
+    resume: Annotated[str | None, Parameter(help="Go on with this run instead of starting one.")] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    run_dir: Annotated[
+        Path | None, Parameter(help="The new run's directory (default: by date, in --runs-dir).")
+    ] = None,
+    options: StudyOptions = StudyOptions(),
+    source_options: SourceOptions = SourceOptions(),
+    wait: Wait = False,
+    verbose: Verbose = False,
+    form: Form = Form(),
+) -> int:
+    """Find the configuration of a setup that loses nothing at the least cost, and say what of that is sure.
+
+    Configurations are tried in blocks, each beside the default and vanilla.
+    What looks best is then measured anew, in fresh blocks, against the
+    default, against others that look good, and with each knob set back. Only
+    what these say is reported. docs/tune.md tells how.
+    """
+    set_up_logging(stderr, verbose=verbose)
+    if output is not None and (output.suffix != ".toml" or not output.absolute().parent.is_dir()):
+        raise UsageError(f"option --output: {str(output)!r} is no .toml file in an existing directory")
+    given = means(source_options, wait=wait)
+    overrides = options.overrides()
+    if resume is not None:
+        if name is not None or overrides or rate is not None:
+            raise UsageError("--resume goes on with the study as it was, and takes none, and no options of it")
+        run = store.find(runs_dir, resume)
+        if running.state(run) is None:
+            raise UsageError(f"{run.path}: this run tunes nothing", "go on with it by: bpfbench run --resume")
+        if not running.is_over(run):
+            with runs.resumable(run.path, KIND):
+                _go_on(run, given)
+    else:
+        goal = TuningGoal(
+            minimise=_costs(minimise),
+            min_fidelity_percent=quantity("--min-fidelity", min_fidelity, PERCENT, most=100),
+            max_memory_bytes=None if max_memory is None else quantity("--max-memory", max_memory, SIZES, least=1),
+            max_cpu_percent=None if max_cpu is None else quantity("--max-cpu", max_cpu, PERCENT),
+            knobs=(),
+            seconds=_seconds(time),
+        )
+        named = None if knobs is None else chosen("--knobs", knobs, tuple(KNOBS))
+        wanted = _study(name, overrides, rate)
+        said = tuning.fixed(None if name is None else study.find(name), overrides)
+        path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{KIND}"
+        with runs.resumable(path, KIND):
+            run = _begin(wanted, said, goal, named, path, given)
+    found = running.read(run)
+    about = runs.read(run).about
+    show(form, KIND, report.document(found), report.data(found), about, schema=report.SCHEMA)
+    result = running.result(run, found)
+    if output is not None and result.tuned:
+        output.write_text(study.to_toml(result))
+    stderr.print(f"Results: {run.path}", highlight=False, soft_wrap=True)
+    if output is not None:
+        follows = f"next: bpfbench run {output}" if result.tuned else f"{output} is not written: there is no gain"
+        stderr.print(follows, highlight=False, soft_wrap=True)
+    return 0 if all(own.validation or own.is_searched for own in found) else 1
+
+
+def _costs(given: str) -> tuple[str, ...]:
+    """Return what is to be low, in the order in which it was said."""
+    names = [own.strip() for own in given.split(",") if own.strip()]
+    if "fidelity" in names:
+        raise UsageError("option --minimise: fidelity is no cost", "how much of the events is saved: --min-fidelity")
+    chosen("--minimise", given, TUNABLE)
+    return tuple(dict.fromkeys(names))
+
+
+def _seconds(given: str) -> float:
+    try:
+        return seconds(given)
+    except ValueError as error:
+        raise UsageError(f"option --for: {error}") from None
+
+
+def _study(name: str | None, overrides: dict[str, Override], rate: str | None) -> Study:
+    """Return the study that is tuned; without one, the options say it all."""
+    file = None if name is None else str(study.find(name))
+    without = {} if file else WITHOUT_STUDY
+    own = {f"factors.{key}": Override(f"--{key}", value) for key, value in without.items()}
+    if "factors.targets" in overrides:
+        own.pop("factors.workloads", None)
+    given = {**own, **overrides}
+    if (setups := given.get("factors.setups")) is not None and setups.value == [ALL]:
+        names = catalogue.usual(catalogue.SETUPS | {brought.name: brought for brought in study.brought_by(file)})
+        given["factors.setups"] = Override(setups.option, list(names))
+    if rate is not None:
+        if "factors.rate_iops" in overrides:
+            raise UsageError("options --rate and --rate-iops say the same: choose one")
+        processes = study.around(KIND, given, file).factors.processes[0]
+        each = tuning.rate_iops(quantity("--rate", rate, DECIMAL, least=1e-3), processes)
+        given["factors.rate_iops"] = Override("--rate", each)
+    return study.around(KIND, given, file)
+
+
+def _begin(
+    wanted: Study, said: Mapping[str, str], goal: TuningGoal, named: tuple[str, ...] | None, path: Path, given: Means
+) -> Run:
+    """Check what is asked for, and tune."""
+    tuning.require_one_case(wanted)
+    (tool,) = wanted.factors.tools
+    tuned = tuning.knobs(named, tool, said)
+    goal = replace(goal, knobs=tuple(knob.name for knob in tuned))
+    tuning.require_time(wanted, goal)
+    wanted = foreseen(wanted)
+    usual = tuning.usual(wanted)
+    varied, left_out = tuning.varied(wanted, tuned, running.free_bytes(), goal)
+    unrolled = plan.unroll(replace(varied, repetitions=1))
+    plan.require_tracers(varied, unrolled)
+    unrolled = replace(unrolled, left_out=(*left_out, *unrolled.left_out))
+    for reason in left_out:
+        stderr.print(f"bpfbench: not tried: {reason}", highlight=False, soft_wrap=True)
+    with Stage(varied, given, campaign.disks(varied, unrolled)) as stage:
+        if stage.testbed.emulated:
+            raise UsageError(f"there is nothing to tune here: {EMULATED_BECAUSE}", "choose a machine with KVM")
+        run = campaign.start(replace(stage.study, repetitions=1), unrolled, stage.testbed, path, empty=True)
+        running.keep(run, Tuning(TUNING_FORMAT, goal, usual))
+        _tune(run, stage)
+    return run
+
+
+def _go_on(run: Run, given: Means) -> None:
+    """Go on where a run was."""
+    with run.locked():
+        pass  # who is running it already is not waited for
+    study_, same_image = run.info.study, partial(campaign.same_image_completed, run, given)
+    with Stage(study_, given, campaign.disks(study_, plan.unroll(study_)), same_image) as stage:
+        campaign.require_same_machine(run, stage.testbed)
+        _tune(run, stage)
+
+
+def _tune(run: Run, stage: Stage) -> None:
+    with logged_to(run.log_file), ProgressReporter(stderr) as reporter:
+        campaign.execute(run, stage.testbed, reporter, further=running.Tuner(run, reporter))

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `tune` is asked for: the goal, and the study in which each knob has the values that are worth a trial. Pure.
+
+A study that is tuned looks at one case (one tool beside one target), and leaves to the tuner what is tuned. Settings
+that cannot be, or would say nothing, are left out before anything is run, each with the reason.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bpfbench import catalogue
+from bpfbench.declare import plan
+from bpfbench.errors import StudyError, UsageError
+from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, Factor, Knob
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Study, Tool, TracerConfig
+from bpfbench.model.tuning import TuningGoal
+from bpfbench.units import duration, plural, size
+
+HELD_MOST = 0.5
+"""The share of a trial's events that a ring may hold."""
+RING_HEADER_BYTES = 8
+SEARCH_LEAST = 3
+"""Blocks without which there is no search."""
+VALIDATION_LEAST = 3
+"""Blocks without which there is no validation: fewer have no interval."""
+SHARE_OF_VALIDATION = 0.5
+"""Of the time, if that is more than its least blocks take."""
+AROUND_FINALISTS = 5
+"""Vanilla twice, the default, and two others of the front."""
+
+
+def fixed(file: Path | None, options: Collection[str]) -> dict[str, str]:
+    """Return the factors that a study's file, or an option, says something of, each with where that is."""
+    raw = tomllib.loads(file.read_text()).get("factors", {}) if file else {}
+    said = {name: f"{file}: factors.{name}" for name in raw}
+    return said | {key.rpartition(".")[2]: f"option --{_option(key)}" for key in options}
+
+
+def _option(dotted: str) -> str:
+    return dotted.rpartition(".")[2].replace("_", "-")
+
+
+def knobs(named: Sequence[str] | None, tool: str, said: Mapping[str, str]) -> tuple[Factor, ...]:
+    """Return what is tuned: what was named, or all that a tool's tracers have.
+
+    Args:
+        named: by whom who runs it; None: all.
+        tool: which is tuned.
+        said: what the study says, as `fixed` has it.
+
+    Raises:
+        StudyError: the study says what one of them is to be.
+        UsageError: there is none.
+    """
+    found = tuple(own for own in KNOBS.values() if tool in own.tools and (named is None or own.name in named))
+    if named is not None and (unused := [name for name in named if tool not in KNOBS[name].tools]):
+        raise UsageError(f"option --knobs: {', '.join(unused)}: {tool} has no use for it")
+    if settled := [own.name for own in found if own.name in said]:
+        others = ",".join(own.name for own in found if own.name not in settled)
+        or_fewer = f", or tune the others: --knobs {others}" if others else ""
+        raise StudyError(
+            f"{said[settled[0]]}: that is to be tuned, and the study says already what it is",
+            f"leave it out{or_fewer}",
+        )
+    return found
+
+
+def require_one_case(study: Study) -> None:
+    """Refuse a study of several cases: what is best in one need not be in the next.
+
+    Raises:
+        StudyError: it has several, or nothing is traced that could be tuned.
+        UsageError: it is run where nothing is tuned.
+    """
+    if study.testbed == "cluster":
+        raise UsageError("a cluster has hosts of its own kinds; tune works on one machine", "--testbed host, or vm")
+    if not study.factors.setups:
+        raise StudyError(f"study {study.name}: vanilla alone has nothing to tune")
+    setups = catalogue.setups(study)
+    if commands := [name for name in study.factors.setups if setups[name].is_command]:
+        raise StudyError(f"study {study.name}: {', '.join(commands)}: a command has no knobs that tune could turn")
+    targets = (*study.factors.workloads, *study.factors.targets)
+    if len(targets) > 1:
+        raise StudyError(
+            f"study {study.name}: tune looks at one target, and here are {len(targets)}: {', '.join(targets)}",
+            "choose one with --workloads or --targets, and tune the others in runs of their own",
+        )
+    for factor in FACTORS:
+        values = getattr(study.factors, factor.name)
+        if factor.name not in ("setups", "workloads", "targets", *KNOBS) and len(values) > 1:
+            raise StudyError(
+                f"study {study.name}: tune looks at one case, and factors.{factor.name} has {len(values)} values",
+                f"choose one with --{factor.name.replace('_', '-')}",
+            )
+    (tool,) = study.factors.tools
+    if not any(tool in knob.tools and knob.name != "format" for knob in KNOBS.values()):
+        with_ring = ", ".join(own for own in Tool if own in KNOBS["ringbuf_bytes"].tools)
+        raise StudyError(f"study {study.name}: {tool} has no ring, and saves every count", f"choose from: {with_ring}")
+
+
+def rate_iops(events_per_s: float, processes: int) -> int:
+    """Return the rate of each process with which all of them do so many I/Os per second."""
+    return max(RATE_IOPS_MIN, -(-round(events_per_s) // processes))
+
+
+def varied(study: Study, tuned: Sequence[Factor], free_bytes: int, goal: TuningGoal) -> tuple[Study, tuple[str, ...]]:
+    """Return a study in which each knob has all values that may be tried, and what was left out, each with the reason.
+
+    Args:
+        study: of one case.
+        tuned: what is tuned.
+        free_bytes: of memory, with room for the target and its tracer taken off.
+        goal: what is wanted.
+
+    Raises:
+        StudyError: nothing is left to be tuned.
+        UsageError: no configuration can do what is wanted.
+    """
+    (tool,) = study.factors.tools
+    work = next(trial.workload for trial in plan.unroll(study).trials)
+    event = EVENT_BYTES + (study.factors.payload_bytes[0] if tool is Tool.RW_TRACER_ALL else 0)
+    record = -(-(event + RING_HEADER_BYTES) // 8) * 8
+    offered = work.total_bytes // BLOCK_BYTES * record if work.is_fio and not work.in_bursts else None
+    left_out: list[str] = []
+    values = {}
+    locking = [own.knob.locks(value) for own in tuned if own.knob for value in own.knob.values]
+    least = min(filter(None, locking), default=0)
+    if goal.max_memory_bytes is not None and goal.max_memory_bytes < least:
+        raise UsageError(
+            f"option --max-memory: no configuration can do with {size(round(goal.max_memory_bytes))}: the smallest "
+            f"ring alone takes {size(least)}"
+        )
+    for factor in tuned:
+        kept = tuple(_feasible(factor, free_bytes, offered, left_out))
+        values[factor.name] = tuple(dict.fromkeys((*getattr(study.factors, factor.name), *kept)))
+    if all(len(own) < 2 for own in values.values()):
+        raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(left_out)}")
+    return replace(study, factors=replace(study.factors, **values)), tuple(left_out)
+
+
+def _feasible(factor: Factor, free_bytes: int, offered: int | None, left_out: list[str]) -> Iterator[Any]:
+    knob = factor.knob or Knob(())
+    too_much = [value for value in knob.values if knob.locks(value) > free_bytes]
+    too_long = [value for value in knob.values if offered is not None and knob.holds(value) > HELD_MOST * offered]
+    if too_much:
+        called = ", ".join(map(factor.called, too_much))
+        left_out.append(f"{called}: more memory than the {size(free_bytes)} that are free would be locked")
+    if said := [value for value in too_long if value not in too_much]:
+        left_out.append(
+            f"{', '.join(map(factor.called, said))}: more than half of a trial's events ({size(offered or 0)}) would "
+            "fit, which says nothing of a target that runs for longer; a larger --scale has more"
+        )
+    yield from (value for value in knob.values if value not in (*too_much, *too_long))
+
+
+def spaces(study: Study) -> tuple[dict[str, tuple[TracerConfig, ...]], tuple[str, ...]]:
+    """Return every configuration of each setup that its library can be set to, and what was left out."""
+    unrolled = plan.unroll(replace(study, repetitions=1))
+    found: dict[str, list[TracerConfig]] = {setup: [] for setup in study.factors.setups}
+    for trial in unrolled.trials:
+        if trial.config is not None:
+            found[trial.setup].append(trial.config)
+    return {setup: tuple(own) for setup, own in found.items() if own}, unrolled.left_out
+
+
+def usual(study: Study) -> dict[str, TracerConfig]:
+    """Return the configuration of each setup that all others are compared with: that of the study, or the library's.
+
+    Args:
+        study: before it was varied.
+    """
+    found, _ = spaces(study)
+    for name in study.factors.setups:
+        setup = catalogue.setups(study)[name]
+        if name not in found and (setup.poll_ms or set(study.factors.format) - set(setup.formats)):
+            polls = setup.poll_ms or study.factors.poll_ms
+            own = replace(study.factors, setups=(name,), poll_ms=polls[:1], format=setup.formats[:1])
+            found |= spaces(replace(study, factors=own))[0]
+    return {setup: own[0] for setup, own in found.items()}
+
+
+def least_s(study: Study, goal: TuningGoal) -> float:
+    """Return about how long it takes to search and validate at all, in seconds."""
+    trials = [trial for trial in plan.unroll(study).trials if trial.config is not None][:1]
+    blocks = SEARCH_LEAST + VALIDATION_LEAST
+    return blocks * (AROUND_FINALISTS + len(goal.knobs)) * sum(map(plan.seconds_of, trials))
+
+
+def require_time(study: Study, goal: TuningGoal) -> None:
+    """Refuse a time in which nothing can be validated.
+
+    Raises:
+        UsageError: so it is; says how much it takes.
+    """
+    least = least_s(study, goal)
+    if goal.seconds < least:
+        raise UsageError(
+            f"option --for: {duration(goal.seconds)} is too short: a search and its validation take "
+            f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, about {duration(least)} for a setup",
+            f"choose {_rounded_up(least)} or more, or a smaller --scale",
+        )
+
+
+def _rounded_up(seconds: float) -> str:
+    return f"{-(-round(seconds) // 60)}min"
+
+
+def names(configs: Sequence[TracerConfig], tuned: Sequence[str]) -> dict[TracerConfig, str]:
+    """Call configurations by the values of these knobs."""
+    knobs_ = [KNOBS[name] for name in tuned]
+    return {own: "-".join(knob.slug.format(getattr(own, knob.field)) for knob in knobs_) for own in configs}

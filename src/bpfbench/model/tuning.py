@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tuning: what is wanted of a configuration, and which of those that were tried are validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfbench.model.factors import TracerConfig
+
+TUNING_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TuningGoal:
+    """What is wanted."""
+
+    minimise: tuple[str, ...]
+    """Qualities, the most wanted first."""
+    min_fidelity_percent: float
+    max_memory_bytes: float | None
+    """Of the tracer's own processes; None: whatever they take."""
+    max_cpu_percent: float | None
+    """The same, of one CPU."""
+    knobs: tuple[str, ...]
+    """Factors that are varied."""
+    seconds: float
+    """For how long each setup is tuned, validation included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finalists:
+    """Who is validated of a setup, in fresh blocks."""
+
+    setup: str
+    first_block: int
+    """The first of these blocks; whatever was before it is what they were chosen by."""
+    best: TracerConfig
+    nearest: tuple[TracerConfig, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a run tunes."""
+
+    format: int
+    goal: TuningGoal
+    usual: dict[str, TracerConfig]
+    """By setup: the default configuration, which all others are compared with."""
+    finalists: tuple[Finalists, ...] = ()
+    """Of the setups whose search is over."""
+
+    def of(self, setup: str) -> Finalists | None:
+        """Return who is validated of a setup; None as long as it is searched."""
+        return next((own for own in self.finalists if own.setup == setup), None)

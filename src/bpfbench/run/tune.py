@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tuning: block after block, what the next one has follows from what all before it left.
+
+Setup after setup is searched, and validated in fresh blocks. Nothing is kept but the records and who is validated
+(tune.json), which is written before the first of these blocks is in the plan: a run that was killed goes on with the
+block that it was in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bpfbench import store
+from bpfbench.analysis import results
+from bpfbench.analysis.questions.tuning.aim import DEFAULT
+from bpfbench.analysis.questions.tuning.search import PLACES, last_round, next_block
+from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
+from bpfbench.codec import from_json, to_json
+from bpfbench.declare import plan, tuning
+from bpfbench.errors import StoreError
+from bpfbench.factors import KNOBS
+from bpfbench.machine import facts
+from bpfbench.model import Record, Study, Trial, TunedValues, Workload
+from bpfbench.model.tuning import Finalists, Tuning
+from bpfbench.run.progress import ProgressReporter
+from bpfbench.store import Run
+from bpfbench.units import plural
+
+KEPT_IN = "tune.json"
+VALIDATION_MOST = 100
+"""Blocks of a validation, however long it may take."""
+BESIDE_BYTES = 2**30
+"""Of memory that stays free for the target, and a tracer that compiles."""
+
+
+def free_bytes() -> int:
+    """Return how much memory settings may lock here."""
+    return max(0, facts.memory_available_bytes() - BESIDE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What comes next of a setup."""
+
+    members: tuple[str, ...] = ()
+    """Of its next block, by name; nobody: it is done with."""
+    said: str = ""
+    finalists: Finalists | None = None
+    """Who is validated from that block on."""
+
+
+def following(own: TunedSetup, seed: int, number: int) -> Next:
+    """Say what comes next of a setup, by what is known of it.
+
+    Args:
+        own: what is known.
+        seed: of the run.
+        number: of the next block.
+    """
+    elapsed, each = elapsed_s(own.records), _trial_s(own.records)
+    if own.finalists is None:
+        block_s = each * (PLACES + 3)
+        reserve_s = max(
+            each * (tuning.AROUND_FINALISTS + len(own.goal.knobs)) * tuning.VALIDATION_LEAST,
+            tuning.SHARE_OF_VALIDATION * own.goal.seconds,
+        )
+        if elapsed + block_s + reserve_s <= own.goal.seconds or not own.tried:
+            names = next_block(own.space, own.tried, own.failed, 1000 * seed + number)
+            if names:
+                return Next((DEFAULT, *names))
+        last = last_round(own.tried, own.space) if own.tried else None
+        searched = f"{own.setup}: {plural(len(own.tried) - 1, 'configuration')} tried"
+        if last is None:
+            return Next(said=f"{searched}; none looks better than the default by more than the margin.")
+        configs = own.configs
+        chosen = Finalists(own.setup, number, configs[last.best], tuple(configs[name] for name in last.nearest))
+        return Next(last.names, f"{searched}; {last.best} is validated in fresh blocks.", chosen)
+    found = own.validation
+    if found is None:
+        return Next()
+    blocks = len({record.trial.block for record in own.fresh})
+    over = elapsed + each * (len(found.members) + 2) > own.goal.seconds and blocks >= tuning.VALIDATION_LEAST
+    if found.is_decided:
+        return Next(said=f"{own.setup}: decided after {plural(blocks, 'fresh block')}.")
+    if over or blocks >= VALIDATION_MOST:
+        return Next(said=f"{own.setup}: the time is over after {plural(blocks, 'fresh block')}.")
+    return Next(found.members)
+
+
+def elapsed_s(records: Sequence[Record]) -> float:
+    """Return how long trials took; what is between them is little."""
+    return sum(record.seconds for record in records)
+
+
+def _trial_s(records: Sequence[Record]) -> float:
+    return elapsed_s(records) / len(records) if records else 0.0
+
+
+def state(run: Run) -> Tuning | None:
+    """Return what a run tunes, and how far that is; None of a run of another kind.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    path = run.path / KEPT_IN
+    try:
+        return from_json(Tuning, path.read_bytes()) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}", "start a new run") from error
+
+
+def keep(run: Run, tuning: Tuning) -> None:
+    """Keep how far tuning is.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        store.write_whole(run.path / KEPT_IN, to_json(tuning), synced=True)
+    except OSError as error:
+        raise StoreError(f"{run.path}: cannot be written: {error.strerror}") from error
+
+
+def is_over(run: Run) -> bool:
+    """Tell whether there is nothing left to be run.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    planned = run.plan()
+    number = max((trial.block for trial in planned), default=-1) + 1
+    if {trial.id for trial in planned} - run.done():
+        return False
+    return not any(following(own, run.info.study.seed, number).members for own in read(run))
+
+
+def read(run: Run) -> list[TunedSetup]:
+    """Read a run that tunes: each setup that it has.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    known = state(run)
+    return _read(run, known) if known else []
+
+
+def _read(run: Run, state: Tuning) -> list[TunedSetup]:
+    found, study = results.load(run), run.info.study
+    spaces, _ = tuning.spaces(study)
+    work = workload(study)
+    return [
+        tuned(found, state, setup, tuning.names(configs, state.goal.knobs), work) for setup, configs in spaces.items()
+    ]
+
+
+def workload(study: Study) -> Workload:
+    """Return what a study of one case is beside."""
+    return plan.unroll(replace(study, repetitions=1)).trials[0].workload
+
+
+class Tuner:
+    """Gives a run that tunes the blocks that it lacks, one when it is asked."""
+
+    def __init__(self, run: Run, reporter: ProgressReporter) -> None:
+        self._run, self._reporter = run, reporter
+        self._done: set[str] = set()
+
+    def __call__(self) -> tuple[Trial, ...]:
+        """Add the next block to the plan, and return its trials; nothing: all setups are tuned.
+
+        Raises:
+            StoreError: the run cannot be read, or written.
+        """
+        known = state(self._run)
+        if known is None:
+            return ()
+        planned, study = self._run.plan(), self._run.info.study
+        number = max((trial.block for trial in planned), default=-1) + 1
+        for own in _read(self._run, known):
+            if own.setup in self._done:
+                continue
+            found = following(own, study.seed, number)
+            if found.said:
+                self._reporter.round_ended(found.said)
+            if found.finalists:
+                keep(self._run, replace(known, finalists=(*known.finalists, found.finalists)))
+            if found.members:
+                configs = [own.configs[name] for name in found.members]
+                trials = plan.block(study, own.setup, configs, number, len(planned))
+                self._run.extend(replace(study, repetitions=number + 1), trials)
+                return trials
+            self._done.add(own.setup)
+        return ()
+
+
+def result(run: Run, found: Sequence[TunedSetup]) -> Study:
+    """Return the study of what was found: each setup as it is by default, and as it is tuned."""
+    study, known = run.info.study, state(run)
+    knobs = known.goal.knobs if known else ()
+    usual = replace(study.factors, **{name: KNOBS[name].default for name in knobs})
+    tuned = (
+        TunedValues(own.setup, **{name: getattr(own.chosen, KNOBS[name].field) for name in knobs})
+        for own in found
+        if own.chosen != own.configs[DEFAULT]
+    )
+    said = f"what bpfbench tune found in run {run.info.id}, beside the defaults"
+    return replace(study, name="tuned", description=said, repetitions=5, factors=usual, tuned=tuple(tuned))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A search tries what is new, repeats what looks best, and leaves alone what is known to be no good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from searches import AIM, RINGS, SPACE, Machine, searched, useful
+
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, weigh
+from bpfbench.analysis.questions.tuning.search import PLACES, last_round, next_block, out, repeated
+
+
+def test_the_first_block_is_of_new_ones_alone() -> None:
+    names = next_block(SPACE, {}, frozenset(), 1)
+    assert len(set(names)) == PLACES
+    assert DEFAULT not in names
+    assert set(names) <= set(SPACE.points)
+
+
+def test_the_same_seed_makes_the_same_search() -> None:
+    assert searched(useful, 3, 4) == searched(useful, 3, 4)
+
+
+def test_what_looks_best_is_tried_most_and_what_misses_the_limit_is_left() -> None:
+    tried = searched(useful, 1, 10)
+    few = [own.rounds for own in tried.values() if own.name != DEFAULT and own.miss > 0]
+    many = [own.rounds for own in tried.values() if own.name != DEFAULT and own.miss == 0]
+    assert max(few) < max(many)
+    assert sum(few) / len(few) < sum(many) / len(many)
+
+
+def test_what_failed_is_not_tried_again() -> None:
+    failed = frozenset(SPACE.points) - {DEFAULT, "ring0-poll0"}
+    assert next_block(SPACE, {}, failed, 1) == ("ring0-poll0",)
+
+
+def test_what_is_ruled_out_by_a_test_is_not_repeated() -> None:
+    machine = Machine(useful, 1)
+    for _ in range(6):
+        machine.block((DEFAULT, "ring0-poll0", "ring3-poll0", "ring5-poll0"))
+    tried = weigh(machine.readings, AIM)
+    assert "ring0-poll0" in out(tried)
+    assert "ring3-poll0" not in out(tried)
+    assert "ring0-poll0" not in repeated(tried, 2)
+
+
+def test_where_all_miss_a_limit_nobody_is_ruled_out_for_that() -> None:
+    machine = Machine(lambda point: (50.0 + point[0], 10.0, 2e6), 1)
+    for _ in range(6):
+        machine.block((DEFAULT, "ring0-poll0", "ring3-poll0"))
+    assert not out(weigh(machine.readings, AIM)) & {"ring3-poll0"}
+
+
+def test_what_saves_enough_is_found_and_most_often_the_smallest_ring_that_does() -> None:
+    found = [last_round(searched(useful, seed, 10), SPACE) for seed in range(1, 6)]
+    rings = [SPACE.points[own.best][0] for own in found if own is not None]
+    assert len(rings) == len(found)
+    assert min(rings) == 3  # the first that saves all
+    assert rings.count(3) >= 4
+
+
+def test_each_knob_that_differs_is_set_back_by_itself() -> None:
+    assert SPACE.set_back("ring4-poll0") == {"ring": "ring1-poll0", "poll": "ring4-poll2"}
+    assert SPACE.set_back("ring4-poll2") == {"ring": DEFAULT}
+    fewer = replace(SPACE, points={name: own for name, own in SPACE.points.items() if own != (1, 0)})
+    assert fewer.set_back("ring4-poll0") == {"poll": "ring4-poll2"}  # the other cannot be
+
+
+def test_when_all_was_tried_the_best_go_on() -> None:
+    machine, names = Machine(useful, 1), list(SPACE.points)
+    for _ in range(2):
+        machine.block(names)
+    again = next_block(SPACE, weigh(machine.readings, AIM), frozenset(), 1)
+    assert len(again) == PLACES
+    assert all(SPACE.points[name][0] >= 3 for name in again)
+    assert RINGS > 3

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tune, from argv to tuned.toml, on a machine that answers from records; and what is wrong with a command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from builders import make_fio, make_image, make_record, make_summary, make_usage
+from invoked import Invoke, complaint, data_of
+
+from bpfbench import store
+from bpfbench.codec import to_json
+from bpfbench.declare import plan, tuning
+from bpfbench.declare.study import load, parse
+from bpfbench.factors import KNOBS
+from bpfbench.machine import facts
+from bpfbench.machine.facts import Storage
+from bpfbench.model import Attach, Record, Step, Study, Trial
+from bpfbench.model.tuning import TuningGoal
+from bpfbench.run import stage
+from bpfbench.store import RUN_FORMAT, Run, RunInfo
+from bpfbench.testbed import image as images
+from bpfbench.testbed import replay
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+MINE = 'name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "write"\ntools = "rw-tracer"\nscale = 0.00390625\n'
+GOAL = TuningGoal(("overhead", "memory"), 99.0, None, None, tuple(KNOBS), 900.0)
+EACH_S = 4.0
+NOISE = (1.0, 1.01, 0.99, 1.005, 0.995)
+
+
+def answer(trial: Trial, useful: bool) -> Record:
+    """A trial in which a ring of 1 MiB saves all, or anything does, and larger ones take memory."""
+    ring = trial.config.ringbuf_bytes if trial.config and trial.config.ringbuf_bytes else 0
+    lost = 200 if useful and ring < 2**20 else 0
+    noise = NOISE[trial.index % len(NOISE)]
+    own = make_record(
+        trial,
+        fio=make_fio(runtime_s=10.0 * noise),
+        summary=make_summary(trial, saved=1000 - lost, lost={"ring_full": lost}),
+        usage=make_usage(pss_peak_bytes=round((2_000_000 + (ring if useful else 0)) * noise)),
+    )
+    return replace(own, steps=(Step("workload", EACH_S),))
+
+
+def record_all(path: Path, study: Study, useful: bool) -> Run:
+    """A run that has every configuration that may be tried."""
+    found, _ = tuning.varied(study, tuple(KNOBS.values()), 2**40, GOAL)
+    trials = plan.unroll(replace(found, repetitions=3)).trials
+    machine = {"host": "here", "cpus": 2, "cpu_model": "CPU", "kernel": "6.12"}
+    image = asdict(make_image())
+    info = RunInfo(RUN_FORMAT, path.name, "2026-01-02T03:04:05+00:00", "1", found, len(trials), (), image, machine)
+    run = store.create(path, info, trials)
+    for trial in trials:
+        (run.begin(trial) / "record.json").write_text(to_json(answer(trial, useful)))
+        run.commit(trial)
+    return run
+
+
+def on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, useful: bool) -> Run:
+    study = parse(MINE, "mine.toml")
+    study = replace(study, factors=replace(study.factors, attach=(Attach.TRACEPOINT,)))
+    run = record_all(tmp_path / "recorded", study, useful)
+    roomy = Storage("/", 1, "/dev/vda", "ext4", 10**15)
+    monkeypatch.setattr(facts, "storage", lambda path: replace(roomy, path=str(path)))
+    monkeypatch.setattr(facts, "memory_available_bytes", lambda: 2**40)
+    monkeypatch.setitem(stage.VENUES, "host", replay.venue(run))
+    Path("mine.toml").write_text(MINE)
+    return run
+
+
+TUNE = ("tune", "mine.toml", "--for", "10min", "--run-dir", "tuning")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a run for each block is what takes the time here."""
+    monkeypatch.setattr(store, "_sync", lambda _: None)
+
+
+def test_what_saves_enough_is_found_validated_and_written(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_record(tmp_path, monkeypatch, useful=True)
+    found = bpfbench(*TUNE, "--output", "tuned.toml", "--json")
+    assert found.status == 0, found.err
+    (own,) = data_of(found)
+    assert own["gain"] == "keeps-to-limits"
+    assert own["chosen"]["ringbuf_bytes"] == 2**20
+    assert own["fresh_blocks"] >= 3
+    assert own["said"].startswith("libbpf: with ")
+    assert "the default does not" in own["said"]
+    by_role = {row["role"]: row for row in own["validated"]}
+    assert by_role["default"]["keeps_to_limits"] is False
+    assert by_role["tuned"]["keeps_to_limits"] is True
+    back = next(row for row in own["validated"] if "ringbuf_bytes" in row["set_back"])
+    assert back["needs"]["fidelity"]["over_best"]["interval"][1] < 0
+    tuned = load(Path("tuned.toml"))
+    (values,) = tuned.tuned
+    assert values.values["ringbuf_bytes"] == 2**20
+    assert bpfbench("plan", "tuned.toml").status == 0
+    assert "next: bpfbench run tuned.toml" in found.err
+    shown = bpfbench("summary", "tuning")
+    assert shown.status == 0  # it is a run as any other
+    again = bpfbench("tune", "--resume", "tuning", "--markdown")
+    assert again.status == 0, again.err
+    assert own["said"] in again.out
+
+
+def test_knobs_without_effect_have_no_gain_and_no_file(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_record(tmp_path, monkeypatch, useful=False)
+    found = bpfbench(*TUNE, "--output", "tuned.toml")
+    assert found.status == 0, found.err
+    assert "libbpf: no gain found" in found.out
+    assert not Path("tuned.toml").exists()
+
+
+def test_one_that_was_killed_goes_on_and_loses_no_trial(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = on_record(tmp_path, monkeypatch, useful=True)
+    ended: list[str] = []
+    commit = Run.commit
+
+    def killed(self: Run, trial: Trial) -> None:
+        if len(ended) == 10:
+            raise KeyboardInterrupt
+        commit(self, trial)
+        ended.append(trial.id)
+
+    monkeypatch.setattr(Run, "commit", killed)
+    first = bpfbench(*TUNE)
+    assert first.status == 130
+    assert "go on with: bpfbench tune --resume tuning" in first.err
+    monkeypatch.setattr(Run, "commit", commit)
+    image = replay.ReplayTestbed(run, Path(), Path()).image
+    monkeypatch.setattr(images, "with_key", lambda *_: image)
+    before = Run(Path("tuning")).plan()
+    second = bpfbench("tune", "--resume", "tuning", "--json")
+    assert second.status == 0, second.err
+    after = Run(Path("tuning"))
+    assert after.plan()[: len(before)] == before
+    assert set(ended) - {id_ for id_ in ended if id_.endswith("warm-up")} <= after.done()
+    assert data_of(second)[0]["gain"] == "keeps-to-limits"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--minimise", "overhead,price"), "option --minimise: 'price' is not one of: overhead, memory, cpu"),
+        (("--minimise", "fidelity"), "option --minimise: fidelity is no cost"),
+        (("--min-fidelity", "101"), "option --min-fidelity: 101 is out of range; valid is 0 to 100"),
+        (("--max-memory", "1KiB"), "option --max-memory: no configuration can do with 1 KiB: the smallest ring alone"),
+        (("--for", "20s"), "option --for: 20 s is too short: a search and its validation take 6 blocks"),
+        (("--for", "soon"), "option --for: 'soon' is no time"),
+        (("--knobs", "colour"), "option --knobs: 'colour' is not one of: format, ringbuf_bytes, poll_ms"),
+        (("--poll-ms", "10"), "option --poll-ms: that is to be tuned, and the study says already what it is"),
+        (("--rate", "200k", "--rate-iops", "9"), "options --rate and --rate-iops say the same: choose one"),
+        (("--rate-iops", "5000,9000"), "tune looks at one case, and factors.rate_iops has 2 values"),
+        (("--tools", "syscount"), "syscount has no ring, and saves every count"),
+        (("--output", "x.json"), "option --output: 'x.json' is no .toml file in an existing directory"),
+        (("--resume", "latest", "--rate", "1k"), "--resume goes on with the study as it was"),
+    ],
+)
+def test_what_is_wrong(bpfbench: Invoke, words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    setups = () if "--resume" in words else ("--setups", "libbpf")
+    assert message in complaint(bpfbench("tune", *setups, *words))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_study_that_fixes_a_knob_is_told_where(bpfbench: Invoke) -> None:
+    Path("mine.toml").write_text(MINE + "ringbuf_bytes = 65536\n")
+    assert "mine.toml: factors.ringbuf_bytes: that is to be tuned" in complaint(bpfbench("tune", "mine.toml"))

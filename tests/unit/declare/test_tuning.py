@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is tuned, and what is not even tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bpfbench.declare import plan, tuning
+from bpfbench.declare.study import parse, to_toml
+from bpfbench.errors import StudyError, UsageError
+from bpfbench.factors import KNOBS
+from bpfbench.model import Attach, Format, Study, Tool
+from bpfbench.model.tuning import TuningGoal
+
+MINE = """name = "mine"
+[factors]
+setups = ["libbpf", "bpftrace"]
+workloads = "write"
+tools = "rw-tracer"
+scale = 0.00390625
+"""
+GOAL = TuningGoal(("overhead", "memory"), 99.0, None, None, tuple(KNOBS), 900.0)
+LOTS = 2**40
+
+
+def study(more: str = "") -> Study:
+    found = parse(MINE + more, "mine.toml")
+    return replace(found, factors=replace(found.factors, attach=(Attach.TRACEPOINT,)))
+
+
+def varied(own: Study, free_bytes: int = LOTS, goal: TuningGoal = GOAL) -> tuple[Study, tuple[str, ...]]:
+    return tuning.varied(own, tuple(KNOBS.values()), free_bytes, goal)
+
+
+def test_every_knob_has_the_values_of_its_row_and_the_default() -> None:
+    found, _ = varied(study("ringbuf_bytes = 4096\n"))
+    assert found.factors.ringbuf_bytes[0] == 4096
+    assert {2**16, 2**20} <= set(found.factors.ringbuf_bytes)
+    assert found.factors.format == (Format.TEXT, Format.BINARY)
+
+
+def test_every_value_of_a_knob_is_one_that_a_study_may_have() -> None:
+    for factor in KNOBS.values():
+        assert factor.knob is not None
+        assert factor.read(list(factor.knob.values)) == factor.knob.values
+
+
+def test_memory_that_is_not_free_is_not_locked() -> None:
+    found, left_out = varied(study(), free_bytes=2**21)
+    assert max(found.factors.ringbuf_bytes) == 2**21
+    assert any("more memory than the 2 MiB that are free" in reason for reason in left_out)
+
+
+def test_a_ring_that_holds_most_of_a_trial_is_not_tried() -> None:
+    found, left_out = varied(study())  # 131,072 events of 168 bytes in the ring: 21 MiB
+    assert max(found.factors.ringbuf_bytes) == 2**23
+    assert any(reason.startswith("ring 16 MiB, ring 32 MiB") for reason in left_out)
+
+
+def test_what_a_library_cannot_be_set_to_is_not_tried() -> None:
+    spaces, left_out = tuning.spaces(varied(study())[0])
+    assert {config.format for config in spaces["bpftrace"]} == {Format.TEXT}
+    assert len(spaces["libbpf"]) > len(spaces["bpftrace"])
+    assert any("bpftrace cannot write binary" in reason for reason in left_out)
+
+
+def test_the_default_of_each_setup_is_the_studys() -> None:
+    usual = tuning.usual(study())
+    assert {config.ringbuf_bytes for config in usual.values()} == {2**18}
+    assert {config.format for config in usual.values()} == {Format.TEXT}
+    assert tuning.usual(study('format = "binary"\n'))["bpftrace"].format is Format.TEXT  # it has no other
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("rate_iops = [5000, 10000]", "tune looks at one case, and factors.rate_iops has 2 values"),
+        ('workloads = ["read", "write"]', "tune looks at one target, and here are 2: read, write"),
+        ('tools = ["rw-tracer", "rw-tracer-all"]', "factors.tools has 2 values"),
+        ('tools = "syscount"', "syscount has no ring, and saves every count; choose from: rw-tracer, rw-tracer-all"),
+        ('setups = "vanilla"', "vanilla alone has nothing to tune"),
+    ],
+)
+def test_one_case_is_looked_at(more: str, message: str) -> None:
+    key = more.partition(" =")[0]
+    lines = [line for line in MINE.splitlines() if not line.startswith(key)]
+    with pytest.raises(StudyError) as refused:
+        tuning.require_one_case(parse("\n".join([*lines, more]), "mine.toml"))
+    assert message in "; ".join(filter(None, (refused.value.message, refused.value.hint)))
+
+
+def test_a_study_that_says_what_a_knob_is_does_not_leave_it_to_be_tuned() -> None:
+    with pytest.raises(StudyError, match=r"mine\.toml: factors\.poll_ms: that is to be tuned") as refused:
+        tuning.knobs(None, Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
+    assert refused.value.hint == "leave it out, or tune the others: --knobs format,ringbuf_bytes"
+    others = tuning.knobs(("format", "ringbuf_bytes"), Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
+    assert [own.name for own in others] == ["format", "ringbuf_bytes"]
+
+
+def test_a_time_without_room_for_a_validation_is_refused_with_one_that_has() -> None:
+    with pytest.raises(UsageError, match="option --for: 10 s is too short") as refused:
+        tuning.require_time(study(), replace(GOAL, seconds=10.0))
+    assert refused.value.hint is not None
+    minutes = int(refused.value.hint.split()[1].removesuffix("min"))
+    tuning.require_time(study(), replace(GOAL, seconds=60.0 * minutes))
+
+
+def test_less_memory_than_any_ring_takes_can_be_met_by_none() -> None:
+    with pytest.raises(UsageError, match="no configuration can do with 32 KiB: the smallest ring alone takes 64 KiB"):
+        varied(study(), goal=replace(GOAL, max_memory_bytes=2.0**15))
+
+
+def test_a_block_is_vanilla_twice_and_each_configuration_in_random_order() -> None:
+    found, _ = varied(study())
+    configs = tuning.spaces(found)[0]["libbpf"][:5]
+    one, other = (plan.block(found, "libbpf", configs, number, 7 * number) for number in (0, 1))
+    assert sorted(trial.setup for trial in one) == ["libbpf"] * 5 + ["vanilla"] * 2
+    assert {trial.config for trial in one} - {None} == set(configs)
+    assert [trial.config for trial in one] != [trial.config for trial in other]
+    assert len({trial.id for trial in (*one, *other)}) == 14
+    assert [trial.index for trial in (*one, *other)] == list(range(14))
+    assert {trial.repetition for trial in other} == {2}
+
+
+def test_a_rate_of_all_is_shared_by_processes() -> None:
+    assert tuning.rate_iops(200_000, 4) == 50_000
+    assert tuning.rate_iops(1, 4) == 2
+
+
+def test_a_tuned_setup_runs_beside_its_default() -> None:
+    own = study('[tuned.libbpf]\nringbuf_bytes = "1MiB"\nformat = "binary"\n')
+    trials = [trial for trial in plan.unroll(replace(own, repetitions=1)).trials if trial.config]
+    assert sorted((t.setup, t.config.format, t.config.ringbuf_bytes) for t in trials if t.config) == [
+        ("bpftrace", "text", 2**18),
+        ("libbpf", "binary", 2**20),
+        ("libbpf", "text", 2**18),
+    ]
+    assert len({trial.id for trial in trials}) == 3
+    assert parse(to_toml(own), "again") == own
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[tuned.libbfp]\npoll_ms = 1\n", "tuned.libbfp: 'libbfp' is not one of"),
+        ("[tuned.libbpf]\npoll_ms = [1, 2]\n", "tuned.libbpf.poll_ms: one value is wanted, not [1, 2]"),
+        ("[tuned.libbpf]\nattach = 'kprobe'\n", "tuned.libbpf.attach: unknown key"),
+        ("[tuned.libbpf]\nringbuf_bytes = 5000\n", "tuned.libbpf.ringbuf_bytes: a BPF ring buffer is a power of two"),
+    ],
+)
+def test_what_is_wrong_with_a_tuned_table(table: str, message: str) -> None:
+    with pytest.raises(StudyError) as refused:
+        study(table)
+    assert message in refused.value.message
