@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from builders import make_executable
 
 from bpfbench import catalogue
 from bpfbench.model import Record, Status
 from bpfbench.store import Run
 
-SERVER = """
+SERVER = """#!/usr/bin/python3
 import os, socket, sys, threading
 place, db = sys.argv[1:]
 with socket.socket(socket.AF_UNIX) as listening:
@@ -60,7 +61,7 @@ attach = "tracepoint"
 [targets.kv]
 files = "files"
 lay_out = ["dd", "if=/dev/zero", "of={data}/db", "bs=4k", "count=256"]
-start = ["python3", "{files}/server.py", "{run}/socket", "{data}/db"]
+start = ["{files}/kv-server", "{run}/socket", "{data}/db"]
 ready = ["test", "-S", "{run}/socket"]
 drive = ["python3", "{files}/driver.py", "{run}/socket", "{out}"]
 versions.python = ["python3", "--version"]
@@ -154,7 +155,7 @@ def test_a_server_and_a_command_are_traced_to_the_call(
     bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "server.py").write_text(SERVER)
+    make_executable(tmp_path / "files" / "kv-server", SERVER)  # no other process is called that
     (tmp_path / "files" / "driver.py").write_text(DRIVER)
     done, records = measured(bpfbench, tmp_path, GOOD)
     require_ok(done, records)
@@ -165,7 +166,7 @@ def test_a_server_and_a_command_are_traced_to_the_call(
         assert calls is not None
         assert record.fio is None
         assert driven.operations == {"kv": 2000, "copy": 5000}[record.trial.workload.name]
-        assert min(calls.reads, calls.writes) > driven.operations
+        assert min(calls.reads, calls.writes) >= driven.operations
         if record.summary and record.trial.tool == "rw-tracer":
             assert record.summary.intercepted == {"read": calls.reads, "write": calls.writes}
     serving = next(record for record in records if record.trial.workload.name == "kv")
@@ -180,7 +181,7 @@ def test_at_a_rate_latency_counts_where_the_rate_was_kept_and_cpu_is_told_apart(
     bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "server.py").write_text(SERVER)
+    make_executable(tmp_path / "files" / "kv-server", SERVER)  # no other process is called that
     (tmp_path / "files" / "driver.py").write_text(AT_A_RATE)
     study = GOOD.replace('drive = ["python3"', 'drive_at = RATED\ndrive = ["python3"').replace(
         "RATED", '["python3", "{files}/driver.py", "{run}/socket", "{out}", "{rate}"]'
