@@ -80,8 +80,8 @@ static __always_inline void add_use(struct fs_key *key, u64 bytes)
 	}
 }
 
-/* Plain adds: the value is of one CPU and one op, and never do two programs that watch the same op run on a CPU at once.
- * Those of tracepoints and kprobes run with preemption off, and of the others the kernel skips a second run. */
+/* Plain adds: the value is of one CPU and one op, and never do two programs that watch the same op run on a CPU at
+ * once. Those of tracepoints and kprobes run with preemption off, and of the others the kernel skips a second run. */
 static __always_inline void add_call(struct fs_latency *value, u64 ns, u64 bytes)
 {
 	value->count++;

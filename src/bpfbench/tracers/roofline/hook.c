@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a pair of hooks costs a call, entry and exit, with programs that do nothing: reads of one byte with them, in turn
- * with reads without. */
+/* What a pair of hooks costs a call, entry and exit, with programs that do nothing: reads of one byte with them, in
+ * turn with reads without. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

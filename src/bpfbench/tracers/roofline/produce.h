@@ -7,8 +7,8 @@
 
 struct produce {
 	__u64 payload; /* address of what is copied into each record */
-	__u64 flags;   /* of bpf_ringbuf_submit() */
-	__u64 lost;    /* out: records that found the ring full */
+	__u64 flags; /* of bpf_ringbuf_submit() */
+	__u64 lost; /* out: records that found the ring full */
 	__u32 records;
 	__u32 unused;
 };

@@ -31,7 +31,8 @@ static long produce_one(__u32 index, void *context)
 	}
 	record[0] = bpf_ktime_get_ns();
 	if (payload_bytes)
-		bpf_probe_read_user((char *)record + record_bytes - payload_bytes, payload_bytes, (void *)round->order->payload);
+		bpf_probe_read_user(
+			(char *)record + record_bytes - payload_bytes, payload_bytes, (void *)round->order->payload);
 	bpf_ringbuf_submit(record, round->order->flags);
 	return 0;
 }
@@ -46,11 +47,11 @@ int produce(struct produce *order)
 	return 0;
 }
 
-#define NOTHING(name, section)     \
-	SEC(section)               \
-	int name(void *context)    \
-	{                          \
-		return 0;          \
+#define NOTHING(name, section)                                                                                         \
+	SEC(section)                                                                                                   \
+	int name(void *context)                                                                                        \
+	{                                                                                                              \
+		return 0;                                                                                              \
 	}
 
 NOTHING(tracepoint_enter, "?tracepoint/syscalls/sys_enter_pread64")
