@@ -81,7 +81,7 @@ def test_a_command_is_measured_beside_a_tracer_by_the_contract(
     assert reads.received == calls.reads > 0
     assert reads.lost == 0
     assert reads.bpf is not None
-    assert {program.kind for program in reads.bpf.programs} == {"tracepoint"}
+    assert "tracepoint" in {program.kind for program in reads.bpf.programs}  # END is another
     assert any(own.name.endswith("reads") and own.memory_bytes for own in reads.bpf.maps)
     assert (waits.ready_by, waits.received) == ("its file", None)
     times = next(r.programs for r in records if r.trial.setup == "reads" and r.programs)
@@ -89,7 +89,7 @@ def test_a_command_is_measured_beside_a_tracer_by_the_contract(
     hooks = next(r.hooks for r in records if r.command == reads)
     assert {hook.target for hook in hooks} == {"sys_enter_read", "sys_enter_pread64"}
     printed = (tmp_path / "run" / "trials").glob("*reads*/tracer.printed")
-    assert f"reads {reads.received}" in next(printed).read_text()
+    assert any(f"reads {reads.received}" in path.read_text() for path in printed)
     page = bpfbench("report", tmp_path / "run", "--output", tmp_path / "page")
     assert page.returncode == 0, page.stderr
     assert "by its own word" in (tmp_path / "page" / "index.html").read_text()
