@@ -85,11 +85,20 @@ def _watch_more_files(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven
     return judged(tracers, judge_one)
 
 
-def _judge_waiting(_: Driven, left: Left, summary: TracerSummary) -> None:
+def _expect_all(tracer: Driven, told: int, summary: TracerSummary) -> None:
+    """So many waited at once that a kretprobe has no instance for most: the kernel misses that these return."""
+    missed, account = summary.lost["missed"], f"{told} slow reads, where {WAITING} waited; lost {summary.lost}"
+    if tracer.subject.attach is Attach.KPROBE:
+        expect(0 < told <= WAITING and (missed is None or told + missed >= WAITING), account)
+    else:
+        expect(told == WAITING, account)
+
+
+def _judge_waiting(tracer: Driven, left: Left, summary: TracerSummary) -> None:
     """Calls that had to wait are told one by one, with where in the kernel they were."""
     slow = [own for own in _profile(left, summary).slow if own.op == 0]
-    expect(len(slow) == WAITING, f"{len(slow)} slow reads, where {WAITING} waited; lost {summary.lost}")
-    expect(len({own.tid for own in slow}) == WAITING, "two of them have the same tid")
+    _expect_all(tracer, len(slow), summary)
+    expect(len({own.tid for own in slow}) == len(slow), "two of them have the same tid")
     expect(len({own.pid for own in slow}) == 1, "they have different pids")
     expect(len({(own.dev, own.inode, own.ret) for own in slow}) == 1, "they are of different files, or results")
 
@@ -97,13 +106,14 @@ def _judge_waiting(_: Driven, left: Left, summary: TracerSummary) -> None:
 def _watch_overflow(tracers: list[Driven], _: Tool, __: Path) -> dict[Driven, str]:
     """A ring that overflows, as nobody empties it, loses slow calls by account only, and nothing of the latencies."""
 
-    def judge_one(_: Driven, left: Left, summary: TracerSummary) -> None:
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
         found, full = _profile(left, summary), summary.lost["ring_full"] or 0
-        reads = sum(own.count for own in found.latencies if not own.op)
-        expect(full > 0, f"none lost by ring_full, with a ring of {TINY['--ringbuf-bytes']}")
-        expect(reads == WAITING, f"{reads} reads are in the latencies, and {WAITING} were made")
         told = full + sum(own.op == 0 for own in found.slow)
-        expect(told == WAITING, f"{told} slow reads told or lost by ring_full, and {WAITING} were made")
+        _expect_all(tracer, told, summary)
+        reads = sum(own.count for own in found.latencies if not own.op)
+        expect(reads == told, f"{reads} reads are in the latencies; {told} slow ones are told, or lost by ring_full")
+        overflown = full > 0 or tracer.subject.attach is Attach.KPROBE  # of which too few return
+        expect(overflown, f"none lost by ring_full, with a ring of {TINY['--ringbuf-bytes']}")
 
     with contextlib.ExitStack() as frozen:
         for tracer in tracers:
