@@ -184,7 +184,7 @@ FACTORS = (
     _words("setups", _SETUPS, REQUIRED, Trial, _SETUPS_HELP, field="setup"),
     _words("tools", Tool, PAPER_TOOLS, Trial, _TOOLS_HELP, field="tool"),
     _words("workloads", catalogue.WORKLOADS, REQUIRED, Workload, "read, write, mixed", field="name"),
-    _factor("processes", whole(1, 1024), (4,), Workload, "fio processes", label="{} processes"),
+    _factor("processes", whole(1, 1024), (4,), Workload, "number of fio processes", label="{} processes"),
     _factor(
         "scale",
         number(LEAST_SCALE, 1024),
@@ -194,7 +194,7 @@ FACTORS = (
         field="bytes_per_process",
         label="{mib} MiB",
     ),
-    _words("attach", Attach, (Attach.AUTO,), TracerConfig, "the hook"),
+    _words("attach", Attach, (Attach.AUTO,), TracerConfig, "how tracers attach: tracepoint, kprobe, fentry, auto"),
     _words("format", Format, (Format.TEXT,), TracerConfig, "text, binary", knob=Knob(tuple(Format), ordered=False)),
     _factor(
         "ringbuf_bytes",
@@ -212,7 +212,7 @@ FACTORS = (
         whole(1, 60000),
         (100,),
         TracerConfig,
-        "poll time-out",
+        "poll timeout in milliseconds",
         slug="poll{}",
         label="poll {} ms",
         tools=_WITH_RING,
@@ -255,7 +255,7 @@ FACTORS = (
         number(0.1, 100),
         (10.0,),
         Workload,
-        "share of the time in which bursts come",
+        "share of the time spent in bursts, in per cent",
         slug="duty{:g}",
         label="{:g} % duty",
         clause="{:g} % of the time",
@@ -278,40 +278,47 @@ FACTORS = (
 STUDY: tuple[Key, ...] = (
     Key("name", text(file_name)),
     Key("description", text(), ""),
-    Key("image", one_of(tuple(catalogue.IMAGES)), "trixie", "Which image."),
+    Key("image", one_of(tuple(catalogue.IMAGES)), "trixie", "Image to run in."),
     Key(
         "testbed",
         one_of(tuple(catalogue.TESTBEDS)),
         "host",
         "host: this machine's kernel; vm: virtual machines; cluster: many hosts.",
     ),
-    Key("seed", whole(0), 1, "Decides the order of trials."),
-    Key("repetitions", whole(1, 10000), 3, "Blocks of each kind."),
+    Key("seed", whole(0), 1, "Seed for the order of trials."),
+    Key("repetitions", whole(1, 10000), 3, "How often everything is repeated."),
     Key("output_limit_bytes", size(1), None),
     *FACTORS,
-    Key("hosts", _host_names, (), "How many, or their names."),
-    Key("assignment", one_of(tuple(Assignment)), Assignment.CROSSED, "Of trials to hosts: crossed, by-setup."),
+    Key("hosts", _host_names, (), "How many hosts, or their names."),
+    Key(
+        "assignment",
+        one_of(tuple(Assignment)),
+        Assignment.CROSSED,
+        "How trials are assigned to hosts: crossed, by-setup.",
+    ),
     Key("below", one_of(BELOW), None, "With --testbed cluster, the testbed on each host: host, vm."),
-    Key("settings.placement", one_of(tuple(Placement)), Settings().placement, "CPUs: paper, shared, auto."),
+    Key(
+        "settings.placement", one_of(tuple(Placement)), Settings().placement, "Which CPUs do what: paper, shared, auto."
+    ),
     Key("settings.idle_s", number(0, 3600), Settings().idle_s),
     Key("settings.sample_interval_s", number(0.05, 60), Settings().sample_interval_s),
     Key("settings.keep_output", flag, Settings().keep_output, "Keep what tracers write."),
     *(
         Key(f"criteria.{name}", number(0, 100), getattr(Criteria(), name), help_)
         for name, help_ in {
-            "runtime_margin_percent": "Up to this, overheads and latencies are equal.",
-            "fidelity_margin_points": "Up to this, shares of events saved are equal.",
-            "cpu_margin_percent": "Up to this, CPU, start-up and power are equal.",
-            "memory_margin_percent": "Up to this, memory is equal.",
-            "fidelity_floor_percent": "Who saves less is no all-round choice.",
+            "runtime_margin_percent": "Overheads and latencies this close count as equal.",
+            "fidelity_margin_points": "Shares of events saved this close count as equal.",
+            "cpu_margin_percent": "CPU, start-up and power this close count as equal.",
+            "memory_margin_percent": "Memory this close counts as equal.",
+            "fidelity_floor_percent": "A setup that saves less is no all-round choice.",
         }.items()
     ),
-    Key("paths.data", text(existing_directory), None, "Where fio's data files are.", "--data-dir"),
-    Key("paths.output", text(existing_directory), None, "Where tracers write.", "--output-dir"),
+    Key("paths.data", text(existing_directory), None, "Directory for data files.", "--data-dir"),
+    Key("paths.output", text(existing_directory), None, "Directory for what tracers write.", "--output-dir"),
     Key("machine.cpus", whole(1, 1024), Machine().cpus, "CPUs of each."),
     Key("machine.memory_bytes", size(2**30), Machine().memory_bytes, "Memory of each, e.g. 4GiB.", "--memory"),
     Key("machine.accelerator", one_of(tuple(Accelerator)), Machine().accelerator, "kvm, tcg (emulated), auto."),
-    Key("machine.boot", one_of(tuple(Boot)), Machine().boot, "What one boot serves: block, trial."),
+    Key("machine.boot", one_of(tuple(Boot)), Machine().boot, "How long a boot is used: for a block, or a trial."),
 )
 """Every key, in the order in which they are read and written."""
 

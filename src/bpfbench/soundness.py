@@ -31,16 +31,22 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}")
 
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 """What Debian calls packages."""
+HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+"""How characters beyond 16 bits are written, and bytes that are no text: those become question marks."""
 
 ROUNDING = 1.001
 """What a share of all CPUs may exceed the whole by."""
 TOO_FAST = 2
 """So many times what was done in the runtime, a rate is none of it: fio's processes do not all take the whole."""
 
+ALWAYS_KNOWN = ("kernel", "cpus", "cpu_model")
+"""Facts that every machine has, or every host of a cluster."""
+
 FACTS: Mapping[str, type] = {
     "architecture": str,
     "cpu_model": str,
     "cpus": int,
+    "distribution": str,
     "emulated": bool,
     "hosts": dict,
     "kernel": str,
@@ -79,6 +85,8 @@ def parsed(text_bytes: bytes, numbers_at: str | None = "") -> Any:
         raise ValueError(f"no UTF-8 text at byte {error.start}") from None
     try:
         data = json.loads(text)
+        if HALVES.search(text):
+            data = json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
         if numbers_at is not None and SUSPECT.search(text):
             held = data.get(numbers_at) if numbers_at and isinstance(data, dict) else data
             for place in _impossible(held, numbers_at):
@@ -209,6 +217,21 @@ def run(study: Study, image: Mapping[str, Any], machine: Mapping[str, Any]) -> N
     Raises:
         ValueError: says which.
     """
+    _of_study(study)
+    for what in ("name", "key"):
+        if not isinstance(image.get(what), str):
+            raise ValueError(f"image.{what}: a text is wanted")
+    if not isinstance(image.get("versions", {}), dict):
+        raise ValueError("image.versions: a table is wanted")
+    _of_machine("machine", machine)
+    for name, own in machine.get("hosts", {"": machine}).items():
+        for fact in ALWAYS_KNOWN:
+            if fact not in own:
+                raise ValueError(f"machine{f'.hosts.{name}' if name else ''}: field {fact!r} is missing")
+
+
+def _of_study(study: Study) -> None:
+    """Refuse names and paths of a study that would lead elsewhere."""
     _named("study.name", study.name)
     for at, host in enumerate(study.hosts):
         _named(f"study.hosts[{at}]", host)
@@ -223,10 +246,6 @@ def run(study: Study, image: Mapping[str, Any], machine: Mapping[str, Any]) -> N
     for what, path in (("data", study.paths.data), ("output", study.paths.output)):
         if path is not None and not path.startswith("/"):
             raise ValueError(f"study.paths.{what}: {path!r} is no absolute path")
-    for what in ("name", "key"):
-        if not isinstance(image.get(what), str):
-            raise ValueError(f"image.{what}: a text is wanted")
-    _of_machine("machine", machine)
 
 
 def exposed(directory: Path) -> str | None:
@@ -271,7 +290,7 @@ def _of_machine(place: str, machine: Mapping[str, Any]) -> None:
     for name, kind in FACTS.items():
         if name in machine and not isinstance(machine[name], kind):
             raise ValueError(f"{place}.{name}: expected {kind.__name__}, got {type(machine[name]).__name__}")
-    for many in ("hosts", "kernels"):
+    for many in ("hosts", "kernels", "storage"):
         for name, own in machine.get(many, {}).items():
             if not isinstance(own, dict):
                 raise ValueError(f"{place}.{many}.{name}: expected dict, got {type(own).__name__}")

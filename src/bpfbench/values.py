@@ -18,6 +18,8 @@ from typing import Any
 
 Reader = Callable[[Any], Any]
 
+LONGEST_SHOWN = 80
+"""Characters of a text that is shown because it is wrong."""
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 PREFIXES = "kmgtpe"
 
@@ -39,7 +41,7 @@ def shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return repr(str(value))
+            return repr(str(value) if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…")
         case list():
             return f"[{', '.join(map(shown, value))}]"
         case dict():
@@ -142,7 +144,7 @@ def file_name(value: str) -> str:
     """Check a name that becomes part of a path."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
         raise ValueError(
-            f"{value!r} is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"
+            f"{shown(value)} is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"
         )
     return value
 
@@ -150,7 +152,7 @@ def file_name(value: str) -> str:
 def host_name(value: str) -> str:
     """Check the name of a host."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value):
-        raise ValueError(f"{value!r} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
+        raise ValueError(f"{shown(value)} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
     return value
 
 

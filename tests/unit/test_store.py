@@ -37,7 +37,7 @@ def make_info(run_id: str = "r1", trials: int = len(TRIALS)) -> RunInfo:
         trials_planned=trials,
         left_out=("rw-tracer: bpftrace cannot write binary",),
         image={"name": "trixie", "key": "0123456789abcdef", "versions": {"bcc": "0.31"}},
-        machine={"host": "testhost", "cpus": 4, "governor": None},
+        machine={"host": "testhost", "kernel": "6.12", "cpus": 4, "cpu_model": "CPU", "governor": None},
     )
 
 
@@ -552,6 +552,7 @@ class TestStrangers:
             (("study", "paths", "data"), "../../etc", "study.paths.data: '../../etc' is no absolute path"),
             (("study", "repetitions"), -1, "study.repetitions: -1 is impossible"),
             (("image", "key"), 5, "image.key: a text is wanted"),
+            (("machine",), {"cpus": 2, "cpu_model": "x"}, "machine: field 'kernel' is missing"),
             (("machine", "cpus"), "two", "machine.cpus: expected int, got str"),
             (("machine", "hosts"), {"a": 1}, "machine.hosts.a: expected dict, got int"),
         ],

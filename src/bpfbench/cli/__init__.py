@@ -22,45 +22,51 @@ from bpfbench.errors import BpfbenchError, MachineError, UsageError
 __all__ = ["VERBS", "cache_dir", "main"]
 
 VERBS = {
-    "bench": ("bench:bench_app", "What bounds a setup, whatever the workload."),
+    "bench": ("bench:bench_app", "Measure what limits a setup, whatever the workload."),
     "capacity": (
         "capacity:capacity",
-        "Say what each setup saves at a rate, or in bursts: predicted from how fast it drains its ring, and measured.",
+        "Show how many events each setup saves at a given rate or in bursts, predicted and measured.",
     ),
     "check": (
         "check:check",
-        "Run the conformance suite: does each tracer keep the contract, and report what really happened, to the event?",
+        "Run the conformance suite: does each tracer keep the contract and report exactly what happened?",
     ),
     "claims": (
         "claims:claims",
         "Judge the paper's findings by a run: reproduced, not reproduced here, inconclusive, or not testable.",
     ),
-    "cluster": ("cluster:cluster_app", "Many hosts that measure as one: up, status, down. docs/cluster.md."),
-    "compare": ("compare:compare", "Compare two runs: two machines, kernels, library versions."),
-    "costs": ("costs:costs", "Say what hook and ring, consuming and output cost, of a run with variants."),
-    "data": ("cache:data_app", "data files of targets, kept between runs: list, remove."),
-    "doctor": ("about:doctor", "Say what this machine can measure, what it lacks, and how to get it. Changes nothing."),
-    "export": ("export:export", "Write a run in a format of others; docs/claims.md describes them."),
+    "cluster": ("cluster:cluster_app", "Measure on many hosts as one: up, status, down (docs/cluster.md)."),
+    "compare": ("compare:compare", "Compare two runs, for example of two machines, kernels or library versions."),
+    "costs": ("costs:costs", "Break down the cost of a run with variants: hook and ring, consumer, output."),
+    "data": ("cache:data_app", "Data files of targets, kept between runs: list, remove."),
+    "doctor": (
+        "about:doctor",
+        "Check what this machine can measure, what is missing, and how to get it. Changes nothing.",
+    ),
+    "export": ("export:export", "Export a run to another format (docs/claims.md)."),
     "image": ("cache:image_app", "Images: build, list, export, import, remove, enter, check."),
     "list": ("about:list_", "List studies, setups, tools, workloads, targets, images and kernels, one line each."),
     "overhead": (
         "overhead:overhead",
         "Measure what each tracer costs a command: its time or its own numbers, and what the tracer uses.",
     ),
-    "plan": ("plan:plan_", "Say what a study takes, and which trials it has. Runs nothing."),
-    "recommend": ("recommend:recommend", "Say which setup and configuration fit a need, by what a run measured."),
+    "plan": ("plan:plan_", "Show what a study takes and which trials it has. Runs nothing."),
+    "recommend": (
+        "recommend:recommend",
+        "Recommend a setup and configuration for your needs, from what a run measured.",
+    ),
     "report": (
         "report:report",
-        "Write a run's report: an HTML page that works offline, tables, and figures for print where asked for.",
+        "Write a run's report: an HTML page that works offline, tables, and optional figures for print.",
     ),
-    "run": ("run:run", "Run a study, or go on with a run, and print its summary."),
-    "status": ("status:status", "Say how far a run is; of one on a cluster also what each host is at."),
+    "run": ("run:run", "Run a study, or resume a run, and print its summary."),
+    "status": ("status:status", "Show how far a run has got; on a cluster, also what each host is doing."),
     "summary": ("summary:summary", "Print what a run found: a table per workload and tool, and the answer."),
     "system": ("system:system_app", "Settings of this machine that make results noisy: show, tune, restore."),
-    "trace": ("trace:trace_app", "Run one tracer; show what it records as it comes, and what it lost."),
+    "trace": ("trace:trace_app", "Run one tracer; show its events as they come, and what it lost."),
     "tradeoffs": (
         "tradeoffs:tradeoffs",
-        "Say what setups trade for what: Pareto fronts, correlations of what they cost and save.",
+        "Show what each setup trades for what: Pareto fronts and correlations.",
     ),
     "tune": (
         "tune:tune",

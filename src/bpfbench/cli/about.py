@@ -30,7 +30,7 @@ def doctor(
     testbed: Annotated[str, Parameter(help="What is to be measured on: host, vm.")] = "host",
     form: Form = Form(),
 ) -> int:
-    """Say what this machine can measure, what it lacks, and how to get it. Changes nothing."""
+    """Check what this machine can measure, what is missing, and how to get it. Changes nothing."""
     if testbed not in VENUES:
         raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(VENUES)}")
     found = examination.examine(testbed, cache_dir(), Path.cwd())

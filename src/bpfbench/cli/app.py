@@ -29,10 +29,13 @@ stderr = Console(stderr=True)
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", help="Show the commands that are run.")]
 Wait = Annotated[
-    bool, Parameter(name="--wait", env_var="BPFBENCH_WAIT", help="If another bpfbench is measuring here, wait for it.")
+    bool,
+    Parameter(
+        name="--wait", env_var="BPFBENCH_WAIT", help="If another bpfbench is measuring on this machine, wait for it."
+    ),
 ]
 RunName = Annotated[str, Parameter(name="run", help="A run directory, the id of a run, or `latest`.")]
-RunsDir = Annotated[Path, Parameter(name="--runs-dir", help="Where run directories are.")]
+RunsDir = Annotated[Path, Parameter(name="--runs-dir", help="Directory that holds the runs.")]
 StudyName = Annotated[str, Parameter(name="study", help="A shipped study, or the path of a study file.")]
 Brought = Annotated[str | None, Parameter(name="--study", help="A study file that brings setups of its own.")]
 DEFAULT_RUNS = Path("runs")

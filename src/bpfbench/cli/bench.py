@@ -29,7 +29,7 @@ from bpfbench.run.progress import ProgressReporter, set_up_logging
 from bpfbench.run.stage import Stage
 from bpfbench.units import duration
 
-bench_app = App(name="bench", help="What bounds a setup, whatever the workload.", help_format="plaintext")
+bench_app = App(name="bench", help="Measure what limits a setup, whatever the workload.", help_format="plaintext")
 
 DRAIN, ROOFLINE = "bench drain", "bench roofline"
 
@@ -52,7 +52,7 @@ class DrainOptions(Options):
 def drain_(
     *,
     setups: Annotated[
-        str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
+        str | None, Parameter(help="Which setups, separated by commas (default: all but the alternatives to others).")
     ] = None,
     events: Annotated[str, Parameter(help="Sizes of events in bytes: 156, 4252.")] = "156,4252",
     brought: Brought = None,

@@ -27,7 +27,7 @@ image_app = App(
 ALL = "all"
 """Every setup."""
 
-data_app = App(name="data", help="data files of targets, kept between runs: list, remove.", help_format="plaintext")
+data_app = App(name="data", help="Data files of targets, kept between runs: list, remove.", help_format="plaintext")
 
 
 @image_app.command(name="build")

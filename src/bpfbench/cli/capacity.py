@@ -18,7 +18,7 @@ def capacity(
     runs_dir: RunsDir = DEFAULT_RUNS,
     form: Form = Form(),
 ) -> int:
-    """Say what each setup saves at a rate, or in bursts: predicted from how fast it drains its ring, and measured.
+    """Show how many events each setup saves at a given rate or in bursts, predicted and measured.
 
     Each target with a rate of its own is predicted without it, from the
     others of the run, or by --drain from what `bench drain` measured.

@@ -26,7 +26,7 @@ from bpfbench.run.stage import Stage
 def check(
     *,
     setups: Annotated[
-        str | None, Parameter(help="Which, separated by commas (default: all but the alternatives to others).")
+        str | None, Parameter(help="Which setups, separated by commas (default: all but the alternatives to others).")
     ] = None,
     attach: Annotated[
         str | None, Parameter(help="By which hooks: kprobe, fentry, tracepoint (default: one that each can attach by).")
@@ -39,7 +39,7 @@ def check(
     verbose: Verbose = False,
     form: Form = Form(),
 ) -> int:
-    """Run the conformance suite: does each tracer keep the contract, and report what really happened, to the event?"""
+    """Run the conformance suite: does each tracer keep the contract and report exactly what happened?"""
     set_up_logging(stderr, verbose=verbose)
     brought = study.brought_by(study_file)
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}

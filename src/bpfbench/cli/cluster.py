@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:  # all verbs are loaded where one is misspe
     LACKING = error.name
 
 cluster_app = App(
-    name="cluster", help="Many hosts that measure as one: up, status, down. docs/cluster.md.", help_format="plaintext"
+    name="cluster", help="Measure on many hosts as one: up, status, down (docs/cluster.md).", help_format="plaintext"
 )
 node_app = App(name="node", show=False, help="What `cluster up` calls on a host.", help_format="plaintext")
 cluster_app.command(node_app)

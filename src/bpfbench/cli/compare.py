@@ -38,7 +38,7 @@ def compare(
     runs_dir: RunsDir = DEFAULT_RUNS,
     form: Form = Form(),
 ) -> int:
-    """Compare two runs: two machines, kernels, library versions.
+    """Compare two runs, for example of two machines, kernels or library versions.
 
     Says in what the runs differ, then what changed in each cell both have: the
     ratio to vanilla where vanilla has the metric, else the value.

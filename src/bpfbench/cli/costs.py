@@ -19,7 +19,7 @@ def costs(
     runs_dir: RunsDir = DEFAULT_RUNS,
     form: Form = Form(),
 ) -> int:
-    """Say what hook and ring, consuming and output cost, of a run with variants."""
+    """Break down the cost of a run with variants: hook and ring, consumer, output."""
     run, results, about, _ = opened(runs_dir, name)
     found = work_out(results)
     if not found and any(cell.emulated for cell in results.cells):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,11 +40,14 @@ def _summary(run: Opened) -> Document:
     return summary.document(summarise(run.results), run.about, said, answer, run=str(run.run.path))
 
 
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""What a terminal may obey, in a reason that quotes a compiler, say."""
+
 FORMATS: dict[str, Callable[[Opened], str]] = {
     "answer": _answer,
     "bencher": lambda run: export_bench.to_bencher(analyse(run.results)),
     "github-benchmark": lambda run: export_bench.to_github(analyse(run.results), run.about),
-    "csv": lambda run: tidy(run.results).write_csv(),
+    "csv": lambda run: CONTROLS.sub("\N{REPLACEMENT CHARACTER}", tidy(run.results).write_csv()),
     "markdown": lambda run: markdown.text(_summary(run)),
     "latex": lambda run: latex.text(summary.printed(summarise(run.results), run.about)),
     "artifact": lambda run: markdown.text(_artifact(run)),
@@ -64,7 +68,7 @@ def export(
     runs_dir: RunsDir = DEFAULT_RUNS,
     criteria: CriteriaOptions = CriteriaOptions(),
 ) -> int:
-    """Write a run in a format of others; docs/claims.md describes them."""
+    """Export a run to another format (docs/claims.md)."""
     if format_ not in CHOICES:
         raise UsageError(f"option --format: {choice_message(format_, CHOICES)}")
     if format_ == "parquet" and output is None:

@@ -21,9 +21,9 @@ from bpfbench.factors import STUDY, Factor, Key
 from bpfbench.model import Criteria
 from bpfbench.values import choice_message, seconds
 
-FACTOR_OPTIONS = Group("Factors", help="In place of the study's; several values, separated by commas, are crossed.")
-TRIAL_OPTIONS = Group("How trials are run", help="In place of the study's.")
-MACHINE_OPTIONS = Group("Virtual machines", help="In place of the study's; with --testbed vm only.")
+FACTOR_OPTIONS = Group("Factors", help="Override the study; several values, separated by commas, are crossed.")
+TRIAL_OPTIONS = Group("How trials are run", help="Override the study.")
+MACHINE_OPTIONS = Group("Virtual machines", help="Override the study; with --testbed vm only.")
 
 T = TypeVar("T", bound="Options")
 
@@ -103,9 +103,7 @@ def with_hosts(options: StudyOptions, *, resumes: bool) -> tuple[StudyOptions, H
     return made(**said | own), found
 
 
-@options_for(
-    {key: None for key in STUDY if key.table == "criteria"}, Group("What counts", help="In place of the study's.")
-)
+@options_for({key: None for key in STUDY if key.table == "criteria"}, Group("What counts", help="Override the study."))
 class CriteriaOptions(Options):
     """What the command line sets in place of what counts in a study."""
 
@@ -140,14 +138,18 @@ class GoalOptions:
     """How many rounds there are, beyond the repetitions of the study."""
 
     time: Annotated[
-        str | None, Parameter("--for", group=TRIAL_OPTIONS, help="Run rounds for so long, e.g. 10min, at least one.")
+        str | None,
+        Parameter("--for", group=TRIAL_OPTIONS, help="Keep running rounds for this long, e.g. 10min; at least one."),
     ] = None
     until: Annotated[
         str | None,
-        Parameter(group=TRIAL_OPTIONS, help="Run rounds until these needs are decided, e.g. memory,cpu; decided: all."),
+        Parameter(
+            group=TRIAL_OPTIONS,
+            help="Keep running rounds until these needs are decided, e.g. memory,cpu; decided: all.",
+        ),
     ] = None
     at_most: Annotated[
-        str | None, Parameter(group=TRIAL_OPTIONS, help="With --until: no longer than this (default: 1h).")
+        str | None, Parameter(group=TRIAL_OPTIONS, help="With --until: stop after this long (default: 1h).")
     ] = None
 
     @property

@@ -26,7 +26,7 @@ def plan_(
     options: StudyOptions = StudyOptions(),
     form: Form = Form(),
 ) -> int:
-    """Say what a study takes, and which trials it has. Runs nothing."""
+    """Show what a study takes and which trials it has. Runs nothing."""
     chosen = study.load(study.find(name), with_hosts(options, resumes=False)[0].overrides())
     if not chosen.hosts:
         raise UsageError("testbed cluster: which hosts?", "--hosts hosts.toml, or their names: --hosts alpha,beta")

@@ -24,13 +24,16 @@ def recommend(
     /,
     *,
     rate: Annotated[str, Parameter(help="Events per second to keep up with, e.g. 200k.")],
-    event_bytes: Annotated[str, Parameter(help="Size of an event, e.g. 512: 156 and the payload.")] = "156",
-    min_fidelity: Annotated[str, Parameter(help="Per cent of the events that must be saved.")] = "99",
-    max_overhead: Annotated[str, Parameter(help="Per cent of the target's time that tracing may take.")] = "2",
-    max_cpu: Annotated[str | None, Parameter(help="Per cent of one CPU that the tracer may take.")] = None,
-    max_memory: Annotated[str | None, Parameter(help="What the tracer may take of memory (PSS), e.g. 20MiB.")] = None,
+    event_bytes: Annotated[str, Parameter(help="Size of an event in bytes, payload included, e.g. 512.")] = "156",
+    min_fidelity: Annotated[str, Parameter(help="Least share of events that must be saved, in per cent.")] = "99",
+    max_overhead: Annotated[str, Parameter(help="Most of the target's time that tracing may take, in per cent.")] = "2",
+    max_cpu: Annotated[str | None, Parameter(help="Most CPU time the tracer may take, in per cent of one CPU.")] = None,
+    max_memory: Annotated[str | None, Parameter(help="Most memory (PSS) the tracer may take, e.g. 20MiB.")] = None,
     prefer: Annotated[
-        str, Parameter(help="Among what fits: memory, cpu, overhead, fidelity, latency, energy, startup.")
+        str,
+        Parameter(
+            help="What to choose by, of those that fit: memory, cpu, overhead, fidelity, latency, energy, startup."
+        ),
     ] = "overhead",
     drain: DrainFile = None,
     check: Annotated[
@@ -41,7 +44,7 @@ def recommend(
     criteria: CriteriaOptions = CriteriaOptions(),
     form: Form = Form(),
 ) -> int:
-    """Say which setup and configuration fit a need, by what a run measured.
+    """Recommend a setup and configuration for your needs, from what a run measured.
 
     Each requirement is met, not met, undecided or not measured, by a
     measurement near the rate or a prediction with its error. That none fits

@@ -29,13 +29,13 @@ def report(
     name: RunName = "latest",
     /,
     *,
-    output: Annotated[Path | None, Parameter(help="Where to put it (default: RUN/report).")] = None,
-    figures: Annotated[bool, Parameter(negative="", help="Write figures for print, too: SVG, PDF, PNG.")] = False,
-    paper: Annotated[bool, Parameter(negative="", help="Draw the paper's printed numbers beside.")] = False,
+    output: Annotated[Path | None, Parameter(help="Where to write it (default: RUN/report).")] = None,
+    figures: Annotated[bool, Parameter(negative="", help="Also write figures for print: SVG, PDF, PNG.")] = False,
+    paper: Annotated[bool, Parameter(negative="", help="Also draw the paper's published numbers.")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     criteria: CriteriaOptions = CriteriaOptions(),
 ) -> int:
-    """Write a run's report: an HTML page that works offline, tables, and figures for print where asked for."""
+    """Write a run's report: an HTML page that works offline, tables, and optional figures for print."""
     place = output or store.find(runs_dir, name).path / "report"
     _refuse(place)
     run, results, about, counted = opened(runs_dir, name, criteria.over)

@@ -31,13 +31,13 @@ def run(
     name: StudyName | None = None,
     /,
     *,
-    resume: Annotated[str | None, Parameter(help="Finish this run instead of starting one.")] = None,
+    resume: Annotated[str | None, Parameter(help="Finish this run instead of starting a new one.")] = None,
     retry_failed: Annotated[
         bool, Parameter(help="With --resume: run failed and invalid trials again.", negative="")
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     run_dir: Annotated[
-        Path | None, Parameter(help="The new run's directory (default: by date, in --runs-dir).")
+        Path | None, Parameter(help="Directory of the new run (default: named by date, in --runs-dir).")
     ] = None,
     goal: GoalOptions = GoalOptions(),
     options: StudyOptions = StudyOptions(),
@@ -46,7 +46,7 @@ def run(
     wait: Wait = False,
     verbose: Verbose = False,
 ) -> int:
-    """Run a study, or go on with a run, and print its summary.
+    """Run a study, or resume a run, and print its summary.
 
     Trials are run in rounds: after each, what is there is a complete study.
     """

@@ -22,7 +22,7 @@ from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Criteria
 from bpfbench.report.about import About, describe
 
-DrainFile = Annotated[Path | None, Parameter(help="JSON of `bench drain`: for a tracer that has a CPU of its own.")]
+DrainFile = Annotated[Path | None, Parameter(help="JSON from `bench drain`, for a tracer with a CPU to itself.")]
 
 
 class Opened(NamedTuple):

@@ -32,12 +32,12 @@ def status(
     /,
     *,
     follow_: Annotated[
-        bool, Parameter(name="--follow", negative="", help="Go on saying it until the run ends, or Ctrl-C.")
+        bool, Parameter(name="--follow", negative="", help="Keep updating until the run ends, or Ctrl-C.")
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     form: Form = Form(),
 ) -> int:
-    """Say how far a run is; of one on a cluster also what each host is at."""
+    """Show how far a run has got; on a cluster, also what each host is doing."""
     if follow_:
         return _follow(store.find(runs_dir, name), form)
     run, results, about, _ = runs.opened(runs_dir, name)

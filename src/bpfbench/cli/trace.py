@@ -80,7 +80,7 @@ def trace(
     as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, an object a line.")] = False,
     verbose: Verbose = False,
 ) -> int:
-    """Run one tracer; show what it records as it comes, and what it lost.
+    """Run one tracer; show its events as they come, and what it lost.
 
     Events go to stdout as they come, what is counted at the end. All else goes to
     stderr, also what COMMAND prints.

@@ -21,7 +21,7 @@ def tradeoffs(
     criteria: CriteriaOptions = CriteriaOptions(),
     form: Form = Form(),
 ) -> int:
-    """Say what setups trade for what: Pareto fronts, correlations of what they cost and save."""
+    """Show what each setup trades for what: Pareto fronts and correlations."""
     run, results, info, counted = opened(runs_dir, name, criteria.over)
     found, answer = trade_offs(results, analyse(results), counted), answers(results, counted)
     document = report.document(found, info, answer, called(run, runs_dir))

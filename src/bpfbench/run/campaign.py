@@ -339,7 +339,9 @@ def require_same_machine(run: Run, testbed: Testbed) -> None:
     compared = ("host", "cpus", "cpu_model", "accelerator") if own_kernels else ("host", "kernel", "cpus", "cpu_model")
     for what in compared:
         if began.get(what) != here.get(what):
-            raise StoreError(f"{run.path}: began with {what} {began[what]}, here is {here[what]}", "start a new run")
+            raise StoreError(
+                f"{run.path}: began with {what} {began.get(what)}, here is {here[what]}", "start a new run"
+            )
     for name, kernel in own_kernels.items():
-        if kernel["key"] != began["kernels"][name]["key"]:
+        if kernel["key"] != began.get("kernels", {}).get(name, {}).get("key"):
             raise StoreError(f"{run.path}: began with another build of kernel {name}", "start a new run")

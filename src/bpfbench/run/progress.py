@@ -215,4 +215,4 @@ def _accounted(summary: TracerSummary | None) -> str:
 
 def name(trial: Trial) -> str:
     """Name a trial for people."""
-    return trial.id.split("-", 1)[1]
+    return trial.id.split("-", 1)[-1]

@@ -122,11 +122,10 @@ def _hardware(machine: Mapping[str, Any]) -> str:
 
 def _hardware_of(machine: Mapping[str, Any]) -> str:
     disk = machine.get("storage", {}).get("data", {})
-    kept = f"; data on {disk['device']} ({disk['filesystem']})" if disk else ""
-    memory = machine["memory_bytes"] / GIB
-    return (
-        f"{machine['cpu_model']}, {machine['cpus']} CPUs, {memory:.0f} GiB of memory, {machine['architecture']}{kept}"
-    )
+    kept = f"; data on {disk.get('device')} ({disk.get('filesystem')})" if disk else ""
+    memory = machine.get("memory_bytes", 0) / GIB
+    known = (f"{memory:.0f} GiB of memory" if memory else "", str(machine.get("architecture", "")))
+    return ", ".join(filter(None, (machine["cpu_model"], f"{machine['cpus']} CPUs", *known))) + kept
 
 
 def _software(run: RunInfo) -> str:

@@ -14,11 +14,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
 from bpfbench.report.about import About
+
+UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def text(kind: str, schema: int, run: About | None, data: object) -> str:
@@ -38,7 +41,7 @@ def written(data: object) -> str:
         ValueError: a number is not finite.
         TypeError: something is none that JSON has.
     """
-    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+    return _unseen(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)) + "\n"
 
 
 def rows(found: Iterable[Mapping[str, object]]) -> Iterator[str]:
@@ -63,7 +66,12 @@ def _finite(value: object) -> object:
 
 
 def _line(row: Mapping[str, object]) -> str:
-    return json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
+    return _unseen(json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain))
+
+
+def _unseen(text: str) -> str:
+    """Escape what is not seen and yet obeyed, by a terminal or an editor; JSON itself leaves no other such in texts."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: Any) -> object:

@@ -128,6 +128,8 @@ def _placed(monitor: Sequence[int], workload: Sequence[int]) -> str:
 
 def _listed(cpus: Sequence[int]) -> str:
     """CPU numbers, those in a row as a range."""
+    if not cpus:
+        return UNKNOWN
     whole = list(cpus) == list(range(cpus[0], cpus[-1] + 1))
     return f"{cpus[0]}-{cpus[-1]}" if whole and len(cpus) > 1 else ", ".join(map(str, cpus))
 
