@@ -12,7 +12,7 @@ from bpfbench.model.command import BpfObject, CommandAccount
 from bpfbench.report.document import ABSENT, Chapter, Field, Paragraph, Table, texts
 from bpfbench.units import plural, size
 
-TITLE = "What each command loaded, and what it says itself"
+TITLE = "What commands loaded"
 LEGEND = (
     "Of the last trial that counts. Programs, where they are attached, and maps: by the kernel. Received and lost: by"
     " the tracer's own word, from what it printed; such a tracer keeps no contract, so what it misses beyond that is"
