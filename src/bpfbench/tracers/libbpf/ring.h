@@ -10,10 +10,9 @@
 /* What who takes a record out of the ring returns. */
 int ring_goes_on(const struct run *run);
 
-/* Until told to stop. */
-void follow(struct run *run, struct ring_buffer *ring);
-
-/* Once nothing is put into it any more. */
-void drain(struct run *run, struct ring_buffer *ring);
+/* Attaches, hands on what comes through the ring until told to stop, detaches, and drains. Returns the ring, which is
+ * to be freed, or NULL if there is none. */
+struct ring_buffer *through_ring(struct run *run, struct bpf_object_skeleton *skeleton, const struct bpf_map *events,
+	ring_buffer_sample_fn on_record);
 
 #endif

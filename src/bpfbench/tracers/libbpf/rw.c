@@ -78,20 +78,7 @@ void run_rw(struct run *run)
 
 	if (!skel)
 		return;
-	record_init();
-	ring = ring_buffer__new(bpf_map__fd(skel->maps.events), on_event, run, NULL);
-	if (!ring) {
-		fail(run, "cannot map the ring: %s", libbpf_reason(errno));
-	} else if (rw_bpf__attach(skel)) {
-		fail(run, "cannot attach: %s", libbpf_reason(errno));
-	} else {
-		announce_ready(run);
-		follow(run, ring);
-	}
-	note_stop(run);
-	detach_programs(run, skel->skeleton);
-	if (ring)
-		drain(run, ring);
+	ring = through_ring(run, skel->skeleton, skel->maps.events, on_event);
 	finish_output(run);
 	count(run, skel);
 	ring_buffer__free(ring);
