@@ -35,11 +35,12 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from bpfbench import soundness
-from bpfbench.codec import decode, from_json, to_json
+from bpfbench.codec import decode, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Settings, Status, Study, Trial, TrialSpec, blank_record
 from bpfbench.model.live import LIVE_FORMAT, Live
 from bpfbench.model.target import OverheadRecord, OverheadStudy
+from bpfbench.model.tuning import TUNING_FORMAT, Tuning
 
 RUN_FORMAT = 6
 """Version of the run directory. History: 1 (first); 2 (hosts, kernels, variants, virtual machines);
@@ -75,6 +76,7 @@ OURS = (
     "warm-ups",
     "partial",
     "superseded",
+    "tune.json",
     "live.json",
     "live.html",
 )
@@ -141,6 +143,26 @@ class Run:
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         self.info = info
+
+    def tuning(self) -> Tuning | None:
+        """Return what is tuned, and how far that is; None of a run that tunes nothing.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        path = self.path / "tune.json"
+        return _read(Tuning, path, TUNING_FORMAT) if path.exists() else None
+
+    def keep_tuning(self, tuning: Tuning) -> None:
+        """Keep how far tuning is, on disk before this returns.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        try:
+            write_whole(self.path / "tune.json", to_json(tuning), synced=True)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def live(self) -> Live | None:
         """Return how a campaign on a cluster is going; None of a run that was never on one."""
@@ -331,19 +353,6 @@ class OverheadLog:
                 os.fsync(file.fileno())
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
-
-
-def overhead_records(path: Path) -> tuple[OverheadRecord, ...]:
-    """Read the trials of an overhead's directory.
-
-    Raises:
-        StoreError: they cannot be read.
-    """
-    try:
-        lines = (path / "trials.jsonl").read_text().splitlines()
-        return tuple(from_json(OverheadRecord, line) for line in lines)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
 
 
 def find(runs_dir: Path, name: str) -> Run:

@@ -20,6 +20,7 @@ from bpfbench.declare import study
 from bpfbench.declare.plan import unroll, warm_up
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Status, Trial
+from bpfbench.model.tuning import TUNING_FORMAT, Tuning, TuningGoal
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 
 STUDY = study.load(study.find("smoke"))
@@ -405,6 +406,21 @@ class TestDamage:
         path = run.path / "trials" / TRIALS[0].id / "record.json"
         path.unlink()
         assert reason_of(run) == "its record cannot be used: No such file or directory"
+
+    def test_what_a_run_tunes_is_read_as_all_else_of_it(self, run: Run, tmp_path: Path) -> None:
+        assert run.tuning() is None
+        run.keep_tuning(kept := Tuning(TUNING_FORMAT, TuningGoal(("overhead",), 99.0, None, None, (), 60.0), {}))
+        assert run.tuning() == kept
+        path = run.path / "tune.json"
+        path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
+        with pytest.raises(StoreError, match="has format 9; this bpfbench reads formats 1 to 1"):
+            run.tuning()
+        path.rename(elsewhere := tmp_path / "elsewhere.json")
+        path.symlink_to(elsewhere)
+        with pytest.raises(StoreError, match=r"tune\.json"):
+            run.tuning()
+        with pytest.raises(StoreError, match="is a link"), run.locked():
+            pass
 
     def test_records_that_are_missing_altogether_are_told(self, run: Run) -> None:
         (run.path / "trials").rmdir()

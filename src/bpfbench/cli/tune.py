@@ -83,7 +83,7 @@ def tune(
         if name is not None or overrides or rate is not None:
             raise UsageError("--resume goes on with the study as it was, and takes none, and no options of it")
         run = store.find(runs_dir, resume)
-        if running.state(run) is None:
+        if run.tuning() is None:
             raise UsageError(f"{run.path}: this run tunes nothing", "go on with it by: bpfbench run --resume")
         if not running.is_over(run):
             with runs.resumable(run.path, KIND):
@@ -173,7 +173,7 @@ def _begin(
         if stage.testbed.emulated:
             raise UsageError(f"there is nothing to tune here: {EMULATED_BECAUSE}", "choose a machine with KVM")
         run = campaign.start(replace(stage.study, repetitions=1), unrolled, stage.testbed, path, empty=True)
-        running.keep(run, Tuning(TUNING_FORMAT, goal, usual))
+        run.keep_tuning(Tuning(TUNING_FORMAT, goal, usual))
         _tune(run, stage)
     return run
 

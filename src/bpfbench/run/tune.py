@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bpfbench import store
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
 from bpfbench.analysis.questions.tuning.search import PLACES, last_round, next_block
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
-from bpfbench.codec import from_json, to_json
 from bpfbench.declare import plan, tuning
-from bpfbench.errors import StoreError
 from bpfbench.factors import KNOBS
 from bpfbench.machine import facts
 from bpfbench.model import Record, Study, Trial, TunedValues, Workload
@@ -27,7 +24,6 @@ from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
 from bpfbench.units import plural
 
-KEPT_IN = "tune.json"
 VALIDATION_MOST = 100
 """Blocks of a validation, however long it may take."""
 BESIDE_BYTES = 2**30
@@ -97,31 +93,6 @@ def _trial_s(records: Sequence[Record]) -> float:
     return elapsed_s(records) / len(records) if records else 0.0
 
 
-def state(run: Run) -> Tuning | None:
-    """Return what a run tunes, and how far that is; None of a run of another kind.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    path = run.path / KEPT_IN
-    try:
-        return from_json(Tuning, path.read_bytes()) if path.exists() else None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}", "start a new run") from error
-
-
-def keep(run: Run, tuning: Tuning) -> None:
-    """Keep how far tuning is.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    try:
-        store.write_whole(run.path / KEPT_IN, to_json(tuning), synced=True)
-    except OSError as error:
-        raise StoreError(f"{run.path}: cannot be written: {error.strerror}") from error
-
-
 def is_over(run: Run) -> bool:
     """Tell whether there is nothing left to be run.
 
@@ -141,7 +112,7 @@ def read(run: Run) -> list[TunedSetup]:
     Raises:
         StoreError: it cannot be read.
     """
-    known = state(run)
+    known = run.tuning()
     return _read(run, known) if known else []
 
 
@@ -172,7 +143,7 @@ class Tuner:
         Raises:
             StoreError: the run cannot be read, or written.
         """
-        known = state(self._run)
+        known = self._run.tuning()
         if known is None:
             return ()
         planned, study = self._run.plan(), self._run.info.study
@@ -184,7 +155,7 @@ class Tuner:
             if found.said:
                 self._reporter.round_ended(found.said)
             if found.finalists:
-                keep(self._run, replace(known, finalists=(*known.finalists, found.finalists)))
+                self._run.keep_tuning(replace(known, finalists=(*known.finalists, found.finalists)))
             if found.members:
                 configs = [own.configs[name] for name in found.members]
                 trials = plan.block(study, own.setup, configs, number, len(planned))
@@ -196,7 +167,7 @@ class Tuner:
 
 def result(run: Run, found: Sequence[TunedSetup]) -> Study:
     """Return the study of what was found: each setup as it is by default, and as it is tuned."""
-    study, known = run.info.study, state(run)
+    study, known = run.info.study, run.tuning()
     knobs = known.goal.knobs if known else ()
     usual = replace(study.factors, **{name: KNOBS[name].default for name in knobs})
     tuned = (

@@ -15,12 +15,12 @@ from overheads import failed, ran, rounds, study
 from rich.console import Console
 
 from bpfbench.analysis.questions.overhead import Overhead, overhead
+from bpfbench.codec import from_json
 from bpfbench.errors import MachineError, StepError
-from bpfbench.model.target import OverheadResult, OverheadSpec, OverheadStudy
+from bpfbench.model.target import OverheadRecord, OverheadResult, OverheadSpec, OverheadStudy
 from bpfbench.run import overhead as running
 from bpfbench.run.overhead import Rounds, further, order
 from bpfbench.run.progress import ProgressReporter
-from bpfbench.store import overhead_records
 
 
 def after(count: int, costs: dict[int, float], sd: float = 0.01, **changed: Any) -> Overhead:
@@ -104,7 +104,8 @@ def measured(tmp_path: Path, asked: OverheadStudy, results: dict[str, OverheadRe
     log = running.start(asked, tmp_path / "runs")
     found = Rounds(asked, log, ProgressReporter(Console(file=io.StringIO())), run)
     found.measure()
-    assert overhead_records(log.path) == tuple(found.records)
+    lines = (log.path / "trials.jsonl").read_text().splitlines()
+    assert [from_json(OverheadRecord, line) for line in lines] == list(found.records)
     return found
 
 
