@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench.model import FioResult, Record, Setup, Status, Study, TracerSummary, Trial, Workload
+from bpfbench.values import DEBIAN_PACKAGE
 
 MOST = 2**64
 """No counter of a kernel reaches it, nor any time in nanoseconds."""
@@ -29,8 +30,6 @@ SUSPECT = re.compile(r"[\[:,]\s*(?:[-NI]|\d{20}|\d[\d.]*[eE]\+?\d\d)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}")
 """What names directories, or part of them."""
 
-PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
-"""What Debian calls packages."""
 HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 """How characters beyond 16 bits are written, and bytes that are no text: those become question marks."""
 
@@ -280,7 +279,7 @@ def _of_commands(place: str, setup: Setup) -> None:
             except re.error as error:
                 raise ValueError(f"{place}.tools.{tool}: /{tally.pattern}/ is no regular expression") from error
     for package in setup.packages:
-        if not PACKAGE.fullmatch(package):
+        if not DEBIAN_PACKAGE.fullmatch(package):
             raise ValueError(f"{place}.packages: {package!r:.80} is no name of a Debian package")
     if setup.files is not None and not setup.files.startswith("/"):
         raise ValueError(f"{place}.files: {setup.files!r:.80} is no absolute path")

@@ -22,6 +22,8 @@ LONGEST_SHOWN = 80
 """Characters of a text that is shown because it is wrong."""
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 PREFIXES = "kmgtpe"
+DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
+"""What Debian calls packages."""
 
 
 class EmptyError(ValueError):

@@ -22,7 +22,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import KEYS
-from bpfbench.model import EVENT_TOOLS, TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec
+from bpfbench.model import COMM_BYTES, EVENT_TOOLS, TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec
 from bpfbench.report import profile
 from bpfbench.report import trace as report
 from bpfbench.run.progress import set_up_logging
@@ -30,7 +30,6 @@ from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Trace, Traced, TraceLines
 from bpfbench.values import choice_message
 
-COMM_BYTES = 15
 """What the kernel keeps of a name."""
 
 POLL_MS = 1

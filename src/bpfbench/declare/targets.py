@@ -17,12 +17,10 @@ from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.factors import REQUIRED, Key
-from bpfbench.model import OPERATIONS, RATE, WELL_KNOWN, Better, DrivenTarget, TargetMetric
+from bpfbench.model import COMM_BYTES, OPERATIONS, RATE, WELL_KNOWN, Better, DrivenTarget, TargetMetric
 from bpfbench.model.driven import PLACEHOLDERS
 from bpfbench.values import choice_message, existing_directory, file_name, flag, number, one_of, shown, size, text
 
-COMM_BYTES = 15
-"""What the kernel keeps of the name of a process."""
 SIGNALS = tuple(f"SIG{name}" for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2"))
 METRIC_KEYS = ("unit", "better", "pattern", "pointer", "scale")
 KINDS = ("read", "write")

@@ -17,7 +17,17 @@ from bpfbench.declare.targets import SIGNALS, table, words
 from bpfbench.factors import Key
 from bpfbench.model import PAPER_TOOLS, VANILLA, Attach, Format, Setup, Tool
 from bpfbench.model.command import COMMAND, PLACEHOLDERS, Calls, CommandTracer, Tally
-from bpfbench.values import executable, existing_directory, file_name, flag, one_of, several, shown, text
+from bpfbench.values import (
+    DEBIAN_PACKAGE,
+    executable,
+    existing_directory,
+    file_name,
+    flag,
+    one_of,
+    several,
+    shown,
+    text,
+)
 
 KINDS = ("contract", "command")
 AUTO = "auto"
@@ -176,7 +186,7 @@ def _tally(value: object) -> Tally:
 
 
 def _package(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", value):
+    if not DEBIAN_PACKAGE.fullmatch(value):
         raise ValueError(f"{shown(value)} is no name of a Debian package")
     return value
 

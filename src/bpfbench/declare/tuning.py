@@ -17,13 +17,12 @@ from bpfbench import catalogue
 from bpfbench.declare import plan
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, Factor, Knob
-from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Study, Tool, TracerConfig
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Study, Tool, TracerConfig, ring_record_bytes
 from bpfbench.model.tuning import TuningGoal
 from bpfbench.units import duration, plural, size
 
 HELD_MOST = 0.5
 """The share of a trial's events that a ring may hold."""
-RING_HEADER_BYTES = 8
 SEARCH_LEAST = 3
 """Blocks without which there is no search."""
 VALIDATION_LEAST = 3
@@ -124,8 +123,7 @@ def varied(study: Study, tuned: Sequence[Factor], free_bytes: int, goal: TuningG
     (tool,) = study.factors.tools
     work = next(trial.workload for trial in plan.unroll(study).trials)
     event = EVENT_BYTES + (study.factors.payload_bytes[0] if tool is Tool.RW_TRACER_ALL else 0)
-    record = -(-(event + RING_HEADER_BYTES) // 8) * 8
-    offered = work.total_bytes // BLOCK_BYTES * record if work.is_fio and not work.in_bursts else None
+    offered = work.total_bytes // BLOCK_BYTES * ring_record_bytes(event) if work.is_fio and not work.in_bursts else None
     left_out: list[str] = []
     values = {}
     locking = [own.knob.locks(value) for own in tuned if own.knob for value in own.knob.values]

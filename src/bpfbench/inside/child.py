@@ -9,7 +9,7 @@ import platform
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -17,11 +17,22 @@ from typing import Self
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel import tasks
 
+SAID_LINES = 5
+"""Of what was printed last, that a reason ends with, and that is kept."""
+
 LINES_BYTES = 2**16
 """More than the last lines of anything take."""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def filled(words: Iterable[str], values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the words of a command with placeholders replaced: {data} by its value, say."""
+    found = tuple(words)
+    for placeholder, value in values.items():
+        found = tuple(word.replace(placeholder, value) for word in found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import grip
-from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text, obeyed
+from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text, filled, obeyed
 from bpfbench.inside.grip import Grip
 from bpfbench.inside.monitors import process
 from bpfbench.model.command import ENDED_AT_ONCE, PID, SERVER, CommandTracer
@@ -66,7 +66,7 @@ class CommandProcess(Child):
         self.ready_by = ""
         """How it was known to be ready; empty as long as it is not."""
         self.started_s = time.monotonic()
-        self.command = tuple(word.replace(PID, str(target)).replace(SERVER, str(server)) for word in tracer.command)
+        self.command = filled(tracer.command, {PID: str(target), SERVER: str(server)})
         super().__init__("the tracer", replace(launch, command=self.command), functools.partial(_confine, limit_bytes))
 
     @property

@@ -11,6 +11,9 @@ BLOCK_BYTES = 4096
 EVENT_BYTES = 156
 """An rw event without payload; tracers/common/rw_event.h."""
 
+RING_HEADER_BYTES = 8
+"""Of each record in a BPF ring buffer (BPF_RINGBUF_HDR_SZ)."""
+
 LEAST_TEXT_EVENT_BYTES = 50
 """No text line of an rw event is shorter: fifteen columns, two of them times in nanoseconds."""
 
@@ -22,6 +25,11 @@ UNLIMITED = "unlimited"
 
 LOCAL = "local"
 """The host of a study that names none."""
+
+
+def ring_record_bytes(event_bytes: int) -> int:
+    """Return what an event takes in the ring: its header, and up to the next 8 bytes."""
+    return -(-(event_bytes + RING_HEADER_BYTES) // 8) * 8
 
 
 class Tool(StrEnum):

@@ -13,6 +13,9 @@ from bpfbench.model.record import RECORD_FORMAT, Record, Status
 from bpfbench.model.study import Deadlines, Settings
 from bpfbench.model.trial import Predecessor, Trial
 
+COMM_BYTES = 15
+"""What the kernel keeps of the name of a process."""
+
 TARGET_COMM = "fio"
 """What fio's processes are called, which a trial's tracer watches unless another target is driven."""
 OWN_COMM = "bpfbench-trace"

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import COUNTING_TOOLS, EVENT_BYTES, FioResult, RateProcess, Record, Workload
+from bpfbench.model import COUNTING_TOOLS, EVENT_BYTES, FioResult, RateProcess, Record, Workload, ring_record_bytes
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -45,9 +45,6 @@ DOCUMENTED, THIS_RUN = "docs/statistics.md", "this run"
 
 KEPT = 0.98
 """A target had the rate wanted of it where it had this share of it: fio's comes out up to 0.5 % below its limit."""
-
-HEADER_BYTES = 8
-"""Of a record in the ring (kernel/bpf/ringbuf.c, BPF_RINGBUF_HDR_SZ); records are rounded up to 8 bytes."""
 
 
 class Source(StrEnum):
@@ -73,7 +70,7 @@ class Tracer:
     @property
     def slots(self) -> float:
         """How many events fit into the ring."""
-        return self.ringbuf_bytes / (HEADER_BYTES + math.ceil(self.event_bytes / 8) * 8)
+        return self.ringbuf_bytes / ring_record_bytes(self.event_bytes)
 
 
 class Target(NamedTuple):

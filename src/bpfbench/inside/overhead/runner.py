@@ -22,7 +22,7 @@ from typing import TypeVar
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside import grip, leftovers
-from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
+from bpfbench.inside.child import SAID_LINES, Child, Launch, dies_with_us, exit_text, filled
 from bpfbench.inside.command import SETTLE_S, CommandProcess
 from bpfbench.inside.grip import Grip
 from bpfbench.inside.kernel import bpf
@@ -33,7 +33,7 @@ from bpfbench.inside.monitors.process import ProcessSample
 from bpfbench.inside.overhead.server import Answering, RunningServer, StartedServer
 from bpfbench.inside.overhead.target import HeldTarget
 from bpfbench.inside.printed import count, read_metrics
-from bpfbench.model import Status, TracerSummary
+from bpfbench.model import COMM_BYTES, Status, TracerSummary
 from bpfbench.model.command import COMM, OUT, SUMMARY, CommandTracer, Tally
 from bpfbench.model.target import (
     CPU,
@@ -46,11 +46,6 @@ from bpfbench.model.target import (
     TargetRun,
     TracerRun,
 )
-
-LINES_KEPT = 5
-
-COMM_BYTES = 15
-"""The kernel keeps so much of a name."""
 
 
 @dataclass
@@ -135,7 +130,7 @@ def _printed(found: SoFar, role: str, child: C) -> Iterator[C]:
         try:
             yield child
         finally:
-            found.printed[role] = child.last_lines(LINES_KEPT)
+            found.printed[role] = child.last_lines(SAID_LINES)
 
 
 def _prepare(launch: Launch, timeout_s: float) -> None:
@@ -204,12 +199,9 @@ class TracerAtWork:
 def _filled(scene: Scene, tracer: CommandTracer, role: str, server: Answering | None) -> CommandTracer:
     """Return a tracer with the name of what is traced, and its file, filled in."""
     target = scene.spec.target.command[0].rpartition("/")[2]
-    comm = text_if_any(Path(f"/proc/{server.pid}/comm")) if server else target[:COMM_BYTES]
+    comm = text_if_any(Path(f"/proc/{server.pid}/comm")) if server else os.fsdecode(os.fsencode(target)[:COMM_BYTES])
     values = {COMM: comm or target, OUT: str((scene.folder / f"{role}.data").absolute())}
-    words = tracer.command
-    for placeholder, value in values.items():
-        words = tuple(word.replace(placeholder, value) for word in words)
-    return replace(tracer, command=words)
+    return replace(tracer, command=filled(tracer.command, values))
 
 
 def _account(scene: Scene, traced: TracerAtWork) -> tuple[int | None, int | None]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import grip, leftovers
-from bpfbench.inside.child import Launch, unpacked
+from bpfbench.inside.child import SAID_LINES, Launch, filled, unpacked
 from bpfbench.inside.command import CommandProcess
 from bpfbench.inside.printed import count
 from bpfbench.inside.trial.record import Gathered
@@ -26,8 +26,6 @@ PRINTED_MOST = 2**29
 
 KEPT_BYTES = 2**15
 """Of the beginning and of the end of what was printed, that are kept beside the record."""
-SAID_LINES = 5
-"""Of what was printed last, that a reason ends with."""
 
 PINS = Path("/sys/fs/bpf")
 """Where BPF programs can be left without a process."""
@@ -56,14 +54,9 @@ def start(found: Gathered, running: contextlib.ExitStack, target: int | None) ->
 
 def _filled(command: CommandTracer, values: tuple[str, ...]) -> CommandTracer:
     """Return a command with its placeholders replaced, but for that of the target, whose id is filled in later."""
-
-    def fill(word: str) -> str:
-        for placeholder, value in zip(PLACEHOLDERS[1:], values, strict=True):
-            word = word.replace(placeholder, value)
-        return word
-
-    ready = command.ready_file
-    return replace(command, command=tuple(map(fill, command.command)), ready_file=ready and fill(ready))
+    by_placeholder = dict(zip(PLACEHOLDERS[1:], values, strict=True))
+    ready = next(iter(filled(filter(None, (command.ready_file,)), by_placeholder)), None)
+    return replace(command, command=filled(command.command, by_placeholder), ready_file=ready)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import leftovers
-from bpfbench.inside.child import Child, Launch, exit_text, obeyed, unpacked
+from bpfbench.inside.child import SAID_LINES, Child, Launch, exit_text, filled, obeyed, unpacked
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.printed import read_metrics
@@ -46,8 +46,6 @@ ASK_S = 0.05
 """How long to wait before asking again whether a server is ready."""
 LEFT_S = 2.0
 """A process may take so long to be gone once its target has ended."""
-SAID_LINES = 5
-"""Of what was printed, that a reason ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,7 @@ class Places:
         """Return a command with its placeholders replaced."""
         rate = str(self.rate_per_s or "")
         values = (self.target.files or "", self.packages, str(self.data), str(self.run), str(self.out), rate)
-        for placeholder, value in zip(PLACEHOLDERS, values, strict=True):
-            command = [word.replace(placeholder, value) for word in command]
-        return tuple(command)
+        return filled(command, dict(zip(PLACEHOLDERS, values, strict=True)))
 
     @property
     def environment(self) -> Mapping[str, str]:

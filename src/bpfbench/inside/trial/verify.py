@@ -14,6 +14,7 @@ from bpfbench.model import (
     BLOCK_BYTES,
     COUNTING_TOOLS,
     LEAST_TEXT_EVENT_BYTES,
+    RING_HEADER_BYTES,
     TARGET_COMM,
     Attach,
     CallAccount,
@@ -56,9 +57,6 @@ CACHED_SHARE_MAX = 0.01
 
 SLOW_RECORD_BYTES = 48
 """No record of a slow call is shorter: four columns of 64 bits, and four of 32."""
-
-RING_HEADER_BYTES = 8
-"""Of each record in a BPF ring buffer (BPF_RINGBUF_HDR_SZ)."""
 
 RW_CALLS = {
     "x86_64": {"read": ("0", "17", "19", "295", "327"), "write": ("1", "18", "20", "296", "328")},
