@@ -41,10 +41,10 @@ def keys(folder: Path) -> tuple[Key, ...]:
         Key("description", text(), "brought by the study"),
         Key("comm", text(_comm), None),
         Key("files", text(lambda value: existing_directory(str(folder / value))), None),
-        *(Key(name, words, ()) for name in ("lay_out", "start", "ready")),
-        Key("drive", words),
-        Key("drive_at", words, ()),
-        Key("report", words, ()),
+        *(Key(name, _words, ()) for name in ("lay_out", "start", "ready")),
+        Key("drive", _words),
+        Key("drive_at", _words, ()),
+        Key("report", _words, ()),
         Key("stop_signal", one_of(SIGNALS), "SIGTERM"),
         Key("ready_s", number(0.1, 3600), 60.0),
         Key("user", one_of(("nobody", "root")), "nobody"),
@@ -52,7 +52,7 @@ def keys(folder: Path) -> tuple[Key, ...]:
         Key("data_bytes", size(1), 2**30),
         Key("unhooked_percent", table(_percent, KINDS), {}),
         Key("metrics", _metrics, ()),
-        Key("versions", table(words), {}),
+        Key("versions", table(_words), {}),
     )
 
 
@@ -124,11 +124,17 @@ def words(value: object) -> tuple[str, ...]:
         raise ValueError(f"{shown(value)}: {str(error).lower()}") from None
     if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) and word for word in words):
         raise ValueError(f'a command is wanted, as in ["sqlite3", "-batch", "{{data}}/a.db"], not {shown(value)}')
-    for name in re.findall(r"\{([a-z]+)\}", " ".join(words)):
+    return tuple(words)
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """Accept a command of a target: none of its placeholders is misspelt."""
+    found = words(value)
+    for name in re.findall(r"\{([a-z]+)\}", " ".join(found)):
         meant = difflib.get_close_matches(f"{{{name}}}", PLACEHOLDERS, 1, MISSPELT)
         if meant and f"{{{name}}}" not in PLACEHOLDERS:
             raise ValueError(f"{{{name}}} is not one of: {', '.join(PLACEHOLDERS)} (did you mean {meant[0]}?)")
-    return tuple(words)
+    return found
 
 
 def _percent(value: object) -> Any:

@@ -74,6 +74,7 @@ class TestReading:
         [
             ('command = "opensnoop-bpfcc -n {comm}"\n', "", "give either command, or for each of several tools"),
             ("{comm}", "{uid}", "command: there is no {uid}; what is replaced is: {pid}, {comm}, {files}, {out}"),
+            ("{comm}", "{fils}", "command: there is no {fils}; what is replaced is: {pid}, {comm}, {files}, {out}"),
             ('"/^PID/"', '"soon"', "ready: 'soon' is no way to be ready"),
             ('"/^PID/"', '"/(/"', "is no regular expression"),
             ('"SIGTERM"', '"SIGKILL"', "'SIGKILL' is not one of: SIGINT, SIGTERM"),
