@@ -281,6 +281,10 @@ MUTANTS = (
 )
 
 
+CALLERS = ("tracer", "rw")
+"""The files of which a mutant calls what only ``unistd.h`` declares: ``fork``, ``sleep``."""
+
+
 def built(image: Image, mutant: Mutant, place: Path) -> str:
     """Build a mutant and return its setup as a study has it."""
     sources = place / mutant.name / "sources"
@@ -289,7 +293,7 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
     for file, old, new in (
         (mutant.file, mutant.old, mutant.new),
         ("libbpf/summary.c", '\\"setup\\": \\"" SETUP "\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
-        ("libbpf/tracer.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n"),
+        *((f"libbpf/{name}.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n") for name in CALLERS),
     ):
         text = (sources / file).read_text()
         assert text.count(old) == 1, f"{mutant.name}: not once in {file}: {old}"
