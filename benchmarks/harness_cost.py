@@ -185,8 +185,8 @@ def postgres_cost(ready: Image, cache: Path, pairs: int) -> Iterator[Ratio]:
     with memory_file_system() as memory:
         memory.chmod(0o755)
         target = targets.shipped("postgres")
-        drive = [word.replace("--transactions=1000", f"--transactions={TRANSACTIONS}") for word in target.drive]
-        target = replace(target, drive=tuple(drive))
+        replaced = {"--transactions=1000": f"--transactions={TRANSACTIONS}", "--client=4": "--client=1", "--jobs=2": "--jobs=1"}
+        target = replace(target, drive=tuple(replaced.get(word, word) for word in target.drive))
         testbed = HostTestbed(ready, headers_here(ready, cache), memory, cache / "output", (), (target,))
         trial = Trial("harness-cost", 0, 0, 1, "vanilla", Tool.RW_TRACER, Workload("postgres", 1, 0), None)
         testbed.lay_out(TrialSpec(trial, Settings()), lambda _: None)
@@ -194,10 +194,10 @@ def postgres_cost(ready: Image, cache: Path, pairs: int) -> Iterator[Ratio]:
         def of_bpfbench() -> Served:
             with tempfile.TemporaryDirectory() as directory:
                 done = testbed.run(TrialSpec(trial, Settings()), Path(directory), lambda _: None)
-                if done.driven is None or "workload" not in done.groups:
+                if done.driven is None or not done.groups.keys() >= {"workload", "driver"}:
                     raise SystemExit(f"trial failed, or there are no control groups: {done.reason}")
-                used = done.groups["workload"]
-                return done.driven.values["tps"], (used.user_s or 0) + (used.system_s or 0)
+                used = (done.groups["workload"], done.groups["driver"])
+                return done.driven.values["tps"], sum((own.user_s or 0) + (own.system_s or 0) for own in used)
 
         found = in_turn(pairs, lambda: bare_postgres(testbed, trial), of_bpfbench)
     for at, what in enumerate(("transactions/s", "CPU time")):
