@@ -185,7 +185,11 @@ def postgres_cost(ready: Image, cache: Path, pairs: int) -> Iterator[Ratio]:
     with memory_file_system() as memory:
         memory.chmod(0o755)
         target = targets.shipped("postgres")
-        replaced = {"--transactions=1000": f"--transactions={TRANSACTIONS}", "--client=4": "--client=1", "--jobs=2": "--jobs=1"}
+        replaced = {
+            "--transactions=1000": f"--transactions={TRANSACTIONS}",
+            "--client=4": "--client=1",
+            "--jobs=2": "--jobs=1",
+        }
         target = replace(target, drive=tuple(replaced.get(word, word) for word in target.drive))
         testbed = HostTestbed(ready, headers_here(ready, cache), memory, cache / "output", (), (target,))
         trial = Trial("harness-cost", 0, 0, 1, "vanilla", Tool.RW_TRACER, Workload("postgres", 1, 0), None)

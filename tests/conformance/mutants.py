@@ -293,7 +293,10 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
     for file, old, new in (
         (mutant.file, mutant.old, mutant.new),
         ("libbpf/summary.c", '\\"setup\\": \\"" SETUP "\\"', f'\\"setup\\": \\"{mutant.name}\\"'),
-        *((f"libbpf/{name}.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n") for name in CALLERS),
+        *(
+            (f"libbpf/{name}.c", "#include <string.h>\n", "#include <string.h>\n#include <unistd.h>\n")
+            for name in CALLERS
+        ),
     ):
         text = (sources / file).read_text()
         assert text.count(old) == 1, f"{mutant.name}: not once in {file}: {old}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -12,22 +13,18 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from bpfbench.cli import extras
 from bpfbench.cli.app import Verbose, cache_dir, stderr
 from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.show import Form, show
 from bpfbench.declare import hosts as declared
 from bpfbench.declare.hosts import Hosts
-from bpfbench.errors import UsageError
 from bpfbench.report.document import Block, Paragraph, table
 from bpfbench.run.progress import set_up_logging
 
-try:
+with contextlib.suppress(ModuleNotFoundError):  # all verbs are loaded where one is misspelt
     from bpfbench.cluster import certificates, node, scheduler, up, worker
     from bpfbench.cluster.up import HostOutcome
-
-    LACKING = None
-except ModuleNotFoundError as error:  # all verbs are loaded where one is misspelt
-    LACKING = error.name
 
 cluster_app = App(
     name="cluster", help="Measure on many hosts as one: up, status, down (docs/cluster.md).", help_format="plaintext"
@@ -56,7 +53,7 @@ def up_(
 
     This machine gets the scheduler. Hosts are reached by SSH; their keys must be known here.
     """
-    _require()
+    extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     hosts = declared.load(file)
     outcomes = up.up(hosts, means(source_options, wait=False), _tell)
@@ -69,7 +66,7 @@ def up_(
 @cluster_app.command
 def status(file: HostsFile = DEFAULT_FILE, /, *, verbose: Verbose = False, form: Form = Form()) -> int:
     """Say what there is on every host, and where the scheduler is."""
-    _require()
+    extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     hosts = declared.load(file)
     outcomes = up.status(hosts)
@@ -88,7 +85,7 @@ def down(
     verbose: Verbose = False,
 ) -> int:
     """End what runs on hosts, and the scheduler, and delete the certificates. Records that hosts have yet are kept."""
-    _require()
+    extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     outcomes = up.down(declared.load(file), cache_dir(), _tell, purge=purge)
     for own in outcomes:
@@ -104,7 +101,7 @@ def scheduler_(
     *, listen: str, port: int, certificates: Certificates = None, insecure: Insecure = False, said: Path | None = None
 ) -> int:
     """Be the scheduler of a cluster, until ended."""
-    _require()
+    extras.require("cluster", "a cluster")
     scheduler.serve(listen, port, certificates, insecure=insecure, said=said)
     return 0
 
@@ -119,7 +116,7 @@ def worker_(
     insecure: Insecure = False,
 ) -> int:
     """Be the worker of a host, until ended."""
-    _require()
+    extras.require("cluster", "a cluster")
     worker.serve(scheduler, name, certificates, cache or cache_dir(), insecure=insecure)
     return 0
 
@@ -127,32 +124,22 @@ def worker_(
 @node_app.command(name="state")
 def node_state() -> int:
     """Say what there is on this host, in JSON."""
-    _require()
+    extras.require("cluster", "a cluster")
     return _answer(node.state(cache_dir()))
 
 
 @node_app.command(name="begin")
 def node_begin(*, scheduler: str, name: str, certificates: Path, mark: str) -> int:
     """Have a worker on this host."""
-    _require()
+    extras.require("cluster", "a cluster")
     return _answer(node.begin(cache_dir(), scheduler, name, certificates, mark))
 
 
 @node_app.command(name="end")
 def node_end() -> int:
     """End the worker of this host, and its blocks."""
-    _require()
+    extras.require("cluster", "a cluster")
     return _answer(node.end(cache_dir()))
-
-
-def _require() -> None:
-    """Refuse to go on without the packages of the extra.
-
-    Raises:
-        UsageError: says which is not there, and how to get them.
-    """
-    if LACKING:
-        raise UsageError(f"clusters want {LACKING}, which is not installed", "pip install 'bpfbench[cluster]'")
 
 
 def _answer(answer: dict[str, object]) -> int:

@@ -7,14 +7,15 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions.needs import answers
+from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
-from bpfbench.analysis.table import tidy
+from bpfbench.cli import extras
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
 from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import Opened, opened
@@ -25,6 +26,9 @@ from bpfbench.report.document import Document
 from bpfbench.report.documents import answer, artifact, order, summary
 from bpfbench.report.write import json, latex, markdown
 from bpfbench.values import choice_message
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 
 def _artifact(run: Opened) -> Document:
@@ -40,6 +44,12 @@ def _summary(run: Opened) -> Document:
     return summary.document(summarise(run.results), run.about, said, answer, run=str(run.run.path))
 
 
+def _tidy(results: Results) -> DataFrame:
+    from bpfbench.analysis.table import tidy  # with polars, which is an extra
+
+    return tidy(results)
+
+
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 """What a terminal may obey, in a reason that quotes a compiler, say."""
 
@@ -47,7 +57,7 @@ FORMATS: dict[str, Callable[[Opened], str]] = {
     "answer": _answer,
     "bencher": lambda run: export_bench.to_bencher(analyse(run.results)),
     "github-benchmark": lambda run: export_bench.to_github(analyse(run.results), run.about),
-    "csv": lambda run: CONTROLS.sub("\N{REPLACEMENT CHARACTER}", tidy(run.results).write_csv()),
+    "csv": lambda run: CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _tidy(run.results).write_csv()),
     "markdown": lambda run: markdown.text(_summary(run)),
     "latex": lambda run: latex.text(summary.printed(summarise(run.results), run.about)),
     "artifact": lambda run: markdown.text(_artifact(run)),
@@ -55,6 +65,8 @@ FORMATS: dict[str, Callable[[Opened], str]] = {
 }
 """Format -> its text. Parquet, which is no text, goes straight to its file."""
 CHOICES = (*FORMATS, "parquet")
+TIDY = ("csv", "parquet")
+"""Formats of the tidy table."""
 STATEMENTS = ("bencher", "github-benchmark")
 """Formats of nothing but what an emulated machine says nothing of."""
 
@@ -73,11 +85,13 @@ def export(
         raise UsageError(f"option --format: {choice_message(format_, CHOICES)}")
     if format_ == "parquet" and output is None:
         raise UsageError("Parquet is no text", "give --output FILE")
+    if format_ in TIDY:
+        extras.require("report", f"the format {format_}")
     exported = opened(runs_dir, name, criteria.over)
     if format_ in STATEMENTS and any(cell.emulated for cell in exported.results.cells):
         stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
     if format_ == "parquet" and output is not None:
-        tidy(exported.results).write_parquet(output)
+        _tidy(exported.results).write_parquet(output)
     elif output is not None:
         output.write_text(FORMATS[format_](exported))
     else:

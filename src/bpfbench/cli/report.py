@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import shutil
@@ -15,12 +16,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import catalogue, store
+from bpfbench.analysis.results import Results
+from bpfbench.cli import extras
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
 from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import opened
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
-from bpfbench.report.assemble import Material, assemble
+from bpfbench.report.assemble import Material, Pack, assemble
 from bpfbench.report.chart import Chart
 from bpfbench.report.figures.palette import Look
 
@@ -38,6 +41,8 @@ def report(
     """Write a run's report: an HTML page that works offline, tables, and optional figures for print."""
     place = output or store.find(runs_dir, name).path / "report"
     _refuse(place)
+    if figures:
+        extras.require("report", "option --figures")
     run, results, about, counted = opened(runs_dir, name, criteria.over)
     if not results.records:
         raise UsageError(f"{run.path} has no trial yet", f"finish it with: bpfbench run --resume {run.path}")
@@ -48,11 +53,31 @@ def report(
         sampled=lambda record: _sampled(run.path / "trials" / record.trial.id / "samples.csv"),
         paper=catalogue.paper() if paper else {},
     )
-    _write(place, assemble(material, _drawn if figures else None, _say))
+    _write(place, assemble(material, _drawn if figures else None, _pack(), _say))
     for what, made in {"page": "index.html", "figures": "figures", "tables": "tables"}.items():
         if (place / made).exists():
             stdout.print(f"{what:<8} {place / made}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _pack() -> Pack | None:
+    """Return what makes trials.parquet; without the packages for that, say that there is none."""
+    if module := extras.lacking("report"):
+        stderr.print(
+            f"bpfbench: left out: trials.parquet: {module} is not installed: {extras.hint('report')}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        return None
+    from bpfbench.analysis.table import wide
+
+    def pack(results: Results) -> bytes:
+        packed = io.BytesIO()
+        wide(results).write_parquet(packed)
+        return packed.getvalue()
+
+    return pack
 
 
 def _sampled(path: Path) -> samples.Samples:

@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench import store
-from bpfbench.cli import runs
+from bpfbench.cli import extras, runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
 from bpfbench.cli.means import ClusterOptions, SourceOptions, means
 from bpfbench.cli.options import GoalOptions, StudyOptions, with_hosts
@@ -136,10 +136,9 @@ def _on_cluster(
     named: tuple[str, ...],
 ) -> Run:
     """Run a study on the hosts of a cluster; `hosts` are those of a file, `named` those of an option."""
-    try:
-        from bpfbench.cluster import run as on_hosts  # with Dask, which is an extra
-    except ModuleNotFoundError as error:
-        raise UsageError(f"testbed cluster wants {error.name}", "pip install 'bpfbench[cluster]'") from None
+    extras.require("cluster", "testbed cluster")
+    from bpfbench.cluster import run as on_hosts
+
     connection = cluster.connection(hosts, wanted.begun.path if wanted.begun else None)
     opened = wanted.begun
     if opened is not None:

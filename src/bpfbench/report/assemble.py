@@ -11,7 +11,6 @@ Pure, but for the samples it asks for, and for what it is given to draw by.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,7 +19,6 @@ from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.tradeoffs import correlations, placed
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, analyse
-from bpfbench.analysis.table import wide
 from bpfbench.declare.study import to_toml
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
@@ -61,12 +59,22 @@ class Material:
     """To be drawn beside."""
 
 
-def assemble(material: Material, draw: Draw | None = None, progress: Callable[[str], None] = lambda _: None) -> Files:
+Pack = Callable[[Results], bytes]
+"""Makes the table of all trials for other programs, as Parquet."""
+
+
+def assemble(
+    material: Material,
+    draw: Draw | None = None,
+    pack: Pack | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Files:
     """Make a report file by file, the page last.
 
     Args:
         material: of one run.
         draw: makes figures for print; None: there are to be none.
+        pack: makes trials.parquet; None: there is to be none.
         progress: told of what is being made.
     """
     info, about, run = material.info, material.about, material.results
@@ -99,7 +107,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
         for form, written in _written(view):
             yield f"tables/{view.key}.{form}", (written.encode(),)
     downloads = []
-    for download, content in _data(run, analysis):
+    for download, content in _data(run, analysis, pack):
         yield download.place, content
         downloads.append(download)
     yield "study.toml", (to_toml(info.study).encode(),)
@@ -116,7 +124,7 @@ def assemble(material: Material, draw: Draw | None = None, progress: Callable[[s
     yield "index.html", (html.text(page.document(reported), title, generator, style, downloads).encode(),)
 
 
-def _data(run: Results, analysis: Analysis) -> Iterator[tuple[Download, Iterable[bytes]]]:
+def _data(run: Results, analysis: Analysis, pack: Pack | None) -> Iterator[tuple[Download, Iterable[bytes]]]:
     """Data for programs; what is too large for a page is made as it is written."""
     for called, form, kind, pieces in (
         ("statistics as CSV", "csv", "text/csv", csv.data(statistics.FLAT, statistics.flat(analysis))),
@@ -125,10 +133,10 @@ def _data(run: Results, analysis: Analysis) -> Iterator[tuple[Download, Iterable
         content = "".join(pieces).encode() if len(analysis.statistics) <= STATISTICS_HELD else None
         download = Download(called, f"tables/statistics.{form}", kind, content)
         yield download, map(str.encode, pieces) if content is None else (content,)
-    packed = io.BytesIO()
-    wide(run).write_parquet(packed)
-    place, kind = "tables/trials.parquet", "application/octet-stream"
-    yield Download("all trials as Parquet", place, kind, packed.getvalue()), (packed.getvalue(),)
+    if pack is not None:
+        packed = pack(run)
+        place, kind = "tables/trials.parquet", "application/octet-stream"
+        yield Download("all trials as Parquet", place, kind, packed), (packed,)
 
 
 def _written(view: Table) -> Iterator[tuple[str, str]]:

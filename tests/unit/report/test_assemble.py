@@ -58,7 +58,9 @@ def records_of(
 def report_of(records: Sequence[Record], *, emulated: bool = False, figures: bool = False) -> dict[str, bytes]:
     info = RunInfo(RUN_FORMAT, "r1", "2026-01-02T03:04:05+00:00", "0.1.0", STUDY, len(records), (), {}, {})
     about = told.About("mine", "r1", len(records), len(records), host="testhost", kernel="6.12", emulated=emulated)
-    made = assemble(Material(info, about, of(records, info), lambda _: {}, {}), draw if figures else None)
+    made = assemble(
+        Material(info, about, of(records, info), lambda _: {}, {}), draw if figures else None, lambda _: b"PAR1"
+    )
     return {place: b"".join(content) for place, content in made}
 
 
