@@ -125,6 +125,12 @@ def claims() -> dict[str, Any]:
     return tomllib.loads((PACKAGE / "data" / "claims.toml").read_text())
 
 
+def docs() -> dict[str, Path]:
+    """Return the pages of the documentation by name: those of the wheel, or of the clone that is installed."""
+    place = next((own for own in (PACKAGE / "docs", PACKAGE.parents[1] / "docs") if own.is_dir()), PACKAGE / "docs")
+    return {str(page.relative_to(place).with_suffix("")): page for page in sorted(place.rglob("*.md"))}
+
+
 def study_files() -> Iterator[Path]:
     """Yield the shipped studies' files by name."""
     yield from sorted((PACKAGE / "studies").glob("*.toml"))

@@ -43,6 +43,7 @@ VERBS = {
         "about:doctor",
         "Check what this machine can measure, what is missing, and how to get it. Changes nothing.",
     ),
+    "docs": ("docs:docs", "Print a page of the documentation; without one, which there are."),
     "export": ("export:export", "Export a run to another format (docs/claims.md)."),
     "image": ("cache:image_app", "Images: build, list, export, import, remove, enter, check."),
     "list": ("about:list_", "List studies, setups, tools, workloads, targets, images and kernels, one line each."),
@@ -81,7 +82,8 @@ needs, such as numpy and scipy.
 
 
 HELP = """\
-`bpfbench help VERB` says more about a verb.
+`bpfbench help VERB` says more about a verb, `bpfbench docs PAGE` what docs/PAGE.md
+says.
 
 Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted. With
 --strict, compare and recommend have 3, too: undecided."""

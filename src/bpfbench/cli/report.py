@@ -40,9 +40,9 @@ def report(
 ) -> int:
     """Write a run's report: an HTML page that works offline, tables, and optional figures for print."""
     place = output or store.find(runs_dir, name).path / "report"
-    _refuse(place)
     if figures:
         extras.require("report", "option --figures")
+    _refuse(place)
     run, results, about, counted = opened(runs_dir, name, criteria.over)
     if not results.records:
         raise UsageError(f"{run.path} has no trial yet", f"finish it with: bpfbench run --resume {run.path}")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bpfbench installed from its wheel, without extras, in an environment of its own, by an ordinary user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+NOBODY = 65534
+CORE_MOST_BYTES = 250 * 10**6
+
+
+def everybodys_python() -> str:
+    """Return a Python that an ordinary user may execute, and that makes environments."""
+    for name in (sys.executable, "/usr/bin/python3"):
+        argv = (name, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))")
+        try:
+            if subprocess.run(argv, user=NOBODY, group=NOBODY, extra_groups=(), check=False).returncode == 0:
+                return name
+        except OSError:
+            continue
+    pytest.skip("nobody else may execute a Python that makes environments")
+
+
+@pytest.fixture(scope="module")
+def environment(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Return an environment that has the wheel and what it requires, and pip no more."""
+    if not request.config.getoption("--all"):
+        pytest.skip("for scripts/test --all: installs some 100 MB")
+    if os.geteuid() != 0:
+        pytest.skip("becoming an ordinary user needs root")
+    with tempfile.TemporaryDirectory() as made:
+        place = Path(made)
+        place.chmod(0o755)
+        built = f"from hatchling import build; build.build_wheel({made!r})"
+        subprocess.run((sys.executable, "-c", built), cwd=TOP, check=True)
+        python = place / "venv" / "bin" / "python"
+        subprocess.run((everybodys_python(), "-m", "venv", str(place / "venv")), check=True)
+        pip = (str(python), "-m", "pip", "--disable-pip-version-check", "-q")
+        subprocess.run((*pip, "install", *map(str, place.glob("*.whl"))), check=True)
+        subprocess.run((*pip, "uninstall", "-y", "setuptools", "pip"), check=True)
+        shutil.copytree(TOP / "tests" / "data" / "runs" / "format-2", place / "runs" / "mine")
+        os.chown(place, NOBODY, NOBODY)
+        yield place
+
+
+def run(environment: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run bpfbench there as nobody, who has no home."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(environment), "BPFBENCH_CACHE": str(environment / "cache")}
+    argv = (str(environment / "venv" / "bin" / "bpfbench"), *words)
+    return subprocess.run(
+        argv, cwd=environment, env=variables, user=NOBODY, group=NOBODY, extra_groups=(), capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--version",), "0.1.0"),
+        (("list",), "libbpf"),
+        (("plan", "quick"), "trials in"),
+        (("summary", "mine"), "libbpf"),
+        (("report", "mine", "--output", "report"), "index.html"),
+        (("docs", "install"), "# Installing"),
+    ],
+)
+def test_what_needs_no_privilege_works(environment: Path, words: tuple[str, ...], said: str) -> None:
+    done = run(environment, *words)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize("words", [("report", "mine", "--figures"), ("export", "mine", "--format", "csv")])
+def test_what_wants_an_extra_says_so(environment: Path, words: tuple[str, ...]) -> None:
+    done = run(environment, *words)
+    assert done.returncode == 2
+    assert "pip install 'bpfbench[report]'" in done.stderr
+
+
+def test_the_core_is_no_larger_than_is_said(environment: Path) -> None:
+    files = (path for path in (environment / "venv").rglob("*") if path.is_file() and not path.is_symlink())
+    assert sum(path.stat().st_size for path in files if "__pycache__" not in path.parts) < CORE_MOST_BYTES

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed: sdist and wheel are complete, and the wheel has the pages that its messages name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sdist, and the wheel from that, as who packages bpfbench does."""
+    place = tmp_path_factory.mktemp("built")
+    build = "from hatchling import build; print(build.build_{}({!r}))"
+    for what, where in (("sdist", TOP), ("wheel", None)):
+        if where is None:
+            (packed,) = place.glob("*.tar.gz")
+            with tarfile.open(packed) as file:
+                file.extractall(place, filter="data")
+            where = place / packed.name.removesuffix(".tar.gz")
+        subprocess.run((sys.executable, "-c", build.format(what, str(place))), cwd=where, check=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> dict[str, str]:
+    """Return the text of each file of the wheel, by its name."""
+    (packed,) = built.glob("*.whl")
+    with zipfile.ZipFile(packed) as file:
+        return {name: file.read(name).decode(errors="replace") for name in file.namelist()}
+
+
+def test_the_wheel_has_every_file_of_the_package(wheel: dict[str, str]) -> None:
+    listed = subprocess.run(("git", "ls-files", "src/bpfbench"), cwd=TOP, capture_output=True, text=True, check=True)
+    assert {name.removeprefix("src/") for name in listed.stdout.split()} <= wheel.keys()
+
+
+def test_licences_are_in_it(wheel: dict[str, str]) -> None:
+    for licence in ("LICENSE", *(f"LICENSES/{path.name}" for path in (TOP / "LICENSES").iterdir())):
+        assert any(name.endswith(f".dist-info/licenses/{licence}") for name in wheel)
+
+
+def test_every_page_that_something_names_is_in_it(wheel: dict[str, str]) -> None:
+    named = {
+        page
+        for name, text in wheel.items()
+        if name.endswith(".py")
+        for page in re.findall(r"\bdocs/[a-z/-]+\.md", text)
+    }
+    assert len(named) > 5
+    assert {f"bpfbench/{page}" for page in named} <= wheel.keys()
