@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bpfbench.model import PAPER_TOOLS, Attach, Format, Setup, Study, Tool
+from bpfbench.model import OPTIONS, PAPER_TOOLS, Attach, Format, Setup, Study, Tool
 
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
@@ -25,10 +25,31 @@ def _by_name(*setups: Setup) -> dict[str, Setup]:
     return {setup.name: setup for setup in setups}
 
 
+def _every(*options: str) -> dict[str, tuple[str, ...]]:
+    """Return every kind of value of these options of version 2 of the contract."""
+    return {name: OPTIONS[name] for name in options}
+
+
 _ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
+_BPFTRACE_LACKS = {
+    "wakeup": "bpftrace passes flags 0 to bpf_ringbuf_output, and none of its settings changes that",
+    "rings": "bpftrace makes one ring, whatever a script prints",
+    "consumers": "bpftrace reads its one ring in one thread",
+    "output_bytes": "bpftrace writes through a C++ stream, whose buffer none of its settings changes",
+    "records": "bpftrace's compiler fixes how long a record of printf is",
+    "buffer": "bpftrace takes a ring wherever the kernel has one",
+}
+
 MAIN_SETUPS = _by_name(
-    Setup("bpftrace", "bpftrace scripts; bpf_ringbuf_output", (Format.TEXT,), poll_ms=(100,), **_ALL),
+    Setup(
+        "bpftrace",
+        "bpftrace scripts; bpf_ringbuf_output",
+        (Format.TEXT,),
+        poll_ms=(100,),
+        lacks=_BPFTRACE_LACKS,
+        **_ALL,
+    ),
     Setup("bcc", "BCC, Python user space, compiled at start-up", **_ALL),
     Setup("libbpf", "libbpf with CO-RE, C user space", **_ALL),
     Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", **_ALL),

@@ -16,6 +16,7 @@ from bpfbench import catalogue, units
 from bpfbench.model import (
     BLOCK_BYTES,
     EVENT_TOOLS,
+    OUTPUT_BYTES,
     PAPER_TOOLS,
     UNLIMITED,
     VANILLA,
@@ -23,19 +24,24 @@ from bpfbench.model import (
     Assignment,
     Attach,
     Boot,
+    Buffer,
+    Consumers,
     Criteria,
     Format,
     Machine,
     Placement,
     RateProcess,
     Settings,
+    Slots,
     Tool,
     TracerConfig,
     Trial,
     Variant,
+    Waking,
     Workload,
 )
 from bpfbench.values import (
+    RINGBUF_BYTES_MAX,
     Reader,
     existing_directory,
     file_name,
@@ -44,10 +50,12 @@ from bpfbench.values import (
     number,
     one_of,
     power_of_two,
+    rings,
     several,
     shown,
     size,
     text,
+    wakeup,
     whole,
 )
 
@@ -62,6 +70,7 @@ RATE_IOPS_MAX = 10**9
 """fio counts in nanoseconds."""
 POISSON_IOPS_MAX = 20_000
 """Up to there, by cutting off fractions of a microsecond, fio exceeds the mean rate by 1 to 3 %."""
+OUTPUT_BYTES_MOST = 2**26
 LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
 """One block per process."""
 
@@ -133,6 +142,10 @@ class Factor(Key):
         """What goes without saying: what every trial had before there was the factor, its field's default."""
         return next(own.default for own in fields(self.part) if own.name == self.field)
 
+    def slugged(self, value: Any) -> str:
+        """Call a value as the id of a trial does, which is a name of files."""
+        return self.slug.format(value).replace(":", "-")
+
     def called(self, value: Any, *, driven: bool = False) -> str:
         """Call a value as tables do; `driven`: of a declared target."""
         if driven and self.of_driven:
@@ -198,7 +211,7 @@ FACTORS = (
     _words("format", Format, (Format.TEXT,), TracerConfig, "text, binary", knob=Knob(tuple(Format), ordered=False)),
     _factor(
         "ringbuf_bytes",
-        size(4096, 2**30, power_of_two),
+        size(4096, RINGBUF_BYTES_MAX, power_of_two),
         (2**18,),
         TracerConfig,
         "size of the ring buffer, e.g. 256KiB",
@@ -272,6 +285,67 @@ FACTORS = (
         "targets", catalogue.TARGETS, (), Trial, "targets besides fio; `bpfbench list` shows them", field="workload"
     ),
     _words("kernels", catalogue.KERNELS, (), Trial, "with --testbed vm: trixie, backports, sid", field="kernel"),
+    _factor(
+        "wakeup",
+        wakeup,
+        (Waking.ADAPTIVE.value,),
+        TracerConfig,
+        "when an event wakes the tracer: adaptive, never, watermark:BYTES, poll (it never sleeps)",
+        slug="wake-{}",
+        label="wake-up {}",
+        tools=EVENT_TOOLS,
+    ),
+    _factor(
+        "rings",
+        rings,
+        ("1",),
+        TracerConfig,
+        "how many rings of that size: 1 to 64, cpu (one for each CPU)",
+        slug="rings-{}",
+        label="rings {}",
+        tools=EVENT_TOOLS,
+    ),
+    _words(
+        "consumers",
+        Consumers,
+        (Consumers.ONE,),
+        TracerConfig,
+        "who empties them: one, ring (a thread for each)",
+        slug="consumers-{}",
+        label="consumers {}",
+        tools=EVENT_TOOLS,
+    ),
+    _factor(
+        "output_bytes",
+        size(4096, OUTPUT_BYTES_MOST),
+        (OUTPUT_BYTES,),
+        TracerConfig,
+        "what a tracer collects before it writes, e.g. 1MiB",
+        field="output_buffer_bytes",
+        slug="output{}",
+        label="output buffer {size}",
+        tools=EVENT_TOOLS,
+    ),
+    _words(
+        "records",
+        Slots,
+        (Slots.FIXED,),
+        TracerConfig,
+        "what rw-tracer-all takes from the ring: fixed, variable (what an event needs)",
+        slug="records-{}",
+        label="records {}",
+        tools=(Tool.RW_TRACER_ALL,),
+    ),
+    _words(
+        "buffer",
+        Buffer,
+        (Buffer.RING,),
+        TracerConfig,
+        "what events go through: ring, perf (a perf event array)",
+        slug="buffer-{}",
+        label="buffer {}",
+        tools=EVENT_TOOLS,
+    ),
 )
 """What a study varies, in the order in which messages list them."""
 

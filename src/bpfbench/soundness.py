@@ -30,6 +30,9 @@ SUSPECT = re.compile(r"[\[:,]\s*(?:[-NI]|\d{20}|\d[\d.]*[eE]\+?\d\d)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}")
 """What names directories, or part of them."""
 
+FORMS = {"wakeup": re.compile(r"adaptive|never|poll|watermark:[1-9]\d{0,9}"), "rings": re.compile(r"[1-9]\d?|cpu")}
+"""What a tracer is configured with in a text."""
+
 HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 """How characters beyond 16 bits are written, and bytes that are no text: those become question marks."""
 
@@ -137,6 +140,10 @@ def trial(own: Trial) -> None:
     _named("host", own.host)
     if own.kernel is not None:
         _named("kernel", own.kernel)
+    if own.config is not None:
+        for name, form in FORMS.items():
+            if not form.fullmatch(value := getattr(own.config, name)):
+                raise ValueError(f"config.{name}: {value!r:.80} is none of ours")
     for fault in _of_workload(own.workload):
         raise ValueError(f"workload.{fault}")
     if own.repetition < 1:

@@ -16,12 +16,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bpfbench.model import PER_CPU, Waking
+
 Reader = Callable[[Any], Any]
 
 LONGEST_SHOWN = 80
 """Characters of a text that is shown because it is wrong."""
 SIZE = 'a size in bytes, or a text such as "256KiB",'
 PREFIXES = "kmgtpe"
+RINGBUF_BYTES_MAX = 2**30
+RINGS_MAX = 64
 DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 """What Debian calls packages."""
 
@@ -140,6 +144,26 @@ def power_of_two(value: int) -> int:
         below = 1 << (value.bit_length() - 1)
         raise ValueError(f"a BPF ring buffer is a power of two: {below} or {2 * below}, not {value}")
     return value
+
+
+def wakeup(value: object) -> str:
+    """Accept a word, or that of a watermark with its size."""
+    word, _, count = str(value).partition(":")
+    if word == Waking.WATERMARK and count:
+        return f"{word}:{size(1, RINGBUF_BYTES_MAX - 1)(count)}"
+    if word not in tuple(Waking) or word == Waking.WATERMARK or count:
+        raise ValueError(f"{shown(value)} is not one of: adaptive, never, poll, watermark:BYTES, as in watermark:4KiB")
+    return word
+
+
+def rings(value: object) -> str:
+    """Accept a number, or the word for one ring on each CPU."""
+    if value == PER_CPU:
+        return PER_CPU
+    given = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= RINGS_MAX:
+        raise ValueError(f"{shown(value)} is no number of rings: 1 to {RINGS_MAX}, or {PER_CPU!r}, one for each CPU")
+    return str(given)
 
 
 def file_name(value: str) -> str:

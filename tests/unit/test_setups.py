@@ -13,7 +13,20 @@ from builders import make_brought, make_config
 
 from bpfbench import catalogue
 from bpfbench.declare import study
-from bpfbench.model import PAPER_TOOLS, VANILLA, Attach, Format, Setup, Tool, TracerConfig
+from bpfbench.model import (
+    OPTIONS,
+    PAPER_TOOLS,
+    VANILLA,
+    Attach,
+    Buffer,
+    Consumers,
+    Format,
+    Setup,
+    Slots,
+    Tool,
+    TracerConfig,
+    kind_of,
+)
 
 ANY = Setup("any", "for tests", attaches=tuple(Attach))
 SMOKE = study.load(study.find("smoke"))
@@ -53,6 +66,39 @@ class TestRefusal:
     def test_where_nothing_is_polled_the_poll_time_out_is_no_obstacle(self) -> None:
         assert replace(ANY, poll_ms=(50,)).refusal(Tool.SYSCOUNT, config(poll_ms=None)) is None
 
+    @pytest.mark.parametrize(
+        ("changed", "reason"),
+        [
+            ({"wakeup": "never"}, "any has no wakeup = never"),
+            ({"rings": "4"}, "any has no rings = 4: it has one"),
+            ({"rings": "cpu"}, None),
+            ({"output_buffer_bytes": 4096}, None),
+            ({"rings": "cpu", "consumers": Consumers.RING}, None),
+            ({"consumers": Consumers.RING}, "one ring has one consumer"),
+            ({"wakeup": "watermark:262143"}, None),
+            ({"wakeup": "watermark:262144"}, "a ring of 262144 bytes never holds more than a watermark of 262144"),
+            ({"records": Slots.VARIABLE}, None),
+            (
+                {"buffer": Buffer.PERF, "rings": "cpu"},
+                "a perf event array has a buffer for each CPU, and records of one length",
+            ),
+        ],
+    )
+    def test_of_version_2_a_setup_has_what_it_says_and_nothing_that_contradicts_itself(
+        self, changed: dict[str, Any], reason: str | None
+    ) -> None:
+        options = {**OPTIONS, "wakeup": ("watermark",), "rings": ("cpu",)}
+        own = replace(ANY, options=options, lacks={"rings": "it has one"})
+        assert own.refusal(Tool.RW_TRACER_ALL, config(**changed)) == reason
+        assert own.refusal(Tool.RW_TRACER_ALL, config()) is None
+
+    def test_what_version_1_does_every_setup_does(self) -> None:
+        for option, (usual, *others) in OPTIONS.items():
+            assert kind_of(option, usual) == usual
+            assert others
+        assert config().options == {}
+        assert [kind_of("rings", value) for value in ("2", "64", "cpu")] == ["many", "many", "cpu"]
+
     def test_a_setup_that_says_no_more_has_the_papers_tools_both_formats_and_tracepoints(self) -> None:
         setup = Setup("x", "y")
         assert (setup.tools, setup.formats, setup.attaches) == (PAPER_TOOLS, tuple(Format), (Attach.TRACEPOINT,))
@@ -90,6 +136,11 @@ class TestCatalogue:
             assert set(setup.tools) <= set(catalogue.SETUPS[setup.alternative_to].tools)
             assert set(setup.formats) <= set(catalogue.SETUPS[setup.alternative_to].formats)
             assert set(setup.attaches) <= set(catalogue.SETUPS[setup.alternative_to].attaches)
+
+    @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
+    def test_what_one_can_be_set_to_is_of_the_contract_and_not_said_to_be_lacking(self, setup: Setup) -> None:
+        assert all(set(kinds) <= set(OPTIONS[option]) for option, kinds in setup.options.items())
+        assert not [option for option in setup.lacks if setup.options.get(option) == OPTIONS[option]]
 
     @pytest.mark.parametrize("path", tuple(catalogue.study_files()), ids=lambda path: path.stem)
     def test_alternatives_are_in_no_study_but_fairness_and_there_beside_what_they_are_one_to(self, path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import make_failure, make_record, make_trial
+from builders import make_config, make_failure, make_record, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +68,13 @@ def test_a_tracer_without_an_account_did_not_end_ok() -> None:
     soundness.record(vanilla)
     with pytest.raises(ValueError, match="its tracer gave no account"):
         soundness.record(replace(vanilla, trial=make_trial("bcc")))
+
+
+@pytest.mark.parametrize("said", [{"wakeup": "watermark:"}, {"wakeup": "\x1b[2J"}, {"rings": "0"}, {"rings": "../cpu"}])
+def test_a_tracer_is_configured_with_words_of_ours(said: dict[str, str]) -> None:
+    soundness.trial(make_trial("bcc", config=make_config(wakeup="watermark:4096", rings="cpu")))
+    with pytest.raises(ValueError, match=rf"^config\.{next(iter(said))}: .* is none of ours"):
+        soundness.trial(make_trial("bcc", config=make_config(**said)))
 
 
 class TestExposed:

@@ -36,8 +36,12 @@ WORKLOAD = tuple("workload" if name == "name" else name for name in _WORKLOAD)
 CELL = ("kernel", "emulated", *WORKLOAD, "tool", "setup", *CONFIG)
 """The columns of a cell."""
 
-UNSAID = (None, Variant.FULL)
-"""Values of a configuration that go without saying."""
+_USUAL = {field.name: field.default for field in dataclasses.fields(TracerConfig) if not field.repr}
+
+
+def goes_without_saying(column: str, value: Any) -> bool:
+    """Tell whether a value of a configuration is none, or what all had before there was the choice."""
+    return value is None or value == _USUAL.get(column)
 
 
 @dataclass(frozen=True)
@@ -394,7 +398,7 @@ def varying(configs: Sequence[TracerConfig]) -> tuple[str, ...]:
 def common(configs: Sequence[TracerConfig]) -> dict[str, Any]:
     """Return what all configurations share, by column, but for what goes without saying."""
     alike = {name: values[0] for name, values in _by_column(configs).items() if len(values) == 1}
-    return {name: value for name, value in alike.items() if value not in UNSAID}
+    return {name: value for name, value in alike.items() if not goes_without_saying(name, value)}
 
 
 def _by_column(configs: Sequence[TracerConfig]) -> dict[str, list[Any]]:

@@ -14,6 +14,7 @@ from bpfbench.cli.show import Form, show
 from bpfbench.declare import study, targets
 from bpfbench.errors import UsageError
 from bpfbench.machine.facts import Fitness
+from bpfbench.model import OPTIONS, Setup
 from bpfbench.report.document import Block, Document, Field, Heading, Table, Terms, table, texts
 from bpfbench.run import doctor as examination
 from bpfbench.run.stage import VENUES
@@ -62,6 +63,7 @@ def list_(*, form: Form = Form()) -> int:
             "vanilla": "no tracer; part of every block",
             **{s.name: s.description for s in catalogue.SETUPS.values()},
         },
+        "what their tracers can be set to": {s.name: _options(s) for s in catalogue.SETUPS.values() if s.options},
         "tools": {tool.value: text for tool, text in catalogue.TOOLS.items()},
         "workloads": catalogue.WORKLOADS,
         "targets": {name: targets.shipped(name).description for name in catalogue.TARGETS},
@@ -70,6 +72,13 @@ def list_(*, form: Form = Form()) -> int:
     }
     blocks: list[Block] = []
     for title, section in sections.items():
-        blocks += [Heading(title), Terms(tuple(section.items()))]
+        if section:
+            blocks += [Heading(title), Terms(tuple(section.items()))]
     show(form, "list", tuple(blocks), sections)
     return 0
+
+
+def _options(setup: Setup) -> str:
+    """Say what a setup can be set to beyond what every setup does."""
+    kinds = {name: [kind for kind in own if kind != OPTIONS[name][0]] for name, own in setup.options.items()}
+    return "; ".join(f"{name} {', '.join(own)}" for name, own in kinds.items())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -36,7 +37,7 @@ def plan_(
     plan.require_tracers(chosen, unrolled)
     expected = expected_accelerator(chosen, cache_dir()) if chosen.ground == "vm" else None
     emulated = expected is Accelerator.TCG
-    needs = plan.needs(unrolled, chosen, emulated=emulated)
+    needs = plan.needs(unrolled, chosen, os.cpu_count() or 1, emulated=emulated)
     takes = _needs_text(unrolled, needs, len(plan.warm_ups(unrolled.trials, chosen, emulated=emulated)))
     rows = [(str(trial.block + 1), trial.id) for trial in unrolled.trials]
     document = (

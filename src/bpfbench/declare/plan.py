@@ -24,7 +24,6 @@ from bpfbench.model import (
     Boot,
     Format,
     RateProcess,
-    Setup,
     Study,
     Tool,
     TracerConfig,
@@ -103,7 +102,7 @@ class Needs:
     output_bytes: int
     """The most that tracers can have written at any time."""
     memory_bytes: int
-    """fio, a compiling tracer and the largest ring."""
+    """fio, a compiling tracer and the largest rings."""
 
 
 def resolve(study: Study, hooks: Set[Attach]) -> Study:
@@ -117,8 +116,9 @@ def resolve(study: Study, hooks: Set[Attach]) -> Study:
         StudyError: the study names one that a kernel lacks.
     """
     usual = Attach.KPROBE if Attach.KPROBE in hooks else Attach.TRACEPOINT
+    known = catalogue.setups(study)
     wanted = tuple(dict.fromkeys(usual if attach is Attach.AUTO else attach for attach in study.factors.attach))
-    if all(setup.is_command for setup in _named_setups(study)):
+    if all(known[name].is_command for name in study.factors.setups):
         wanted = tuple(attach for attach in wanted if attach in hooks)  # they have what they have
     if lacking := [attach for attach in wanted if attach not in hooks]:
         has = ", ".join(attach for attach in Attach if attach in hooks) or "none"
@@ -129,11 +129,6 @@ def resolve(study: Study, hooks: Set[Attach]) -> Study:
     absent = tuple(attach for attach in catalogue.FLAVOURS if attach not in hooks)
     setups = tuple(replace(setup, lacking=absent) if setup.is_command else setup for setup in study.setups)
     return replace(study, factors=replace(study.factors, attach=wanted), setups=setups)
-
-
-def _named_setups(study: Study) -> list[Setup]:
-    setups = catalogue.setups(study)
-    return [setups[name] for name in study.factors.setups]
 
 
 def unroll(study: Study) -> Plan:
@@ -250,37 +245,38 @@ def require_tracers(study: Study, plan: Plan) -> None:
         raise StudyError(f"study {study.name}: no tracer can run like this: {'; '.join(plan.left_out)}")
 
 
-def needs(plan: Plan, study: Study, *, emulated: bool = False) -> Needs:
+def needs(plan: Plan, study: Study, cpus: int = 1, *, emulated: bool = False) -> Needs:
     """Estimate what running `plan` takes.
 
     Args:
         plan: the plan.
         study: what it was made from; `output_limit_bytes` bounds a trial's output, `keep_output` adds them all up.
-        emulated: whether the CPU it runs on is.
+        cpus: of the machine it runs on, each of which may have a ring.
+        emulated: whether they are.
 
     Returns:
         On a cluster, of the host that takes the most of each: hosts work side by side.
     """
     shares = list(by_host(plan).values()) if study.testbed == "cluster" else [plan.trials]
-    own = [_needs(trials, study, emulated=emulated) for trials in shares]
+    own = [_needs(trials, study, cpus, emulated=emulated) for trials in shares]
     return Needs(*(max(values) for values in zip(*map(astuple, own), strict=True)))
 
 
-def _needs(trials: Sequence[Trial], study: Study, *, emulated: bool) -> Needs:
+def _needs(trials: Sequence[Trial], study: Study, cpus: int, *, emulated: bool) -> Needs:
     """Estimate what one machine takes to run trials."""
     limit = study.output_limit_bytes
     outputs = [size if limit is None else min(size, limit) for size in map(output_bytes, trials)]
-    rings = [trial.config.ringbuf_bytes or 0 for trial in trials if trial.config]
     virtual = study.ground == "vm"
     run = (*trials, *warm_ups(trials, study, emulated=emulated))
     boots = len(trials) if study.machine.boot is Boot.TRIAL else len({trial.block for trial in trials})
     sets = data_sets(Plan(tuple(trials), ()))
     most = {target.name: target.data_bytes for target in study.targets}
+    rings = max((trial.config.ring_bytes(cpus) for trial in trials if trial.config), default=0)
     return Needs(
         seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,
         data_bytes=sum(most.get(own.name, own.total_bytes) for own in sets) * len({trial.host for trial in trials}),
         output_bytes=sum(outputs) if study.settings.keep_output else max(outputs, default=0),
-        memory_bytes=study.machine.memory_bytes if virtual else 2**30 + max(rings, default=0),
+        memory_bytes=study.machine.memory_bytes if virtual else 2**30 + rings,
     )
 
 
@@ -373,7 +369,7 @@ def _commanded(study: Study) -> Iterator[TracerConfig]:
 def _configured(study: Study, tool: str) -> Iterator[TracerConfig]:
     """Yield the configurations of a tracer by the contract."""
     own = factors.of(TracerConfig)
-    values = {one.field: getattr(study.factors, one.name) if tool in one.tools else (None,) for one in own}
+    values = {one.field: getattr(study.factors, one.name) if tool in one.tools else (one.usual,) for one in own}
     if tool is Tool.SYSCOUNT:
         values["attach"] = (Attach.TRACEPOINT,)  # it has one hook, as in the paper
         values["variant"] = tuple(variant for variant in study.factors.variants if variant in RINGLESS_VARIANTS)
@@ -415,21 +411,22 @@ def _label(trial: Trial, study: Study) -> str:
     parts = [work.name, trial.tool, trial.setup]
     if work.is_fio and len(study.factors.processes) * len(study.factors.scale) > 1:
         parts.append(f"{work.processes}x{work.bytes_per_process}")
-    parts += _varied(study, work, NAMED if work.is_fio else NOT_DRIVEN)
+    parts += _varied(study, work, trial.tool, NAMED if work.is_fio else NOT_DRIVEN)
     parts += [trial.kernel] if trial.kernel and len(study.factors.kernels) > 1 else []
     parts += [trial.host] if len(study.hosts) > 1 else []
-    parts += _varied(study, trial.config) if trial.config else []
+    parts += _varied(study, trial.config, trial.tool) if trial.config else []
     return "-".join([*parts, f"r{trial.repetition}"])
 
 
-def _varied(study: Study, part: Workload | TracerConfig, named: Sequence[str] = ()) -> Iterator[str]:
-    """Name the values of a part's factors that vary and are used, but for those `named` otherwise."""
-    for factor in factors.of(type(part)):
+def _varied(study: Study, part: Workload | TracerConfig, tool: str, named: Sequence[str] = ()) -> Iterator[str]:
+    """Name the values of a part's factors that vary and that a tool uses, but for those `named` otherwise."""
+    used = (factor for factor in factors.of(type(part)) if factor.tools == tuple(Tool) or tool in factor.tools)
+    for factor in used:
         value = getattr(part, factor.field)
         tuned = {own.values[factor.name] for own in study.tuned if factor.name in own.values}
         if len({*getattr(study.factors, factor.name), *tuned}) > 1 and factor.field not in named:
             if value is not None:
-                yield factor.slug.format(value)
+                yield factor.slugged(value)
             elif isinstance(part, Workload):
                 yield UNLIMITED
 

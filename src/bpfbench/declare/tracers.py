@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.declare.targets import SIGNALS, table, words
 from bpfbench.factors import Key
-from bpfbench.model import PAPER_TOOLS, VANILLA, Attach, Format, Setup, Tool
+from bpfbench.model import OPTIONS, PAPER_TOOLS, VANILLA, Attach, Format, Setup, Tool
 from bpfbench.model.command import COMMAND, PLACEHOLDERS, Calls, CommandTracer, Tally
 from bpfbench.values import (
     DEBIAN_PACKAGE,
@@ -27,6 +27,7 @@ from bpfbench.values import (
     several,
     shown,
     text,
+    whole,
 )
 
 KINDS = ("contract", "command")
@@ -54,6 +55,7 @@ def keys(folder: Path, given: Any) -> tuple[Key, ...]:
             Key("tools", table(table(lambda own: own, tuple(COMMAND_KEYS))), {}),
             *(Key(name, read, None) for name, read in COMMAND_KEYS.items()),
         )
+    has_options = isinstance(given, dict) and given.get("contract") == 2
     return (
         Key("command", executable(folder)),
         description,
@@ -61,6 +63,8 @@ def keys(folder: Path, given: Any) -> tuple[Key, ...]:
         Key("attaches", several(one_of(catalogue.FLAVOURS)), (Attach.TRACEPOINT,)),
         Key("tools", several(one_of(tuple(Tool))), PAPER_TOOLS),
         kind,
+        Key("contract", whole(1, 2), 1),
+        *(Key(option, several(_kind(kinds)) if has_options else _too_new, ()) for option, kinds in OPTIONS.items()),
     )
 
 
@@ -72,7 +76,8 @@ def made(name: str, values: Mapping[str, Any], folder: Path) -> Setup:
     """
     values = dict(values)
     if values.pop("kind") != "command":
-        return Setup(name, **values)
+        options = {option: kinds for option in OPTIONS if (kinds := values.pop(option))}
+        return Setup(name, **{key: value for key, value in values.items() if key != "contract"}, options=options)
     own = {key: values[key] for key in COMMAND_KEYS if values[key] is not None}
     if bool(values["tools"]) == ("command" in own):
         raise ValueError("give either command, or for each of several tools a table tools.TOOL with its own")
@@ -96,9 +101,20 @@ def made(name: str, values: Mapping[str, Any], folder: Path) -> Setup:
 def written(setup: Setup) -> dict[str, Any]:
     """Return what a study file says of a setup that it brings, by key."""
     if not setup.is_command:
-        return {key.name: getattr(setup, key.name) for key in keys(Path(), None) if key.name != "kind"}
+        names = (key.name for key in keys(Path(), None) if key.name not in ("kind", "contract", *OPTIONS))
+        second = {"contract": 2, **setup.options} if setup.options else {}
+        return {**{name: getattr(setup, name) for name in names}, **second}
     shared = {"kind": "command", "description": setup.description, "packages": setup.packages, "files": setup.files}
     return {**shared, "tools": {tool: _said(own) for tool, own in setup.commands.items()}}
+
+
+def _kind(kinds: Sequence[str]) -> Callable[[Any], Any]:
+    """Accept a kind of value; a number is one, too."""
+    return lambda value: one_of(kinds)(str(value) if isinstance(value, int) else value)
+
+
+def _too_new(_: object) -> Any:
+    raise ValueError("version 1 of the contract has no such option; a tracer that keeps version 2 says contract = 2")
 
 
 def _read(tool: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -211,4 +211,4 @@ def _rounded_up(seconds: float) -> str:
 def names(configs: Sequence[TracerConfig], tuned: Sequence[str]) -> dict[TracerConfig, str]:
     """Call configurations by the values of these knobs."""
     knobs_ = [KNOBS[name] for name in tuned]
-    return {own: "-".join(knob.slug.format(getattr(own, knob.field)) for knob in knobs_) for own in configs}
+    return {own: "-".join(knob.slugged(getattr(own, knob.field)) for knob in knobs_) for own in configs}

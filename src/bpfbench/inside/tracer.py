@@ -23,7 +23,10 @@ DEFAULT_PAYLOAD_BYTES = 4096
 
 
 def arguments(tool: str, config: TracerConfig, output: Path, summary: Path, comm: str = TARGET_COMM) -> tuple[str, ...]:
-    """Return the options of a tracer. Factors its tool does not use get the contract's usual values."""
+    """Return the options of a tracer. Factors its tool does not use get the contract's usual values.
+
+    Those that came with version 2 are given only where they say something, so that tracers of version 1 run.
+    """
     options = {
         "--tool": tool,
         "--attach": config.attach,
@@ -34,6 +37,7 @@ def arguments(tool: str, config: TracerConfig, output: Path, summary: Path, comm
         "--format": config.format,
         "--output": output,
         "--summary": summary,
+        **{f"--{name.replace('_', '-')}": value for name, value in config.options.items()},
     }
     return tuple(str(word) for option in options.items() for word in option)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bpfbench.model.choices import Attach, Format, Tool
@@ -19,6 +19,8 @@ class Subject:
     attach: Attach
     tools: tuple[Tool, ...]
     formats: tuple[Format, ...]
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What it can be set to beyond version 1 of the contract, as its setup says."""
 
 
 @dataclass(frozen=True, slots=True)

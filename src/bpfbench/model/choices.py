@@ -82,6 +82,72 @@ class Format(StrEnum):
     BINARY = "binary"
 
 
+class Waking(StrEnum):
+    """When a record wakes the consumer of its ring, as far as that is a word: `watermark` has a number behind it."""
+
+    ADAPTIVE = "adaptive"
+    """When the consumer has read all before it: the kernel's own way."""
+    NEVER = "never"
+    """The consumer sleeps for its poll time-out, whatever comes."""
+    WATERMARK = "watermark"
+    """When the ring holds so many bytes."""
+    POLL = "poll"
+    """The consumer never sleeps."""
+
+
+PER_CPU = "cpu"
+"""How many rings there are, where each CPU has one."""
+
+
+class Consumers(StrEnum):
+    """Who empties a tracer's rings."""
+
+    ONE = "one"
+    RING = "ring"
+    """A thread, or what a library has in its place, for each of them."""
+
+
+class Slots(StrEnum):
+    """What an event takes in the ring."""
+
+    FIXED = "fixed"
+    VARIABLE = "variable"
+    """What it needs: its payload as long as it is."""
+
+
+class Buffer(StrEnum):
+    """What events go through."""
+
+    RING = "ring"
+    PERF = "perf"
+    """A perf event array: a buffer for each CPU."""
+
+
+OUTPUT_BYTES = 65536
+"""What a tracer collects before it writes, by version 1 of the contract."""
+
+ANY, MANY = "any", "many"
+"""Kinds of values: any size, any number."""
+
+OPTIONS = {
+    "wakeup": tuple(map(str, Waking)),
+    "rings": ("1", MANY, PER_CPU),
+    "consumers": tuple(map(str, Consumers)),
+    "output_bytes": (str(OUTPUT_BYTES), ANY),
+    "records": tuple(map(str, Slots)),
+    "buffer": tuple(map(str, Buffer)),
+}
+"""What version 2 of the contract has besides version 1, in its order, with the kinds of values that each can have.
+
+The first is what a tracer does without the option, and so by version 1."""
+
+
+def kind_of(option: str, value: object) -> str:
+    """Return of what kind a value of an option of version 2 is."""
+    kinds, word = OPTIONS[option], str(value).partition(":")[0]
+    return word if word in kinds else MANY if MANY in kinds else ANY
+
+
 class Variant(StrEnum):
     """How much of a tracer's work is done, so that what hook, ring and user space cost can be told apart."""
 

@@ -7,7 +7,20 @@ import math
 from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
-from bpfbench.model.choices import EVENT_BYTES, Attach, Format, RateProcess, Variant
+from bpfbench.model.choices import (
+    EVENT_BYTES,
+    OPTIONS,
+    OUTPUT_BYTES,
+    PER_CPU,
+    Attach,
+    Buffer,
+    Consumers,
+    Format,
+    RateProcess,
+    Slots,
+    Variant,
+    Waking,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +34,55 @@ class TracerConfig:
     poll_ms: int | None = None
     payload_bytes: int | None = None
     variant: Variant = field(default=Variant.FULL, repr=False)
-    """Not in repr(), which decides the order of a plan, so that orders stay what they were."""
+    """Not in repr(), which decides the order of a plan, so that orders stay what they were; nor is what follows."""
+    wakeup: str = field(default=Waking.ADAPTIVE.value, repr=False)
+    """A `Waking`; of a watermark with its bytes, as in watermark:4096."""
+    rings: str = field(default="1", repr=False)
+    """A number, or `PER_CPU`. Each has `ringbuf_bytes`."""
+    consumers: Consumers = field(default=Consumers.ONE, repr=False)
+    output_buffer_bytes: int = field(default=OUTPUT_BYTES, repr=False)
+    """Of the key and the option output_bytes, which is the name of a metric."""
+    records: Slots = field(default=Slots.FIXED, repr=False)
+    buffer: Buffer = field(default=Buffer.RING, repr=False)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What it says by options of version 2 of the contract, by name, in their order: what is not the default."""
+        fields = ((name, _FIELDS.get(name, name)) for name in OPTIONS)
+        return {name: own for name, key in fields if (own := getattr(self, key)) != getattr(_USUAL, key)}
+
+    @property
+    def watermark_bytes(self) -> int | None:
+        """How full a ring wakes its consumer up; None where that is not what does."""
+        kind, _, count = self.wakeup.partition(":")
+        return int(count) if kind == Waking.WATERMARK else None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the events of a thread come in their order: not where each CPU has a ring, and threads move."""
+        return self.rings != PER_CPU and self.buffer is Buffer.RING
+
+    @property
+    def contradiction(self) -> str | None:
+        """Say why no tracer can be run like this; None where one can."""
+        ring, watermark = self.ringbuf_bytes, self.watermark_bytes
+        if ring is not None and watermark is not None and watermark >= ring:
+            return f"a ring of {ring} bytes never holds more than a watermark of {watermark}"
+        if self.rings == "1" and self.consumers is Consumers.RING:
+            return "one ring has one consumer"
+        if self.buffer is Buffer.PERF and (self.rings != "1" or self.records is not Slots.FIXED):
+            return "a perf event array has a buffer for each CPU, and records of one length"
+        return None
+
+    def rings_on(self, cpus: int) -> int:
+        """Return how many rings, or buffers, it has on a machine of so many CPUs; 0 where its tool has none."""
+        if self.ringbuf_bytes is None:
+            return 0
+        return cpus if self.rings == PER_CPU or self.buffer is Buffer.PERF else int(self.rings)
+
+    def ring_bytes(self, cpus: int) -> int:
+        """Return what these take of memory."""
+        return (self.ringbuf_bytes or 0) * self.rings_on(cpus)
 
     @property
     def is_command(self) -> bool:
@@ -32,6 +93,11 @@ class TracerConfig:
     def event_bytes(self) -> int:
         """Size of an rw event with its payload, in a binary output and, but for the header, in the ring."""
         return EVENT_BYTES + (self.payload_bytes or 0)
+
+
+_USUAL = TracerConfig(None, None)
+_FIELDS = {"output_bytes": "output_buffer_bytes"}
+"""Where a field is not called as its option is."""
 
 
 class IoPace(NamedTuple):
@@ -130,3 +196,9 @@ class Factors:
     """Names of declared targets; each is a workload beside those of fio, to which processes, scale and bursts apply."""
     kernels: tuple[str, ...] = ()
     """Names of the image's kernels; empty: the one that is running."""
+    wakeup: tuple[str, ...] = (Waking.ADAPTIVE.value,)
+    rings: tuple[str, ...] = ("1",)
+    consumers: tuple[Consumers, ...] = (Consumers.ONE,)
+    output_bytes: tuple[int, ...] = (OUTPUT_BYTES,)
+    records: tuple[Slots, ...] = (Slots.FIXED,)
+    buffer: tuple[Buffer, ...] = (Buffer.RING,)

@@ -6,7 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from bpfbench.model.choices import LOCAL, PAPER_TOOLS, Accelerator, Assignment, Attach, Boot, Format, Placement, Tool
+from bpfbench.model.choices import (
+    LOCAL,
+    PAPER_TOOLS,
+    Accelerator,
+    Assignment,
+    Attach,
+    Boot,
+    Format,
+    Placement,
+    Tool,
+    kind_of,
+)
 from bpfbench.model.command import CommandTracer
 from bpfbench.model.driven import DrivenTarget
 from bpfbench.model.factors import Factors, TracerConfig
@@ -34,6 +45,10 @@ class Setup:
     """Of Debian, which its commands want besides what the image has."""
     files: str | None = None
     """The folder that its commands find their files in; None: they have none."""
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """What its tracers can be set to beyond version 1 of the contract: kinds of values (`OPTIONS`), by option."""
+    lacks: dict[str, str] = field(default_factory=dict, hash=False)
+    """Why not to others, by option, as far as that is its library's affair."""
     lacking: tuple[Attach, ...] = ()
     """Hooks that the kernel has not, as far as that is known: what needs one is left out."""
 
@@ -59,7 +74,11 @@ class Setup:
             return f"{self.name} cannot attach by {config.attach}"
         if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
             return f"{self.name} cannot poll every {config.poll_ms} ms"
-        return None
+        for option, value in config.options.items():
+            if kind_of(option, value) not in self.options.get(option, ()):
+                why = f": {self.lacks[option]}" if option in self.lacks else ""
+                return f"{self.name} has no {option} = {value}{why}"
+        return config.contradiction
 
 
 @dataclass(frozen=True, slots=True)

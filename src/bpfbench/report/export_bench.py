@@ -19,7 +19,7 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import CONFIG, UNSAID, Cell
+from bpfbench.analysis.results import CONFIG, Cell, goes_without_saying
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.factors import unusual
 from bpfbench.report.about import About
@@ -71,7 +71,7 @@ def name(cell: Cell) -> str:
     work, config = cell.workload, {key: cell.columns[key] for key in CONFIG}
     limit = "".join(f" at {own.called(value)}" for own, value in unusual(work))
     workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}" if work.is_fio else whole(work)
-    said = (factor(key, value) for key, value in config.items() if value not in UNSAID)
+    said = (factor(key, value) for key, value in config.items() if not goes_without_saying(key, value))
     return ", ".join([f"{workload} {cell.tool} {cell.setup}", *said])
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from bpfbench.analysis.results import CONFIG
 from bpfbench.model import EVENT_TOOLS, Tool, TracerConfig, TracerSummary
-from bpfbench.report.wording import configuration, printable
+from bpfbench.report.wording import printable, settings
 from bpfbench.units import size
 
 OPS = {"0": "read", "1": "write"}
@@ -157,8 +156,8 @@ def account(summary: TracerSummary, config: TracerConfig, comm: str, shown: int,
         elif count is None:
             lines.append(f"  {cause} cannot be counted: {printable(summary.unavailable.get(cause, 'no reason given'))}")
     versions = ", ".join(f"{name} {version}" for name, version in summary.versions.items() if version)
-    told = (name for name in CONFIG if name not in ("format", "variant"))
-    lines.append(f"by {summary.setup}: {', '.join(configuration(config, told))}; ready after {startup_s:.2f} s")
+    told = settings(replace(config, format=None))
+    lines.append(f"by {summary.setup}: {told}; ready after {startup_s:.2f} s")
     if versions:
         lines.append(f"  {versions}")
     return lines

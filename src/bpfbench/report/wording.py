@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bpfbench import factors
-from bpfbench.analysis.results import CONFIG, Description
+from bpfbench.analysis.results import CONFIG, Description, goes_without_saying
 from bpfbench.analysis.summary import Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, IoPace, RateProcess, Record, Status, TracerConfig, Workload
 from bpfbench.report.about import About
@@ -44,8 +44,9 @@ def configuration(config: TracerConfig | None, names: Iterable[str]) -> list[str
 
 
 def settings(config: TracerConfig | None) -> str:
-    """Label all of a configuration but its variant."""
-    return ", ".join(configuration(config, (name for name in CONFIG if name != "variant")))
+    """Label all of a configuration that does not go without saying, but its variant."""
+    names = (name for name in CONFIG if name != "variant" and config)
+    return ", ".join(configuration(config, (n for n in names if not goes_without_saying(n, getattr(config, n)))))
 
 
 def setup_name(setup: str, config: TracerConfig | None, varying: Iterable[str]) -> str:

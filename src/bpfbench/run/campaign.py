@@ -221,7 +221,7 @@ def start(study: Study, unrolled: Plan, testbed: Testbed, path: Path, *, empty: 
     data_dir, output_dir = testbed.data_dir, testbed.output_dir
     _require_fit(study, testbed)
     laid_out_bytes = sum(path.stat().st_blocks * 512 for path in testbed.data_files(plan.data_sets(unrolled)))
-    require_room(plan.needs(unrolled, study), data_dir, output_dir, laid_out_bytes)
+    require_room(plan.needs(unrolled, study, testbed.cpus), data_dir, output_dir, laid_out_bytes)
     storage = facts.storage_facts({"data": data_dir, "output": output_dir, "run": path})
     begun = replace(unrolled, trials=()) if empty else unrolled
     return made(study, begun, testbed.image, {**testbed.facts, "storage": storage}, path)

@@ -19,6 +19,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.plan import TWINS_FROM, Needs, Plan, needs, places, unroll, warm_up, warm_ups
 from bpfbench.errors import StudyError
 from bpfbench.model import (
+    OPTIONS,
     PAPER_TOOLS,
     VANILLA,
     Assignment,
@@ -63,8 +64,10 @@ MINIMAL = Study(
     paths=Paths(),
     output_limit_bytes=None,
 )
-OWN = make_brought("own", tools=(Tool.SYSCOUNT, Tool.RW_TRACER), formats=(Format.BINARY,))
-"""Lacks a tool and a format."""
+OWN = make_brought(
+    "own", tools=(Tool.SYSCOUNT, Tool.RW_TRACER), formats=(Format.BINARY,), options={"wakeup": ("watermark",)}
+)
+"""Lacks a tool and a format, and of version 2 all but watermarks."""
 
 
 def with_factors(base: Study = MINIMAL, **values: tuple[object, ...]) -> Study:
@@ -88,6 +91,8 @@ FACTORS: dict[str, st.SearchStrategy[tuple[object, ...]]] = {
     "poll_ms": some((50, 100), most=2),
     "payload_bytes": some((16, 4096), most=2),
     "rate_iops": some((None, 5000), most=2),
+    "wakeup": some(("adaptive", "watermark:4095", "watermark:4096"), most=2),
+    "rings": some(("1", "cpu"), most=2),
 }
 
 
@@ -522,8 +527,44 @@ class TestNames:
         (name,) = {trial.id for trial in trials if trial.workload.pace == random and not trial.is_vanilla}
         assert name.split("-", 1)[1] == "read-rw-tracer-libbpf-rate9000-burst1-poisson-r1"
 
+    def test_what_a_tool_has_no_use_for_is_neither_crossed_nor_named(self) -> None:
+        own = make_brought("own", tools=(Tool.SYSCOUNT, Tool.RW_TRACER), options=dict(OPTIONS))
+        declared = replace(MINIMAL, setups=(own,))
+        varied = {"wakeup": ("adaptive", "watermark:4096"), "rings": ("1", "cpu")}
+        tools = (Tool.SYSCOUNT, Tool.RW_TRACER)
+        found = unroll(with_factors(declared, setups=("own",), tools=tools, **varied))
+        assert {trial.id.split("-", 1)[1] for trial in found.trials if not trial.is_vanilla} == {
+            "read-syscount-own-r1",
+            "read-rw-tracer-own-wake-adaptive-rings-1-r1",
+            "read-rw-tracer-own-wake-adaptive-rings-cpu-r1",
+            "read-rw-tracer-own-wake-watermark-4096-rings-1-r1",
+            "read-rw-tracer-own-wake-watermark-4096-rings-cpu-r1",
+        }
+
+    def test_a_plan_that_varies_nothing_of_version_2_is_what_it_was_before(self) -> None:
+        usual = unroll(with_factors(tools=tuple(Tool)))
+        assert usual == unroll(with_factors(tools=tuple(Tool), wakeup=("adaptive",), rings=("1",)))
+        assert not [trial.id for trial in usual.trials if "wake" in trial.id or "rings" in trial.id]
+
 
 class TestLeftOut:
+    def test_what_a_setup_cannot_be_set_to_is_left_out_and_so_is_what_contradicts_itself(self) -> None:
+        own = make_brought("own", tools=(Tool.RW_TRACER,), options={"wakeup": ("watermark",)})
+        wakeups = ("adaptive", "never", "watermark:262144")
+        declared = with_factors(replace(MINIMAL, setups=(own,)), setups=("own", "bpftrace"), wakeup=wakeups)
+        found = unroll(declared)
+        assert {(trial.setup, trial.config.wakeup) for trial in found.trials if trial.config} == {
+            ("own", "adaptive"),
+            ("bpftrace", "adaptive"),
+        }
+        why = catalogue.SETUPS["bpftrace"].lacks["wakeup"]
+        assert found.left_out == (
+            "rw-tracer: own has no wakeup = never",
+            "rw-tracer: a ring of 262144 bytes never holds more than a watermark of 262144",
+            f"rw-tracer: bpftrace has no wakeup = never: {why}",
+            f"rw-tracer: bpftrace has no wakeup = watermark:262144: {why}",
+        )
+
     def test_bpftrace_writes_text_only(self) -> None:
         found = unroll(with_factors(setups=("bpftrace", "libbpf"), format=(Format.TEXT, Format.BINARY)))
         formats = {(trial.setup, trial.config.format) for trial in found.trials if trial.config}
@@ -696,6 +737,16 @@ class TestNeeds:
     ) -> None:
         declared = with_factors(tools=(tool,), format=(form,), payload_bytes=(payload,))
         assert needs_of(declared).output_bytes == self.EVENTS * per_event
+
+    def test_every_ring_takes_memory(self) -> None:
+        own = make_brought("own", tools=(Tool.RW_TRACER,), options=dict(OPTIONS))
+        declared = replace(MINIMAL, setups=(own,))
+
+        def memory(*rings: str) -> int:
+            found = with_factors(declared, setups=("own",), ringbuf_bytes=(GIB,), rings=rings)
+            return needs(unroll(found), found, 8).memory_bytes // GIB
+
+        assert [memory("1"), memory("1", "4"), memory("4", "cpu")] == [1 + 1, 1 + 4, 1 + 8]
 
     def test_output_is_deleted_after_each_trial_so_the_largest_counts_alone(self) -> None:
         declared = with_factors(

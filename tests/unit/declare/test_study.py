@@ -47,9 +47,13 @@ TOP_KEYS = (
 )
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
-    "rate_iops, burst_ios, duty_percent, rate_process, targets, kernels"
+    "rate_iops, burst_ios, duty_percent, rate_process, targets, kernels, wakeup, rings, consumers, output_bytes, "
+    "records, buffer"
 )
-SETUP_KEYS = "command, description, formats, attaches, tools, kind"
+SETUP_KEYS = (
+    "command, description, formats, attaches, tools, kind, contract, wakeup, rings, consumers, output_bytes, records, "
+    "buffer"
+)
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
 CRITERIA_KEYS = (
     "runtime_margin_percent, fidelity_margin_points, cpu_margin_percent, memory_margin_percent, fidelity_floor_percent"
@@ -370,6 +374,47 @@ class TestUnknownChoices:
         assert message.startswith("my.toml: factors.setups: 'bbc' is not one of: ")
 
 
+class TestVersion2:
+    """What version 2 of the contract has."""
+
+    @pytest.mark.parametrize(
+        ("key", "value", "read"),
+        [
+            ("wakeup", '["adaptive", "never", "poll"]', ("adaptive", "never", "poll")),
+            ("wakeup", '["watermark:4KiB", "watermark:4096", "watermark:1"]', ("watermark:4096", "watermark:1")),
+            ("rings", '[1, "4", 4, "cpu", 64]', ("1", "4", "cpu", "64")),
+            ("output_bytes", '["4KiB", "64MiB"]', (4096, 67108864)),
+        ],
+    )
+    def test_values_are_read_as_the_contract_has_them(self, key: str, value: str, read: tuple[object, ...]) -> None:
+        found = parse_with({f"factors.{key}": value})
+        assert getattr(found.factors, key) == read
+        assert study.parse(study.to_toml(found), "my.toml") == found
+
+    @pytest.mark.parametrize("value", ['"sometimes"', '"watermark"', '"watermark:"', '"never:1"', "1", "true"])
+    def test_no_other_wake_up_is_accepted(self, value: str) -> None:
+        said = value.replace('"', "'")
+        assert refusal(toml({**REQUIRED, "factors.wakeup": value})).message == (
+            f"my.toml: factors.wakeup: {said} is not one of: adaptive, never, poll, watermark:BYTES, "
+            "as in watermark:4KiB"
+        )
+
+    @pytest.mark.parametrize(
+        ("count", "what"), [("0", "0 is out of range"), ("1GiB", "is out of range"), ("x", "size")]
+    )
+    def test_a_watermark_is_a_size_that_a_ring_can_have(self, count: str, what: str) -> None:
+        message = refusal(toml({**REQUIRED, "factors.wakeup": f'"watermark:{count}"'})).message
+        assert message.startswith("my.toml: factors.wakeup: ")
+        assert what in message
+
+    @pytest.mark.parametrize("value", ["0", "65", "-1", "1.0", '"all"', "true"])
+    def test_no_other_number_of_rings_is_accepted(self, value: str) -> None:
+        said = value.replace('"', "'")
+        assert refusal(toml({**REQUIRED, "factors.rings": value})).message == (
+            f"my.toml: factors.rings: {said} is no number of rings: 1 to 64, or 'cpu', one for each CPU"
+        )
+
+
 class TestNumbers:
     @pytest.mark.parametrize(
         ("key", "value", "valid"),
@@ -385,6 +430,7 @@ class TestNumbers:
             ("factors.ringbuf_bytes", "2048", "4096 to 1073741824"),
             ("factors.ringbuf_bytes", "2147483648", "4096 to 1073741824"),
             ("factors.poll_ms", "0", "1 to 60000"),
+            ("factors.output_bytes", "4095", "4096 to 67108864"),
             ("factors.poll_ms", "-100", "1 to 60000"),
             ("factors.payload_bytes", "0", "1 to 16384"),
             ("factors.payload_bytes", "16385", "1 to 16384"),
@@ -798,6 +844,30 @@ class TestBrought:
         message = refusal(text, {"factors.setups": Override("--setups", ["onw"])}).message
         assert message.startswith("option --setups: 'onw' is not one of: ")
         assert message.endswith("own, vanilla (did you mean 'own'?)")
+
+    def test_what_it_can_be_set_to_is_said_by_one_of_version_2(self) -> None:
+        said = 'command = "tracer"\ncontract = 2\nwakeup = ["never", "watermark"]\nrings = [1, "cpu"]'
+        found = self.brought(f'{said}\noutput_bytes = "any"')
+        assert found.options == {"wakeup": ("never", "watermark"), "rings": ("1", "cpu"), "output_bytes": ("any",)}
+        assert self.brought('command = "tracer"\ncontract = 2').options == {}
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("contract = 3", "contract: 3 is out of range; valid is 1 to 2"),
+            (
+                'wakeup = "never"',
+                "wakeup: version 1 of the contract has no such option; a tracer that keeps version 2 says contract = 2",
+            ),
+            (
+                'contract = 2\nwakeup = "nevr"',
+                "wakeup: 'nevr' is not one of: adaptive, never, watermark, poll (did you mean 'never'?)",
+            ),
+            ("contract = 2\nrings = 4", "rings: '4' is not one of: 1, many, cpu"),
+        ],
+    )
+    def test_what_no_tracer_can_be_set_to_is_refused(self, text: str, fault: str) -> None:
+        assert self.refused(f'command = "tracer"\n{text}') == f"my.toml: setups.own.{fault}"
 
     def test_several_can_be_brought(self) -> None:
         text = toml({**REQUIRED, "setups.a.command": '"tracer"', "setups.b.command": '["tracer", "-b"]'})

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bpfbench.codec import to_json
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Launch
 from bpfbench.inside.tracer import TracerProcess, arguments, count_events, read_summary
-from bpfbench.model import Attach, Format, Tool, TracerConfig
+from bpfbench.model import Attach, Format, Slots, Tool, TracerConfig
 
 TEXT = TracerConfig(Attach.TRACEPOINT, Format.TEXT, 4096, 50)
 BINARY = TracerConfig(Attach.TRACEPOINT, Format.BINARY, 4096, 50)
@@ -48,6 +49,15 @@ class TestArguments:
             "--output": "/o/x.out",
             "--summary": "/r/summary.json",
         }
+
+    def test_of_version_2_only_what_is_not_the_default_is_given_in_its_order(self) -> None:
+        config = replace(PAYLOAD, records=Slots.VARIABLE, wakeup="watermark:512", rings="cpu")
+        usual, changed = (arguments(Tool.RW_TRACER_ALL, own, Path("/o"), Path("/s")) for own in (PAYLOAD, config))
+        assert changed == (*usual, "--wakeup", "watermark:512", "--rings", "cpu", "--records", "variable")
+        assert arguments(Tool.RW_TRACER, replace(BINARY, output_buffer_bytes=4096), Path("/o"), Path("/s"))[-2:] == (
+            "--output-bytes",
+            "4096",
+        )
 
     def test_what_its_tool_does_not_use_gets_the_usual_value(self) -> None:
         words = arguments(Tool.SYSCOUNT, TracerConfig(Attach.TRACEPOINT, Format.TEXT), Path("/o"), Path("/s"))

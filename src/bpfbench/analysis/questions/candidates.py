@@ -228,6 +228,8 @@ def _distance(found: Evidence | None) -> tuple[float, float]:
 def predict(setup: str, config: TracerConfig, cells: Iterable[Cell], capacity: Capacity, wish: Wish) -> Evidence | None:
     """Predict fidelity at the wanted rate; None beyond what was measured, and where nothing validates it.
 
+    So it is of tracers with other wake-ups, rings or buffers than the usual: no drain rate of theirs has been checked.
+
     Args:
         setup: whose.
         config: in which it need not have been measured, as long as its drain rate is known.
@@ -235,6 +237,8 @@ def predict(setup: str, config: TracerConfig, cells: Iterable[Cell], capacity: C
         capacity: what is known of drain rates.
         wish: what is wanted.
     """
+    if config.options:
+        return None
     # A smaller event than any measured is drained at least as fast.
     size = max(wish.event_bytes, min(map(event_bytes, cells)))
     tracer = Tracer(setup, str(config.attach), str(config.format), size, config.ringbuf_bytes or 0)

@@ -222,7 +222,7 @@ def trials(results: Results) -> tuple[RingTrial, ...]:
 
 def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
     config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
-    if config is None or not config.attach or not config.format or not config.ringbuf_bytes:
+    if config is None or not config.attach or not config.format or not config.ringbuf_bytes or config.options:
         return None
     if summary is None or record.outcome is None or not rate:
         return None

@@ -17,7 +17,7 @@ from itertools import chain
 from bpfbench import catalogue
 from bpfbench.analysis.questions.candidates import Assessment, Basis, Candidate, Fit, Wish, predict
 from bpfbench.analysis.questions.evidence import Evidence, Quality
-from bpfbench.analysis.results import CONFIG, Cell
+from bpfbench.analysis.results import CONFIG, Cell, goes_without_saying
 from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format, Workload
 
 TRIAL_S = 10
@@ -184,6 +184,7 @@ def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, 
             name.replace("_", "-"): values(name, (getattr(candidate.config, name) for candidate in candidates))
             for name in CONFIG
             if name not in ("payload_bytes", "variant")
+            and not all(goes_without_saying(name, getattr(candidate.config, name)) for candidate in candidates)
         },
         **({"payload-bytes": values("payload_bytes", [payload])} if payload > 0 else {}),
         "repetitions": [REPETITIONS],

@@ -35,7 +35,8 @@ COMM = program.COMM[:9]
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--")
 """Prefix that takes from a command what root may do; not who it is, as then it might not even reach the executable."""
 
-CONTRACT = 1
+CONTRACTS = (1, 2)
+"""What a summary may say that it keeps."""
 CAUSES = {"ring_full", "map_full", "recursion", "missed", "output_error"}
 KINDS = {"read", "write", "slow", "syscall", "unknown"}
 
@@ -201,9 +202,11 @@ class Driven(TracerProcess):
         summary = left.summary
         if summary is None:
             raise FailedError(f"left no summary: {left.described}")
-        said = (summary.contract, summary.setup, summary.tool, summary.attach, summary.format)
-        is_so = (CONTRACT, self.subject.setup, self.tool.value, self.subject.attach.value, self.form.value)
+        said = (summary.setup, summary.tool, summary.attach, summary.format)
+        is_so = (self.subject.setup, self.tool.value, self.subject.attach.value, self.form.value)
         expect(said == is_so, f"summary is of {said}, where {is_so} was run")
+        versions = " or ".join(map(str, CONTRACTS))
+        expect(summary.contract in CONTRACTS, f"contract is {summary.contract}, not {versions}")
         expect(set(summary.lost) == CAUSES, f"lost is by {sorted(summary.lost)}, not by {sorted(CAUSES)}")
         unknown = {cause for cause, n in summary.lost.items() if n is None}
         expect(unknown == set(summary.unavailable), f"null: {sorted(unknown)}; unavailable: {summary.unavailable}")

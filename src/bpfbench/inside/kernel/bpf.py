@@ -59,6 +59,8 @@ _OF_TRACING = {23: "raw-tracepoint", 24: "fentry", 25: "fexit", 26: "fmod-ret"}
 """enum bpf_attach_type."""
 _NAME_BYTES = 128
 
+POSSIBLE_CPUS = Path("/sys/devices/system/cpu/possible")
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -66,6 +68,12 @@ def tracing_programs() -> frozenset[int]:
     """Return the ids of all tracing programs loaded on this machine."""
     infos = map(_info, _opened(_PROG_GET_NEXT_ID, _PROG_GET_FD_BY_ID))
     return frozenset(info[1] for info in infos if info[0] in _TRACING)  # struct bpf_prog_info: type, id, ...
+
+
+def possible_cpus() -> int:
+    """Return how many CPUs the kernel has room for: as many values has what it keeps for each."""
+    ends = (part.partition("-") for part in POSSIBLE_CPUS.read_text().split(","))
+    return sum(int(last or first) - int(first) + 1 for first, _, last in ends)
 
 
 def ring_buffers() -> dict[int, int]:

@@ -20,7 +20,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside import environment, grip, leftovers, tracer
 from bpfbench.inside.child import Launch
 from bpfbench.inside.command import CommandProcess
-from bpfbench.inside.kernel import pagecache
+from bpfbench.inside.kernel import bpf, pagecache
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import attached, commanded, conditions, content, driven, fio, record, variant, verify
@@ -269,6 +269,7 @@ def _verify(found: Gathered) -> tuple[Check, ...]:
         tracer_status=found.tracer_status,
         output_bytes=size,
         output_events=events,
+        possible_cpus=bpf.possible_cpus(),
     )
     checks = verify.checks(proof)
     if record.content is None or record.summary is None or found.span is None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bpfbench.inside.monitors.series import Span
@@ -13,10 +13,12 @@ from bpfbench.inside.trial.content import Expectation, silence_most_s
 from bpfbench.model import (
     BLOCK_BYTES,
     COUNTING_TOOLS,
+    EVENT_BYTES,
     LEAST_TEXT_EVENT_BYTES,
     RING_HEADER_BYTES,
     TARGET_COMM,
     Attach,
+    Buffer,
     CallAccount,
     Check,
     DrivenResult,
@@ -26,6 +28,7 @@ from bpfbench.model import (
     RateProcess,
     Record,
     RingAccount,
+    Slots,
     Tool,
     TracerConfig,
     TracerSummary,
@@ -96,6 +99,8 @@ class Proof:
     """By kind of call: how much of what the kernel accounts no tracer hooks, at most."""
     called: tuple[str, tuple[str, ...]] = (TARGET_COMM, ())
     """The comm whose events were traced, and those that processes of a target besides fio were seen to have."""
+    possible_cpus: int = 1
+    """CPUs that the kernel has room for, each of which has a ring where there is one for each."""
 
 
 def checks(proof: Proof) -> tuple[Check, ...]:
@@ -183,7 +188,9 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
     )
     asked = tuple(map(str, (trial.setup, trial.tool, config.attach, config.format)))
     did = (summary.setup, summary.tool, summary.attach, summary.format)
-    yield Check("tracer did what was asked", asked == did, f"asked {asked}, did {did}")
+    least = 2 if config.options else 1
+    detail = f"asked {asked}, did {did}; contract {least} or later wanted, {summary.contract} kept"
+    yield Check("tracer did what was asked", asked == did and summary.contract >= least, detail)
     yield Check(
         "intercepted = saved + lost",
         summary.intercepted_total == summary.saved + summary.lost_total,
@@ -211,8 +218,9 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
     if record.fio:
         for kind, ios in wanted.items():
             yield _coverage(kind, ios, seen[kind], record.fio.runtime_s, summary)
-    if config.ringbuf_bytes is not None:
-        yield from _ring_checks(trial.tool, config, config.ringbuf_bytes, record.rings, summary)
+    if config.ringbuf_bytes is not None and config.buffer is Buffer.RING:
+        asked_rings = [config.ringbuf_bytes] * config.rings_on(proof.possible_cpus)
+        yield from _ring_checks(trial.tool, config, asked_rings, record.rings, summary)
     if record.written_bytes is not None:
         yield _written(config, trial.tool, record.written_bytes, summary)
 
@@ -309,8 +317,9 @@ def expected_content(record: Record, summary: TracerSummary, span_s: Span) -> Ex
         payload=config is not None and bool(config.payload_bytes),
         span_s=span_s,
         slow=summary.intercepted.get("slow") if profiled else None,
-        silence_most_s=None if unjudged or profiled else silence_most_s(record.trial.workload),
+        silence_most_s=None if unjudged or profiled else silence_most_s(record.trial.workload, config),
         files=fio is not None,
+        ordered=config is None or config.ordered,
     )
 
 
@@ -327,16 +336,19 @@ def _written(config: TracerConfig, tool: str, written_bytes: int, summary: Trace
 
 
 def _ring_checks(
-    tool: str, config: TracerConfig, asked_bytes: int, rings: tuple[RingAccount, ...], summary: TracerSummary
+    tool: str, config: TracerConfig, asked: Sequence[int], rings: tuple[RingAccount, ...], summary: TracerSummary
 ) -> Iterator[Check]:
+    asked_bytes = sum(asked)
     yield Check(
         "ring is as large as asked",
-        [ring.bytes for ring in rings] == [asked_bytes],
-        f"asked {asked_bytes} bytes, rings made: {tuple(ring.bytes for ring in rings)}",
+        [ring.bytes for ring in rings] == asked,
+        f"asked {asked_bytes} bytes{f' in {len(asked)} rings' if len(asked) > 1 else ''}, "
+        f"rings made: {tuple(ring.bytes for ring in rings)}",
     )
     produced, consumed = (sum(getattr(ring, way) for ring in rings) for way in ("produced_bytes", "consumed_bytes"))
     yield Check("ring was emptied", produced == consumed, f"{consumed} of {produced} bytes were taken out of it")
-    event = RING_HEADER_BYTES + (SLOW_RECORD_BYTES if tool is Tool.FS_PROFILE else config.event_bytes)
+    whole = EVENT_BYTES if config.records is Slots.VARIABLE else config.event_bytes
+    event = RING_HEADER_BYTES + (SLOW_RECORD_BYTES if tool is Tool.FS_PROFILE else whole)
     saved = _sent(tool, summary)
     yield Check(
         "saved went through the ring",

@@ -158,7 +158,8 @@ def _case(cell: Cell) -> str:
 
 def _config(cell: Cell) -> str:
     said = {name: getattr(cell.config, name) for name in results.CONFIG} if cell.config else {}
-    return ", ".join(wording.factor(name, value) for name, value in said.items() if value not in results.UNSAID)
+    told = ((name, value) for name, value in said.items() if not results.goes_without_saying(name, value))
+    return ", ".join(wording.factor(name, value) for name, value in told)
 
 
 def _blocks(found: RunComparison, before: str, after: str, said: Saids, *, whole: bool) -> Iterator[Block]:

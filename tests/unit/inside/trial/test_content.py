@@ -122,6 +122,11 @@ class TestChecks:
         assert set(found) == {name}
         assert f"{kind}: 3, the first is record 17: offset 5" in found[name]
 
+    def test_a_thread_out_of_order_is_no_fault_where_that_is_not_promised(self) -> None:
+        anyhow = replace(EXPECTED, ordered=False)
+        assert not failed(with_defect("thread_order"), anyhow)
+        assert set(failed(with_defect("backwards"), anyhow)) == {"times are in order"}
+
     def test_every_defect_of_the_program_fails_a_check(self) -> None:
         source = Path(content.__file__).parents[2] / "tracers/audit/defects.c"
         kinds = [line.split('"')[1] for line in source.read_text().splitlines() if '] = "' in line]

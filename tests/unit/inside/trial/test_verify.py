@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from builders import make_config, make_fio, make_record, make_summary, make_trial
 
-from bpfbench.inside.trial.verify import Proof, checks, completed
+from bpfbench.inside.trial.verify import Proof, checks, completed, expected_content
 from bpfbench.model import (
     Attach,
+    Buffer,
     CallAccount,
     Check,
     Format,
     Hook,
     RateProcess,
     RingAccount,
+    Slots,
     Tool,
     TracerConfig,
     TracerSummary,
@@ -707,8 +709,57 @@ class TestRing:
             )
             assert [check.name for check in failed(evidence)] == ([] if ok else [THROUGH])
 
+    @pytest.mark.parametrize(("rings", "made"), [("3", 3), ("cpu", 2)])
+    def test_as_many_are_there_as_were_asked_for_each_of_that_size(self, rings: str, made: int) -> None:
+        trial = make_trial("libbpf", workload=READ, config=make_config(rings=rings))
+        own = RingAccount(262_144, 672_000, 672_000)
+        evidence = traced({"contract": 2}, trial=trial, rings=(own,) * made, possible_cpus=2)
+        assert not failed(evidence)
+        for wrong in ((own,) * (made - 1), (own,) * (made + 1), (replace(own, bytes=4096), *(own,) * (made - 1))):
+            assert only_failure(changed(evidence, rings=wrong)).name == RING
+        evidence = changed(evidence, rings=(replace(own, produced_bytes=672_001), *(own,) * (made - 1)))
+        assert only_failure(evidence).name == EMPTIED
+
+    def test_records_of_the_length_they_need_may_come_without_payload(self) -> None:
+        config = make_config(payload_bytes=4096, records=Slots.VARIABLE)
+        trial = make_trial("libbpf", tool=Tool.RW_TRACER_ALL, workload=READ, config=config)
+        size = 4000 * (156 + 4096)
+        for through, ok in ((4000 * 164, True), (4000 * 164 - 1, False)):
+            rings = (RingAccount(262_144, through, through),)
+            said = {"bytes": size, "contract": 2}
+            evidence = traced(said, trial=trial, output_bytes=size, written_bytes=size, rings=rings)
+            assert [check.name for check in failed(evidence)] == ([] if ok else [THROUGH])
+
+    def test_a_perf_event_array_is_no_ring(self) -> None:
+        trial = make_trial("libbpf", workload=READ, config=make_config(buffer=Buffer.PERF))
+        evidence = traced({"contract": 2}, trial=trial, rings=())
+        assert not failed(evidence)
+        assert not {check.name for check in checks(evidence)} & set(RINGS)
+
     def test_where_none_is_asked_for_nothing_is_said_of_one(self) -> None:
         assert not {check.name for check in checks(counted({"17": 4000}))} & set(RINGS)
+
+
+class TestVersion2:
+    def test_what_is_asked_of_version_2_was_done_only_by_who_keeps_it(self) -> None:
+        trial = make_trial("libbpf", workload=READ, config=make_config(wakeup="never"))
+        assert not failed(traced({"contract": 2}, trial=trial))
+        check = only_failure(traced({"contract": 1}, trial=trial))
+        assert check.name == "tracer did what was asked"
+        assert check.detail.endswith("contract 2 or later wanted, 1 kept")
+        assert not failed(traced({"contract": 2}))
+
+    def test_the_order_of_a_thread_is_not_asked_for_where_each_cpu_has_a_ring(self) -> None:
+        for rings, ordered in (("1", True), ("4", True), ("cpu", False)):
+            trial = make_trial("libbpf", workload=READ, config=make_config(rings=rings))
+            record = replace(make_record(trial), fio=FIO)
+            assert expected_content(record, make_summary(trial), (0.0, 1.0)).ordered is ordered
+
+    def test_who_is_never_woken_may_be_silent_for_as_long_as_it_sleeps(self) -> None:
+        for wakeup, longest_s in (("adaptive", 1.0), ("watermark:4096", 1.0), ("never", 3.0)):
+            trial = make_trial("libbpf", workload=READ, config=make_config(wakeup=wakeup, poll_ms=2000))
+            record = replace(make_record(trial), fio=FIO)
+            assert expected_content(record, make_summary(trial), (0.0, 1.0)).silence_most_s == longest_s
 
 
 class TestWritten:

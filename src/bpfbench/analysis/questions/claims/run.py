@@ -26,14 +26,19 @@ from bpfbench.analysis.results import Pairing, pairing
 from bpfbench.model import (
     COUNTING_TOOLS,
     EMULATED_REMARK,
+    OUTPUT_BYTES,
     PAPER_TOOLS,
     VANILLA,
     Attach,
+    Buffer,
+    Consumers,
     Format,
     Record,
+    Slots,
     Status,
     Trial,
     Variant,
+    Waking,
 )
 
 LEAST = 2
@@ -48,6 +53,12 @@ PAPER_CONFIG = {
     "poll_ms": (100, "a poll time-out of 100 ms"),
     "payload_bytes": (4096, "payloads of up to 4 KiB"),
     "variant": (Variant.FULL, "all of the tracer's work"),
+    "wakeup": (Waking.ADAPTIVE, "adaptive wake-ups"),
+    "rings": ("1", "one ring"),
+    "consumers": (Consumers.ONE, "one consumer"),
+    "output_buffer_bytes": (OUTPUT_BYTES, "an output buffer of 64 KiB"),
+    "records": (Slots.FIXED, "records of one length"),
+    "buffer": (Buffer.RING, "a ring buffer"),
 }
 """What the paper's tracers were configured with, as value and in words; a tool has None for what it does not use."""
 
