@@ -78,11 +78,6 @@ def bpf_use(grip: Grip, pids: Sequence[int]) -> BpfUse | None:
     return BpfUse(tuple(program for program, _ in found), tuple(bpf.described_maps(maps)))
 
 
-def still_loaded(programs: frozenset[int]) -> frozenset[int]:
-    """Return which programs there are still."""
-    return frozenset(program for program in programs if bpf.is_loaded(program))
-
-
 def _others(pids: Sequence[int]) -> list[int]:
     return [int(path.name) for path in Path("/proc").glob("[1-9]*") if int(path.name) not in pids]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import TypeVar
 
+from bpfbench.errors import StepError
 from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import cgroup
@@ -71,14 +72,30 @@ def reap() -> None:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def running() -> tuple[str, ...]:
-    """Name the processes that descend from this one and go on running, in the hope that none does."""
+def require_none_running(whose: str) -> None:
+    """Make sure that nothing descends from this process any more, after giving it a moment to end; else end it.
+
+    Raises:
+        StepError: something has gone on running.
+    """
 
     def still() -> list[int]:
         return [pid for pid in tasks.descendants(os.getpid()) if tasks.living(pid)]
 
-    left = settled(still, LEFT_S)
-    return tuple(f"{text_if_any(Path(f'/proc/{pid}/comm')) or '?'} (process {pid})" for pid in left)
+    if left := settled(still, LEFT_S):
+        named = [f"{text_if_any(Path(f'/proc/{pid}/comm')) or '?'} (process {pid})" for pid in left]
+        end_running()
+        raise StepError(f"left running by {whose}, and ended: {', '.join(named)}")
+
+
+def require_unloaded(programs: frozenset[int]) -> None:
+    """Make sure that the BPF programs of tracers that have ended are gone.
+
+    Raises:
+        StepError: some are still there: pinned, or held by somebody else.
+    """
+    if left := settled(lambda: [program for program in programs if bpf.is_loaded(program)]):
+        raise StepError(f"the tracer has left BPF programs loaded: {len(left)}; `bpftool prog show` has them")
 
 
 def end_running() -> None:

@@ -20,9 +20,9 @@ OVERHEAD_FORMAT = 2
 
 
 TIME = TargetMetric("time", "s", Better.LESS)
-"""From the target being let go on until its process has ended."""
+"""From the target being let go on until its process has ended; of several runs of it, per run."""
 CPU = TargetMetric("CPU", "s", Better.LESS)
-"""User and system CPU time of the target with all its processes."""
+"""User and system CPU time of the target with all its processes, per run."""
 SERVER_CPU = TargetMetric("server CPU", "% of one", Better.LESS)
 """User and system CPU time of the server while the target runs, of one CPU: per cent, as a driver may keep a rate."""
 SERVER_USER = TargetMetric("server user", "% of one", Better.LESS)
@@ -91,6 +91,8 @@ class OverheadSpec:
     target: CommandTarget
     tracers: tuple[CommandTracer, ...] = ()
     """Started in this order; none: the bare target."""
+    runs: int = 1
+    """How often the target is run, one after the other, while all else goes on."""
     deadlines: OverheadDeadlines = OverheadDeadlines()
     counted: bool = False
     """Whether the kernel counts the run time of BPF programs meanwhile, which takes time itself."""
@@ -101,13 +103,21 @@ class TargetRun:
     """What was measured of a target."""
 
     values: dict[str, float]
-    """By the names of its metrics."""
+    """By the names of its metrics, in the mean of its runs."""
     user_s: float
+    """Per run, as is the next."""
     system_s: float
     accounting: str
     """Where CPU times are from: `cgroup-v2`, or `rusage`, which lacks processes nobody has waited for."""
     server_accounting: str | None = None
     """Where those of the server are from: `cgroup-v2`, or `proc`, in ticks of the clock; None: there is none."""
+    runs: int = 1
+    """How often it was run."""
+
+    @property
+    def seconds(self) -> float:
+        """What all its runs took."""
+        return self.values[TIME.name] * self.runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class TracerRun:
     """Until then."""
     startup_cpu_s: float | None
     user_s: float | None
-    """While the target ran."""
+    """While the target ran, in all its runs."""
     system_s: float | None
     pss_peak_bytes: int | None
     """The most it was seen with from being ready on."""
@@ -191,6 +201,13 @@ class OverheadStudy:
     deadlines: OverheadDeadlines = OverheadDeadlines()
     together: bool = False
     """Whether two at once are run as well, and all."""
+
+    @property
+    def run_once(self) -> str:
+        """Why a trial cannot have more than one run of the target, however short; empty: it can."""
+        if self.target.prepare:
+            return "each run is prepared"
+        return "a tracer is told its process id" if any(tracer.wants_target for tracer in self.tracers) else ""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

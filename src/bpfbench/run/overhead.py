@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Overhead, measured: rounds of bare runs and tracers, on the user's own system, until it is decided or time is over.
+"""Overhead, measured: rounds of bare trials and tracers, on the user's own system, until it is decided or time is over.
 
+Bare trials come first, to warm up; of a short target, they tell how often it is to be run in each trial of all.
 A round is a randomised block: the bare target twice, each tracer once, and where that is asked for, several at once.
 From the fourth on, those of which it is decided what they cost are left out, and so are those that only fail. Last
 come trials in which the kernel counts the run time of BPF programs: they are compared with nothing.
@@ -9,7 +10,9 @@ come trials in which the kernel counts the run time of BPF programs: they are co
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 import shutil
 import sys
@@ -32,6 +35,7 @@ from bpfbench.model import Attach, Status, Tool
 from bpfbench.model.command import COMM, OUT, SUMMARY, CommandTracer
 from bpfbench.model.target import (
     OVERHEAD_FORMAT,
+    TIME,
     OverheadRecord,
     OverheadResult,
     OverheadSpec,
@@ -49,6 +53,13 @@ DEFAULT_IMAGE = "trixie"
 
 FAILURES_MOST = 2
 """Who has failed so often, and never not, is not tried again."""
+
+TRIAL_LEAST_S = 0.3
+"""A trial in which the target runs for less is mostly noise: then it runs several times,"""
+TRIAL_S = 0.5
+"""for so long in all."""
+COLD_S = 1.0
+"""By how much a first run may be the longer as files are not in the page cache, the target is run once more."""
 
 RunTrial = Callable[[OverheadSpec], OverheadResult]
 
@@ -162,6 +173,11 @@ def to_be_counted(found: Overhead) -> tuple[Costing, ...]:
     return tuple(row for row in found.rows if row.n and row.bpf and row.bpf.programs)
 
 
+def runs_needed(time_s: float, runs: int) -> int:
+    """Return how often the target is to be run in a trial, where a run took so long, of so many; pure."""
+    return runs if time_s * runs >= TRIAL_LEAST_S else math.ceil(TRIAL_S / time_s)
+
+
 def rounds_expected(found: Overhead, elapsed_s: float) -> int:
     """Return how many rounds there are going to be in all, as far as can be told."""
     study, done = found.study, found.rounds
@@ -203,7 +219,7 @@ class Rounds:
         self.records: list[OverheadRecord] = []
         """Of all trials so far."""
         self._study, self._log, self._reporter, self._run = study, log, reporter, run
-        self._done = 0
+        self._done, self._runs = 0, 1
         self._expected = (2 + len(study.subjects)) * (study.rounds or ROUNDS_LEAST)
         self._taken_s = 0.0
 
@@ -215,9 +231,7 @@ class Rounds:
             StoreError: a trial cannot be kept.
         """
         began_s = time.monotonic()
-        first = self._trial(0, 1, ())
-        if first.result.status is not Status.OK:
-            raise MachineError(f"the bare target does not work: {first.result.reason}")
+        self._warm_up()
         found = overhead(self._study, self.records)
         while (following := further(found, time.monotonic() - began_s)).more:
             number = found.rounds + 1
@@ -228,13 +242,25 @@ class Rounds:
             self._expected = self._done + left * (2 + len(following.subjects)) + len(to_be_counted(found))
         if following.said:
             self._reporter.round_ended(following.said)
-        for place, row in enumerate(to_be_counted(found), 2):
-            self._trial(0, place, row.subject, counted=True)
+        for row in to_be_counted(found):
+            self._trial(0, len(self.records), row.subject, counted=True)
+
+    def _warm_up(self) -> None:
+        """Run the bare target, until it is known how many runs of it a trial takes."""
+        for place in itertools.count(1):
+            found = self._trial(0, place, ()).result
+            if found.status is not Status.OK or found.target is None:
+                raise MachineError(f"the bare target does not work: {found.reason}")
+            needed = runs_needed(found.target.values[TIME.name], self._runs)
+            if self._study.run_once or (needed == self._runs and (place > 1 or found.target.seconds >= COLD_S)):
+                return
+            self._runs = needed
 
     def _trial(self, number: int, place: int, tracers: Subject, *, counted: bool = False) -> OverheadRecord:
         study = self._study
         called = study.called(tracers)
-        what = f"{called}, with run time counted" if counted else f"round {number}, {called}" if number else "warm-up"
+        what = f"round {number}, {called}" if number else f"{called}, with run time counted" if counted else "warm-up"
+        what += f" of {self._runs} runs" if what == "warm-up" and self._runs > 1 else ""
         left_s = self._taken_s / self._done * (self._expected - self._done) if self._done else None
         self._reporter.measuring(what, self._done, max(self._expected, self._done + 1), left_s)
         spec = OverheadSpec(
@@ -242,6 +268,7 @@ class Rounds:
             folder=str((self._log.path / "partial").absolute()),
             target=study.target,
             tracers=tuple(study.tracers[tracer] for tracer in tracers),
+            runs=self._runs,
             deadlines=study.deadlines,
             counted=counted,
         )

@@ -151,3 +151,45 @@ class TestRounds:
     def test_a_target_that_does_not_work_is_told_before_any_tracer_runs(self, tmp_path: Path) -> None:
         with pytest.raises(MachineError, match=r"^the bare target does not work: it is gone$"):
             measured(tmp_path, study("tracer"), {"bare": failed("it is gone")})
+
+
+def warmed_up(tmp_path: Path, asked: OverheadStudy, *times_s: float) -> list[int]:
+    """Measure a bare target whose warm-ups take so long per run; return how many runs there are in each trial."""
+    runs: list[int] = []
+
+    def run(spec: OverheadSpec) -> OverheadResult:
+        runs.append(spec.runs)
+        result = ran(times_s[min(len(runs), len(times_s)) - 1])
+        assert result.target is not None
+        return replace(result, target=replace(result.target, runs=spec.runs))
+
+    log = running.start(asked, tmp_path / "runs")
+    Rounds(asked, log, ProgressReporter(Console(file=io.StringIO())), run).measure()
+    return runs
+
+
+class TestShortTarget:
+    ROUND = 3
+    """Trials of a round of one tracer."""
+
+    def test_it_is_run_so_often_in_each_trial_that_it_takes_long_enough(self, tmp_path: Path) -> None:
+        runs = warmed_up(tmp_path, study("none", rounds=2), 0.002)
+        assert runs[0] == 1
+        assert set(runs[1:]) == {running.runs_needed(0.002, 1)}
+        assert runs[-1] * 0.002 >= running.TRIAL_LEAST_S
+
+    def test_what_is_long_enough_is_run_once(self, tmp_path: Path) -> None:
+        assert warmed_up(tmp_path, study("none", rounds=1), 2.0) == [1] * (1 + self.ROUND)
+
+    def test_a_first_run_may_be_slow_for_another_reason(self, tmp_path: Path) -> None:
+        assert warmed_up(tmp_path, study("none", rounds=1), 0.9, 0.4) == [1] * (2 + self.ROUND)
+        runs = warmed_up(tmp_path / "cold", study("none", rounds=1), 0.9, 0.001)
+        assert runs[:2] == [1, 1]
+        assert set(runs[2:]) == {running.runs_needed(0.001, 1)}
+
+    def test_it_is_run_once_where_each_run_needs_something_of_its_own(self, tmp_path: Path) -> None:
+        asked = study("none", rounds=1)
+        prepared = replace(asked, target=replace(asked.target, prepare=("make", "clean")))
+        told = replace(asked, tracers=(replace(asked.tracers[0], command=("strace", "-p", "{pid}")),))
+        for number, own in enumerate((prepared, told)):
+            assert warmed_up(tmp_path / str(number), own, 0.001) == [1] * (1 + self.ROUND)

@@ -27,7 +27,7 @@ from bpfbench.analysis.inference import ALPHA, Noise, percent
 from bpfbench.analysis.results import Description, describe, logarithm
 from bpfbench.model import Status, TargetMetric
 from bpfbench.model.command import BpfObject, BpfUse
-from bpfbench.model.target import TIME, OverheadRecord, OverheadResult, OverheadStudy, Subject, TracerRun
+from bpfbench.model.target import OverheadRecord, OverheadResult, OverheadStudy, Subject, TargetRun, TracerRun
 
 ALPHA_ASIDE = 0.2 * ALPHA
 """What is spent on metrics that are not asked for; the rest, on those that are."""
@@ -85,7 +85,7 @@ class Counted:
     """A trial in which the kernel counted the run time of BPF programs, which takes time itself."""
 
     time_s: float
-    """Of the target."""
+    """Of the target, in all its runs."""
     programs: tuple[BpfObject, ...]
 
     @property
@@ -110,7 +110,7 @@ class Costing:
     compared: Mapping[str, Comparison]
     """By metric; of those that there is a value of."""
     user: Description | None
-    """CPU time of the target, in seconds."""
+    """CPU time of the target, in seconds per run."""
     system: Description | None
     each: Mapping[int, Mapping[str, Description]]
     """Of each tracer itself, by its position and the names of OWN."""
@@ -135,6 +135,8 @@ class Overhead:
 
     study: OverheadStudy
     rounds: int
+    runs: int
+    """Of the target, in a trial."""
     round_s: float
     """What a round takes, in the mean."""
     rows: tuple[Costing, ...]
@@ -156,11 +158,11 @@ class Overhead:
         return tuple((own.amount, own.rounds_needed) if own else (None, None) for own in (*costs, *sums))
 
 
-OWN: Mapping[str, Callable[[TracerRun, float], float | None]] = {
-    "cpu_percent": lambda run, time_s: (
-        None if run.user_s is None else 100 * (run.user_s + (run.system_s or 0)) / time_s
+OWN: Mapping[str, Callable[[TracerRun, TargetRun], float | None]] = {
+    "cpu_percent": lambda run, target: (
+        None if run.user_s is None else 100 * (run.user_s + (run.system_s or 0)) / target.seconds
     ),
-    "cpu_s": lambda run, _: None if run.user_s is None else run.user_s + (run.system_s or 0),
+    "cpu_s": lambda run, target: None if run.user_s is None else (run.user_s + (run.system_s or 0)) / target.runs,
     "pss_peak_bytes": lambda run, _: run.pss_peak_bytes,
     "memory_peak_bytes": lambda run, _: run.memory_peak_bytes,
     "startup_s": lambda run, _: run.startup_s,
@@ -169,7 +171,7 @@ OWN: Mapping[str, Callable[[TracerRun, float], float | None]] = {
     "received": lambda run, _: run.received,
     "lost": lambda run, _: run.lost,
 }
-"""What is measured of a tracer, by its run and the target's time; CPU: while the target ran, per cent of one CPU."""
+"""What is measured of a tracer. CPU: while the target ran, in per cent of one CPU, and in seconds per run of it."""
 
 
 def overhead(study: OverheadStudy, records: Sequence[OverheadRecord]) -> Overhead:
@@ -179,9 +181,10 @@ def overhead(study: OverheadStudy, records: Sequence[OverheadRecord]) -> Overhea
     rows = tuple(_row(study, subject, records, compared) for subject in ((), *study.subjects))
     rounds = max((record.round for record in measured), default=0)
     absent = {what: why for record in records for what, why in record.result.absent.items()}
+    runs = max((record.result.target.runs for record in measured if record.result.target), default=1)
     round_s = sum(record.seconds for record in measured) / rounds if rounds else 0.0
     noise = {name: own.noise for name, own in compared.items() if own.noise is not None}
-    return Overhead(study, rounds, round_s, rows, noise, absent)
+    return Overhead(study, rounds, runs, round_s, rows, noise, absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +276,11 @@ def _row(
     good = [record for record in of_it if record.result.status is Status.OK]
     bad = [record.result for record in of_it if record.result.status is not Status.OK]
     targets = [own.result.target for own in good if own.result.target]
-    runs: defaultdict[int, list[tuple[TracerRun, float]]] = defaultdict(list)
+    runs: defaultdict[int, list[tuple[TracerRun, TargetRun]]] = defaultdict(list)
     for own in good:
         for tracer, run in zip(own.tracers, own.result.tracers, strict=False):  # none of one that is none
             if own.result.target:
-                runs[tracer].append((run, own.result.target.values[TIME.name]))
+                runs[tracer].append((run, own.result.target))
     alone = runs[subject[0]] if len(subject) == 1 else []
     return Costing(
         subject=subject,
@@ -298,8 +301,8 @@ def _row(
     )
 
 
-def _own(runs: Sequence[tuple[TracerRun, float]]) -> dict[str, Description]:
-    described = {name: describe(read(run, time_s) for run, time_s in runs) for name, read in OWN.items()}
+def _own(runs: Sequence[tuple[TracerRun, TargetRun]]) -> dict[str, Description]:
+    described = {name: describe(read(run, target) for run, target in runs) for name, read in OWN.items()}
     return {name: own for name, own in described.items() if own is not None}
 
 
@@ -313,4 +316,4 @@ def _counted(record: OverheadRecord) -> Counted | None:
     found = record.result
     if found.status is not Status.OK or found.target is None or not found.tracers or found.tracers[0].bpf is None:
         return None
-    return Counted(found.target.values[TIME.name], found.tracers[0].bpf.programs)
+    return Counted(found.target.seconds, found.tracers[0].bpf.programs)

@@ -13,8 +13,17 @@ from bpfbench.errors import StepError
 from bpfbench.inside.child import Child, Launch, dies_with_us, exit_text
 from bpfbench.model.target import CommandTarget
 
-HOLD = 'read -r _ <"$0"; exec "$@"'
-"""What a shell does that becomes the target: it waits for a line from a named pipe. The process id stays the same."""
+HOLD = """\
+read -r _ <"$0"
+runs=$1; shift
+while [ "$runs" -gt 1 ]; do (exec "$@") || exit; printf '\\036'; runs=$((runs-1)); done
+exec "$@"
+"""
+"""What a shell does that becomes the target: it waits for a line from a named pipe. The process id stays the same. Of
+several runs it starts all but the last, and goes on as long as they end well."""
+
+RUN_ENDED = "\036"
+"""What it prints after each of those."""
 
 GATE_S = 10.0
 """A shell that has not come to the pipe by then never will."""
@@ -27,17 +36,18 @@ class HeldTarget(Child):
         target: what it is to be.
         launch: how it is started; its command is of no account.
         gate: where the named pipe is made.
+        runs: how often it is run.
 
     Raises:
         StepError: it could not be started.
     """
 
-    def __init__(self, target: CommandTarget, launch: Launch, gate: Path) -> None:
-        self._gate = gate
+    def __init__(self, target: CommandTarget, launch: Launch, gate: Path, runs: int) -> None:
+        self._gate, self._runs = gate, runs
         self.user_s = self.system_s = 0.0
         """Of it and all its processes that were waited for, once it has ended."""
         os.mkfifo(gate, 0o600)
-        held = ("sh", "-c", HOLD, str(gate), *target.command)
+        held = ("sh", "-c", HOLD, str(gate), str(runs), *target.command)
         super().__init__("the target", Launch(held, launch.cpus, launch.stderr, launch.join), dies_with_us)
 
     def let_go(self) -> float:
@@ -61,6 +71,10 @@ class HeldTarget(Child):
         os.write(fd, b"\n")
         os.close(fd)
         return now_s
+
+    def printed(self) -> tuple[str, ...]:
+        """Return what each run has printed."""
+        return tuple(self.said().split(RUN_ENDED)) if self._runs > 1 else (self.said(),)
 
     def result(self) -> None:
         """Wait for its end, which has come, and take its CPU time.

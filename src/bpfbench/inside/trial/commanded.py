@@ -45,9 +45,9 @@ def start(found: Gathered, running: contextlib.ExitStack, target: int | None) ->
     found.notify({"event": "command", "argv": command.command})
     join, env = found.sampler.joiner("tracer"), unpacked(spec.command_packages)
     launch = Launch((), found.cpus["tracer"], found.printed, join, env)
-    running.callback(_clear, pinned)
     traced = CommandProcess(command, launch, target, before, PRINTED_MOST)
     running.enter_context(_told(found, traced))
+    running.callback(_clear, pinned)
     running.enter_context(traced)
     return traced, traced.wait_ready(spec.settings.deadlines.ready_s)
 
@@ -86,11 +86,8 @@ def stop(found: Gathered, traced: CommandProcess) -> float:
     begin_s = time.monotonic()
     traced.stop(found.spec.settings.deadlines.stop_s)
     stop_s = time.monotonic() - begin_s
-    if left := leftovers.running():
-        leftovers.end_running()
-        raise StepError(f"left running by the tracer, and ended: {', '.join(left)}")
-    if still := leftovers.settled(lambda: grip.still_loaded(held.programs)):
-        raise StepError(f"the tracer has left BPF programs loaded: {len(still)}")
+    leftovers.require_none_running("the tracer")
+    leftovers.require_unloaded(held.programs)
     found.note(command=_account(found, traced, use))
     return stop_s
 

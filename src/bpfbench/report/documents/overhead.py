@@ -7,21 +7,21 @@ Data:
                command, ready_line, ready_file, stop_signal}, seconds, rounds, margin_percent, seed, deadlines, together
     machine    facts of it
     rounds     how many there were
+    runs       of the target in a trial, one after the other, where it is short; all values of it are per run
     metrics[]  name, unit, better (less, more), pattern; all that is compared, those asked for first
     rows[]     the bare target first: tracers[] (positions; none: bare), called, n, failed, reason and printed[] (of
                the first of those), ready_by[],
                compared: metric -> {mean, sd, n, change_percent, interval {low, high} or null, verdict, amount,
                rounds_needed}; for the bare target all but the first three are null
-               user, system: CPU seconds of the target {mean, sd, n}
-               each[]: of each tracer, while the target ran: tracer (position), cpu_percent (of one CPU), cpu_s,
-               pss_peak_bytes, memory_peak_bytes, startup_s, startup_cpu_s, stop_s, received and lost (events,
-               by its own word) -> {mean, sd, n}; what was not
-               measured is not there
+               user, system: CPU seconds of the target, per run {mean, sd, n}
+               each[]: of each tracer, while the target ran: tracer (position), cpu_percent (of one CPU), cpu_s (per
+               run), pss_peak_bytes, memory_peak_bytes, startup_s, startup_cpu_s, stop_s, received and lost (events
+               of a trial, by its own word) -> {mean, sd, n}; what was not measured is not there
                bpf {programs[], maps[]: kind, name, memory_bytes} or null
                sums: of several at once: metric -> {sum_percent, together_percent, change_percent (of the one ratio
                over the other), interval, verdict, amount, rounds_needed}
-               counted: a trial with the run time of BPF programs counted, compared with nothing: time_s of the target,
-               cpu_percent of one CPU, programs[] {kind, name, memory_bytes, runs, run_ns}; or null
+               counted: a trial with the run time of BPF programs counted, compared with nothing: time_s of the target
+               (all its runs), cpu_percent of one CPU, programs[] {kind, name, memory_bytes, runs, run_ns}; or null
     verdict    by the interval, which holds at every look and for the whole table: more, less, undecided (it holds 0),
                too-few-rounds; amount: beyond-margin, within-margin, undecided
     noise      metric -> {n, sd}: of the logarithm of the ratio of two bare runs of one round
@@ -72,6 +72,7 @@ def data(found: Overhead, machine: Mapping[str, Any]) -> dict[str, Any]:
         "asked": found.study,
         "machine": machine,
         "rounds": found.rounds,
+        "runs": found.runs,
         "metrics": found.study.target.compared,
         "rows": [_row_data(row) for row in found.rows],
         "noise": found.noise,
@@ -133,9 +134,12 @@ def _blocks(found: Overhead, machine: Mapping[str, Any]) -> Iterator[Block]:
     if server := study.target.server:
         how = "started for each trial" if server.command else "which runs already"
         yield Paragraph(f"The server is {printable(server.called)}, {how}; its CPU time is that while the target runs.")
-    bare_s = found.rows[0].compared.get(TIME.name)
-    if bare_s is not None and bare_s.spread.mean < SHORT_S:
-        short = f"the target takes {1000 * bare_s.spread.mean:.1f} ms; of so little, starting it is a good part"
+    if found.runs > 1:
+        yield Paragraph(f"The target is run {plural(found.runs, 'time')} in each trial; what is told is per run.")
+    if _is_short(found):
+        bare_ms = 1000 * found.rows[0].compared[TIME.name].spread.mean
+        once = f", and it is run once in a trial, as {study.run_once}" if study.run_once else ""
+        short = f"a run of the target takes {bare_ms:.1f} ms; of so little, starting it is a good part{once}"
         yield Paragraph(f"{short}. Choose one that takes a second or more.", "note")
     yield _table(found)
     for row in found.rows[1:]:
@@ -150,6 +154,12 @@ def _blocks(found: Overhead, machine: Mapping[str, Any]) -> Iterator[Block]:
             yield Code(tuple(map(printable, row.printed)))
 
 
+def _is_short(found: Overhead) -> bool:
+    """Tell whether so little is measured that it is read in milliseconds."""
+    bare = found.rows[0].compared.get(TIME.name)
+    return bare is not None and bare.spread.mean < SHORT_S
+
+
 def _table(found: Overhead) -> Table:
     metrics = [
         metric for metric in found.study.target.compared if any(metric.name in row.compared for row in found.rows)
@@ -157,7 +167,7 @@ def _table(found: Overhead) -> Table:
     columns = (
         Column("tracer", is_text=True),
         Column("n", importance=3),
-        *(Column(metric.name, metric.unit) for metric in metrics),
+        *(Column(metric.name, "ms" if _scale(found, metric) > 1 else metric.unit) for metric in metrics),
         Column("of that", "user + system", importance=1),
         Column("tracer CPU", "% of one", importance=6),
         Column("PSS", "MiB", importance=5),
@@ -167,39 +177,43 @@ def _table(found: Overhead) -> Table:
         Column("start", "s", importance=4),
         Column("stop", "s", importance=2),
     )
-    counted = _any_counted(found)
-    return Table(columns, tuple(tuple(_row(row, metrics, counted=counted)) for row in found.rows), leads=True)
+    return Table(columns, tuple(tuple(_row(found, row, metrics)) for row in found.rows), leads=True)
+
+
+def _scale(found: Overhead, metric: TargetMetric) -> float:
+    return 1000.0 if metric in (TIME, CPU) and _is_short(found) else 1.0
 
 
 def _any_counted(found: Overhead) -> bool:
     return any(row.counted for row in found.rows)
 
 
-def _row(row: Costing, metrics: Sequence[TargetMetric], *, counted: bool) -> Iterator[Field]:
+def _row(found: Overhead, row: Costing, metrics: Sequence[TargetMetric]) -> Iterator[Field]:
     yield Field(printable(row.called))
     yield Field(str(row.n), detail=f"{row.failed} failed" if row.failed else "")
     for metric in metrics:
-        yield _compared(row.compared.get(metric.name))
-    split = f"{_figures(row.user.mean)} + {_figures(row.system.mean)}" if row.user and row.system else ABSENT
-    yield Field(split)
+        yield _compared(row.compared.get(metric.name), _scale(found, metric))
+    split = [_figures(own.mean * _scale(found, CPU)) for own in (row.user, row.system) if own]
+    yield Field(" + ".join(split) or ABSENT)
     yield _own(row, "cpu_percent")
     yield _own(row, "pss_peak_bytes", 2**20)
     yield Field(str(len(row.bpf.programs)) if row.bpf else ABSENT)
-    if counted:
+    if _any_counted(found):
         yield Field(_figures(row.counted.cpu_percent) if row.counted else ABSENT)
     yield Field(_kib(row.bpf.maps) if row.bpf else ABSENT)
     yield _own(row, "startup_s")
     yield _own(row, "stop_s")
 
 
-def _compared(own: Comparison | None) -> Field:
+def _compared(own: Comparison | None, scale: float) -> Field:
     if own is None:
         return Field(ABSENT)
-    spread = _figures(own.spread.sd, own.spread.mean) if own.spread.sd is not None else ""
+    mean, sd = scale * own.spread.mean, own.spread.sd
+    spread = _figures(scale * sd, mean) if sd is not None else ""
     if own.apart is None:
-        return Field(_figures(own.spread.mean), spread=spread)
+        return Field(_figures(mean), spread=spread)
     change = ABSENT if own.change_percent is None else f"{_percent(own.change_percent)} %"
-    return Field(_figures(own.spread.mean), detail=change, spread=spread, mark=MARK.get(own.apart.verdict, ""))
+    return Field(_figures(mean), detail=change, spread=spread, mark=MARK.get(own.apart.verdict, ""))
 
 
 def _own(row: Costing, name: str, unit: float = 1.0) -> Field:

@@ -89,6 +89,19 @@ class TestTrials:
         assert found.bpf is not None
         assert found.ready_by == ("links 1",)
 
+    def test_of_several_runs_in_a_trial_cpu_is_of_them_all(self) -> None:
+        once = rounds({0: 1.2}, 3)
+        trials = [
+            replace(own, result=replace(own.result, target=replace(own.result.target, runs=10)))
+            for own in once
+            if own.result.target
+        ]
+        found, before = overhead(study("tracer"), trials), overhead(study("tracer"), once)
+        assert (found.runs, before.runs) == (10, 1)
+        for name in ("cpu_percent", "cpu_s"):
+            assert found.rows[1].own[name].mean == pytest.approx(before.rows[1].own[name].mean / 10)
+        assert found.rows[1].compared["time"].spread == before.rows[1].compared["time"].spread
+
     def test_what_is_no_positive_number_is_compared_with_nothing(self) -> None:
         trials = [record(n, own, ran(1.0, tps=0.0)) for n in (1, 2, 3) for own in ((), (), 0)]
         found = overhead(study("tracer", metrics=[TPS]), trials).rows[1].compared["tps"]

@@ -66,8 +66,26 @@ def test_programs_get_all_of_it() -> None:
 
 def test_of_a_target_that_hardly_takes_time_it_is_said_that_it_does() -> None:
     short = [record(n, own, ran(0.002)) for n in (1, 2, 3) for own in ((), (), 0)]
-    assert "the target takes 2.0 ms; of so little, starting it is a good part" in text(overhead(study("none"), short))
+    said = text(overhead(study("none"), short))
+    assert "a run of the target takes 2.0 ms; of so little, starting it is a good part. Choose" in said
+    assert "time, ms" in said
+    assert "2.00 ± 0.00" in said
     assert "of so little" not in text(overhead(study("none"), rounds({0: 1.0}, 3)))
+
+
+def test_how_often_a_target_is_run_in_a_trial_is_said_and_why_it_is_not() -> None:
+    short = [record(n, own, ran(0.002)) for n in (1, 2, 3) for own in ((), (), 0)]
+    asked = study("tracer")
+    asked = replace(asked, target=replace(asked.target, prepare=("make", "clean")))
+    assert "and it is run once in a trial, as each run is prepared" in text(overhead(asked, short))
+    often = [
+        replace(own, result=replace(own.result, target=replace(own.result.target, runs=250)))
+        for own in short
+        if own.result.target
+    ]
+    found = overhead(study("tracer"), often)
+    assert "The target is run 250 times in each trial; what is told is per run." in text(found)
+    assert report.data(found, MACHINE)["runs"] == 250
 
 
 def test_whether_costs_add_up_is_said_as_far_as_it_is_known() -> None:
