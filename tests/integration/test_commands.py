@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
+import io
+import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loader import LOADER
+from rich.console import Console
 
-from bpfbench.model import Record, Status
+from bpfbench import cli
+from bpfbench.declare import plan, study
+from bpfbench.inside.kernel import bpf
+from bpfbench.model import Deadlines, Paths, Record, Sources, Status
 from bpfbench.model.command import CommandAccount
+from bpfbench.run import campaign
+from bpfbench.run.progress import ProgressReporter
+from bpfbench.run.stage import Means, Stage, foreseen
 from bpfbench.store import Run
 
 HEAD = 'name = "commands"\nrepetitions = 1\n[factors]\nworkloads = "read"\nprocesses = 1\nscale = 0.002\n'
@@ -54,6 +65,26 @@ BAD = {
         "the tracer attached something",
     ),
 }
+
+SLOW = {
+    "never-says-so": (
+        """["bpftrace", "-e", "tracepoint:syscalls:sys_enter_sync { @ = 1 }"]\nready = '/^tracing/'""",
+        "the tracer was not ready after 5 s: Attaching",
+    ),
+    "never-attaches": (
+        '["sh", "-c", "echo looking; while :; do :; done"]',
+        "the tracer was not ready after 5 s: looking",
+    ),
+    "deaf": (
+        """["sh", "-c", "trap '' INT TERM; env; echo deaf; while :; do sleep 1; done"]""",
+        "the tracer was still running 2 s after SIGINT: deaf",
+    ),
+    "pins": (
+        '["python3", "{files}/loader.py", "0", "/sys/fs/bpf/own", "/sys/fs/bpf"]',
+        "pinned, and they were removed: /sys/fs/bpf/own; it printed: .*; mounts left: 1",
+    ),
+}
+"""Those that a trial waits for, and what it leaves in the end."""
 
 
 def account(records: tuple[Record, ...], setup: str) -> CommandAccount:
@@ -110,6 +141,34 @@ def test_what_goes_wrong_is_said_with_what_was_printed_and_leaves_nothing(
             assert record.status is Status.FAILED, record.trial.setup
             assert BAD[record.trial.setup][1] in (record.reason or ""), record.reason
             assert "left:" not in (record.reason or ""), record.reason
+
+
+@pytest.mark.usefixtures("trixie")
+def test_who_is_waited_for_in_vain_is_ended_and_what_it_had_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SECRET", "xyzzy-42")
+    tables = "".join(f'[setups.{name}]\nkind = "command"\ncommand = {words}\n' for name, (words, _) in SLOW.items())
+    head = f'name = "slow"\nrepetitions = 1\n[factors]\nsetups = {list(SLOW)}\ntargets = "nap"\n'
+    (tmp_path / "study.toml").write_text(f'{head}[targets.nap]\ndrive = ["sleep", "1"]\n{tables}')
+    (tmp_path / "loader.py").write_text(LOADER)
+    chosen = foreseen(study.load(tmp_path / "study.toml"))
+    settings = replace(chosen.settings, deadlines=Deadlines(ready_s=5, stop_s=2))
+    chosen = replace(chosen, settings=settings, paths=Paths(str(tmp_path), str(tmp_path)))
+    unrolled, before = plan.unroll(chosen), (bpf.tracing_programs(), Path("/proc/self/mounts").read_text())
+    means = Means(cli.cache_dir(), Sources(), Console(file=io.StringIO()), lambda _: None)
+    with Stage(chosen, means, campaign.disks(chosen, unrolled)) as stage, ProgressReporter(means.console) as reporter:
+        run = campaign.start(stage.study, unrolled, stage.testbed, tmp_path / "run")
+        campaign.execute(run, stage.testbed, reporter)
+    for record in run.records():
+        assert (record.status is Status.OK) == record.trial.is_vanilla
+        if not record.trial.is_vanilla:
+            assert re.search(SLOW[record.trial.setup][1], record.reason or ""), record.reason
+    assert (bpf.tracing_programs(), Path("/proc/self/mounts").read_text()) == before
+    printed = [path.read_text() for path in (tmp_path / "run" / "trials").glob("*deaf*/tracer.printed")]
+    assert "PATH=" in printed[0]  # of the image's environment it was told, of ours nothing
+    kept = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert not any(b"xyzzy-42" in path.read_bytes() for path in kept)
 
 
 @pytest.mark.usefixtures("trixie")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loader import LOADER
 
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.monitors import cgroup
@@ -26,37 +27,6 @@ MARK = "86417"
 """What processes of these tests sleep for, in seconds: nobody else does."""
 
 ROOT = os.geteuid() == 0
-
-LOADER = """\
-import ctypes, os, sys, time
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def bpf(command, attr):
-    found = libc.syscall({"x86_64": 321, "aarch64": 280}[os.uname().machine], command, attr, ctypes.sizeof(attr))
-    assert found >= 0, os.strerror(ctypes.get_errno())
-    return found
-
-
-def attr(*words):
-    return (ctypes.c_uint64 * 16)(*words)
-
-
-after_s, pin = float(sys.argv[1]), sys.argv[2:]
-time.sleep(after_s)
-code = ctypes.create_string_buffer(bytes.fromhex("b700000000000000" "9500000000000000"))  # r0 = 0; exit
-license = ctypes.create_string_buffer(b"GPL")
-program = bpf(5, attr(17 | 2 << 32, ctypes.addressof(code), ctypes.addressof(license)))  # BPF_PROG_LOAD, raw tracepoint
-ring = bpf(0, attr(27, 4096 << 32))  # BPF_MAP_CREATE, ringbuf: type, key size; value size, entries
-name = ctypes.create_string_buffer(b"sched_process_fork")
-link = bpf(17, attr(ctypes.addressof(name), program))  # BPF_RAW_TRACEPOINT_OPEN
-for path in pin:
-    where = ctypes.create_string_buffer(path.encode())
-    bpf(6, attr(ctypes.addressof(where), program))  # BPF_OBJ_PIN
-time.sleep(60)
-"""
-"""A program that loads and attaches a BPF program by itself, after some time, and pins it somewhere if told to."""
 
 
 def with_mark() -> list[str]:

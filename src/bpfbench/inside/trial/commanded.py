@@ -134,7 +134,14 @@ def _clear(before: frozenset[Path]) -> None:
         StepError: there was something.
     """
     leftovers.end_running()
-    if left := sorted(_pins() - before):
-        for path in left:
-            path.unlink(missing_ok=True)
-        raise StepError(f"the tracer has left BPF objects pinned, and they were removed: {', '.join(map(str, left))}")
+    if left := [str(path) for path in sorted(_pins() - before) if _unpinned(path)]:
+        raise StepError(f"the tracer has left BPF objects pinned, and they were removed: {', '.join(left)}")
+
+
+def _unpinned(path: Path) -> bool:
+    """Remove a pin; tell whether it was one: what the kernel has in each such file system itself, it does not let go."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
