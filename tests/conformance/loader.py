@@ -34,5 +34,5 @@ for path in pin:
     bpf(6, attr(ctypes.addressof(where), program))  # BPF_OBJ_PIN
 time.sleep(60)
 """
-"""Its source. It waits for the seconds of its first argument, and pins the program at its second, if there is one, having
-mounted a bpffs at its third."""
+"""Its source. It waits for the seconds of its first argument, mounts a bpffs at its third, and pins the program at its
+second, as far as there are so many."""

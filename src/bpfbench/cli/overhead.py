@@ -79,8 +79,13 @@ def overhead(
     ] = False,
     stop_signal: Annotated[str, Parameter(help="The signal that stops a tracer: INT, TERM, HUP, …")] = "INT",
     time: Annotated[
-        str, Parameter("--for", help="Time for everything. There are always 3 rounds, and none once all is decided.")
-    ] = "1min",
+        str | None,
+        Parameter(
+            "--for",
+            help="Time for everything. There are always 3 rounds, and none once all is decided (default: 1min, and up"
+            " to 3min if that looks like deciding it).",
+        ),
+    ] = None,
     rounds: Annotated[int | None, Parameter(help="Run exactly this many rounds instead.")] = None,
     margin: Annotated[float, Parameter(help="Changes of up to this many per cent do not matter.")] = 5.0,
     timeout: Annotated[str, Parameter(help="The longest that one run of the target may take.")] = "1h",
@@ -110,15 +115,16 @@ def overhead(
     chosen = commands.tracers(tracers, ready, stop_signal, served=asked is not None, received=received, lost=lost)
     if together:
         commands.together(chosen)
+    limits = {} if time is None else dict.fromkeys(("seconds", "seconds_at_most"), _seconds("--for", time))
     study = OverheadStudy(
         target=commands.target(target, prepare, metric, asked),
         tracers=chosen,
-        seconds=_seconds("--for", time),
         rounds=rounds,
         margin_percent=margin,
         seed=seed,
         deadlines=OverheadDeadlines(target_s=_seconds("--timeout", timeout)),
         together=together,
+        **limits,
     )
     study = running.prepared(study, Means(cache_dir(), source_options.sources(), stderr))
     interrupted = False

@@ -191,7 +191,9 @@ class OverheadStudy:
     target: CommandTarget
     tracers: tuple[CommandTracer, ...]
     seconds: float = 60.0
-    """It takes so long in all, unless everything is decided before, or three rounds take longer."""
+    """It takes so long in all, unless everything is decided before, or three rounds take longer,"""
+    seconds_at_most: float = 180.0
+    """or up to so long where that is expected to decide everything."""
     rounds: int | None = None
     """Exactly so many, in place of that."""
     margin_percent: float = 5.0

@@ -163,9 +163,25 @@ def further(found: Overhead, elapsed_s: float) -> FurtherRound:
     if not following:
         return FurtherRound((), False, f"Everything is decided after {plural(done, 'round')}.")
     takes_s = 2 * bare.seconds + sum(row.seconds for row in following)
-    if elapsed_s + takes_s + sum(row.seconds for row in to_be_counted(found)) > study.seconds:
+    left_s = time_for(found, elapsed_s, takes_s) - elapsed_s - sum(row.seconds for row in to_be_counted(found))
+    if takes_s > left_s:
         return FurtherRound((), False, f"The time is over after {plural(done, 'round')}.")
     return FurtherRound(tuple(row.subject for row in following), True)
+
+
+def time_for(found: Overhead, elapsed_s: float, round_s: float) -> float:
+    """Return how long it takes in all: longer than was meant, where that is expected to decide what is open; pure."""
+    study, needed = found.study, _rounds_needed(found)
+    if needed is not None and elapsed_s + (needed - found.rounds) * round_s <= study.seconds_at_most:
+        return max(study.seconds, study.seconds_at_most)
+    return study.seconds
+
+
+def _rounds_needed(found: Overhead) -> int | None:
+    """Return how many rounds decide all that is open, were it as it is; None where that cannot be told."""
+    needed = [rounds for row in found.rows[1:] for amount, rounds in found.asked(row) if amount is Amount.OPEN]
+    known = [rounds for rounds in needed if rounds is not None]
+    return max(known, default=found.rounds) if len(known) == len(needed) else None
 
 
 def to_be_counted(found: Overhead) -> tuple[Costing, ...]:
@@ -183,10 +199,9 @@ def rounds_expected(found: Overhead, elapsed_s: float) -> int:
     study, done = found.study, found.rounds
     if study.rounds is not None or not done:
         return study.rounds or ROUNDS_LEAST
-    in_time = max(ROUNDS_LEAST, int(study.seconds / (elapsed_s / done)))
-    asked = [own for row in found.rows[1:] for own in found.asked(row) if own[0] is Amount.OPEN]
-    needed = [rounds for _, rounds in asked if rounds]
-    return max(done, in_time if len(needed) < len(asked) else min(in_time, max(needed, default=done)))
+    round_s, needed = elapsed_s / done, _rounds_needed(found)
+    in_time = max(ROUNDS_LEAST, int(time_for(found, elapsed_s, round_s) / round_s))
+    return max(done, in_time if needed is None else min(in_time, needed))
 
 
 def order(study: OverheadStudy, number: int, subjects: Sequence[Subject]) -> tuple[Subject, ...]:

@@ -49,6 +49,13 @@ class TestFurther:
         assert not late.more
         assert late.said == "The time is over after 4 rounds."
 
+    def test_it_takes_longer_where_that_is_expected_to_decide_it(self) -> None:
+        found = after(5, {0: 1.0}, sd=0.02)
+        assert found.open(found.rows[1])
+        assert further(found, 59.0).more
+        assert not further(replace(found, study=replace(found.study, seconds_at_most=60.0)), 59.0).more
+        assert not further(found, 178.0).more
+
     def test_who_several_at_once_are_held_against_stays(self) -> None:
         asked = study("a", "b", "c", together=True)
         costs = {(0,): 2.0, (1,): 2.0, (2,): 2.0, (0, 1): 4.0, (0, 2): 4.0, (1, 2): 4.0, (0, 1, 2): 8.0}

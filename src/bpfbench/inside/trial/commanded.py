@@ -139,7 +139,7 @@ def _clear(before: frozenset[Path]) -> None:
 
 
 def _unpinned(path: Path) -> bool:
-    """Remove a pin; tell whether it was one: what the kernel has in each such file system itself, it does not let go."""
+    """Remove a pin; tell whether it was one: the kernel has files of its own there, which it does not let go."""
     try:
         path.unlink()
     except OSError:

@@ -4,7 +4,8 @@
 Data:
 
     asked      target {called, command, prepare, metrics[], server {called, command} or null}, tracers[] {called,
-               command, ready_line, ready_file, stop_signal}, seconds, rounds, margin_percent, seed, deadlines, together
+               command, ready_line, ready_file, stop_signal}, seconds, seconds_at_most, rounds, margin_percent, seed,
+               deadlines, together
     machine    facts of it
     rounds     how many there were
     runs       of the target in a trial, one after the other, where it is short; all values of it are per run
