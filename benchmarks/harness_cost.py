@@ -11,9 +11,10 @@ environment, fio reads 5 % slower from memory: no part of what is asked here.)
 
 Legs: reads and writes on the data disk, and reads and writes on a file system in memory (where the runner calls a
 trial invalid, as its pages cannot be dropped; its numbers are taken all the same); PostgreSQL in memory. Of each,
-bpfbench / bare with its 95 % interval (Student's t on the logarithms of the pairs' ratios): throughput, and CPU time of
-fio's own processes per I/O, which drifts less; of PostgreSQL transactions per second, by pgbench, and the CPU time of
-server and driver. Last, the time that trials take beyond tracer start and fio, by step (leg `time`).
+bpfbench / bare with its 95 % interval (the trimmed mean of the logarithms of the pairs' ratios, bootstrapped): the
+throughput, and CPU time of fio's own processes per I/O, which drifts less; of PostgreSQL transactions per second, by
+pgbench, and the CPU time of server and driver. Last, the time that trials take beyond tracer start and fio, by step
+(leg `time`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,6 +56,8 @@ from bpfbench.testbed.sandbox import INSIDE, Bind
 LEGS = ("read-disk", "write-disk", "read-memory", "write-memory", "postgres-memory", "time")
 
 UNCOUNTED_PAIRS = 2
+TRIMMED = 0.2
+"""The share of pairs left out at either end."""
 
 TRANSACTIONS = 10000
 """Of each of pgbench's clients: some seconds."""
@@ -85,7 +89,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """bpfbench / bare over pairs: geometric mean and 95 % interval."""
+    """bpfbench / bare over pairs, and its 95 % interval."""
 
     leg: str
     what: str
@@ -234,11 +238,14 @@ def paired(leg: str, pairs: int, of_bare: Callable[[], Run], of_bpfbench: Callab
 
 
 def ratio(leg: str, what: str, ratios: Sequence[float]) -> Ratio:
-    """Return the geometric mean of ratios and its interval."""
+    """Return the middle of ratios, the mean of their logarithms without the outer fifths, and its bootstrap interval.
+
+    A machine that is slow for the length of a run makes some pairs say nothing; these would be all that a mean tells.
+    """
     logs = [math.log(value) for value in ratios]
-    half = stats.t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    mean = statistics.fmean(logs)
-    return Ratio(leg, what, len(logs), math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+    middle = partial(stats.trim_mean, proportiontocut=TRIMMED)
+    found = stats.bootstrap((logs,), middle, n_resamples=9999, rng=1).confidence_interval
+    return Ratio(leg, what, len(logs), *(math.exp(log) for log in (middle(logs), found.low, found.high)))
 
 
 @contextmanager
