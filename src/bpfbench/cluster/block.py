@@ -75,7 +75,7 @@ def run(spool: Spool, cache: Path, console: Console) -> None:
     means = Means(cache, Sources(), console, waits)
     unrolled = Plan(order.trials, ())
     disks = Sizes(order.data_bytes, order.output_bytes)
-    with Stage(order.study, means, disks, lambda _: _image(cache, order)) as stage:
+    with Stage(order.study, means, disks, lambda _: image(cache, order)) as stage:
         spool.write("facts.json", ground(stage.testbed))
         if not order.trials:
             return
@@ -99,10 +99,16 @@ def ground(testbed: Testbed) -> dict[str, Any]:
     }
 
 
-def _image(cache: Path, order: BlockOrder) -> Image:
-    found = images.with_key(cache, order.image)
+def image(cache: Path, order: BlockOrder) -> Image:
+    """Return the image that a block is run in, with the packages of its targets and commands.
+
+    Raises:
+        StoreError: not all of it is on this host.
+    """
+    found = images.with_key(cache, order.image, order.parts)
     if found is None:
-        raise StoreError(f"image {order.image} is not on this host")
+        packages = f", or not all of its packages: {', '.join(order.parts)}" if order.parts else ""
+        raise StoreError(f"image {order.image} is not on this host{packages}", "`bpfbench cluster up` brings them")
     return found
 
 

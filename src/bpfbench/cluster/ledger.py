@@ -17,7 +17,7 @@ from typing import Any
 from bpfbench import soundness
 from bpfbench.cluster.order import ORIGIN, Origin, Parcel, ParcelError
 from bpfbench.codec import from_json, to_json
-from bpfbench.declare import plan
+from bpfbench.declare import estimate, plan
 from bpfbench.errors import StoreError
 from bpfbench.model import Record, Status, Trial
 from bpfbench.run import campaign
@@ -73,7 +73,8 @@ class Ledger:
         self.trials: dict[str, Trial] = {}
         self.failed: dict[str, int] = defaultdict(int)
         """Trials with a record that does not count, by host."""
-        self._pace = Pace(plan.seconds_of)
+        self._seconds_of = estimate.seconds(run.info.study)
+        self._pace = Pace(self._seconds_of)
         self._left_s: dict[str, float] = defaultdict(float)
         """Estimates, by host, before there is experience."""
         self.add(run.plan())
@@ -146,7 +147,7 @@ class Ledger:
         self.done += 1
         if not block.left:
             self.open.pop(block.number, None)
-        self._left_s[planned.host] -= plan.seconds_of(planned)
+        self._left_s[planned.host] -= self._seconds_of(planned)
         self._pace.add(planned, record.seconds)
         self.failed[planned.host] += record.status is not Status.OK
         return record
@@ -189,7 +190,7 @@ class Ledger:
 
     def _count(self, block: OwnBlock, sign: int) -> None:
         """Add what is left of a block to its host's, or take it away."""
-        own = (plan.seconds_of(trial) for trial in block.trials if trial.id in block.left)
+        own = (self._seconds_of(trial) for trial in block.trials if trial.id in block.left)
         self._left_s[block.host] += sign * sum(own)
 
 

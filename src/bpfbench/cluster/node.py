@@ -34,6 +34,7 @@ def state(cache: Path) -> dict[str, Any]:
         "code": code.digest(),
         "worker": None if worker is None else {"pid": worker.pid, **worker.about},
         "images": {image.key: [kernel.name for kernel in images.boot_layers(cache, image)[1]] for image in built},
+        "parts": {image.key: image.parts for image in built},
         "blocks": [f"{each.path.parent.name}/{each.path.name}" for each in spool.running(cache)],
     }
 

@@ -63,6 +63,8 @@ class BlockOrder:
     """Its key."""
     executables: dict[str, str]
     """SHA-256 of the tracers that the study brings, by setup, and of the files of its targets, by path."""
+    parts: tuple[str, ...] = ()
+    """Of the image: the layers of packages that its targets and commands want."""
     data_bytes: int = 0
     """What the disks of virtual machines must hold, for the whole study."""
     output_bytes: int = 0

@@ -21,7 +21,7 @@ Asked = Mapping[str, Any]
 
 
 def hello(cache: Path, host: str, asked: Asked) -> dict[str, Any]:
-    """Say who this is: what could be in the way of measuring here, and which image is there.
+    """Say who this is: what could be in the way of measuring here, and whether the image with its packages is there.
 
     Raises:
         MachineError: another version of bpfbench, or the machine lacks something.
@@ -29,7 +29,7 @@ def hello(cache: Path, host: str, asked: Asked) -> dict[str, Any]:
     code.require(str(asked["code"]))
     VENUES[str(asked["below"])].check()
     cache.mkdir(parents=True, exist_ok=True)
-    key = asked.get("image")
+    key, parts = asked.get("image"), tuple(map(str, asked.get("parts", ())))
     return {
         "host": host,
         "node": platform.node(),
@@ -38,7 +38,7 @@ def hello(cache: Path, host: str, asked: Asked) -> dict[str, Any]:
         "boot_id": facts.boot_id(),
         "now_s": time.time(),
         "running": ", ".join(f"block {each.path.name} of {each.path.parent.name}" for each in spool.running(cache)),
-        "image": key is not None and images.with_key(cache, str(key)) is not None,
+        "image": key is not None and images.with_key(cache, str(key), parts) is not None,
     }
 
 

@@ -41,7 +41,7 @@ def begin(study: Study, connection: Connection, kinds: Mapping[str, str], means:
         start.remark(start.greet(cluster, study, hosts, None))
         image = start.bring_image(cluster, study, hosts, means)
         with ProgressReporter(means.console) as reporter:
-            grounds = start.survey(cluster, study, hosts, image.key, reporter)
+            grounds = start.survey(cluster, study, hosts, image, reporter)
         settled, unrolled = start.settle(study, grounds)
         return campaign.made(settled, unrolled, image, start.together(grounds, kinds), path)
 
@@ -61,7 +61,7 @@ def go_on(run: Run, connection: Connection, hosts: Sequence[str], means: Means, 
     """
     guard.only(guard.NOTHING)
     study = run.info.study
-    image = campaign.same_image(run, means.cache)
+    image = replace(campaign.same_image(run, means.cache), parts=tuple(run.info.image.get("parts", ())))
     if not hosts or set(hosts) == set(study.hosts):
         return  # who is not there is waited for
     if study.assignment is Assignment.BY_SETUP and (others := set(study.hosts) - set(hosts)):
@@ -74,10 +74,10 @@ def go_on(run: Run, connection: Connection, hosts: Sequence[str], means: Means, 
     machine = dict(run.info.machine)
     with run.locked(), Cluster(connection) as cluster:
         start.present_hosts(cluster, hosts)
-        start.remark(start.greet(cluster, study, hosts, image.key))
+        start.remark(start.greet(cluster, study, hosts, image))
         if new := [host for host in hosts if host not in machine["hosts"]]:
             with ProgressReporter(means.console) as reporter:
-                grounds = start.survey(cluster, study, new, image.key, reporter)
+                grounds = start.survey(cluster, study, new, image, reporter)
             _require_hooks(run, grounds)
             facts = {host: ground["facts"] for host, ground in grounds.items()}
             machine["hosts"] = {**machine["hosts"], **facts}

@@ -51,13 +51,14 @@ def present_hosts(cluster: Cluster, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted) or tuple(sorted(present))
 
 
-def greet(cluster: Cluster, study: Study, hosts: Sequence[str], image: str | None) -> dict[str, dict[str, Any]]:
+def greet(cluster: Cluster, study: Study, hosts: Sequence[str], image: Image | None) -> dict[str, dict[str, Any]]:
     """Ask all hosts whether they can do this study; return what they say of themselves.
 
     Raises:
         MachineError: one cannot, or has another version of bpfbench; says what each says.
     """
-    asked = {"code": code.digest(), "below": study.ground, "image": image}
+    wanted = {"image": image.key, "parts": image.parts} if image else {}
+    asked = {"code": code.digest(), "below": study.ground, **wanted}
     return _all(cluster.answers({host: cluster.ask(host, "hello", asked) for host in hosts}))
 
 
@@ -87,17 +88,18 @@ def bring_image(cluster: Cluster, study: Study, hosts: Sequence[str], means: Mea
     """
     with ProgressReporter(means.console) as reporter:
         image = VENUES[study.ground].image(means.cache, study.image, means.sources, reporter.building, *study.wants)
-    said = greet(cluster, study, hosts, image.key)
+    said = greet(cluster, study, hosts, image)
     if lacking := sorted(host for host, own in said.items() if not own.get("image")):
+        packages = f" with {', '.join(image.parts)}" if image.parts else ""
         raise MachineError(
-            f"image {image.name} {image.key} is not on: {', '.join(lacking)}",
+            f"image {image.name} {image.key}{packages} is not on: {', '.join(lacking)}",
             "`bpfbench cluster up` brings it; without SSH: `bpfbench image export` here, `bpfbench image import` there",
         )
     return image
 
 
 def survey(
-    cluster: Cluster, study: Study, hosts: Sequence[str], image: str, reporter: ProgressReporter
+    cluster: Cluster, study: Study, hosts: Sequence[str], image: Image, reporter: ProgressReporter
 ) -> dict[str, dict[str, Any]]:
     """Have all hosts open their ground, side by side, and say what it is.
 
@@ -106,7 +108,8 @@ def survey(
     """
     executables = campaign.digests(study)
     name = f"survey-{uuid.uuid4().hex}"
-    orders = {host: BlockOrder(name, code.digest(), study.on(host), (), image, executables) for host in hosts}
+    wanted = (), image.key, executables, image.parts
+    orders = {host: BlockOrder(name, code.digest(), study.on(host), *wanted) for host in hosts}
     tasks = {cluster.order(host, order, (), ()): host for host, order in orders.items()}
     grounds: dict[str, dict[str, Any]] = {}
     reasons: dict[str, str] = {}

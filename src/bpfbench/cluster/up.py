@@ -44,6 +44,7 @@ from bpfbench.machine import service
 from bpfbench.machine.facts import BUILDING
 from bpfbench.run import images
 from bpfbench.run.stage import Means
+from bpfbench.testbed.image import Image
 from bpfbench.units import gib
 
 BEGIN_S = 30.0
@@ -73,9 +74,8 @@ class HostOutcome:
 class Brought:
     """What all hosts are to have, each made here when the first of them lacks it."""
 
-    def __init__(self, hosts: Hosts, means: Means, image: str, issued: Issued) -> None:
+    def __init__(self, hosts: Hosts, means: Means, image: Image, issued: Issued) -> None:
         self.image = image
-        """Its key."""
         self.issued = issued
         self._hosts = hosts
         self._means = means
@@ -139,7 +139,7 @@ def up(hosts: Hosts, means: Means, tell: Tell) -> tuple[HostOutcome, ...]:
         state / "certificates", hosts.name, (CONTROLLER, *(host.name for host in hosts.hosts)), hosts.certificate_days
     )
     begin_scheduler(hosts, means.cache, issued, tell)
-    brought = Brought(hosts, means, built.image.key, issued)
+    brought = Brought(hosts, means, built.image, issued)
     outcomes = asyncio.run(
         _each(hosts, lambda host: _up(host, hosts, brought, lambda line: tell(f"{host.name}: {line}")))
     )
@@ -254,8 +254,8 @@ async def _up(host: RemoteHost, hosts: Hosts, brought: Brought, tell: Tell) -> d
         state = await there.node("state")
         if state["code"] != code.digest():
             raise HostError(f"host {host.where}: bpfbench {state['code']} arrived, not {code.digest()}")
-        images_there = state["images"]
-        if brought.image not in images_there or not set(hosts.kernels) <= set(images_there[brought.image]):
+        kernels, parts = (state[own].get(brought.image.key) for own in ("images", "parts"))
+        if kernels is None or set(hosts.kernels) - set(kernels) or set(brought.image.parts) - set(parts):
             await _bring_image(there, facts, brought, tell)
         await _bring_certificates(shell, brought.issued)
         own = f"{host.cache}/cluster/certificates"

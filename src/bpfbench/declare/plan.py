@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import TypeVar
 
 from bpfbench import catalogue, factors
+from bpfbench.declare import estimate
 from bpfbench.errors import StudyError
 from bpfbench.model import (
     BLOCK_BYTES,
@@ -39,35 +40,8 @@ _Member = tuple[str, TracerConfig]
 TEXT_EVENT_BYTES = 210
 """No text line of an rw event without payload is longer: integers at their longest in practice, comm and name."""
 
-SECONDS_PER_GIB = {"read": 1.6, "write": 2.6, "mixed": 2.2}
-"""fio's time per GiB in vanilla trials on the 2-CPU development machine, the slowest seen; for time estimates only."""
-SECONDS_PER_GIB_USUAL = 2.6
-"""Of workloads that were not timed there."""
-
-TARGET_SECONDS = 10.0
-"""Of a target besides fio, of which nobody knows before it was run."""
-
-SLOWDOWN: dict[str | None, float] = {
-    None: 1.0,
-    Tool.SYSCOUNT: 1.1,
-    Tool.RW_TRACER: 1.7,
-    Tool.RW_TRACER_ALL: 2.4,
-    Tool.FS_PROFILE: 1.5,
-}
-"""fio's time under a tool over vanilla, as above; for time estimates only."""
-SLOWDOWN_USUAL = 1.3
-"""Under a command, of which nobody knows."""
-
 PRINTED_BYTES = 2**29
 """What a command may print: inside/trial/commanded.py ends it there."""
-
-SECONDS_AROUND_VANILLA = 0.6
-SECONDS_AROUND_TRACER = 2.0
-"""Preparation, start-up, drain and checks of a trial, as above; for time estimates only."""
-
-EMULATED_SLOWDOWN = 12.0
-BOOT_SECONDS = 12.0
-"""Of a virtual machine, as above: how much longer everything takes where its CPU is emulated, and its boot there."""
 
 TWINS_FROM = 4
 """Blocks with so many tracers or more have vanilla twice: its two trials tell what a run's own noise is, and their mean
@@ -273,7 +247,7 @@ def _needs(trials: Sequence[Trial], study: Study, cpus: int, *, emulated: bool) 
     most = {target.name: target.data_bytes for target in study.targets}
     rings = max((trial.config.ring_bytes(cpus) for trial in trials if trial.config), default=0)
     return Needs(
-        seconds=sum(seconds_of(trial, emulated=emulated) for trial in run) + virtual * boots * BOOT_SECONDS,
+        seconds=sum(map(estimate.seconds(study, emulated=emulated), run)) + virtual * boots * estimate.BOOT_SECONDS,
         data_bytes=sum(most.get(own.name, own.total_bytes) for own in sets) * len({trial.host for trial in trials}),
         output_bytes=sum(outputs) if study.settings.keep_output else max(outputs, default=0),
         memory_bytes=study.machine.memory_bytes if virtual else 2**30 + rings,
@@ -295,21 +269,6 @@ def data_sets(plan: Plan) -> tuple[Workload, ...]:
         for work in (trial.workload for trial in plan.trials)
     }
     return tuple(sorted(found.values(), key=lambda workload: -workload.total_bytes))
-
-
-def seconds_of(trial: Trial, *, emulated: bool = False) -> float:
-    """Estimate how long a trial takes."""
-    around_s = SECONDS_AROUND_VANILLA if trial.is_vanilla else SECONDS_AROUND_TRACER
-    workload = trial.workload
-    slowdown = SLOWDOWN.get(None if trial.is_vanilla else trial.tool, SLOWDOWN_USUAL) * (
-        EMULATED_SLOWDOWN if emulated else 1
-    )
-    if not workload.is_fio:
-        return around_s * (EMULATED_SLOWDOWN if emulated else 1) + TARGET_SECONDS * slowdown
-    per_gib = SECONDS_PER_GIB.get(workload.name, SECONDS_PER_GIB_USUAL)
-    unlimited_s = workload.total_bytes / 2**30 * per_gib * slowdown
-    limited_s = workload.bytes_per_process / BLOCK_BYTES / workload.rate_iops if workload.rate_iops else 0.0
-    return around_s * (EMULATED_SLOWDOWN if emulated else 1) + max(unlimited_s, limited_s)
 
 
 def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[tuple[str, tuple[_Member, ...]]]:

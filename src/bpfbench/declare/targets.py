@@ -19,7 +19,18 @@ from bpfbench import catalogue
 from bpfbench.factors import REQUIRED, Key
 from bpfbench.model import COMM_BYTES, OPERATIONS, RATE, WELL_KNOWN, Better, DrivenTarget, TargetMetric
 from bpfbench.model.driven import PLACEHOLDERS
-from bpfbench.values import choice_message, existing_directory, file_name, flag, number, one_of, shown, size, text
+from bpfbench.values import (
+    choice_message,
+    existing_directory,
+    file_name,
+    flag,
+    number,
+    one_of,
+    shown,
+    size,
+    text,
+    whole,
+)
 
 SIGNALS = tuple(f"SIG{name}" for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2"))
 METRIC_KEYS = ("unit", "better", "pattern", "pointer", "scale")
@@ -49,6 +60,8 @@ def keys(folder: Path) -> tuple[Key, ...]:
         Key("ready_s", number(0.1, 3600), 60.0),
         Key("user", one_of(("nobody", "root")), "nobody"),
         Key("keep_cache", flag, default=False),
+        Key("seconds", number(0.01, 86_400), None),
+        Key("operations_at", whole(1, 10**9), None),
         Key("data_bytes", size(1), 2**30),
         Key("unhooked_percent", table(_percent, KINDS), {}),
         Key("metrics", _metrics, ()),
@@ -74,8 +87,8 @@ def made(name: str, values: Mapping[str, Any], folder: Path) -> DrivenTarget:
     if replace(found, drive_at=()).uses(RATE):
         raise ValueError(f"{RATE} is known in drive_at only, which is run where a study names rates")
     if found.files is None and found.uses("{files}"):
-        return replace(found, files=str(folder.resolve()))
-    return found
+        return replace(found, files=str(folder.resolve()), shares_files=True)
+    return replace(found, shares_files=found.files is not None and folder.resolve().is_relative_to(found.files))
 
 
 def shipped(name: str) -> DrivenTarget:
@@ -83,7 +96,7 @@ def shipped(name: str) -> DrivenTarget:
     folder = catalogue.PACKAGE / "targets" / name
     raw = tomllib.loads((folder / "target.toml").read_text())
     values = {key.name: key.read(raw[key.name]) if key.name in raw else key.default for key in keys(folder)}
-    return replace(made(name, values, folder), shipped=True, files=str(folder))
+    return replace(made(name, values, folder), shipped=True, files=str(folder), shares_files=False)
 
 
 def written(target: DrivenTarget) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
-from bpfbench.declare import plan
+from bpfbench.declare import estimate, plan
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, Factor, Knob
 from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Study, Tool, TracerConfig, ring_record_bytes
@@ -186,7 +186,7 @@ def least_s(study: Study, goal: TuningGoal) -> float:
     """Return about how long it takes to search and validate at all, in seconds."""
     trials = [trial for trial in plan.unroll(study).trials if trial.config is not None][:1]
     blocks = SEARCH_LEAST + VALIDATION_LEAST
-    return blocks * (AROUND_FINALISTS + len(goal.knobs)) * sum(map(plan.seconds_of, trials))
+    return blocks * (AROUND_FINALISTS + len(goal.knobs)) * sum(map(estimate.seconds(study), trials))
 
 
 def require_time(study: Study, goal: TuningGoal) -> None:

@@ -97,6 +97,10 @@ class DrivenTarget:
     """Who its commands run as: nobody, or root."""
     keep_cache: bool = False
     """Whether the page cache of its data is left as it is, instead of dropped before each trial."""
+    seconds: float | None = None
+    """About how long `drive` takes by itself; None: nobody has said. For estimates only."""
+    operations_at: int | None = None
+    """How many operations `drive_at` does, whatever the rate; None: nobody has said. For estimates only."""
     data_bytes: int = 2**30
     """The most disk space that its data take, in bytes, with the copy of a trial."""
     unhooked_percent: dict[str, float] = field(default_factory=dict)
@@ -108,6 +112,8 @@ class DrivenTarget:
     """What is worth keeping in the record -> the command whose first line says it."""
     files: str | None = None
     """The folder of its own files; None: it has none."""
+    shares_files: bool = False
+    """Whether others lie in that folder, too, as it is the study's: of it only what commands name is the target's."""
     shipped: bool = False
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench import __version__, store
-from bpfbench.declare import plan
+from bpfbench.declare import estimate, plan
 from bpfbench.declare.plan import Needs, Plan
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
@@ -22,7 +22,8 @@ from bpfbench.run.stage import Means
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Sizes, Testbed, data_name
-from bpfbench.testbed.image import Image
+from bpfbench.testbed.carried import own_files
+from bpfbench.testbed.image import Image, layers
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.units import gib
 
@@ -66,7 +67,7 @@ def execute(
 def _run_all(run: Run, testbed: Testbed, reporter: ProgressReporter, further: Callable[[], Sequence[Trial]]) -> None:
     done = run.done()
     left: Sequence[Trial] = [trial for trial in run.plan() if trial.id not in done]
-    loop, pace = _Loop(run, testbed, reporter), Pace(plan.seconds_of)
+    loop, pace = _Loop(run, testbed, reporter), Pace(estimate.seconds(run.info.study))
     before: Trial | None = None
     usual = True  # whether `before` left what trials like it leave
     while left or (left := further()):
@@ -270,21 +271,28 @@ def _require_fit(study: Study, testbed: Testbed) -> None:
 
 
 def digests(study: Study) -> dict[str, str]:
-    """Return the SHA-256 of what a study brings: of each setup's files, by setup, and each target's files, by path.
+    """Return the SHA-256 of what a study brings: of each setup's files, by setup, and of what is a target's, by path.
+
+    That is the folder of its files, or where it shares it with the study, each file that its commands name.
 
     Raises:
         StudyError: one cannot be read.
     """
-    brought = {setup.name: (f"setup {setup.name}", _files_of(setup)) for setup in study.setups}
-    for target in study.targets:
-        named = () if target.shipped else (path for path in target.named_files if not path.is_dir())
-        brought |= {str(path): (f"target {target.name}", (path,)) for path in named}
+    brought: dict[str, tuple[str, Iterable[bytes]]] = {
+        setup.name: (f"setup {setup.name}", map(Path.read_bytes, _files_of(setup))) for setup in study.setups
+    }
+    for target in (own for own in study.targets if own.files and not own.shipped):
+        whose, folder, files = f"target {target.name}", Path(target.files or ""), own_files(target)
+        if target.shares_files:
+            brought |= {str(path): (whose, map(Path.read_bytes, (path,))) for path in files}
+        else:
+            brought[str(folder)] = whose, layers.contents(files, folder)
     found = {}
-    for name, (whose, paths) in brought.items():
+    for name, (whose, pieces) in brought.items():
         try:
             digest = hashlib.sha256()
-            for path in paths:
-                digest.update(path.read_bytes())
+            for piece in pieces:
+                digest.update(piece)
             found[name] = digest.hexdigest()
         except OSError as error:
             raise StudyError(f"{whose}: {error.filename} cannot be read: {error.strerror}") from error
@@ -323,9 +331,15 @@ def same_image_completed(run: Run, means: Means, progress: Progress) -> Image:
         StoreError: as `same_image`.
         ImageError: it could not be built.
     """
-    image = same_image(run, means.cache)
-    study = run.info.study
-    return images.completed(means.cache, image, means.sources, progress, *study.wants)
+    image, parts = same_image(run, means.cache), tuple(run.info.image.get("parts", ()))
+    kept = images.with_key(means.cache, image.key, parts) if parts else None
+    setups, targets, packages = run.info.study.wants
+    wanted = (setups, (), ()) if kept else (setups, targets, packages)
+    found = images.completed(means.cache, image, means.sources, progress, *wanted)
+    if parts and not kept and found.parts != parts:
+        gone = ", ".join(set(parts) - set(found.parts))
+        raise StoreError(f"{run.path}: began with {gone}, which {means.cache} has no more", "start a new run")
+    return replace(found, parts=parts) if kept else found
 
 
 def require_same_machine(run: Run, testbed: Testbed) -> None:

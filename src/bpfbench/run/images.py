@@ -78,7 +78,7 @@ def build(name: str, kernels: Sequence[str], means: Means, setups: Collection[st
         ready = image.build(means.cache, name, means.sources, reporter.building, setups)
         if kernels:
             image.bootable(means.cache, ready, tuple(kernels), means.sources, reporter.building)
-    return _kept(means.cache, ready)
+    return _kept(means.cache, _found(means.cache, name, means.sources))
 
 
 def export(name: str, kernels: Sequence[str], path: Path, means: Means) -> Image:
@@ -103,7 +103,8 @@ def export(name: str, kernels: Sequence[str], path: Path, means: Means) -> Image
 def archived(name: str, kernels: Sequence[str], means: Means) -> Path:
     """Return the file that `export` writes, kept in the cache."""
     ready = _found(means.cache, name, means.sources)
-    named = ready.name, ready.key, layers.digest(*map(str.encode, ready.libraries)), *sorted(kernels)
+    held = layers.digest(*map(str.encode, (*ready.libraries, *ready.parts)))
+    named = ready.name, ready.key, held, *sorted(kernels)
     path = means.cache / "archives" / f"{'-'.join(named)}.tar"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)

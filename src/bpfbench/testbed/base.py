@@ -40,7 +40,7 @@ from bpfbench.model.check import CaseVerdict, CheckSpec
 from bpfbench.model.drain import DrainResult, DrainSpec
 from bpfbench.model.roofline import Roofline, RooflineSpec
 from bpfbench.testbed import image as images
-from bpfbench.testbed.carried import TARGET, Carried
+from bpfbench.testbed.carried import TARGET, Carried, own_files
 from bpfbench.testbed.image import Image, layers
 from bpfbench.testbed.image.layers import Progress
 from bpfbench.testbed.job import Job
@@ -345,11 +345,11 @@ class Testbed(abc.ABC):
 
     def _target_data(self, target: DrivenTarget) -> str:
         """Name the data of a target by all that they are made by: the image, its commands, and its files."""
-        packages = [name for name in self.image.libraries if name.rsplit("-", 1)[0] == target.name]
+        packages = [name for name in self.image.parts if name.rsplit("-", 1)[0] == target.name]
         made = [f"{self.image.key} {packages} {target.user} {target.lay_out}".encode()]
-        files = self.carried.targets[target.name].files
-        if files and any("{files}" in word for word in target.lay_out):
-            made += layers.contents((path for path in Path(files).rglob("*") if path.is_file()), Path(files))
+        own = self.carried.targets[target.name]
+        if own.files and any("{files}" in word for word in target.lay_out):
+            made += layers.contents((path for path in own_files(own) if path.is_file()), Path(own.files))
         return f"{TARGET}{target.name}+{layers.digest(*made)}"
 
     def _converse(self, job: Job, progress: OnEvent) -> tuple[Finished, str]:

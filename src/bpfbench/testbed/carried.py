@@ -9,14 +9,25 @@ from pathlib import Path
 
 from bpfbench.model import DrivenTarget, Setup, TrialSpec, Workload
 from bpfbench.testbed.image import Image
+from bpfbench.testbed.image.libraries import debian
 from bpfbench.testbed.sandbox import INSIDE
 
 BROUGHT = "/run/bpfbench/setups"
 """Where the folders are seen inside an image: of a setup that a study brings by its name."""
 
-TARGET, PACKAGES, DEBIAN = "target+", "packages+", "debian+"
-"""What the names of folders of targets, of their packages, and of those of commands begin with, lest they be taken for
-a setup's."""
+TARGET, PACKAGES = "target+", "packages+"
+"""What the names of folders of targets, and of packages, begin with, lest they be taken for a setup's."""
+
+
+def own_files(target: DrivenTarget) -> tuple[Path, ...]:
+    """Return the files of a target: of its folder all, but runs in it, or where that is not its own what is named."""
+    if target.files is None:
+        return ()
+    if target.shares_files:
+        return tuple(path for own in target.named_files for path in (sorted(own.rglob("*")) if own.is_dir() else [own]))
+    found = [path for path in sorted(Path(target.files).rglob("*")) if path.is_file() and path.suffix != ".pyc"]
+    runs = [path.parent for path in found if path.name == "run.json"]
+    return tuple(path for path in found if not any(path.is_relative_to(run) for run in runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +49,13 @@ class Carried:
         for name, target in self.targets.items():
             if target.files:
                 yield f"{TARGET}{name}", Path(target.files)
-            if (packages := self._packages(name)).is_dir():
+            if packages := self.image.part(name):
                 yield f"{PACKAGES}{name}", packages
         for name, setup in self.setups.items():
             if setup.files or not setup.is_command:
                 yield name, Path(setup.files) if setup.files else Path(setup.command[0]).parent
-            if setup.packages and (packages := self._debian(setup)).is_dir():
-                yield f"{DEBIAN}{packages.name}", packages
+            if packages := self.image.part(debian(setup.packages)):
+                yield f"{PACKAGES}{debian(setup.packages)}", packages
 
     def tracer_command(self, setup: str) -> tuple[str, ...]:
         """Return what starts the tracer of a setup, less the contract's options."""
@@ -63,9 +74,9 @@ class Carried:
             tracer_command=None if trial.is_vanilla or command else self.tracer_command(trial.setup),
             command=command,
             command_files=f"{BROUGHT}/{setup.name}" if setup and setup.files else "",
-            command_packages=f"{BROUGHT}/{DEBIAN}{self._debian(setup).name}" if setup and setup.packages else "",
+            command_packages=f"{BROUGHT}/{PACKAGES}{debian(setup.packages)}" if setup and setup.packages else "",
             target=self._target(trial.workload),
-            packages=f"{BROUGHT}/{PACKAGES}{name}" if self._packages(name).is_dir() else "",
+            packages=f"{BROUGHT}/{PACKAGES}{name}" if self.image.part(name) else "",
         )
 
     def _target(self, workload: Workload) -> DrivenTarget | None:
@@ -74,11 +85,3 @@ class Carried:
         if target is None or target.files is None:
             return target
         return replace(target, files=f"{BROUGHT}/{TARGET}{target.name}")
-
-    def _packages(self, target: str) -> Path:
-        """Return where the packages of a target are, if it has any."""
-        return Path(self.image.targets) / target
-
-    def _debian(self, setup: Setup) -> Path:
-        """Return where the packages of a setup's commands are, once they are there."""
-        return Path(self.image.packages_of_commands) / "+".join(setup.packages)

@@ -135,6 +135,7 @@ class TestImage:
     ) -> None:
         asked: list[tuple[str, ...]] = []
         monkeypatch.setattr(image, "build", lambda *_: make_image())
+        monkeypatch.setattr(image, "find", lambda *_: make_image())
         monkeypatch.setattr(image, "bootable", lambda _, __, names, *___: asked.append(names))
         monkeypatch.setattr(image, "boot_layers", lambda *_: (None, ()))
         monkeypatch.setattr(images, "taken_bytes", lambda _: 0)

@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bpfbench import catalogue
-from bpfbench.declare import plan, study
+from bpfbench.declare import estimate, plan, study
 from bpfbench.declare.plan import TWINS_FROM, Needs, Plan, needs, places, unroll, warm_up, warm_ups
 from bpfbench.errors import StudyError
 from bpfbench.model import (
@@ -787,25 +787,25 @@ class TestNeeds:
     def test_time_grows_with_repetitions(self) -> None:
         once, thrice = (needs_of(replace(MINIMAL, repetitions=n)).seconds for n in (1, 3))
         (discarded,) = warm_ups(unroll(replace(MINIMAL, repetitions=3)).trials, MINIMAL)
-        first_s = plan.seconds_of(discarded)
+        first_s = estimate.seconds(MINIMAL)(discarded)
         assert once > first_s > 0
         assert thrice - first_s == pytest.approx(3 * (once - first_s))
 
     def test_at_a_limited_rate_fio_takes_the_time_its_ios_need(self) -> None:
         # 32 GiB per process at 2048 I/Os of 4 KiB per second: 4096 s, for the warm-up, for vanilla and for the tracer
         seconds = needs_of(with_factors(rate_iops=(2048,))).seconds
-        assert seconds == pytest.approx(3 * 4096 + 2 * plan.SECONDS_AROUND_VANILLA + plan.SECONDS_AROUND_TRACER)
+        assert seconds == pytest.approx(3 * 4096 + 2 * estimate.SECONDS_AROUND_VANILLA + estimate.SECONDS_AROUND_TRACER)
 
     @given(studies())
     def test_the_time_of_a_plan_is_that_of_its_trials_and_warm_ups(self, declared: Study) -> None:
         found = unroll(declared)
         run = (*found.trials, *warm_ups(found.trials, declared))
-        assert needs(found, declared).seconds == pytest.approx(sum(plan.seconds_of(trial) for trial in run))
+        assert needs(found, declared).seconds == pytest.approx(sum(map(estimate.seconds(declared), run)))
 
     @given(studies())
     def test_where_the_cpu_is_emulated_nothing_is_warmed_up(self, declared: Study) -> None:
         found = unroll(declared)
-        seconds = sum(plan.seconds_of(trial, emulated=True) for trial in found.trials)
+        seconds = sum(map(estimate.seconds(declared, emulated=True), found.trials))
         assert needs(found, declared, emulated=True).seconds == pytest.approx(seconds)
 
     @given(studies())
@@ -819,12 +819,12 @@ class TestNeeds:
     def test_a_virtual_machine_boots_for_every_block_or_for_every_trial(self) -> None:
         declared = replace(MINIMAL, testbed="vm", repetitions=3)
         found = unroll(declared)
-        trials_s = sum(map(plan.seconds_of, found.trials))
-        warm_up_s = plan.seconds_of(warm_ups(found.trials, declared)[0])
+        trials_s = sum(map(estimate.seconds(declared), found.trials))
+        warm_up_s = estimate.seconds(declared)(warm_ups(found.trials, declared)[0])
         for boot, boots, discarded in ((Boot.BLOCK, 3, 3), (Boot.TRIAL, 6, 0)):
             booting = replace(declared, machine=Machine(boot=boot))
             assert len(warm_ups(found.trials, booting)) == discarded, "what has just booted is warmed up"
-            wanted = trials_s + discarded * warm_up_s + boots * plan.BOOT_SECONDS
+            wanted = trials_s + discarded * warm_up_s + boots * estimate.BOOT_SECONDS
             assert needs_of(booting).seconds == pytest.approx(wanted)
 
     def test_the_papers_study_wants_what_its_file_says(self) -> None:

@@ -14,7 +14,7 @@ from builders import make_brought, make_executable, make_failure, make_image, ma
 from rich.console import Console
 
 from bpfbench.codec import to_json
-from bpfbench.declare import plan, study
+from bpfbench.declare import estimate, plan, study
 from bpfbench.declare.plan import Needs
 from bpfbench.errors import LostError, MachineError, StoreError, StudyError
 from bpfbench.machine import facts
@@ -37,6 +37,7 @@ from bpfbench.model import (
 )
 from bpfbench.run import campaign
 from bpfbench.run.progress import Pace, ProgressReporter
+from bpfbench.run.stage import Means
 from bpfbench.store import Run
 from bpfbench.testbed import image as images
 from bpfbench.testbed.base import Ground, Testbed
@@ -150,7 +151,7 @@ class TestBrought:
 
     def test_files_of_a_target_are_known_by_their_content(self, tmp_path: Path) -> None:
         command = ("sh", "-c", "cat '{files}/drive.sql' {files}/more | {files}/drive {files} {data}")
-        target = DrivenTarget("own", "drive", command, files=str(tmp_path))
+        target = DrivenTarget("own", "drive", command, files=str(tmp_path), shares_files=True)
         for name in ("drive", "drive.sql", "more", "another"):
             (tmp_path / name).write_text(name)
         digests = campaign.digests(replace(SMALL, targets=(target,)))
@@ -161,6 +162,28 @@ class TestBrought:
         (tmp_path / "more").unlink()
         with pytest.raises(StudyError, match=f"^target own: {tmp_path}/more cannot be read: No such"):
             campaign.digests(replace(SMALL, targets=(target,)))
+
+    def test_a_folder_of_a_targets_own_is_known_by_all_that_is_in_it_but_runs(self, tmp_path: Path) -> None:
+        target = DrivenTarget("own", "drive", ("{files}/drive",), files=str(tmp_path))
+        for name in ("drive", "helper"):
+            (tmp_path / name).write_text(name)
+
+        def digest() -> str:
+            ((folder, found),) = campaign.digests(replace(SMALL, targets=(target,))).items()
+            assert folder == str(tmp_path)
+            return found
+
+        before = digest()
+        (tmp_path / "runs" / "r").mkdir(parents=True)
+        for name in ("runs/r/run.json", "runs/r/record.json", "helper.pyc"):
+            (tmp_path / name).touch()
+        assert digest() == before
+        (tmp_path / "helper").write_text("another")
+        assert digest() != before
+        (tmp_path / "helper").write_text("helper")
+        assert digest() == before
+        (tmp_path / "more").touch()
+        assert digest() != before
 
     def test_an_executable_that_is_gone_is_told_with_the_setup(self, brought: Study, tracer: Path) -> None:
         tracer.unlink()
@@ -203,12 +226,27 @@ class TestSame:
 
     def test_with_another_file_of_a_target_it_does_not(self, tmp_path: Path, image: Image, run: Run) -> None:
         (tmp_path / "drive").write_text("one")
-        target = DrivenTarget("own", "drive", ("{files}/drive",), files=str(tmp_path))
+        target = DrivenTarget("own", "drive", ("{files}/drive",), files=str(tmp_path), shares_files=True)
         driven = start(tmp_path / "driven", image, replace(SMALL, targets=(target,)))
         assert campaign.same_image(driven, tmp_path) == campaign.same_image(run, tmp_path)
         (tmp_path / "drive").write_text("two")
         with pytest.raises(StoreError, match=f"began with another content of {tmp_path}/drive"):
             campaign.same_image(driven, tmp_path)
+
+    def test_it_goes_on_with_the_packages_it_began_with_or_not_at_all(
+        self, tmp_path: Path, image: Image, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert run.path.exists()
+        began = replace(image, parts=("nginx-1",))
+        driven = start(tmp_path / "driven", began, SMALL)
+        there = {("nginx-1",): began}
+        monkeypatch.setattr(images, "with_key", lambda _, __, parts=(): there.get(parts) if parts else image)
+        monkeypatch.setattr(images, "completed", lambda *_: replace(image, parts=("nginx-2",)))
+        means = Means(tmp_path, Sources(), Console())
+        assert campaign.same_image_completed(driven, means, lambda *_: None) == began
+        there.clear()
+        with pytest.raises(StoreError, match=r"began with nginx-1, which .* has no more$"):
+            campaign.same_image_completed(driven, means, lambda *_: None)
 
     def test_with_the_executable_as_it_was_it_goes_on_again(self, run: Run, tracer: Path, tmp_path: Path) -> None:
         tracer.write_text("two")
@@ -616,7 +654,7 @@ class TestWarmUps:
         assert len(run.plan()) == run.info.trials_planned == total
 
     def test_the_time_that_is_left_counts_those_to_come(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(plan, "seconds_of", lambda _: 1.0)
+        monkeypatch.setattr(estimate, "seconds", lambda _: lambda _: 1.0)
         reporter = Silent()
         monkeypatch.setattr(Pace, "add", lambda *_: None)
         campaign.execute(run, FakeTestbed(), reporter)

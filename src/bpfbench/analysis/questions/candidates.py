@@ -14,14 +14,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
-from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, event_bytes, known
+from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, aspects, event_bytes, known
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import analyse
-from bpfbench.model import TracerConfig
+from bpfbench.model import DrivenTarget, TracerConfig
 
 NEAR = 1.5
 """A measurement is near a rate, or an event size, up to this many times it; never below it."""
@@ -157,6 +158,8 @@ class Basis:
     """By setup and configuration, whatever its payload."""
     seen: Seen
     capacity: Capacity
+    driven: Sequence[DrivenTarget] = ()
+    """The targets of the run besides fio, as declared."""
 
     @classmethod
     def of(cls, results: Results, bench: Iterable[Observation] = ()) -> Basis:
@@ -170,7 +173,8 @@ class Basis:
             steady = not cell.workload.in_bursts  # as what is wished for is
             if config is not None and config.ringbuf_bytes is not None and cell.is_full and steady:
                 cells[cell.setup, replace(config, payload_bytes=None)].append(cell)
-        return cls(cells, seen, Capacity.of(results, tuple(bench)))
+        driven = results.info.study.targets if results.info else ()
+        return cls(cells, seen, Capacity.of(results, tuple(bench)), driven)
 
     def candidate(self, setup: str, config: TracerConfig, wish: Wish) -> Candidate:
         """Judge a setup in a configuration that there is."""
@@ -186,13 +190,20 @@ class Basis:
 def _candidate(
     setup: str, config: TracerConfig, cells: Sequence[Cell], seen: Seen, capacity: Capacity, wish: Wish
 ) -> Candidate:
+    by_name: defaultdict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_name[cell.workload.name].append(cell)
     whole = [cell for cell in cells if (seen.mean(cell, metrics.SAVED_PERCENT) or 0.0) >= wish.min_fidelity_percent]
-    workloads = tuple(dict.fromkeys(cell.workload.name for cell in cells))
 
-    def measured(quality: Quality) -> dict[str, list[Evidence]]:
-        """By workload; what a tracer saves, and what piles up in memory, is evidence where events are lost, too."""
-        found = [seen.of(quality, cell) for cell in (cells if quality.monotone else whole)]
-        return {name: [own for own in found if own is not None and own.workload == name] for name in workloads}
+    def measured(quality: Quality) -> dict[tuple[str | None, str | None], list[Evidence]]:
+        """By workload and aspect; what is saved, and piles up in memory, is evidence where events are lost, too."""
+        found: dict[tuple[str | None, str | None], list[Evidence]] = {
+            (name, aspect): [] for name, own in by_name.items() for aspect in _aspects(quality, own)
+        }
+        for own in (own for cell in (cells if quality.monotone else whole) for own in seen.of(quality, cell)):
+            if (own.workload, own.aspect) in found:
+                found[own.workload, own.aspect].append(own)
+        return found
 
     lost = [seen.fidelity(cell) for cell in cells if cell not in whole]
     lossy = any(own is not None and wish.is_near(own) for own in lost)
@@ -218,6 +229,12 @@ def _candidate(
         if own is not None and own.own_rate and wish.is_near(own):
             near.setdefault(cell.workload.name, cell)
     return Candidate(setup, config, assessments, preferred, near)
+
+
+def _aspects(quality: Quality, cells: Sequence[Cell]) -> tuple[str | None, ...]:
+    """Return which numbers a quality of a workload is judged by: of one that is driven at rates, those of a rate."""
+    found = {aspects(quality, cell) for cell in cells}
+    return max(found, key=len)
 
 
 def _distance(found: Evidence | None) -> tuple[float, float]:
@@ -272,7 +289,7 @@ def judge(requirement: Quality, limit: float, found: Evidence) -> Fit:
 def _assess(
     requirement: Quality,
     wish: Wish,
-    measured: Mapping[str, Sequence[Evidence]],
+    measured: Mapping[Any, Sequence[Evidence]],
     predicted: Evidence | None,
     lacking: str,
 ) -> Assessment:
@@ -281,7 +298,7 @@ def _assess(
     Args:
         requirement: what is required.
         wish: how much of it, and at what rate.
-        measured: by workload; a workload of which nothing was measured has an empty sequence.
+        measured: by workload and aspect; one of which nothing was measured has an empty sequence.
         predicted: what stands in for a measurement that lacks, in any workload.
         lacking: why measurements lack, beside that no trial had such a rate.
     """

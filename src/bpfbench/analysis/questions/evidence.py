@@ -6,7 +6,7 @@ Events that were lost were never consumed: what a tracer costs is no evidence wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -88,6 +88,8 @@ class Evidence:
     rate as its own, so that what is met beside it is met beside the other, and not the reverse."""
     drain_rates: tuple[DrainRate, ...] = ()
     """What a prediction is made from."""
+    aspect: str | None = None
+    """Of what is more than one number: which of them."""
 
     @property
     def basis(self) -> Literal["measured", "predicted"]:
@@ -100,6 +102,16 @@ def event_bytes(cell: Cell) -> int:
     return EVENT_BYTES + ((cell.config and cell.config.payload_bytes) or 0)
 
 
+AT_A_RATE = {"mean latency": metrics.LATENCY, "CPU time": metrics.TARGET_CPU}
+"""What tracing costs a declared target that is driven at a rate, which its runtime only follows: all of them count."""
+
+
+def aspects(quality: Quality, cell: Cell) -> tuple[str | None, ...]:
+    """Return which numbers a quality of a cell is judged by; most have one, without a name."""
+    driven = not cell.workload.is_fio and cell.workload.rate_iops is not None
+    return tuple(AT_A_RATE) if quality is Quality.OVERHEAD and driven else (None,)
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a run has of every cell and metric, read as evidence; None where a cell says nothing."""
@@ -108,9 +120,12 @@ class Seen:
     known: Mapping[tuple[Cell, Metric], Interval]
     """What a tracer's own mean, or its ratio to vanilla, may be."""
 
-    def of(self, quality: Quality, cell: Cell) -> Evidence | None:
-        """Return what a cell says of a quality."""
-        return READERS[quality](self, cell)
+    def of(self, quality: Quality, cell: Cell) -> tuple[Evidence, ...]:
+        """Return what a cell says of a quality: a number for each of its aspects, as far as they are known."""
+        if aspects(quality, cell) == (None,):
+            found = READERS[quality](self, cell)
+            return () if found is None else (found,)
+        return tuple(self._at_a_rate(cell))
 
     def fidelity(self, cell: Cell) -> Evidence | None:
         """Return what a cell saved."""
@@ -143,20 +158,27 @@ class Seen:
         that time, tracing takes what each I/O takes longer. That is the change in latency, times the share of its time
         that vanilla spends in I/O (its latency x its rate / processes: Little's law).
         """
-        rate, latency_us = self._vanilla_rate(cell) or 0.0, self.mean(cell.vanilla, metrics.LATENCY)
-        kept = self._keeps_rate(cell.vanilla, rate) and self._keeps_rate(cell, self.mean(cell, metrics.OFFERED) or 0.0)
-        if kept and not cell.workload.is_fio:
-            return None  # how many operations it has at once, nobody knows
+        latency_us, kept, rate = self.mean(cell.vanilla, metrics.LATENCY), self._kept(cell), self._vanilla_rate(cell)
         found = self.ratio(cell, metrics.LATENCY if kept else metrics.RUNTIME)
         if found is None or (kept and latency_us is None):
             return None
-        busy = (latency_us or 0.0) / 1e6 * rate / cell.workload.processes if kept else 1.0
+        return _grown(found, (latency_us or 0.0) / 1e6 * (rate or 0.0) / cell.workload.processes if kept else 1.0)
 
-        def share(ratio: float) -> float:
-            return 100 * busy * (ratio - 1)
+    def _at_a_rate(self, cell: Cell) -> Iterator[Evidence]:
+        """Yield what tracing costs a declared target at a rate: by what its latency grows, and its CPU time.
 
-        low, high = (None if end is None else share(end) for end in (found.low, found.high))
-        return replace(found, value=share(found.value), low=low, high=high)
+        How many operations it has at once, nobody knows, so that there is no share of its time. One that does not keep
+        its rate when it is traced is as fast as it can be.
+        """
+        for aspect, metric in AT_A_RATE.items():
+            found = self.ratio(cell, metric if self._kept(cell) else metrics.RUNTIME)
+            if found is not None:
+                yield replace(_grown(found), aspect=aspect)
+
+    def _kept(self, cell: Cell) -> bool:
+        """Whether a target had a rate of its own, and kept to it, without a tracer and with it."""
+        alone, offered = self._vanilla_rate(cell), self.mean(cell, metrics.OFFERED)
+        return self._keeps_rate(cell.vanilla, alone or 0.0) and self._keeps_rate(cell, offered or 0.0)
 
     def mean(self, cell: Cell, metric: Metric) -> float | None:
         """Return the mean of a metric; None where the cell lacks it."""
@@ -188,7 +210,7 @@ READERS: Mapping[Quality, Callable[[Seen, Cell], Evidence | None]] = {
 }
 
 
-RATIOS = (metrics.RUNTIME, metrics.LATENCY, metrics.LATENCY_P99, metrics.ENERGY)
+RATIOS = (metrics.RUNTIME, metrics.LATENCY, metrics.LATENCY_P99, metrics.ENERGY, metrics.TARGET_CPU)
 ON_LOGS = {
     metrics.PSS_PEAK: True,
     metrics.TRACER_CPU: True,
@@ -209,6 +231,12 @@ def known(results: Results) -> dict[tuple[Cell, Metric], Interval]:
         for metric, logs in ON_LOGS.items():
             found |= levels(group, metric, logs=logs)
     return found
+
+
+def _grown(found: Evidence, share: float = 1.0) -> Evidence:
+    """Return a ratio as by how much it is more, in per cent, times a share."""
+    low, high = (None if end is None else 100 * share * (end - 1) for end in (found.low, found.high))
+    return replace(found, value=100 * share * (found.value - 1), low=low, high=high)
 
 
 def _measured(cell: Cell, rate: float, value: float, ends: Interval | None, n: int) -> Evidence:

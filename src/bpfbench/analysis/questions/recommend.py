@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 from bpfbench.analysis.questions.candidates import Basis, Candidate, Fit, Wish
 from bpfbench.analysis.questions.capacity import Observation
@@ -26,7 +25,7 @@ class Recommendation:
     wish: Wish
     candidates: tuple[Candidate, ...]
     to_measure: str | None
-    """The command that would measure what is not known; None where everything is."""
+    """The command that would measure what is not known; None where everything is, or nothing of the run has a rate."""
     steps: tuple[Sieve, ...] = ()
     """How the choice was made between those that do what is wanted; a candidate is called by its position."""
     shortfalls: tuple[Shortfall, ...] = ()
@@ -66,11 +65,10 @@ def recommend(
     places = {str(at): str(place) for place, at in enumerate(order)}
     ranked = [*(qualified[at] for at in order), *found[len(qualified) :]]
     open_ = [own for own in found if own.fit in (Fit.UNKNOWN, Fit.UNDECIDED)]
-    cells = list(chain.from_iterable(basis.cells.values()))
     return Recommendation(
         wish,
         tuple(ranked),
-        command(open_, cells, wish) if open_ else None,
+        command(basis, open_, wish) if open_ else None,
         tuple(step.called(places) for step in steps),
         () if qualified else shortfalls(basis, found, wish),
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from bpfbench import catalogue
+from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.candidates import Assessment, Basis, Candidate, Fit, Wish, predict
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.results import CONFIG, Cell, goes_without_saying
@@ -56,8 +57,8 @@ class Shortfall:
     loosened: Mapping[Quality, float]
     """Limits at which it fits at the wanted rate; empty where none is known."""
     remedies: tuple[Remedy, ...]
-    to_measure: str
-    """The command that measures it with these remedies, at the wanted rate."""
+    to_measure: str | None
+    """The command that measures it with these remedies, at the wanted rate; None: no target of the run has rates."""
 
     @property
     def says_anything(self) -> bool:
@@ -91,14 +92,13 @@ def _shortfall(basis: Basis, own: Candidate, wish: Wish) -> Shortfall:
         fits.setdefault(min(found, key=lambda fit: fit.rank), rate)
     yes, may = fits.get(Fit.YES), fits.get(Fit.UNDECIDED)
     remedies = tuple(_remedies(basis, own, wish))
-    cells = list(chain.from_iterable(basis.cells.values()))
     return Shortfall(
         own,
         yes,
         may if may is not None and may > (yes or 0.0) else None,
         _loosened(basis, own, wish),
         remedies,
-        command([own], cells, wish, remedies),
+        command(basis, [own], wish, remedies),
     )
 
 
@@ -155,20 +155,22 @@ def _remedies(basis: Basis, own: Candidate, wish: Wish) -> Iterator[Remedy]:
         yield Remedy("ringbuf_bytes", ring // 4, Quality.MEMORY, "the ring is a part of it")
 
 
-def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, remedies: Sequence[Remedy] = ()) -> str:
+def command(basis: Basis, candidates: Sequence[Candidate], wish: Wish, remedies: Sequence[Remedy] = ()) -> str | None:
     """Return the command that measures candidates at the wanted rate, with remedies crossed with what they have.
 
     Args:
+        basis: of the run, whose targets are taken: fio's workloads where it has some, else those that have rates.
         candidates: at least one.
-        cells: of the run, whose workloads of fio are taken: other targets have no rate that could be asked for.
         wish: what is wanted.
         remedies: of the configuration.
     """
-    works = [cell.workload for cell in cells if cell.workload.is_fio] or [Workload("mixed", 1, 0)]
-    (processes, _), *_ = Counter(work.processes for work in works).most_common(1)
-    rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
+    cells = list(chain.from_iterable(basis.cells.values()))
+    works = [cell.workload for cell in cells if cell.workload.is_fio]
+    beside = _fio(works, wish) if works or not cells else _driven(basis, cells, wish)
+    if beside is None:
+        return None
+    study, target_options = beside
     payload = wish.event_bytes - EVENT_BYTES
-    ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
 
     def values(name: str, given: Iterable[object]) -> dict[object, None]:
         return dict.fromkeys([*given, *(remedy.value for remedy in remedies if remedy.option == name)])
@@ -176,10 +178,7 @@ def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, 
     options = {
         "setups": dict.fromkeys(candidate.setup for candidate in candidates),
         "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
-        "workloads": dict.fromkeys(work.name for work in works),
-        "processes": [processes],
-        "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
-        "rate-iops": [rate_iops],
+        **target_options,
         **{
             name.replace("_", "-"): values(name, (getattr(candidate.config, name) for candidate in candidates))
             for name in CONFIG
@@ -190,4 +189,35 @@ def command(candidates: Sequence[Candidate], cells: Sequence[Cell], wish: Wish, 
         "repetitions": [REPETITIONS],
     }
     words = (f"--{name} {','.join(map(str, given))}" for name, given in options.items())
-    return f"bpfbench run quick {' '.join(words)}"
+    return f"bpfbench run {study} {' '.join(words)}"
+
+
+Beside = tuple[str, dict[str, Iterable[object]]]
+"""A study, and options that say which target it has, at which rate."""
+
+
+def _fio(works: Sequence[Workload], wish: Wish) -> Beside:
+    works = works or [Workload("mixed", 1, 0)]
+    (processes, _), *_ = Counter(work.processes for work in works).most_common(1)
+    rate_iops = max(2, math.ceil(wish.rate_per_s / processes))
+    ios = 2 ** math.ceil(math.log2(rate_iops * TRIAL_S))
+    return "quick", {
+        "workloads": dict.fromkeys(work.name for work in works),
+        "processes": [processes],
+        "scale": [ios * BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS],
+        "rate-iops": [rate_iops],
+    }
+
+
+def _driven(basis: Basis, cells: Sequence[Cell], wish: Wish) -> Beside | None:
+    """Return declared targets that can be driven at a rate, each at what makes the events that are wanted."""
+    rated = {target.name for target in basis.driven if target.drive_at}
+    rates: dict[str, int] = {}
+    for cell in (cell.vanilla for cell in cells if cell.workload.name in rated):
+        calls, operations = (basis.seen.mean(cell, metric) for metric in (metrics.CALLS, metrics.OPERATIONS))
+        if calls and operations:
+            rates.setdefault(cell.workload.name, math.ceil(wish.rate_per_s * operations / calls))
+    if not rates:
+        return None
+    shipped = all(target.shipped for target in basis.driven if target.name in rates)
+    return "services" if shipped else "study.toml", {"targets": rates, "rate-iops": sorted(set(rates.values()))}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from bpfbench.analysis.questions.capacity import Capacity, DrainRate, HeldOut, Target, Tracer
@@ -23,7 +23,7 @@ from bpfbench.analysis.results import in_order
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
 from bpfbench.report.about import About
-from bpfbench.report.document import ABSENT, Block, Document, Paragraph, section, table
+from bpfbench.report.document import ABSENT, Block, Chapter, Document, Paragraph, Table, section, table
 from bpfbench.report.numbers import rounded, share
 from bpfbench.units import count, size
 
@@ -61,25 +61,51 @@ def _blocks(found: Capacity, run: About) -> Iterator[Block]:
         return
     if not found.checked:
         yield Paragraph(NONE)
-    for target, event_bytes in sorted({(held.target, held.tracer.event_bytes) for held in found.checked}, key=_order):
-        own = [held for held in found.checked if (held.target, held.tracer.event_bytes) == (target, event_bytes)]
-        header = ("setup", "ring", "predicted, %", "measured, %", "error, points", "trials")
-        rows = sorted(own, key=lambda held: (held.tracer.setup, held.tracer.ringbuf_bytes))
-        title = f"{_called(target)}: events of {event_bytes} bytes"
-        yield from section(title, (_offered(own),), table(header, map(_row, rows), texts=2))
+    for title, offered, rows in _by_target(found.checked):
+        yield from section(title, (offered,), rows)
     if found.checked:
-        lossy = [held for held in found.checked if held.measured < 100]
-        of_them = f", {_within(lossy)} where events were lost" if lossy else ""
-        errors = [abs(held.error) for held in found.checked]
-        yield Paragraph(
-            f"{_within(found.checked)} predictions within {WITHIN:g} points{of_them}; median "
-            f"{statistics.median(errors):.1f}, worst {max(errors):.1f}."
-        )
+        yield Paragraph(_errors(found.checked))
     if found.rates:
         drained = ("setup", "ring", "event, bytes", "drained, events/s", "from", "to", "of a CPU, %")
         rates = table(drained, map(_drained, _sorted(found.rates)), texts=2)
         yield from section("How fast rings are emptied", (), rates)
         yield from section("How to read this", READING)
+
+
+def chapter(found: Capacity) -> Chapter | None:
+    """Say what was predicted of targets at rates and in bursts, beside what was measured; None where nothing was lost.
+
+    Where all is saved, and nothing else is predicted, there is nothing to be said.
+    """
+    rated = [held for held in found.checked if held.target.rate_iops is not None]
+    if all(min(held.predicted, held.measured) > 100 - WITHIN for held in rated):
+        return None
+    tables = (replace(rows, title=title, caption=offered) for title, offered, rows in _by_target(rated))
+    said = (
+        "What is saved at a rate, or in bursts, predicted from the trials beside other targets and rates, and measured."
+    )
+    behind = Chapter("Predicted and measured", (*tables, *map(Paragraph, READING)), folded=True)
+    return Chapter("Capacity", (Paragraph(f"{said} {_errors(rated)}"), behind), "capacity")
+
+
+def _by_target(checked: Sequence[HeldOut]) -> Iterator[tuple[str, str, Table]]:
+    """Yield by target and size of its events: what that is called, what was offered, and the predictions."""
+    for target, event_bytes in sorted({(held.target, held.tracer.event_bytes) for held in checked}, key=_order):
+        own = [held for held in checked if (held.target, held.tracer.event_bytes) == (target, event_bytes)]
+        header = ("setup", "ring", "predicted, %", "measured, %", "error, points", "trials")
+        rows = sorted(own, key=lambda held: (held.tracer.setup, held.tracer.ringbuf_bytes))
+        title = f"{_called(target)}: events of {event_bytes} bytes"
+        yield title, _offered(own), table(header, map(_row, rows), texts=2)
+
+
+def _errors(checked: Sequence[HeldOut]) -> str:
+    lossy = [held for held in checked if held.measured < 100]
+    of_them = f", {_within(lossy)} where events were lost" if lossy else ""
+    errors = [abs(held.error) for held in checked]
+    return (
+        f"{_within(checked)} predictions within {WITHIN:g} points{of_them}; median {statistics.median(errors):.1f}, "
+        f"worst {max(errors):.1f}."
+    )
 
 
 def _within(held: Sequence[HeldOut]) -> str:

@@ -12,6 +12,7 @@ from bpfbench.analysis import metrics
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.order import examine
 from bpfbench.analysis.questions import needs
+from bpfbench.analysis.questions.capacity import Capacity
 from bpfbench.analysis.questions.claims.judge import Findings, by_run
 from bpfbench.analysis.questions.tradeoffs import Correlation
 from bpfbench.analysis.results import Results
@@ -37,7 +38,7 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import claims, loaded, order, statistics, steady, summary, tradeoffs
+from bpfbench.report.documents import capacity, claims, loaded, order, statistics, steady, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.figures.sections import Condition, Section, circumstances
 from bpfbench.report.numbers import p_value, percent
@@ -96,6 +97,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
     yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
     behind = (
         loaded.chapter(run.results),
+        capacity.chapter(Capacity.of(run.results)),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
         _findings(by_run(run.results)) if study.factors.workloads and not _commands_alone(run.results) else None,
         _exchanged(run.exchanged) if len(_setups(run.results)) > 1 else None,

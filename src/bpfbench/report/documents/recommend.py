@@ -5,7 +5,7 @@ Data:
 
     wish           what was asked
     qualified      how many candidates do what is wanted
-    to_measure     the command that would measure what is not known, or null
+    to_measure     the command that would measure what is not known; null where all is, or no target has rates
     chosen[]       positions in candidates[] of those that qualify and that nothing tells apart from the best
     steps[]        how they were chosen: quality, outcome (best, equal, depends, undecided), rounds, margin, of[] and
                    left[] (positions, before and after)
@@ -16,7 +16,8 @@ Data:
                    preferred, assessments[], basis[]: the drain rates that fidelity is predicted from
     assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, not met, undecided, not
                    measured), reason, evidence or null: basis (measured, predicted), value, low, high, rate_per_s,
-                   event_bytes, workload, n, error, validated_by
+                   event_bytes, workload, aspect (of the overhead of a declared target at a rate: mean latency, CPU
+                   time; both have to be met), n, error, validated_by
 """
 
 from __future__ import annotations
@@ -76,6 +77,12 @@ WRITTEN: Mapping[Quality, Callable[[float], str]] = {
 }
 
 
+UNRATED = (
+    "No target of this run can be driven at a rate (drive_at, docs/targets.md), and what is wanted is at one: a run of"
+    " one that can, or of fio, would tell."
+)
+
+
 def data(found: Recommendation) -> dict[str, Any]:
     """Return a recommendation for programs."""
     return {
@@ -124,7 +131,7 @@ def _shortfall(own: Shortfall) -> dict[str, Any]:
 
 
 def _of(own: Evidence) -> dict[str, Any]:
-    keys = ("value", "low", "high", "rate_per_s", "event_bytes", "workload", "n", "error", "validated_by")
+    keys = ("value", "low", "high", "rate_per_s", "event_bytes", "workload", "aspect", "n", "error", "validated_by")
     return {"basis": own.basis, **{key: getattr(own, key) for key in keys}}
 
 
@@ -166,7 +173,9 @@ def _blocks(found: Recommendation, run: About) -> Iterator[Block]:
         lines = tuple((", ".join(names), reason) for reason, names in because.items())
         yield from section("Why not, or not for sure", (), table(("setup", "because"), lines, texts=2))
     if found.to_measure is not None:
-        yield from section("To measure what is not known", ("Then ask again, of that run.",), Code((found.to_measure,)))
+        yield from section("To measure what is not known", (_then(found.to_measure),), Code((found.to_measure,)))
+    elif any(own.fit in (Fit.UNKNOWN, Fit.UNDECIDED) for own in found.candidates):
+        yield Paragraph(UNRATED)
     yield from section("What this rests on", tuple(_evidence(found)))
 
 
@@ -223,7 +232,7 @@ def _lacking(found: Recommendation) -> Iterator[Block]:
     if why:
         yield Paragraph(f"What may help has to be measured, unless it is predicted. {'; '.join(why)}.")
     first = found.shortfalls[0]
-    if first.remedies:
+    if first.remedies and first.to_measure is not None:
         yield from section(f"To measure what may help {first.candidate.setup}", (), Code((first.to_measure,)))
 
 
@@ -293,7 +302,8 @@ def _found(requirement: Quality, found: Evidence) -> tuple[str, str]:
         number += f" [{write(found.low)}, {write(found.high)}]"
     if found.basis == "predicted":
         return number, f"predicted (error ± {found.error:.1f} points, {found.validated_by})"
-    where = f"{found.workload}, {size(found.event_bytes)}, n = {found.n}"
+    aspect = f", {found.aspect}" if found.aspect else ""
+    where = f"{found.workload}{aspect}, {size(found.event_bytes)}, n = {found.n}"
     return number, f"measured at {found.rate_per_s:,.0f}/s ({where})"
 
 
@@ -305,6 +315,11 @@ def _evidence(found: Recommendation) -> Iterator[str]:
         yield (
             "Where a share of a CPU is given, the tracer had to wait for one: with a CPU of its own it drains faster. "
             "`bench drain` measures that, --drain takes it."
+        )
+    if any(own.evidence and own.evidence.aspect for each in found.candidates for own in each.assessments):
+        yield (
+            "Runtime of what is driven at a rate follows the rate: its overhead is by what its mean latency grows, and "
+            "its CPU time; both are held against the limit, and the worse is shown."
         )
     yield (
         "A target with a rate of its own is meant. Measured: at the wanted rate, up to 1.5 times it, or, for fidelity "
@@ -320,6 +335,12 @@ def _drained(rate: DrainRate) -> str:
     held_up = f", with {100 * (rate.cpu_share or 0):.0f} % of a CPU" if rate.held_up else ""
     what = f"{tracer.setup} {tracer.event_bytes} B {tracer.format} ring {size(tracer.ringbuf_bytes)}"
     return f"{what}: {least}{rate.events_per_s:,.0f} ({rate.source}, n = {len(rate.observed)}{held_up})"
+
+
+def _then(command: str) -> str:
+    """Say what to do with a command that measures."""
+    own = " study.toml is this run's study, which `bpfbench report` writes." if " study.toml " in command else ""
+    return f"Then ask again, of that run.{own}"
 
 
 def _name(candidate: Candidate) -> str:

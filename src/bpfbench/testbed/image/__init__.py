@@ -5,10 +5,11 @@ An image is made of layers, each a directory that is built aside under a lock an
 
     CACHE/roots/NAME-KEY/{root,log}             key: recipe, packages, architecture
     CACHE/libraries/LIBRARY-KEY/{out,log}       key: the root's, every file of LIBRARY, and those of what it needs
-    CACHE/images/NAME-KEY/{tracers,targets,packages,image.json}  key: those of all that every image has
+    CACHE/images/NAME-KEY/{tracers,image.json}  key: those of all that every image has
 
-Tracers, targets and packages are hard links. A *part* is a library that is built, and linked there, when it is first
-used: setups that take long to build, packages of a target or a command. Which parts are there makes no other image.
+Tracers are hard links. A *part* is a library that is built when it is first used, and makes no other image. Setups that
+take long to build are linked beside the tracers: their sources are in the image's key. Packages of a target or of a
+command stay in their own layer, whose key names their sources: no other state of those gets in their place.
 
 What a virtual machine boots besides is built when one is wanted:
 
@@ -47,6 +48,7 @@ from bpfbench.testbed.image.libraries import (
     build_order,
     library_builds,
     library_key,
+    part_called,
     parts,
     versions,
 )
@@ -73,24 +75,21 @@ class Image:
     root: str
     tracers: str
     libraries: tuple[str, ...] = ()
-    """The layers its tracers, and its parts, are from."""
+    """The layers its tracers are from."""
     packages: dict[str, str] = field(default_factory=dict)
     """Of everything in it."""
+    parts: tuple[str, ...] = ()
+    """The layers of packages beside it: in the cache all that were built for it, here those that are wanted."""
 
     @property
     def setups(self) -> tuple[str, ...]:
         """The setups that have a tracer in it."""
         return tuple(sorted(path.parent.name for path in Path(self.tracers).glob("*/tracer")))
 
-    @property
-    def targets(self) -> str:
-        """Where the packages of targets are, by target."""
-        return str(Path(self.tracers).parent / "targets")
-
-    @property
-    def packages_of_commands(self) -> str:
-        """Where the packages of commands are, by their names."""
-        return str(Path(self.tracers).parent / "packages")
+    def part(self, name: str) -> Path | None:
+        """Return where packages are, by the name of their library; None: nobody wants them."""
+        layer = next((own for own in self.parts if own.rsplit("-", 1)[0] == name), None)
+        return None if layer is None else _built_part(Path(self.root).parents[2], layer) / "out"
 
     @property
     def root_layer(self) -> str:
@@ -114,9 +113,12 @@ def image_key(recipe: Recipe, sources: Sources) -> str:
     return layers.digest(root.encode(), *(library_key(root, library).encode() for library in build_order()))
 
 
-def with_key(cache: Path, key: str) -> Image | None:
-    """Return the image with that key, also of an older recipe, if it is built."""
-    return next((image for image in built(cache) if image.key == key), None)
+def with_key(cache: Path, key: str, parts: Collection[str] = ()) -> Image | None:
+    """Return the image with that key, also of an older recipe, and these parts, if all of them are built."""
+    image = next((image for image in built(cache) if image.key == key), None)
+    if image is None or not all(_built_part(cache, part).is_dir() for part in parts):
+        return None
+    return replace(image, parts=tuple(parts))
 
 
 def completed(
@@ -139,11 +141,15 @@ def completed(
 
 
 def find(cache: Path, name: str, sources: Sources) -> Image | None:
-    """Return the image if it is built."""
+    """Return the image if it is built, with those parts that are of today's sources."""
+    recipe = recipe_of(name)
     try:
-        return _load(_layer(cache, recipe_of(name), sources))
+        image = _load(_layer(cache, recipe, sources))
     except FileNotFoundError:
         return None
+    key = root_key(recipe, sources)
+    of_today = {layer: part_called(layer.rsplit("-", 1)[0]).layer(cache, key) for layer in image.parts}
+    return replace(image, parts=tuple(name for name, layer in of_today.items() if layer.name == name))
 
 
 def built(cache: Path) -> tuple[Image, ...]:
@@ -170,8 +176,8 @@ def build(
     recipe = recipe_of(name)
     layer, wanted = _layer(cache, recipe, sources), parts(setups, targets, packages)
     key = root_key(recipe, sources)
-    if layer.exists() and not _lacking(image := _load(layer), wanted, key):
-        return image
+    if layer.exists() and not _lacking(cache, image := _load(layer), wanted, key):
+        return _with(cache, image, wanted, key)
     privileges.require({**facts.PACKAGES, **facts.BUILDING})
     with layers.lock(cache, progress):
         root, base = cache / "roots" / f"{name}-{key}", build_order()
@@ -184,27 +190,36 @@ def build(
                     recipe, sources, root / "root", tuple(own.layer(cache, key) for own in base), layer, unfinished
                 )
         image = _load(layer)
-        for library in _lacking(image, wanted, key):
-            image = _with_part(cache, image, library, key)
-    return image
+        for library in _lacking(cache, image, wanted, key):
+            image = _taken(image, library, library.layer(cache, key))
+    return _with(cache, image, wanted, key)
 
 
-def _lacking(image: Image, wanted: Collection[Library], key: str) -> list[Library]:
+def _lacking(cache: Path, image: Image, wanted: Collection[Library], key: str) -> list[Library]:
     """Return which parts an image, whose root has that key, has not."""
-    return [part for part in wanted if part.layer(Path(), key).name not in image.libraries]
+    layer = {part: part.layer(cache, key) for part in wanted}
+    linked = (part for part in wanted if part.alternatives and layer[part].name not in image.libraries)
+    beside = (own for own in wanted if not own.alternatives)
+    return [*linked, *(own for own in beside if layer[own].name not in image.parts or not layer[own].is_dir())]
 
 
-def _with_part(cache: Path, image: Image, library: Library, key: str) -> Image:
-    """Link a part that is built into an image; one of the same target that was there before goes."""
-    part = library.layer(cache, key)
+def _taken(image: Image, library: Library, part: Path) -> Image:
+    """Take a part that is built for an image's own."""
     for setup in library.alternatives:
         _put(part / "out" / setup, Path(image.tracers) / setup)
-    if not library.alternatives:
-        _put(part / "out", Path(image.packages_of_commands if library.packages else image.targets) / library.name)
-    others = tuple(name for name in image.libraries if name.rsplit("-", 1)[0] != library.name)
-    image = replace(image, libraries=(*others, part.name), versions=image.versions | versions((part,)))
+    if library.alternatives:
+        own = (*image.libraries, part.name)
+        image = replace(image, libraries=own, versions=image.versions | versions((part,)))
+    else:
+        image = replace(image, parts=tuple(dict.fromkeys((*image.parts, part.name))))
     write_whole(Path(image.tracers).parent / "image.json", to_json(image))
     return image
+
+
+def _with(cache: Path, image: Image, wanted: Collection[Library], key: str) -> Image:
+    """Return an image for who wants these parts: with no others."""
+    parts = tuple(own.layer(cache, key) for own in wanted if not own.alternatives)
+    return replace(image, parts=tuple(own.name for own in parts), versions=image.versions | versions(parts))
 
 
 def _link(tree: Path, to: Path) -> None:
@@ -218,7 +233,6 @@ def _put(tree: Path, to: Path) -> None:
     layers.delete_tree(aside)
     _link(tree, aside)
     layers.delete_tree(to)
-    to.parent.mkdir(exist_ok=True)
     aside.rename(to)
 
 
@@ -286,7 +300,7 @@ def remove(cache: Path, image: Image) -> None:
 def _layers_of(cache: Path, image: Image) -> Iterator[Path]:
     """Yield where an image's layers are, those for virtual machines built or not."""
     yield cache / "roots" / image.root_layer
-    yield from (cache / "libraries" / layer for layer in image.libraries)
+    yield from (cache / "libraries" / layer for layer in (*image.libraries, *image.parts))
     yield _disk_layer(cache, image)
     yield from (_kernel_layer(cache, image, name) for name in KERNELS)
 
@@ -302,6 +316,10 @@ def _kernel_layer(cache: Path, image: Image, name: str) -> Path:
 
 def _layer(cache: Path, recipe: Recipe, sources: Sources) -> Path:
     return cache / "images" / f"{recipe.name}-{image_key(recipe, sources)}"
+
+
+def _built_part(cache: Path, layer: str) -> Path:
+    return cache / "libraries" / layer
 
 
 def _load(layer: Path) -> Image:

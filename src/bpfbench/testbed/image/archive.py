@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An image as one verified archive: written from a cache, and read into another, where nothing is built then.
 
-It is an OCI image layout (oci.py), so that container tools read it: a root, and over it the tracers where trials find
-them. What we know of the image is a label of it. Kernels of virtual machines are artefacts beside it.
+It is an OCI image layout (oci.py), so that container tools read it: a root, over it the tracers where trials find them,
+and the packages of targets and commands. What we know of the image is a label of it. Kernels of virtual machines are
+artefacts beside it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import re
 import shlex
 import subprocess
 import tempfile
@@ -22,6 +24,7 @@ from bpfbench.errors import ImageError
 from bpfbench.machine import command, privileges
 from bpfbench.machine.command import KILLED_WITH_US
 from bpfbench.machine.privileges import as_root
+from bpfbench.store import write_whole
 from bpfbench.testbed.image import Image, layers, oci, with_key
 from bpfbench.testbed.image.boot import Kernel
 from bpfbench.testbed.image.layers import Progress, taken_bytes
@@ -57,12 +60,15 @@ def write(image: Image, kernels: Sequence[Kernel], path: Path, progress: Progres
         OSError: the file cannot be written.
     """
     privileges.require()
-    trees = [Path(image.root), Path(image.tracers), *(Path(kernel.disk).parent for kernel in kernels)]
+    root, tracers = Path(image.root), Path(image.tracers)
+    parts = {name: tree for own in image.parts if (tree := image.part(name := own.rsplit("-", 1)[0]))}
+    trees = [root, tracers, *parts.values(), *(Path(kernel.disk).parent for kernel in kernels)]
     share = _shares(trees, "archiving", progress)
     with Writer(path) as archive:
-        root, tracers = Path(image.root), Path(image.tracers)
-        below = f"--transform=flags=rh;s,^[.],.{INSIDE}/tracers,"
-        made = [archive.layer(share(_packed(root))), archive.layer(share(_packed(tracers, below)))]
+        made = [archive.layer(share(_packed(root)))]
+        for place, tree in {"tracers": tracers, **{f"packages/{name}": tree for name, tree in parts.items()}}.items():
+            below = f"--transform=flags=rh;s,^[.],.{INSIDE}/{place},"
+            made.append(archive.layer(share(_packed(tree, below))))
         known = replace(image, root=image.root_layer, tracers=tracers.parent.name)
         config = archive.json(oci.CONFIG, _config(image, to_json(known, None), [plain for _, plain in made]))
         manifests = [_manifest(archive, config, [blob for blob, _ in made], f"bpfbench/{image.name}:{image.key}")]
@@ -122,15 +128,38 @@ def _read(cache: Path, archive: Layout, progress: Progress) -> Image:
     unpacked(root, 0, "root", lambda _: None)
     for own in kernels:
         _read_kernel(cache, archive, own, share)
-    image = replace(known, root=str(root / "root"), tracers=str(layer / "tracers"))
-    if layer.exists() and not set(known.libraries) <= set(layers.load(Image, layer, "image.json").libraries):
-        layers.remove(layer)  # it lacks parts that this one has; those of its own are linked again when they are used
-    strip = f"--strip-components={len(f'.{INSIDE}'.split('/'))}"
-    unpacked(layer, 1, ".", lambda at: (at / "image.json").write_text(to_json(image)), strip)
-    found = with_key(cache, image.key)
+    deep = len(f".{INSIDE}".split("/"))
+    for number, part in zip(range(2, len(plain)), known.parts, strict=True):
+        unpacked(cache / "libraries" / _layer_name(part), number, "out", lambda _: None, _strip(deep + 2))
+    image = _beside(layer, replace(known, root=str(root / "root"), tracers=str(layer / "tracers")))
+    unpacked(layer, 1, ".", lambda at: (at / "image.json").write_text(to_json(image)), _strip(deep))
+    found = with_key(cache, image.key, known.parts)
     if found is None:
         raise archive.wrong("its key is another than it says")
     return found
+
+
+def _beside(layer: Path, image: Image) -> Image:
+    """Have what is there of an image know the parts that have come, and return it as it is to be where nothing is."""
+    if not layer.exists():
+        return image
+    there = layers.load(Image, layer, "image.json")
+    parts = tuple(dict.fromkeys((*there.parts, *image.parts)))
+    if not set(image.libraries) <= set(there.libraries):
+        layers.remove(layer)  # it lacks setups that this one has; those of its own are linked again when they are used
+    elif parts != there.parts:
+        write_whole(layer / "image.json", to_json(replace(there, parts=parts)))
+    return replace(image, parts=parts)
+
+
+def _layer_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", value):
+        raise ValueError(f"{value!r:.80} is no name of a layer")
+    return value
+
+
+def _strip(components: int) -> str:
+    return f"--strip-components={components}"
 
 
 def _read_kernel(cache: Path, archive: Layout, manifest: Json, share: Callable[..., Iterator[bytes]]) -> None:
@@ -161,7 +190,7 @@ def _config(image: Image, label: str, plain: Sequence[str]) -> Json:
         "rootfs": {"type": "layers", "diff_ids": list(plain)},
         "history": [
             {"created": image.built_at, "created_by": f"bpfbench image build {image.name}: {what}"}
-            for what in ("root", "tracers")
+            for what in ("root", "tracers", *image.parts)
         ],
     }
 

@@ -36,6 +36,10 @@ SECONDS = {"bpf-linker": 31.0, "aya": 40.0, "ebpf-go": 25.0, "aya-alternatives":
 """How long building a library takes on the 2-CPU development machine, where it is more than 3 s."""
 
 
+DEBIAN = "debian_"
+"""What the name of packages of a command begins with, and what joins them: no package has it in its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """What is built into a layer of its own."""
@@ -51,7 +55,7 @@ class Library:
     def name(self) -> str:
         """What people call it."""
         if self.packages:
-            return "+".join(self.packages)
+            return debian(self.packages)
         return f"{self.folder.name}-alternatives" if self.alternatives else self.folder.name
 
     @property
@@ -101,6 +105,18 @@ def parts(
             found.append(Library(path.parent, alternatives))
     found += [Library(TARGETS / name) for name in sorted(targets) if (TARGETS / name / "build").exists()]
     return (*found, *(Library(TARGETS / "debian", packages=own) for own in sorted(packages)))
+
+
+def debian(packages: tuple[str, ...]) -> str:
+    """Name the library of packages of commands."""
+    return DEBIAN + "_".join(packages)
+
+
+def part_called(name: str) -> Library:
+    """Return the packages of a target, or of commands, whose library has that name."""
+    if name.startswith(DEBIAN):
+        return Library(TARGETS / "debian", packages=tuple(name.removeprefix(DEBIAN).split("_")))
+    return Library(TARGETS / name)
 
 
 def library_key(root: str, library: Library) -> str:

@@ -16,11 +16,15 @@ from bpfbench.analysis.questions.candidates import Assessment, Fit, Wish, judge
 from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Recommendation, recommend
-from bpfbench.model import Record, Tool, Workload
+from bpfbench.declare.study import find, load
+from bpfbench.declare.targets import shipped
+from bpfbench.model import CallAccount, CpuTime, DrivenResult, Record, Tool, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Code, Heading, Paragraph, Table
 from bpfbench.report.documents import recommend as recommendation
+from bpfbench.report.write import markdown
 from bpfbench.report.write.json import written
+from bpfbench.store import RunInfo
 
 RUN = About(study="quick", run_id="run", trials_done=9, trials_planned=9)
 IOS = 1_000_000
@@ -183,8 +187,8 @@ class TestWhatFits:
         assert by_setup["bcc"].loosened.keys() == {Quality.FIDELITY}
         (ring,) = by_setup["bcc"].remedies
         assert (ring.option, ring.value, ring.predicted) == ("ringbuf_bytes", 2**22, None)
-        assert "--setups bcc " in by_setup["bcc"].to_measure
-        assert "--ringbuf-bytes 262144,4194304 " in by_setup["bcc"].to_measure
+        assert "--setups bcc " in (by_setup["bcc"].to_measure or "")
+        assert "--ringbuf-bytes 262144,4194304 " in (by_setup["bcc"].to_measure or "")
         assert judged(LIMITED).shortfalls == ()
 
     def test_programs_get_all_of_it(self) -> None:
@@ -376,3 +380,53 @@ class TestWhatIsNotKnown:
         found = judged(records)
         assert found.to_measure is not None
         assert "--setups aya-sync " in found.to_measure
+
+
+def served(setup: str, rate: int | None, *, latency_us: float = 300.0, cpu_s: float = 1.0) -> list[Record]:
+    """Three blocks of a setup beside a server of which each operation makes 5 calls: at a rate, or 2,000 a second."""
+    found = []
+    runtime_s = 4000 / (rate or 2000)
+    for block, factor in enumerate(NOISE):
+        trial = make_trial(setup, block, workload=Workload("nginx", 0, 0, rate))
+        values = {"operations": 4000.0, "latency_mean_us": latency_us * factor}
+        cpu = {"workload": CpuTime(cpu_s * factor, 0.0)}
+        summary = make_summary(trial, saved=20_000, lost={}) if setup != "vanilla" else None
+        record = make_record(trial, summary=summary, usage=make_usage(user_s=0.1, system_s=0.0))
+        driven = DrivenResult(0.0, runtime_s, values, rate_per_s=rate, cpu=cpu)
+        found.append(dataclasses.replace(record, fio=None, driven=driven, calls=CallAccount(10_000, 10_000)))
+    return found
+
+
+class TestServers:
+    """Declared targets, which have no time between operations that anybody knows of."""
+
+    def ask(self, records: list[Record], *targets: str, **values: Any) -> Recommendation:
+        study = dataclasses.replace(load(find("services")), targets=tuple(map(shipped, targets)))
+        info = RunInfo(1, "r", "", "", study, len(records), (), {}, {})
+        return recommend(results.of(records, info), wish(5_000, max_overhead_percent=10, **values))
+
+    def test_at_a_rate_latency_and_cpu_are_what_an_overhead_is_and_both_have_to_do(self) -> None:
+        vanilla = served("vanilla", 1000)
+        overhead = of(self.ask([*vanilla, *served("libbpf", 1000, cpu_s=1.05)], "nginx"), "libbpf", Quality.OVERHEAD)
+        assert overhead.fit is Fit.YES
+        assert overhead.evidence is not None
+        assert (overhead.evidence.aspect, round(overhead.evidence.value)) == ("CPU time", 5)
+        for slower in ({"cpu_s": 1.5}, {"latency_us": 450.0}):
+            found = self.ask([*vanilla, *served("libbpf", 1000, **slower)], "nginx")
+            overhead = of(found, "libbpf", Quality.OVERHEAD)
+            assert (overhead.fit, round(overhead.evidence.value if overhead.evidence else 0)) == (Fit.NO, 50)
+            assert "n = 3" in markdown.text(recommendation.document(found, RUN))
+            assert "its mean latency grows" in markdown.text(recommendation.document(found, RUN))
+
+    def test_what_would_decide_is_the_target_at_the_rate_that_makes_the_events(self) -> None:
+        closed = [*served("vanilla", None), *served("libbpf", None)]
+        found = self.ask(closed, "nginx")
+        assert found.to_measure is not None
+        assert found.to_measure.startswith("bpfbench run services --setups libbpf --tools rw-tracer --targets nginx ")
+        assert "--rate-iops 1000 " in found.to_measure
+
+    def test_a_run_of_targets_without_rates_says_so(self) -> None:
+        closed = [*served("vanilla", None), *served("libbpf", None)]
+        found = self.ask(closed, "valkey")
+        assert found.to_measure is None
+        assert "No target of this run can be driven at a rate" in markdown.text(recommendation.document(found, RUN))

@@ -13,6 +13,7 @@ import signal
 import tarfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,26 @@ def test_it_comes_out_as_it_went_in(image: Image, tmp_path: Path) -> None:
     assert tree(Path(found.root)) == expected
     assert tree(Path(found.tracers)) == tree(Path(image.tracers))
     assert not list(tmp_path.glob("**/*.partial"))
+
+
+def test_packages_beside_it_go_with_it_and_into_a_cache_that_has_the_image_already(
+    image: Image, cache: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    archive.write(image, (), tmp_path / "without.tar", quiet)
+    archive.read(there, tmp_path / "without.tar", quiet)
+    names = ("nginx-1", "debian_g++_strace-2")
+    for name in names:
+        make_executable(cache / "libraries" / name / "out" / "usr" / "bin" / "tool", name)
+    archive.write(replace(image, parts=names), (), tmp_path / "with.tar", quiet)
+    assert archive.read(there, tmp_path / "without.tar", quiet).parts == ()
+    for path in (there, tmp_path / "new"):
+        found = archive.read(path, tmp_path / "with.tar", quiet)
+        assert found.parts == names
+        for name in names:
+            assert (path / "libraries" / name / "out" / "usr" / "bin" / "tool").read_text() == name
+        (kept,) = built(path)
+        assert kept == found
 
 
 def test_the_same_image_makes_the_same_file(image: Image, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import graphlib
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,13 @@ def key_of(library: str, root: str = ROOT) -> str:
 
 def keys() -> dict[str, str]:
     return {library: key_of(library) for library in build_order()}
+
+
+def part(image: Image, name: str) -> Path:
+    """Where packages are that an image has."""
+    found = image.part(name)
+    assert found is not None
+    return found
 
 
 def changed(before: dict[str, str]) -> set[str]:
@@ -486,7 +493,7 @@ class TestParts:
         made = self.build(cache, ["aya-fast"], ["postgres"])
         assert sorted(builder.built) == ["aya", "aya", "bcc", "libbpf", "linker", "postgres", "root"]
         assert "aya-fast" in made.setups
-        assert (Path(made.targets) / "postgres" / "usr" / "bin" / "postgres").read_text() == "postgres"
+        assert (part(made, "postgres") / "usr" / "bin" / "postgres").read_text() == "postgres"
 
     def test_an_alternative_changes_with_the_sources_it_shares(
         self, cache: Path, builder: Builder, tracers: Path
@@ -497,7 +504,7 @@ class TestParts:
         self.build(cache, ["aya-fast"])
         assert sorted(builder.built) == ["aya", "aya", "linker"]
 
-    def test_a_target_that_changed_takes_the_place_of_what_it_was(
+    def test_two_states_of_a_targets_sources_have_what_is_theirs_side_by_side(
         self, cache: Path, builder: Builder, targets: Path
     ) -> None:
         before = self.build(cache, (), ["postgres"])
@@ -505,8 +512,31 @@ class TestParts:
         (targets / "postgres" / "more").write_text("more\n")
         after = self.build(cache, (), ["postgres"])
         assert builder.built == ["postgres"]
-        assert (after.key, len(after.libraries)) == (before.key, len(before.libraries))
-        assert after.libraries != before.libraries
+        assert (after.key, after.libraries) == (before.key, before.libraries)
+        assert part(after, "postgres") != part(before, "postgres")
+        assert part(before, "postgres").is_dir()
+        assert image.find(cache, "trixie", DEFAULTS) == replace(after, versions=before.versions)
+        (targets / "postgres" / "more").unlink()
+        builder.again()
+        assert self.build(cache, (), ["postgres"]) == before
+        assert builder.built == []
+        image.remove(cache, before)
+        assert not list((cache / "libraries").iterdir())
+
+    def test_a_part_of_packages_is_found_by_what_it_is_of(self, cache: Path, builder: Builder, targets: Path) -> None:
+        (targets / "debian").mkdir()
+        wanted = ("strace", "g++"), ("postgres",)
+        made = image.build(cache, "trixie", DEFAULTS, lambda *_: None, (), ["postgres"], wanted)
+        parts = [part(made, name) for name in ("postgres", *map(libraries.debian, wanted))]
+        assert len(set(parts)) == 3
+        assert image.find(cache, "trixie", DEFAULTS) == made
+        assert image.with_key(cache, made.key, made.parts) == made
+        assert self.build(cache).parts == ()
+        shutil.rmtree(parts[0].parent)
+        assert image.with_key(cache, made.key, made.parts) is None
+        builder.again()
+        assert image.build(cache, "trixie", DEFAULTS, lambda *_: None, (), ["postgres"], wanted) == made
+        assert builder.built == ["postgres"]
 
     def test_a_part_that_fails_leaves_the_image_as_it_was(self, cache: Path, builder: Builder) -> None:
         before = self.build(cache)
@@ -515,7 +545,7 @@ class TestParts:
             self.build(cache, (), ["postgres"])
         assert image.built(cache) == (before,)
         builder.broken = ""
-        assert (Path(self.build(cache, (), ["postgres"]).targets) / "postgres").is_dir()
+        assert part(self.build(cache, (), ["postgres"]), "postgres").is_dir()
 
     def test_one_that_was_killed_while_a_part_was_put_in_is_no_setup(
         self, cache: Path, builder: Builder, monkeypatch: pytest.MonkeyPatch
