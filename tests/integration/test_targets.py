@@ -240,3 +240,11 @@ def test_shipped_targets_are_reconciled(
             assert set(record.driven.values) >= {"operations"}, target
             if target not in ("sqlite", "compile"):  # their operations have no latency that they tell
                 assert record.driven.percentile_us("99.9"), target
+
+    (tmp_path / "rated").mkdir()
+    done, records = measured(bpfbench, tmp_path / "rated", text, "--targets", "nginx", "--rate-iops", "2000")
+    require_ok(done, records)
+    for record in records:
+        assert record.driven is not None
+        assert (record.driven.operations, record.driven.from_sending) == (4000, True)
+        assert record.driven.values["latency_p999_us"] > 0

@@ -54,6 +54,8 @@ class Group:
     """Which of the image's kernels; None: the one that was running."""
     emulated: bool = False
     """Of a machine that proves correctness only: rows have the metrics of CORRECTNESS, and are not compared."""
+    from_sending: bool = False
+    """Whether latencies at its rate are from when operations were sent, and not from when they were due."""
 
     @property
     def of_commands(self) -> bool:
@@ -109,7 +111,9 @@ def groups(run: Results, cells: Iterable[Cell]) -> tuple[Group, ...]:
 def _group(run: Results, vanilla: Cell, cells: Iterable[Cell]) -> Group:
     rows = tuple(_row(run, cell) for cell in dict.fromkeys((vanilla, *cells)))
     planned = {record.trial.kernel for cell in cells for record in run.cells[cell]}
-    return Group(vanilla.workload, vanilla.tool, rows, min(planned, key=str), vanilla.emulated)
+    driven = (record.driven for row in rows for record in run.counted(row.cell) if record.driven)
+    from_sending = any(own.from_sending for own in driven)
+    return Group(vanilla.workload, vanilla.tool, rows, min(planned, key=str), vanilla.emulated, from_sending)
 
 
 def _row(run: Results, cell: Cell) -> Row:

@@ -55,6 +55,7 @@ def keys(folder: Path) -> tuple[Key, ...]:
         *(Key(name, _words, ()) for name in ("lay_out", "start", "ready")),
         Key("drive", _words),
         Key("drive_at", _words, ()),
+        Key("from_sending", flag, default=False),
         Key("report", _words, ()),
         Key("stop_signal", one_of(SIGNALS), "SIGTERM"),
         Key("ready_s", number(0.1, 3600), 60.0),

@@ -80,6 +80,8 @@ class DrivenTarget:
     drive_at: tuple[str, ...] = ()
     """Does the work at a fixed rate, the operations a second that RATE stands for, however long each of them takes;
     latencies are then from when each was due. Empty: the driver cannot."""
+    from_sending: bool = False
+    """Whether latencies at a rate are from when an operation was sent instead: what waited until then is in none."""
     description: str = ""
     lay_out: tuple[str, ...] = ()
     """Makes the data, once; every trial gets a copy of what it made. Empty: there is none but what a trial makes."""
@@ -170,6 +172,8 @@ class DrivenResult:
     versions: dict[str, str] = field(default_factory=dict)
     rate_per_s: int | None = None
     """How many operations a second were offered; None: as many as it could do."""
+    from_sending: bool = False
+    """Whether latencies at that rate are from when operations were sent, and not from when they were due."""
     cpu: dict[str, CpuTime] = field(default_factory=dict)
     """While it was driven, by role: workload is what is traced, driver what drives a server; without those whose CPU
     time could not be told."""

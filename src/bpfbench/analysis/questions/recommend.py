@@ -26,6 +26,8 @@ class Recommendation:
     candidates: tuple[Candidate, ...]
     to_measure: str | None
     """The command that would measure what is not known; None where everything is, or nothing of the run has a rate."""
+    unrated: tuple[str, ...] = ()
+    """Targets of the run that no command drives at a rate."""
     steps: tuple[Sieve, ...] = ()
     """How the choice was made between those that do what is wanted; a candidate is called by its position."""
     shortfalls: tuple[Shortfall, ...] = ()
@@ -69,6 +71,7 @@ def recommend(
         wish,
         tuple(ranked),
         command(basis, open_, wish) if open_ else None,
+        tuple(target.name for target in basis.driven if not target.drive_at),
         tuple(step.called(places) for step in steps),
         () if qualified else shortfalls(basis, found, wish),
     )

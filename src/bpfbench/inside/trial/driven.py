@@ -380,7 +380,10 @@ def _result(found: Gathered, places: Places, work: _Work) -> DrivenResult:
     # Both clocks are read now: what lies between the driver's beginning and its end is the monotonic clock's.
     started_at_s = time.time() - (time.monotonic() - work.begin_s)
     runtime_s = work.end_s - work.begin_s
-    return DrivenResult(started_at_s, runtime_s, values, found.versions, places.rate_per_s, work.cpu)
+    from_sending = places.rate_per_s is not None and target.from_sending
+    return DrivenResult(
+        started_at_s, runtime_s, values, found.versions, places.rate_per_s, from_sending=from_sending, cpu=work.cpu
+    )
 
 
 def _command(name: str, command: Sequence[str], places: Places, cpus: Set[int], log: Path) -> Child:

@@ -173,7 +173,7 @@ def _blocks(found: Recommendation, run: About) -> Iterator[Block]:
         lines = tuple((", ".join(names), reason) for reason, names in because.items())
         yield from section("Why not, or not for sure", (), table(("setup", "because"), lines, texts=2))
     if found.to_measure is not None:
-        yield from section("To measure what is not known", (_then(found.to_measure),), Code((found.to_measure,)))
+        yield from section("To measure what is not known", (_then(found),), Code((found.to_measure,)))
     elif any(own.fit in (Fit.UNKNOWN, Fit.UNDECIDED) for own in found.candidates):
         yield Paragraph(UNRATED)
     yield from section("What this rests on", tuple(_evidence(found)))
@@ -337,10 +337,13 @@ def _drained(rate: DrainRate) -> str:
     return f"{what}: {least}{rate.events_per_s:,.0f} ({rate.source}, n = {len(rate.observed)}{held_up})"
 
 
-def _then(command: str) -> str:
-    """Say what to do with a command that measures."""
+def _then(found: Recommendation) -> str:
+    """Say what to do with the command that measures, and what that leaves out."""
+    command = found.to_measure or ""
     own = " study.toml is this run's study, which `bpfbench report` writes." if " study.toml " in command else ""
-    return f"Then ask again, of that run.{own}"
+    has = "has" if len(found.unrated) == 1 else "have"
+    left = f" {listed(found.unrated)} {has} no rate, and can be no part of it." if found.unrated else ""
+    return f"Then ask again, of that run.{own}{left if ' --targets ' in command else ''}"
 
 
 def _name(candidate: Candidate) -> str:

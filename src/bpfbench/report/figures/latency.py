@@ -21,9 +21,10 @@ TITLE = "Latency percentiles"
 def latency(section: Section) -> Chart | None:
     """Make the figure; None where the target tells no latency."""
     of = f"Of completion latency, by {wording.target(section.workload)}"
-    from_due = "From when each was due, by its driver"
+    sent = any(group.from_sending for group in section.groups)
+    since = f"From {'its sending' if sent else 'when each was due'}, by its driver"
     what = (
-        f"{from_due if section.is_open else of}; means over trials, both axes logarithmic (x in what is left above the"
+        f"{since if section.is_open else of}; means over trials, both axes logarithmic (x in what is left above the"
         f" percentile).{section.behind}"
     )
     panels = tuple(_panel(section, group) for group in section.groups)

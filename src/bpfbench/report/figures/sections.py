@@ -105,7 +105,7 @@ class Section:
 
     @property
     def is_open(self) -> bool:
-        """Whether operations come at a rate of their own, however long each takes: latency is from when one was due."""
+        """Whether operations come at a rate of their own, however long each takes."""
         return not self.workload.is_fio and self.workload.rate_iops is not None
 
     @property

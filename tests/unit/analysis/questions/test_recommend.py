@@ -420,8 +420,9 @@ class TestServers:
 
     def test_what_would_decide_is_the_target_at_the_rate_that_makes_the_events(self) -> None:
         closed = [*served("vanilla", None), *served("libbpf", None)]
-        found = self.ask(closed, "nginx")
+        found = self.ask(closed, "nginx", "valkey")
         assert found.to_measure is not None
+        assert "valkey has no rate" in markdown.text(recommendation.document(found, RUN))
         assert found.to_measure.startswith("bpfbench run services --setups libbpf --tools rw-tracer --targets nginx ")
         assert "--rate-iops 1000 " in found.to_measure
 
