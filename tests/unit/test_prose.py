@@ -16,7 +16,7 @@ FILE_MOST = 450
 
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "examples/**/*.md", "src/bpfbench/tracers/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "src/bpfbench/tracers/*.md")
     for path in TOP.glob(pattern)
 )
 MODULES = sorted(

@@ -100,7 +100,7 @@ def main() -> NoReturn:
         words = [*words[1:], "--help"]
     try:
         with _in_one_thread():
-            verb, given, _ = _verbs(words[0] if words else None).parse_args(
+            verb, given, _ = command_line(words[0] if words else None).parse_args(
                 words, exit_on_error=False, print_error=False
             )
         result = verb(*given.args, **given.kwargs)
@@ -126,7 +126,7 @@ def main() -> NoReturn:
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _verbs(called: str | None) -> App:
+def command_line(called: str | None) -> App:
     """Return the command line. The one that is called speaks for itself, at more length than in the list."""
     app = App(
         name="bpfbench",

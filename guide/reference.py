@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages that are made from the code: the command line, and the keys of a study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bpfbench import units
+from bpfbench.cli import command_line
+from bpfbench.factors import REQUIRED, STUDY, Key
+
+CLI = """\
+# Command line
+
+> After this page you know every verb and every option. It is made from the code that reads them;
+> `bpfbench help VERB` says the same.
+
+"""
+KEYS = """\
+# Keys of a study
+
+> After this page you know every key that a study file may have, its default, and the option that
+> replaces it. It is made from the rows of `factors.py` that read them.
+
+A study is a TOML file. `[factors]` is what it varies: each key has one value or a list, and lists
+are crossed. [A complete example](../source/examples/ring-sizes.toml.md) has every key, with
+remarks. Two more tables bring what bpfbench does not ship: [`[setups.NAME]`](../adding-a-tracer.md)
+and [`[targets.NAME]`](../targets.md).
+
+"""
+OTHERS = {
+    "name": "part of the names of its runs",
+    "description": "for people",
+    "output_limit_bytes": "the most that one trial's tracer output may take on disk; default: room for every event",
+    "settings.idle_s": "length of the idle baseline, before the target starts",
+    "settings.sample_interval_s": "how often CPU, memory and power are sampled",
+}
+"""What the keys are that have no option, whose help would say it."""
+TITLES = {
+    "": "At the top",
+    "factors": "`[factors]`: what is varied",
+    "settings": "`[settings]`: how trials are run",
+    "criteria": "`[criteria]`: what counts in an answer",
+    "paths": "`[paths]`: where files are",
+    "machine": "`[machine]`: virtual machines",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return the pages by their place in the site."""
+    return {"reference/cli.md": cli(), "reference/study-keys.md": KEYS + "\n".join(_keys())}
+
+
+def cli() -> str:
+    """Return the page of all verbs, whose help is as the command line has it."""
+    text = command_line(None).generate_docs()
+    text = text[text.index("\n## bpfbench bench") + 1 :].replace(" *[default: False]*", "")
+    text = text.replace("**Parameters**", "**Options**")
+    # Where help names a page, there it is.
+    return CLI + re.sub(r"docs/([\w-]+)\.md", r"[\1](../\1.md)", text) + "\n"
+
+
+def _keys() -> Iterator[str]:
+    for table, title in TITLES.items():
+        yield f"## {title}\n"
+        yield "| key | option | default | what |"
+        yield "| --- | --- | --- | --- |"
+        for key in STUDY:
+            if key.table == table:
+                yield f"| `{key.name}` | {_option(key)} | {_default(key)} | {_what(key)} |"
+        yield ""
+
+
+def _option(key: Key) -> str:
+    return f"`{key.option or '--' + key.name.replace('_', '-')}`" if key.help else ""
+
+
+def _what(key: Key) -> str:
+    words = (key.help or OTHERS[key.dotted]).rstrip(".").replace("|", "\\|")
+    return words[0].lower() + words[1:] if not words.startswith(("CPU",)) else words
+
+
+def _default(key: Key) -> str:
+    return "required" if key.default is REQUIRED else _value(key.name, key.default)
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_value(name, one) for one in value)
+    if value is None:
+        return "`unlimited`" if name == "rate_iops" else ""
+    if name.endswith("_bytes"):
+        return f"`{units.size(value)}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else ""
