@@ -3,7 +3,8 @@
 
     python guide/pages.py DIRECTORY
 
-lays it out in DIRECTORY, which is made anew, and builds its folder `site`. A link without an end is an error.
+lays it out in DIRECTORY, which is made anew, and builds its folder `site`. A link without an end is an error. The
+sample report is that of a stored run, as this bpfbench makes it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ ELSEWHERE = {
 
 The front page of the repository has one of its own in the site, docs/index.md.
 """
+SAMPLE = TOP / "tests" / "data" / "runs" / "quick"
+"""The run whose report is shown."""
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
@@ -53,6 +56,8 @@ def lay_out(to: Path, top: Path = TOP) -> None:
     for page, text in reference.pages().items():
         (docs / page).parent.mkdir(exist_ok=True)
         (docs / page).write_text(text)
+    report = [sys.executable, "-m", "bpfbench", "report", str(SAMPLE), "--output", str(docs / "sample-report")]
+    subprocess.run(report, check=True, stdout=subprocess.DEVNULL)
 
 
 def source_page(source: str) -> str:
