@@ -33,11 +33,13 @@ def steps(page: str) -> Iterator[Step]:
 
 
 def label(line: str) -> str:
-    """Return what begins a line, up to a colon or a number; empty, if the line says nothing of the structure.
+    """Return what begins a line, up to a colon, a number, or a column; empty, if it says nothing of the structure.
 
-    That is so of a line that continues another, and of one with too few letters.
+    That is so of a line that continues another, and of one with too few letters. Of an item of a list it is the first
+    word: the rest is what was found.
     """
-    begins = " ".join(re.split(r"[\d:]", line.strip().removeprefix("- "))[0].split())
+    text = line.strip()
+    begins = text.split()[1] if text.startswith("- ") else re.split(r"[\d:]|  ", text)[0].strip()
     continues = len(line) - len(line.lstrip()) >= 4
     return "" if continues or len(re.findall(r"[A-Za-z]", begins)) < 3 else begins
 

@@ -25,7 +25,7 @@ def test_the_tutorial_can_be_typed_and_says_what_comes(
         pytest.skip("only with --all")
     for step in transcripts.steps(PAGE.read_text()):
         words = shlex.split(step.command.removeprefix("sudo "))[1:]
-        ended = bpfbench(*words)
+        ended = bpfbench(*words)  # stderr and stdout come together on a terminal: in either order here
         assert ended.returncode == 0, ended.stderr
         for printed in (ended.stdout + ended.stderr, ended.stderr + ended.stdout):
             first = transcripts.missing_label(step.printed, printed.splitlines())

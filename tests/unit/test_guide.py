@@ -72,6 +72,7 @@ def test_a_page_begins_with_what_its_reader_will_know(page: Path) -> None:
     assert title.startswith("# ")
     assert not blank
     assert page.name == "index.md" or opening.startswith("> After this page you ")
+    assert not re.findall(r"^#\d.*", page.read_text(), re.MULTILINE)  # an issue's number, which would be a heading
 
 
 def test_every_key_of_a_study_and_every_verb_are_in_the_reference() -> None:
@@ -121,9 +122,10 @@ def test_a_line_that_is_not_printed_is_noticed(said: list[str], printed: list[st
 @pytest.mark.parametrize(
     ("said", "first_missing"),
     [
-        (["Lowest overhead: undecided", "    of 3 rounds", "libbpf  6  0.3 ± 0.1"], None),
-        (["libbpf  6  0.3", "Lowest overhead: bcc"], "Lowest overhead: bcc"),
-        (["Highest fidelity: bcc"], "Highest fidelity: bcc"),
+        (["- Lowest overhead: undecided", "    of 3 rounds", "libbpf  6  0.3 ± 0.1"], None),
+        (["libbpf  6  0.3", "- Lowest overhead: bcc"], "- Lowest overhead: bcc"),
+        (["libbpf  runtime  latency"], None),
+        (["- Highest fidelity: bcc"], "- Highest fidelity: bcc"),
     ],
 )
 def test_what_commands_measure_may_differ_in_numbers_alone(said: list[str], first_missing: str | None) -> None:
