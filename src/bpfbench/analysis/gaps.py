@@ -80,9 +80,16 @@ class Gap:
     interval: Interval
     spread: Spread
 
-    def rounds_needed(self, margin: float) -> int | None:
-        """Return with how many rounds it would be told, were mean and SDs as they are; None: more than anybody runs."""
-        room, few, enough = abs(abs(self.mean) - margin), self.rounds, self.rounds + anytime.PLANNED_MOST
+    def rounds_needed(self, margin: float, mean: float | None = None) -> int | None:
+        """Return with how many rounds it would be told, were SDs as they are, and the mean, unless it is given.
+
+        None: with more than anybody runs.
+        """
+        room, few, enough = (
+            abs(abs(self.mean if mean is None else mean) - margin),
+            self.rounds,
+            self.rounds + anytime.PLANNED_MOST,
+        )
         if self.spread.reach(enough) > room:
             return None
         while enough - few > 1:

@@ -83,7 +83,7 @@ def overhead(
         Parameter(
             "--for",
             help="Time for everything. There are always 3 rounds, and none once all is decided (default: 1min, and up"
-            " to 3min if that looks like deciding it).",
+            " to 3min if that can decide it).",
         ),
     ] = None,
     rounds: Annotated[int | None, Parameter(help="Run exactly this many rounds instead.")] = None,

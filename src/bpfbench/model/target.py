@@ -193,7 +193,7 @@ class OverheadStudy:
     seconds: float = 60.0
     """It takes so long in all, unless everything is decided before, or three rounds take longer,"""
     seconds_at_most: float = 180.0
-    """or up to so long where that is expected to decide everything."""
+    """or up to so long, as long as that can decide everything."""
     rounds: int | None = None
     """Exactly so many, in place of that."""
     margin_percent: float = 5.0

@@ -25,7 +25,7 @@ from typing import Any
 
 from bpfbench import __version__
 from bpfbench.analysis.anytime import ROUNDS_LEAST
-from bpfbench.analysis.questions.overhead import Amount, Costing, Overhead, overhead
+from bpfbench.analysis.questions.overhead import Costing, Overhead, overhead
 from bpfbench.codec import decode, to_json
 from bpfbench.declare.commands import IMAGE, SHIPPED
 from bpfbench.errors import MachineError, StepError
@@ -170,18 +170,12 @@ def further(found: Overhead, elapsed_s: float) -> FurtherRound:
 
 
 def time_for(found: Overhead, elapsed_s: float, round_s: float) -> float:
-    """Return how long it takes in all: longer than was meant, where that is expected to decide what is open; pure."""
-    study, needed = found.study, _rounds_needed(found)
-    if needed is not None and elapsed_s + (needed - found.rounds) * round_s <= study.seconds_at_most:
-        return max(study.seconds, study.seconds_at_most)
-    return study.seconds
-
-
-def _rounds_needed(found: Overhead) -> int | None:
-    """Return how many rounds decide all that is open, were it as it is; None where that cannot be told."""
-    needed = [rounds for row in found.rows[1:] for amount, rounds in found.asked(row) if amount is Amount.OPEN]
+    """Return how long it takes in all: longer than was meant, where that can decide what is open; pure."""
+    study, needed = found.study, [own.rounds_at_least for own in found.still_open()]
     known = [rounds for rounds in needed if rounds is not None]
-    return max(known, default=found.rounds) if len(known) == len(needed) else None
+    ends_s = elapsed_s + (max(known, default=found.rounds) - found.rounds) * round_s
+    can = len(known) == len(needed) and ends_s <= study.seconds_at_most
+    return max(study.seconds, study.seconds_at_most) if can else study.seconds
 
 
 def to_be_counted(found: Overhead) -> tuple[Costing, ...]:
@@ -199,9 +193,10 @@ def rounds_expected(found: Overhead, elapsed_s: float) -> int:
     study, done = found.study, found.rounds
     if study.rounds is not None or not done:
         return study.rounds or ROUNDS_LEAST
-    round_s, needed = elapsed_s / done, _rounds_needed(found)
+    round_s, needed = elapsed_s / done, [own.rounds_needed for own in found.still_open()]
     in_time = max(ROUNDS_LEAST, int(time_for(found, elapsed_s, round_s) / round_s))
-    return max(done, in_time if needed is None else min(in_time, needed))
+    known = [rounds for rounds in needed if rounds is not None]
+    return max(done, min(in_time, max(known, default=done)) if len(known) == len(needed) else in_time)
 
 
 def order(study: OverheadStudy, number: int, subjects: Sequence[Subject]) -> tuple[Subject, ...]:

@@ -49,7 +49,7 @@ class TestFurther:
         assert not late.more
         assert late.said == "The time is over after 4 rounds."
 
-    def test_it_takes_longer_where_that_is_expected_to_decide_it(self) -> None:
+    def test_it_takes_longer_where_that_can_decide_it(self) -> None:
         found = after(5, {0: 1.0}, sd=0.02)
         assert found.open(found.rows[1])
         assert further(found, 59.0).more

@@ -56,6 +56,8 @@ class Comparison:
     amount: Amount | None = None
     rounds_needed: int | None = None
     """How many it takes in all until the amount is decided, as far as that is open and can be told."""
+    rounds_at_least: int | None = None
+    """The same, were there no change at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Judged:
     change_percent: float | None
     apart: Apart
     amount: Amount
-    rounds_needed: int | None
+    rounds_needed: int | None = None
+    rounds_at_least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +151,18 @@ class Overhead:
 
     def open(self, row: Costing) -> bool:
         """Tell whether it is not decided what it was measured for."""
-        return any(amount in (None, Amount.OPEN) for amount, _ in self.asked(row))
+        return any(own is None or own.amount in (None, Amount.OPEN) for own in self.asked(row))
 
-    def asked(self, row: Costing) -> tuple[tuple[Amount | None, int | None], ...]:
-        """Return how each thing that was asked for stands, and how many rounds it needs."""
+    def asked(self, row: Costing) -> tuple[Comparison | Judged | None, ...]:
+        """Return how each thing that was asked for stands; None: nothing is known of it."""
         names = [metric.name for metric in self.study.target.decisive]
         costs: list[Comparison | Judged | None] = [row.compared.get(name) for name in names]
         sums = [own.beyond if own else None for own in map(row.sums.get, names)] if len(row.subject) > 1 else []
-        return tuple((own.amount, own.rounds_needed) if own else (None, None) for own in (*costs, *sums))
+        return (*costs, *sums)
+
+    def still_open(self) -> tuple[Comparison | Judged, ...]:
+        """Return what was asked for of any, and is not decided yet."""
+        return tuple(own for row in self.rows[1:] for own in self.asked(row) if own and own.amount is Amount.OPEN)
 
 
 OWN: Mapping[str, Callable[[TracerRun, TargetRun], float | None]] = {
@@ -220,7 +227,9 @@ def _compare(study: OverheadStudy, records: Iterable[OverheadRecord], metric: Ta
         if spread := describe(known):
             told = _judged(gaps.get(str(own)), margin)
             costs[own] = (
-                Comparison(spread, told.change_percent, told.apart, told.amount, told.rounds_needed)
+                Comparison(
+                    spread, told.change_percent, told.apart, told.amount, told.rounds_needed, told.rounds_at_least
+                )
                 if own
                 else Comparison(spread)
             )
@@ -261,12 +270,12 @@ def _value(record: OverheadRecord, metric: TargetMetric) -> float | None:
 def _judged(gap: Gap | None, margin: float) -> Judged:
     told = judged(gap, by_difference=False)
     if gap is None:
-        return Judged(None, told, Amount.OPEN, None)
+        return Judged(None, told, Amount.OPEN)
     standings = {standing(own, margin) for own in (gap, gap.reversed())}
     said = {Standing.WORSE: Amount.BEYOND, Standing.EQUAL: Amount.WITHIN}
     amount = next((meant for found, meant in said.items() if found in standings), Amount.OPEN)
-    needed = gap.rounds_needed(margin) if amount is Amount.OPEN else None
-    return Judged(percent(gap.mean), told, amount, needed)
+    needed = (gap.rounds_needed(margin), gap.rounds_needed(margin, 0.0)) if amount is Amount.OPEN else ()
+    return Judged(percent(gap.mean), told, amount, *needed)
 
 
 def _row(

@@ -280,7 +280,7 @@ def _ran(counted: Counted) -> str:
 
 def _further(found: Overhead, row: Costing) -> str:
     """Say how much longer it takes to decide what was asked for, where that is open and can be told."""
-    needed = [rounds for amount, rounds in found.asked(row) if amount is Amount.OPEN]
+    needed = [own.rounds_needed for own in found.asked(row) if own and own.amount is Amount.OPEN]
     known = [rounds for rounds in needed if rounds is not None]
     if not needed or len(known) < len(needed) or found.rounds < ROUNDS_LEAST:
         return ""
