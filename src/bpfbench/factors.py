@@ -18,6 +18,7 @@ from bpfbench.model import (
     EVENT_TOOLS,
     OUTPUT_BYTES,
     PAPER_TOOLS,
+    PER_CPU,
     UNLIMITED,
     VANILLA,
     Accelerator,
@@ -71,6 +72,7 @@ RATE_IOPS_MAX = 10**9
 POISSON_IOPS_MAX = 20_000
 """Up to there, by cutting off fractions of a microsecond, fio exceeds the mean rate by 1 to 3 %."""
 OUTPUT_BYTES_MOST = 2**26
+WAKINGS = (Waking.ADAPTIVE.value, Waking.NEVER.value, Waking.POLL.value)
 LEAST_SCALE = BLOCK_BYTES / catalogue.FULL_BYTES_PER_PROCESS
 """One block per process."""
 
@@ -294,6 +296,7 @@ FACTORS = (
         slug="wake-{}",
         label="wake-up {}",
         tools=EVENT_TOOLS,
+        knob=Knob((*WAKINGS, *(f"{Waking.WATERMARK}:{2**power}" for power in (12, 16, 20))), ordered=False),
     ),
     _factor(
         "rings",
@@ -304,6 +307,7 @@ FACTORS = (
         slug="rings-{}",
         label="rings {}",
         tools=EVENT_TOOLS,
+        knob=Knob(("1", "2", "4", PER_CPU), ordered=False),
     ),
     _words(
         "consumers",
@@ -314,6 +318,7 @@ FACTORS = (
         slug="consumers-{}",
         label="consumers {}",
         tools=EVENT_TOOLS,
+        knob=Knob(tuple(Consumers), ordered=False),
     ),
     _factor(
         "output_bytes",
@@ -325,6 +330,7 @@ FACTORS = (
         slug="output{}",
         label="output buffer {size}",
         tools=EVENT_TOOLS,
+        knob=Knob((OUTPUT_BYTES, 2**18, 2**20, 2**22)),
     ),
     _words(
         "records",
@@ -335,6 +341,7 @@ FACTORS = (
         slug="records-{}",
         label="records {}",
         tools=(Tool.RW_TRACER_ALL,),
+        knob=Knob(tuple(Slots), ordered=False),
     ),
     _words(
         "buffer",
@@ -345,6 +352,7 @@ FACTORS = (
         slug="buffer-{}",
         label="buffer {}",
         tools=EVENT_TOOLS,
+        knob=Knob(tuple(Buffer), ordered=False),
     ),
 )
 """What a study varies, in the order in which messages list them."""

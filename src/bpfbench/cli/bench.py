@@ -161,6 +161,10 @@ def _study(setups: str | None, events: str, file: str | None, overrides: Mapping
     if not names:
         raise UsageError("option --setups: vanilla has no ring to drain", f"choose from: {', '.join(known)}")
     found = replace(found, factors=replace(found.factors, setups=names))
+    told = {case.setup for case in drain.tuned_cases(found)}
+    for tuned in found.tuned:
+        if tuned.setup not in told and tuned.setup in names:
+            stderr.print(f"bpfbench: {tuned.setup} as it is tuned is left out: one ring is what can be drained here")
     if not drain.cases(replace(found, factors=replace(found.factors, attach=(Attach.AUTO,)))):
         raise UsageError("none of these setups writes such a format")
     return found

@@ -136,7 +136,8 @@ def _study(file: str | None, setup: str, tool: str, options: TraceOptions) -> St
         "factors.poll_ms": Override("--poll-ms", min(valid[setup].poll_ms or (POLL_MS,))),
         "repetitions": Override("--repetitions", 1),
     }
-    return study.around("trace", overrides | options.overrides(), file)
+    found = study.around("trace", overrides | options.overrides(), file)
+    return replace(found, tuned=tuple(replace(own, format=None) for own in found.tuned))  # text is what can be shown
 
 
 def _lines(tool: Tool, *, as_json: bool) -> TraceLines:
@@ -146,12 +147,12 @@ def _lines(tool: Tool, *, as_json: bool) -> TraceLines:
 
 
 def _config(chosen: Study) -> TracerConfig:
-    """Return how the study's one tracer is run."""
-    unrolled = plan.unroll(chosen)
-    configs = [trial.config for trial in unrolled.trials if trial.config is not None]
+    """Return how the study's one tracer is run: as it is tuned, where the study says how."""
+    left_out: list[str] = []
+    configs = [config for _, config in plan.members(chosen, chosen.factors.tools[0], left_out)]
     if not configs:
-        raise UsageError("; ".join(unrolled.left_out))
-    return configs[0]
+        raise UsageError("; ".join(dict.fromkeys(left_out)))
+    return configs[-1]
 
 
 def _target(comm: str | None, command: Sequence[str]) -> str:

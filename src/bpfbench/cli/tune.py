@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -164,7 +165,14 @@ def _begin(
     wanted = foreseen(wanted)
     usual = tuning.usual(wanted)
     varied, left_out = tuning.varied(wanted, tuned, running.free_bytes(), goal)
-    unrolled = plan.unroll(replace(varied, repetitions=1))
+    known = Tuning(
+        TUNING_FORMAT,
+        goal,
+        usual,
+        ring_bytes_most=tuning.ring_bytes_most(wanted, running.free_bytes()),
+        cpus=os.cpu_count() or 1,
+    )
+    unrolled = tuning.demanding(varied, known)
     plan.require_tracers(varied, unrolled)
     unrolled = replace(unrolled, left_out=(*left_out, *unrolled.left_out))
     for reason in left_out:
@@ -173,7 +181,7 @@ def _begin(
         if stage.testbed.emulated:
             raise UsageError(f"there is nothing to tune here: {EMULATED_BECAUSE}", "choose a machine with KVM")
         run = campaign.start(replace(stage.study, repetitions=1), unrolled, stage.testbed, path, empty=True)
-        run.keep_tuning(Tuning(TUNING_FORMAT, goal, usual))
+        run.keep_tuning(known)
         _tune(run, stage)
     return run
 
@@ -182,8 +190,9 @@ def _go_on(run: Run, given: Means) -> None:
     """Go on where a run was."""
     with run.locked():
         pass  # who is running it already is not waited for
-    study_, same_image = run.info.study, partial(campaign.same_image_completed, run, given)
-    with Stage(study_, given, campaign.disks(study_, plan.unroll(study_)), same_image) as stage:
+    study_, known, same_image = run.info.study, run.tuning(), partial(campaign.same_image_completed, run, given)
+    unrolled = tuning.demanding(study_, known) if known else plan.unroll(study_)
+    with Stage(study_, given, campaign.disks(study_, unrolled), same_image) as stage:
         campaign.require_same_machine(run, stage.testbed)
         _tune(run, stage)
 

@@ -29,6 +29,7 @@ from bpfbench.model import (
     Tool,
     TracerConfig,
     Trial,
+    TunedValues,
     Variant,
     Workload,
 )
@@ -115,12 +116,12 @@ def unroll(study: Study) -> Plan:
     """
     left_out: list[str] = []
     blocks: list[list[Trial]] = []
-    kinds = tuple(itertools.product(study.factors.kernels or (None,), _workloads(study, left_out), study.factors.tools))
+    kinds = tuple(itertools.product(study.factors.kernels or (None,), workloads(study, left_out), study.factors.tools))
     for repetition in range(1, study.repetitions + 1):
         of_repetition = []
         for number, (kernel, workload, tool) in enumerate(kinds):
-            members = tuple(_members(study, tool, left_out))
-            for host, share in _shares(study, members, number + repetition - 1):
+            own = tuple(members(study, tool, left_out))
+            for host, share in _shares(study, own, number + repetition - 1):
                 vanilla = Trial("", 0, 0, repetition, VANILLA, tool, workload, None, host, kernel)
                 if not share and tool not in tuple(Tool):
                     continue  # there is nothing to be compared
@@ -143,7 +144,7 @@ def block(study: Study, setup: str, configs: Sequence[TracerConfig], number: int
     It is a repetition by itself, whose block and first trial have these places in the plan, from 0.
     """
     kernel = study.factors.kernels[0] if study.factors.kernels else None
-    ((tool,), (workload,)) = study.factors.tools, _workloads(study, [])
+    ((tool,), (workload,)) = study.factors.tools, workloads(study, [])
     vanilla = Trial("", 0, number, number + 1, VANILLA, tool, workload, None, study.hosts[0], kernel)
     tracers = (_named(replace(vanilla, setup=setup, config=config)) for config in configs)
     own = sorted((_named(vanilla), _named(vanilla, "twin"), *tracers), key=lambda trial: _rank(study.seed, trial.id))
@@ -170,11 +171,7 @@ def warm_up(trial: Trial, before: Trial | None) -> Trial | None:
     Returns:
         None where the trial before left what this one's own repetitions find.
     """
-    if before is not None and (before.host, before.kernel, before.workload) == (
-        trial.host,
-        trial.kernel,
-        trial.workload,
-    ):
+    if before and all(getattr(before, key) == getattr(trial, key) for key in ("host", "kernel", "workload")):
         return None
     return replace(trial, id=f"{trial.id}-warm-up", setup=VANILLA, config=None, warm_up=True)
 
@@ -285,7 +282,7 @@ def _shares(study: Study, members: tuple[_Member, ...], turn: int) -> Iterator[t
         yield host, tuple(member for member in members if own[member[0]] == host)
 
 
-def _workloads(study: Study, left_out: list[str]) -> Iterable[Workload]:
+def workloads(study: Study, left_out: list[str]) -> Iterable[Workload]:
     """Return each workload once, also where two scales come to the same number of blocks; then other targets."""
     rated = {target.name for target in study.targets if target.drive_at}
     blocks = [round(scale * catalogue.FULL_BYTES_PER_PROCESS / BLOCK_BYTES) for scale in study.factors.scale]
@@ -305,7 +302,7 @@ def _settled(work: Workload) -> Workload:
     return replace(work, burst_ios=1, duty_percent=100.0, rate_process=process)
 
 
-def _members(study: Study, tool: str, left_out: list[str]) -> Iterator[_Member]:
+def members(study: Study, tool: str, left_out: list[str]) -> Iterator[_Member]:
     """Yield each setup x configuration once; factors that the tool does not use are not crossed."""
     setups = catalogue.setups(study)
     for setup in (setups[name] for name in study.factors.setups):
@@ -338,8 +335,14 @@ def _configured(study: Study, tool: str) -> Iterator[TracerConfig]:
 def _own(study: Study, setup: str, tool: str) -> Iterable[TracerConfig]:
     """Return the configurations of a setup: those of all, and as it is tuned."""
     configs = tuple(_configured(study, tool))
-    tuned = (own.of(config) for own in study.tuned if own.setup == setup for config in configs)
+    tuned = (as_tuned(config, own, tool) for own in study.tuned if own.setup == setup for config in configs)
     return dict.fromkeys((*configs, *tuned))
+
+
+def as_tuned(config: TracerConfig, tuned: TunedValues, tool: str) -> TracerConfig:
+    """Return a configuration with the values of one that is tuned, as far as a tool uses them."""
+    knobs = ((factors.KNOBS[name], own) for name, own in tuned.values.items())
+    return replace(config, **{knob.field: own for knob, own in knobs if tool in knob.tools})
 
 
 def _crossed(make: Callable[..., T], values: Mapping[str, Sequence[object]]) -> Iterator[T]:

@@ -8,17 +8,28 @@ that cannot be, or would say nothing, are left out before anything is run, each 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.declare import estimate, plan
+from bpfbench.declare.plan import Plan
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, Factor, Knob
-from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Study, Tool, TracerConfig, ring_record_bytes
-from bpfbench.model.tuning import TuningGoal
+from bpfbench.model import (
+    BLOCK_BYTES,
+    EVENT_BYTES,
+    Format,
+    Study,
+    Tool,
+    TracerConfig,
+    Trial,
+    Workload,
+    ring_record_bytes,
+)
+from bpfbench.model.tuning import Tuning, TuningGoal
 from bpfbench.units import duration, plural, size
 
 HELD_MOST = 0.5
@@ -120,10 +131,7 @@ def varied(study: Study, tuned: Sequence[Factor], free_bytes: int, goal: TuningG
         StudyError: nothing is left to be tuned.
         UsageError: no configuration can do what is wanted.
     """
-    (tool,) = study.factors.tools
-    work = next(trial.workload for trial in plan.unroll(study).trials)
-    event = EVENT_BYTES + (study.factors.payload_bytes[0] if tool is Tool.RW_TRACER_ALL else 0)
-    offered = work.total_bytes // BLOCK_BYTES * ring_record_bytes(event) if work.is_fio and not work.in_bursts else None
+    offered = _offered(study)
     left_out: list[str] = []
     values = {}
     locking = [own.knob.locks(value) for own in tuned if own.knob for value in own.knob.values]
@@ -141,6 +149,25 @@ def varied(study: Study, tuned: Sequence[Factor], free_bytes: int, goal: TuningG
     return replace(study, factors=replace(study.factors, **values)), tuple(left_out)
 
 
+def _offered(study: Study) -> int | None:
+    """Return what the events of a trial take in rings; None of bursts, and of targets of which nobody knows."""
+    work, event = workload(study), EVENT_BYTES
+    if Tool.RW_TRACER_ALL in study.factors.tools:
+        event += study.factors.payload_bytes[0]
+    return work.total_bytes // BLOCK_BYTES * ring_record_bytes(event) if work.is_fio and not work.in_bursts else None
+
+
+def ring_bytes_most(study: Study, free_bytes: int) -> int:
+    """Return what the rings of a tracer may take together: no more than is free, or holds half of a trial's events."""
+    offered = _offered(study)
+    return free_bytes if offered is None else min(free_bytes, round(HELD_MOST * offered))
+
+
+def workload(study: Study) -> Workload:
+    """Return what a study of one case is beside."""
+    return next(iter(plan.workloads(study, [])))
+
+
 def _feasible(factor: Factor, free_bytes: int, offered: int | None, left_out: list[str]) -> Iterator[Any]:
     knob = factor.knob or Knob(())
     too_much = [value for value in knob.values if knob.locks(value) > free_bytes]
@@ -156,14 +183,30 @@ def _feasible(factor: Factor, free_bytes: int, offered: int | None, left_out: li
     yield from (value for value in knob.values if value not in (*too_much, *too_long))
 
 
-def spaces(study: Study) -> tuple[dict[str, tuple[TracerConfig, ...]], tuple[str, ...]]:
-    """Return every configuration of each setup that its library can be set to, and what was left out."""
-    unrolled = plan.unroll(replace(study, repetitions=1))
+def spaces(
+    study: Study, allowed: Callable[[TracerConfig], bool] = lambda _: True
+) -> tuple[dict[str, tuple[TracerConfig, ...]], tuple[str, ...]]:
+    """Return every allowed configuration of each setup that its library can be set to, and what was left out."""
+    (tool,), left_out = study.factors.tools, list[str]()
     found: dict[str, list[TracerConfig]] = {setup: [] for setup in study.factors.setups}
-    for trial in unrolled.trials:
-        if trial.config is not None:
-            found[trial.setup].append(trial.config)
-    return {setup: tuple(own) for setup, own in found.items() if own}, unrolled.left_out
+    for setup, config in plan.members(study, tool, left_out):
+        if allowed(config):
+            found[setup].append(config)
+    return {setup: tuple(own) for setup, own in found.items() if own}, tuple(dict.fromkeys(left_out))
+
+
+def demanding(study: Study, known: Tuning) -> Plan:
+    """Return a plan of the trials that take the most room, of each setup those with the most output, and rings.
+
+    All that may be tried are tens of thousands of configurations, where every knob is turned.
+    """
+    found, left_out = spaces(study, known.allows)
+    trials: list[Trial] = []
+    for setup, configs in found.items():
+        rings = max(configs, key=lambda own: own.ring_bytes(known.cpus))
+        output = max(configs, key=lambda own: own.format is Format.TEXT)
+        trials += plan.block(study, setup, (rings, output), 0, len(trials))
+    return Plan(tuple(trials), left_out)
 
 
 def usual(study: Study) -> dict[str, TracerConfig]:

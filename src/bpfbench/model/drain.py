@@ -112,6 +112,13 @@ class Case:
     event_bytes: int
     config: TracerConfig
     with_kernel: bool
+    tuned: bool = False
+    """Whether it is as `tune` found it, and a study says."""
+
+    @property
+    def called(self) -> str:
+        """The setup, and whether it is tuned."""
+        return f"{self.setup} (tuned)" if self.tuned else self.setup
 
     @property
     def tool(self) -> Tool:
@@ -122,7 +129,7 @@ class Case:
     def name(self) -> str:
         """What to call it."""
         config, ring = self.config, f"ring {(self.config.ringbuf_bytes or 0) // 1024} KiB"
-        parts = (self.setup, f"{config.attach}", f"{self.event_bytes} B", f"{config.format}", ring)
+        parts = (self.called, f"{config.attach}", f"{self.event_bytes} B", f"{config.format}", ring)
         return f"{', '.join(parts)}, repetition {self.repetition}"
 
     @property

@@ -13,8 +13,11 @@ from bpfbench.model.choices import (
     Assignment,
     Attach,
     Boot,
+    Buffer,
+    Consumers,
     Format,
     Placement,
+    Slots,
     Tool,
     kind_of,
 )
@@ -149,16 +152,18 @@ class TunedValues:
     """None, as of those below: as the study has it. They are called as the knobs are that have rows in factors.py."""
     ringbuf_bytes: int | None = None
     poll_ms: int | None = None
+    wakeup: str | None = None
+    rings: str | None = None
+    consumers: Consumers | None = None
+    output_bytes: int | None = None
+    records: Slots | None = None
+    buffer: Buffer | None = None
 
     @property
     def values(self) -> dict[str, Any]:
         """What it has of its own, by factor."""
         own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "setup"}
         return {name: value for name, value in own.items() if value is not None}
-
-    def of(self, config: TracerConfig) -> TracerConfig:
-        """Return a configuration with these values, as far as its tool uses them."""
-        return replace(config, **{name: own for name, own in self.values.items() if getattr(config, name) is not None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,14 @@ class Tuning:
     """By setup: the default configuration, which all others are compared with."""
     finalists: tuple[Finalists, ...] = ()
     """Of the setups whose search is over."""
+    ring_bytes_most: int | None = None
+    """What all rings of a tracer may take together; None: as much as each may by itself."""
+    cpus: int = 1
+    """Of the machine, each of which may have a ring."""
+
+    def allows(self, config: TracerConfig) -> bool:
+        """Tell whether a configuration may be tried."""
+        return self.ring_bytes_most is None or config.ring_bytes(self.cpus) <= self.ring_bytes_most
 
     def of(self, setup: str) -> Finalists | None:
         """Return who is validated of a setup; None as long as it is searched."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
 from bpfbench import __version__, catalogue
+from bpfbench.declare import plan
 from bpfbench.errors import MachineError, StepError, UsageError
 from bpfbench.machine import facts
-from bpfbench.model import Study, Tool, TracerConfig
+from bpfbench.model import Study, Tool, TracerConfig, Waking
 from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOL_OF_BYTES, Case, DrainSpec, Measured
 from bpfbench.model.roofline import Roofline, RooflineSpec
 from bpfbench.run.progress import Pace, ProgressReporter
@@ -56,7 +58,7 @@ def cases(study: Study) -> tuple[Case, ...]:
             _once(study, repetition),
             key=lambda case: (
                 _rank(study.seed, case.repetition, *case.group),
-                _rank(study.seed, case.repetition, *case.group, case.setup),
+                _rank(study.seed, case.repetition, *case.group, case.called),
             ),
         )
     return tuple(ordered)
@@ -71,6 +73,23 @@ def _once(study: Study, repetition: int) -> Iterator[Case]:
         config = TracerConfig(attach, form, ring, POLL_MS, payload)
         if not known[setup].refusal(tool, config):
             yield Case(repetition, setup, EVENT_SIZES[tool], config, ring == kernel_ring)
+    yield from (replace(case, repetition=repetition) for case in tuned_cases(study))
+
+
+def tuned_cases(study: Study) -> Iterator[Case]:
+    """Yield setups as a study says that they are tuned, once, as far as they have one ring: that is what is drained.
+
+    An event that wakes nobody waits for the poll time-out: what it costs the kernel side is not asked then.
+    """
+    known, factors = catalogue.setups(study), study.factors
+    for own, attach, tool in product(study.tuned, factors.attach, map(Tool, factors.tools)):
+        payload = PAYLOAD_BYTES if tool is Tool.RW_TRACER_ALL else None
+        usual = TracerConfig(attach, factors.format[0], factors.ringbuf_bytes[0], POLL_MS, payload)
+        config = plan.as_tuned(usual, own, tool)
+        able = own.setup in factors.setups and not known[own.setup].refusal(tool, config)
+        if able and config.rings_on(2) == 1:
+            woken = config.wakeup in (Waking.ADAPTIVE, Waking.POLL)
+            yield Case(1, own.setup, EVENT_SIZES[tool], config, with_kernel=woken, tuned=True)
 
 
 def _rank(seed: int, *names: object) -> bytes:
@@ -166,7 +185,7 @@ def circumstances(testbed: Testbed) -> dict[str, Any]:
 def wanted(study: Study) -> dict[str, Any]:
     """Return what was asked for, ready for JSON."""
     return {
-        "setups": study.factors.setups,
+        "setups": (*study.factors.setups, *dict.fromkeys(case.called for case in tuned_cases(study))),
         "event_bytes": [EVENT_SIZES[Tool(tool)] for tool in study.factors.tools],
         "formats": study.factors.format,
         "ringbuf_bytes": study.factors.ringbuf_bytes,

@@ -8,7 +8,7 @@ block that it was in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bpfbench.analysis import results
@@ -18,7 +18,7 @@ from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
 from bpfbench.declare import plan, tuning
 from bpfbench.factors import KNOBS
 from bpfbench.machine import facts
-from bpfbench.model import Record, Study, Trial, TunedValues, Workload
+from bpfbench.model import Record, Study, TracerConfig, Trial, TunedValues
 from bpfbench.model.tuning import Finalists, Tuning
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
@@ -117,17 +117,18 @@ def read(run: Run) -> list[TunedSetup]:
 
 
 def _read(run: Run, state: Tuning) -> list[TunedSetup]:
-    found, study = results.load(run), run.info.study
-    spaces, _ = tuning.spaces(study)
-    work = workload(study)
-    return [
-        tuned(found, state, setup, tuning.names(configs, state.goal.knobs), work) for setup, configs in spaces.items()
-    ]
+    return _read_with(run, state, _names(run, state))
 
 
-def workload(study: Study) -> Workload:
-    """Return what a study of one case is beside."""
-    return plan.unroll(replace(study, repetitions=1)).trials[0].workload
+def _read_with(run: Run, state: Tuning, names: Mapping[str, Mapping[TracerConfig, str]]) -> list[TunedSetup]:
+    found, work = results.load(run), tuning.workload(run.info.study)
+    return [tuned(found, state, setup, own, work) for setup, own in names.items()]
+
+
+def _names(run: Run, state: Tuning) -> dict[str, dict[TracerConfig, str]]:
+    """Return all that may be tried, by setup, with its names: tens of thousands, where all knobs are turned."""
+    spaces, _ = tuning.spaces(run.info.study, state.allows)
+    return {setup: tuning.names(configs, state.goal.knobs) for setup, configs in spaces.items()}
 
 
 class Tuner:
@@ -136,6 +137,7 @@ class Tuner:
     def __init__(self, run: Run, reporter: ProgressReporter) -> None:
         self._run, self._reporter = run, reporter
         self._done: set[str] = set()
+        self._names: dict[str, dict[TracerConfig, str]] = {}
 
     def __call__(self) -> tuple[Trial, ...]:
         """Add the next block to the plan, and return its trials; nothing: all setups are tuned.
@@ -148,7 +150,8 @@ class Tuner:
             return ()
         planned, study = self._run.plan(), self._run.info.study
         number = max((trial.block for trial in planned), default=-1) + 1
-        for own in _read(self._run, known):
+        self._names = self._names or _names(self._run, known)
+        for own in _read_with(self._run, known, self._names):
             if own.setup in self._done:
                 continue
             found = following(own, study.seed, number)

@@ -11,8 +11,8 @@ from bpfbench.declare import plan, tuning
 from bpfbench.declare.study import parse, to_toml
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import KNOBS
-from bpfbench.model import Attach, Format, Study, Tool
-from bpfbench.model.tuning import TuningGoal
+from bpfbench.model import OPTIONS, Attach, Format, Study, Tool
+from bpfbench.model.tuning import Tuning, TuningGoal
 
 MINE = """name = "mine"
 [factors]
@@ -59,6 +59,36 @@ def test_a_ring_that_holds_most_of_a_trial_is_not_tried() -> None:
     assert any(reason.startswith("ring 16 MiB, ring 32 MiB") for reason in left_out)
 
 
+def mine(knobs: str = "wakeup, rings, consumers, output_bytes, buffer") -> Study:
+    """A study of a tracer that can be set to anything."""
+    lines = [f"{name} = {list(OPTIONS[name])}".replace("'", '"') for name in knobs.split(", ")]
+    return study("\n[setups.own]\ncommand = '/bin/true'\ncontract = 2\n" + "\n".join(lines) + "\n")
+
+
+def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free() -> None:
+    own = replace(mine(), factors=replace(mine().factors, setups=("own",)))
+    found, _ = varied(own)
+    for free_bytes, most in ((LOTS, 2**23), (2**20, 2**20)):
+        known = Tuning(1, GOAL, {}, ring_bytes_most=tuning.ring_bytes_most(own, free_bytes), cpus=2)
+        configs = tuning.spaces(found, known.allows)[0]["own"]
+        assert max(config.ring_bytes(2) for config in configs) == most
+        assert {config.rings for config in configs} == {"1", "2", "4", "cpu"}
+        demanding = tuning.demanding(found, known)
+        assert max(t.config.ring_bytes(2) for t in demanding.trials if t.config) == most
+        assert {t.config.format for t in demanding.trials if t.config} >= {Format.TEXT}
+
+
+def test_what_contradicts_itself_is_not_tried() -> None:
+    own = replace(mine(), factors=replace(mine().factors, setups=("own",)))
+    configs = tuning.spaces(varied(own)[0])[0]["own"]
+    assert {config.wakeup for config in configs} == set(KNOBS["wakeup"].knob.values if KNOBS["wakeup"].knob else ())
+    assert all((config.watermark_bytes or 0) < (config.ringbuf_bytes or 0) for config in configs)
+    assert not [config for config in configs if config.rings == "1" and config.consumers == "ring"]
+    names = tuning.names(configs, GOAL.knobs)
+    assert len(set(names.values())) == len(configs)
+    assert not [name for name in names.values() if ":" in name]
+
+
 def test_what_a_library_cannot_be_set_to_is_not_tried() -> None:
     spaces, left_out = tuning.spaces(varied(study())[0])
     assert {config.format for config in spaces["bpftrace"]} == {Format.TEXT}
@@ -94,9 +124,10 @@ def test_one_case_is_looked_at(more: str, message: str) -> None:
 def test_a_study_that_says_what_a_knob_is_does_not_leave_it_to_be_tuned() -> None:
     with pytest.raises(StudyError, match=r"mine\.toml: factors\.poll_ms: that is to be tuned") as refused:
         tuning.knobs(None, Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
-    assert refused.value.hint == "leave it out, or tune the others: --knobs format,ringbuf_bytes"
-    others = tuning.knobs(("format", "ringbuf_bytes"), Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
-    assert [own.name for own in others] == ["format", "ringbuf_bytes"]
+    others = "format,ringbuf_bytes,wakeup,rings,consumers,output_bytes,buffer"
+    assert refused.value.hint == f"leave it out, or tune the others: --knobs {others}"
+    found = tuning.knobs(("format", "ringbuf_bytes"), Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
+    assert [own.name for own in found] == ["format", "ringbuf_bytes"]
 
 
 def test_a_time_without_room_for_a_validation_is_refused_with_one_that_has() -> None:
@@ -127,6 +158,17 @@ def test_a_block_is_vanilla_twice_and_each_configuration_in_random_order() -> No
 def test_a_rate_of_all_is_shared_by_processes() -> None:
     assert tuning.rate_iops(200_000, 4) == 50_000
     assert tuning.rate_iops(1, 4) == 2
+
+
+def test_what_is_tuned_is_written_and_read_and_holds_for_tools_that_use_it() -> None:
+    lines = "[tuned.own]\nwakeup = 'watermark:64KiB'\nrings = 4\nrecords = 'variable'\noutput_bytes = '1MiB'\n"
+    text = to_toml(mine("wakeup, rings, output_bytes, records")) + lines
+    own = parse(text, "mine.toml")
+    assert parse(to_toml(own), "mine.toml") == own
+    own = replace(own, factors=replace(own.factors, setups=("own",), tools=(Tool.SYSCOUNT, Tool.RW_TRACER)))
+    found = {(t.tool, *t.config.options.items()) for t in plan.unroll(own).trials if t.config}
+    tuned = (("wakeup", "watermark:65536"), ("rings", "4"), ("output_bytes", 2**20))
+    assert found == {("syscount",), ("rw-tracer",), ("rw-tracer", *tuned)}
 
 
 def test_a_tuned_setup_runs_beside_its_default() -> None:

@@ -19,7 +19,17 @@ from bpfbench.analysis.questions.drain import Range, drained
 from bpfbench.codec import from_json, to_json
 from bpfbench.declare import study
 from bpfbench.errors import StepError
-from bpfbench.model import EMULATED_REMARK, Attach, Format, Setup, Study, Tool, TracerConfig
+from bpfbench.model import (
+    EMULATED_REMARK,
+    OPTIONS,
+    Attach,
+    Format,
+    Setup,
+    Study,
+    Tool,
+    TracerConfig,
+    TunedValues,
+)
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured
 from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
 from bpfbench.report.documents import drain as report
@@ -128,6 +138,17 @@ class TestCases:
     ) -> None:
         found = drain.cases(wanted(ringbuf_bytes=rings))
         assert {case.config.ringbuf_bytes for case in found if case.with_kernel} == {chosen_ring}
+
+    def test_a_setup_that_is_tuned_is_drained_as_that_too_and_told_apart(self) -> None:
+        own = Setup("own", "", options=dict(OPTIONS), command=("/own",))
+        tuned = TunedValues("own", Format.BINARY, 2**20, wakeup="never")
+        both = replace(wanted(setups=("own", "bcc"), brought=(own,), repetitions=2), tuned=(tuned,))
+        (small, large) = sorted((c for c in drain.cases(both) if c.tuned and c.repetition == 2), key=lambda c: c.tool)
+        assert (small.called, small.config.wakeup, small.config.ringbuf_bytes) == ("own (tuned)", "never", 2**20)
+        assert (small.event_bytes, large.event_bytes, large.config.payload_bytes) == (156, 4252, 4096)
+        assert not small.with_kernel, "an event that wakes nobody waits for the time-out"
+        assert drain.wanted(both)["setups"] == ("own", "bcc", "own (tuned)")
+        assert list(drain.tuned_cases(replace(both, tuned=(replace(tuned, rings="4"),)))) == []
 
     def test_a_setup_without_the_tool_is_left_out(self) -> None:
         own = Setup("own", "", tools=(Tool.RW_TRACER,), command=("/own",))

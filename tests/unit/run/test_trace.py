@@ -17,7 +17,7 @@ from builders import make_summary, make_trial
 
 from bpfbench import cli
 from bpfbench.cli.app import stderr
-from bpfbench.cli.trace import _target
+from bpfbench.cli.trace import TraceOptions, _config, _study, _target
 from bpfbench.errors import StepError, UsageError
 from bpfbench.machine.command import Hold
 from bpfbench.model import Attach, Deadlines, Format, Tool, TracerConfig, TracerSummary, TraceSpec
@@ -219,3 +219,18 @@ class TestUsage:
     )
     def test_who_is_traced(self, comm: str | None, words: tuple[str, ...], traced: str) -> None:
         assert _target(comm, words) == traced
+
+
+def test_a_study_that_says_how_a_setup_is_tuned_has_it_traced_like_that_as_text(tmp_path: Path) -> None:
+    (tmp_path / "tuned.toml").write_text(
+        "name = 'tuned'\n[factors]\nsetups = 'libbpf'\nworkloads = 'write'\n"
+        "[tuned.libbpf]\nringbuf_bytes = '1MiB'\nformat = 'binary'\npoll_ms = 30\n"
+    )
+    options: Any = TraceOptions()
+
+    def traced(setup: str) -> TracerConfig:
+        return _config(_study(str(tmp_path / "tuned.toml"), setup, "rw-tracer", options))
+
+    tuned, other = traced("libbpf"), traced("bcc")
+    assert (tuned.ringbuf_bytes, tuned.poll_ms, tuned.format) == (2**20, 30, Format.TEXT)
+    assert (other.ringbuf_bytes, other.poll_ms) == (2**18, 1)

@@ -133,6 +133,8 @@ class Candidate:
     None where no trial was near."""
     near: Mapping[str, Cell]
     """By workload, the cell whose trials were the nearest to what is wanted, of those that were near."""
+    role: str = ""
+    """Of a setup that is there as a study has it and as `tune` found it: default, or tuned."""
 
     @property
     def fit(self) -> Fit:

@@ -274,7 +274,7 @@ def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
     found = []
     for item in document["measurements"]:
         case, result, config = item["case"], item["result"], item["case"]["config"]
-        if result is None or item["reason"] is not None:
+        if result is None or item["reason"] is not None or case.get("tuned"):
             continue
         tracer = Tracer(case["setup"], config["attach"], config["format"], case["event_bytes"], config["ringbuf_bytes"])
         rate = result["events"] / result["seconds"]

@@ -66,7 +66,7 @@ def drained(measured: Sequence[Measured]) -> tuple[Drained, ...]:
     found: dict[_Key, list[DrainResult]] = {}
     for item in measured:
         case, config = item.case, item.case.config
-        key = (case.setup, case.event_bytes, str(config.format), config.ringbuf_bytes or 0, str(config.attach))
+        key = (case.called, case.event_bytes, str(config.format), config.ringbuf_bytes or 0, str(config.attach))
         results = found.setdefault(key, [])
         if item.result is not None and item.reason is None:
             results.append(item.result)

@@ -8,14 +8,16 @@ what each lacks, and what may help.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpfbench.analysis.questions.candidates import Basis, Candidate, Fit, Wish
 from bpfbench.analysis.questions.capacity import Observation
+from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.preference import Sieve, narrow
-from bpfbench.analysis.questions.shortfall import Shortfall, command, shortfalls
+from bpfbench.analysis.questions.shortfall import Shortfall, command, shortfalls, tuning
 from bpfbench.analysis.results import Results
-from bpfbench.model import Criteria
+from bpfbench.factors import KNOBS
+from bpfbench.model import Criteria, TracerConfig, TunedValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Recommendation:
     """How the choice was made between those that do what is wanted; a candidate is called by its position."""
     shortfalls: tuple[Shortfall, ...] = ()
     """Where nobody does: what each setup lacks, the nearest first."""
+    to_tune: str | None = None
+    """Where nobody is known to save enough: the command that looks for a configuration which does."""
 
     @property
     def chosen(self) -> tuple[Candidate, ...]:
@@ -56,7 +60,9 @@ def recommend(
         criteria: up to which differences setups are equal.
     """
     basis = Basis.of(results, bench)
-    found = sorted((basis.candidate(*key, wish) for key in basis.cells), key=lambda own: _order(own, wish))
+    tuned = results.info.study.tuned if results.info else ()
+    judged = (replace(basis.candidate(*key, wish), role=role_of(*key, tuned)) for key in basis.cells)
+    found = sorted(judged, key=lambda own: _order(own, wish))
     qualified = [own for own in found if own.fit is Fit.YES]
     steps = narrow(
         results, {str(at): own.near for at, own in enumerate(qualified)}, wish.prefer, criteria or Criteria()
@@ -74,7 +80,23 @@ def recommend(
         tuple(target.name for target in basis.driven if not target.drive_at),
         tuple(step.called(places) for step in steps),
         () if qualified else shortfalls(basis, found, wish),
+        tuning(basis, found, wish) if _saves_too_little(found) else None,
     )
+
+
+def _saves_too_little(found: Iterable[Candidate]) -> bool:
+    """Tell whether some are known to save too little, and none to save enough."""
+    fits = {judged.fit for own in found for judged in own.assessments if judged.requirement is Quality.FIDELITY}
+    return Fit.NO in fits and Fit.YES not in fits
+
+
+def role_of(setup: str, config: TracerConfig, tuned: Iterable[TunedValues]) -> str:
+    """Say whether a configuration is the tuned one or the default, of a setup that is there as both."""
+    for own in tuned:
+        if own.setup == setup:
+            is_it = all(getattr(config, KNOBS[name].field) == value for name, value in own.values.items())
+            return "tuned" if is_it else "default"
+    return ""
 
 
 def _order(own: Candidate, wish: Wish) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from bpfbench import catalogue
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.candidates import Assessment, Basis, Candidate, Fit, Wish, predict
 from bpfbench.analysis.questions.evidence import Evidence, Quality
+from bpfbench.analysis.questions.tuning.aim import TUNABLE
 from bpfbench.analysis.results import CONFIG, Cell, goes_without_saying
 from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format, Workload
 
@@ -221,3 +222,36 @@ def _driven(basis: Basis, cells: Sequence[Cell], wish: Wish) -> Beside | None:
         return None
     shipped = all(target.shipped for target in basis.driven if target.name in rates)
     return "services" if shipped else "study.toml", {"targets": rates, "rate-iops": sorted(set(rates.values()))}
+
+
+def tuning(basis: Basis, candidates: Sequence[Candidate], wish: Wish) -> str | None:
+    """Return the command that looks for a configuration which does what is wanted; None where there is none.
+
+    Args:
+        basis: what they were judged by. One workload of fio is taken: what is best beside one need not be beside others.
+        candidates: those that do not, the best first.
+        wish: what is wanted.
+    """
+    works = [cell.workload for cells in basis.cells.values() for cell in cells if cell.workload.is_fio]
+    setups = dict.fromkeys(own.setup for own in candidates if own.setup in catalogue.SETUPS)
+    if not works or not setups:
+        return None
+    _, beside = _fio(works, wish)
+    payload = wish.event_bytes - EVENT_BYTES
+    costs = dict.fromkeys(own.value for own in (wish.prefer, Quality.OVERHEAD, Quality.MEMORY) if own in TUNABLE)
+    options = {
+        "setups": ",".join(setups),
+        "tools": "rw-tracer-all" if payload > 0 else "rw-tracer",
+        "workloads": works[0].name,
+        "attach": candidates[0].config.attach,
+        "processes": next(iter(beside["processes"])),
+        "scale": next(iter(beside["scale"])),
+        **({"payload-bytes": payload} if payload > 0 else {}),
+        "rate": f"{wish.rate_per_s:g}",
+        "min-fidelity": f"{wish.min_fidelity_percent:g}",
+        **({} if wish.max_cpu_percent is None else {"max-cpu": f"{wish.max_cpu_percent:g}"}),
+        **({} if wish.max_memory_bytes is None else {"max-memory": round(wish.max_memory_bytes)}),
+        "minimise": ",".join(costs),
+        "output": "tuned.toml",
+    }
+    return f"bpfbench tune {' '.join(f'--{name} {given}' for name, given in options.items())}"

@@ -6,14 +6,16 @@ Data:
     wish           what was asked
     qualified      how many candidates do what is wanted
     to_measure     the command that would measure what is not known; null where all is, or no target has rates
+    to_tune        the command that looks for a configuration which saves enough, where none is known to; or null
     chosen[]       positions in candidates[] of those that qualify and that nothing tells apart from the best
     steps[]        how they were chosen: quality, outcome (best, equal, depends, undecided), rounds, margin, of[] and
                    left[] (positions, before and after)
     shortfalls[]   where none qualifies, by setup: setup, fits_at_per_s, may_fit_at_per_s, nearest (a requirement, or
                    null), loosened {requirement: limit}, remedies[] {option, value, helps, why, predicted: evidence or
                    null}, to_measure
-    candidates[]   the best first: setup, attach, format, ringbuf_bytes, poll_ms, fit (yes, undecided, not known, no),
-                   preferred, assessments[], basis[]: the drain rates that fidelity is predicted from
+    candidates[]   the best first: setup, role (tuned or default, where the run has both; or null), attach, format,
+                   ringbuf_bytes, poll_ms and what else is set; fit (yes, undecided, not known, no), preferred,
+                   assessments[], basis[]: the drain rates that fidelity is predicted from
     assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, not met, undecided, not
                    measured), reason, evidence or null: basis (measured, predicted), value, low, high, rate_per_s,
                    event_bytes, workload, aspect (of the overhead of a declared target at a rate: mean latency, CPU
@@ -89,12 +91,14 @@ def data(found: Recommendation) -> dict[str, Any]:
         "wish": found.wish,
         "qualified": len(found.qualified),
         "to_measure": found.to_measure,
+        "to_tune": found.to_tune,
         "chosen": [found.candidates.index(own) for own in found.chosen],
         "steps": [{**_plain(own), "of": _positions(own.of), "left": _positions(own.left)} for own in found.steps],
         "shortfalls": [_shortfall(own) for own in found.shortfalls],
         "candidates": [
             {
                 "setup": own.setup,
+                "role": own.role or None,
                 **{key: getattr(own.config, key) for key in CONFIG if key not in ("payload_bytes", "variant")},
                 "assessments": [_assessment(assessment) for assessment in own.assessments],
                 "basis": own.drain_rates,
@@ -172,6 +176,9 @@ def _blocks(found: Recommendation, run: About) -> Iterator[Block]:
     if because:
         lines = tuple((", ".join(names), reason) for reason, names in because.items())
         yield from section("Why not, or not for sure", (), table(("setup", "because"), lines, texts=2))
+    if found.to_tune is not None:
+        why = "Nothing that was measured is known to save enough. Whether some configuration does, this finds out."
+        yield from section("To look for a configuration that does", (why,), Code((found.to_tune,)))
     if found.to_measure is not None:
         yield from section("To measure what is not known", (_then(found),), Code((found.to_measure,)))
     elif any(own.fit in (Fit.UNKNOWN, Fit.UNDECIDED) for own in found.candidates):
@@ -347,4 +354,5 @@ def _then(found: Recommendation) -> str:
 
 
 def _name(candidate: Candidate) -> str:
-    return f"{candidate.setup} ({wording.settings(candidate.config)})"
+    role = f"{candidate.role}: " if candidate.role else ""
+    return f"{candidate.setup} ({role}{wording.settings(candidate.config)})"

@@ -15,10 +15,10 @@ from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.candidates import Assessment, Fit, Wish, judge
 from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
 from bpfbench.analysis.questions.evidence import Evidence, Quality
-from bpfbench.analysis.questions.recommend import Recommendation, recommend
+from bpfbench.analysis.questions.recommend import Recommendation, recommend, role_of
 from bpfbench.declare.study import find, load
 from bpfbench.declare.targets import shipped
-from bpfbench.model import CallAccount, CpuTime, DrivenResult, Record, Tool, Workload
+from bpfbench.model import CallAccount, CpuTime, DrivenResult, Format, Record, Tool, TunedValues, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Code, Heading, Paragraph, Table
 from bpfbench.report.documents import recommend as recommendation
@@ -190,6 +190,24 @@ class TestWhatFits:
         assert "--setups bcc " in (by_setup["bcc"].to_measure or "")
         assert "--ringbuf-bytes 262144,4194304 " in (by_setup["bcc"].to_measure or "")
         assert judged(LIMITED).shortfalls == ()
+
+    def test_where_nothing_saves_enough_tuning_is_proposed_by_the_command_that_does_it(self) -> None:
+        found = judged([*LIMITED[:3], *LIMITED[9:]], min_fidelity_percent=99.9, max_memory_bytes=2.0**28)
+        assert found.to_tune == (
+            "bpfbench tune --setups bcc --tools rw-tracer --workloads read --attach kprobe --processes 4 "
+            "--scale 0.03125 --rate 100000 --min-fidelity 99.9 --max-memory 268435456 --minimise overhead,memory "
+            "--output tuned.toml"
+        )
+        assert Code((found.to_tune,)) in recommendation.document(found, RUN)
+        assert judged(LIMITED).to_tune is None, "some save enough"
+        assert judged(LIMITED[:9], max_overhead_percent=0.5).to_tune is None, "who saves enough lacks something else"
+
+    def test_a_setup_that_is_there_as_tuned_is_called_so(self) -> None:
+        own = TunedValues("libbpf", Format.BINARY, 2**20, wakeup="watermark:4096")
+        tuned = make_config(format=Format.BINARY, ringbuf_bytes=2**20, wakeup="watermark:4096")
+        assert role_of("libbpf", tuned, (own,)) == "tuned"
+        assert role_of("libbpf", make_config(), (own,)) == "default"
+        assert role_of("bcc", make_config(), (own,)) == ""
 
     def test_programs_get_all_of_it(self) -> None:
         document = json.loads(written(recommendation.data(judged(LIMITED))))
