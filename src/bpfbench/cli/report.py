@@ -20,7 +20,7 @@ from bpfbench.analysis.results import Results
 from bpfbench.cli import extras
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
 from bpfbench.cli.options import CriteriaOptions
-from bpfbench.cli.runs import opened
+from bpfbench.cli.runs import opened, roofed
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, Pack, assemble
@@ -35,6 +35,10 @@ def report(
     output: Annotated[Path | None, Parameter(help="Where to write it (default: RUN/report).")] = None,
     figures: Annotated[bool, Parameter(negative="", help="Also write figures for print: SVG, PDF, PNG.")] = False,
     paper: Annotated[bool, Parameter(negative="", help="Also draw the paper's published numbers.")] = False,
+    roofline: Annotated[
+        Path | None,
+        Parameter(help="JSON from `bench roofline`, of the run's machine (default: RUN/roofline.json)."),
+    ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     criteria: CriteriaOptions = CriteriaOptions(),
 ) -> int:
@@ -52,6 +56,7 @@ def report(
         results=results,
         sampled=lambda record: _sampled(run.path / "trials" / record.trial.id / "samples.csv"),
         paper=catalogue.paper() if paper else {},
+        roofline=roofed(run, roofline),
     )
     _write(place, assemble(material, _drawn if figures else None, _pack(), _say))
     for what, made in {"page": "index.html", "figures": "figures", "tables": "tables"}.items():

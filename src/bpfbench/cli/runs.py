@@ -13,16 +13,22 @@ from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
-from bpfbench import store
+from bpfbench import soundness, store
 from bpfbench.analysis import results
 from bpfbench.analysis.questions import capacity
 from bpfbench.analysis.results import Results
 from bpfbench.cli.app import DEFAULT_RUNS
+from bpfbench.codec import decode
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED, EMULATED_BECAUSE, Criteria
+from bpfbench.model.roofline import Roofline
 from bpfbench.report.about import About, describe
 
 DrainFile = Annotated[Path | None, Parameter(help="JSON from `bench drain`, for a tracer with a CPU to itself.")]
+
+
+ALIKE = ("host", "kernel", "cpus", "cpu_model", "accelerator")
+"""Facts that a machine and its roofline have in common."""
 
 
 class Opened(NamedTuple):
@@ -91,6 +97,43 @@ def benched(path: Path) -> tuple[capacity.Observation, ...]:
         raise UsageError(f"option --drain: {path}: cannot be read: {error.strerror}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"option --drain: {path} is no JSON of `bpfbench bench drain`") from error
+
+
+def _sound(found: Roofline) -> Roofline:
+    """Refuse rates that cannot be; times, which are differences, may be less than nothing."""
+    rates = [own.bytes_per_s for own in found.sinks]
+    rates += [own.events_per_s for own in found.copies] + [own.events_per_s for own in found.rings]
+    if not all(0 < rate < soundness.MOST for rate in rates):
+        raise ValueError("a rate in it is impossible")
+    return found
+
+
+def roofed(run: store.Run, path: Path | None) -> Roofline | str:
+    """Read what `bench roofline` measured on the machine of a run; why it is not known, where that is so.
+
+    Args:
+        run: whose machine is meant.
+        path: of the file; None: roofline.json in the run, where there is one.
+
+    Raises:
+        UsageError: the file that was named is none of `bench roofline`'s.
+    """
+    place = path or run.path / "roofline.json"
+    try:
+        document = soundness.parsed(soundness.content(place), None)["data"]
+        machine, found = document["machine"], _sound(decode(Roofline, document["roofline"], "roofline"))
+        there, here = ([str(own.get(fact)) for fact in ALIKE] for own in (machine, run.info.machine))
+    except OSError as error:
+        if path is None:
+            return "measure it by `bpfbench bench roofline --output RUN/roofline.json`, RUN being this run's directory"
+        raise UsageError(f"option --roofline: {path}: cannot be read: {error.strerror}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if path is None:
+            return "the run's roofline.json is no JSON of `bpfbench bench roofline`"
+        raise UsageError(f"option --roofline: {path} is no JSON of `bpfbench bench roofline`") from error
+    if there != here:
+        return f"the roofline is of another machine ({', '.join(there)}, where the run is of {', '.join(here)})"
+    return found
 
 
 @contextlib.contextmanager

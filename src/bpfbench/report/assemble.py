@@ -20,6 +20,7 @@ from bpfbench.analysis.questions.tradeoffs import correlations, placed
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, analyse
 from bpfbench.declare.study import to_toml
+from bpfbench.model.roofline import Roofline
 from bpfbench.report import about as described
 from bpfbench.report.chart import Chart
 from bpfbench.report.document import Figure, Heading, Paragraph, Table
@@ -57,6 +58,8 @@ class Material:
     sampled: Sampled
     paper: Paper
     """To be drawn beside."""
+    roofline: Roofline | str = "no roofline was given"
+    """What the machine allows at all; or why that is not known."""
 
 
 Pack = Callable[[Results], bytes]
@@ -119,6 +122,7 @@ def assemble(
         analysis=analysis,
         exchanged=correlations(tuple(points.values())) if points else (),
         answered=answered,
+        roofline=material.roofline,
     )
     title, generator = f"bpfbench report: {info.study.name}", f"bpfbench {info.bpfbench_version}"
     yield "index.html", (html.text(page.document(reported), title, generator, style, downloads).encode(),)

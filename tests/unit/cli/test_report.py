@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from invoked import Invoke
@@ -31,3 +34,41 @@ def test_figures_for_print_are_drawn_where_they_are_asked_for(bpfbench: Invoke, 
     assert str(tmp_path / "report" / "figures") in done.out
     made = {path.suffix for path in (tmp_path / "report" / "figures").iterdir()}
     assert made == {".svg", ".pdf", ".png", ".md"}
+
+
+ROOFLINE = {
+    "sinks": [{"sink": "file, page cache", "bytes_per_s": 1e9}],
+    "copies": [{"event_bytes": 156, "events_per_s": 1e7}],
+    "rings": [{"event_bytes": 156, "producers": 0, "woken": "never", "events_per_s": 2e7, "produced_per_s": 2e7}],
+    "hooks": [{"hook": "tracepoint", "pair_ns": -3.0}],
+}
+
+
+def page(bpfbench: Invoke, run: Path, *options: str) -> str:
+    done = bpfbench("report", str(run), "--output", str(run / "shown"), *options)
+    assert done.status == 0, done.err
+    return (run / "shown" / "index.html").read_text()
+
+
+def test_the_page_has_shares_of_the_ceiling_where_the_runs_machine_was_measured(
+    bpfbench: Invoke, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(RUN, run)
+    assert "Not known: measure it by `bpfbench bench roofline" in page(bpfbench, run)
+    machine: dict[str, Any] = json.loads((run / "run.json").read_text())["machine"]
+    said = {"schema": 1, "kind": "bench roofline", "data": {"machine": machine, "roofline": ROOFLINE}}
+    (run / "roofline.json").write_text(json.dumps(said))
+    assert "of the ceiling" in page(bpfbench, run)
+    said["data"] = {"machine": {**machine, "host": "elsewhere"}, "roofline": ROOFLINE}
+    (tmp_path / "other.json").write_text(json.dumps(said))
+    assert "the roofline is of another machine" in page(bpfbench, run, "--roofline", str(tmp_path / "other.json"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"data": {"machine": {}, "roofline": {"copies": [1]}}}', None])
+def test_a_file_that_is_no_roofline_is_refused_by_its_name(bpfbench: Invoke, tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "x.json").write_text(text)
+    done = bpfbench("report", str(RUN), "--output", str(tmp_path / "r"), "--roofline", str(tmp_path / "x.json"))
+    assert done.status == 2
+    assert done.err.startswith(f"bpfbench: option --roofline: {tmp_path / 'x.json'}")

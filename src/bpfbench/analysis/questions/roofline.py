@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from bpfbench.analysis.questions.drain import Drained, Range, over
-from bpfbench.model import Format
+from bpfbench.analysis.results import Cell, Results
+from bpfbench.model import EVENT_TOOLS, Format
 from bpfbench.model.drain import TOOL_OF_BYTES, least_output_bytes
 from bpfbench.model.roofline import Roofline, Sink
 
@@ -88,9 +89,12 @@ def _walls(roofline: Roofline, size: int, form: Format, sink: Sink) -> Iterator[
 
 def share(row: Drained, found: Iterable[Ceiling]) -> Share | None:
     """Return how near to its ceiling a setup comes; None where either was not measured."""
-    of = (row.event_bytes, row.format, Sink.CACHED)
+    return _share(row.event_bytes, row.format, row.events_per_s, found)
+
+
+def _share(event_bytes: int, form: str, rate: Range | None, found: Iterable[Ceiling]) -> Share | None:
+    of = (event_bytes, form, Sink.CACHED)
     ceiling = next((own for own in found if (own.event_bytes, own.format, own.sink) == of), None)
-    rate = row.events_per_s
     if ceiling is None or rate is None:
         return None
     most = ceiling.events_per_s
@@ -98,3 +102,32 @@ def share(row: Drained, found: Iterable[Ceiling]) -> Share | None:
         100 * rate.median / most.median, 100 * rate.min / most.max, 100 * rate.max / most.min, min(rate.n, most.n)
     )
     return Share(percent, ceiling.lowest if percent.min >= 100 * AT_THE_CEILING else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a tracer of a run saved, beside what the machine allows."""
+
+    cell: Cell
+    events_per_s: Range
+    """Of its trials that count."""
+    share: Share | None
+    """None: nothing was measured of events of its size."""
+    at_its_limit: bool
+    """Whether it lost events in each of them: what all save that is offered says nothing of what they could."""
+
+
+def savings(results: Results, roofline: Roofline) -> tuple[Saving, ...]:
+    """Set beside the ceilings what full tracers with a ring saved, beside targets on real machines."""
+    limits, found = ceilings(roofline), []
+    for cell in results.cells:
+        config, records = cell.config, results.counted(cell)
+        if config is None or config.ringbuf_bytes is None or cell.tool not in EVENT_TOOLS or cell.emulated:
+            continue
+        known = [(own.summary, own.outcome) for own in records if own.summary and own.outcome and own.outcome.runtime_s]
+        rate = over([summary.saved / outcome.runtime_s for summary, outcome in known])
+        if rate is not None and cell.is_full:
+            limited = all(summary.lost_total for summary, _ in known)
+            own = _share(config.event_bytes, str(config.format), rate, limits)
+            found.append(Saving(cell, rate, own, limited))
+    return tuple(found)

@@ -228,7 +228,7 @@ def tuning(basis: Basis, candidates: Sequence[Candidate], wish: Wish) -> str | N
     """Return the command that looks for a configuration which does what is wanted; None where there is none.
 
     Args:
-        basis: what they were judged by. One workload of fio is taken: what is best beside one need not be beside others.
+        basis: what they were judged by. One workload is taken: what is best beside it need not be beside others.
         candidates: those that do not, the best first.
         wish: what is wanted.
     """

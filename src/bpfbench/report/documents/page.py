@@ -19,6 +19,7 @@ from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import Analysis, Statistic, analyse, control
 from bpfbench.declare.study import to_toml
 from bpfbench.model import EMULATED, EMULATED_REMARK, Record, Status, Study
+from bpfbench.model.roofline import Roofline
 from bpfbench.report import wording
 from bpfbench.report.about import About
 from bpfbench.report.chart import Chart
@@ -38,7 +39,7 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import capacity, claims, loaded, order, statistics, steady, summary, tradeoffs
+from bpfbench.report.documents import capacity, ceiling, claims, loaded, order, statistics, steady, summary, tradeoffs
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.figures.sections import Condition, Section, circumstances
 from bpfbench.report.numbers import p_value, percent
@@ -77,6 +78,8 @@ class Reported:
     exchanged: tuple[Correlation, ...]
     """Between what setups cost and what they yield, over all cases; empty without a tracer that could lose events."""
     answered: tuple[needs.Answers, ...]
+    roofline: Roofline | str = "no roofline was given"
+    """What the machine allows at all; or why that is not known."""
 
 
 def document(run: Reported) -> Document:
@@ -98,6 +101,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
     behind = (
         loaded.chapter(run.results),
         capacity.chapter(Capacity.of(run.results)),
+        ceiling.chapter(run.results, run.roofline),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),
         _findings(by_run(run.results)) if study.factors.workloads and not _commands_alone(run.results) else None,
         _exchanged(run.exchanged) if len(_setups(run.results)) > 1 else None,

@@ -6,10 +6,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from builders import make_config, make_fio, make_record, make_summary, make_trial
 
+from bpfbench.analysis import results
 from bpfbench.analysis.questions.drain import Drained, Range
-from bpfbench.analysis.questions.roofline import Ceiling, ceilings, share
-from bpfbench.model import Format
+from bpfbench.analysis.questions.roofline import Ceiling, ceilings, savings, share
+from bpfbench.model import Format, Record, Tool, Variant
 from bpfbench.model.drain import least_output_bytes
 from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
 
@@ -93,3 +95,31 @@ def test_who_reaches_the_ceiling_is_bound_by_the_machine() -> None:
 def test_of_what_was_not_measured_there_is_no_share() -> None:
     assert share(drained(1e6, 4252), ceilings(MEASURED)) is None
     assert share(replace(drained(1e6), events_per_s=None), ceilings(MEASURED)) is None
+
+
+def saved(setup: str, events: int, lost: int, **factors: object) -> list[Record]:
+    """Three trials of 2 s beside reads."""
+    found = []
+    for block in range(3):
+        trial = make_trial(setup, block, config=make_config(**factors))
+        summary = make_summary(trial, saved=events, lost={"ring_full": lost})
+        found.append(make_record(trial, fio=make_fio(runtime_s=2.0), summary=summary))
+    return found
+
+
+def test_what_a_run_saved_is_set_beside_the_ceiling_and_who_lost_nothing_is_not_at_its_limit() -> None:
+    ceiling = of().events_per_s
+    records = [*saved("libbpf", 2_000_000, 9), *saved("bcc", 1_000_000, 0)]
+    bcc, libbpf = sorted(savings(results.of(records), MEASURED), key=lambda own: own.cell.setup)
+    assert libbpf.events_per_s.median == 1_000_000
+    assert libbpf.share is not None
+    assert libbpf.share.percent.median == pytest.approx(100e6 / ceiling.median)
+    assert libbpf.share.percent.n == 2, "of as many as the fewest are of"
+    assert (libbpf.at_its_limit, bcc.at_its_limit) == (True, False)
+
+
+def test_of_counts_variants_and_sizes_that_were_not_measured_there_is_no_share() -> None:
+    assert savings(results.of(saved("libbpf", 10, 1, variant=Variant.NO_OUTPUT)), MEASURED) == ()
+    assert savings(results.of([make_record(make_trial("libbpf", tool=Tool.SYSCOUNT))]), MEASURED) == ()
+    (other,) = savings(results.of(saved("libbpf", 10, 1, payload_bytes=100)), MEASURED)
+    assert other.share is None
