@@ -161,7 +161,6 @@ def _begin(
     (tool,) = wanted.factors.tools
     tuned = tuning.knobs(named, tool, said)
     goal = replace(goal, knobs=tuple(knob.name for knob in tuned))
-    tuning.require_time(wanted, goal)
     wanted = foreseen(wanted)
     usual = tuning.usual(wanted)
     varied, left_out = tuning.varied(wanted, tuned, running.free_bytes(), goal)
@@ -172,6 +171,8 @@ def _begin(
         ring_bytes_most=tuning.ring_bytes_most(wanted, running.free_bytes()),
         cpus=os.cpu_count() or 1,
     )
+    known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, known)))
+    tuning.require_time(wanted, known.goal)
     unrolled = tuning.demanding(varied, known)
     plan.require_tracers(varied, unrolled)
     unrolled = replace(unrolled, left_out=(*left_out, *unrolled.left_out))

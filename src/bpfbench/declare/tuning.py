@@ -195,6 +195,26 @@ def spaces(
     return {setup: tuple(own) for setup, own in found.items() if own}, tuple(dict.fromkeys(left_out))
 
 
+def turned(study: Study, known: Tuning) -> tuple[str, ...]:
+    """Return the knobs that have several values which some setup may be tried with.
+
+    Raises:
+        StudyError: there is none.
+    """
+    found, left_out = spaces(study, known.allows)
+
+    def turns(name: str) -> bool:
+        field = KNOBS[name].field
+        return any(len({getattr(config, field) for config in configs}) > 1 for configs in found.values())
+
+    if names_ := tuple(filter(turns, known.goal.knobs)):
+        return names_
+    each = {
+        reason.partition(" = ")[0]: reason for reason in reversed(left_out)
+    }  # one for an option, whatever its value
+    raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(each.values())}")
+
+
 def demanding(study: Study, known: Tuning) -> Plan:
     """Return a plan of the trials that take the most room, of each setup those with the most output, and rings.
 

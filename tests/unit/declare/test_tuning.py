@@ -78,6 +78,20 @@ def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free(
         assert {t.config.format for t in demanding.trials if t.config} >= {Format.TEXT}
 
 
+def test_only_knobs_that_some_setup_can_be_turned_by_are_tuned() -> None:
+    known = Tuning(1, GOAL, {})
+    assert tuning.turned(varied(study())[0], known) == ("format", "ringbuf_bytes", "poll_ms")
+    own = replace(mine("wakeup"), factors=replace(mine().factors, setups=("own",)))
+    assert tuning.turned(varied(own)[0], known) == ("format", "ringbuf_bytes", "poll_ms", "wakeup")
+    scripts = replace(study(), factors=replace(study().factors, setups=("bpftrace",)))
+    few = replace(GOAL, knobs=("wakeup", "rings"))
+    found, _ = tuning.varied(scripts, (KNOBS["wakeup"], KNOBS["rings"]), LOTS, few)
+    with pytest.raises(
+        StudyError, match=r"there is nothing to choose from: .*bpftrace has no wakeup = never: bpftrace"
+    ):
+        tuning.turned(found, Tuning(1, few, {}))
+
+
 def test_what_contradicts_itself_is_not_tried() -> None:
     own = replace(mine(), factors=replace(mine().factors, setups=("own",)))
     configs = tuning.spaces(varied(own)[0])[0]["own"]
