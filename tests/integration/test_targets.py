@@ -248,3 +248,4 @@ def test_shipped_targets_are_reconciled(
         assert record.driven is not None
         assert (record.driven.operations, record.driven.from_sending) == (4000, True)
         assert record.driven.values["latency_p999_us"] > 0
+    assert "Latency is from the sending of each operation" in " ".join(done.stdout.split())

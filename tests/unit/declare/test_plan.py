@@ -25,6 +25,7 @@ from bpfbench.model import (
     Assignment,
     Attach,
     Boot,
+    DrivenTarget,
     Factors,
     Format,
     IoPace,
@@ -795,6 +796,20 @@ class TestNeeds:
         # 32 GiB per process at 2048 I/Os of 4 KiB per second: 4096 s, for the warm-up, for vanilla and for the tracer
         seconds = needs_of(with_factors(rate_iops=(2048,))).seconds
         assert seconds == pytest.approx(3 * 4096 + 2 * estimate.SECONDS_AROUND_VANILLA + estimate.SECONDS_AROUND_TRACER)
+
+    def test_a_target_takes_the_time_that_it_says_and_at_a_rate_what_its_operations_need(self) -> None:
+        services = study.load(study.find("services"))
+        says = {own.name: own for own in services.targets}["postgres"]
+        driven = Trial("", 0, 0, 1, VANILLA, Tool.RW_TRACER, Workload("postgres", 0, 0), None)
+        at_a_rate = replace(driven, workload=Workload("postgres", 0, 0, 400))
+
+        def seconds(trial: Trial, target: DrivenTarget) -> float:
+            around_s = estimate.SECONDS_AROUND_VANILLA + estimate.SECONDS_AROUND_TARGET
+            return estimate.seconds(replace(services, targets=(target,)))(trial) - around_s
+
+        assert seconds(driven, replace(says, seconds=7.0)) == pytest.approx(7)
+        assert seconds(driven, replace(says, seconds=None)) == pytest.approx(estimate.TARGET_SECONDS)
+        assert seconds(at_a_rate, replace(says, operations_at=4000)) == pytest.approx(10)
 
     @given(studies())
     def test_the_time_of_a_plan_is_that_of_its_trials_and_warm_ups(self, declared: Study) -> None:

@@ -37,3 +37,22 @@ def test_a_drain_rate_that_is_known_from_below_only_is_marked_and_so_is_what_fol
 
 def test_of_nothing_nothing_is_said_but_why() -> None:
     assert said(Capacity((), ())).strip() == capacity.NONE
+
+
+def told(percents: tuple[float, float], target: Target) -> HeldOut:
+    predicted, measured = percents
+    return HeldOut(SMALL, target, 5e4, 4e5, predicted, measured, 3, False, (predicted, predicted), (measured, measured))
+
+
+def test_the_report_has_a_chapter_of_rates_and_bursts_where_something_is_lost() -> None:
+    full = told((9.0, 1.0), Target("read", 4, None))
+    found = capacity.chapter(
+        Capacity((), (told((61.0, 63.5), BURSTS), told((100.0, 100.0), Target("write", 4, 10)), full))
+    )
+    assert found is not None
+    text = markdown.text((found,)).replace("\\", "")
+    assert "2 of 2 predictions within 5 points, 1 of 1 where events were lost; median 1.2, worst 2.5." in text
+    assert "| 61.00 | 63.50 |" in text
+    assert "read" not in text
+    for nothing in ((), (full,), (told((100.0, 100.0), BURSTS),)):
+        assert capacity.chapter(Capacity((), nothing)) is None
