@@ -14,7 +14,7 @@ from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
 KERNEL, PROGRAMS, COUNT = "common/rw.bpf.h", "common/rw.bpf.c", "common/syscount.bpf.c"
-HOOKS, RING = "common/rw_hooks.bpf.h", "libbpf/ring.c"
+HOOKS, RINGS, RING = "common/rw_hooks.bpf.h", "common/rw_ring.bpf.h", "libbpf/ring.c"
 PROFILE, PROFILER = "common/fs_profile.bpf.c", "libbpf/fs_profile.c"
 FOLLOW, RECORD, SUMMARY, OUTPUT = "libbpf/rw.c", "libbpf/record.c", "libbpf/summary.c", "libbpf/output.c"
 STOP, RUN, TRACER, OPTIONS = "libbpf/stop.c", "libbpf/run.c", "libbpf/tracer.c", "libbpf/options.c"
@@ -65,8 +65,8 @@ MUTANTS = (
     mutant(
         "skips-one-and-never-intercepted-it",
         KERNEL,
-        "\tcount_one(&c->intercepted[op]);\n\n\tevent =",
-        "\tif (exit_ns % 256 == 0)\n\t\treturn;\n\tcount_one(&c->intercepted[op]);\n\n\tevent =",
+        "\tcount_one(&c->intercepted[op]);\n\n#ifdef",
+        "\tif (exit_ns % 256 == 0)\n\t\treturn;\n\tcount_one(&c->intercepted[op]);\n\n#ifdef",
         "events",
     ),
     mutant(
@@ -132,10 +132,8 @@ MUTANTS = (
     mutant(
         "counts-only-what-it-saves",
         KERNEL,
-        "\tcount_one(&c->intercepted[op]);\n\n\tevent = bpf_ringbuf_reserve(&events, "
-        "sizeof(*event) + payload_bytes, 0);\n\tif (!event) {\n\t\tcount_one(&c->ring_full);\n\t\treturn;\n\t}",
-        "\tevent = bpf_ringbuf_reserve(&events, sizeof(*event) + payload_bytes, 0);\n\tif (!event)\n\t\treturn;\n"
-        "\tcount_one(&c->intercepted[op]);",
+        "\tif (!event) {\n\t\tcount_one(&c->ring_full);\n\t\treturn;\n\t}",
+        "\tif (!event) {\n\t\t__sync_fetch_and_add(&c->intercepted[op], -1);\n\t\treturn;\n\t}",
         "overflow",
     ),
     mutant(
@@ -145,7 +143,77 @@ MUTANTS = (
         "\t\t;",
         "join map full",
     ),
-    mutant("undrained", RING, "\terr = ring_buffer__consume(ring);", "\terr = 0;\n\t(void)ring;", "drain"),
+    mutant("undrained", RING, "\tint err = empty(c);", "\tint err = 0;", "drain"),
+    mutant(
+        "a-watermark-that-never-flushes",
+        RING,
+        "\tint err = empty(c);",
+        "\tint err = c->run->options.wakeup == WATERMARK ? 0 : empty(c);",
+        "wake-ups",
+    ),
+    mutant(
+        "wakes-whom-it-should-not",
+        RINGS,
+        "\t\treturn BPF_RB_NO_WAKEUP;\n",
+        "\t\treturn 0;\n",
+        "wake-ups",
+    ),
+    mutant(
+        "a-watermark-and-no-clock",
+        RING,
+        "poll(waited_for, sizeof(waited_for) / sizeof(waited_for[0]), options->poll_ms);",
+        "poll(waited_for, 2, options->wakeup == WATERMARK ? -1 : (int)options->poll_ms);",
+        "wake-ups",
+    ),
+    mutant(
+        "a-ring-that-nobody-reads",
+        FOLLOW,
+        "consumers = through_rings(run, rw.skeleton, fds, rings, on_event);",
+        "consumers = through_rings(run, rw.skeleton, fds, rings > 1 ? rings - 1 : rings, on_event);",
+        "rings",
+    ),
+    mutant(
+        "a-thread-in-many-rings",
+        RINGS,
+        "tid % ring_count;",
+        "(bpf_ktime_get_ns() >> 10) % ring_count;",
+        "rings",
+    ),
+    mutant(
+        "threads-share-a-buffer",
+        RING,
+        "(struct consumer){.run = run, .output = &c->own, .over = all->over};",
+        "(struct consumer){.run = run, .output = &run->output, .over = all->over};",
+        "rings",
+    ),
+    mutant(
+        "a-buffer-as-ever",
+        TRACER,
+        "output_create(&run->output, &run->file, run->options.output_bytes);",
+        "output_create(&run->output, &run->file, 65536);",
+        "output buffer",
+    ),
+    mutant(
+        "drops-what-is-larger-than-its-buffer",
+        OUTPUT,
+        "\toutput->used += size;\n",
+        "\tif (size > output->limit)\n\t\treturn;\n\toutput->used += size;\n",
+        "larger than the buffer",
+    ),
+    mutant(
+        "records-of-one-size",
+        KERNEL,
+        "\tif (variable_records) {",
+        "\tif (variable_records && !payload_bytes) {",
+        "short records",
+    ),
+    mutant(
+        "a-payload-from-the-start-of-its-record",
+        RINGS,
+        "bpf_probe_read_user_dynptr(record, RW_EVENT_BYTES, bytes, from)",
+        "bpf_probe_read_user_dynptr(record, RW_EVENT_BYTES - 4, bytes, from)",
+        "variable records",
+    ),
     mutant("counts-known-numbers-only", COUNT, "\tif (!is_target())", "\tif (number > 500 || !is_target())", "counts"),
     mutant(
         "loses-the-race-for-an-entry",
@@ -162,7 +230,7 @@ MUTANTS = (
     mutant(
         "fine-with-a-full-disk",
         OUTPUT,
-        "\t\t\toutput->error = errno;\n\t\t\tbreak;",
+        "\t\t\tfile->error = errno;\n\t\t\tbreak;",
         "\t\t\treturn size;",
         "full device",
         "full disk",

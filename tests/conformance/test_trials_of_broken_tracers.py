@@ -84,8 +84,8 @@ BROKEN = (
         OUTPUT,
         "\tsize_t done = 0;\n",
         # /dev/null has no end but 0
-        "\tsize_t done = 0;\n\n\tif (lseek(output->fd, 1, SEEK_END) == 0)\n\t\treturn size;\n"
-        "\tlseek(output->fd, 0, SEEK_END);\n",
+        "\tsize_t done = 0;\n\n\tif (lseek(file->fd, 1, SEEK_END) == 0)\n\t\treturn size;\n"
+        "\tlseek(file->fd, 0, SEEK_END);\n",
         "saved was written",
         more='variants = "no-output"\n',
     ),
@@ -100,8 +100,8 @@ BROKEN = (
     broken(
         "a-few-that-nobody-counted",
         KERNEL,
-        "\tcount_one(&c->intercepted[op]);\n\n\tevent =",
-        "\tif (exit_ns % 1024 == 0)\n\t\treturn;\n\tcount_one(&c->intercepted[op]);\n\n\tevent =",
+        "\tcount_one(&c->intercepted[op]);\n\n#ifdef",
+        "\tif (exit_ns % 1024 == 0)\n\t\treturn;\n\tcount_one(&c->intercepted[op]);\n\n#ifdef",
         "every read counted",
     ),
 )

@@ -9,13 +9,13 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.conformance import loads
 from bpfbench.inside.conformance.case import Case, verdict
-from bpfbench.inside.conformance.driven import COMM, Driven, Left
+from bpfbench.inside.conformance.driven import COMM, RINGBUF_BYTES, Driven, Left
 from bpfbench.inside.conformance.fork import LIBC
 from bpfbench.inside.conformance.judge import expect
 from bpfbench.model import EVENT_TOOLS, Attach, Format, Tool, TracerSummary
@@ -28,7 +28,7 @@ class SkippedError(Exception):
     """A case does not apply; the message says why."""
 
 
-def _alone(check: Callable[[Subject, Path], None]) -> Case:
+def alone(check: Callable[[Subject, Path], None]) -> Case:
     """Make a case of a function that raises where a tracer fails, given that and a directory."""
 
     def run(name: str, subjects: Sequence[Subject]) -> Iterator[CaseVerdict]:
@@ -140,7 +140,7 @@ def _check_full_device(subject: Subject, work: Path) -> None:
         _check_full(tracer, work)
 
 
-def _check_full_disk(subject: Subject, work: Path) -> None:
+def check_full_disk(subject: Subject, work: Path, changed: Mapping[str, str] | None = None) -> None:
     """A disk that fills up, too, and has whole records then: a file system with room for output and summary in part."""
     tool = _rw_tool(subject)
     small = work / "small"
@@ -149,8 +149,8 @@ def _check_full_disk(subject: Subject, work: Path) -> None:
         raise SkippedError(f"a tmpfs cannot be mounted: {os.strerror(ctypes.get_errno())}")
     try:
         places = {"--output": str(small / "output"), "--summary": str(small / "summary.json")}
-        with Driven(subject, work / "tracer", tool, changed=places) as tracer:
-            left, summary = _check_full(tracer, work)
+        with Driven(subject, work / "tracer", tool, changed={**places, **(changed or {})}) as tracer:
+            left, summary = _check_full(tracer, work, processes=1 if changed is None else 8)
             events = tracer.events(left)
             expect(0 < summary.saved == len(events), f"saved {summary.saved}; {len(events)} events are in the output")
             expect(summary.bytes == len(left.output), f"bytes is {summary.bytes} of {len(left.output)}")
@@ -158,9 +158,14 @@ def _check_full_disk(subject: Subject, work: Path) -> None:
         LIBC.umount2(str(small).encode(), 2)
 
 
-def _check_full(tracer: Driven, work: Path) -> tuple[Left, TracerSummary]:
-    tracer.wait_ready()
-    loads.reads(COMM, work, READS)
+def _check_full(tracer: Driven, work: Path, processes: int = 1) -> tuple[Left, TracerSummary]:
+    try:
+        tracer.wait_ready()
+    except StepError as error:
+        if tracer.refusal:
+            raise SkippedError(tracer.refusal) from error
+        raise
+    loads.reads(COMM, work, READS, processes)
     tracer.send(signal.SIGINT)
     left = tracer.finish()
     expect(left.status == 1, f"the output was full: {left.described}")
@@ -210,14 +215,25 @@ _BAD_OPTIONS = (
     ("--poll-ms", "soon"),
     ("--payload-bytes", "0"),
     ("--frobnicate", ""),
+    ("--wakeup", "sometimes"),
+    ("--wakeup", "watermark:0"),
+    ("--wakeup", f"watermark:{RINGBUF_BYTES}"),
+    ("--rings", "65"),
+    ("--consumers", "two"),
+    ("--consumers", "ring"),
+    ("--output-bytes", "4095"),
+    ("--records", "some"),
+    ("--buffer", "heap"),
 )
 """Option, value, and what the message has to have besides."""
 
-_BAD_FOR_SYSCOUNT = (("--attach", Attach.KPROBE, "tracepoint"), ("--attach", Attach.FENTRY, "tracepoint"))
+_NO_KNOBS = (("--wakeup", "never"), ("--output-bytes", "4096"))
+"""Not for what counts in the kernel."""
+
+_BAD_FOR_SYSCOUNT = (("--attach", Attach.KPROBE, "tracepoint"), ("--attach", Attach.FENTRY, "tracepoint"), *_NO_KNOBS)
 """Its hook is a tracepoint, and nothing else."""
 
-
-_BAD_FOR_FS_PROFILE = (("--format", Format.BINARY, "text"),)
+_BAD_FOR_FS_PROFILE = (("--format", Format.BINARY, "text"), *_NO_KNOBS)
 
 
 def _check_options(subject: Subject, work: Path) -> None:
@@ -233,14 +249,14 @@ def _check_options(subject: Subject, work: Path) -> None:
 
 
 CASES = {
-    "drain": _alone(_check_drain),
-    "twice": _alone(_check_twice),
-    "own comm": _alone(_check_own_comm),
-    "before READY": _alone(_check_before_ready),
-    "second signal": _alone(_check_second_signal),
-    "full device": _alone(_check_full_device),
-    "full disk": _alone(_check_full_disk),
-    "unwritable": _alone(_check_unwritable),
-    "no permission": _alone(_check_no_permission),
-    "options": _alone(_check_options),
+    "drain": alone(_check_drain),
+    "twice": alone(_check_twice),
+    "own comm": alone(_check_own_comm),
+    "before READY": alone(_check_before_ready),
+    "second signal": alone(_check_second_signal),
+    "full device": alone(_check_full_device),
+    "full disk": alone(check_full_disk),
+    "unwritable": alone(_check_unwritable),
+    "no permission": alone(_check_no_permission),
+    "options": alone(_check_options),
 }

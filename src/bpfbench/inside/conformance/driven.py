@@ -35,8 +35,15 @@ COMM = program.COMM[:9]
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--")
 """Prefix that takes from a command what root may do; not who it is, as then it might not even reach the executable."""
 
-CONTRACTS = (1, 2)
-"""What a summary may say that it keeps."""
+CONTRACTS = {1, 2}
+"""Versions of the contract, the second of which knows KNOBS."""
+
+KNOBS = {"--wakeup", "--rings", "--consumers", "--output-bytes", "--records", "--buffer"}
+"""The options that a tracer may lack."""
+
+REFUSED = 2
+"""Exit status of a tracer that was given what it has not."""
+
 CAUSES = {"ring_full", "map_full", "recursion", "missed", "output_error"}
 KINDS = {"read", "write", "slow", "syscall", "unknown"}
 
@@ -105,6 +112,18 @@ class Driven(TracerProcess):
     def is_adapter(self) -> bool:
         """True where another process does the tracing; known once READY."""
         return self.pid_tracing != self.pid
+
+    @property
+    def has_knobs(self) -> bool:
+        """True where it was started with options that it may lack."""
+        return bool(KNOBS & set(self.options))
+
+    @property
+    def refusal(self) -> str:
+        """What it said where it ended because it lacks one of those, or a value; else nothing."""
+        if not self.has_knobs or self._process.poll() != REFUSED:
+            return ""
+        return f"not for this setup: {self.last_message().partition(';')[0]}"
 
     def wait_ready(self, timeout_s: float = READY_S) -> float:
         """Wait for the READY line, from now on, and return how long that took since it was started, in seconds.
@@ -202,6 +221,10 @@ class Driven(TracerProcess):
         summary = left.summary
         if summary is None:
             raise FailedError(f"left no summary: {left.described}")
+        expect(summary.contract in CONTRACTS, f"contract is {summary.contract}, of {sorted(CONTRACTS)}")
+        expect(
+            summary.contract > 1 or not self.has_knobs, f"contract is {summary.contract}, and it took {self.options}"
+        )
         said = (summary.setup, summary.tool, summary.attach, summary.format)
         is_so = (self.subject.setup, self.tool.value, self.subject.attach.value, self.form.value)
         expect(said == is_so, f"summary is of {said}, where {is_so} was run")

@@ -169,6 +169,20 @@ def agree(inner: Iterable[Event], outer: Iterable[Event]) -> None:
             raise FailedError(f"tracepoints saw {_shown(call)}, and not {_shown(event)}")
 
 
+def in_order(events: Iterable[Event]) -> None:
+    """Make sure that the events of each thread are in the order in which its calls ended.
+
+    Raises:
+        FailedError: shows the first event that is not.
+    """
+    last: dict[int, Event] = {}
+    for event in events:
+        before = last.setdefault(event.tid, event)
+        if event.exit_ns < before.exit_ns:
+            raise FailedError(f"of one thread, {_shown(event)} comes after {_shown(before)}")
+        last[event.tid] = event
+
+
 T = TypeVar("T")
 
 

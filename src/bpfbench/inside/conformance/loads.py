@@ -24,13 +24,20 @@ NO_DESCRIPTOR = 999
 M_ARENA_MAX = -8  # malloc.h
 
 
-def reads(comm: str, work: Path, times: int, processes: int = 1) -> None:
-    """Read so many times in each of so many processes of that name, which all begin at once."""
+def reads(comm: str, work: Path, times: int, processes: int = 1, pause_s: float = 0.0) -> None:
+    """Read so many times in each of so many processes of that name, which all begin at once.
+
+    Several are bound to a CPU each, in turn.
+    """
     path = work / "data"
     path.write_bytes(os.urandom(READ_BYTES))
     outlet, inlet = os.pipe()
 
-    def begin_together() -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+
+    def begin_together(mine: int) -> None:
+        if processes > 1:
+            os.sched_setaffinity(0, {cpus[mine % len(cpus)]})
         os.close(inlet)
         start = select.poll()
         start.register(outlet, 0)  # its end is always told
@@ -38,8 +45,10 @@ def reads(comm: str, work: Path, times: int, processes: int = 1) -> None:
         fd = os.open(path, os.O_RDONLY)
         for _ in range(times):
             os.pread(fd, READ_BYTES, 0)
+            if pause_s:
+                time.sleep(pause_s)
 
-    children = [fork.started(comm, begin_together) for _ in range(processes)]
+    children = [fork.started(comm, functools.partial(begin_together, mine)) for mine in range(processes)]
     os.close(inlet)
     os.close(outlet)
     fork.wait_for(*children)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bpfbench.inside import leftovers
-from bpfbench.inside.conformance import alone, profiles, together
+from bpfbench.inside.conformance import alone, knobs, profiles, together
 from bpfbench.inside.conformance.case import verdict
 from bpfbench.model.check import CaseVerdict, CheckSpec, Ended
 
-CASES = {**together.CASES, **profiles.CASES, **alone.CASES}
+CASES = {**together.CASES, **profiles.CASES, **alone.CASES, **knobs.CASES}
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - a tmpfs of the sandbox's
 

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.conformance import judge, loads, output, program
 from bpfbench.inside.conformance.case import Case, verdict
-from bpfbench.inside.conformance.driven import COMM, PAYLOAD_BYTES, Driven, Left
+from bpfbench.inside.conformance.driven import COMM, KNOBS, PAYLOAD_BYTES, Driven, Left
 from bpfbench.inside.conformance.judge import expect
 from bpfbench.inside.conformance.output import Event
 from bpfbench.model import EVENT_TOOLS, Attach, Format, Tool, TracerSummary
@@ -41,34 +42,47 @@ Judge = Callable[[Driven, Left, TracerSummary], None]
 """Raises where a tracer failed, given what it left and its account."""
 
 
-def together(tools: Iterable[Tool], comm: str, watch: Watch, changed: dict[str, str] | None = None) -> Case:
+def together(tools: Iterable[Tool], comm: str, watch: Watch, *settings: Mapping[str, str]) -> Case:
     """Make a case of a function that does something before the eyes of all tracers and tells the failure of each.
 
-    Where that is the program, which has its own comm, they watch in every format.
+    Where that is the program, which has its own comm, they watch in every format. Each does so with each of the
+    settings, options in place of the usual ones; those that lack one are skipped.
     """
 
     def run(name: str, subjects: Sequence[Subject]) -> Iterator[CaseVerdict]:
         for tool in tools:
             with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
-                tracers = []
+                tracers: list[Driven] = []
+                variants: dict[Driven, str] = {}
                 for subject in _with(tool, subjects):
-                    for form in _forms(tool, subject, every=comm == program.COMM):
-                        work = Path(folder) / f"{subject.setup}-{subject.attach}-{form}"
+                    forms = _forms(tool, subject, every=comm == program.COMM)
+                    for number, (form, changed) in enumerate(itertools.product(forms, settings or ({},))):
+                        work = Path(folder) / f"{subject.setup}-{subject.attach}-{number}"
                         try:
                             tracer = Driven(subject, work, tool, form=form, comm=comm, changed=changed)
                         except StepError as error:
                             yield verdict(name, subject, Ended.FAILED, error.message, f"{tool} {form}")
                         else:
                             tracers.append(ending.enter_context(tracer))
-                failures = _failures(tracers, Driven.wait_ready)
+                            variants[tracer] = " ".join((tool, form, *_knobs(changed)))
+                failures = failures_of(tracers, Driven.wait_ready)
+                refusals = {tracer: tracer.refusal for tracer in failures if tracer.refusal}
                 ready = [tracer for tracer in tracers if tracer not in failures]
                 if ready:
                     failures |= watch(ready, tool, Path(folder))
                 for tracer in tracers:
+                    if tracer in refusals:
+                        yield verdict(name, tracer.subject, Ended.SKIPPED, refusals[tracer], variants[tracer])
+                        continue
                     ended = Ended.FAILED if tracer in failures else Ended.PASSED
-                    yield verdict(name, tracer.subject, ended, failures.get(tracer, ""), f"{tool} {tracer.form}")
+                    yield verdict(name, tracer.subject, ended, failures.get(tracer, ""), variants[tracer])
 
     return run
+
+
+def _knobs(changed: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is set of the options that a tracer may lack."""
+    return (f"{option} {value}" for option, value in changed.items() if option in KNOBS)
 
 
 def _forms(tool: Tool, subject: Subject, *, every: bool) -> tuple[Format, ...]:
@@ -85,7 +99,7 @@ def _with(tool: Tool, subjects: Iterable[Subject]) -> Iterator[Subject]:
     return (subject for subject in subjects if tool in subject.tools)
 
 
-def _failures(tracers: Iterable[Driven], attempt: Callable[[Driven], object]) -> dict[Driven, str]:
+def failures_of(tracers: Iterable[Driven], attempt: Callable[[Driven], object]) -> dict[Driven, str]:
     """Return the failures that an attempt raises, by tracer."""
     failures = {}
     for tracer in tracers:
@@ -100,7 +114,7 @@ def judged(tracers: Sequence[Driven], judge_one: Judge, sign: signal.Signals = s
     """Stop all, at the same time, as to detach takes longest, and return the failures of each."""
     for tracer in tracers:
         tracer.send(sign)
-    return _failures(tracers, lambda tracer: judge_one(tracer, *tracer.stop_well()))
+    return failures_of(tracers, lambda tracer: judge_one(tracer, *tracer.stop_well()))
 
 
 def loaded(tool: Tool, load: Callable[[Path], object], judge_one: Judge) -> Case:
@@ -113,13 +127,13 @@ def loaded(tool: Tool, load: Callable[[Path], object], judge_one: Judge) -> Case
     return together((tool,), COMM, watch)
 
 
-def _watch_events(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
+def watch_events(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
     """Every event of a known mixture of calls is reported, in every column, with a ring that has room for all."""
     did = program.run(work / "program", PAYLOAD_BYTES)
     return _judge_events(tracers, tool, did, signal.SIGINT, complete=True)
 
 
-def _watch_overflow(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
+def watch_overflow(tracers: list[Driven], tool: Tool, work: Path) -> dict[Driven, str]:
     """A ring that overflows, as nobody empties it during the first of two rounds, loses events by account only."""
     with contextlib.ExitStack() as frozen:
         for tracer in tracers:
@@ -252,8 +266,8 @@ def _judge_full_counts(tracer: Driven, left: Left, summary: TracerSummary) -> No
 
 
 CASES = {
-    "events": together(EVENT_TOOLS, program.COMM, _watch_events),
-    "overflow": together(EVENT_TOOLS, program.COMM, _watch_overflow, TINY),
+    "events": together(EVENT_TOOLS, program.COMM, watch_events),
+    "overflow": together(EVENT_TOOLS, program.COMM, watch_overflow, TINY),
     "counts": together((Tool.SYSCOUNT,), program.COMM, _watch_counts),
     "first calls": loaded(Tool.SYSCOUNT, lambda _: loads.syscalls_at_once(COMM, FIRST_CALLS), _judge_first_calls),
     "processes": loaded(Tool.RW_TRACER, lambda work: loads.reads(COMM, work, READS_EACH, PROCESSES), _judge_many),

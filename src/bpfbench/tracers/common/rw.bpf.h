@@ -11,6 +11,7 @@
 #include "kernel_types.h"
 #include "rw_counters.h"
 #include "rw_event.h"
+#include "rw_ring.bpf.h"
 #include "target.bpf.h"
 
 /* A packed struct has alignment 1, and clang would store it byte by byte; a ring slot is aligned to 8. */
@@ -34,12 +35,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct rw_call);
 } calls SEC(".maps");
-
-/* The size is that of --ringbuf-bytes, set before loading. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
-} events SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -117,21 +112,10 @@ static __always_inline __u32 read_payload(void *to, const void *from, __s64 ret)
 	return bpf_probe_read_user(to, bytes, from) ? 0 : bytes;
 }
 
-static __always_inline void submit_event(const struct rw_call *call, enum rw_op op, __u64 id, __u64 exit_ns, __s64 ret)
+/* All but the payload. */
+static __always_inline void fill_event(rw_slot *event, const __u64 comm[], const struct rw_call *call, enum rw_op op,
+	__u64 id, __u64 exit_ns, __s64 ret)
 {
-	const __u64 comm[COMM_WORDS] = {target_comm[0], target_comm[1]}; /* rw_enter() is for the target only */
-	struct rw_counters *c = this_cpu_counters();
-	rw_slot *event;
-
-	if (!c)
-		return;
-	count_one(&c->intercepted[op]);
-
-	event = bpf_ringbuf_reserve(&events, sizeof(*event) + payload_bytes, 0);
-	if (!event) {
-		count_one(&c->ring_full);
-		return;
-	}
 	event->enter_ns = call->enter_ns;
 	event->exit_ns = exit_ns;
 	event->offset = call->offset;
@@ -141,10 +125,65 @@ static __always_inline void submit_event(const struct rw_call *call, enum rw_op 
 	event->tid = (__u32)id;
 	event->op = op;
 	event->uid = (__u32)bpf_get_current_uid_gid();
-	__builtin_memcpy(event->comm, comm, sizeof(event->comm));
+	__builtin_memcpy(event->comm, comm, RW_COMM_BYTES);
 	read_identity(event, call->file);
+}
+
+#ifdef RW_KNOBS
+
+/* As submit_event() goes on, with a record no longer than it needs to be. Returns whether the ring had room. */
+static __always_inline bool submit_variable(
+	void *ring, const __u64 comm[], const struct rw_call *call, enum rw_op op, __u64 id, __u64 exit_ns, __s64 ret)
+{
+	__u32 bytes = payload_bytes;
+	struct bpf_dynptr record;
+	rw_slot *event = NULL;
+
+	if (ret <= 0)
+		bytes = 0;
+	else if (bytes > (__u64)ret)
+		bytes = ret;
+	/* One that was refused has to be given back as well. */
+	if (!bpf_ringbuf_reserve_dynptr(ring, sizeof(*event) + bytes, 0, &record))
+		event = bpf_dynptr_data(&record, 0, sizeof(*event));
+	if (!event) {
+		bpf_ringbuf_discard_dynptr(&record, BPF_RB_NO_WAKEUP);
+		return false;
+	}
+	fill_event(event, comm, call, op, id, exit_ns, ret);
+	event->payload_len = bytes && !copy_payload(&record, op, call->buf, bytes) ? bytes : 0;
+	bpf_ringbuf_submit_dynptr(&record, wakeup_by(ring));
+	return true;
+}
+
+#endif
+
+static __always_inline void submit_event(const struct rw_call *call, enum rw_op op, __u64 id, __u64 exit_ns, __s64 ret)
+{
+	const __u64 comm[COMM_WORDS] = {target_comm[0], target_comm[1]}; /* rw_enter() is for the target only */
+	struct rw_counters *c = this_cpu_counters();
+	void *ring = ring_for(id);
+	rw_slot *event;
+
+	if (!c)
+		return;
+	count_one(&c->intercepted[op]);
+
+#ifdef RW_KNOBS
+	if (variable_records) {
+		if (!ring || !submit_variable(ring, comm, call, op, id, exit_ns, ret))
+			count_one(&c->ring_full);
+		return;
+	}
+#endif
+	event = ring ? bpf_ringbuf_reserve(ring, sizeof(*event) + payload_bytes, 0) : NULL;
+	if (!event) {
+		count_one(&c->ring_full);
+		return;
+	}
+	fill_event(event, comm, call, op, id, exit_ns, ret);
 	event->payload_len = read_payload(event + 1, call->buf, ret);
-	bpf_ringbuf_submit(event, 0);
+	bpf_ringbuf_submit(event, wakeup_by(ring));
 }
 
 static __always_inline int rw_exit(enum rw_op op, __s64 ret)

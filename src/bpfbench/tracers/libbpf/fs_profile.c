@@ -53,10 +53,10 @@ static struct fs_profile_bpf *load(struct run *run)
 
 static int on_slow(void *context, void *data, size_t size)
 {
-	struct run *run = context;
+	const struct consumer *consumer = context;
 
-	record_slow_text(&run->output, data, size);
-	return ring_goes_on(run);
+	record_slow_text(consumer->output, data, size);
+	return consumer_goes_on(consumer);
 }
 
 static void add_cpu(struct fs_latency *sum, const struct fs_latency *cpu)
@@ -184,15 +184,17 @@ static void count(struct run *run, const struct fs_profile_bpf *skel)
 void run_fs_profile(struct run *run)
 {
 	struct fs_profile_bpf *skel = load(run);
-	struct ring_buffer *ring;
+	struct consumers *consumers;
+	int ring;
 
 	if (!skel)
 		return;
-	ring = through_ring(run, skel->skeleton, skel->maps.events, on_slow);
+	ring = bpf_map__fd(skel->maps.events);
+	consumers = through_rings(run, skel->skeleton, &ring, 1, on_slow);
 	save_latencies(run, skel);
 	save_top(run, skel);
 	finish_output(run);
 	count(run, skel);
-	ring_buffer__free(ring);
+	consumers_free(consumers);
 	fs_profile_bpf__destroy(skel);
 }

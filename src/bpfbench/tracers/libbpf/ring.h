@@ -1,18 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the ring into the output, of whichever tool. */
+/* From the rings into the output, of whichever tool. */
 #ifndef RING_H
 #define RING_H
+
+#include <pthread.h>
 
 #include <bpf/libbpf.h>
 
 #include "run.h"
 
-/* What who takes a record out of the ring returns. */
-int ring_goes_on(const struct run *run);
+/* Who takes records out of all rings, or with --consumers ring out of one of them, in a thread of its own. */
+struct consumer {
+	struct run *run;
+	struct output *output;
+	struct ring_buffer *rings;
+	size_t ring_count;
+	uint64_t quiet_since_ns; /* when it looked in vain for the first time since a record; else 0 */
+	/* Of a thread: */
+	int over; /* an eventfd that is written to when all is to end; else -1 */
+	bool told; /* the others, of an error of the output */
+	pthread_t thread;
+	struct output own;
+};
 
-/* Attaches, hands on what comes through the ring until told to stop, detaches, and drains. Returns the ring, which is
- * to be freed, or NULL if there is none. */
-struct ring_buffer *through_ring(struct run *run, struct bpf_object_skeleton *skeleton, const struct bpf_map *events,
+struct consumers {
+	int over; /* of threads, as theirs */
+	size_t count;
+	struct consumer each[];
+};
+
+/* What who is given a record, and a consumer as its context, returns. */
+int consumer_goes_on(const struct consumer *consumer);
+
+/* Attaches, hands on what comes through the rings until told to stop, detaches, and drains. Returns what is to be freed
+ * then, or NULL. */
+struct consumers *through_rings(struct run *run, struct bpf_object_skeleton *skeleton, const int *rings, size_t count,
 	ring_buffer_sample_fn on_record);
+void consumers_free(struct consumers *consumers);
 
 #endif

@@ -96,8 +96,8 @@ uint64_t count_missed(struct run *run, const struct bpf_link *link)
 void finish_output(struct run *run)
 {
 	output_flush(&run->output);
-	output_close(&run->output);
+	output_close(&run->file);
 	run->drained_ns = monotonic_ns();
-	if (run->output.error)
-		fail(run, "cannot write %s: %s", run->options.output, strerror(run->output.error));
+	if (run->file.error)
+		fail(run, "cannot write %s: %s", run->options.output, strerror(run->file.error));
 }

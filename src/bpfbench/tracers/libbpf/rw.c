@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* rw-tracer and rw-tracer-all: from the ring into the file. */
+/* rw-tracer and rw-tracer-all: from the rings into the file. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -13,54 +14,133 @@
 #include "run.h"
 #include "rw.skel.h"
 #include "rw_counters.h"
+#include "rw_knobs.h"
+#include "rw_knobs.skel.h"
+
+/* Of either object; what rw.bpf.c has not is NULL. */
+struct rw {
+	void *skel; /* NULL: it could not be opened */
+	struct bpf_object_skeleton *skeleton;
+	struct bpf_object *obj;
+	struct bpf_map *events;
+	struct bpf_map *rings;
+	struct bpf_map *scratch;
+	struct bpf_map *counters;
+};
 
 static uint32_t kept_payload(const struct run *run)
 {
 	return run->options.tool == RW_TRACER_ALL ? run->options.payload_bytes : 0;
 }
 
-static struct rw_bpf *load(struct run *run)
+static struct rw open_usual(const struct run *run)
 {
 	struct rw_bpf *skel = rw_bpf__open();
-	int err;
 
-	if (!skel) {
-		fail(run, "cannot open the BPF object: %s", libbpf_reason(errno));
-		return NULL;
-	}
-	choose_programs(skel->obj, run->options.attach);
+	if (!skel)
+		return (struct rw){0};
 	memcpy(skel->rodata->target_comm, run->options.target_comm, sizeof(skel->rodata->target_comm));
 	skel->rodata->payload_bytes = kept_payload(run);
-	err = bpf_map__set_max_entries(skel->maps.events, run->options.ringbuf_bytes);
+	return (struct rw){skel, skel->skeleton, skel->obj, skel->maps.events, NULL, NULL, skel->maps.counters};
+}
+
+static uint64_t wakeup_bytes(const struct options *options)
+{
+	if (options->wakeup == ADAPTIVE)
+		return RW_WAKE_ADAPTIVE;
+	return options->wakeup == WATERMARK ? options->watermark : RW_WAKE_NEVER;
+}
+
+static struct rw open_knobs(const struct run *run, size_t rings)
+{
+	struct rw_knobs_bpf *skel = rw_knobs_bpf__open();
+
+	if (!skel)
+		return (struct rw){0};
+	memcpy(skel->rodata->target_comm, run->options.target_comm, sizeof(skel->rodata->target_comm));
+	skel->rodata->payload_bytes = kept_payload(run);
+	skel->rodata->wakeup_bytes = wakeup_bytes(&run->options);
+	skel->rodata->ring_count = rings;
+	skel->rodata->ring_of_cpu = run->options.rings == RING_OF_CPU;
+	skel->rodata->variable_records = run->options.records == VARIABLE;
+	return (struct rw){skel, skel->skeleton, skel->obj, skel->maps.events, skel->maps.rings, skel->maps.scratch,
+		skel->maps.counters};
+}
+
+static bool has_knobs(const struct options *options)
+{
+	return options->wakeup != ADAPTIVE || options->rings != 1 || options->records != FIXED;
+}
+
+static int set_maps(const struct options *options, const struct rw *rw, size_t rings)
+{
+	int err = 0;
+
+	if (rw->rings) {
+		bpf_map__set_autocreate(rw->events, rings == 1);
+		bpf_map__set_autocreate(rw->rings, rings > 1);
+		bpf_map__set_autocreate(rw->scratch, options->records == VARIABLE);
+		err = bpf_map__set_max_entries(rw->rings, rings);
+	}
+	return err ? err : bpf_map__set_max_entries(rw->events, options->ringbuf_bytes);
+}
+
+/* Several rings, into the map of them. Returns 0 or a negative errno. */
+static int make_rings(const struct options *options, const struct rw *rw, int *fds, size_t rings)
+{
+	for (__u32 i = 0; i < rings; i++) {
+		fds[i] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "events", 0, 0, options->ringbuf_bytes, NULL);
+		if (fds[i] < 0 || bpf_map__update_elem(rw->rings, &i, sizeof(i), &fds[i], sizeof(fds[i]), BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* Leaves the descriptors of so many rings in fds. */
+static struct rw load(struct run *run, int *fds, size_t rings)
+{
+	struct rw rw = has_knobs(&run->options) ? open_knobs(run, rings) : open_usual(run);
+	int err;
+
+	if (!rw.skel) {
+		fail(run, "cannot open the BPF object: %s", libbpf_reason(errno));
+		return rw;
+	}
+	choose_programs(rw.obj, run->options.attach);
+	err = set_maps(&run->options, &rw, rings);
 	if (!err)
-		err = rw_bpf__load(skel);
+		err = bpf_object__load_skeleton(rw.skeleton);
 	if (err) {
 		fail(run, "cannot load: %s", libbpf_reason(err));
-		rw_bpf__destroy(skel);
-		return NULL;
+		return rw;
 	}
-	run->loaded = true;
-	return skel;
+	fds[0] = bpf_map__fd(rw.events);
+	err = rings > 1 ? make_rings(&run->options, &rw, fds, rings) : 0;
+	if (err)
+		fail(run, "cannot make %zu rings: %s", rings, strerror(-err));
+	run->loaded = !err;
+	return rw;
 }
 
 static int on_event(void *context, void *data, size_t size)
 {
-	struct run *run = context;
+	const struct consumer *consumer = context;
+	struct run *run = consumer->run;
 
 	(void)size;
 	if (run->options.format == TEXT)
-		record_event_text(&run->output, data, kept_payload(run));
+		record_event_text(consumer->output, data, kept_payload(run));
 	else
-		record_event_binary(&run->output, data, kept_payload(run));
-	return ring_goes_on(run);
+		record_event_binary(consumer->output, data, kept_payload(run));
+	return consumer_goes_on(consumer);
 }
 
-static void count(struct run *run, struct rw_bpf *skel)
+static void count(struct run *run, const struct rw *rw)
 {
 	struct rw_counters sum = {0};
 	__u32 zero = 0;
 
-	if (sum_per_cpu(skel->maps.counters, &zero, sizeof(zero), (uint64_t *)&sum, sizeof(sum) / sizeof(uint64_t)))
+	if (sum_per_cpu(rw->counters, &zero, sizeof(zero), (uint64_t *)&sum, sizeof(sum) / sizeof(uint64_t)))
 		fail(run, "cannot read the counters: %s", strerror(errno));
 	run->ring_full = sum.ring_full;
 	run->map_full = sum.map_full;
@@ -68,19 +148,28 @@ static void count(struct run *run, struct rw_bpf *skel)
 	run->intercepted[RW_WRITE].kind = "write";
 	for (int op = 0; op < RW_OPS; op++)
 		run->intercepted[op].events += sum.intercepted[op];
-	count_skipped(run, skel->obj);
+	count_skipped(run, rw->obj);
 }
 
 void run_rw(struct run *run)
 {
-	struct rw_bpf *skel = load(run);
-	struct ring_buffer *ring;
+	int rings = run->options.rings == RING_OF_CPU ? libbpf_num_possible_cpus() : (int)run->options.rings;
+	int *fds = rings > 0 ? calloc(rings, sizeof(*fds)) : NULL;
+	struct consumers *consumers;
+	struct rw rw;
 
-	if (!skel)
+	if (!fds) {
+		fail(run, "cannot make a ring for each CPU: %s", rings < 0 ? strerror(-rings) : strerror(ENOMEM));
 		return;
-	ring = through_ring(run, skel->skeleton, skel->maps.events, on_event);
-	finish_output(run);
-	count(run, skel);
-	ring_buffer__free(ring);
-	rw_bpf__destroy(skel);
+	}
+	rw = load(run, fds, rings);
+	if (run->loaded) {
+		consumers = through_rings(run, rw.skeleton, fds, rings, on_event);
+		finish_output(run);
+		count(run, &rw);
+		consumers_free(consumers);
+	}
+	bpf_object__destroy_skeleton(rw.skeleton);
+	free(rw.skel);
+	free(fds);
 }

@@ -119,14 +119,14 @@ static void put_times(FILE *file, const struct run *run)
 static void put_summary(FILE *file, const struct run *run)
 {
 	fprintf(file,
-		"{\n  \"contract\": 1,\n  \"setup\": \"" SETUP "\", \"tool\": \"%s\", \"attach\": \"%s\", "
+		"{\n  \"contract\": 2,\n  \"setup\": \"" SETUP "\", \"tool\": \"%s\", \"attach\": \"%s\", "
 		"\"format\": \"%s\",\n",
 		tool_names[run->options.tool], attach_names[run->options.attach], format_names[run->options.format]);
 	put_intercepted(file, run);
 	fprintf(file, "  \"saved\": %" PRIu64 ",\n", run->output.saved);
 	put_lost(file, run);
 	put_syscalls(file, run);
-	fprintf(file, "  \"bytes\": %" PRIu64 ",\n", run->output.bytes);
+	fprintf(file, "  \"bytes\": %" PRIu64 ",\n", run->file.bytes);
 	fprintf(file, "  \"versions\": {\"libbpf\": \"%s\"},\n", libbpf_version_string() + 1); /* without its "v" */
 	put_times(file, run);
 	fprintf(file, "  \"error\": ");

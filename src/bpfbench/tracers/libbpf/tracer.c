@@ -28,7 +28,9 @@ static void trace(struct run *run)
 	struct summary summary;
 	int err;
 
-	err = output_open(&run->output, run->options.output);
+	err = output_open(&run->file, run->options.output);
+	if (!err)
+		err = output_create(&run->output, &run->file, run->options.output_bytes);
 	if (err) {
 		fail(run, "cannot create %s: %s", run->options.output, strerror(-err));
 		return;

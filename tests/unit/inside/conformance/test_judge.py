@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfbench.inside.conformance.fork import NUMBERS
-from bpfbench.inside.conformance.judge import CLOCK_SLACK_NS, FailedError, agree, expect, match, match_counts, outliers
+from bpfbench.inside.conformance.judge import (
+    CLOCK_SLACK_NS,
+    FailedError,
+    agree,
+    expect,
+    in_order,
+    match,
+    match_counts,
+    outliers,
+)
 from bpfbench.inside.conformance.output import Event
 from bpfbench.inside.conformance.program import UNUSED_SYSCALL, Call, Did, Thread
 from bpfbench.model import Tool
@@ -139,6 +148,19 @@ class TestAgreement:
     def test_an_event_of_a_thread_that_tracepoints_never_saw_is_one(self) -> None:
         with pytest.raises(FailedError, match=r"^before all that tracepoints saw of that thread: event"):
             agree([replace(self.WITHIN[0], tid=999)], SEEN)
+
+
+class TestOrder:
+    """Calls of one thread end one after the other; those of several threads in any order."""
+
+    @given(st.permutations(range(3)))
+    def test_threads_may_come_in_any_order(self, order: list[int]) -> None:
+        in_order(event for thread in order for event in SEEN[5 * thread : 5 * thread + 5])
+        in_order(SEEN[5 * thread + number] for number in range(5) for thread in order)
+
+    def test_an_event_after_one_that_ended_later_is_shown(self) -> None:
+        with pytest.raises(FailedError, match=r"^of one thread, event\(.* comes after event\("):
+            in_order((*SEEN[:2], SEEN[3], SEEN[2]))
 
 
 class TestMissing:

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of the knobs, the options that a tracer may lack: what one does is seen, and no event is lost by it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bpfbench.inside.conformance import judge, loads, program
+from bpfbench.inside.conformance.alone import alone, check_full_disk
+from bpfbench.inside.conformance.driven import COMM, RINGBUF_BYTES, Driven, Left
+from bpfbench.inside.conformance.judge import expect
+from bpfbench.inside.conformance.together import (
+    TINY,
+    Judge,
+    failures_of,
+    judged,
+    together,
+    watch_events,
+    watch_overflow,
+)
+from bpfbench.inside.kernel import files, tasks
+from bpfbench.model import EVENT_BYTES, Format, Tool, TracerSummary
+
+READS, PROCESSES = 2003, 8
+"""Of one process; and how many there are where each ring is to have events."""
+SLOW_READS, PAUSE_S = 307, 0.002
+"""Reads so far apart that an adaptive wake-up comes with nearly each."""
+DELIVERED_S = 60.0
+"""How long a tracer may take to write what nobody follows with more."""
+
+MIB = 2**20
+ASLEEP = {"--poll-ms": "500"}
+NEVER, BEYOND = {"--wakeup": "never", **ASLEEP}, {"--wakeup": f"watermark:{RINGBUF_BYTES - 1}", **ASLEEP}
+WAKEUPS = (NEVER, BEYOND, {"--wakeup": "watermark:4096"}, {"--wakeup": "poll"})
+
+RING = {"--ringbuf-bytes": str(4 * MIB)}
+THREE, EACH_CPU, CONSUMERS = {"--rings": "3", **RING}, {"--rings": "cpu", **RING}, {"--consumers": "ring"}
+RINGS = (THREE, {**THREE, **CONSUMERS}, EACH_CPU, {**EACH_CPU, **CONSUMERS}, {**THREE, **CONSUMERS, **TINY})
+
+LARGE_BUFFER = {"--output-bytes": str(MIB)}
+SMALL_BUFFER = {"--output-bytes": "4096"}
+FEW_WRITES = 20
+"""What a tracer may write besides, be it to wake itself."""
+
+VARIABLE = {"--records": "variable"}
+SHORT_READS = 1009
+"""Of 512 bytes each: so many records fit into a ring of 1 MiB, if each takes no more than it needs."""
+
+
+def _watch_wakeups(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """All that was read comes out, by and by and at the end; who is not to be woken sleeps on meanwhile."""
+    asleep = [tracer for tracer in tracers if tracer.options["--wakeup"] in {NEVER["--wakeup"], BEYOND["--wakeup"]}]
+    before = {tracer: _switches(tracer) for tracer in asleep}
+    loads.reads(COMM, work, SLOW_READS, pause_s=PAUSE_S)
+    woken = {tracer: _switches(tracer) - before[tracer] for tracer in asleep}
+    loads.reads(COMM, work, READS)
+    failures = failures_of(tracers, lambda tracer: _wait_for_output(tracer, SLOW_READS + READS))
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        _expect_all(tracer, left, summary, SLOW_READS + 2 * READS)
+        times = woken.get(tracer, 0)
+        expect(times < SLOW_READS // 3, f"it slept {times} times while {SLOW_READS} events came that wake nobody")
+
+    return _stopped_with_full_rings(tracers, work, 1, judge_one) | failures
+
+
+def _switches(tracer: Driven) -> int:
+    """Return how often its threads went to sleep."""
+    name = "voluntary_ctxt_switches:"
+    texts = (files.text_if_any(task / "status") or "" for task in Path(f"/proc/{tracer.pid_tracing}/task").iterdir())
+    lines = (line for text in texts for line in text.splitlines())
+    return sum(int(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def _wait_for_output(tracer: Driven, events: int) -> None:
+    """Wait until so many events are in its output, while it goes on."""
+    until_s, written = time.monotonic() + DELIVERED_S, 0
+    while time.monotonic() < until_s:
+        data = Path(tracer.options["--output"]).read_bytes()
+        written = data.count(b"\n") if tracer.form is Format.TEXT else len(data) // EVENT_BYTES
+        if written >= events:
+            return
+        time.sleep(0.1)
+    expect(written >= events, f"{written} events of {events} were in the output after {DELIVERED_S:g} s")
+
+
+def _stopped_with_full_rings(
+    tracers: Sequence[Driven], work: Path, processes: int, judge_one: Judge
+) -> dict[Driven, str]:
+    """Stop all with events in their rings that they have not seen yet, and return the failures of each."""
+    with contextlib.ExitStack() as frozen:
+        for tracer in tracers:
+            frozen.enter_context(tracer.frozen())
+        loads.reads(COMM, work, READS, processes)
+        for tracer in tracers:
+            tracer.send(signal.SIGINT)
+    return failures_of(tracers, lambda tracer: judge_one(tracer, *tracer.stop_well()))
+
+
+def _expect_all(tracer: Driven, left: Left, summary: TracerSummary, reads: int) -> None:
+    found, said = len(tracer.events(left)), summary.intercepted.get("read", 0)
+    expect(
+        said == summary.saved == found == reads,
+        f"{said} intercepted, {summary.saved} saved, {found} in the output of {reads} reads; lost {summary.lost}",
+    )
+
+
+def _watch_rings(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """All events of all rings come out, those of a thread that stays on its CPU in their order."""
+    loads.reads(COMM, work, READS, PROCESSES)
+    return _stopped_with_full_rings(tracers, work, PROCESSES, _judge_rings)
+
+
+def _judge_rings(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+    events = tracer.events(left)
+    judge.in_order(events)
+    if tracer.options["--ringbuf-bytes"] == RING["--ringbuf-bytes"]:
+        _expect_all(tracer, left, summary, 2 * PROCESSES * READS)
+    else:
+        full = summary.lost["ring_full"] or 0
+        expect(full > 0 and summary.saved == len(events), f"{full} lost by rings of a page; saved {summary.saved}")
+        expect(summary.intercepted.get("read") == 2 * PROCESSES * READS, f"intercepted {summary.intercepted}")
+
+
+def _watch_writes(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """What was collected in the ring is written in as many pieces as the buffer makes of it."""
+    before, reads = {}, PROCESSES * READS
+    with contextlib.ExitStack() as frozen:
+        for tracer in tracers:
+            frozen.enter_context(tracer.frozen())
+            before[tracer] = tasks.io(tracer.pid_tracing).write_calls
+        loads.reads(COMM, work, reads)
+    failures = failures_of(tracers, lambda tracer: _wait_for_output(tracer, reads))
+    writes = {tracer: tasks.io(tracer.pid_tracing).write_calls - before[tracer] for tracer in tracers}
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        _expect_all(tracer, left, summary, reads)
+        size, buffer, calls = len(left.output), int(tracer.options["--output-bytes"]), writes[tracer]
+        right = calls >= size // buffer if buffer < MIB else calls <= size // buffer + FEW_WRITES
+        expect(right, f"{size} bytes were written by {calls} calls, with a buffer of {buffer} bytes")
+
+    return judged(tracers, judge_one) | failures
+
+
+def _watch_short(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """A ring has room for more records where they are shorter."""
+    with contextlib.ExitStack() as frozen:
+        for tracer in tracers:
+            frozen.enter_context(tracer.frozen())
+        loads.reads(COMM, work, SHORT_READS)
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        _expect_all(tracer, left, summary, SHORT_READS)
+
+    return judged(tracers, judge_one)
+
+
+CASES = {
+    "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, *WAKEUPS),
+    "rings": together((Tool.RW_TRACER,), COMM, _watch_rings, *RINGS),
+    "output buffer": together((Tool.RW_TRACER,), COMM, _watch_writes, LARGE_BUFFER, SMALL_BUFFER),
+    "larger than the buffer": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, SMALL_BUFFER),
+    "variable records": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, VARIABLE),
+    "variable records overflow": together((Tool.RW_TRACER_ALL,), program.COMM, watch_overflow, {**VARIABLE, **TINY}),
+    "short records": together((Tool.RW_TRACER_ALL,), COMM, _watch_short, {**VARIABLE, "--ringbuf-bytes": str(MIB)}),
+    "full disk of rings": alone(lambda subject, work: check_full_disk(subject, work, {**THREE, **CONSUMERS})),
+}
