@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bpfbench.inside.conformance import judge, loads, program
@@ -22,20 +24,17 @@ from bpfbench.inside.conformance.together import (
     watch_events,
     watch_overflow,
 )
-from bpfbench.inside.kernel import files, tasks
+from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.model import EVENT_BYTES, Format, Tool, TracerSummary
 
 READS, PROCESSES = 2003, 8
 """Of one process; and how many there are where each ring is to have events."""
-SLOW_READS, PAUSE_S = 307, 0.002
-"""Reads so far apart that an adaptive wake-up comes with nearly each."""
-DELIVERED_S = 60.0
+DELIVERED_S = 30.0
 """How long a tracer may take to write what nobody follows with more."""
 
 MIB = 2**20
-ASLEEP = {"--poll-ms": "500"}
-NEVER, BEYOND = {"--wakeup": "never", **ASLEEP}, {"--wakeup": f"watermark:{RINGBUF_BYTES - 1}", **ASLEEP}
-WAKEUPS = (NEVER, BEYOND, {"--wakeup": "watermark:4096"}, {"--wakeup": "poll"})
+NEVER, BEYOND = {"--wakeup": "never"}, {"--wakeup": f"watermark:{RINGBUF_BYTES - 1}"}
+LOW, BUSY = {"--wakeup": "watermark:4096"}, {"--wakeup": "poll"}
 
 RING = {"--ringbuf-bytes": str(4 * MIB)}
 THREE, EACH_CPU, CONSUMERS = {"--rings": "3", **RING}, {"--rings": "cpu", **RING}, {"--consumers": "ring"}
@@ -52,40 +51,50 @@ SHORT_READS = 1009
 
 
 def _watch_wakeups(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
-    """All that was read comes out, by and by and at the end; who is not to be woken sleeps on meanwhile."""
-    asleep = [tracer for tracer in tracers if tracer.options["--wakeup"] in {NEVER["--wakeup"], BEYOND["--wakeup"]}]
-    before = {tracer: _switches(tracer) for tracer in asleep}
-    loads.reads(COMM, work, SLOW_READS, pause_s=PAUSE_S)
-    woken = {tracer: _switches(tracer) - before[tracer] for tracer in asleep}
-    loads.reads(COMM, work, READS)
-    failures = failures_of(tracers, lambda tracer: _wait_for_output(tracer, SLOW_READS + READS))
+    """All that was read comes out, by and by and at the end, and wakes whom it is to wake."""
+    with contextlib.ExitStack() as watching:
+        for tracer in tracers:
+            watching.enter_context(tracer.frozen())
+        watched = {tracer: watching.enter_context(_waiting(tracer)) for tracer in tracers}
+        loads.reads(COMM, work, READS)
+        woken = {tracer for tracer, waiting in watched.items() if waiting.poll(0)}
+    failures = _undelivered(tracers, READS)
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
-        _expect_all(tracer, left, summary, SLOW_READS + 2 * READS)
-        times = woken.get(tracer, 0)
-        expect(times < SLOW_READS // 3, f"it slept {times} times while {SLOW_READS} events came that wake nobody")
+        _expect_all(tracer, left, summary, 2 * READS)
+        right = (tracer in woken) == (tracer.options["--wakeup"] == LOW["--wakeup"])
+        expect(right, f"{READS} events in the ring {'woke' if tracer in woken else 'did not wake'} who waited for them")
 
     return _stopped_with_full_rings(tracers, work, 1, judge_one) | failures
 
 
-def _switches(tracer: Driven) -> int:
-    """Return how often its threads went to sleep."""
-    name = "voluntary_ctxt_switches:"
-    texts = (files.text_if_any(task / "status") or "" for task in Path(f"/proc/{tracer.pid_tracing}/task").iterdir())
-    lines = (line for text in texts for line in text.splitlines())
-    return sum(int(line.removeprefix(name)) for line in lines if line.startswith(name))
+@contextlib.contextmanager
+def _waiting(tracer: Driven) -> Iterator[select.epoll]:
+    """Wait for its rings as it does, but by edges: what they hold is nothing, and that an event wakes is all."""
+    with select.epoll() as waiting, contextlib.ExitStack() as opened:
+        for number in bpf.ring_buffers_of(tracer.pid_tracing):
+            fd = bpf.open_map(number)
+            opened.callback(os.close, fd)
+            waiting.register(fd, select.EPOLLIN | select.EPOLLET)
+        waiting.poll(0)
+        yield waiting
 
 
-def _wait_for_output(tracer: Driven, events: int) -> None:
-    """Wait until so many events are in its output, while it goes on."""
-    until_s, written = time.monotonic() + DELIVERED_S, 0
-    while time.monotonic() < until_s:
-        data = Path(tracer.options["--output"]).read_bytes()
-        written = data.count(b"\n") if tracer.form is Format.TEXT else len(data) // EVENT_BYTES
-        if written >= events:
-            return
-        time.sleep(0.1)
-    expect(written >= events, f"{written} events of {events} were in the output after {DELIVERED_S:g} s")
+def _undelivered(tracers: Sequence[Driven], events: int) -> dict[Driven, str]:
+    """Wait until so many events are in each output, while all go on, and return the failures of each."""
+    until_s = time.monotonic() + DELIVERED_S
+
+    def wait(tracer: Driven) -> None:
+        while (written := _written(tracer)) < events and time.monotonic() < until_s:
+            time.sleep(0.1)
+        expect(written >= events, f"{written} events of {events} were in the output after {DELIVERED_S:g} s")
+
+    return failures_of(tracers, wait)
+
+
+def _written(tracer: Driven) -> int:
+    data = Path(tracer.options["--output"]).read_bytes()
+    return data.count(b"\n") if tracer.form is Format.TEXT else len(data) // EVENT_BYTES
 
 
 def _stopped_with_full_rings(
@@ -134,7 +143,7 @@ def _watch_writes(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, st
             frozen.enter_context(tracer.frozen())
             before[tracer] = tasks.io(tracer.pid_tracing).write_calls
         loads.reads(COMM, work, reads)
-    failures = failures_of(tracers, lambda tracer: _wait_for_output(tracer, reads))
+    failures = _undelivered(tracers, reads)
     writes = {tracer: tasks.io(tracer.pid_tracing).write_calls - before[tracer] for tracer in tracers}
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
@@ -160,7 +169,7 @@ def _watch_short(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str
 
 
 CASES = {
-    "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, *WAKEUPS),
+    "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, NEVER, BEYOND, LOW, BUSY),
     "rings": together((Tool.RW_TRACER,), COMM, _watch_rings, *RINGS),
     "output buffer": together((Tool.RW_TRACER,), COMM, _watch_writes, LARGE_BUFFER, SMALL_BUFFER),
     "larger than the buffer": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, SMALL_BUFFER),
