@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,12 @@ from bpfbench.testbed.image import Image
 Verdicts = list[dict[str, Any]]
 LEFT_BEHIND = "left behind: "
 TOGETHER = ("counts", "events", "overflow")
-HAVE_KNOBS = ("libbpf", "libbpf-tuned")
-"""The setups that have all of them; others refuse what they have not."""
+LACKING = {
+    "bpftrace": ("--poll-ms", "--rings", "--output-bytes", "--records"),
+    "bcc": ("--consumers",),
+    "bcc-event": ("--consumers", "--records"),
+}
+"""What these setups refuse of the cases of the knobs, and their alternatives with them; the others refuse nothing."""
 BROKEN = [mutant for mutant in MUTANTS if mutant.name != "leaves-a-process" and mutant.attach == "tracepoint"]
 BROKEN_HOOKS = [mutant for mutant in MUTANTS if mutant.attach != "tracepoint"]
 
@@ -46,6 +51,14 @@ def check(*options: str) -> Verdicts:
     return verdicts
 
 
+def is_refused(verdict: Mapping[str, Any]) -> bool:
+    """Whether a case of the knobs was left out because the setup lacks one, as it may."""
+    setup = verdict["setup"]
+    lacking = LACKING.get(setup) or LACKING.get(catalogue.SETUPS[setup].alternative_to or "", ())
+    may_be = verdict["case"] in knobs.CASES and verdict["outcome"] == "skipped"
+    return may_be and any(f"{option} '" in verdict["detail"] for option in lacking)
+
+
 @pytest.fixture(scope="module")
 def verdicts(trixie: Image) -> Verdicts:
     assert set(catalogue.SETUPS) <= set(trixie.setups)
@@ -62,8 +75,7 @@ def test_alternatives_keep_the_contract_too(request: pytest.FixtureRequest) -> N
     # libbpf-hash is an alternative for counting alone.
     lacking = [verdict for verdict in found if verdict["detail"] == "it has no rw tool"]
     assert {verdict["setup"] for verdict in lacking} <= {"libbpf-hash"}
-    refused = [verdict for verdict in found if verdict["case"] in knobs.CASES and verdict["outcome"] == "skipped"]
-    lacking += [verdict for verdict in refused if verdict["setup"] not in HAVE_KNOBS]
+    lacking += [verdict for verdict in found if is_refused(verdict)]
     assert [verdict for verdict in found if verdict["outcome"] != "passed" and verdict not in lacking] == []
 
 
@@ -74,8 +86,7 @@ def test_a_setup_keeps_the_contract(verdicts: Verdicts, setup: str, case: str) -
     lacking = case in profiles.CASES and Tool.FS_PROFILE not in catalogue.SETUPS[setup].tools
     assert bool(found) != lacking
     for verdict in found:
-        refused = case in knobs.CASES and setup not in HAVE_KNOBS and verdict["outcome"] == "skipped"
-        assert refused or verdict["outcome"] == "passed", verdict["detail"]
+        assert is_refused(verdict) or verdict["outcome"] == "passed", verdict["detail"]
 
 
 def test_the_suite_is_whole(verdicts: Verdicts) -> None:

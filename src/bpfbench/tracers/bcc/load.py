@@ -42,12 +42,12 @@ class CapturedStderr:
             self.text = capture.read()
 
 
-def load(sources: Sequence[str], macros: Mapping[str, int]) -> bcc.BPF:
+def load(declarations: str, sources: Sequence[str], macros: Mapping[str, int]) -> bcc.BPF:
     """On return, every function that TRACEPOINT_PROBE makes is attached. If it fails, stderr has the details."""
     _check_headers()
     flags = [f"-I{HERE}", *(f"-D{name}={value:#x}ULL" for name, value in macros.items())]
     # Unless forbidden, BCC raises RLIMIT_MEMLOCK where it finds it too low.
-    text = "".join((HERE / source).read_text() for source in sources)
+    text = declarations + "".join((HERE / source).read_text() for source in sources)
     return bcc.BPF(text=text, cflags=flags, allow_rlimit=False)
 
 

@@ -7,20 +7,22 @@ from bisect import bisect_right
 from collections.abc import Callable
 from ctypes import Array, c_char
 
-BUFFER_BYTES = 65536
-
 
 class Output:
-    """Opening raises OSError. A later error is kept in `error` and told to on_error; nothing is written after it."""
+    """Opening raises OSError. A later error is kept in `error` and told to on_error; nothing is written after it.
 
-    def __init__(self, path: str, on_error: Callable[[], None]) -> None:
+    A record that is longer than the buffer is written by itself.
+    """
+
+    def __init__(self, path: str, buffer_bytes: int, on_error: Callable[[], None]) -> None:
         self.error: OSError | None = None
         self.saved = 0  # records wholly in the file
         self.lost = 0  # records put, but not in the file because of the error
         self.bytes = 0  # size of the saved records
         self._on_error = on_error
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        self._buffer = bytearray(BUFFER_BYTES)
+        self._limit = buffer_bytes
+        self._buffer = bytearray(buffer_bytes)
         self._used = 0
         self._ends: list[int] = []  # where each record in the buffer ends
 
@@ -31,10 +33,10 @@ class Output:
 
     def put(self, record: "bytes | Array[c_char]") -> None:
         end = self._used + len(record)
-        if end > BUFFER_BYTES:
+        if end > self._limit:
             self.flush()
             end = len(record)
-        self._buffer[self._used : end] = record  # of equal length: copied in place
+        self._buffer[self._used : end] = record  # of equal length: copied in place; a longer one makes it grow
         self._used = end
         self._ends.append(end)
 

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tools at the hooks of reads and writes have in common: the ring, and where its events have gone."""
 
+import ctypes
 import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 
+import bcc
+import bcc.utils
 from kernel import member_offsets
 from load import load, target_macros
+from options import ONE_EACH_CPU
 from summary import Account
 from tool import Tool
 
@@ -18,19 +22,38 @@ Consumer = Callable[[object, int, int], int]
 class RingTool(Tool):
     def load(self, source: str, macros: Mapping[str, int]) -> None:
         """Compile, load and attach the tool's part with the hooks."""
+        possible_cpus = len(bcc.utils.get_possible_cpus())
+        count = possible_cpus if self.options.rings == ONE_EACH_CPU else self.options.rings
+        others = [f"events_{number}" for number in range(1, count)]
         self.bpf = load(
+            "".join(f"BPF_RINGBUF_OUTPUT({name}, RING_PAGES);\n" for name in others),
             [source, "hooks.c"],
             {
                 f"ATTACH_{self.options.attach.upper()}": 1,
                 "RING_PAGES": self.options.ringbuf_bytes // os.sysconf("SC_PAGE_SIZE"),
                 **macros,
+                **self._knobs(count),
                 **target_macros(self.options.target_comm),
                 **member_offsets(),
             },
         )
         # Under load ring_buffer_poll() may never find the ring empty, so it takes the verdict to end it. Without an
         # integer to return, BCC would raise and catch a TypeError at each event.
-        self.bpf["events"].open_ring_buffer(self.consumer())
+        consumer = self.consumer()
+        for number, name in enumerate(("events", *others)):
+            self.bpf[name].open_ring_buffer(consumer)
+            if others:
+                self.bpf["rings"][ctypes.c_int(number)] = ctypes.c_int(self.bpf[name].map_fd)
+
+    def _knobs(self, rings: int) -> dict[str, int]:
+        """The macros of what is not as usual: without them, the program is what it is without knobs."""
+        options = self.options
+        return (
+            ({"WAKE_BYTES": options.wake_bytes} if options.wake_bytes else {})
+            | ({"RINGS": rings} if rings > 1 else {})
+            | ({"RING_OF_CPU": 1} if options.rings == ONE_EACH_CPU else {})
+            | ({"VARIABLE_RECORDS": 1} if options.records == "variable" else {})
+        )
 
     @abstractmethod
     def consumer(self) -> Consumer:
@@ -42,12 +65,38 @@ class RingTool(Tool):
         BCC does not tell whether a wait timed out or was interrupted; the clock does.
         """
         poll_ns = self.options.poll_ms * 1_000_000
+        wait = self._waiting()
+        taken, since_ns = self.output.taken, time.monotonic_ns()
         while not self.stop.requested:
-            taken = self.output.taken
-            until_ns = time.monotonic_ns() + poll_ns
-            self.bpf.ring_buffer_poll(self.options.poll_ms)
-            if self.output.taken == taken and time.monotonic_ns() >= until_ns:
+            wait()
+            now_ns = time.monotonic_ns()
+            if self.output.taken != taken:
+                taken, since_ns = self.output.taken, now_ns
+            elif now_ns >= since_ns + poll_ns:
                 self.output.flush()
+                since_ns = now_ns
+
+    def _waiting(self) -> Callable[[], object]:
+        """What waits once, as --wakeup has it, and takes what is there then."""
+        poll_ms, bpf, stop = self.options.poll_ms, self.bpf, self.stop
+
+        def nap() -> None:
+            stop.wait(poll_ms / 1000)
+            bpf.ring_buffer_consume()
+
+        def wait_for_watermark() -> None:
+            bpf.ring_buffer_poll(poll_ms)  # which looks into those rings alone that woke it
+            bpf.ring_buffer_consume()
+
+        match self.options.wakeup:
+            case "adaptive":
+                return lambda: bpf.ring_buffer_poll(poll_ms)
+            case "never":
+                return nap
+            case "poll":
+                return bpf.ring_buffer_consume
+            case _:
+                return wait_for_watermark
 
     def drain(self) -> None:
         """An output error ends ring_buffer_consume() early, hence the loop."""

@@ -27,7 +27,7 @@ def run(start_ns: int, options: Options, stop: Stop) -> None:
     """Raises RunError, after writing the summary if anything was loaded."""
     step_aside(options.target_comm)
     try:
-        output = Output(options.output, on_error=stop.request)
+        output = Output(options.output, options.output_bytes, on_error=stop.request)
         summary = SummaryFile(options.summary)
     except OSError as error:
         raise RunError(f"cannot create {error.filename}: {error.strerror}") from error

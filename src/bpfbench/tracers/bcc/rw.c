@@ -21,6 +21,21 @@ BPF_HASH(calls, u64, struct rw_call, RW_JOIN_ENTRIES);
 BPF_PERCPU_ARRAY(counters, struct rw_counters, 1);
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 
+#ifdef RINGS
+/* The one above and those that the tracer declares besides. */
+BPF_ARRAY_OF_MAPS(rings, "events", RINGS);
+#endif
+
+#ifdef VARIABLE_RECORDS
+struct rw_scratch {
+	rw_slot event;
+	char payload[PAYLOAD_BYTES];
+};
+
+/* By op: where a record is put together whose length is known only then. */
+BPF_PERCPU_ARRAY(scratch, struct rw_scratch, RW_OPS);
+#endif
+
 static __always_inline struct rw_counters *this_cpu_counters(void)
 {
 	int zero = 0;
@@ -107,9 +122,77 @@ static __always_inline u32 read_payload(void *to, u64 from, s64 ret)
 	return bpf_probe_read_user(to, bytes, (void *)from) ? 0 : bytes;
 }
 
+/* BCC's words are not in macros, as it would not find them there. */
+static __always_inline void *ring_for(u64 id)
+{
+#ifdef RINGS
+#ifdef RING_OF_CPU
+	int ring = bpf_get_smp_processor_id();
+#else
+	int ring = (u32)id % RINGS;
+#endif
+	return rings.lookup(&ring);
+#else
+	return NULL;
+#endif
+}
+
+static __always_inline rw_slot *reserve(void *ring, u64 op)
+{
+	int which = op;
+
+#ifdef RINGS
+	if (!ring)
+		return NULL;
+#endif
+#if defined(VARIABLE_RECORDS)
+	return (rw_slot *)scratch.lookup(&which);
+#elif defined(RINGS)
+	return bpf_ringbuf_reserve(ring, sizeof(rw_slot) + PAYLOAD_BYTES, 0);
+#else
+	return events.ringbuf_reserve(sizeof(rw_slot) + PAYLOAD_BYTES);
+#endif
+}
+
+/* How the ring wakes once it has so many bytes more. */
+static __always_inline u64 wakeup_by(void *ring, u64 more)
+{
+#ifndef WAKE_BYTES
+	return 0;
+#elif WAKE_BYTES == ~0ULL
+	return BPF_RB_NO_WAKEUP;
+#else
+#ifdef RINGS
+	more += bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+#else
+	more += events.ringbuf_query(BPF_RB_AVAIL_DATA);
+#endif
+	return more < WAKE_BYTES ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+#endif
+}
+
+/* Returns 0 if the ring has taken the event. */
+static __always_inline int submit(void *ring, rw_slot *event, u64 payload_len)
+{
+#ifdef VARIABLE_RECORDS
+	u64 size = sizeof(*event) + payload_len, header = 8, flags = wakeup_by(ring, (header + size + 7) & ~7ULL);
+
+#ifdef RINGS
+	return bpf_ringbuf_output(ring, event, size, flags);
+#else
+	return events.ringbuf_output(event, size, flags);
+#endif
+#else
+	events.ringbuf_submit(event, wakeup_by(ring, 0));
+	return 0;
+#endif
+}
+
 static __always_inline void submit_event(struct rw_call *call, u64 op, u64 id, u64 exit_ns, s64 ret)
 {
 	struct rw_counters *c = this_cpu_counters();
+	void *ring = ring_for(id);
+	u32 payload_len;
 	u64 *comm;
 	rw_slot *event;
 
@@ -117,7 +200,7 @@ static __always_inline void submit_event(struct rw_call *call, u64 op, u64 id, u
 		return;
 	lock_xadd(&c->intercepted[op], 1);
 
-	event = events.ringbuf_reserve(sizeof(*event) + PAYLOAD_BYTES);
+	event = reserve(ring, op);
 	if (!event) {
 		lock_xadd(&c->ring_full, 1);
 		return;
@@ -135,8 +218,10 @@ static __always_inline void submit_event(struct rw_call *call, u64 op, u64 id, u
 	comm[0] = TARGET_COMM_0;
 	comm[1] = TARGET_COMM_1;
 	read_identity(event, call->file);
-	event->payload_len = read_payload(event + 1, call->buf, ret);
-	events.ringbuf_submit(event, 0);
+	payload_len = read_payload(event + 1, call->buf, ret);
+	event->payload_len = payload_len;
+	if (submit(ring, event, payload_len))
+		lock_xadd(&c->ring_full, 1);
 }
 
 static __always_inline int leave(void *ctx, u64 op, s64 ret)

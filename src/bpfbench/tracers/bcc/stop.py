@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import time
 from types import FrameType
@@ -25,6 +26,7 @@ class Stop:
         # A file that a second signal is to remove.
         self.doomed: str | None = None
         self._signalled = False
+        self._told, self._telling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._arrived, arriving = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
         for number in SIGNALS:
@@ -37,17 +39,17 @@ class Stop:
 
     def request(self) -> None:
         """Ends the collecting, whatever the reason."""
-        self.ns = self.ns or time.monotonic_ns()
+        if self.ns is None:
+            self.ns = time.monotonic_ns()
+            os.write(self._telling, b"!")
         self.verdict = -1
 
-    def wait(self) -> None:
-        """Returns when told to stop."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        if not self.requested:
-            signal.sigwait(SIGNALS)
-            self._signalled = True
-            self.request()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    def wait(self, seconds: float | None = None) -> None:
+        """Returns when told to stop, or after so long.
+
+        Not by sigtimedwait(): interrupted past its time, as after a SIGSTOP, Python returns a signal that never came.
+        """
+        select.select([self._told], [], [], seconds)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         try:

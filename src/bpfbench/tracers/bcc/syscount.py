@@ -10,7 +10,7 @@ from tool import Tool
 class Syscount(Tool):
     def attach(self) -> None:
         self._counts: dict[int, int] = {}
-        self.bpf = load(["syscount.c"], target_macros(self.options.target_comm))
+        self.bpf = load("", ["syscount.c"], target_macros(self.options.target_comm))
 
     def follow(self) -> None:
         self.stop.wait()

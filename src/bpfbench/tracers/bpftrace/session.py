@@ -47,6 +47,12 @@ SUPPORTED = RULES | {
     "--target-comm": Rule("1 to 15 bytes without a newline", comm_of_one_line),
     "--poll-ms": Rule(f"{POLL_MS}, which is fixed in bpftrace", lambda value: number(value, POLL_MS, POLL_MS)),
     "--format": one_of("text"),
+    # It puts all records, of one length, into one ring, without flags, and has one loop and one buffer to write them.
+    "--wakeup": one_of("adaptive", usual="adaptive"),
+    "--rings": Rule("1", lambda value: number(value, 1, 1), "1"),
+    "--consumers": one_of("one", usual="one"),
+    "--output-bytes": Rule("65536", lambda value: number(value, 65536, 65536), "65536"),
+    "--records": one_of("fixed", usual="fixed"),
 }
 
 

@@ -200,7 +200,7 @@ func (r *run) fsProfile() {
 	defer objects.Close()
 	r.noteLoaded()
 
-	r.throughRing(objects, r.output.slowText, func() {
+	r.throughRings(objects, []*ebpf.Map{objects.Maps["events"]}, (*output).slowText, func() {
 		r.saveLatencies(objects.Maps["other"], objects.Maps["latency"])
 		r.saveTop(objects.Maps["top"])
 	})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cilium/ebpf"
 )
 
 const (
@@ -24,6 +26,21 @@ const (
 
 	formatText   = "text"
 	formatBinary = "binary"
+
+	wakeAdaptive  = "adaptive"
+	wakeNever     = "never"
+	wakeWatermark = "watermark:"
+	wakePoll      = "poll"
+
+	ringOfCPU = 0 // in the place of a number of rings
+
+	consumersOne  = "one"
+	consumersRing = "ring"
+
+	recordsFixed    = "fixed"
+	recordsVariable = "variable"
+
+	bufferRing = "ring"
 )
 
 var tools = []string{toolSyscount, toolRwTracer, toolRwTracerAll, toolFsProfile}
@@ -38,6 +55,13 @@ type options struct {
 	ringbufBytes uint32
 	pollMs       uint32
 	payloadBytes uint32
+	wakeup       string
+	watermark    uint32 // of wakeWatermark
+	rings        uint32
+	consumers    string
+	outputBytes  uint32
+	records      string
+	buffer       string
 }
 
 // keptPayload is the most payload bytes that an event of the tool has.
@@ -46,6 +70,30 @@ func (o *options) keptPayload() uint32 {
 		return o.payloadBytes
 	}
 	return 0
+}
+
+// hasKernelKnobs tells whether any knob is set that has to do with the programs in the kernel.
+func (o *options) hasKernelKnobs() bool {
+	return o.wakeup != wakeAdaptive || o.rings != 1 || o.records != recordsFixed
+}
+
+// wakeupBytes is as ../common/rw_knobs.h has it.
+func (o *options) wakeupBytes() uint64 {
+	switch o.wakeup {
+	case wakeAdaptive:
+		return 0
+	case wakeWatermark:
+		return uint64(o.watermark)
+	default:
+		return ^uint64(0)
+	}
+}
+
+func (o *options) ringCount() uint32 {
+	if o.rings == ringOfCPU {
+		return uint32(ebpf.MustPossibleCPU())
+	}
+	return o.rings
 }
 
 // commField is the target's comm as the kernel keeps it, NUL-padded.
@@ -58,6 +106,7 @@ type rule struct {
 	name      string
 	supported string
 	set       func(value string) bool
+	usual     string // the value of what may be left out
 }
 
 func choice(chosen *string, names ...string) func(string) bool {
@@ -93,18 +142,47 @@ func text(result *string, most int) func(string) bool {
 	}
 }
 
+func wakeup(o *options) func(string) bool {
+	inRange := number(&o.watermark, 1, 1<<30-1)
+	named := choice(&o.wakeup, wakeAdaptive, wakeNever, wakePoll)
+	return func(value string) bool {
+		if bytes, ok := strings.CutPrefix(value, wakeWatermark); ok {
+			o.wakeup = wakeWatermark
+			return inRange(bytes)
+		}
+		return named(value)
+	}
+}
+
+func rings(result *uint32) func(string) bool {
+	inRange := number(result, 1, 64)
+	return func(value string) bool {
+		if value == "cpu" {
+			*result = ringOfCPU
+			return true
+		}
+		return inRange(value)
+	}
+}
+
 func rules(o *options) []rule {
 	const unlimited = int(^uint(0) >> 1)
 	return []rule{
-		{"--tool", strings.Join(tools, ", "), choice(&o.tool, tools...)},
-		{"--attach", "tracepoint, kprobe, fentry", choice(&o.attach, attachTracepoint, attachKprobe, attachFentry)},
-		{"--target-comm", "1 to 15 bytes", text(&o.targetComm, commBytes-1)},
-		{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", powerOfTwo(&o.ringbufBytes, 4096, 1<<30)},
-		{"--poll-ms", "1 to 60000", number(&o.pollMs, 1, 60000)},
-		{"--payload-bytes", "1 to 16384", number(&o.payloadBytes, 1, 16384)},
-		{"--format", "text, binary", choice(&o.format, formatText, formatBinary)},
-		{"--output", "the path of a file", text(&o.output, unlimited)},
-		{"--summary", "the path of a file", text(&o.summary, unlimited)},
+		{"--tool", strings.Join(tools, ", "), choice(&o.tool, tools...), ""},
+		{"--attach", "tracepoint, kprobe, fentry", choice(&o.attach, attachTracepoint, attachKprobe, attachFentry), ""},
+		{"--target-comm", "1 to 15 bytes", text(&o.targetComm, commBytes-1), ""},
+		{"--ringbuf-bytes", "a power of two, 4096 to 1073741824", powerOfTwo(&o.ringbufBytes, 4096, 1<<30), ""},
+		{"--poll-ms", "1 to 60000", number(&o.pollMs, 1, 60000), ""},
+		{"--payload-bytes", "1 to 16384", number(&o.payloadBytes, 1, 16384), ""},
+		{"--format", "text, binary", choice(&o.format, formatText, formatBinary), ""},
+		{"--output", "the path of a file", text(&o.output, unlimited), ""},
+		{"--summary", "the path of a file", text(&o.summary, unlimited), ""},
+		{"--wakeup", "adaptive, never, watermark:BYTES (1 to ringbuf-bytes - 1), poll", wakeup(o), wakeAdaptive},
+		{"--rings", "1 to 64, cpu", rings(&o.rings), "1"},
+		{"--consumers", "one, ring", choice(&o.consumers, consumersOne, consumersRing), consumersOne},
+		{"--output-bytes", "4096 to 67108864", number(&o.outputBytes, 4096, 1<<26), "65536"},
+		{"--records", "fixed, variable", choice(&o.records, recordsFixed, recordsVariable), recordsFixed},
+		{"--buffer", "ring", choice(&o.buffer, bufferRing), bufferRing},
 	}
 }
 
@@ -113,11 +191,11 @@ func refuse(name, value, fault, supported string) {
 	os.Exit(2)
 }
 
-// parseOptions exits with 2, after one line on stderr, unless every option is there and valid.
+// parseOptions exits with 2, after one line on stderr, unless every option is there, or may be left out, and valid.
 func parseOptions(args []string) *options {
 	o := new(options)
 	rules := rules(o)
-	given := make(map[string]bool)
+	given := make(map[string]string)
 
 	for len(args) > 0 {
 		name, value := args[0], ""
@@ -125,31 +203,54 @@ func parseOptions(args []string) *options {
 			value = args[1]
 		}
 		r := slices.IndexFunc(rules, func(r rule) bool { return r.name == name })
-		switch {
-		case r < 0:
+		if r < 0 {
 			refuse(name, value, "is an unknown option", allNames(rules))
-		case len(args) == 1:
-			refuse(name, value, "lacks its value", rules[r].supported)
-		case given[name]:
-			refuse(name, value, "is given twice", "each option once")
-		case !rules[r].set(value):
-			refuse(name, value, "is not supported", rules[r].supported)
 		}
-		given[name] = true
+		if len(args) == 1 {
+			refuse(name, value, "lacks its value", rules[r].supported)
+		}
+		if _, twice := given[name]; twice {
+			refuse(name, value, "is given twice", "each option once")
+		}
+		given[name] = value
 		args = args[2:]
 	}
 	for _, r := range rules {
-		if !given[r.name] {
+		value, ok := given[r.name]
+		if !ok && r.usual == "" {
 			refuse(r.name, "", "is missing", r.supported)
 		}
+		if !ok {
+			value = r.usual
+		}
+		if !r.set(value) {
+			refuse(r.name, value, "is not supported", r.supported)
+		}
 	}
+	refuseCombinations(o, rules, given)
+	return o
+}
+
+func refuseCombinations(o *options, rules []rule, given map[string]string) {
+	byTool := "is not supported by " + o.tool
 	if o.tool == toolSyscount && o.attach != attachTracepoint {
-		refuse("--attach", o.attach, "is not supported by syscount", attachTracepoint)
+		refuse("--attach", o.attach, byTool, attachTracepoint)
 	}
 	if o.tool == toolFsProfile && o.format != formatText {
-		refuse("--format", o.format, "is not supported by fs-profile", formatText)
+		refuse("--format", o.format, byTool, formatText)
 	}
-	return o
+	for _, r := range rules {
+		value, ok := given[r.name]
+		switch {
+		case !ok || r.usual == "" || value == r.usual:
+		case o.tool == toolSyscount, o.tool == toolFsProfile, o.tool == toolRwTracer && r.name == "--records":
+			refuse(r.name, value, byTool, r.usual)
+		case r.name == "--wakeup" && o.wakeup == wakeWatermark && o.watermark >= o.ringbufBytes:
+			refuse(r.name, value, "is more than the ring holds", r.supported)
+		case r.name == "--consumers" && o.rings == 1:
+			refuse(r.name, value, "is not supported with one ring", consumersOne)
+		}
+	}
 }
 
 func allNames(rules []rule) string {

@@ -24,7 +24,8 @@ type syscallCount struct {
 type run struct {
 	options          *options
 	stop             *stop
-	output           *output
+	sink             *sink
+	output           *output // of the one consumer; at the end with what all others had
 	attached         []attachment
 	loaded           bool              // the programs; from then on there will be a summary
 	intercepted      map[string]uint64 // by kind
@@ -42,11 +43,12 @@ type run struct {
 	err              error // the first
 }
 
-// fail keeps the first of the errors.
+// fail keeps the first of the errors, and ends the run.
 func (r *run) fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf(format, args...)
 	}
+	r.stop.ask()
 }
 
 // giveBack gives memory back that only loading needed: see giveback.go.
@@ -153,9 +155,9 @@ func recursionIsCounted() bool {
 
 func (r *run) finishOutput() {
 	r.output.flush()
-	r.output.close()
+	r.sink.close()
 	r.drainedNs = monotonicNs()
-	if r.output.err != nil {
-		r.fail("cannot write %s: %w", r.options.output, reason(r.output.err))
+	if r.sink.err != nil {
+		r.fail("cannot write %s: %w", r.options.output, reason(r.sink.err))
 	}
 }

@@ -3,23 +3,15 @@
 package main
 
 import (
-	"errors"
 	"maps"
-	"os"
-	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/ringbuf"
 )
 
 const (
 	kindRead  = "read"
 	kindWrite = "write"
 )
-
-// The library rounds the time left until a deadline down to milliseconds. A little of it is always gone by then, and of
-// 1 ms nothing would be left.
-const roundingUp = time.Millisecond - time.Nanosecond
 
 // Each flavour has its type of program.
 var programTypes = map[string]ebpf.ProgramType{
@@ -35,25 +27,54 @@ func choosePrograms(spec *ebpf.CollectionSpec, attach string) {
 	})
 }
 
+// loadRwFor loads the object that has what is asked for: that of the knobs does more for each event.
 func loadRwFor(o *options) (*ebpf.Collection, error) {
-	spec, err := loadRw()
+	load := loadRw
+	values := map[string]any{"target_comm": o.commField(), "payload_bytes": o.keptPayload()}
+	if o.hasKernelKnobs() {
+		load = loadRwKnobs
+		values["wakeup_bytes"] = o.wakeupBytes()
+		values["ring_count"] = o.ringCount()
+		values["ring_of_cpu"] = o.rings == ringOfCPU
+		values["variable_records"] = o.records == recordsVariable
+	}
+	spec, err := load()
 	if err != nil {
 		return nil, err
 	}
-	var specs rwSpecs
-	if err := spec.Assign(&specs); err != nil {
-		return nil, err
+	for name, value := range values {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return nil, err
+		}
 	}
-	if err := specs.TargetComm.Set(o.commField()); err != nil {
-		return nil, err
+	spec.Maps["events"].MaxEntries = o.ringbufBytes
+	if rings := spec.Maps["rings"]; rings != nil {
+		rings.MaxEntries = o.ringCount()
 	}
-	if err := specs.PayloadBytes.Set(o.keptPayload()); err != nil {
-		return nil, err
-	}
-	specs.Events.MaxEntries = o.ringbufBytes
 
 	choosePrograms(spec, o.attach)
 	return ebpf.NewCollection(spec)
+}
+
+// makeRings returns the ring, or all of several, which it makes and puts into the map of them.
+func makeRings(o *options, objects *ebpf.Collection) ([]*ebpf.Map, error) {
+	rings := []*ebpf.Map{objects.Maps["events"]}
+	for len(rings) < int(o.ringCount()) {
+		spec := ebpf.MapSpec{Name: "events", Type: ebpf.RingBuf, MaxEntries: o.ringbufBytes}
+		ring, err := ebpf.NewMap(&spec)
+		if err != nil {
+			return nil, err
+		}
+		rings = append(rings, ring)
+	}
+	for i, ring := range rings {
+		if len(rings) > 1 {
+			if err := objects.Maps["rings"].Put(uint32(i), ring); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return rings, nil
 }
 
 // The order is that of ../common/rw_hooks.bpf.h, which says why.
@@ -86,58 +107,13 @@ func rwHooks(attach string, programs map[string]*ebpf.Program) []hook {
 	}
 }
 
-// saver returns what puts a sample into the output.
-func (r *run) saver() func(sample []byte) {
+// saver returns what saves a sample.
+func (r *run) saver() func(o *output, sample []byte) {
 	payloadBytes := int(r.options.keptPayload())
 	if r.options.format == formatText {
-		return func(sample []byte) { r.output.eventText(sample, payloadBytes) }
+		return func(o *output, sample []byte) { o.eventText(sample, payloadBytes) }
 	}
-	return func(sample []byte) { r.output.eventBinary(sample, payloadBytes) }
-}
-
-// follow saves events until told to stop.
-func (r *run) follow(reader *ringbuf.Reader, save func(sample []byte)) {
-	wait := time.Duration(r.options.pollMs)*time.Millisecond + roundingUp
-	var record ringbuf.Record
-
-	// The reader waits only while it holds its lock, so that another deadline would not end the wait; this does.
-	go func() {
-		<-r.stop.asked
-		_ = reader.Flush() // fails once the reader is closed, and nothing waits
-	}()
-	for !r.stop.requested() && r.output.err == nil && r.err == nil {
-		// With something remaining the reader will not wait.
-		if record.Remaining == 0 {
-			reader.SetDeadline(time.Now().Add(wait))
-		}
-		switch err := reader.ReadInto(&record); {
-		case err == nil:
-			save(record.RawSample)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			r.output.flush()
-		case !errors.Is(err, ringbuf.ErrFlushed):
-			r.fail("cannot wait for the ring: %w", err)
-		}
-	}
-}
-
-// drain empties the ring, into which nothing is put any more.
-func (r *run) drain(reader *ringbuf.Reader, save func(sample []byte)) {
-	var record ringbuf.Record
-
-	reader.SetDeadline(time.Now()) // no more waits
-	for reader.AvailableBytes() > 0 {
-		err := reader.ReadInto(&record)
-		switch {
-		case err == nil:
-			save(record.RawSample)
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, ringbuf.ErrFlushed):
-			// The end of an earlier wait, reported now.
-		default:
-			r.fail("cannot drain the ring: %w", err)
-			return
-		}
-	}
+	return func(o *output, sample []byte) { o.eventBinary(sample, payloadBytes) }
 }
 
 func (r *run) countRw(counters *ebpf.Map) {
@@ -154,23 +130,24 @@ func (r *run) countRw(counters *ebpf.Map) {
 	}
 }
 
-// throughRing attaches, saves what comes through the ring until told to stop, detaches, drains, and saves the rest.
-func (r *run) throughRing(objects *ebpf.Collection, save func(sample []byte), saveRest func()) {
+// throughRings attaches, saves what comes through the rings until told to stop, detaches, drains, and saves the rest.
+func (r *run) throughRings(
+	objects *ebpf.Collection, rings []*ebpf.Map, save func(o *output, sample []byte), saveRest func(),
+) {
 	hooks := rwHooks(r.options.attach, objects.Programs)
-	reader, err := ringbuf.NewReader(objects.Maps["events"])
+	consumers, err := r.newConsumers(rings, save)
 	if err != nil {
 		r.fail("cannot map the ring: %w", err)
-	} else {
-		defer reader.Close()
-		if r.attach(hooks) {
-			r.announceReady()
-			r.follow(reader, save)
-		}
+	} else if r.attach(hooks) {
+		r.announceReady()
+		follow(consumers)
 	}
 	r.noteStop()
 	r.detach()
-	if reader != nil {
-		r.drain(reader, save)
+	for _, c := range consumers {
+		c.drain()
+		r.absorb(c)
+		defer c.close()
 	}
 	saveRest()
 	r.finishOutput()
@@ -186,8 +163,13 @@ func (r *run) rw() {
 		return
 	}
 	defer objects.Close()
+	rings, err := makeRings(r.options, objects)
+	if err != nil {
+		r.fail("cannot make the rings: %w", err)
+		return
+	}
 	r.noteLoaded()
 
-	r.throughRing(objects, r.saver(), func() {})
+	r.throughRings(objects, rings, r.saver(), func() {})
 	r.countRw(objects.Maps["counters"])
 }

@@ -103,7 +103,7 @@ type summary struct {
 
 func describe(r *run) *summary {
 	s := &summary{
-		Contract:    1,
+		Contract:    2,
 		Setup:       setup,
 		Tool:        r.options.tool,
 		Attach:      r.options.attach,
@@ -112,7 +112,7 @@ func describe(r *run) *summary {
 		Saved:       r.output.saved,
 		Lost:        lost{RingFull: r.ringFull, MapFull: r.mapFull, OutputError: r.output.lost},
 		Unavailable: map[string]string{},
-		Bytes:       r.output.bytes,
+		Bytes:       r.sink.bytes,
 		Versions:    versions(),
 		TimesNs:     times{Start: r.startNs, Stop: r.stopNs, Drained: r.drainedNs},
 	}

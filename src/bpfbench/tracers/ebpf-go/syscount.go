@@ -82,9 +82,7 @@ func (r *run) syscount() {
 	hooks := []hook{tracepoint(objects.Syscount, kindSyscall, "raw_syscalls", "sys_enter")}
 	if r.attach(hooks) {
 		r.announceReady()
-		if r.err == nil {
-			<-r.stop.asked
-		}
+		<-r.stop.asked
 	}
 	r.noteStop()
 	r.detach()

@@ -31,11 +31,12 @@ func stepAside(target [commBytes]byte) {
 func trace(r *run) {
 	var err error
 
-	r.output, err = openOutput(r.options.output)
+	r.sink, err = openSink(r.options.output, r.stop.ask)
 	if err != nil {
 		r.fail("cannot create %s: %w", r.options.output, reason(err))
 		return
 	}
+	r.output = newOutput(r.sink, int(r.options.outputBytes))
 	summary, err := createSummary(r.options.summary, r.stop)
 	if err != nil {
 		r.fail("cannot create %s: %w", r.options.summary, reason(err))

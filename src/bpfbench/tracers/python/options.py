@@ -17,6 +17,21 @@ class Options(NamedTuple):
     format: str
     output: str
     summary: str
+    wakeup: str
+    """With the bytes of a watermark."""
+    rings: int
+    """Or ONE_EACH_CPU."""
+    consumers: str
+    output_bytes: int
+    records: str
+    buffer: str
+
+    @property
+    def wake_bytes(self) -> int:
+        """From how many bytes in the ring on its consumer is woken: 0 as the kernel does it, NEVER by none."""
+        if self.wakeup == "adaptive":
+            return 0
+        return int(self.wakeup.removeprefix(WATERMARK)) if self.wakeup.startswith(WATERMARK) else NEVER
 
 
 class Rule(NamedTuple):
@@ -24,6 +39,13 @@ class Rule(NamedTuple):
 
     supported: str
     convert: Callable[[str], object]
+    usual: str | None = None
+    """The value of what may be left out."""
+
+
+ONE_EACH_CPU = 0
+NEVER = 2**64 - 1
+WATERMARK = "watermark:"
 
 
 class OptionError(Exception):
@@ -33,8 +55,8 @@ class OptionError(Exception):
         super().__init__(f"{name} {value!r} {fault}; supported: {supported}")
 
 
-def one_of(*choices: str) -> Rule:
-    return Rule(", ".join(choices), lambda value: choices[choices.index(value)])
+def one_of(*choices: str, usual: str | None = None) -> Rule:
+    return Rule(", ".join(choices), lambda value: choices[choices.index(value)], usual)
 
 
 def number(value: str, low: int, high: int) -> int:
@@ -62,6 +84,18 @@ def _path(value: str) -> str:
     return value
 
 
+def _wakeup(value: str) -> str:
+    if value.startswith(WATERMARK):
+        number(value.removeprefix(WATERMARK), 1, (1 << 30) - 1)
+    elif value not in {"adaptive", "never", "poll"}:
+        raise ValueError(value)
+    return value
+
+
+def _rings(value: str) -> int:
+    return ONE_EACH_CPU if value == "cpu" else number(value, 1, 64)
+
+
 RULES = {
     "--tool": one_of("syscount", "rw-tracer", "rw-tracer-all", "fs-profile"),
     "--attach": one_of("tracepoint", "kprobe", "fentry"),
@@ -72,38 +106,60 @@ RULES = {
     "--format": one_of("text", "binary"),
     "--output": Rule("the path of a file", _path),
     "--summary": Rule("the path of a file", _path),
+    "--wakeup": Rule("adaptive, never, watermark:BYTES (1 to ringbuf-bytes - 1), poll", _wakeup, "adaptive"),
+    "--rings": Rule("1 to 64, cpu", _rings, "1"),
+    "--consumers": one_of("one", "ring", usual="one"),
+    "--output-bytes": Rule("4096 to 67108864", lambda value: number(value, 4096, 1 << 26), "65536"),
+    "--records": one_of("fixed", "variable", usual="fixed"),
+    "--buffer": one_of("ring", usual="ring"),
 }
 """In the order of Options. A tracer that supports less has rules of its own in their place."""
 
 
 def parse(arguments: list[str], rules: Mapping[str, Rule] = RULES) -> Options:
-    given: dict[str, object] = {}
+    given: dict[str, str] = {}
     for position in range(0, len(arguments), 2):
         name, *value = arguments[position : position + 2]
-        given[name] = _convert(name, value, given, rules)
-    for name, rule in rules.items():
-        if name not in given:
-            raise OptionError(name, "", "is missing", rule.supported)
-    options = Options._make(given[name] for name in rules)
+        given[name] = _taken(name, value, given, rules)
+    options = Options._make(_converted(name, given.get(name, rule.usual), rule) for name, rule in rules.items())
     if options.tool == "syscount" and options.attach != "tracepoint":
         raise OptionError("--attach", options.attach, "is not supported by syscount", "tracepoint")
     if options.tool == "fs-profile" and options.format != "text":
         raise OptionError("--format", options.format, "is not supported by fs-profile", "text")
+    for name, rule in rules.items():
+        if rule.usual is not None and given.get(name, rule.usual) != rule.usual:
+            _check_knob(name, given[name], rule, options)
     return options
 
 
-def _convert(name: str, value: list[str], given: Mapping[str, object], rules: Mapping[str, Rule]) -> object:
-    rule = rules.get(name)
-    if rule is None:
+def _taken(name: str, value: list[str], given: Mapping[str, str], rules: Mapping[str, Rule]) -> str:
+    if name not in rules:
         raise OptionError(name, "".join(value), "is an unknown option", ", ".join(rules))
     if not value:
-        raise OptionError(name, "", "lacks its value", rule.supported)
+        raise OptionError(name, "", "lacks its value", rules[name].supported)
     if name in given:
         raise OptionError(name, value[0], "is given twice", "each option once")
+    return value[0]
+
+
+def _converted(name: str, value: str | None, rule: Rule) -> object:
+    if value is None:
+        raise OptionError(name, "", "is missing", rule.supported)
     try:
-        return rule.convert(value[0])
+        return rule.convert(value)
     except ValueError:
-        raise OptionError(name, value[0], "is not supported", rule.supported) from None
+        raise OptionError(name, value, "is not supported", rule.supported) from None
+
+
+def _check_knob(name: str, value: str, rule: Rule, options: Options) -> None:
+    """Of one that is not as usual: whether it goes with the others."""
+    of_no_use = options.tool in {"syscount", "fs-profile"} or (name == "--records" and options.tool == "rw-tracer")
+    if of_no_use:
+        raise OptionError(name, value, f"is not supported by {options.tool}", rule.usual or "")
+    if name == "--wakeup" and options.ringbuf_bytes <= options.wake_bytes < NEVER:
+        raise OptionError(name, value, "is more than the ring holds", rule.supported)
+    if name == "--consumers" and options.rings == 1:
+        raise OptionError(name, value, "is not supported with one ring", rule.usual or "")
 
 
 def complain(about: object, status: int) -> int:

@@ -82,7 +82,7 @@ class SummaryFile:
         times_ns: dict[str, int | None],
     ) -> None:
         summary = {
-            "contract": 1,
+            "contract": 2,
             "setup": setup,
             "tool": options.tool,
             "attach": options.attach,

@@ -41,6 +41,16 @@ pub struct RwEvent {
 
 const _: () = assert!(size_of::<RwEvent>() == 156, "the contract fixes the event at 156 bytes");
 
+/// With the most payload that can be asked for.
+pub const LONGEST_EVENT: usize = size_of::<RwEvent>() + 16384;
+
+/// In the place of how many bytes in the ring wake its consumer, which is 1 at least and no more than a ring has.
+pub const WAKE_ADAPTIVELY: u32 = 0;
+pub const NEVER_WAKE: u32 = u32::MAX;
+
+/// In the place of how many rings there are.
+pub const BY_CPU: u32 = 0;
+
 /// What the rw programs count, on each CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

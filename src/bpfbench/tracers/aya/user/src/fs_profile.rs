@@ -19,9 +19,9 @@ const TOP_LINES: usize = 10;
 
 /// Fails if the programs cannot be loaded; whatever fails later is noted in the run.
 pub fn run(run: &mut Run) -> Result<(), String> {
-    let (mut tool, ring) = RingTool::load(run, OBJECT, &[])?;
+    let (mut tool, rings) = RingTool::load(&run.options, OBJECT, &[])?;
 
-    tool.follow(run, ring);
+    tool.follow(run, rings);
     if let Err(error) = save(&mut tool, run) {
         run.fail(format!("cannot read the maps: {}", reason(&error)));
     }

@@ -4,6 +4,7 @@
 
 mod apart;
 mod btf;
+mod consumer;
 mod fs_profile;
 mod hook;
 mod kernel;
@@ -14,22 +15,26 @@ mod options;
 mod output;
 mod record;
 mod ring;
+mod rings;
 mod run;
 mod rw;
 pub mod stop;
 mod summary;
 mod syscount;
+pub mod wait;
 
 use std::process::ExitCode;
 
 use aya::Pod;
 use aya::maps::{MapData, RingBuf};
 use options::{Options, Tool};
-use output::Output;
+use output::Sink;
+use run::Run;
 use shared::{FsCounters, FsFile, FsKey, FsLatency, FsUse, Offsets, RwCounters};
 use summary::Summary;
 
-pub use run::Run;
+pub use consumer::{Consumer, Found, Writer};
+pub use options::Wakeup;
 
 pub type Ring = RingBuf<MapData>;
 
@@ -51,8 +56,8 @@ pub struct Setup {
     pub name: &'static str,
     /// Whose versions are reported.
     pub libraries: &'static [&'static str],
-    /// Records events until the run is over. The ring is given back to be drained.
-    pub follow: fn(Ring, &mut Run) -> Ring,
+    /// Has all of them record events until the run is over. They are given back, for their rings to be drained.
+    pub follow: fn(Vec<Consumer>) -> Vec<Consumer>,
 }
 
 /// All of a tracer's main.
@@ -90,13 +95,13 @@ fn step_aside(target_comm: &[u8; shared::COMM_BYTES]) {
 }
 
 fn trace(setup: Setup, options: Options, start_ns: u64) -> Result<(), String> {
-    let output = Output::create(&options.output)
+    let sink = Sink::create(&options.output)
         .map_err(|error| format!("cannot create {}: {error}", options.output.display()))?;
     let summary = Summary::create(&options.summary)
         .map_err(|error| format!("cannot create {}: {error}", options.summary.display()))?;
 
     let tool = options.tool;
-    let mut run = Run::new(setup, options, output, start_ns);
+    let mut run = Run::new(setup, options, sink, start_ns);
     let loaded = match tool {
         Tool::Syscount => syscount::run(&mut run),
         Tool::RwTracer | Tool::RwTracerAll => rw::run(&mut run),

@@ -2,7 +2,6 @@
 //! What the kernel did not let the programs see, by its own account.
 
 use std::error::Error;
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -11,7 +10,7 @@ use aya::programs::{Program, loaded_links};
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_prog_info};
 
 use crate::hook::{Hook, Probe};
-use crate::kernel::program;
+use crate::kernel::{bpf, program};
 use crate::message::reason;
 
 const NO_RECURSION: &str = "kernels before 6.7 do not count how often they skip tracepoint and kprobe programs";
@@ -66,10 +65,8 @@ fn program_info(program: &Program) -> Result<bpf_prog_info, Box<dyn Error>> {
         attr.info.bpf_fd = fd as u32;
         attr.info.info_len = size_of_val(&info) as u32;
         attr.info.info = &raw mut info as u64;
-        match libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &raw mut attr, size_of::<bpf_attr>()) {
-            0 => Ok(info),
-            _ => Err(io::Error::last_os_error().into()),
-        }
+        bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+        Ok(info)
     }
 }
 

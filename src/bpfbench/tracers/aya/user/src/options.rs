@@ -31,6 +31,36 @@ pub enum Format {
     Binary,
 }
 
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Wakeup {
+    #[default]
+    Adaptive,
+    Never,
+    /// From so many bytes in the ring on.
+    Watermark(u32),
+    Poll,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Rings {
+    Count(u32),
+    Cpu,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Consumers {
+    #[default]
+    One,
+    Ring,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Records {
+    #[default]
+    Fixed,
+    Variable,
+}
+
 const TOOLS: [(&str, Tool); 4] = [
     ("syscount", Tool::Syscount),
     ("rw-tracer", Tool::RwTracer),
@@ -40,6 +70,12 @@ const TOOLS: [(&str, Tool); 4] = [
 const ATTACHES: [(&str, Attach); 3] =
     [("tracepoint", Attach::Tracepoint), ("kprobe", Attach::Kprobe), ("fentry", Attach::Fentry)];
 const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("binary", Format::Binary)];
+
+const WAKEUPS: [(&str, Wakeup); 3] = [("adaptive", Wakeup::Adaptive), ("never", Wakeup::Never), ("poll", Wakeup::Poll)];
+const WATERMARK: &str = "watermark:";
+const CONSUMERS: [(&str, Consumers); 2] = [("one", Consumers::One), ("ring", Consumers::Ring)];
+const RECORDS: [(&str, Records); 2] = [("fixed", Records::Fixed), ("variable", Records::Variable)];
+const BUFFERS: [(&str, ()); 1] = [("ring", ())];
 
 #[derive(Default)]
 pub struct Options {
@@ -53,52 +89,70 @@ pub struct Options {
     pub payload_bytes: u32,
     pub output: PathBuf,
     pub summary: PathBuf,
+    pub wakeup: Wakeup,
+    pub rings: Rings,
+    pub consumers: Consumers,
+    pub output_bytes: u32,
+    pub records: Records,
+}
+
+impl Default for Rings {
+    fn default() -> Rings {
+        Rings::Count(1)
+    }
 }
 
 struct Rule {
     name: &'static str,
     supported: &'static str,
+    /// The value of what may be left out.
+    usual: Option<&'static str>,
     /// None if the value is not supported.
     set: fn(&OsStr, &mut Options) -> Option<()>,
 }
 
-const RULES: [Rule; 9] = [
-    Rule {
-        name: "--tool",
-        supported: "syscount, rw-tracer, rw-tracer-all, fs-profile",
-        set: |v, o| put(&mut o.tool, one_of(v, &TOOLS)),
-    },
-    Rule {
-        name: "--attach",
-        supported: "tracepoint, kprobe, fentry",
-        set: |v, o| put(&mut o.attach, one_of(v, &ATTACHES)),
-    },
-    Rule { name: "--target-comm", supported: "1 to 15 bytes", set: |v, o| put(&mut o.target_comm, comm(v)) },
-    Rule {
-        name: "--ringbuf-bytes",
-        supported: "a power of two, 4096 to 1073741824",
-        set: |v, o| put(&mut o.ringbuf_bytes, number(v, 4096, 1 << 30).filter(|n| n.is_power_of_two())),
-    },
-    Rule {
-        name: "--poll-ms",
-        supported: "1 to 60000",
-        set: |v, o| put(&mut o.poll, number(v, 1, 60000).map(|n| Duration::from_millis(n.into()))),
-    },
-    Rule {
-        name: "--payload-bytes",
-        supported: "1 to 16384",
-        set: |v, o| put(&mut o.payload_bytes, number(v, 1, 16384)),
-    },
-    Rule { name: "--format", supported: "text, binary", set: |v, o| put(&mut o.format, one_of(v, &FORMATS)) },
-    Rule { name: "--output", supported: "the path of a file", set: |v, o| put(&mut o.output, path(v)) },
-    Rule { name: "--summary", supported: "the path of a file", set: |v, o| put(&mut o.summary, path(v)) },
+const fn required(name: &'static str, supported: &'static str, set: fn(&OsStr, &mut Options) -> Option<()>) -> Rule {
+    Rule { name, supported, usual: None, set }
+}
+
+const fn knob(
+    name: &'static str,
+    supported: &'static str,
+    usual: &'static str,
+    set: fn(&OsStr, &mut Options) -> Option<()>,
+) -> Rule {
+    Rule { name, supported, usual: Some(usual), set }
+}
+
+const RULES: [Rule; 15] = [
+    required("--tool", "syscount, rw-tracer, rw-tracer-all, fs-profile", |v, o| put(&mut o.tool, one_of(v, &TOOLS))),
+    required("--attach", "tracepoint, kprobe, fentry", |v, o| put(&mut o.attach, one_of(v, &ATTACHES))),
+    required("--target-comm", "1 to 15 bytes", |v, o| put(&mut o.target_comm, comm(v))),
+    required("--ringbuf-bytes", "a power of two, 4096 to 1073741824", |v, o| {
+        put(&mut o.ringbuf_bytes, number(v, 4096, 1 << 30).filter(|n| n.is_power_of_two()))
+    }),
+    required("--poll-ms", "1 to 60000", |v, o| {
+        put(&mut o.poll, number(v, 1, 60000).map(|n| Duration::from_millis(n.into())))
+    }),
+    required("--payload-bytes", "1 to 16384", |v, o| put(&mut o.payload_bytes, number(v, 1, 16384))),
+    required("--format", "text, binary", |v, o| put(&mut o.format, one_of(v, &FORMATS))),
+    required("--output", "the path of a file", |v, o| put(&mut o.output, path(v))),
+    required("--summary", "the path of a file", |v, o| put(&mut o.summary, path(v))),
+    knob("--wakeup", "adaptive, never, watermark:BYTES (1 to ringbuf-bytes - 1), poll", "adaptive", |v, o| {
+        put(&mut o.wakeup, one_of(v, &WAKEUPS).or_else(|| watermark(v)))
+    }),
+    knob("--rings", "1 to 64, cpu", "1", |v, o| put(&mut o.rings, rings(v))),
+    knob("--consumers", "one, ring", "one", |v, o| put(&mut o.consumers, one_of(v, &CONSUMERS))),
+    knob("--output-bytes", "4096 to 67108864", "65536", |v, o| put(&mut o.output_bytes, number(v, 4096, 1 << 26))),
+    knob("--records", "fixed, variable", "fixed", |v, o| put(&mut o.records, one_of(v, &RECORDS))),
+    knob("--buffer", "ring", "ring", |v, _| one_of(v, &BUFFERS)),
 ];
 
 impl Options {
-    /// Every option must be there and valid; the error is a line for the user.
+    /// Every option must be there, unless it may be left out, and valid; the error is a line for the user.
     pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, String> {
         let mut options = Options::default();
-        let mut given = [false; RULES.len()];
+        let mut given = [const { None }; RULES.len()];
 
         while let Some(name) = arguments.next() {
             let value = arguments.next();
@@ -111,26 +165,59 @@ impl Options {
             let Some(value) = &value else {
                 return refused("lacks its value", RULES[i].supported);
             };
-            if given[i] {
+            if given[i].is_some() {
                 return refused("is given twice", "each option once");
             }
-            if (RULES[i].set)(value, &mut options).is_none() {
-                return refused("is not supported", RULES[i].supported);
+            given[i] = Some(value.clone());
+        }
+        for (rule, given) in RULES.iter().zip(&given) {
+            let name = OsStr::new(rule.name);
+            let Some(value) = given.as_deref().or(rule.usual.map(OsStr::new)) else {
+                return Err(refusal(name, None, "is missing", rule.supported));
+            };
+            if (rule.set)(value, &mut options).is_none() {
+                return Err(refusal(name, Some(value), "is not supported", rule.supported));
             }
-            given[i] = true;
         }
-        if let Some(i) = given.iter().position(|given| !given) {
-            return Err(refusal(OsStr::new(RULES[i].name), None, "is missing", RULES[i].supported));
-        }
-        if options.tool == Tool::Syscount && options.attach != Attach::Tracepoint {
-            let attach = OsStr::new(options.attach_name());
-            return Err(refusal(OsStr::new("--attach"), Some(attach), "is not supported by syscount", "tracepoint"));
-        }
-        if options.tool == Tool::FsProfile && options.format != Format::Text {
-            let format = OsStr::new(options.format_name());
-            return Err(refusal(OsStr::new("--format"), Some(format), "is not supported by fs-profile", "text"));
+        for (rule, given) in RULES.iter().zip(&given) {
+            if let Some((fault, supported)) = options.combination_fault(rule, given.as_deref()) {
+                return Err(refusal(OsStr::new(rule.name), given.as_deref(), &fault, supported));
+            }
         }
         Ok(options)
+    }
+
+    /// Why a value, supported as it is, does not go with the others, and what does.
+    fn combination_fault(&self, rule: &Rule, given: Option<&OsStr>) -> Option<(String, &'static str)> {
+        let no_ring = matches!(self.tool, Tool::Syscount | Tool::FsProfile);
+        let useless = no_ring || (self.tool == Tool::RwTracer && rule.name == "--records");
+        let by_tool = || format!("is not supported by {}", self.tool_name());
+        match rule.name {
+            "--attach" if self.tool == Tool::Syscount && self.attach != Attach::Tracepoint => {
+                Some((by_tool(), "tracepoint"))
+            }
+            "--format" if self.tool == Tool::FsProfile && self.format != Format::Text => Some((by_tool(), "text")),
+            _ if useless && given.is_some() && rule.usual.is_some_and(|usual| given != Some(OsStr::new(usual))) => {
+                Some((by_tool(), rule.usual.unwrap_or_default()))
+            }
+            "--wakeup" if matches!(self.wakeup, Wakeup::Watermark(bytes) if bytes >= self.ringbuf_bytes) => {
+                Some(("is more than the ring holds".to_string(), rule.supported))
+            }
+            "--consumers" if self.consumers == Consumers::Ring && self.rings == Rings::Count(1) => {
+                Some(("is not supported with one ring".to_string(), "one"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The most payload bytes that an event of the tool has.
+    pub fn kept_payload(&self) -> u32 {
+        if self.tool == Tool::RwTracerAll { self.payload_bytes } else { 0 }
+    }
+
+    /// Whether any knob is set that has to do with the programs in the kernel.
+    pub fn has_kernel_knobs(&self) -> bool {
+        self.wakeup != Wakeup::Adaptive || self.rings != Rings::Count(1) || self.records != Records::Fixed
     }
 
     /// The target's comm as the programs compare it.
@@ -178,6 +265,15 @@ fn number(value: &OsStr, min: u32, max: u32) -> Option<u32> {
     let digits =
         value.to_str().filter(|digits| digits.len() <= 10 && digits.bytes().all(|digit| digit.is_ascii_digit()))?;
     digits.parse().ok().filter(|n| (min..=max).contains(n))
+}
+
+fn watermark(value: &OsStr) -> Option<Wakeup> {
+    let bytes = value.to_str()?.strip_prefix(WATERMARK)?;
+    number(OsStr::new(bytes), 1, (1 << 30) - 1).map(Wakeup::Watermark)
+}
+
+fn rings(value: &OsStr) -> Option<Rings> {
+    if value == "cpu" { Some(Rings::Cpu) } else { number(value, 1, 64).map(Rings::Count) }
 }
 
 fn comm(value: &OsStr) -> Option<[u8; COMM_BYTES]> {

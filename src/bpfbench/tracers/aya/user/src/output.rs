@@ -1,57 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The output file behind one buffer, which knows at any time how many events are wholly in the file.
+//! The output file, and the buffers before it, one of each consumer: it is known at any time how many events are wholly
+//! in the file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::IntoRawFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-const OUTPUT_BYTES: usize = 65536;
-/// More than fit: no tool writes so many so short.
-const OUTPUT_RECORDS: usize = 4096;
+use crate::stop;
+
+/// No record is longer, of whichever tool.
+const RECORD_MOST: usize = 65536;
+/// None is shorter: as many of these as fit into a buffer are known apart.
+const RECORD_LEAST: usize = 16;
 
 struct Record {
     end: usize,
     events: u64,
 }
 
-pub struct Output {
+/// Where the consumers' buffers are written to.
+pub struct Sink {
+    file: Mutex<SinkFile>,
+    failed: AtomicBool,
+}
+
+struct SinkFile {
     /// None when closed.
     file: Option<File>,
     /// What went wrong; nothing is written after that.
-    pub error: Option<io::Error>,
+    error: Option<io::Error>,
+    /// Size of the records in the file.
+    bytes: u64,
+}
+
+impl Sink {
+    pub fn create(path: &Path) -> io::Result<Arc<Sink>> {
+        let file = SinkFile { file: Some(File::create(path)?), error: None, bytes: 0 };
+        Ok(Arc::new(Sink { file: Mutex::new(file), failed: AtomicBool::new(false) }))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, SinkFile> {
+        self.file.lock().expect("nobody panics while writing")
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.locked().bytes
+    }
+
+    /// Closes the file, once all is flushed; returns what went wrong, if anything did.
+    pub fn close(&self) -> Option<String> {
+        let mut sink = self.locked();
+        if let Some(file) = sink.file.take() {
+            // SAFETY: the descriptor is nobody else's any more. (Dropping the file would not tell of an error.)
+            if unsafe { libc::close(file.into_raw_fd()) } != 0 && sink.error.is_none() {
+                sink.error = Some(io::Error::last_os_error());
+            }
+        }
+        sink.error.as_ref().map(io::Error::to_string)
+    }
+}
+
+impl SinkFile {
+    /// Returns how many bytes were written; fewer than there are if there was an error.
+    fn write(&mut self, buffer: &[u8]) -> usize {
+        let Some(file) = &mut self.file else { return 0 };
+        let mut done = 0;
+
+        while done < buffer.len() && self.error.is_none() {
+            match file.write(&buffer[done..]) {
+                Ok(0) => self.error = Some(ErrorKind::WriteZero.into()),
+                Ok(n) => done += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.error = Some(error),
+            }
+        }
+        done
+    }
+}
+
+pub struct Output {
+    sink: Arc<Sink>,
     /// Events wholly in the file.
     pub saved: u64,
-    /// Events given, but not in the file because of the error.
+    /// Events given, but not in the file because of an error.
     pub lost: u64,
-    /// Size of the records in the file.
-    pub bytes: u64,
     buffer: Box<[u8]>,
+    /// Bytes that are collected before they are written.
+    limit: usize,
     used: usize,
     records: Vec<Record>,
+    most_records: usize,
 }
 
 impl Output {
-    pub fn create(path: &Path) -> io::Result<Output> {
-        Ok(Output {
-            file: Some(File::create(path)?),
-            error: None,
+    pub fn new(sink: Arc<Sink>, limit: usize) -> Output {
+        let most_records = limit / RECORD_LEAST;
+        Output {
+            sink,
             saved: 0,
             lost: 0,
-            bytes: 0,
-            buffer: vec![0; OUTPUT_BYTES].into(),
+            // What is never used of both takes no memory.
+            buffer: vec![0; limit.max(RECORD_MOST)].into(),
+            limit,
             used: 0,
-            records: Vec::with_capacity(OUTPUT_RECORDS),
-        })
+            records: Vec::with_capacity(most_records),
+            most_records,
+        }
     }
 
-    /// Adds a record of so many bytes, at most OUTPUT_BYTES, that stands for so many events, and has it filled in.
+    /// Adds a record of so many bytes that stands for so many events, and has it filled in. One that is longer than the
+    /// limit is written by itself.
     #[inline]
     pub fn add(&mut self, size: usize, events: u64, fill: impl FnOnce(&mut [u8])) {
-        if self.used + size > OUTPUT_BYTES || self.records.len() == OUTPUT_RECORDS {
+        if self.used + size > self.limit || self.records.len() == self.most_records {
             self.flush();
         }
-        if self.error.is_some() {
+        if self.sink.failed.load(Relaxed) {
             self.lost += events;
             return;
         }
@@ -62,34 +129,25 @@ impl Output {
 
     pub fn flush(&mut self) {
         if self.used > 0 {
-            let written = self.write();
-            self.account(written);
+            let sink = self.sink.clone();
+            let mut file = sink.locked();
+            let written = if file.error.is_some() { 0 } else { file.write(&self.buffer[..self.used]) };
+            file.bytes += self.account(written) as u64;
+            if file.error.is_some() {
+                sink.failed.store(true, Relaxed);
+                stop::give_up();
+                if let Some(whole) = &file.file {
+                    // A device or a pipe cannot be cut, and need not be.
+                    let _ = whole.set_len(file.bytes);
+                }
+            }
         }
         self.used = 0;
         self.records.clear();
     }
 
-    /// Returns how many bytes were written; fewer than there are if there was an error.
-    fn write(&mut self) -> usize {
-        let Some(file) = &mut self.file else { return 0 };
-        let mut done = 0;
-
-        while done < self.used {
-            match file.write(&self.buffer[done..self.used]) {
-                Ok(0) => self.error = Some(ErrorKind::WriteZero.into()),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => self.error = Some(error),
-            }
-            if self.error.is_some() {
-                break;
-            }
-        }
-        done
-    }
-
-    /// Of what was written, the whole records are saved; a part of one is cut off again.
-    fn account(&mut self, written: usize) {
+    /// Of what was written, the whole records are saved; returns their size.
+    fn account(&mut self, written: usize) -> usize {
         let mut whole = 0;
 
         for record in &self.records {
@@ -100,20 +158,13 @@ impl Output {
                 self.lost += record.events;
             }
         }
-        self.bytes += whole as u64;
-        if let (Some(file), Some(_)) = (&self.file, &self.error) {
-            // A device or a pipe cannot be cut, and need not be.
-            let _ = file.set_len(self.bytes);
-        }
+        whole
     }
 
-    /// Flushes and closes.
-    pub fn finish(&mut self) {
-        self.flush();
-        let Some(file) = self.file.take() else { return };
-        // SAFETY: the descriptor is nobody else's any more. (Dropping the file would not tell of an error.)
-        if unsafe { libc::close(file.into_raw_fd()) } != 0 && self.error.is_none() {
-            self.error = Some(io::Error::last_os_error());
-        }
+    /// Takes over what another consumer has to say of its events.
+    pub fn absorb(&mut self, mut other: Output) {
+        other.flush();
+        self.saved += other.saved;
+        self.lost += other.lost;
     }
 }

@@ -107,19 +107,19 @@ impl Line {
         self.put_u64(event.payload_len.into());
     }
 
-    /// An event as it lies in the ring: with room for the most payload kept, which is none for rw-tracer.
-    pub fn write_event(&mut self, output: &mut Output, slot: &[u8]) {
+    /// An event as it lies in the ring, with its payload, and maybe room for more; rw-tracer keeps none.
+    pub fn write_event(&mut self, output: &mut Output, slot: &[u8], payload_bytes: usize) {
         let (event, room) = split(slot);
         let payload = &room[..event.payload_len as usize];
 
         self.length = 0;
         self.put_event(event);
         let head = &self.bytes[..self.length];
-        let tail = if room.is_empty() { 0 } else { 1 + (3 * payload.len()).saturating_sub(1) };
+        let tail = if payload_bytes == 0 { 0 } else { 1 + (3 * payload.len()).saturating_sub(1) };
         output.add(head.len() + tail + 1, 1, |to| {
             let (to_head, to_tail) = to.split_at_mut(head.len());
             to_head.copy_from_slice(head);
-            if !room.is_empty() {
+            if payload_bytes > 0 {
                 to_tail[0] = b'\t';
                 put_payload(&mut to_tail[1..], payload);
             }
@@ -209,10 +209,10 @@ fn put_payload(to: &mut [u8], payload: &[u8]) {
     to[3 * others.len()..].copy_from_slice(&HEX_BYTES[usize::from(*last)][..3]);
 }
 
-pub fn write_event_binary(output: &mut Output, slot: &[u8]) {
+pub fn write_event_binary(output: &mut Output, slot: &[u8], payload_bytes: usize) {
     let (event, _) = split(slot);
     let filled = size_of::<RwEvent>() + event.payload_len as usize;
-    output.add(slot.len(), 1, |to| {
+    output.add(size_of::<RwEvent>() + payload_bytes, 1, |to| {
         let (to_filled, to_rest) = to.split_at_mut(filled);
         to_filled.copy_from_slice(&slot[..filled]);
         to_rest.fill(0);

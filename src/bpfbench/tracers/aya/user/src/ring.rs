@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use aya::maps::{PerCpuArray, RingBuf};
+use aya::maps::PerCpuArray;
 use aya::{Ebpf, EbpfLoader, Pod};
 use shared::{OPS, READ, WRITE};
 
@@ -11,9 +11,9 @@ use crate::hook::{Hook, Probe};
 use crate::kernel::{self, take_map};
 use crate::message::reason;
 use crate::misses::{self, ByProbe};
-use crate::options::Attach;
+use crate::options::{Attach, Options};
 use crate::run::Run;
-use crate::{Global, Ring, offsets};
+use crate::{Global, Ring, offsets, rings};
 
 // Exits come first, because programs are attached in this order and detached in it: at no time is an entry recorded
 // whose exit would go unseen while other exits are watched.
@@ -66,42 +66,41 @@ pub struct RingTool {
 }
 
 impl RingTool {
-    /// The programs of the flavour that is asked for, and the ring; `globals` are those that only this tool has.
-    pub fn load(run: &Run, object: &[u8], globals: &[(&str, u32)]) -> Result<(RingTool, Ring), String> {
-        let probes = probes(run.options.attach);
+    /// The programs of the flavour that is asked for, and the rings; `globals` are those that only this tool has.
+    pub fn load(options: &Options, object: &[u8], globals: &[(&str, u32)]) -> Result<(RingTool, Vec<Ring>), String> {
+        let probes = probes(options.attach);
         let offsets = Global(offsets::of_running_kernel()?);
-        let target = run.options.target_words();
+        let target = options.target_words();
         let mut loader = EbpfLoader::new();
         loader
             .set_global("TARGET_COMM", &target, true)
             .set_global("OFFSETS", &offsets, true)
-            .set_max_entries("EVENTS", run.options.ringbuf_bytes);
+            .set_max_entries("EVENTS", options.ringbuf_bytes);
         for (name, value) in globals {
             loader.set_global(name, value, true);
         }
-        let mut ebpf = kernel::load(&mut loader, object, probes)?;
-        let ring = RingBuf::try_from(take_map(&mut ebpf, "EVENTS"));
-        let ring = ring.map_err(|error| format!("cannot map the ring: {}", reason(&error)))?;
-        Ok((RingTool { ebpf, probes, missed: Ok(Vec::new()) }, ring))
+        let mut ebpf = kernel::open(&mut loader, object)?;
+        let rings = rings::make(&mut ebpf, options)?;
+        kernel::load_programs(&mut ebpf, probes)?;
+        Ok((RingTool { ebpf, probes, missed: Ok(Vec::new()) }, rings))
     }
 
     /// From before READY until all is drained.
-    pub fn follow(&mut self, run: &mut Run, mut ring: Ring) {
+    pub fn follow(&mut self, run: &mut Run, rings: Vec<Ring>) {
         let mut links = Vec::new();
 
         match kernel::attach(&mut self.ebpf, self.probes, &mut links) {
-            Ok(()) => {
-                run.announce_ready();
-                ring = (run.setup.follow)(ring, run);
-            }
+            Ok(()) => run.announce_ready(),
             Err(error) => run.fail(error),
         }
+        let consumers = run.follow(rings);
         run.note_stop();
         self.missed = misses::missed(&mut self.ebpf, self.probes);
         drop(links);
         run.wait_for_programs();
-        while let Some(event) = ring.next() {
-            run.record(&event);
+        for mut consumer in consumers {
+            consumer.drain();
+            run.absorb(consumer);
         }
     }
 

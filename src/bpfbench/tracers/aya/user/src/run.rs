@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use shared::{FsLatency, FsUse};
 
-use crate::Setup;
-use crate::options::{Format, Options, Tool};
-use crate::output::Output;
-use crate::record::{self, Line};
-use crate::{kernel, stop};
+use crate::consumer::{Consumer, Writer};
+use crate::options::{Consumers, Options};
+use crate::output::{Output, Sink};
+use crate::{Ring, Setup, kernel, stop};
 
 pub struct Lost {
     pub ring_full: u64,
@@ -30,15 +30,16 @@ pub struct Times {
 
 pub struct Run {
     pub(crate) setup: Setup,
-    pub options: Options,
-    pub output: Output,
+    pub(crate) options: Options,
+    pub(crate) sink: Arc<Sink>,
+    /// Of the one consumer, when it has ended, with what all others had.
+    writer: Option<Writer>,
     pub(crate) intercepted: Vec<(&'static str, u64)>,
     pub(crate) lost: Lost,
     pub(crate) syscalls: Option<BTreeMap<u64, u64>>,
     pub(crate) times: Times,
     /// The first.
     pub(crate) error: Option<String>,
-    line: Line,
 }
 
 fn not_counted() -> Result<u64, String> {
@@ -46,58 +47,73 @@ fn not_counted() -> Result<u64, String> {
 }
 
 impl Run {
-    pub(crate) fn new(setup: Setup, options: Options, output: Output, start_ns: u64) -> Run {
+    pub(crate) fn new(setup: Setup, options: Options, sink: Arc<Sink>, start_ns: u64) -> Run {
         Run {
             setup,
             options,
-            output,
+            sink,
+            writer: None,
             intercepted: Vec::new(),
             lost: Lost { ring_full: 0, map_full: 0, recursion: not_counted(), missed: not_counted() },
             syscalls: None,
             times: Times { start: start_ns, ..Times::default() },
             error: None,
-            line: Line::new(),
         }
     }
 
-    pub fn fail(&mut self, error: String) {
+    pub(crate) fn fail(&mut self, error: String) {
         self.error.get_or_insert(error);
+        stop::give_up();
     }
 
-    /// Whether to stop waiting for events.
-    #[inline]
-    pub fn is_over(&self) -> bool {
-        stop::is_told() || self.output.error.is_some() || self.error.is_some()
+    fn new_writer(&self) -> Writer {
+        Writer::new(Output::new(self.sink.clone(), self.options.output_bytes as usize), &self.options)
     }
 
-    /// An event, as it lies in the ring.
-    #[inline]
-    pub fn record(&mut self, slot: &[u8]) {
-        match self.options.format {
-            Format::Text if self.options.tool == Tool::FsProfile => self.line.write_slow(&mut self.output, slot),
-            Format::Text => self.line.write_event(&mut self.output, slot),
-            Format::Binary => record::write_event_binary(&mut self.output, slot),
+    /// Has the rings followed, by one consumer or one each; returns who did, to drain them.
+    pub(crate) fn follow(&mut self, rings: Vec<Ring>) -> Vec<Consumer> {
+        let rings = match self.options.consumers {
+            Consumers::One => vec![rings],
+            Consumers::Ring => rings.into_iter().map(|ring| vec![ring]).collect(),
+        };
+        let consumer = |rings| Consumer::new(rings, self.new_writer(), &self.options);
+        let consumers = rings.into_iter().map(consumer).collect();
+        if stop::is_over() { consumers } else { (self.setup.follow)(consumers) }
+    }
+
+    /// Takes over what a consumer has done.
+    pub(crate) fn absorb(&mut self, consumer: Consumer) {
+        if let Some(error) = consumer.error {
+            self.fail(error);
         }
+        match &mut self.writer {
+            Some(writer) => writer.output.absorb(consumer.writer.output),
+            None => self.writer = Some(consumer.writer),
+        }
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        if self.writer.is_none() {
+            self.writer = Some(self.new_writer());
+        }
+        self.writer.as_mut().expect("it has just been made")
+    }
+
+    /// Events wholly in the output, and those that are not because of an error.
+    pub(crate) fn saved_and_lost(&self) -> (u64, u64) {
+        self.writer.as_ref().map_or((0, 0), |writer| (writer.output.saved, writer.output.lost))
     }
 
     pub(crate) fn record_count(&mut self, number: u64, count: u64) {
-        match self.options.format {
-            Format::Text => self.line.write_count(&mut self.output, number, count),
-            Format::Binary => record::write_count_binary(&mut self.output, number, count),
-        }
+        self.writer().record_count(number, count);
     }
 
     pub(crate) fn record_latency(&mut self, dev: u32, inode: u64, op: u32, latency: &FsLatency) {
-        self.line.write_latency(&mut self.output, dev, inode, op, latency);
+        self.writer().record_latency(dev, inode, op, latency);
     }
 
     pub(crate) fn record_top(&mut self, dev: u32, inode: u64, used: &FsUse) {
-        self.line.write_top(&mut self.output, dev, inode, used);
-    }
-
-    /// 0 for rw-tracer, which keeps none.
-    pub(crate) fn kept_payload(&self) -> u32 {
-        if self.options.tool == Tool::RwTracerAll { self.options.payload_bytes } else { 0 }
+        self.writer().record_top(dev, inode, used);
     }
 
     pub(crate) fn announce_ready(&mut self) {
@@ -123,9 +139,10 @@ impl Run {
     }
 
     pub(crate) fn finish_output(&mut self) {
-        self.output.finish();
+        self.writer().output.flush();
+        let error = self.sink.close();
         self.times.drained = stop::monotonic_ns();
-        if let Some(error) = &self.output.error {
+        if let Some(error) = error {
             self.fail(format!("cannot write {}: {error}", self.options.output.display()));
         }
     }

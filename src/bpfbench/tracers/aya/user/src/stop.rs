@@ -5,11 +5,13 @@ use std::ffi::{CString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering::SeqCst};
 
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 static TOLD_NS: AtomicU64 = AtomicU64::new(0);
-/// An eventfd that the first signal makes readable: unlike an interrupted system call, that cannot be missed.
+/// By a signal, or because something went wrong.
+static OVER: AtomicBool = AtomicBool::new(false);
+/// An eventfd that makes readable what ends the run: unlike an interrupted system call, that cannot be missed.
 static TOLD: AtomicI32 = AtomicI32::new(-1);
 static DOOMED: AtomicPtr<c_char> = AtomicPtr::new(null_mut());
 
@@ -36,12 +38,19 @@ extern "C" fn on_stop(signal: c_int) {
         let errno = *libc::__errno_location();
         TOLD_NS.store(monotonic_ns(), SeqCst);
         SIGNAL.store(signal, SeqCst);
-        libc::write(TOLD.load(SeqCst), (&raw const ONE).cast(), size_of_val(&ONE));
+        give_up();
         *libc::__errno_location() = errno;
     }
 }
 
 static ONE: u64 = 1;
+
+/// Ends the run, for whatever reason.
+pub fn give_up() {
+    OVER.store(true, SeqCst);
+    // SAFETY: a plain system call.
+    unsafe { libc::write(TOLD.load(SeqCst), (&raw const ONE).cast(), size_of_val(&ONE)) };
+}
 
 pub fn catch_signals() {
     // SAFETY: plain system calls, and a handler that keeps to what a handler may do.
@@ -72,20 +81,26 @@ pub fn is_told() -> bool {
     SIGNAL.load(SeqCst) != 0
 }
 
+/// Whether to stop waiting for events.
+#[inline]
+pub fn is_over() -> bool {
+    OVER.load(SeqCst)
+}
+
 /// When it came, or now.
 pub fn told_ns() -> u64 {
     if is_told() { TOLD_NS.load(SeqCst) } else { monotonic_ns() }
 }
 
-/// Readable once it has come.
+/// Readable once the run is over.
 pub fn told() -> RawFd {
     TOLD.load(SeqCst)
 }
 
-/// Sleeps until it comes.
+/// Sleeps until then.
 pub fn wait() {
     let mut wait = libc::pollfd { fd: told(), events: libc::POLLIN, revents: 0 };
-    while !is_told() {
+    while !is_over() {
         // SAFETY: there is one descriptor. An error can only be that a signal has come.
         unsafe { libc::poll(&mut wait, 1, -1) };
     }

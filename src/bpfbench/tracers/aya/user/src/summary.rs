@@ -52,7 +52,8 @@ impl Summary {
 }
 
 fn render(run: &Run) -> String {
-    let Run { setup, options, output, lost, times, .. } = run;
+    let Run { setup, options, lost, times, .. } = run;
+    let (saved, not_written) = run.saved_and_lost();
     let intercepted = members(run.intercepted.iter().map(|(kind, events)| (kind, events)));
     let not_always = [("recursion", &lost.recursion), ("missed", &lost.missed)];
     let [recursion, missed] = not_always.map(|(_, count)| count.as_ref().map_or("null".to_string(), u64::to_string));
@@ -64,7 +65,7 @@ fn render(run: &Run) -> String {
     let error = run.error.as_deref().map_or("null".to_string(), string);
     format!(
         r#"{{
-  "contract": 1,
+  "contract": 2,
   "setup": "{}", "tool": "{}", "attach": "{}", "format": "{}",
   "intercepted": {intercepted},
   "saved": {},
@@ -81,11 +82,11 @@ fn render(run: &Run) -> String {
         options.tool_name(),
         options.attach_name(),
         options.format_name(),
-        output.saved,
+        saved,
         lost.ring_full,
         lost.map_full,
-        output.lost,
-        output.bytes,
+        not_written,
+        run.sink.bytes(),
         times.start,
         times.stop,
         times.drained,

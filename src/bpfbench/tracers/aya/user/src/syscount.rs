@@ -24,9 +24,7 @@ pub fn run(run: &mut Run) -> Result<(), String> {
     match kernel::attach(&mut ebpf, &PROBES, &mut links) {
         Ok(()) => {
             run.announce_ready();
-            if !run.is_over() {
-                stop::wait();
-            }
+            stop::wait();
         }
         Err(error) => run.fail(error),
     }
@@ -43,7 +41,9 @@ pub fn run(run: &mut Run) -> Result<(), String> {
 fn load(run: &Run) -> Result<Ebpf, String> {
     offsets::check_running_kernel()?;
     let target = run.options.target_words();
-    kernel::load(EbpfLoader::new().set_global("TARGET_COMM", &target, true), OBJECT, &PROBES)
+    let mut ebpf = kernel::open(EbpfLoader::new().set_global("TARGET_COMM", &target, true), OBJECT)?;
+    kernel::load_programs(&mut ebpf, &PROBES)?;
+    Ok(ebpf)
 }
 
 fn collect(ebpf: &mut Ebpf, run: &mut Run) -> Result<(), String> {

@@ -1,39 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! bpfbench's aya-sync tracer: asks the ring again and again, and never sleeps.
+//! bpfbench's aya-sync tracer: asks the ring again and again, and sleeps only where the wake-up asked for has it sleep.
 
-use std::hint::spin_loop;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use tracer::{Ring, Run, Setup};
+use tracer::{Consumer, Setup, Wakeup, wait};
 
-/// How often an empty ring is looked at before the clock is, which costs more.
-const SPINS: u32 = 1024;
-
-/// A wait for the ring lasts from when it is found empty; the output is flushed when one takes as long as the time-out.
-fn follow(mut ring: Ring, run: &mut Run) -> Ring {
-    let mut spins = 0;
-    let mut empty_since = None;
-
-    while !run.is_over() {
-        if let Some(event) = ring.next() {
-            run.record(&event);
-            spins = 0;
-            empty_since = None;
-            continue;
-        }
-        spin_loop();
-        spins += 1;
-        if spins < SPINS {
-            continue;
-        }
-        spins = 0;
-        if empty_since.get_or_insert_with(Instant::now).elapsed() >= run.options.poll {
-            run.output.flush();
-            empty_since = None;
-        }
-    }
-    ring
+fn follow(consumers: Vec<Consumer>) -> Vec<Consumer> {
+    wait::on_threads(consumers, |consumer| match consumer.wakeup {
+        Wakeup::Adaptive | Wakeup::Poll => wait::busy(consumer),
+        Wakeup::Never | Wakeup::Watermark(_) => wait::asleep(consumer),
+    })
 }
 
 fn main() -> ExitCode {

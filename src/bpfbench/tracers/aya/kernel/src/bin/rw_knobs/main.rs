@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! rw-tracer and rw-tracer-all by the knobs of the contract. An object of its own, so that without them nothing of this is
+//! in the kernel.
+#![no_std]
+#![no_main]
+
+#[path = "../../hooks/mod.rs"]
+mod hooks;
+mod ring;
+#[path = "../../rw/mod.rs"]
+mod rw;
+
+use rw::{enter, enter_at, enter_vfs, leave};

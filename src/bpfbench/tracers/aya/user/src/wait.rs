@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Waiting for the rings without Tokio.
+
+use std::hint::spin_loop;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Consumer;
+use crate::options::Wakeup;
+use crate::stop;
+
+/// How often empty rings are looked at before the clock is, which costs more.
+const SPINS: u32 = 1024;
+
+/// From when rings that are asked again and again are found empty.
+#[derive(Default)]
+pub struct Pause {
+    spins: u32,
+    since: Option<Instant>,
+}
+
+impl Pause {
+    /// Whether it is time to look at anything but the rings.
+    #[inline]
+    pub fn is_worth_a_look(&mut self) -> bool {
+        spin_loop();
+        self.spins = self.spins.wrapping_add(1);
+        self.spins % SPINS == 0
+    }
+
+    /// Whether it has lasted so long; if so, the next one begins.
+    pub fn lasts(&mut self, poll: Duration) -> bool {
+        let is_over = self.since.get_or_insert_with(Instant::now).elapsed() >= poll;
+        if is_over {
+            self.since = None;
+        }
+        is_over
+    }
+}
+
+/// Each consumer on a thread of its own, unless it is the only one.
+pub fn on_threads(mut consumers: Vec<Consumer>, follow: fn(&mut Consumer)) -> Vec<Consumer> {
+    match consumers.as_mut_slice() {
+        [only] => follow(only),
+        several => thread::scope(|scope| {
+            for consumer in several {
+                scope.spawn(|| follow(consumer));
+            }
+        }),
+    }
+    consumers
+}
+
+/// Asks the rings again and again. A wait lasts from when they are found empty; the output is flushed when one takes as
+/// long as the time-out.
+pub fn busy(consumer: &mut Consumer) {
+    let mut pause = Pause::default();
+
+    while !stop::is_over() {
+        if consumer.take_turn() {
+            pause = Pause::default();
+        } else if pause.is_worth_a_look() && pause.lasts(consumer.poll) {
+            consumer.writer.output.flush();
+        }
+    }
+}
+
+/// Sleeps in poll(2) until a ring is readable or the time-out is over; only the latter if nobody wakes.
+pub fn asleep(consumer: &mut Consumer) {
+    let wait_ms = consumer.poll.as_millis() as libc::c_int;
+    let awaited = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut all = vec![awaited(stop::told())];
+    if consumer.wakeup != Wakeup::Never {
+        all.extend(consumer.rings.iter().map(|ring| awaited(ring.as_raw_fd())));
+    }
+
+    while !stop::is_over() {
+        // SAFETY: the descriptors are there, and open.
+        let ready = unsafe { libc::poll(all.as_mut_ptr(), all.len() as libc::nfds_t, wait_ms) };
+        if ready < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != ErrorKind::Interrupted {
+                consumer.fail(format!("cannot wait for the ring: {error}"));
+            }
+        } else if !consumer.take_all() && ready == 0 {
+            consumer.writer.output.flush();
+        }
+    }
+}
