@@ -32,6 +32,8 @@ def _every(*options: str) -> dict[str, tuple[str, ...]]:
 
 _ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
+_LIBBPF_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records")
+
 _BPFTRACE_LACKS = {
     "wakeup": "bpftrace passes flags 0 to bpf_ringbuf_output, and none of its settings changes that",
     "rings": "bpftrace makes one ring, whatever a script prints",
@@ -51,7 +53,7 @@ MAIN_SETUPS = _by_name(
         **_ALL,
     ),
     Setup("bcc", "BCC, Python user space, compiled at start-up", **_ALL),
-    Setup("libbpf", "libbpf with CO-RE, C user space", **_ALL),
+    Setup("libbpf", "libbpf with CO-RE, C user space", options=_LIBBPF_HAS, **_ALL),
     Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", **_ALL),
     Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", **_ALL),
     Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", **_ALL),
@@ -67,7 +69,7 @@ def _but(to: str, name: str, description: str, **choice: Any) -> Setup:
     return replace(MAIN_SETUPS[to], name=name, description=description, alternative_to=to, **choice)
 
 
-_COUNTS_ONLY: dict[str, Any] = {"attaches": (Attach.TRACEPOINT,), "tools": (Tool.SYSCOUNT,)}
+_COUNTS_ONLY: dict[str, Any] = {"options": {}, "attaches": (Attach.TRACEPOINT,), "tools": (Tool.SYSCOUNT,)}
 
 SETUPS = MAIN_SETUPS | _by_name(
     _but("bpftrace", "bpftrace-default", "bpftrace with its own max_strlen (1024) instead of what the tool needs"),

@@ -19,7 +19,7 @@ class Subject:
     attach: Attach
     tools: tuple[Tool, ...]
     formats: tuple[Format, ...]
-    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """What it can be set to beyond version 1 of the contract, as its setup says."""
 
 

@@ -80,9 +80,10 @@ def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free(
 
 def test_only_knobs_that_some_setup_can_be_turned_by_are_tuned() -> None:
     known = Tuning(1, GOAL, {})
-    assert tuning.turned(varied(study())[0], known) == ("format", "ringbuf_bytes", "poll_ms")
+    always = ("format", "ringbuf_bytes", "poll_ms")
+    assert tuning.turned(varied(study())[0], known) == (*always, "wakeup", "rings", "consumers", "output_bytes")
     own = replace(mine("wakeup"), factors=replace(mine().factors, setups=("own",)))
-    assert tuning.turned(varied(own)[0], known) == ("format", "ringbuf_bytes", "poll_ms", "wakeup")
+    assert tuning.turned(varied(own)[0], known) == (*always, "wakeup")
     scripts = replace(study(), factors=replace(study().factors, setups=("bpftrace",)))
     few = replace(GOAL, knobs=("wakeup", "rings"))
     found, _ = tuning.varied(scripts, (KNOBS["wakeup"], KNOBS["rings"]), LOTS, few)

@@ -22,6 +22,7 @@ from bpfbench.inside.conformance.output import Event
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Format, Tool, TracerConfig, TracerSummary
 from bpfbench.model.check import Subject
+from bpfbench.model.choices import kind_of
 
 READY_S, END_S = 300.0, 300.0
 """How long a tracer may take to be READY, and to end after a signal, be it with twenty others on an emulated CPU."""
@@ -120,8 +121,15 @@ class Driven(TracerProcess):
 
     @property
     def refusal(self) -> str:
-        """What it said where it ended because it lacks one of those, or a value; else nothing."""
-        if not self.has_knobs or self._process.poll() != REFUSED:
+        """What it said where it ended because it lacks one of those, or a value; nothing where its setup has it."""
+        knobs = (
+            (option.removeprefix("--").replace("-", "_"), self.options[option])
+            for option in self.options
+            if option in KNOBS
+        )
+        has = self.subject.options
+        lacks = any(kind_of(name, value) not in has.get(name, ()) for name, value in knobs)
+        if not lacks or self._process.poll() != REFUSED:
             return ""
         return f"not for this setup: {self.last_message().partition(';')[0]}"
 
