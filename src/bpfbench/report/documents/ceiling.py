@@ -10,7 +10,7 @@ from bpfbench.analysis.results import Results, varying
 from bpfbench.model.roofline import Roofline
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Chapter, Column, Field, Paragraph, Table
-from bpfbench.report.documents.drain import per_s, ranged
+from bpfbench.report.documents.drain import figure, per_s, ranged
 
 TITLE = "Share of what the machine allows"
 LEGEND = (
@@ -59,7 +59,7 @@ def _fields(own: Saving, names: tuple[str, ...]) -> Iterator[Field]:
         yield Field(ABSENT)
     else:
         percent = own.share.percent
-        yield Field(f"{percent.median:.0f}", detail=f"[{percent.min:.0f}, {percent.max:.0f}]")
+        yield Field(figure(percent.median), detail=f"[{figure(percent.min)}, {figure(percent.max)}]")
     if not own.at_its_limit:
         yield Field("what was offered")
     elif own.share is None:
