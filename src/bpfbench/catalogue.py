@@ -32,7 +32,7 @@ def _every(*options: str) -> dict[str, tuple[str, ...]]:
 
 _ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
-_LIBBPF_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records")
+_COMPILED_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records")
 
 _BPFTRACE_LACKS = {
     "wakeup": "bpftrace passes flags 0 to bpf_ringbuf_output, and none of its settings changes that",
@@ -52,12 +52,18 @@ MAIN_SETUPS = _by_name(
         lacks=_BPFTRACE_LACKS,
         **_ALL,
     ),
-    Setup("bcc", "BCC, Python user space, compiled at start-up", **_ALL),
-    Setup("libbpf", "libbpf with CO-RE, C user space", options=_LIBBPF_HAS, **_ALL),
-    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", **_ALL),
-    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", **_ALL),
-    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", **_ALL),
-    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", **_ALL),
+    Setup(
+        "bcc",
+        "BCC, Python user space, compiled at start-up",
+        options=_every("wakeup", "rings", "output_bytes", "records"),
+        lacks={"consumers": "a BPF object has one ring buffer manager in BCC, and Python runs one thread at a time"},
+        **_ALL,
+    ),
+    Setup("libbpf", "libbpf with CO-RE, C user space", options=_COMPILED_HAS, **_ALL),
+    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", options=_COMPILED_HAS, **_ALL),
+    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", options=_COMPILED_HAS, **_ALL),
+    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", options=_COMPILED_HAS, **_ALL),
+    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", options=_COMPILED_HAS, **_ALL),
 )
 """Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
 
@@ -79,15 +85,21 @@ SETUPS = MAIN_SETUPS | _by_name(
         "bcc with events taken apart by BCC's event() instead of struct",
         formats=(Format.TEXT,),
         tools=PAPER_TOOLS,  # event() takes records of one length
+        options={},
     ),
     _but("libbpf", "libbpf-tuned", "libbpf linked in, with -O3 and LTO, kernel side for BPF v3"),
     _but("libbpf", "libbpf-hash", "libbpf with syscount's counts in one hash for all CPUs", **_COUNTS_ONLY),
     _but("ebpf-go", "ebpf-go-default", "ebpf-go without giving memory back once it has loaded"),
     _but("ebpf-go", "ebpf-go-procs", "ebpf-go with Go code on as many CPUs as there are"),
-    _but("aya-sync", "aya-sync-helpers", "aya-sync with Aya's own helpers on the kernel side instead of bindings"),
+    _but(
+        "aya-sync",
+        "aya-sync-helpers",
+        "aya-sync with Aya's own helpers on the kernel side instead of bindings",
+        options={},
+    ),
     _but("aya-sync", "aya-sync-tuned", "aya-sync with LTO in one unit, aborting on panic, kernel side for BPF v3"),
-    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken"),
-    _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads"),
+    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken", options={}),
+    _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads", options={}),
 )
 """Every setup that the image has: those, and what differs from one of them in a single choice."""
 
