@@ -18,7 +18,7 @@ from statistics import fmean
 from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import Decision, Outcome, against, decide
-from bpfbench.analysis.gaps import BlockId, Gap, Values
+from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample, logarithm
@@ -125,7 +125,7 @@ class Worth:
     """The least of its means over the cases, in the metric's unit."""
     high: float
     over_vanilla: Gap | None
-    """How far it is ahead of vanilla, by the mean over cases; None where vanilla lacks the metric."""
+    """How far it is ahead of vanilla, by the mean over the cases that all have; None where vanilla lacks the metric."""
 
 
 @dataclass(frozen=True)
@@ -301,8 +301,10 @@ def _answer(
         return None
     contests = dict.fromkeys(contest for own in values.values() for contest in own)
     vanilla, itself = _vanilla(need, known, contests)
-    beside: Values[Contest] = {**values, **({VANILLA: vanilla} if vanilla else {})}
-    over = against(beside, VANILLA) if vanilla else {}
+    # What is told side by side is of the same cases, where there are any.
+    shared = [contest for contest in contests if all(contest in own for own in values.values())] or contests
+    beside = {setup: {case: own[case] for case in shared if case in own} for setup, own in values.items()}
+    over = against({**beside, VANILLA: vanilla}, VANILLA) if vanilla else {}
     worth = {setup: Worth(min(own), max(own), over.get(setup)) for setup, own in means.items()}
     return Answer(need, criteria, decide(values, need.scaled(criteria), itself), worth, itself)
 

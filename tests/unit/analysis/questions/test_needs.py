@@ -241,3 +241,15 @@ def test_what_vanilla_against_vanilla_comes_to_is_no_difference() -> None:
 def test_a_quiet_machine_leaves_the_answer() -> None:
     records = [*run_of(ALIKE_BY_LUCK), *_second_vanilla(1.001, 0.999, 1.0, 1.002, 0.998, 1.001)]
     assert answered(records)["overhead"].decision.named == ("libbpf",)
+
+
+def test_what_is_told_side_by_side_is_of_the_cases_that_all_have() -> None:
+    quick = run_of({"bcc": (1.2,) * 6, "libbpf": (1.1,) * 6})
+    slow = [
+        replace(record, trial=replace(record.trial, workload=replace(record.trial.workload, name="write"), block=block))
+        for record in run_of({"libbpf": (3.0,) * 6})
+        for block in (record.trial.block + 6,)
+    ]
+    worth = answered([*quick, *slow])["overhead"].worth
+    ahead = {setup: own.over_vanilla.mean for setup, own in worth.items() if own.over_vanilla}
+    assert abs(ahead["bcc"]) > abs(ahead["libbpf"])
