@@ -23,6 +23,12 @@ from bpfbench.model.command import ENDED_AT_ONCE, PID, SERVER, CommandTracer
 SETTLE_S = 0.5
 """What is attached must have been the same for so long. Tools attach one thing after another, within milliseconds."""
 
+BUSY_SHARE = 0.5
+"""One that takes more of a CPU meanwhile may be about to attach more: BCC's biosnoop, which reads all of the kernel's
+symbols in between. It may also be at work already, so it is waited for,"""
+BUSY_OF_TIMEOUT = 0.05
+"""for this part of what it is given to get ready."""
+
 QUIET_S = 1.0
 """A tracer that attaches nothing to be seen is ready when it has neither worked nor waited for a disk for so long."""
 QUIET_CPU_S = 0.01
@@ -94,7 +100,7 @@ class CommandProcess(Child):
         """
         told = self._tracer.ready_line or self._tracer.ready_file
         look = self._told if told else self._seen
-        last, since_s = None, self.started_s
+        last, since_s, since_cpu_s = None, self.started_s, 0.0
         while True:
             if may_end and not told and not self.alive() and not self._process.returncode and not self.grip().attached:
                 self.ready_by = ENDED_AT_ONCE
@@ -104,9 +110,12 @@ class CommandProcess(Child):
             self.require_alive("before it was ready")
             now_s = time.monotonic()
             seen, how, needed_s = look()
+            cpu_s = self._cpu_s() if not told else 0.0
             if seen != last:
-                last, since_s = seen, now_s
-            if now_s - since_s >= needed_s:
+                last, since_s, since_cpu_s = seen, now_s, cpu_s
+            same_s = now_s - since_s
+            busy = cpu_s - since_cpu_s > BUSY_SHARE * same_s
+            if same_s >= (max(needed_s, BUSY_OF_TIMEOUT * timeout_s) if busy else needed_s):
                 self.ready_by = how
                 return since_s - self.started_s
             if now_s - self.started_s > timeout_s:
@@ -156,6 +165,11 @@ class CommandProcess(Child):
         else:
             there, how = _version(path) not in (None, self._file_before), "its file"
         return there, how, SETTLE_S if there else math.inf
+
+    def _cpu_s(self) -> float:
+        """Return the CPU time that it has used, with its children."""
+        own = process.sample(self.pid, with_pss=False)
+        return own.user_s + own.system_s if own else 0.0
 
     def _seen(self) -> Sign:
         found = self.grip()
