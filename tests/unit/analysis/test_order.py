@@ -17,7 +17,7 @@ from bpfbench.analysis.order import After, Effect, OrderTest, examine, labels, t
 from bpfbench.analysis.results import of
 from bpfbench.model import EMULATED, Accelerator, Environment, Workload
 
-RUNS = sorted((Path(__file__).parents[2] / "data" / "runs").iterdir())
+RUNS = sorted((Path(__file__).parents[2] / "data" / "runs").glob("format-*"))
 
 
 def effect(test: OrderTest, what: str) -> Effect:

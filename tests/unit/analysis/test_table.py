@@ -23,7 +23,7 @@ from bpfbench.model import (
     Status,
 )
 
-RUNS = sorted((Path(__file__).parents[2] / "data" / "runs").iterdir())
+RUNS = sorted((Path(__file__).parents[2] / "data" / "runs").glob("format-*"))
 
 
 def value(frame: pl.DataFrame, trial: str, metric: str) -> float | None:

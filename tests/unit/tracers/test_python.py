@@ -53,6 +53,12 @@ def test_the_command_line_of_a_trial_is_understood(modules: dict[str, ModuleType
         "format": "binary",
         "output": "/o/output",
         "summary": "/o/summary.json",
+        "wakeup": "adaptive",
+        "rings": 1,
+        "consumers": "one",
+        "output_bytes": 65536,
+        "records": "fixed",
+        "buffer": "ring",
     }
 
 
