@@ -37,8 +37,9 @@ def aim(goal: TuningGoal, work: Workload, criteria: Criteria) -> Aim:
 
 
 def shown(goal: TuningGoal, work: Workload) -> tuple[Need, ...]:
-    """Return what a table of configurations has: what is wanted, and overhead and memory in any case."""
-    asked = dict.fromkeys((Quality.FIDELITY, *map(Quality, goal.minimise), Quality.OVERHEAD, Quality.MEMORY))
+    """Return what a table of configurations has: what is wanted, and what each takes in any case."""
+    taken = (Quality.OVERHEAD, Quality.MEMORY, Quality.CPU)
+    asked = dict.fromkeys((Quality.FIDELITY, *map(Quality, goal.minimise), *taken))
     return tuple(need_of(quality, work) for quality in asked if quality in NEED_OF)
 
 
