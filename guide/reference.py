@@ -69,12 +69,9 @@ def _keys() -> Iterator[str]:
         yield "| --- | --- | --- | --- |"
         for key in STUDY:
             if key.table == table:
-                yield f"| `{key.name}` | {_option(key)} | {_default(key)} | {_what(key)} |"
+                option = f"`{key.flag}`" if key.help else ""
+                yield f"| `{key.name}` | {option} | {_default(key)} | {_what(key)} |"
         yield ""
-
-
-def _option(key: Key) -> str:
-    return f"`{key.option or '--' + key.name.replace('_', '-')}`" if key.help else ""
 
 
 def _what(key: Key) -> str:

@@ -100,6 +100,11 @@ class Key:
         """Its name in its table."""
         return self.dotted.rpartition(".")[2]
 
+    @property
+    def flag(self) -> str:
+        """Its option, as it is typed."""
+        return self.option or f"--{self.name.replace('_', '-')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Knob:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfbench.model import FioResult, Record, Setup, Status, Study, TracerSummary, Trial, Workload
-from bpfbench.values import DEBIAN_PACKAGE
+from bpfbench.values import DEBIAN_PACKAGE, Reader, rings, wakeup
 
 MOST = 2**64
 """No counter of a kernel reaches it, nor any time in nanoseconds."""
@@ -30,8 +30,8 @@ SUSPECT = re.compile(r"[\[:,]\s*(?:[-NI]|\d{20}|\d[\d.]*[eE]\+?\d\d)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}")
 """What names directories, or part of them."""
 
-FORMS = {"wakeup": re.compile(r"adaptive|never|poll|watermark:[1-9]\d{0,9}"), "rings": re.compile(r"[1-9]\d?|cpu")}
-"""What a tracer is configured with in a text."""
+TEXTS: dict[str, Reader] = {"wakeup": wakeup, "rings": rings}
+"""What a tracer is configured with in a text, each with what makes it of what a study says."""
 
 HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 """How characters beyond 16 bits are written, and bytes that are no text: those become question marks."""
@@ -141,13 +141,21 @@ def trial(own: Trial) -> None:
     if own.kernel is not None:
         _named("kernel", own.kernel)
     if own.config is not None:
-        for name, form in FORMS.items():
-            if not form.fullmatch(value := getattr(own.config, name)):
+        for name, read in TEXTS.items():
+            if not _is_made_by(read, value := getattr(own.config, name)):
                 raise ValueError(f"config.{name}: {value!r:.80} is none of ours")
     for fault in _of_workload(own.workload):
         raise ValueError(f"workload.{fault}")
     if own.repetition < 1:
         raise ValueError("repetition: they are counted from 1")
+
+
+def _is_made_by(read: Reader, value: str) -> bool:
+    """Tell whether a value is one that a study's reader makes."""
+    try:
+        return bool(read(value) == value)
+    except ValueError:
+        return False
 
 
 def _named(what: str, name: str) -> None:

@@ -44,6 +44,12 @@ def goes_without_saying(column: str, value: Any) -> bool:
     return value is None or value == _USUAL.get(column)
 
 
+def said(config: TracerConfig | None) -> dict[str, Any]:
+    """Return what is to be said of a configuration: what does not go without saying, by column."""
+    values = {name: getattr(config, name) for name in CONFIG} if config else {}
+    return {name: value for name, value in values.items() if not goes_without_saying(name, value)}
+
+
 @dataclass(frozen=True)
 class Cell:
     """What trials share that repeat each other: one setup in one configuration under one workload.

@@ -39,7 +39,7 @@ class Options:
     def overrides(self) -> dict[str, Override]:
         """Return what was given, by key of the study."""
         given = ((self.keys[field], value) for field, value in vars(self).items() if value is not None)
-        return {key.dotted: Override(_option(key), _read(key, value, self.several)) for key, value in given}
+        return {key.dotted: Override(key.flag, _read(key, value, self.several)) for key, value in given}
 
 
 def options_for(keys: Mapping[Key, str | None], group: Group | None = None) -> Callable[[type[T]], type[T]]:
@@ -61,15 +61,11 @@ def options_for(keys: Mapping[Key, str | None], group: Group | None = None) -> C
     return complete
 
 
-def _option(key: Key) -> str:
-    return key.option or f"--{key.name.replace('_', '-')}"
-
-
 def _hint(key: Key, group: Group | None) -> Any:
     of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment", "below")
     group = group or (FACTOR_OPTIONS if isinstance(key, Factor) else MACHINE_OPTIONS if of_hosts else TRIAL_OPTIONS)
     kind = bool if isinstance(key.default, bool) else str
-    return Annotated[kind | None, Parameter(name=_option(key), group=group, help=key.help, negative="")]
+    return Annotated[kind | None, Parameter(name=key.flag, group=group, help=key.help, negative="")]
 
 
 def _read(key: Key, value: Any, several: bool) -> object:

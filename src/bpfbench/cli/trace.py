@@ -30,8 +30,6 @@ from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Trace, Traced, TraceLines
 from bpfbench.values import choice_message
 
-"""What the kernel keeps of a name."""
-
 POLL_MS = 1
 """A tracer writes when a wait for the ring times out, or 64 KiB are full: with the studies' 100 ms, events that come
 every 50 ms would be seen after half a minute."""

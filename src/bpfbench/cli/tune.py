@@ -84,11 +84,11 @@ def tune(
         if name is not None or overrides or rate is not None:
             raise UsageError("--resume goes on with the study as it was, and takes none, and no options of it")
         run = store.find(runs_dir, resume)
-        if run.tuning() is None:
+        if (known := run.tuning()) is None:
             raise UsageError(f"{run.path}: this run tunes nothing", "go on with it by: bpfbench run --resume")
         if not running.is_over(run):
             with runs.resumable(run.path, KIND):
-                _go_on(run, given)
+                _go_on(run, known, given)
     else:
         goal = TuningGoal(
             minimise=_costs(minimise),
@@ -163,13 +163,14 @@ def _begin(
     goal = replace(goal, knobs=tuple(knob.name for knob in tuned))
     wanted = foreseen(wanted)
     usual = tuning.usual(wanted)
-    varied, left_out = tuning.varied(wanted, tuned, running.free_bytes(), goal)
+    free_bytes = running.free_bytes()
+    varied, left_out = tuning.varied(wanted, tuned, free_bytes, goal)
     known = Tuning(
         TUNING_FORMAT,
         goal,
         usual,
-        ring_bytes_most=tuning.ring_bytes_most(wanted, running.free_bytes()),
-        cpus=os.cpu_count() or 1,
+        ring_bytes_most=tuning.ring_bytes_most(wanted, free_bytes),
+        cpus=wanted.machine.cpus if wanted.ground == "vm" else os.cpu_count() or 1,
     )
     known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, known)))
     tuning.require_time(wanted, known.goal)
@@ -187,12 +188,12 @@ def _begin(
     return run
 
 
-def _go_on(run: Run, given: Means) -> None:
+def _go_on(run: Run, known: Tuning, given: Means) -> None:
     """Go on where a run was."""
     with run.locked():
         pass  # who is running it already is not waited for
-    study_, known, same_image = run.info.study, run.tuning(), partial(campaign.same_image_completed, run, given)
-    unrolled = tuning.demanding(study_, known) if known else plan.unroll(study_)
+    study_, same_image = run.info.study, partial(campaign.same_image_completed, run, given)
+    unrolled = tuning.demanding(study_, known)
     with Stage(study_, given, campaign.disks(study_, unrolled), same_image) as stage:
         campaign.require_same_machine(run, stage.testbed)
         _tune(run, stage)

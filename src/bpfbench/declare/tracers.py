@@ -77,7 +77,8 @@ def made(name: str, values: Mapping[str, Any], folder: Path) -> Setup:
     values = dict(values)
     if values.pop("kind") != "command":
         options = {option: kinds for option in OPTIONS if (kinds := values.pop(option))}
-        return Setup(name, **{key: value for key, value in values.items() if key != "contract"}, options=options)
+        del values["contract"]
+        return Setup(name, **values, options=options)
     own = {key: values[key] for key in COMMAND_KEYS if values[key] is not None}
     if bool(values["tools"]) == ("command" in own):
         raise ValueError("give either command, or for each of several tools a table tools.TOOL with its own")

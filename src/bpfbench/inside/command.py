@@ -110,7 +110,7 @@ class CommandProcess(Child):
             self.require_alive("before it was ready")
             now_s = time.monotonic()
             seen, how, needed_s = look()
-            cpu_s = self._cpu_s() if not told else 0.0
+            cpu_s = self._cpu_s() if isinstance(seen, Grip) else 0.0  # what is quiet is not busy
             if seen != last:
                 last, since_s, since_cpu_s = seen, now_s, cpu_s
             same_s = now_s - since_s

@@ -19,7 +19,7 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.results import CONFIG, Cell, goes_without_saying
+from bpfbench.analysis.results import Cell, said
 from bpfbench.analysis.statistics import Analysis, Statistic
 from bpfbench.factors import unusual
 from bpfbench.report.about import About
@@ -68,11 +68,11 @@ def to_github(analysis: Analysis, info: About) -> str:
 
 def name(cell: Cell) -> str:
     """Name what was measured by all it was run with."""
-    work, config = cell.workload, {key: cell.columns[key] for key in CONFIG}
+    work = cell.workload
     limit = "".join(f" at {own.called(value)}" for own, value in unusual(work))
     workload = f"{work.name} {work.processes}x{size(work.bytes_per_process)}{limit}" if work.is_fio else whole(work)
-    said = (factor(key, value) for key, value in config.items() if not goes_without_saying(key, value))
-    return ", ".join([f"{workload} {cell.tool} {cell.setup}", *said])
+    configured = (factor(key, value) for key, value in said(cell.config).items())
+    return ", ".join([f"{workload} {cell.tool} {cell.setup}", *configured])
 
 
 def _metric(value: float, bounds: tuple[float, float] | None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bpfbench import factors
-from bpfbench.analysis.results import CONFIG, Description, goes_without_saying
+from bpfbench.analysis.results import Description, said
 from bpfbench.analysis.summary import Group, Row, Summary
 from bpfbench.model import EMULATED_REMARK, IoPace, RateProcess, Record, Status, TracerConfig, Workload
 from bpfbench.report.about import About
@@ -45,8 +45,7 @@ def configuration(config: TracerConfig | None, names: Iterable[str]) -> list[str
 
 def settings(config: TracerConfig | None) -> str:
     """Label all of a configuration that does not go without saying, but its variant."""
-    names = (name for name in CONFIG if name != "variant" and config)
-    return ", ".join(configuration(config, (n for n in names if not goes_without_saying(n, getattr(config, n)))))
+    return ", ".join(factor(name, value) for name, value in said(config).items() if name != "variant")
 
 
 def setup_name(setup: str, config: TracerConfig | None, varying: Iterable[str]) -> str:

@@ -171,10 +171,8 @@ def further(found: Overhead, elapsed_s: float) -> FurtherRound:
 
 def time_for(found: Overhead, elapsed_s: float, round_s: float) -> float:
     """Return how long it takes in all: longer than was meant, where that can decide what is open; pure."""
-    study, needed = found.study, [own.rounds_at_least for own in found.still_open()]
-    known = [rounds for rounds in needed if rounds is not None]
-    ends_s = elapsed_s + (max(known, default=found.rounds) - found.rounds) * round_s
-    can = len(known) == len(needed) and ends_s <= study.seconds_at_most
+    study, rounds = found.study, found.rounds_for(own.rounds_at_least for own in found.still_open())
+    can = rounds is not None and elapsed_s + (rounds - found.rounds) * round_s <= study.seconds_at_most
     return max(study.seconds, study.seconds_at_most) if can else study.seconds
 
 
@@ -193,10 +191,9 @@ def rounds_expected(found: Overhead, elapsed_s: float) -> int:
     study, done = found.study, found.rounds
     if study.rounds is not None or not done:
         return study.rounds or ROUNDS_LEAST
-    round_s, needed = elapsed_s / done, [own.rounds_needed for own in found.still_open()]
+    round_s, rounds = elapsed_s / done, found.rounds_for(own.rounds_needed for own in found.still_open())
     in_time = max(ROUNDS_LEAST, int(time_for(found, elapsed_s, round_s) / round_s))
-    known = [rounds for rounds in needed if rounds is not None]
-    return max(done, min(in_time, max(known, default=done)) if len(known) == len(needed) else in_time)
+    return max(done, in_time if rounds is None else min(in_time, rounds))
 
 
 def order(study: OverheadStudy, number: int, subjects: Sequence[Subject]) -> tuple[Subject, ...]:

@@ -113,14 +113,10 @@ def read(run: Run) -> list[TunedSetup]:
         StoreError: it cannot be read.
     """
     known = run.tuning()
-    return _read(run, known) if known else []
+    return _read(run, known, _names(run, known)) if known else []
 
 
-def _read(run: Run, state: Tuning) -> list[TunedSetup]:
-    return _read_with(run, state, _names(run, state))
-
-
-def _read_with(run: Run, state: Tuning, names: Mapping[str, Mapping[TracerConfig, str]]) -> list[TunedSetup]:
+def _read(run: Run, state: Tuning, names: Mapping[str, Mapping[TracerConfig, str]]) -> list[TunedSetup]:
     found, work = results.load(run), tuning.workload(run.info.study)
     return [tuned(found, state, setup, own, work) for setup, own in names.items()]
 
@@ -151,7 +147,7 @@ class Tuner:
         planned, study = self._run.plan(), self._run.info.study
         number = max((trial.block for trial in planned), default=-1) + 1
         self._names = self._names or _names(self._run, known)
-        for own in _read_with(self._run, known, self._names):
+        for own in _read(self._run, known, self._names):
             if own.setup in self._done:
                 continue
             found = following(own, study.seed, number)

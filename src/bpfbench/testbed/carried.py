@@ -24,7 +24,8 @@ def own_files(target: DrivenTarget) -> tuple[Path, ...]:
     if target.files is None:
         return ()
     if target.shares_files:
-        return tuple(path for own in target.named_files for path in (sorted(own.rglob("*")) if own.is_dir() else [own]))
+        below = (sorted(own.rglob("*")) if own.is_dir() else [own] for own in target.named_files)
+        return tuple(path for paths in below for path in paths if not path.is_dir())
     found = [path for path in sorted(Path(target.files).rglob("*")) if path.is_file() and path.suffix != ".pyc"]
     runs = [path.parent for path in found if path.name == "run.json"]
     return tuple(path for path in found if not any(path.is_relative_to(run) for run in runs))

@@ -160,9 +160,15 @@ class Overhead:
         sums = [own.beyond if own else None for own in map(row.sums.get, names)] if len(row.subject) > 1 else []
         return (*costs, *sums)
 
-    def still_open(self) -> tuple[Comparison | Judged, ...]:
-        """Return what was asked for of any, and is not decided yet."""
-        return tuple(own for row in self.rows[1:] for own in self.asked(row) if own and own.amount is Amount.OPEN)
+    def still_open(self, row: Costing | None = None) -> tuple[Comparison | Judged, ...]:
+        """Return what was asked for of a row, or of any, and is not decided yet."""
+        rows = self.rows[1:] if row is None else (row,)
+        return tuple(own for row in rows for own in self.asked(row) if own and own.amount is Amount.OPEN)
+
+    def rounds_for(self, needed: Iterable[int | None]) -> int | None:
+        """Return after how many rounds all of these are decided; None where that cannot be told of one."""
+        known = list(needed)
+        return None if None in known else max((rounds for rounds in known if rounds is not None), default=self.rounds)
 
 
 OWN: Mapping[str, Callable[[TracerRun, TargetRun], float | None]] = {

@@ -61,7 +61,8 @@ def recommend(
     """
     basis = Basis.of(results, bench)
     tuned = results.info.study.tuned if results.info else ()
-    judged = (replace(basis.candidate(*key, wish), role=role_of(*key, tuned)) for key in basis.cells)
+    tools = {key: cells[0].tool for key, cells in basis.cells.items()}
+    judged = (replace(basis.candidate(*key, wish), role=role_of(*key, tool, tuned)) for key, tool in tools.items())
     found = sorted(judged, key=lambda own: _order(own, wish))
     qualified = [own for own in found if own.fit is Fit.YES]
     steps = narrow(
@@ -90,11 +91,12 @@ def _saves_too_little(found: Iterable[Candidate]) -> bool:
     return Fit.NO in fits and Fit.YES not in fits
 
 
-def role_of(setup: str, config: TracerConfig, tuned: Iterable[TunedValues]) -> str:
+def role_of(setup: str, config: TracerConfig, tool: str, tuned: Iterable[TunedValues]) -> str:
     """Say whether a configuration is the tuned one or the default, of a setup that is there as both."""
     for own in tuned:
         if own.setup == setup:
-            is_it = all(getattr(config, KNOBS[name].field) == value for name, value in own.values.items())
+            used = ((KNOBS[name], value) for name, value in own.values.items() if tool in KNOBS[name].tools)
+            is_it = all(getattr(config, knob.field) == value for knob, value in used)
             return "tuned" if is_it else "default"
     return ""
 

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from bpfbench import catalogue
+from bpfbench import catalogue, factors
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions.candidates import Assessment, Basis, Candidate, Fit, Wish, predict
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.tuning.aim import TUNABLE
-from bpfbench.analysis.results import CONFIG, Cell, goes_without_saying
-from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format, Workload
+from bpfbench.analysis.results import Cell, goes_without_saying
+from bpfbench.model import BLOCK_BYTES, EVENT_BYTES, Format, TracerConfig, Workload
 
 TRIAL_S = 10
 """About what a trial takes that is proposed."""
@@ -181,10 +181,10 @@ def command(basis: Basis, candidates: Sequence[Candidate], wish: Wish, remedies:
         "tools": ["rw-tracer-all" if payload > 0 else "rw-tracer"],
         **target_options,
         **{
-            name.replace("_", "-"): values(name, (getattr(candidate.config, name) for candidate in candidates))
-            for name in CONFIG
-            if name not in ("payload_bytes", "variant")
-            and not all(goes_without_saying(name, getattr(candidate.config, name)) for candidate in candidates)
+            own.flag.removeprefix("--"): values(own.name, (getattr(each.config, own.field) for each in candidates))
+            for own in factors.of(TracerConfig)
+            if own.field not in ("payload_bytes", "variant")
+            and not all(goes_without_saying(own.field, getattr(each.config, own.field)) for each in candidates)
         },
         **({"payload-bytes": values("payload_bytes", [payload])} if payload > 0 else {}),
         "repetitions": [REPETITIONS],

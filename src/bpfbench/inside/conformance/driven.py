@@ -22,7 +22,7 @@ from bpfbench.inside.conformance.output import Event
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Format, Tool, TracerConfig, TracerSummary
 from bpfbench.model.check import Subject
-from bpfbench.model.choices import kind_of
+from bpfbench.model.choices import OPTIONS, kind_of
 
 READY_S, END_S = 300.0, 300.0
 """How long a tracer may take to be READY, and to end after a signal, be it with twenty others on an emulated CPU."""
@@ -36,11 +36,8 @@ COMM = program.COMM[:9]
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--")
 """Prefix that takes from a command what root may do; not who it is, as then it might not even reach the executable."""
 
-CONTRACTS = {1, 2}
-"""Versions of the contract, the second of which knows KNOBS."""
-
-KNOBS = {"--wakeup", "--rings", "--consumers", "--output-bytes", "--records", "--buffer"}
-"""The options that a tracer may lack."""
+KNOBS = {f"--{name.replace('_', '-')}": name for name in OPTIONS}
+"""The options that a tracer may lack, each with what studies call it."""
 
 REFUSED = 2
 """Exit status of a tracer that was given what it has not."""
@@ -115,18 +112,9 @@ class Driven(TracerProcess):
         return self.pid_tracing != self.pid
 
     @property
-    def has_knobs(self) -> bool:
-        """True where it was started with options that it may lack."""
-        return bool(KNOBS & set(self.options))
-
-    @property
     def refusal(self) -> str:
         """What it said where it ended because it lacks one of those, or a value; nothing where its setup has it."""
-        knobs = (
-            (option.removeprefix("--").replace("-", "_"), self.options[option])
-            for option in self.options
-            if option in KNOBS
-        )
+        knobs = ((KNOBS[option], value) for option, value in self.options.items() if option in KNOBS)
         has = self.subject.options
         lacks = any(kind_of(name, value) not in has.get(name, ()) for name, value in knobs)
         if not lacks or self._process.poll() != REFUSED:
@@ -229,14 +217,11 @@ class Driven(TracerProcess):
         summary = left.summary
         if summary is None:
             raise FailedError(f"left no summary: {left.described}")
-        expect(
-            summary.contract > 1 or not self.has_knobs, f"contract is {summary.contract}, and it took {self.options}"
-        )
         said = (summary.setup, summary.tool, summary.attach, summary.format)
         is_so = (self.subject.setup, self.tool.value, self.subject.attach.value, self.form.value)
         expect(said == is_so, f"summary is of {said}, where {is_so} was run")
-        versions = " or ".join(map(str, sorted(CONTRACTS)))
-        expect(summary.contract in CONTRACTS, f"contract is {summary.contract}, not {versions}")
+        versions = (2,) if KNOBS.keys() & self.options.keys() else (1, 2)
+        expect(summary.contract in versions, f"contract is {summary.contract}, not {' or '.join(map(str, versions))}")
         expect(set(summary.lost) == CAUSES, f"lost is by {sorted(summary.lost)}, not by {sorted(CAUSES)}")
         unknown = {cause for cause, n in summary.lost.items() if n is None}
         expect(unknown == set(summary.unavailable), f"null: {sorted(unknown)}; unavailable: {summary.unavailable}")

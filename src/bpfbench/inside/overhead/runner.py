@@ -43,6 +43,9 @@ from bpfbench.model.target import (
     TargetRun,
 )
 
+RUNS_S = 60.0
+"""So long, at least, may several runs of a short target take together."""
+
 
 def run(spec: OverheadSpec) -> OverheadResult:
     """Run one trial, also to its failure. Nothing that it started runs on, whatever happens, SIGTERM included."""
@@ -137,6 +140,11 @@ def _counted(scene: Scene) -> Iterator[None]:
         yield
 
 
+def _deadline_s(spec: OverheadSpec) -> float:
+    """Return how long the target may take: several runs, of half a second without a tracer, no longer than one may."""
+    return spec.deadlines.target_s if spec.runs == 1 else max(spec.deadlines.target_s, RUNS_S)
+
+
 def _run_target(
     scene: Scene, target: HeldTarget, server: Answering | None, tracers: Sequence[TracerAtWork]
 ) -> TargetRun:
@@ -150,7 +158,7 @@ def _run_target(
         tracer.take()
     held, served = groups.sample("workload"), _server_cpu(groups, server)
     begin_s = target.let_go()
-    end_s = _wait_for_end(target, tracers, scene.spec.deadlines.target_s * runs)
+    end_s = _wait_for_end(target, tracers, _deadline_s(scene.spec))
     ended, served_end = groups.sample("workload"), _server_cpu(groups, server)
     for tracer in tracers:
         tracer.take()

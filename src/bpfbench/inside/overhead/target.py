@@ -73,8 +73,15 @@ class HeldTarget(Child):
         return now_s
 
     def printed(self) -> tuple[str, ...]:
-        """Return what each run has printed."""
-        return tuple(self.said().split(RUN_ENDED)) if self._runs > 1 else (self.said(),)
+        """Return what each run has printed.
+
+        Raises:
+            StepError: it cannot be told.
+        """
+        each = tuple(self.said().split(RUN_ENDED)) if self._runs > 1 else (self.said(),)
+        if len(each) != self._runs:
+            raise StepError(f"the target prints {RUN_ENDED!r} itself, by which its runs are told apart")
+        return each
 
     def result(self) -> None:
         """Wait for its end, which has come, and take its CPU time.

@@ -55,7 +55,8 @@ class TracerAtWork:
         with scene.printed(scene.lines_of(number), running):
             with scene.blaming(number):
                 startup_s = running.wait_ready(scene.spec.deadlines.ready_s, may_end=True)
-            yield cls(scene, number, running, startup_s)
+                ready = cls(scene, number, running, startup_s)
+            yield ready
 
     @property
     def pid(self) -> int | None:
@@ -97,7 +98,8 @@ class TracerAtWork:
             begin_s = time.monotonic()
             tracer.stop(scene.spec.deadlines.stop_s)
             stop_s = time.monotonic() - begin_s
-        usage, (received, lost) = scene.groups.usage(role_of(self._number)), self._account()
+            received, lost = self._account()
+        usage = scene.groups.usage(role_of(self._number))
         first, last = self._cpu_s[0], self._cpu_s[-1]
         scene.found.tracers.append(
             TracerRun(

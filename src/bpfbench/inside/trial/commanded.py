@@ -55,7 +55,7 @@ def start(found: Gathered, running: contextlib.ExitStack, target: int | None) ->
 def _filled(command: CommandTracer, values: tuple[str, ...]) -> CommandTracer:
     """Return a command with its placeholders replaced, but for that of the target, whose id is filled in later."""
     by_placeholder = dict(zip(PLACEHOLDERS[1:], values, strict=True))
-    ready = next(iter(filled(filter(None, (command.ready_file,)), by_placeholder)), None)
+    ready = command.ready_file and filled((command.ready_file,), by_placeholder)[0]
     return replace(command, command=filled(command.command, by_placeholder), ready_file=ready)
 
 

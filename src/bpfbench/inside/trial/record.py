@@ -126,7 +126,7 @@ def write(found: Gathered, reason: str | None) -> Record:
         if known.driven and not known.driven.kept_rate
         else None,
         "calls": NO_CALLS if known.outcome and not known.calls else None,
-        "order": NO_ORDER if known.content and not _is_ordered(known) else None,
+        "order": NO_ORDER if known.content and (own := known.trial.config) and not own.ordered else None,
         "cpu frequency": NO_FREQUENCY if known.at_start and known.at_start.cpu_mhz is None else None,
         "data and output on one file system": "yes" if devices[0] == devices[1] else "no",
         "tracing programs loaded before": str(found.hooked_before),
@@ -143,10 +143,6 @@ def write(found: Gathered, reason: str | None) -> Record:
     found.file("environment.json").write_text(json.dumps({**found.facts, "versions": _versions(record)}, indent=1))
     found.file("record.json").write_text(to_json(record))
     return record
-
-
-def _is_ordered(known: Record) -> bool:
-    return known.trial.config is None or known.trial.config.ordered
 
 
 def _not_kept(driven: DrivenResult) -> str:

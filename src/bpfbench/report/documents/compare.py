@@ -157,9 +157,7 @@ def _case(cell: Cell) -> str:
 
 
 def _config(cell: Cell) -> str:
-    said = {name: getattr(cell.config, name) for name in results.CONFIG} if cell.config else {}
-    told = ((name, value) for name, value in said.items() if not results.goes_without_saying(name, value))
-    return ", ".join(wording.factor(name, value) for name, value in told)
+    return ", ".join(wording.factor(name, value) for name, value in results.said(cell.config).items())
 
 
 def _blocks(found: RunComparison, before: str, after: str, said: Saids, *, whole: bool) -> Iterator[Block]:

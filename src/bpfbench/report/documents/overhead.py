@@ -280,15 +280,15 @@ def _ran(counted: Counted) -> str:
 
 def _further(found: Overhead, row: Costing) -> str:
     """Say how much longer it takes to decide what was asked for, where that is open and can be told."""
-    needed = [own.rounds_needed for own in found.asked(row) if own and own.amount is Amount.OPEN]
-    known = [rounds for rounds in needed if rounds is not None]
-    if not needed or len(known) < len(needed) or found.rounds < ROUNDS_LEAST:
+    still_open = found.still_open(row)
+    rounds = found.rounds_for(own.rounds_needed for own in still_open)
+    if not still_open or rounds is None or found.rounds < ROUNDS_LEAST:
         return ""
-    long_s = max(known) * found.round_s
+    long_s = rounds * found.round_s
     if long_s > LONG_S:
         return f"As it looks, that would take more than {duration(LONG_S)}."
     option = f"--for {duration(long_s).replace(' ', '')}"
-    return f"As it looks, {plural(max(known), 'round')} would decide it (about {option})."
+    return f"As it looks, {plural(rounds, 'round')} would decide it (about {option})."
 
 
 def _together(found: Overhead) -> Iterator[Block]:

@@ -78,7 +78,7 @@ class Reported:
     exchanged: tuple[Correlation, ...]
     """Between what setups cost and what they yield, over all cases; empty without a tracer that could lose events."""
     answered: tuple[needs.Answers, ...]
-    roofline: Roofline | str = "no roofline was given"
+    roofline: Roofline | str
     """What the machine allows at all; or why that is not known."""
 
 

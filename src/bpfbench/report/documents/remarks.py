@@ -49,6 +49,8 @@ def remarks(group: Group, marks: Marks) -> Iterator[str]:
         return
     yield from _fidelity(group)
     yield from _cost(group, marks)
+    if group.from_sending:
+        yield "Latency is from the sending of each operation: what waited to be sent is in none (docs/targets.md)."
     yield from _unkept(group)
     yield from _losses(group)
     yield from _uncounted(group)
@@ -108,8 +110,6 @@ def _unkept(group: Group) -> Iterator[str]:
     """Say who could not do what was offered: there, latency says how long the trial was, and nothing of a tracer."""
     shares = {row_name(row, group): own.spread.min for row in group.rows if (own := row.samples.get(metrics.RATE_KEPT))}
     short = [f"{name} {share(percent)} %" for name, percent in shares.items() if percent < LEAST_KEPT]
-    if group.from_sending:
-        yield "Latency is from the sending of each operation: what waited to be sent is in none (docs/targets.md)."
     if short:
         yield f"Done at least of the rate offered: {_listed(short)}; latency is left out where the rate was not kept."
 

@@ -18,7 +18,7 @@ from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Recommendation, recommend, role_of
 from bpfbench.declare.study import find, load
 from bpfbench.declare.targets import shipped
-from bpfbench.model import CallAccount, CpuTime, DrivenResult, Format, Record, Tool, TunedValues, Workload
+from bpfbench.model import CallAccount, CpuTime, DrivenResult, Format, Record, Slots, Tool, TunedValues, Workload
 from bpfbench.report.about import About
 from bpfbench.report.document import Code, Heading, Paragraph, Table
 from bpfbench.report.documents import recommend as recommendation
@@ -205,9 +205,12 @@ class TestWhatFits:
     def test_a_setup_that_is_there_as_tuned_is_called_so(self) -> None:
         own = TunedValues("libbpf", Format.BINARY, 2**20, wakeup="watermark:4096")
         tuned = make_config(format=Format.BINARY, ringbuf_bytes=2**20, wakeup="watermark:4096")
-        assert role_of("libbpf", tuned, (own,)) == "tuned"
-        assert role_of("libbpf", make_config(), (own,)) == "default"
-        assert role_of("bcc", make_config(), (own,)) == ""
+        assert role_of("libbpf", tuned, "rw-tracer", (own,)) == "tuned"
+        assert role_of("libbpf", make_config(), "rw-tracer", (own,)) == "default"
+        assert role_of("bcc", make_config(), "rw-tracer", (own,)) == ""
+        unused = TunedValues("libbpf", Format.BINARY, 2**20, wakeup="watermark:4096", records=Slots.VARIABLE)
+        assert role_of("libbpf", tuned, "rw-tracer", (unused,)) == "tuned"
+        assert role_of("libbpf", tuned, "rw-tracer-all", (unused,)) == "default"
 
     def test_programs_get_all_of_it(self) -> None:
         document = json.loads(written(recommendation.data(judged(LIMITED))))
