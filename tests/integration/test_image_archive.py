@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bpfbench import cli
+from bpfbench.model import Sources
+from bpfbench.testbed import image
 from bpfbench.testbed.image import Image
 
 pytestmark = [
@@ -21,9 +24,10 @@ pytestmark = [
 Bpfbench = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_image_comes_out_as_it_went_in_and_makes_the_same_file_again(
+def test_the_image_comes_out_with_packages_as_it_went_in_and_makes_the_same_file_again(
     bpfbench: Bpfbench, trixie: Image, tmp_path: Path
 ) -> None:
+    image.build(cli.cache_dir(), trixie.name, Sources(), lambda *_: None, targets=("sqlite",))
     first, there = tmp_path / "image.tar", tmp_path / "cache"
     bpfbench("image", "export", first).check_returncode()
     elsewhere = {**os.environ, "BPFBENCH_CACHE": str(there)}

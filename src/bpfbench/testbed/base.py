@@ -345,8 +345,7 @@ class Testbed(abc.ABC):
 
     def _target_data(self, target: DrivenTarget) -> str:
         """Name the data of a target by all that they are made by: the image, its commands, and its files."""
-        packages = [name for name in self.image.parts if name.rsplit("-", 1)[0] == target.name]
-        made = [f"{self.image.key} {packages} {target.user} {target.lay_out}".encode()]
+        made = [f"{self.image.key} {self.image.part_layer(target.name)} {target.user} {target.lay_out}".encode()]
         own = self.carried.targets[target.name]
         if own.files and any("{files}" in word for word in target.lay_out):
             made += layers.contents((path for path in own_files(own) if path.is_file()), Path(own.files))

@@ -88,8 +88,12 @@ class Image:
 
     def part(self, name: str) -> Path | None:
         """Return where packages are, by the name of their library; None: nobody wants them."""
-        layer = next((own for own in self.parts if own.rsplit("-", 1)[0] == name), None)
-        return None if layer is None else _built_part(Path(self.root).parents[2], layer) / "out"
+        layer = self.part_layer(name)
+        return _built_part(Path(self.root).parents[2], layer) / "out" if layer else None
+
+    def part_layer(self, name: str) -> str | None:
+        """Return the layer of packages, by the name of their library; None: nobody wants them."""
+        return next((own for own in self.parts if layers.name_and_key(own)[0] == name), None)
 
     @property
     def root_layer(self) -> str:
@@ -148,7 +152,7 @@ def find(cache: Path, name: str, sources: Sources) -> Image | None:
     except FileNotFoundError:
         return None
     key = root_key(recipe, sources)
-    of_today = {layer: part_called(layer.rsplit("-", 1)[0]).layer(cache, key) for layer in image.parts}
+    of_today = {layer: part_called(layers.name_and_key(layer)[0]).layer(cache, key) for layer in image.parts}
     return replace(image, parts=tuple(name for name, layer in of_today.items() if layer.name == name))
 
 
@@ -245,7 +249,7 @@ def _assemble(
     in_root = packages(root)
     image = Image(
         name=recipe.name,
-        key=layer.name.rsplit("-", 1)[1],
+        key=layers.name_and_key(layer.name)[1],
         suite=sources.suite or recipe.suite,
         built_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         versions={what: in_root[package] for what, package in recipe.shown.items()} | versions(libraries),
@@ -306,12 +310,12 @@ def _layers_of(cache: Path, image: Image) -> Iterator[Path]:
 
 
 def _disk_layer(cache: Path, image: Image) -> Path:
-    name, key = image.root_layer.rsplit("-", 1)
+    name, key = layers.name_and_key(image.root_layer)
     return cache / "disks" / f"{name}-{disk_key(key)}"
 
 
 def _kernel_layer(cache: Path, image: Image, name: str) -> Path:
-    return cache / "kernels" / f"{name}-{kernel_key(image.root_layer.rsplit('-', 1)[1], name)}"
+    return cache / "kernels" / f"{name}-{kernel_key(layers.name_and_key(image.root_layer)[1], name)}"
 
 
 def _layer(cache: Path, recipe: Recipe, sources: Sources) -> Path:

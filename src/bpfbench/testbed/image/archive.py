@@ -61,14 +61,13 @@ def write(image: Image, kernels: Sequence[Kernel], path: Path, progress: Progres
     """
     privileges.require()
     root, tracers = Path(image.root), Path(image.tracers)
-    parts = {name: tree for own in image.parts if (tree := image.part(name := own.rsplit("-", 1)[0]))}
+    parts = {name: tree for own in image.parts if (tree := image.part(name := layers.name_and_key(own)[0]))}
     trees = [root, tracers, *parts.values(), *(Path(kernel.disk).parent for kernel in kernels)]
     share = _shares(trees, "archiving", progress)
     with Writer(path) as archive:
         made = [archive.layer(share(_packed(root)))]
         for place, tree in {"tracers": tracers, **{f"packages/{name}": tree for name, tree in parts.items()}}.items():
-            below = f"--transform=flags=rh;s,^[.],.{INSIDE}/{place},"
-            made.append(archive.layer(share(_packed(tree, below))))
+            made.append(archive.layer(share(_packed(tree, _moved("[.]", f".{INSIDE}/{place}")))))
         known = replace(image, root=image.root_layer, tracers=tracers.parent.name)
         config = archive.json(oci.CONFIG, _config(image, to_json(known, None), [plain for _, plain in made]))
         manifests = [_manifest(archive, config, [blob for blob, _ in made], f"bpfbench/{image.name}:{image.key}")]
@@ -128,11 +127,13 @@ def _read(cache: Path, archive: Layout, progress: Progress) -> Image:
     unpacked(root, 0, "root", lambda _: None)
     for own in kernels:
         _read_kernel(cache, archive, own, share)
-    deep = len(f".{INSIDE}".split("/"))
     for number, part in zip(range(2, len(plain)), known.parts, strict=True):
-        unpacked(cache / "libraries" / _layer_name(part), number, "out", lambda _: None, _strip(deep + 2))
+        place = f"packages/{layers.name_and_key(_layer_name(part))[0]}"
+        unpacked(cache / "libraries" / part, number, "out", lambda _: None, _moved(f"[.]{INSIDE}/{place}", "."))
     image = _beside(layer, replace(known, root=str(root / "root"), tracers=str(layer / "tracers")))
-    unpacked(layer, 1, ".", lambda at: (at / "image.json").write_text(to_json(image)), _strip(deep))
+    about = to_json(image)
+    from_tracers = _moved(f"[.]{INSIDE}/tracers", ".")
+    unpacked(layer, 1, "tracers", lambda at: (at / "image.json").write_text(about), from_tracers)
     found = with_key(cache, image.key, known.parts)
     if found is None:
         raise archive.wrong("its key is another than it says")
@@ -158,8 +159,9 @@ def _layer_name(value: str) -> str:
     return value
 
 
-def _strip(components: int) -> str:
-    return f"--strip-components={components}"
+def _moved(pattern: str, to: str) -> str:
+    """Have tar call what is in one folder, the folder itself and hard links to it as in another."""
+    return f"--transform=flags=rh;s,^{pattern},{to},"
 
 
 def _read_kernel(cache: Path, archive: Layout, manifest: Json, share: Callable[..., Iterator[bytes]]) -> None:

@@ -120,7 +120,7 @@ def build_kernel(name: str, root: Path, sources: Sources, layer: Path, site: Sit
     config = environment.parse_config((partial / "config").read_text(), OPTIONS)
     kernel = Kernel(
         name=name,
-        key=layer.name.rsplit("-", 1)[1],
+        key=layers.name_and_key(layer.name)[1],
         suite=suite,
         release=(partial / "release").read_text().strip(),
         version=(partial / "version").read_text().strip(),

@@ -71,6 +71,12 @@ def digest(*parts: bytes) -> str:
     return found.hexdigest()[:16]
 
 
+def name_and_key(layer: str) -> tuple[str, str]:
+    """Take the name of a layer, NAME-KEY, apart."""
+    name, _, key = layer.rpartition("-")
+    return name, key
+
+
 def contents(files: Iterable[Path], base: Path) -> Iterator[bytes]:
     """Yield what files are told apart by: where below `base`, whether executable, and what is in them."""
     for path in sorted(files):

@@ -128,7 +128,7 @@ def library_key(root: str, library: Library) -> str:
 
 def library_builds(cache: Path, root: Path, sources: Sources, wanted: Collection[Library]) -> tuple[Build, ...]:
     """Return how these libraries' layers are built in the layer `root`, and those of what they need."""
-    key = root.name.rsplit("-", 1)[1]
+    _, key = layers.name_and_key(root.name)
     needed = {own: tuple(need for need in own.needs if (need.folder / "build").exists()) for own in _with_needs(wanted)}
     layer = {own: own.layer(cache, key) for own in needed}
     return tuple(
