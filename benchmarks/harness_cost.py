@@ -61,7 +61,7 @@ UNCOUNTED_PAIRS = 2
 TRIMMED = 0.2
 """The share of pairs left out at either end."""
 
-TRANSACTIONS = 10000
+TRANSACTIONS = 20000
 """Of pgbench's client: a second or two."""
 ON_ONE_CPU = ("taskset", "--cpu-list", "0")
 """Server and driver take turns: neither CPU is idle in between, to be woken up."""

@@ -22,17 +22,14 @@ from bpfbench import catalogue, store
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.capacity import (
     HeldOut,
-    RingTrial,
-    Stream,
-    Target,
     drain_of,
     drain_rates,
     fidelity_percent,
     held_out,
     learnt,
     observe,
-    trials,
 )
+from bpfbench.analysis.questions.ring_trials import RingTrial, Stream, Target, trials
 from bpfbench.analysis.results import Results
 from bpfbench.model import BLOCK_BYTES
 from bpfbench.report import wording

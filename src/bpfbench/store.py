@@ -14,13 +14,7 @@
 It may come from anybody, and be damaged. Nothing of it is believed before `soundness` has looked at it, and no link in
 it is followed. A trial whose record cannot be believed is an invalid one, with the reason.
 
-What overhead measures has a directory of its own kind, an `OverheadLog`:
-
-    DIR/overhead.json       what was asked for, when and where
-    DIR/trials.jsonl        every trial that has ended, a line each, in their order
-    DIR/log.txt             what bpfbench said and ran
-
-docs/result-format.md describes every file.
+docs/result-format.md describes every file. What overhead measures has a directory of another kind.
 """
 
 from __future__ import annotations
@@ -39,7 +33,6 @@ from bpfbench.codec import decode, to_json
 from bpfbench.errors import StoreError
 from bpfbench.model import RECORD_FORMAT, Record, Settings, Status, Study, Trial, TrialSpec, blank_record
 from bpfbench.model.live import LIVE_FORMAT, Live
-from bpfbench.model.target import OverheadRecord, OverheadStudy
 from bpfbench.model.tuning import TUNING_FORMAT, Tuning
 
 RUN_FORMAT = 6
@@ -65,6 +58,11 @@ class RunInfo:
     """Facts about machine and kernel."""
     executables: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the tracers that the study brings, by setup, and of the files of its targets, by path."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The layers of packages that it began with, beside the image."""
+        return tuple(self.image.get("parts", ()))
 
 
 OURS = (
@@ -136,13 +134,16 @@ class Run:
             StoreError: it cannot be written.
         """
         info = replace(info, trials_planned=len(trials))
-        try:
+        with writing(self.path):
             # In this order: a plan that is longer than run.json says is run to its end all the same.
             write_whole(self.path / "plan.json", to_json(_StoredPlan(RUN_FORMAT, tuple(trials))), synced=True)
             write_whole(self.path / "run.json", to_json(info), synced=True)
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
         self.info = info
+
+    @property
+    def tunes(self) -> bool:
+        """Whether it looks for the best configuration."""
+        return (self.path / "tune.json").exists()
 
     def tuning(self) -> Tuning | None:
         """Return what is tuned, and how far that is; None of a run that tunes nothing.
@@ -150,8 +151,7 @@ class Run:
         Raises:
             StoreError: it cannot be read.
         """
-        path = self.path / "tune.json"
-        return _read(Tuning, path, TUNING_FORMAT) if path.exists() else None
+        return _read(Tuning, self.path / "tune.json", TUNING_FORMAT) if self.tunes else None
 
     def keep_tuning(self, tuning: Tuning) -> None:
         """Keep how far tuning is, on disk before this returns.
@@ -159,10 +159,8 @@ class Run:
         Raises:
             StoreError: it cannot be written.
         """
-        try:
+        with writing(self.path):
             write_whole(self.path / "tune.json", to_json(tuning), synced=True)
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def live(self) -> Live | None:
         """Return how a campaign on a cluster is going; None of a run that was never on one."""
@@ -293,66 +291,18 @@ def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
     """
     partial = path.parent / f".{path.name}.partial"
     try:
-        if path.exists():
-            raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
-        shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
-        partial.mkdir(parents=True)
-        (partial / "trials").mkdir()
-        (partial / "run.json").write_text(to_json(info))
-        (partial / "plan.json").write_text(to_json(_StoredPlan(RUN_FORMAT, trials)))
-        partial.rename(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+        with writing(path):
+            if path.exists():
+                raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
+            shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+            partial.mkdir(parents=True)
+            (partial / "trials").mkdir()
+            (partial / "run.json").write_text(to_json(info))
+            (partial / "plan.json").write_text(to_json(_StoredPlan(RUN_FORMAT, trials)))
+            partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Run(path)
-
-
-@dataclass(frozen=True, slots=True)
-class OverheadInfo:
-    """What an overhead was measured of."""
-
-    format: int
-    id: str
-    created_at: str
-    bpfbench_version: str
-    study: OverheadStudy
-    machine: dict[str, Any]
-
-
-class OverheadLog:
-    """A new directory for what overhead measures.
-
-    Raises:
-        StoreError: it exists, or cannot be written.
-    """
-
-    def __init__(self, path: Path, info: OverheadInfo) -> None:
-        self.path, self.machine = path, info.machine
-        try:
-            path.mkdir(parents=True)
-            (path / "overhead.json").write_text(to_json(info))
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be made: {error.strerror}", "choose another --runs-dir") from error
-
-    @property
-    def log_file(self) -> Path:
-        """What bpfbench said."""
-        return self.path / "log.txt"
-
-    def add(self, record: OverheadRecord) -> None:
-        """Keep a trial, on disk before this returns.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        try:
-            with (self.path / "trials.jsonl").open("a") as file:
-                file.write(to_json(record, indent=None))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from error
 
 
 def find(runs_dir: Path, name: str) -> Run:
@@ -416,6 +366,19 @@ def _no_link(path: Path) -> None:
         raise StoreError(
             f"{path}: is a link, and bpfbench follows none in a run directory", "put what it leads to there"
         )
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Have what cannot be written be said of a run.
+
+    Raises:
+        StoreError: so it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _entries(directory: Path) -> list[Path]:

@@ -49,6 +49,15 @@ def test_what_a_process_and_its_children_use_is_its_roles(hierarchy: Path) -> No
             process.kill()
 
 
+def test_nobody_is_slowed_by_accounts_of_stalls_that_nobody_reads(hierarchy: Path) -> None:
+    if not (hierarchy / "cgroup.pressure").exists():
+        pytest.skip("this kernel cannot do without (cgroup.pressure is since 6.1)")
+    with ControlGroups(hierarchy, "test-pressure"):
+        (group,) = hierarchy.glob("bpfbench-test-pressure*")
+        for own in (group, group / "workload", group / "tracer"):
+            assert (own / "cgroup.pressure").read_text().strip() == "0"
+
+
 def test_on_leaving_the_group_is_gone_and_so_is_who_was_in_it(hierarchy: Path) -> None:
     with ControlGroups(hierarchy, "test-kill") as groups:
         process = subprocess.Popen([sys.executable, "-c", BURN], preexec_fn=groups.joiner("tracer"))

@@ -15,7 +15,8 @@ from builders import make_config, make_record, make_summary, make_trial
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.questions import costs
-from bpfbench.analysis.questions.capacity import learnt, trials
+from bpfbench.analysis.questions.capacity import learnt
+from bpfbench.analysis.questions.ring_trials import trials
 from bpfbench.analysis.results import of
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise

@@ -20,7 +20,7 @@ from bpfbench.analysis.results import Results
 from bpfbench.cli import extras
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
 from bpfbench.cli.options import CriteriaOptions
-from bpfbench.cli.runs import opened, roofed
+from bpfbench.cli.runs import going_on, opened, roofed
 from bpfbench.errors import StoreError, UsageError
 from bpfbench.report import samples
 from bpfbench.report.assemble import Material, Pack, assemble
@@ -49,7 +49,7 @@ def report(
     _refuse(place)
     run, results, about, counted = opened(runs_dir, name, criteria.over)
     if not results.records:
-        raise UsageError(f"{run.path} has no trial yet", f"finish it with: bpfbench run --resume {run.path}")
+        raise UsageError(f"{run.path} has no trial yet", f"finish it with: {going_on(run)}")
     material = Material(
         info=replace(run.info, study=replace(run.info.study, criteria=counted)),
         about=about,

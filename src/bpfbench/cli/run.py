@@ -21,7 +21,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.hosts import Hosts
 from bpfbench.errors import UsageError
 from bpfbench.model import EMULATED_REMARK, Status, Study
-from bpfbench.run import campaign, rounds
+from bpfbench.run import campaign, rounds, tune
 from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
 from bpfbench.run.stage import Means, Stage, foreseen
 from bpfbench.store import Run
@@ -64,6 +64,8 @@ def run(
     if begun is not None:
         with begun.locked():
             pass  # who is running it already is not waited for
+        if begun.tunes and not tune.is_over(begun):
+            raise UsageError(f"{begun.path}: this run tunes", f"go on with it by: {runs.going_on(begun)}")
         chosen = begun.info.study
         repetitions = study.given("repetitions", overrides) or chosen.repetitions
     else:
@@ -89,7 +91,7 @@ def run(
     stderr.print(f"next: bpfbench report {called}", highlight=False, soft_wrap=True)
     complete = len(finished.results.records) == opened.info.trials_planned
     if not complete:
-        _say(f"not all trials could be run; go on with: bpfbench run --resume {opened.path}")
+        _say(f"not all trials could be run; go on with: {runs.going_on(opened)}")
     return 0 if complete and all(record.status is Status.OK for record in finished.results.records) else 1
 
 

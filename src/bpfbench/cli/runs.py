@@ -136,6 +136,12 @@ def roofed(run: store.Run, path: Path | None) -> Roofline | str:
     return found
 
 
+def going_on(run: store.Run, *options: str) -> str:
+    """Return the command by which a run goes on; one that tunes takes none of the options."""
+    path = shlex.quote(str(run.path))
+    return f"bpfbench tune --resume {path}" if run.tunes else " ".join(("bpfbench run --resume", path, *options))
+
+
 @contextlib.contextmanager
 def resumable(path: Path, verb: str) -> Iterator[None]:
     """Have whoever interrupts a run that has begun be told by which verb it goes on."""

@@ -54,10 +54,10 @@ def status(
         Bullets(tuple(f"{r.trial.id}: {r.status}: {r.reason}" for r in records if r.status is not Status.OK)),
         Bullets(tuple(f"{name}: is of no trial in the plan, and is not read" for name in run.strays())),
     ]
-    if not running and len(records) > counts[Status.OK]:
-        blocks += [Paragraph("Run those again with:"), Code((f"bpfbench run --resume {run.path} --retry-failed",))]
+    if not running and not run.tunes and len(records) > counts[Status.OK]:
+        blocks += [Paragraph("Run those again with:"), Code((runs.going_on(run, "--retry-failed"),))]
     if state == "interrupted":
-        blocks += [Paragraph("Finish it with:"), Code((f"bpfbench run --resume {run.path}",))]
+        blocks += [Paragraph("Finish it with:"), Code((runs.going_on(run),))]
     if (live := run.live()) is not None:
         blocks += documents.document(live, time.time())
         data["live"] = live

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from bpfbench.declare import plan, study
 from bpfbench.declare.study import Override
 from bpfbench.errors import UsageError
 from bpfbench.factors import KEYS
-from bpfbench.model import COMM_BYTES, EVENT_TOOLS, TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec
+from bpfbench.model import EVENT_TOOLS, TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec, comm_of
 from bpfbench.report import profile
 from bpfbench.report import trace as report
 from bpfbench.run.progress import set_up_logging
@@ -158,7 +157,7 @@ def _target(comm: str | None, command: Sequence[str]) -> str:
     name = comm if comm is not None else Path(command[0]).name if command else TARGET_COMM
     if not name:
         raise UsageError("option --comm: the name of a process is wanted")
-    return os.fsdecode(os.fsencode(name)[:COMM_BYTES])
+    return comm_of(name)
 
 
 def _require_found(command: Sequence[str]) -> None:

@@ -85,7 +85,7 @@ def tune(
             raise UsageError("--resume goes on with the study as it was, and takes none, and no options of it")
         run = store.find(runs_dir, resume)
         if (known := run.tuning()) is None:
-            raise UsageError(f"{run.path}: this run tunes nothing", "go on with it by: bpfbench run --resume")
+            raise UsageError(f"{run.path}: this run tunes nothing", f"go on with it by: {runs.going_on(run)}")
         if not running.is_over(run):
             with runs.resumable(run.path, KIND):
                 _go_on(run, known, given)

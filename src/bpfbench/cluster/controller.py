@@ -269,7 +269,7 @@ class Controller:
             trials=block.trials,
             image=info.image["key"],
             executables=info.executables,
-            parts=tuple(info.image.get("parts", ())),
+            parts=info.parts,
             data_bytes=self._ledger.disks.data,
             output_bytes=self._ledger.disks.output,
         )

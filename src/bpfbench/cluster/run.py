@@ -61,7 +61,7 @@ def go_on(run: Run, connection: Connection, hosts: Sequence[str], means: Means, 
     """
     guard.only(guard.NOTHING)
     study = run.info.study
-    image = replace(campaign.same_image(run, means.cache), parts=tuple(run.info.image.get("parts", ())))
+    image = replace(campaign.same_image(run, means.cache), parts=run.info.parts)
     if not hosts or set(hosts) == set(study.hosts):
         return  # who is not there is waited for
     if study.assignment is Assignment.BY_SETUP and (others := set(study.hosts) - set(hosts)):

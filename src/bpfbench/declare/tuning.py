@@ -7,6 +7,7 @@ that cannot be, or would say nothing, are left out before anything is run, each 
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -258,17 +259,14 @@ def require_time(study: Study, goal: TuningGoal) -> None:
     Raises:
         UsageError: so it is; says how much it takes.
     """
-    least = least_s(study, goal)
-    if goal.seconds < least:
+    needed_s = least_s(study, goal)
+    if goal.seconds < needed_s:
+        minutes = math.ceil(needed_s / 60)
         raise UsageError(
             f"option --for: {duration(goal.seconds)} is too short: a search and its validation take "
-            f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, about {duration(least)} for a setup",
-            f"choose {_rounded_up(least)} or more, or a smaller --scale",
+            f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, for a setup {minutes} min at most",
+            f"choose {minutes}min or more, or a smaller --scale",
         )
-
-
-def _rounded_up(seconds: float) -> str:
-    return f"{-(-round(seconds) // 60)}min"
 
 
 def names(configs: Sequence[TracerConfig], tuned: Sequence[str]) -> dict[TracerConfig, str]:

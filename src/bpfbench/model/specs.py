@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from bpfbench.model.choices import Accelerator, Tool
@@ -15,6 +16,12 @@ from bpfbench.model.trial import Predecessor, Trial
 
 COMM_BYTES = 15
 """What the kernel keeps of the name of a process."""
+
+
+def comm_of(name: str) -> str:
+    """Return what the kernel keeps of the name of a process, which may end within a character."""
+    return os.fsdecode(os.fsencode(name)[:COMM_BYTES])
+
 
 TARGET_COMM = "fio"
 """What fio's processes are called, which a trial's tracer watches unless another target is driven."""

@@ -331,7 +331,7 @@ def same_image_completed(run: Run, means: Means, progress: Progress) -> Image:
         StoreError: as `same_image`.
         ImageError: it could not be built.
     """
-    image, parts = same_image(run, means.cache), tuple(run.info.image.get("parts", ()))
+    image, parts = same_image(run, means.cache), run.info.parts
     kept = images.with_key(means.cache, image.key, parts) if parts else None
     setups, targets, packages = run.info.study.wants
     wanted = (setups, (), ()) if kept else (setups, targets, packages)

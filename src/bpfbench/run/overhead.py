@@ -42,9 +42,9 @@ from bpfbench.model.target import (
     OverheadStudy,
     Subject,
 )
+from bpfbench.run.overhead_log import OverheadInfo, OverheadLog
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means
-from bpfbench.store import OverheadInfo, OverheadLog
 from bpfbench.testbed import host, image, sandbox
 from bpfbench.testbed.sandbox import HOST_FILES
 from bpfbench.units import plural

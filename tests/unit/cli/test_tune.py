@@ -138,6 +138,11 @@ def test_one_that_was_killed_goes_on_and_loses_no_trial(
     first = bpfbench(*TUNE)
     assert first.status == 130
     assert "go on with: bpfbench tune --resume tuning" in first.err
+    assert "bpfbench tune --resume tuning" in bpfbench("status", "tuning").out
+    by_run = bpfbench("run", "--resume", "tuning")
+    assert by_run.status == 2
+    assert "this run tunes" in complaint(by_run)
+    assert "bpfbench tune --resume tuning" in by_run.err
     monkeypatch.setattr(Run, "commit", commit)
     image = replay.ReplayTestbed(run, Path(), Path()).image
     monkeypatch.setattr(images, "with_key", lambda *_: image)

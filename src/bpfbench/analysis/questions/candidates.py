@@ -18,8 +18,9 @@ from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
-from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation, Tracer
+from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation
 from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, aspects, event_bytes, known
+from bpfbench.analysis.questions.ring_trials import Tracer
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import analyse
 from bpfbench.model import DrivenTarget, TracerConfig
@@ -247,8 +248,6 @@ def _distance(found: Evidence | None) -> tuple[float, float]:
 def predict(setup: str, config: TracerConfig, cells: Iterable[Cell], capacity: Capacity, wish: Wish) -> Evidence | None:
     """Predict fidelity at the wanted rate; None beyond what was measured, and where nothing validates it.
 
-    So it is of tracers with other wake-ups, rings or buffers than the usual: no drain rate of theirs has been checked.
-
     Args:
         setup: whose.
         config: in which it need not have been measured, as long as its drain rate is known.
@@ -256,12 +255,10 @@ def predict(setup: str, config: TracerConfig, cells: Iterable[Cell], capacity: C
         capacity: what is known of drain rates.
         wish: what is wanted.
     """
-    if config.options:
-        return None
     # A smaller event than any measured is drained at least as fast.
     size = max(wish.event_bytes, min(map(event_bytes, cells)))
-    tracer = Tracer(setup, str(config.attach), str(config.format), size, config.ringbuf_bytes or 0)
-    validated = capacity.predict(tracer, wish.rate_per_s)
+    tracer = Tracer.of(setup, config, size, capacity.cpus)
+    validated = capacity.predict(tracer, wish.rate_per_s) if tracer else None
     if validated is None:
         return None
     found, error, by = validated

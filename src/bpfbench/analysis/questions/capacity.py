@@ -22,11 +22,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
-from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
-from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import COUNTING_TOOLS, EVENT_BYTES, FioResult, RateProcess, Record, Workload, ring_record_bytes
+from bpfbench.analysis.questions.ring_trials import RingTrial, Stream, Target, Tracer, target_cpus, trials
+from bpfbench.analysis.results import Results
+from bpfbench.model import EVENT_BYTES
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -54,89 +54,6 @@ class Source(StrEnum):
     """The tracer had a CPU to itself."""
     RUN = "run"
     """The tracer had the share of the CPUs that the target left it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tracer:
-    """What drains the ring."""
-
-    setup: str
-    attach: str
-    format: str
-    event_bytes: int
-    """As the contract has them, payload included."""
-    ringbuf_bytes: int
-
-    @property
-    def slots(self) -> float:
-        """How many events fit into the ring."""
-        return self.ringbuf_bytes / ring_record_bytes(self.event_bytes)
-
-
-class Target(NamedTuple):
-    """What makes the events."""
-
-    workload: str
-    processes: int
-    rate_iops: int | None
-    """What the rate of each process is limited to, or what a declared target is driven at."""
-    burst_ios: int = 1
-    duty_percent: float = 100.0
-    rate_process: RateProcess = RateProcess.LINEAR
-
-    @property
-    def work(self) -> Workload:
-        """It as a workload, of no size."""
-        return Workload(self.workload, self.processes, 0, *self[2:])
-
-    @property
-    def limited(self) -> bool:
-        """Whether it has a rate of its own: by a limit, or of a declared target by what it does between its calls."""
-        return self.rate_iops is not None or not self.work.is_fio
-
-    @property
-    def steady(self) -> bool:
-        """Whether it leaves the tracer a CPU when it needs one: its rate is limited, and it is not in bursts."""
-        return self.rate_iops is not None and self.burst_ios == 1
-
-
-class Stream(NamedTuple):
-    """Events as they come."""
-
-    rate_per_s: float
-    events: float = math.inf
-    """How many of them, before there is a pause."""
-    mean_per_s: float = 0.0
-    """Their rate, pauses included; 0 where there are none."""
-    steady: bool = True
-    """Whether the rate is the target's own, rather than the fastest that it can."""
-
-
-@dataclass(frozen=True, slots=True)
-class RingTrial:
-    """What counts of a trial of a tracer with a ring."""
-
-    tracer: Tracer
-    target: Target
-    runtime_s: float
-    rate_per_s: float
-    """Of the events that were offered: the mean."""
-    peak_per_s: float
-    """The same within bursts; of what is steady, the mean."""
-    bursts: float
-    """How many there were; 1: all events together are one."""
-    events: int
-    """Those."""
-    saved: int
-    lost: int
-    cpu_share: float | None
-    """How much of one CPU the tracer had; None where that was not measured."""
-
-    @property
-    def stream(self) -> Stream:
-        """How its events came."""
-        mean_per_s = self.rate_per_s if self.bursts > 1 else 0.0
-        return Stream(self.peak_per_s, self.events / self.bursts, mean_per_s, self.target.steady)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,44 +131,6 @@ def learnt(found: Iterable[RingTrial]) -> tuple[DrainRate, ...]:
     return drain_rates(filter(None, map(observe, found)))
 
 
-def trials(results: Results) -> tuple[RingTrial, ...]:
-    """Return the ok trials of full tracers with a ring that were offered events."""
-    cells = (cell for cell in results.cells if cell.is_full and not cell.emulated and cell.tool not in COUNTING_TOOLS)
-    return tuple(filter(None, (_ring_trial(cell, record) for cell in cells for record in results.counted(cell))))
-
-
-def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
-    config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
-    if config is None or not config.attach or not config.format or not config.ringbuf_bytes or config.options:
-        return None
-    if summary is None or record.outcome is None or not rate:
-        return None
-    work, runtime_s = cell.workload, record.outcome.runtime_s
-    bursts, busy_s = _in_bursts(work, record.fio) if record.fio and work.in_bursts else (1.0, runtime_s)
-    pace = work.pace if record.driven is None or record.driven.kept_rate else work.pace._replace(rate_iops=None)
-    return RingTrial(
-        Tracer(cell.setup, config.attach, config.format, config.event_bytes, config.ringbuf_bytes),
-        Target(work.name, work.processes, *pace),
-        runtime_s,
-        rate,
-        rate * runtime_s / busy_s,
-        bursts,
-        summary.intercepted_total,
-        summary.saved,
-        summary.lost_total,
-        cpu_share=None if percent is None else percent / 100,
-    )
-
-
-def _in_bursts(work: Workload, fio: FioResult) -> tuple[float, float]:
-    """Return how many bursts there were, and how long they took together."""
-    ios = fio.ios / work.processes
-    # Where it could not do as many as it was to within a burst, it took longer, and paused as long.
-    return (bursts := ios / work.burst_ios), max(
-        fio.runtime_s - math.floor(bursts) * work.pause_s, ios / (work.peak_iops or math.inf)
-    )
-
-
 def observe(trial: RingTrial) -> Observation | None:
     """Return what one trial says of the drain rate, if anything."""
     lost_percent, slots = 100 * trial.lost / trial.events, trial.tracer.slots * trial.bursts
@@ -306,13 +185,12 @@ def _drain_rate(tracer: Tracer, source: Source, found: Sequence[Observation]) ->
 
 
 def predict(rates: Iterable[DrainRate], wanted: Tracer, stream: Stream) -> Prediction | None:
-    """Predict what a tracer saves; None where nothing is known of its setup, hook and format, and beyond what is.
+    """Predict what a tracer saves; None where nothing is known of one that is set as it is, and beyond what is.
 
     A ring between those measured is drained as the nearest of them is. The rates are of one source: those of `bench
     drain` hold for a tracer with a CPU to itself, those of a run for one that shares the CPUs as it did there.
     """
-    of = wanted.setup, wanted.attach, wanted.format
-    known = [rate for rate in rates if (rate.tracer.setup, rate.tracer.attach, rate.tracer.format) == of]
+    known = [rate for rate in rates if rate.tracer.kind == wanted.kind]
     rings = {rate.tracer.ringbuf_bytes for rate in known}
     if not rings or not min(rings) <= wanted.ringbuf_bytes <= max(rings):
         return None
@@ -407,6 +285,8 @@ class Capacity:
     """What targets with a rate of their own saved, each predicted without it."""
     documented: bool = True
     """Whether all was learnt beside fio, which is what the errors in docs/statistics.md are of."""
+    cpus: int = 1
+    """Those of the target."""
 
     @classmethod
     def of(cls, results: Results, bench: Sequence[Observation] = ()) -> Capacity:
@@ -419,12 +299,14 @@ class Capacity:
         for target in dict.fromkeys(trial.target for trial in limited):
             others = learnt(trial for trial in found if trial.target != target)
             checked += held_out(others, (trial for trial in limited if trial.target == target))
-        return cls(learnt(found), tuple(checked), all(trial.target.work.is_fio for trial in found))
+        documented = all(trial.target.work.is_fio for trial in found)
+        return cls(learnt(found), tuple(checked), documented, max(map(target_cpus, results.records), default=1))
 
     def predict(self, tracer: Tracer, rate_per_s: float) -> tuple[Prediction, float, str] | None:
         """Predict what is saved of a target's own rate, with the error of such predictions and where it was found.
 
-        None beyond what was measured, and where nothing validates the prediction.
+        None beyond what was measured, and where nothing validates the prediction: docs/statistics.md that of tracers
+        with the default's wake-ups, rings and buffers.
         """
         found = predict(self.rates, tracer, Stream(rate_per_s))
         if found is None:
@@ -434,7 +316,7 @@ class Capacity:
         ]
         if all(own):
             return found, max(abs(held.error) for members in own for held in members), THIS_RUN
-        if not self.documented or any(rate.source is Source.BENCH for rate in found.basis):
+        if not self.documented or tracer.knobs or any(rate.source is Source.BENCH for rate in found.basis):
             return None
         documented = next(error for size, error in DOCUMENTED_ERROR.items() if tracer.event_bytes <= size)
         return found, documented, DOCUMENTED

@@ -18,7 +18,7 @@ from bpfbench.inside.conformance.case import Case, verdict
 from bpfbench.inside.conformance.driven import COMM, RINGBUF_BYTES, Driven, Left
 from bpfbench.inside.conformance.fork import LIBC
 from bpfbench.inside.conformance.judge import expect
-from bpfbench.model import EVENT_TOOLS, Attach, Format, Tool, TracerSummary
+from bpfbench.model import EVENT_TOOLS, Attach, Format, Tool, TracerSummary, comm_of
 from bpfbench.model.check import CaseVerdict, Ended, Subject
 
 READS = 20011  # a prime, so that no batch size divides it
@@ -81,7 +81,7 @@ def _check_twice(subject: Subject, work: Path) -> None:
 
 def _check_own_comm(subject: Subject, work: Path) -> None:
     """A tracer does not see itself."""
-    comm = Path(subject.command[0]).name[:15]
+    comm = comm_of(Path(subject.command[0]).name)
     with Driven(subject, work / "tracer", _rw_tool(subject), comm=comm) as tracer:
         tracer.wait_ready()
         loads.reads(comm, work, READS)

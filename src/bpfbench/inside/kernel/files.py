@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def text(path: Path) -> str:
-    """Return what a file says, stripped.
+    """Return what a file says, stripped, to be shown: what is no text in it is replaced.
 
     Raises:
         OSError: it cannot be read.
     """
-    return path.read_text().strip()
+    return path.read_text(errors="replace").strip()
 
 
 def text_if_any(path: Path) -> str | None:

@@ -87,6 +87,14 @@ def tracer_of(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("TracerPid:")), 0)
 
 
+def comm(pid: int) -> str | None:
+    """Return what the kernel calls a process, as in arguments: it may end within a character. None: it is gone."""
+    try:
+        return os.fsdecode(Path(f"/proc/{pid}/comm").read_bytes().removesuffix(b"\n"))
+    except OSError:
+        return None
+
+
 def living(pid: int) -> bool:
     """Tell whether there is such a process, and it has not ended."""
     try:

@@ -19,7 +19,7 @@ from bpfbench.inside.grip import family
 from bpfbench.inside.kernel import tasks
 from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.monitors import process
-from bpfbench.model import COMM_BYTES
+from bpfbench.model import comm_of
 from bpfbench.model.target import Server
 
 LISTENING = "0A"
@@ -156,9 +156,8 @@ def _called(called: str) -> set[int]:
     """Return the processes that are meant, none of ours among them."""
     if called.isdecimal():
         return {int(called)} if tasks.living(int(called)) else set()
-    comms = {int(path.parent.name): text_if_any(path) for path in Path("/proc").glob("[1-9]*/comm")}
-    ours = set(family(os.getpid()))
-    return {pid for pid, comm in comms.items() if comm and comm.strip() == called[:COMM_BYTES] and pid not in ours}
+    running = (int(path.name) for path in Path("/proc").glob("[1-9]*"))
+    return {pid for pid in running if tasks.comm(pid) == comm_of(called)} - set(family(os.getpid()))
 
 
 def _sockets(pid: int) -> Iterator[str]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,14 +13,14 @@ from bpfbench.codec import from_json
 from bpfbench.inside import grip
 from bpfbench.inside.child import filled
 from bpfbench.inside.command import CommandProcess
-from bpfbench.inside.kernel.files import text_if_any
+from bpfbench.inside.kernel import tasks
 from bpfbench.inside.monitors import process
 from bpfbench.inside.monitors.cgroup import GroupSample
 from bpfbench.inside.monitors.process import ProcessSample
 from bpfbench.inside.overhead.scene import Scene
 from bpfbench.inside.overhead.server import Answering
 from bpfbench.inside.printed import count
-from bpfbench.model import COMM_BYTES, TracerSummary
+from bpfbench.model import TracerSummary, comm_of
 from bpfbench.model.command import COMM, OUT, SUMMARY, BpfUse, CommandTracer, Tally
 from bpfbench.model.target import TracerRun
 
@@ -146,7 +145,7 @@ class TracerAtWork:
 def _filled(scene: Scene, number: int, server: Answering | None) -> CommandTracer:
     """Return a tracer with the name of what is traced, and its file, filled in."""
     tracer, target = scene.spec.tracers[number], scene.spec.target.command[0].rpartition("/")[2]
-    comm = text_if_any(Path(f"/proc/{server.pid}/comm")) if server else os.fsdecode(os.fsencode(target)[:COMM_BYTES])
+    comm = tasks.comm(server.pid) if server else comm_of(target)
     return replace(tracer, command=filled(tracer.command, {COMM: comm or target, OUT: _out(scene, number)}))
 
 

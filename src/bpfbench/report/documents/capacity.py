@@ -3,7 +3,8 @@
 
 Data:
 
-    checked[]   each prediction of what was not looked at: tracer {setup, attach, format, event_bytes, ringbuf_bytes},
+    checked[]   each prediction of what was not looked at: tracer {setup, attach, format, event_bytes, ringbuf_bytes,
+                rings, knobs (what else it is set to)},
                 target {workload, processes, rate_iops, burst_ios, duty_percent}, rate_per_s and peak_per_s of the
                 events offered; in per cent predicted, predicted_from_to (by the least and the greatest drain rate),
                 measured, measured_from_to (in single trials); error in points, at_least (the drain rate is known from
@@ -18,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from bpfbench.analysis.questions.capacity import Capacity, DrainRate, HeldOut, Target, Tracer
+from bpfbench.analysis.questions.capacity import Capacity, DrainRate, HeldOut
+from bpfbench.analysis.questions.ring_trials import Target, Tracer
 from bpfbench.analysis.results import in_order
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.report import wording
@@ -93,7 +95,7 @@ def _by_target(checked: Sequence[HeldOut]) -> Iterator[tuple[str, str, Table]]:
     for target, event_bytes in sorted({(held.target, held.tracer.event_bytes) for held in checked}, key=_order):
         own = [held for held in checked if (held.target, held.tracer.event_bytes) == (target, event_bytes)]
         header = ("setup", "ring", "predicted, %", "measured, %", "error, points", "trials")
-        rows = sorted(own, key=lambda held: (held.tracer.setup, held.tracer.ringbuf_bytes))
+        rows = sorted(own, key=lambda held: (held.tracer.setup, held.tracer.knobs, held.tracer.ringbuf_bytes))
         title = f"{_called(target)}: events of {event_bytes} bytes"
         yield title, _offered(own), table(header, map(_row, rows), texts=2)
 
@@ -118,7 +120,11 @@ def _order(kind: tuple[Target, int]) -> tuple[Any, ...]:
 
 
 def _sorted(rates: Sequence[DrainRate]) -> list[DrainRate]:
-    return sorted(rates, key=lambda own: (own.tracer.event_bytes, own.tracer.setup, own.tracer.ringbuf_bytes))
+    return sorted(rates, key=_by_tracer)
+
+
+def _by_tracer(own: DrainRate) -> tuple[int, str, str, int]:
+    return own.tracer.event_bytes, own.tracer.setup, own.tracer.knobs, own.tracer.ringbuf_bytes
 
 
 def _called(target: Target) -> str:
@@ -134,7 +140,7 @@ def _offered(own: Sequence[HeldOut]) -> str:
 
 
 def _name(tracer: Tracer) -> str:
-    return f"{tracer.setup}, {tracer.attach}, {tracer.format}"
+    return ", ".join(filter(None, (tracer.setup, tracer.attach, tracer.format, tracer.knobs)))
 
 
 def _row(held: HeldOut) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from builders import make_config, make_fio, make_record, make_summary, make_trial
@@ -18,19 +18,16 @@ from bpfbench.analysis.questions.capacity import (
     DrainRate,
     Observation,
     Source,
-    Stream,
-    Target,
-    Tracer,
     drain_of,
     drain_rates,
     fidelity_percent,
     from_bench,
     learnt,
     predict,
-    trials,
 )
+from bpfbench.analysis.questions.ring_trials import Stream, Target, Tracer, trials
 from bpfbench.analysis.results import of
-from bpfbench.model import DrivenResult, Record, Tool, Variant, Workload
+from bpfbench.model import PER_CPU, DrivenResult, Record, Tool, Variant, Workload
 
 RING = 256 * 1024
 STEADY = Workload("read", 4, 32 * 2**30, rate_iops=25_000)
@@ -267,6 +264,46 @@ class TestHeldOut:
         bench = [Observation(SMALL, Source.BENCH, 80_000.0, exact=True, cpu_share=1.0)]
         (found,) = Capacity.of(of([traced(500_000, 500_000, workload=STEADY), traced(5, 5)]), bench).checked
         assert found.predicted == pytest.approx(80.156, abs=0.01)
+
+
+class TestKnobs:
+    POLL: ClassVar = {"wakeup": "poll"}
+
+    def test_a_tracer_drains_as_it_is_set_to(self) -> None:
+        usual = traced(500_000, 500_000, workload=STEADY)
+        polls = traced(800_000, 200_000, workload=STEADY, block=1, config=self.POLL)
+        found = {rate.tracer.knobs: rate.events_per_s for rate in said_by(usual, polls)}
+        assert found == pytest.approx({"": 49_844, "wakeup poll": 79_844}, abs=1)
+
+    def test_what_is_set_otherwise_predicts_nothing(self) -> None:
+        polls = said_by(traced(800_000, 200_000, workload=STEADY, config=self.POLL))
+        assert predict(polls, SMALL, Stream(100_000)) is None
+        assert predict(polls, dataclasses.replace(SMALL, knobs="wakeup poll"), Stream(100_000)) is not None
+
+    def test_rings_hold_what_each_of_them_does(self) -> None:
+        for rings, cpus, times in (("1", 8, 1), ("2", 8, 2), (PER_CPU, 8, 8)):
+            tracer = Tracer.of("libbpf", make_config(rings=rings), 156, cpus)
+            assert tracer is not None
+            assert tracer.slots == pytest.approx(times * SMALL.slots)
+
+    def test_a_trial_says_how_many_rings_its_target_filled(self) -> None:
+        (found,) = trials(of([traced(500_000, 500_000, workload=STEADY, config={"rings": PER_CPU})]))
+        assert (found.tracer.rings, found.tracer.knobs) == (1, "rings cpu")  # it was on one CPU
+
+    def test_it_is_believed_where_this_run_bears_it_out_alone(self) -> None:
+        polls = dataclasses.replace(SMALL, knobs="wakeup poll")
+        slow = traced(800_000, 200_000, workload=STEADY, config=self.POLL)
+        found = Capacity.of(of([slow]))
+        assert found.predict(dataclasses.replace(polls, knobs=""), 90_000) is None
+        assert found.predict(polls, 90_000) is None  # nothing was held against it
+        fast = dataclasses.replace(STEADY, rate_iops=50_000)
+        more = traced(800_000, 1_200_000, workload=fast, block=1, config=self.POLL)
+        predicted = Capacity.of(of([slow, more])).predict(polls, 150_000)
+        assert predicted is not None
+        prediction, error, by = predicted
+        assert prediction.percent == pytest.approx(53.2, abs=0.1)
+        assert by == "this run"
+        assert error < 0.2
 
 
 class TestThePaper:

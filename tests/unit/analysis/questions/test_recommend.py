@@ -13,9 +13,10 @@ from builders import MIB, make_config, make_fio, make_record, make_summary, make
 from bpfbench.analysis import results
 from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.candidates import Assessment, Fit, Wish, judge
-from bpfbench.analysis.questions.capacity import Observation, Source, Tracer
+from bpfbench.analysis.questions.capacity import Observation, Source
 from bpfbench.analysis.questions.evidence import Evidence, Quality
 from bpfbench.analysis.questions.recommend import Recommendation, recommend, role_of
+from bpfbench.analysis.questions.ring_trials import Tracer
 from bpfbench.declare.study import find, load
 from bpfbench.declare.targets import shipped
 from bpfbench.model import CallAccount, CpuTime, DrivenResult, Format, Record, Slots, Tool, TunedValues, Workload

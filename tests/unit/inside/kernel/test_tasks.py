@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from bpfbench.inside.kernel import tasks
+from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.inside.kernel.tasks import TaskIo
+from bpfbench.model import comm_of
 
 TEXT = """\
 rchar: 323934931
@@ -54,6 +57,24 @@ def beyond(after: TaskIo, before: TaskIo) -> TaskIo:
         after.write_calls - before.write_calls,
         after.written_bytes - before.written_bytes,
     )
+
+
+def test_the_name_of_a_process_may_end_within_a_character() -> None:
+    name = "é" * 8
+    before = tasks.comm(os.getpid())
+    assert before is not None
+    Path("/proc/self/comm").write_bytes(name.encode())
+    try:
+        assert tasks.comm(os.getpid()) == comm_of(name)
+        assert text_if_any(Path("/proc/self/comm")) == "é" * 7 + "\N{REPLACEMENT CHARACTER}"
+    finally:
+        Path("/proc/self/comm").write_bytes(os.fsencode(before))
+
+
+def test_a_process_that_is_gone_has_no_name() -> None:
+    pid = child(0, 0)
+    os.waitpid(pid, 0)
+    assert tasks.comm(pid) is None
 
 
 def test_calls_and_bytes_are_read_by_name() -> None:

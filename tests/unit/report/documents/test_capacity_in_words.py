@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from bpfbench.analysis.questions.capacity import Capacity, DrainRate, HeldOut, Source, Target, Tracer
+from bpfbench.analysis.questions.capacity import Capacity, DrainRate, HeldOut, Source
+from bpfbench.analysis.questions.ring_trials import Target, Tracer
 from bpfbench.report.about import About
 from bpfbench.report.documents import capacity
 from bpfbench.report.write import markdown
