@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bpfbench.model import VANILLA
 from bpfbench.report.chart import Bar, Chart, Line, Mark, Panel, PanelRow, Part
 from bpfbench.report.figures.palette import looks
@@ -25,6 +27,13 @@ PANELS = {
     "lines": Panel(lines=(Line(HOSTILE, HOSTILE, STEPS),), x_title="time (s)"),
     "lines with ticks": Panel(lines=(Line("libbpf", "libbpf", STEPS),), x_title="p", places=((0.0, "50"), (1.0, "90"))),
     "scatter": Panel(MARKS, x_title="overhead (%)", better=True),
+    "runs": Panel(
+        tuple(replace(mark, x_spread=None, named=False) for mark in MARKS),
+        lines=(Line(HOSTILE, HOSTILE, ((0.0, 1.0), (4.0, 2.0))),),
+        x_title="run",
+        places=((0.0, "01-31"), (4.0, "<b>")),
+        breaks=((2.0, "image <b>: 1 -> 2"),),
+    ),
     "absent": Panel(nothing="no RAPL on this machine"),
 }
 

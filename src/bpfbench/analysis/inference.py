@@ -214,6 +214,20 @@ def welch(before: Sequence[float], after: Sequence[float], confidence: float = C
     return _tested(n, mean, error, freedom, confidence)
 
 
+def alike_scatter_p(before: Sequence[float], after: Sequence[float]) -> float | None:
+    """Return the two-sided p of Student's t test that two samples which scatter alike have one mean.
+
+    It takes the scatter from both together, so that a few values are enough on one side. None where nothing scatters.
+    """
+    sizes, freedom = (len(before), len(after)), len(before) + len(after) - 2
+    if min(sizes) < 1 or freedom < 1:
+        return None
+    squares = sum(float(np.var(sample)) * len(sample) for sample in (before, after))
+    error = math.sqrt(squares / freedom * sum(1 / size for size in sizes))
+    tested = _tested(min(sizes), float(np.mean(after) - np.mean(before)), error, freedom, CONFIDENCE)
+    return tested.p
+
+
 def _tested(n: int, mean: float, error: float, freedom: float, confidence: float) -> Difference:
     """Estimate and test a mean by its standard error; one of values that do not scatter is neither."""
     if error <= NEGLIGIBLE * max(1.0, abs(mean)):

@@ -45,6 +45,10 @@ VERBS = {
     ),
     "docs": ("docs:docs", "Print a page of the documentation; without one, which there are."),
     "export": ("export:export", "Export a run to another format (docs/claims.md)."),
+    "history": (
+        "history:history",
+        "Show many runs of a folder as trends, and where a number stepped: a page that works offline, and a table.",
+    ),
     "image": ("cache:image_app", "Images: build, list, export, import, remove, enter, check."),
     "list": ("about:list_", "List studies, setups, tools, workloads, targets, images and kernels, one line each."),
     "overhead": (

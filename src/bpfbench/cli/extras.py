@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 from bpfbench.errors import UsageError
 
-EXTRAS = {"report": ("matplotlib", "polars"), "cluster": ("asyncssh", "bokeh", "cryptography", "distributed")}
+EXTRAS = {
+    "report": ("matplotlib", "polars"),
+    "history": ("ruptures",),
+    "cluster": ("asyncssh", "bokeh", "cryptography", "distributed"),
+}
 """The modules that each extra of the package brings, as `[project.optional-dependencies]` has them."""
+
+
+NEVER = (9999, 0)
+TOO_NEW = {"history": (3, 14)}
+"""The first Python that an extra cannot be had for, as its marker in `[project.optional-dependencies]` has it."""
 
 
 def lacking(extra: str) -> str | None:
@@ -32,4 +42,6 @@ def require(extra: str, what: str) -> None:
 
 def hint(extra: str) -> str:
     """Say how to get the packages of an extra."""
+    if sys.version_info >= (first := TOO_NEW.get(extra, NEVER)):
+        return f"it has no release yet for Python {first[0]}.{first[1]} and newer: install bpfbench with an older one"
     return f"pip install 'bpfbench[{extra}]'"

@@ -62,12 +62,19 @@ def _kernels(machine: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(str(own["kernel"]) for own in each_host(machine).values()))
 
 
-def _hosts(study: Study, machine: Mapping[str, Any]) -> str:
+def hardware(study: Study, machine: Mapping[str, Any]) -> str:
+    """Say the same without the machines' names, which those of a hosted CI make up for each job."""
+    return _hosts(study, machine, named=False)
+
+
+def _hosts(study: Study, machine: Mapping[str, Any], *, named: bool = True) -> str:
     """Say on which machines a study was measured: those that are alike together."""
     alike: dict[str, list[str]] = {}
     for name, own in each_host(machine).items():
         alike.setdefault(f"({own['cpus']} CPUs, {own['cpu_model']})", []).append(name)
-    itself = "; ".join(f"{', '.join(names)} {what}" for what, names in alike.items())
+    itself = "; ".join(
+        f"{', '.join(names) if named else plural(len(names), 'machine')} {what}" for what, names in alike.items()
+    )
     if study.ground != "vm":
         return itself
     cpus = plural(study.machine.cpus, "CPU")

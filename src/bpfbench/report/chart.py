@@ -34,6 +34,8 @@ class Mark:
     """What else there is to say of it."""
     told: bool = True
     """Whether it is told apart from what it is compared with; who is not is drawn hollow."""
+    named: bool = True
+    """Of a scatter: whether its label stands beside it, or is for who points at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Panel:
     """Of an x axis that is a scale."""
     places: tuple[tuple[float, str], ...] = ()
     """Where a scale has its ticks, and what they say; empty: where it likes."""
+    breaks: tuple[tuple[float, str], ...] = ()
+    """Where on a scale something else changed, and what."""
     nothing: str = "no trial that counts"
     """Why there is nothing to draw, where there is nothing."""
 

@@ -101,9 +101,11 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
             axes.axhspan(*panel.band.spread, color=BAND, lw=0, zorder=0.5)
         axes.axhline(panel.band.y, color=BAND_MEAN, lw=0.6, zorder=0.6)
     for x, mark in panel.placed():
-        _mark(axes, x, mark, looks[mark.setup], named=not panel.labels)
+        _mark(axes, x, mark, looks[mark.setup], named=mark.named and not panel.labels)
     for at, bar in enumerate(panel.bars):
         _bar(axes, at, bar, looks[bar.setup])
+    for place, _ in panel.breaks:
+        axes.axvline(place, color=BAND_MEAN, ls=":", lw=0.6, zorder=0.6)
     for line in panel.lines:
         look = looks[line.setup]
         axes.plot(*zip(*line.points, strict=True), color=look.colour, ls=DASHES[look.dash], lw=1.1, label=line.label)

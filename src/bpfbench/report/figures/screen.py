@@ -27,6 +27,8 @@ LETTER = 7.0
 """What a letter takes, at most, at the size of labels."""
 LINE = 21.0
 """From one category to the next."""
+DASHED = 'stroke-dasharray="3 3"'
+"""Of what is no value."""
 LONGEST = 22
 """Letters of a label in one line; what is longer has its details in a second."""
 
@@ -235,9 +237,9 @@ def _mark(drawn: _Drawn, mark: Mark, x: _Scale, y: float, case: str) -> str:
 
 
 def _symbol(mark: Mark, look: Look, x: float, y: float) -> str:
-    return (
-        f'<path class="mark{"" if mark.told else " open"}" color="{look.colour}" d="{_shape(look.marker, x, y, 5)}"/>'
-    )
+    """A mark; one without a name beside it is one of many."""
+    shape = _shape(look.marker, x, y, 5 if mark.named else 3)
+    return f'<path class="mark{"" if mark.told else " open"}" color="{look.colour}" d="{shape}"/>'
 
 
 def _whisker(ends: Sequence[Pair], look: Look) -> str:
@@ -285,9 +287,15 @@ def _over_scale(drawn: _Drawn, panel: Panel, case: str) -> tuple[str, float]:
     if panel.better:
         arrow = f"M{x.begin + 12:.1f} 15L{x.begin + 3:.1f} 6m0 6v-6h6"
         found.append(f'<path class="arrow" d="{arrow}"/><text x="{x.begin + 17:.1f}" y="14">better</text>')
+    found += [_break(x, at, what, bottom, top) for at, what in panel.breaks]
     found += [_line(drawn, line, x, y, case) for line in panel.lines]
     found += _scatter(drawn, panel, x, y, case)
     return "".join(found), drawn.height
+
+
+def _break(x: _Scale, at: float, what: str, bottom: float, top: float) -> str:
+    path = f'd="M{x.inside(at):.1f} {bottom:.1f}V{top:.1f}"'
+    return f'<g><title>{escape(what)}</title><path class="near" {path}/><path class="mean" {DASHED} {path}/></g>'
 
 
 def _line(drawn: _Drawn, line: Line, x: _Scale, y: _Scale, case: str) -> str:
@@ -321,10 +329,12 @@ def _scatter(drawn: _Drawn, panel: Panel, x: _Scale, y: _Scale, case: str) -> It
             bars += _whisker([(x.inside(end), py) for end in mark.x_spread], look)
         if mark.spread is not None:
             bars += _whisker([(px, y.inside(end)) for end in mark.spread], look)
-        place = _free(mark.label, px, py, x, y, taken)
-        taken.append(place)
-        name = f'<text class="by" x="{place[0]:.1f}" y="{place[3] - 3:.1f}">{escape(mark.label)}</text>'
-        over = f"{panel.x_title}: {_number(at)}"
+        name = ""
+        if mark.named:
+            place = _free(mark.label, px, py, x, y, taken)
+            taken.append(place)
+            name = f'<text class="by" x="{place[0]:.1f}" y="{place[3] - 3:.1f}">{escape(mark.label)}</text>'
+        over = f"{panel.x_title}: {dict(panel.places).get(at) or _number(at)}"
         if mark.x_spread is not None:
             over += f", 95 % interval {_from_to(mark.x_spread)}"
         saved = _lines(_value(drawn.row, mark.y), _ends(mark.spread, drawn.row))

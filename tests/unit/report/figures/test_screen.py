@@ -73,3 +73,12 @@ def test_what_says_the_same_again_is_folded() -> None:
     rows = (PanelRow("first", "%", (PANELS["dots"],)), PanelRow("again", "s", (PANELS["dots"],), folded=True))
     made = html_of(chart(PANELS["dots"], rows=rows))
     assert made.index("first") < made.index("<details>") < made.index("again (s)") < made.index("</details>")
+
+
+def test_of_runs_each_says_when_it_began_and_no_name_stands_beside_it() -> None:
+    made = html_of(chart(PANELS["runs"]))
+    said = [title.split("\n") for title in re.findall("<title>(.*?)</title>", made, re.DOTALL)]
+    assert ["image &lt;b&gt;: 1 -&gt; 2"] in said
+    assert ["vanilla", "run: 01-31"] in [own[:2] for own in said]
+    assert 'class="by"' not in made
+    assert 'class="by"' in html_of(chart(PANELS["scatter"]))
