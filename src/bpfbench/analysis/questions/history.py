@@ -198,6 +198,7 @@ class History:
     """All runs of a folder."""
 
     courses: tuple[Course, ...]
+    """The longest first."""
     left_out: tuple[LeftOut, ...]
 
 
@@ -246,7 +247,7 @@ def history(runs: Iterable[PastRun], left_out: Iterable[LeftOut], cut: Cut) -> H
         )
         for course in bare
     )
-    return History(tuple(courses), (*left_out, *copies))
+    return History(tuple(sorted(courses, key=lambda own: -len(own.runs))), (*left_out, *copies))
 
 
 def _apart(runs: Sequence[PastRun]) -> tuple[list[PastRun], list[LeftOut]]:

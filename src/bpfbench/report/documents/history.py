@@ -55,6 +55,7 @@ from bpfbench.units import plural
 SCHEMA = 1
 """Version of the data. History: 1 (first)."""
 
+MACHINE = "Drawn as above. No tracer runs here: where vanilla steps, the machine did, or its image."
 OPEN_CASES = 2
 """Of a course without a step that begin with their figures; the others are to be asked for."""
 
@@ -78,7 +79,7 @@ def _brief(found: History, folder: str) -> Iterator[Block]:
         yield Heading(_where(course))
         yield Bullets((_lasted(course), *_verdicts(course)))
         if course.steps:
-            yield _steps([course])
+            yield _steps(course)
     if any(course.steps for course in found.courses):
         yield Paragraph(COINCIDENCE, "fine")
     yield from _left_out(found)
@@ -137,30 +138,24 @@ def _verdicts(course: Course) -> Iterator[str]:
 
 
 def _overview(found: History) -> Iterator[Block]:
-    for course in found.courses:
+    for number, course in enumerate(found.courses, 1):
         yield Paragraph(_where(course) + ": " + " ".join((_lasted(course), *_verdicts(course))))
+        if course.steps:
+            yield _steps(course, str(number))
     if any(course.steps for course in found.courses):
-        yield _steps(found.courses)
         yield Paragraph(COINCIDENCE, "fine")
 
 
-def _steps(courses: Sequence[Course]) -> Table:
-    """List steps, course by course, the earliest first."""
-    several = len(courses) > 1
+def _steps(course: Course, key: str = "") -> Table:
+    """List steps, the earliest first."""
     columns = (
-        *(texts("study, machine, kernel") if several else ()),
         *texts("from run", "case", "setup", "what"),
-        Column("before", importance=5),
-        Column("after", importance=5),
-        Column("change"),
-        *texts("", "changed at the same time"),
+        Column("before", is_text=True, importance=5),
+        Column("after", is_text=True, importance=5),
+        *texts("change", "that is", "changed at the same time"),
     )
-    rows = tuple(
-        ((Field(_where(course)),) if several else ()) + _step(course, trend, step)
-        for course in courses
-        for trend, step in course.steps
-    )
-    return Table(columns, rows, "steps", "Steps that are told")
+    rows = tuple(_step(course, trend, step) for trend, step in course.steps)
+    return Table(columns, rows, key, "Steps that are told")
 
 
 def _step(course: Course, trend: Trend, step: TrendStep) -> tuple[Field, ...]:
@@ -212,7 +207,8 @@ def _course(course: Course, number: int) -> Iterator[Block]:
         stepped = any(trend.steps for trend in trends)
         blocks = tuple(_figures(course, trends, f"history-{number}-{shown}", title))
         folded = not stepped and shown >= OPEN_CASES
-        yield Chapter(title, (*blocks, _values(trends, title)), f"course-{number}-case-{shown}", folded=folded)
+        each = Chapter("Series by series", (_values(trends, title),), folded=True)
+        yield Chapter(title, (*blocks, each), f"course-{number}-case-{shown}", folded=folded)
     yield Chapter("The runs, and what changed from one to the next", (_runs(course),), folded=True)
 
 
@@ -230,7 +226,8 @@ def _figures(course: Course, trends: Sequence[Trend], key: str, title: str) -> I
     if tracers:
         yield Figure(figures.chart(course, tracers, key, "Run by run"), title)
     if vanilla:
-        yield Figure(figures.chart(course, vanilla, f"{key}-{VANILLA}", "The machine itself, by vanilla"), title)
+        own = figures.chart(course, vanilla, f"{key}-{VANILLA}", "The machine itself, by vanilla", MACHINE)
+        yield Figure(own, title)
 
 
 def _values(trends: Sequence[Trend], title: str) -> Table:

@@ -62,7 +62,7 @@ def fact_text(text: str | None) -> str:
 def facts(found: Iterable[ChangedFact], most: int = NAMED_FACTS) -> list[str]:
     """Say what changed, a line each, as far as there is room."""
     lines = [
-        f"{wording.printable(fact.what)}: {fact_text(fact.before)} -> {fact_text(fact.after)}"
+        f"{wording.printable(fact.what)}: {fact_text(fact.before)} to {fact_text(fact.after)}"
         for fact in sorted(found, key=lambda own: _rank(own.what))
     ]
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
@@ -74,7 +74,7 @@ def _rank(what: str) -> tuple[int, str]:
     return next((at for at, own in enumerate(order) if what.startswith(own)), len(order)), what
 
 
-def chart(course: Course, trends: Sequence[Trend], key: str, title: str) -> Chart:
+def chart(course: Course, trends: Sequence[Trend], key: str, title: str, what: str = WHAT) -> Chart:
     """Make the figure of one case: a column per cell, a row per quantity.
 
     Args:
@@ -82,6 +82,7 @@ def chart(course: Course, trends: Sequence[Trend], key: str, title: str) -> Char
         trends: of the case, each of whose cells has one of a metric.
         key: names the figure.
         title: of it.
+        what: is said below it.
     """
     cells = tuple(dict.fromkeys(trend.cell for trend in trends))
     found = {(trend.cell, trend.metric): trend for trend in trends}
@@ -97,7 +98,7 @@ def chart(course: Course, trends: Sequence[Trend], key: str, title: str) -> Char
         heading = next(axis(trend) for trend in own if trend)
         panels = (_panel(course, trend, name, frame) for trend, name in zip(own, names, strict=True))
         rows.append(PanelRow(*heading, tuple(panels), bars="95 % interval"))
-    return Chart(key, title, WHAT, names, tuple(rows))
+    return Chart(key, title, what, names, tuple(rows))
 
 
 def columns(cells: Sequence[Cell]) -> tuple[str, ...]:
