@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's report in a real browser: read offline, on a phone, without JavaScript, and by who cannot see it."""
+"""A run's report in a real browser: read offline, on a phone, without JavaScript, and by who cannot see it.
+
+So is the history of many runs, which is written by the same means.
+"""
 
 from __future__ import annotations
 
@@ -261,3 +264,39 @@ def test_every_figure_is_there_for_print_and_every_table_for_a_spreadsheet(index
     assert figures == {f"{kind}.{form}" for kind in kinds for form in ("svg", "pdf", "png")}
     tables = {path.suffix for path in (index.parent / "tables").iterdir()}
     assert tables == {".csv", ".json", ".md", ".parquet", ".tex"}
+
+
+@pytest.fixture(scope="module")
+def trends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a history in which one setup became slower with another library."""
+    runs = tmp_path_factory.mktemp("history")
+    for number in range(8):
+        place = Path(shutil.copytree(RUN, runs / f"run-{number}"))
+        info = json.loads((place / "run.json").read_text())
+        info["created_at"] = f"2026-01-{number + 1:02}T03:04:05+00:00"
+        info["image"]["versions"]["libbpf"] = "1.5" if number < 4 else "1.6"
+        (place / "run.json").write_text(json.dumps(info))
+        for path in place.glob("trials/*libbpf*/record.json"):
+            record = json.loads(path.read_text())
+            record["fio"]["runtime_s"] *= (1 + 0.001 * (number % 3)) * (1.5 if number >= 4 else 1)
+            path.write_text(json.dumps(record))
+    argv = [sys.executable, "-m", "bpfbench", "history", str(runs)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return runs / "history.html"
+
+
+def test_a_history_is_read_by_the_same_people(browser: Browser, trends: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(trends.as_uri())
+    page.evaluate(UNFOLD)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(CUT) == []
+    assert Axe().run(page).violations_count == 0
+    assert page.locator("#steps tbody tr").filter(has_text="run-4").first.is_visible()
+    page.locator("figure .mark").first.hover()
+    assert "n = 2" in page.locator(".hint").inner_text()
+    assert asked == [trends.as_uri()]
+    page.close()

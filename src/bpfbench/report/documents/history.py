@@ -95,7 +95,9 @@ def _page(found: History, folder: str, version: str) -> Iterator[Block]:
     yield Paragraph(f"{_extent(found)}. Nothing is compared across studies, machines or kernels.", "lead")
     yield Chapter("Steps", tuple(_overview(found)), "steps")
     for number, course in enumerate(found.courses, 1):
-        yield Chapter(_where(course), tuple(_course(course, number)), f"course-{number}")
+        # Short, as it stands in the contents, too.
+        title = f"{number}. {wording.printable(course.study)}"
+        yield Chapter(title, tuple(_course(course, number)), f"course-{number}")
     if found.left_out:
         yield Chapter(f"Runs left out ({len(found.left_out)})", tuple(_left_out(found))[1:], "left-out")
     yield Chapter("How to read this", (Paragraph(RULE), Paragraph(COINCIDENCE)), "method")
@@ -201,6 +203,7 @@ def _number(trend: Trend, value: float) -> str:
 
 
 def _course(course: Course, number: int) -> Iterator[Block]:
+    yield Paragraph(_where(course), "lead")
     yield Bullets((_lasted(course), *_verdicts(course)))
     for shown, ((workload, tool), trends) in enumerate(_cases(course).items()):
         title = f"{wording.whole(workload)}: {tool}"
