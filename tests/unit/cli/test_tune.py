@@ -99,6 +99,9 @@ def test_what_saves_enough_is_found_validated_and_written(
     assert "cpu" in by_role["tuned"]["needs"]  # which nobody asked for, and a poller burns
     back = next(row for row in own["validated"] if "ringbuf_bytes" in row["set_back"])
     assert back["needs"]["fidelity"]["over_best"]["interval"][1] < 0
+    assert own["lost_percent"] == {"ring_full": pytest.approx(20)}
+    assert own["turned"]["fidelity"]["ringbuf_bytes"]["interval"][0] > 0
+    assert own["turned"]["memory"]["ringbuf_bytes"]["interval"][0] > 0  # a larger ring is more of it
     tuned = load(Path("tuned.toml"))
     (values,) = tuned.tuned
     assert values.values["ringbuf_bytes"] == 2**20
@@ -109,6 +112,9 @@ def test_what_saves_enough_is_found_validated_and_written(
     again = bpfbench("tune", "--resume", "tuning", "--markdown")
     assert again.status == 0, again.err
     assert own["said"] in again.out
+    (symptom,) = (line for line in again.out.splitlines() if "events are lost" in line)
+    assert "ring_full 20.00 %" in symptom.replace("\\", "")
+    assert "ring 256 KiB | ring 1 MiB | +20.0 points saved" in symptom
 
 
 def test_knobs_without_effect_have_no_gain_and_no_file(

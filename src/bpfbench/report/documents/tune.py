@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bpfbench.analysis import metrics
@@ -19,7 +19,7 @@ from bpfbench.analysis.questions.tuning.tuned import TunedSetup
 from bpfbench.analysis.questions.tuning.validation import Gain, Validation
 from bpfbench.factors import KNOBS
 from bpfbench.model import VANILLA, TracerConfig
-from bpfbench.report.document import ABSENT, Block, Bullets, Column, Document, Field, Heading, Paragraph, Table
+from bpfbench.report.document import ABSENT, Block, Bullets, Column, Document, Field, Heading, Paragraph, Table, texts
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.wording import listed
 from bpfbench.units import plural, size
@@ -28,6 +28,15 @@ SCHEMA = 1
 SHOWN = 8
 """Configurations of a search that are shown."""
 WORDS = {"fidelity": "saved", "overhead": "overhead", "memory": "memory", "cpu": "CPU", "latency": "p99 latency"}
+SYMPTOMS = {
+    "fidelity": "events are lost",
+    "overhead": "the target takes longer",
+    "memory": "the tracer takes memory",
+    "cpu": "the tracer takes CPU time",
+    "latency": "slow calls get slower",
+    "startup": "it starts slowly",
+    "energy": "it takes energy",
+}
 UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s"}
 
 
@@ -134,6 +143,8 @@ def _blocks(own: TunedSetup) -> Iterator[Block]:
         if found.last.backs:
             yield Heading(f"What each knob of {own.setup} contributes: the tuned, with that alone set back")
             yield _contributions(own, found)
+            yield Heading(f"Which knob of {own.setup} to turn against what")
+            yield _against_symptoms(own, found)
         yield Bullets(tuple(_caveats(own, found)))
         yield Paragraph(
             f"By {plural(found.rounds, 'fresh block')} of two vanilla trials and one of each. In brackets: what the "
@@ -203,6 +214,47 @@ def _contributions(own: TunedSetup, found: Validation) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
+def _against_symptoms(own: TunedSetup, found: Validation) -> Table:
+    """Say of each thing that may be wrong which knobs are known to change it, for the better or the worse."""
+    columns = texts("what is wrong", "by default", "knob", "from", "to", "changes it by")
+    nothing = Field(ABSENT)
+    rows: list[tuple[Field, ...]] = []
+    for need in own.shown:
+        first = Field(_symptom(own, need)), _by_default(found, need)
+        told = [(*_turned(own, found, knob), _then(need, gap)) for knob, gap in found.turned(need).items()]
+        for turned in told or [(Field("none is known to change it"), nothing, nothing, nothing)]:
+            rows.append((*first, *turned))
+            first = Field(""), Field("")
+    return Table(columns, tuple(rows))
+
+
+def _symptom(own: TunedSetup, need: Need) -> str:
+    if need.key != "fidelity" or not own.lost:
+        return SYMPTOMS[need.key]
+    return f"{SYMPTOMS[need.key]}: {listed([f'{cause} {share(lost)} %' for cause, lost in own.lost.items()])}"
+
+
+def _by_default(found: Validation, need: Need) -> Field:
+    level = next(_fields(found, need, DEFAULT))
+    unit = f"{UNITS[need.key]} {_word(need)}" if need.key in UNITS else "% over vanilla"
+    return level if level.text == ABSENT else replace(level, text=f"{level.text} {unit}")
+
+
+def _turned(own: TunedSetup, found: Validation, knob: str) -> tuple[Field, Field, Field]:
+    """Name a knob, and its values by default and at best."""
+    row = KNOBS[knob]
+    ends = (own.configs[name] for name in (DEFAULT, found.last.best))
+    usual, best = (Field(row.called(getattr(config, row.field))) for config in ends)
+    return Field(knob), usual, best
+
+
+def _then(need: Need, gap: Gap) -> Field:
+    """Say what turning a knob does."""
+    change = _change(need, gap)
+    unit = "points" if need.by_points else "%"
+    return replace(change, text=f"{change.text} {unit} {_word(need)}", weight="good" if gap.mean > 0 else "bad")
+
+
 def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     if not found.is_decided and found.rounds >= ROUNDS_LEAST:
         yield "Not all is decided: a longer --for would tell more."
@@ -265,11 +317,21 @@ def _data(own: TunedSetup) -> dict[str, Any]:
         "configurations": len(own.configs) - 1,
         "fresh_blocks": found.rounds if found else 0,
         "decided": bool(found and found.is_decided),
+        "lost_percent": own.lost,
+        "turned": _all_turned(own, found) if found and found.rounds else {},
         "validated": [_row(own, found, name) for name in found.last.names] if found and found.rounds else [],
         "search": [
             {"name": one.name, "blocks": one.rounds, "ahead_margins": one.ahead, "miss_margins": one.miss}
             for one in own.tried.values()
         ],
+    }
+
+
+def _all_turned(own: TunedSetup, found: Validation) -> dict[str, Any]:
+    return {
+        need.key: {knob: _gap(need, gap) for knob, gap in turned.items()}
+        for need in own.shown
+        if (turned := found.turned(need))
     }
 
 

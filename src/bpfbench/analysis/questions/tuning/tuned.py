@@ -14,13 +14,14 @@ from functools import cached_property
 
 from bpfbench.analysis import inference
 from bpfbench.analysis.gaps import BlockId
+from bpfbench.analysis.metrics import loss_percent
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.preference import NEED_OF
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Bound, Readings, Tried, fidelity, need_of, weigh
 from bpfbench.analysis.questions.tuning.search import Dial, LastRound, Space
 from bpfbench.analysis.questions.tuning.validation import Gain, Validation, validate
-from bpfbench.analysis.results import Results
+from bpfbench.analysis.results import Results, describe
 from bpfbench.factors import KNOBS
 from bpfbench.model import VANILLA, Criteria, Record, Status, TracerConfig, Workload
 from bpfbench.model.tuning import Finalists, Tuning, TuningGoal
@@ -97,6 +98,16 @@ class TunedSetup:
         configs = [own.trial.config for own in self.searched if own.status is not Status.OK]
         names = (self.names[config] for config in configs if config is not None and config in self.names)
         return frozenset(names) - self.tried.keys()
+
+    @property
+    def lost(self) -> dict[str, float]:
+        """What the default loses, by cause, in per cent of the events: means of its trials, of causes that lost any."""
+        default = self.configs[DEFAULT]
+        own = [each for each in self.records if each.trial.config == default and each.status is Status.OK]
+        accounts = [each.summary for each in own if each.summary is not None]
+        causes = dict.fromkeys(cause for account in accounts for cause in account.lost)
+        means = {cause: describe(loss_percent(account, cause) for account in accounts) for cause in causes}
+        return {cause: found.mean for cause, found in means.items() if found is not None and found.mean > 0}
 
     @property
     def is_searched(self) -> bool:

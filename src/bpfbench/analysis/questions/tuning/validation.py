@@ -75,6 +75,16 @@ class Validation:
             return None
         return True if gap.interval.low > 0 else False if gap.interval.high < 0 else None
 
+    def turned(self, need: Need) -> dict[str, Gap]:
+        """Return, by knob, what turning it does for a need, from the best with it set back, where that is known.
+
+        The knob that gains most comes first; one that is known to make it worse, last.
+        """
+        back = {knob: self.over_best[need.key].get(name) for knob, name in self.last.backs.items()}
+        gaps = {knob: gap.reversed() for knob, gap in back.items() if gap is not None and gap.rounds >= ROUNDS_LEAST}
+        told = {knob: gap for knob, gap in gaps.items() if gap.interval.low > 0 or gap.interval.high < 0}
+        return dict(sorted(told.items(), key=lambda own: own[1].mean, reverse=True))
+
     @cached_property
     def chosen(self) -> str:
         """The best of the search; another of its front where that keeps to the limits for sure, and the best does not.

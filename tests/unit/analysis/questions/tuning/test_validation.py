@@ -45,6 +45,23 @@ def test_what_a_knob_contributes_is_what_is_lost_without_it() -> None:
     assert found.over_best["memory"][LAST.backs["ring"]].interval.low > 0
 
 
+def test_what_turning_a_knob_does_is_told_for_better_and_worse_and_where_nothing_is_known_not_at_all() -> None:
+    last = LastRound("ring3-poll1", (), {"ring": "ring1-poll1", "poll": "ring3-poll2"})
+    found = fresh(useful, last, 6)
+    saved, overhead, memory = (found.turned(need) for need in AIM.needs)
+    assert list(saved) == list(memory) == ["ring"]
+    assert saved["ring"].interval.low > 30
+    assert memory["ring"].interval.high < 0
+    assert overhead == {}
+    assert all(fresh(useful, last, 2).turned(need) == {} for need in AIM.needs)
+
+
+def test_the_knob_that_gains_most_comes_first() -> None:
+    last = LastRound("ring3-poll1", (), {"poll": "ring3-poll2", "ring": "ring1-poll1"})
+    found = fresh(lambda point: (40.0 + 15.0 * point[0] - 5 * point[1], 10.0, 2e6), last, 6)
+    assert list(found.turned(AIM.needs[0])) == ["ring", "poll"]
+
+
 def test_what_costs_more_and_saves_no_more_is_no_gain() -> None:
     found = fresh(lambda point: (100.0, 10.0, 2e6 * 2 ** point[0]), LAST, 6)
     assert found.told(AIM.minimise[1]) is False
