@@ -119,7 +119,9 @@ class TestVerbs:
         assert (status, json.loads(out)) == (0, empty)
         assert EMULATED_BECAUSE in err
 
-    @pytest.mark.parametrize("words", [("compare", "runs/emulated", str(FORMAT_3)), ("costs", "runs/emulated")])
+    @pytest.mark.parametrize(
+        "words", [("compare", "runs/emulated", str(FORMAT_3)), ("costs", "runs/emulated"), ("knee", "runs/emulated")]
+    )
     def test_what_would_compare_it_refuses_with_the_reason(self, bpfbench: Invoke, words: tuple[str, ...]) -> None:
         status, out, err = bpfbench(*words)
         assert (status, out) == (2, "")

@@ -50,6 +50,10 @@ VERBS = {
         "Show many runs of a folder as trends, and where a number stepped: a page that works offline, and a table.",
     ),
     "image": ("cache:image_app", "Images: build, list, export, import, remove, enter, check."),
+    "knee": (
+        "knee:knee",
+        "Find where a knob stops paying: its smallest value whose cost is within the margin of the best.",
+    ),
     "list": ("about:list_", "List studies, setups, tools, workloads, targets, images and kernels, one line each."),
     "overhead": (
         "overhead:overhead",
