@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,7 @@ def docs() -> dict[str, Path]:
     return {str(page.relative_to(place).with_suffix("")): page for page in sorted(place.rglob("*.md"))}
 
 
-def study_files() -> Iterator[Path]:
-    """Yield the shipped studies' files by name."""
-    yield from sorted((PACKAGE / "studies").glob("*.toml"))
+def studies() -> dict[str, Path]:
+    """Return the shipped studies' files by name; that of one in a folder begins with the folder's."""
+    place = PACKAGE / "studies"
+    return {path.relative_to(place).with_suffix("").as_posix(): path for path in sorted(place.rglob("*.toml"))}

@@ -48,7 +48,10 @@ def complaint(outcome: Outcome, status: int = 2) -> str:
     return first
 
 
-STUDIES = "bursts, fairness, paper, profile, quick, services, smoke, standard, tools"
+STUDIES = (
+    "bursts, cases/queue, cases/submit, cases/wakeup, cases/watermark, fairness, paper, profile, quick, services, "
+    "smoke, standard, tools"
+)
 
 
 def make_run(path: Path) -> tuple[tuple[Trial, ...], Run]:

@@ -142,7 +142,7 @@ class TestCatalogue:
         assert all(set(kinds) <= set(OPTIONS[option]) for option, kinds in setup.options.items())
         assert not [option for option in setup.lacks if setup.options.get(option) == OPTIONS[option]]
 
-    @pytest.mark.parametrize("path", tuple(catalogue.study_files()), ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", catalogue.studies().values(), ids=lambda path: path.stem)
     def test_alternatives_are_in_no_study_but_fairness_and_there_beside_what_they_are_one_to(self, path: Path) -> None:
         shipped = study.load(path)
         chosen = set(shipped.factors.setups) - {setup.name for setup in shipped.setups}

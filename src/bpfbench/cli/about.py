@@ -56,7 +56,7 @@ def doctor(
 
 def list_(*, form: Form = Form()) -> int:
     """List studies, setups, tools, workloads, targets, images and kernels, one line each."""
-    studies = {path.stem: study.load(path).description for path in catalogue.study_files()}
+    studies = {name: study.load(path).description for name, path in catalogue.studies().items()}
     sections: dict[str, dict[str, str]] = {
         "studies": studies,
         "setups": {

@@ -67,13 +67,14 @@ def find(name_or_path: str) -> Path:
     Raises:
         StudyError: it is neither; lists the shipped studies.
     """
-    shipped = {path.stem: path for path in catalogue.study_files()}
+    shipped = catalogue.studies()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path)
     if path.is_file():
         return path
-    if path.suffix == ".toml" or "/" in name_or_path:
+    folders = {name.rpartition("/")[0] for name in shipped}
+    if path.suffix == ".toml" or name_or_path.rpartition("/")[0] not in folders:
         raise StudyError(f"study file {name_or_path!r} does not exist")
     raise StudyError(f"study {choice_message(name_or_path, tuple(shipped))}", "or give the path of a .toml file")
 

@@ -12,6 +12,7 @@ import pytest
 from builders import make_executable
 from hypothesis import given
 from hypothesis import strategies as st
+from invoked import STUDIES
 
 from bpfbench import catalogue
 from bpfbench.declare import plan, study, targets
@@ -283,10 +284,10 @@ class TestReading:
         monkeypatch.setenv("HOME", str(tmp_path))
         assert parse_with({"paths.output": '"~"'}).paths.output == str(tmp_path.resolve())
 
-    @pytest.mark.parametrize("path", tuple(catalogue.study_files()), ids=lambda path: path.stem)
-    def test_a_shipped_study_is_valid_and_has_trials_of_every_setup(self, path: Path) -> None:
-        shipped = study.load(study.find(path.stem))
-        assert shipped.name == path.stem
+    @pytest.mark.parametrize("name", catalogue.studies())
+    def test_a_shipped_study_is_valid_and_has_trials_of_every_setup(self, name: str) -> None:
+        shipped = study.load(study.find(name))
+        assert shipped.name == name.rpartition("/")[2]
         assert shipped.description
         setups = {trial.setup for trial in plan.unroll(shipped).trials}
         assert setups == {"vanilla", *shipped.factors.setups}
@@ -311,7 +312,14 @@ class TestReading:
         } - {"tuned"}  # which `tune` writes
 
     def test_the_shipped_studies_are_those_promised(self) -> None:
-        assert {path.stem for path in catalogue.study_files()} >= {"smoke", "quick", "standard", "paper"}
+        assert catalogue.studies().keys() >= {"smoke", "quick", "standard", "paper", "cases/watermark"}
+
+    def test_one_of_a_folder_is_named_with_it_and_a_wrong_name_there_is_told_the_right_ones(self) -> None:
+        assert study.find("cases/wakeup").name == "wakeup.toml"
+        with pytest.raises(StudyError) as caught:
+            study.find("cases/wakup")
+        assert caught.value.message.startswith("study 'cases/wakup' is not one of: ")
+        assert caught.value.message.endswith("(did you mean 'cases/wakeup'?)")
 
 
 class TestUnknownKeys:
@@ -699,11 +707,7 @@ class TestFiles:
     def test_an_unknown_study_is_refused_with_those_there_are(self) -> None:
         with pytest.raises(StudyError) as caught:
             study.find("quikc")
-        assert (
-            caught.value.message
-            == "study 'quikc' is not one of: bursts, fairness, paper, profile, quick, services, smoke, standard, tools"
-            " (did you mean 'quick'?)"
-        )
+        assert caught.value.message == f"study 'quikc' is not one of: {STUDIES} (did you mean 'quick'?)"
         assert caught.value.hint == "or give the path of a .toml file"
         assert caught.value.exit_status == 2
 

@@ -13,7 +13,7 @@ from bpfbench.declare import study
 from bpfbench.declare.study import to_toml
 
 
-@pytest.mark.parametrize("path", list(catalogue.study_files()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", catalogue.studies().values(), ids=lambda path: path.stem)
 def test_a_shipped_study_comes_back(path: Path) -> None:
     resolved = study.load(path)
     assert study.parse(to_toml(resolved), "study.toml") == resolved
