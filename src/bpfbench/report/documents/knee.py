@@ -116,7 +116,8 @@ def _changes(curve: Curve, gap: Gap) -> Interval | None:
 def _sentence(own: Turned, curve: Curve) -> str:
     """Say where the knee of a cost is."""
     least, enough = curve.knee.least, curve.knee.enough
-    margin = f"{curve.margin:g} {'points' if curve.need.by_points else '%'}"
+    points = "point" if curve.margin == 1 else "points"
+    margin = f"{curve.margin:g} {points if curve.need.by_points else '%'}"
     what = f"{WORDS[curve.need.key]}: the smallest within {margin} of the best is"
     if least == enough:
         return f"{what} {_called(own, least)}."

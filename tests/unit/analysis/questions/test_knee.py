@@ -12,6 +12,7 @@ import pytest
 from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
 
 from bpfbench.analysis.decision import decide
+from bpfbench.analysis.gaps import BlockId
 from bpfbench.analysis.questions.knee import COSTS, ORDERED, Knee, Turned, knee, knees, turned_up, waits_ms
 from bpfbench.analysis.results import of
 from bpfbench.model import Buffer, Consumers, Criteria, ProgramTime, Record, Slots, Variant, Workload
@@ -28,7 +29,7 @@ def found(worth: Sequence[float], sd: float, rounds: int, seed: int = 1) -> Knee
     """The knee of values that are worth so much, more being better, in a machine that drifts."""
     random = np.random.default_rng(seed)
     drift = random.normal(0, 10, rounds)
-    values = {
+    values: dict[str, dict[None, dict[BlockId, float]]] = {
         name: {None: {(at, ""): own + drift[at] + random.normal(0, sd) for at in range(rounds)}}
         for name, own in zip(NAMES, worth, strict=True)
     }
