@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bpfbench import units
-from bpfbench.cli import command_line
+from bpfbench.cli import VERBS, command_line
 from bpfbench.factors import REQUIRED, STUDY, Key
 
 CLI = """\
@@ -55,11 +55,22 @@ def pages() -> dict[str, str]:
 
 def cli() -> str:
     """Return the page of all verbs, whose help is as the command line has it."""
-    text = command_line(None).generate_docs()
-    text = text[text.index("\n## bpfbench bench") + 1 :].replace(" *[default: False]*", "")
-    text = text.replace("**Parameters**", "**Options**")
     # Where help names a page, there it is.
-    return CLI + re.sub(r"docs/([\w-]+)\.md", r"[\1](../\1.md)", text) + "\n"
+    return CLI + re.sub(r"docs/([\w-]+)\.md", r"[\1](../\1.md)", verbs()) + "\n"
+
+
+def verbs() -> str:
+    """Return what the command line says of every verb, as Markdown: a section for each, those of a verb within it."""
+    app = command_line(None)
+    for verb in VERBS:
+        if app[verb].default_command is not None:
+            app[verb].help = None  # what it says of itself, and not in the list
+    text = app.generate_docs()
+    text = text[text.index("\n## bpfbench bench") + 1 :]
+    text = re.sub(r' \*\[default: (False|\(\)|"")\]\*', "", text)
+    # Of a usage in our own words, which begins with bpfbench, cyclopts says the verb twice.
+    text = re.sub(r"^(bpfbench (\w+)) \2\b", r"\1", text, flags=re.MULTILINE)
+    return text.replace("**Parameters**", "**Options**")
 
 
 def _keys() -> Iterator[str]:

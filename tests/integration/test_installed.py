@@ -40,8 +40,9 @@ def environment(request: pytest.FixtureRequest) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
         place.chmod(0o755)
-        built = f"from hatchling import build; build.build_wheel({made!r})"
-        subprocess.run((sys.executable, "-c", built), cwd=TOP, check=True)
+        # By pip, in an environment that has what pyproject.toml says that building takes, and no more.
+        wheel = ("wheel", "-q", "--no-deps", "--wheel-dir", made, str(TOP))
+        subprocess.run((sys.executable, "-m", "pip", "--disable-pip-version-check", *wheel), check=True)
         python = place / "venv" / "bin" / "python"
         subprocess.run((everybodys_python(), "-m", "venv", str(place / "venv")), check=True)
         pip = (str(python), "-m", "pip", "--disable-pip-version-check", "-q")
@@ -76,6 +77,20 @@ def test_what_needs_no_privilege_works(environment: Path, words: tuple[str, ...]
     done = run(environment, *words)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "man/man1/bpfbench.1",
+        "man/man1/bpfbench-run.1",
+        "bash-completion/completions/bpfbench",
+        "zsh/site-functions/_cyclopts_bpfbench",
+        "fish/vendor_completions.d/bpfbench.fish",
+    ],
+)
+def test_what_man_and_shells_look_for_is_beside_the_command(environment: Path, file: str) -> None:
+    assert (environment / "venv" / "share" / file).is_file()
 
 
 @pytest.mark.parametrize("words", [("report", "mine", "--figures"), ("export", "mine", "--format", "csv")])

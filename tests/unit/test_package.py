@@ -11,6 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import shared
+
+from bpfbench import __version__
 
 TOP = Path(__file__).parents[2]
 
@@ -57,3 +60,16 @@ def test_every_page_that_something_names_is_in_it(wheel: dict[str, str]) -> None
     }
     assert len(named) > 5
     assert {f"bpfbench/{page}" for page in named} <= wheel.keys()
+
+
+def test_what_man_and_shells_look_for_is_in_it_as_the_code_has_it(wheel: dict[str, str]) -> None:
+    place = f"bpfbench-{__version__}.data/data/share/"
+    assert {name.removeprefix(place): text for name, text in wheel.items() if name.startswith(place)} == shared.files()
+
+
+def test_an_editable_install_has_none_of_it(tmp_path: Path) -> None:
+    build = f"from hatchling import build; build.build_editable({str(tmp_path)!r})"
+    subprocess.run((sys.executable, "-c", build), cwd=TOP, check=True)
+    (packed,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(packed) as file:
+        assert not [name for name in file.namelist() if "/share/" in name]
