@@ -143,12 +143,12 @@ MUTANTS = (
         "\t\t;",
         "join map full",
     ),
-    mutant("undrained", RING, "\tint err = empty(c);", "\tint err = 0;", "drain"),
+    mutant("undrained", RING, "\terr = empty(c);", "\terr = 0;", "drain"),
     mutant(
         "a-watermark-that-never-flushes",
         RING,
-        "\tint err = empty(c);",
-        "\tint err = c->run->options.wakeup == WATERMARK ? 0 : empty(c);",
+        "\terr = empty(c);",
+        "\terr = run->options.wakeup == WATERMARK ? 0 : empty(c);",
         "wake-ups",
     ),
     mutant(
@@ -161,8 +161,8 @@ MUTANTS = (
     mutant(
         "a-watermark-and-no-clock",
         RING,
-        "poll(waited_for, sizeof(waited_for) / sizeof(waited_for[0]), options->poll_ms);",
-        "poll(waited_for, 2, options->wakeup == WATERMARK ? -1 : (int)options->poll_ms);",
+        "sizeof(awaited[0]), options->poll_ms);",
+        "sizeof(awaited[0]), options->wakeup == WATERMARK ? -1 : (int)options->poll_ms);",
         "wake-ups",
     ),
     mutant(
@@ -182,8 +182,8 @@ MUTANTS = (
     mutant(
         "threads-share-a-buffer",
         RING,
-        "(struct consumer){.run = run, .output = &c->own, .over = all->over};",
-        "(struct consumer){.run = run, .output = &run->output, .over = all->over};",
+        "(struct consumer){.run = run, .all = all, .output = &c->own};",
+        "(struct consumer){.run = run, .all = all, .output = &run->output};",
         "rings",
     ),
     mutant(

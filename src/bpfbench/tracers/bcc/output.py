@@ -36,7 +36,7 @@ class Output:
         if end > self._limit:
             self.flush()
             end = len(record)
-        self._buffer[self._used : end] = record  # of equal length: copied in place; a longer one makes it grow
+        self._buffer[self._used : end] = record  # copied in place; a longer one makes it grow
         self._used = end
         self._ends.append(end)
 

@@ -67,7 +67,7 @@ def event_binary(slot: Slot) -> Slot:
 
 
 def payload_binary(slot: Slot) -> bytes | Slot:
-    """What follows a payload that does not fill the slot is whatever lay in the ring, so it is zeroed."""
+    """A payload may not fill the slot: whatever lay in the ring behind it is zeroed."""
     (length,) = PAYLOAD_LEN.unpack_from(slot, PAYLOAD_LEN_OFFSET)
     filled = EVENT.size + length
     return slot if filled == len(slot) else slot[:filled].ljust(len(slot), b"\0")

@@ -175,7 +175,8 @@ static __always_inline u64 wakeup_by(void *ring, u64 more)
 static __always_inline int submit(void *ring, rw_slot *event, u64 payload_len)
 {
 #ifdef VARIABLE_RECORDS
-	u64 size = sizeof(*event) + payload_len, header = 8, flags = wakeup_by(ring, (header + size + 7) & ~7ULL);
+	u64 size = sizeof(*event) + payload_len, header = 8;
+	u64 flags = wakeup_by(ring, (header + size + 7) & ~7ULL);
 
 #ifdef RINGS
 	return bpf_ringbuf_output(ring, event, size, flags);

@@ -31,7 +31,7 @@ struct one_ring {
 	__uint(max_entries, 4096); /* nothing: the kernel does not compare sizes of rings */
 };
 
-/* Several rings in the place of the one above: ring_count of them, of its size. */
+/* The one above and others of its size, where there are several: ring_count of them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
@@ -49,13 +49,10 @@ struct {
 
 static __always_inline void *ring_for(__u32 tid)
 {
-	void *one = &events;
 	__u32 ring;
 
-	if (ring_count == 1) {
-		barrier_var(one); /* or it would be named before the branch, too, where it need not be there */
-		return one;
-	}
+	if (ring_count == 1)
+		return &events;
 	ring = ring_of_cpu ? bpf_get_smp_processor_id() : tid % ring_count;
 	return bpf_map_lookup_elem(&rings, &ring);
 }

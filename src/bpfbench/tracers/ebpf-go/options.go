@@ -40,7 +40,7 @@ const (
 	recordsFixed    = "fixed"
 	recordsVariable = "variable"
 
-	bufferRing = "ring"
+	bufferRing = "ring" // which is all there is
 )
 
 var tools = []string{toolSyscount, toolRwTracer, toolRwTracerAll, toolFsProfile}
@@ -61,7 +61,6 @@ type options struct {
 	consumers    string
 	outputBytes  uint32
 	records      string
-	buffer       string
 }
 
 // keptPayload is the most payload bytes that an event of the tool has.
@@ -182,7 +181,7 @@ func rules(o *options) []rule {
 		{"--consumers", "one, ring", choice(&o.consumers, consumersOne, consumersRing), consumersOne},
 		{"--output-bytes", "4096 to 67108864", number(&o.outputBytes, 4096, 1<<26), "65536"},
 		{"--records", "fixed, variable", choice(&o.records, recordsFixed, recordsVariable), recordsFixed},
-		{"--buffer", "ring", choice(&o.buffer, bufferRing), bufferRing},
+		{"--buffer", bufferRing, func(value string) bool { return value == bufferRing }, bufferRing},
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "message.h"
 #include "options.h"
+#include "rw_knobs.h"
 
 const char *const tool_names[] = {"syscount", "rw-tracer", "rw-tracer-all", "fs-profile", NULL};
 const char *const attach_names[] = {"tracepoint", "kprobe", "fentry", NULL};
@@ -76,7 +77,7 @@ static bool set_poll_ms(const char *value, struct options *o)
 
 static bool set_payload_bytes(const char *value, struct options *o)
 {
-	return number(value, 1, 16384, &o->payload_bytes);
+	return number(value, 1, RW_PAYLOAD_MOST, &o->payload_bytes);
 }
 
 static bool set_format(const char *value, struct options *o)

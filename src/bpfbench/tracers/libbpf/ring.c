@@ -15,14 +15,17 @@
 /* How many records are taken out of one ring while others may overflow. */
 #define TURN_RECORDS 256
 
+/* Whether to look for no more records: told to stop, or something went wrong. */
+static bool is_over(const struct consumer *c)
+{
+	return stop_signal || c->run->file.error || c->all->error;
+}
+
 /* libbpf looks into a ring until it is empty, which under load may be never; an error makes it return now, with this
- * record consumed all the same. Where a thread only consumes, another detaches, and is told of errors. */
+ * record consumed all the same. */
 int consumer_goes_on(const struct consumer *c)
 {
-	const struct run *run = c->run;
-	bool over = c->over < 0 ? stop_signal || run->file.error : run->file.error && !c->told;
-
-	return over && !run->draining ? -EINTR : 0;
+	return !c->draining && is_over(c) ? -EINTR : 0;
 }
 
 /* Takes what is there until nothing is, of several rings in turn. Returns how many records, or a negative errno. */
@@ -46,21 +49,31 @@ static int empty(const struct consumer *c)
 	return all;
 }
 
+/* Until a ring wakes, unless none is to, or the time-out is over. Returns 0 or a negative errno. */
+static int wait_for_rings(const struct consumer *c)
+{
+	const struct options *options = &c->run->options;
+	struct pollfd awaited[] = {
+		{.fd = c->all->over, .events = POLLIN},
+		{.fd = options->wakeup == NEVER ? -1 : ring_buffer__epoll_fd(c->rings), .events = POLLIN},
+	};
+	int ready = poll(awaited, sizeof(awaited) / sizeof(awaited[0]), options->poll_ms);
+
+	return ready < 0 && errno != EINTR ? -errno : 0;
+}
+
 /* One wait, as --wakeup has it, and what is there then. */
 static int wait_and_empty(const struct consumer *c)
 {
 	const struct options *options = &c->run->options;
-	struct pollfd waited_for[] = {
-		{.fd = c->over, .events = POLLIN},
-		{.fd = options->wakeup == NEVER ? -1 : ring_buffer__epoll_fd(c->rings), .events = POLLIN},
-	};
+	int err = 0;
 
-	if (options->wakeup == ADAPTIVE && c->ring_count == 1 && c->over < 0)
+	if (options->wakeup == ADAPTIVE && c->ring_count == 1 && c->all->over < 0)
 		return ring_buffer__poll(c->rings, options->poll_ms);
 	/* ring_buffer__poll() would look into those rings alone that woke it. */
 	if (options->wakeup != POLL)
-		poll(waited_for, sizeof(waited_for) / sizeof(waited_for[0]), options->poll_ms);
-	return empty(c);
+		err = wait_for_rings(c);
+	return err ? err : empty(c); /* by ring_buffer__consume() */
 }
 
 /* Nothing has come for as long as a wait takes, given how many records the last one brought. */
@@ -78,59 +91,30 @@ static bool is_quiet(struct consumer *c, int events)
 	return now - c->quiet_since_ns >= c->run->options.poll_ms * 1000000ULL;
 }
 
-static void look(struct consumer *c)
-{
-	int events = wait_and_empty(c);
-
-	if (is_quiet(c, events))
-		output_flush(c->output);
-	if (events < 0 && events != -EINTR)
-		fail(c->run, "cannot wait for the ring: %s", strerror(-events));
-}
-
 static void follow(struct consumer *c)
 {
-	while (!stop_signal && !c->run->file.error && !c->run->error[0])
-		look(c);
+	while (!is_over(c)) {
+		int events = wait_and_empty(c);
+
+		if (is_quiet(c, events))
+			output_flush(c->output);
+		if (events < 0 && events != -EINTR)
+			c->all->error = events;
+	}
 }
 
-/* Once nothing is put into them any more. */
-static void drain(struct consumer *c)
+static void end_all(const struct consumers *all)
 {
-	int err = empty(c);
-
-	if (err < 0)
-		fail(c->run, "cannot drain the ring: %s", strerror(-err));
-}
-
-static void end_all(int over)
-{
-	eventfd_write(over, 1);
+	eventfd_write(all->over, 1);
 }
 
 static void *follow_one(void *context)
 {
 	struct consumer *c = context;
 
-	while (!c->run->draining) {
-		look(c);
-		if (c->run->file.error && !c->told) {
-			end_all(c->over);
-			c->told = true;
-		}
-	}
-	drain(c);
-	output_flush(c->output);
+	follow(c);
+	end_all(c->all);
 	return NULL;
-}
-
-static bool take_from(struct consumer *c, const int *rings, size_t count, ring_buffer_sample_fn on_record)
-{
-	c->rings = ring_buffer__new(rings[0], on_record, c, NULL);
-	for (c->ring_count = 1; c->rings && c->ring_count < count; c->ring_count++)
-		if (ring_buffer__add(c->rings, rings[c->ring_count], on_record, c))
-			return false;
-	return c->rings;
 }
 
 /* All signals go to the thread that detaches. */
@@ -146,94 +130,130 @@ static int start_thread(struct consumer *c)
 	return err;
 }
 
+/* Each in a thread of its own, until all have ended: they are drained in this one. */
+static void follow_in_threads(struct run *run, struct consumers *all)
+{
+	struct pollfd told = {.fd = all->over, .events = POLLIN};
+	size_t started = 0;
+
+	while (started < all->count && !all->error) {
+		int err = start_thread(&all->each[started]); /* pthread_create() */
+
+		if (err) {
+			fail(run, "cannot start a thread for a ring: %s", strerror(err));
+			all->error = -err;
+		} else {
+			started++;
+		}
+	}
+	while (!is_over(&all->each[0]))
+		poll(&told, 1, -1);
+	end_all(all); /* by the eventfd that all wait for, too */
+	while (started)
+		pthread_join(all->each[--started].thread, NULL);
+}
+
+/* Each returns 0 or a negative errno. */
+
+static int take_from(struct consumer *c, const int *rings, size_t count, ring_buffer_sample_fn on_record)
+{
+	int err = 0;
+
+	c->rings = ring_buffer__new(rings[0], on_record, c, NULL);
+	if (!c->rings)
+		return -errno;
+	for (c->ring_count = 1; !err && c->ring_count < count; c->ring_count++)
+		err = ring_buffer__add(c->rings, rings[c->ring_count], on_record, c);
+	return err;
+}
+
 /* Of one for all rings, in this thread. */
-static void consume_here(
+static int consume_here(
 	struct run *run, struct consumers *all, const int *rings, size_t count, ring_buffer_sample_fn on_record)
 {
-	struct consumer *c = &all->each[0];
+	struct consumer *c = &all->each[all->count++];
 
-	*c = (struct consumer){.run = run, .output = &run->output, .over = -1};
-	if (take_from(c, rings, count, on_record))
-		all->count = 1;
-	else
-		fail(run, "cannot map the ring: %s", libbpf_reason(errno));
+	*c = (struct consumer){.run = run, .all = all, .output = &run->output};
+	return take_from(c, rings, count, on_record);
 }
 
 /* One for each ring. */
-static void consume_in_threads(
+static int consume_in_threads(
 	struct run *run, struct consumers *all, const int *rings, size_t count, ring_buffer_sample_fn on_record)
 {
+	int err = 0;
+
 	all->over = eventfd(0, EFD_CLOEXEC);
-	while (all->count < count && !run->error[0]) {
+	if (all->over < 0) {
+		err = -errno;
+		fail(run, "cannot make an eventfd: %s", strerror(-err));
+	}
+	while (!err && all->count < count) {
 		struct consumer *c = &all->each[all->count];
-		int err;
 
-		*c = (struct consumer){.run = run, .output = &c->own, .over = all->over};
-		if (!take_from(c, &rings[all->count], 1, on_record)) {
-			fail(run, "cannot map a ring: %s", libbpf_reason(errno));
-			break;
-		}
-		err = all->over < 0 ? errno : -output_create(&c->own, &run->file, run->options.output_bytes);
+		*c = (struct consumer){.run = run, .all = all, .output = &c->own};
+		err = output_create(&c->own, &run->file, run->options.output_bytes);
 		if (!err)
-			err = start_thread(c);
-		if (err)
-			fail(run, "cannot start a thread for a ring: %s", strerror(err));
-		else
-			all->count++;
+			err = take_from(c, &rings[all->count], 1, on_record);
+		all->count++;
 	}
+	return err;
 }
 
-static void wait_for_end(const struct run *run, int over)
+/* Once the programs are detached, and nobody follows any more. */
+static void drain(struct run *run, struct consumer *c)
 {
-	struct pollfd told = {.fd = over, .events = POLLIN};
+	int err;
 
-	while (!stop_signal && !run->file.error && !run->error[0])
-		poll(&told, 1, -1);
-}
-
-/* Once the programs are detached. */
-static void finish(struct run *run, struct consumers *all)
-{
-	run->draining = true;
-	if (all->over < 0 && all->count)
-		drain(&all->each[0]);
-	if (all->over < 0)
+	c->draining = true;
+	err = empty(c);
+	if (err < 0)
+		fail(run, "cannot drain the ring: %s", strerror(-err));
+	if (c->output == &run->output)
 		return;
-	end_all(all->over);
-	for (size_t i = 0; i < all->count; i++) {
-		struct consumer *c = &all->each[i];
+	output_flush(c->output);
+	run->output.saved += c->output->saved;
+	run->output.lost += c->output->lost;
+}
 
-		pthread_join(c->thread, NULL);
-		run->output.saved += c->own.saved;
-		run->output.lost += c->own.lost;
-	}
+static void attach_and_follow(struct run *run, struct consumers *all, struct bpf_object_skeleton *skeleton)
+{
+	if (bpf_object__attach_skeleton(skeleton))
+		fail(run, "cannot attach: %s", libbpf_reason(errno));
+	else
+		announce_ready(run);
+	if (run->error[0])
+		return;
+	if (all->over < 0)
+		follow(&all->each[0]);
+	else
+		follow_in_threads(run, all);
+	if (all->error)
+		fail(run, "cannot wait for the ring: %s", strerror(-all->error));
 }
 
 struct consumers *through_rings(struct run *run, struct bpf_object_skeleton *skeleton, const int *rings, size_t count,
 	ring_buffer_sample_fn on_record)
 {
-	bool in_threads = run->options.consumers == RING;
 	struct consumers *all = calloc(1, sizeof(*all) + count * sizeof(all->each[0]));
+	int err = -ENOMEM;
 
 	record_init();
-	if (!all) {
-		fail(run, "cannot map the ring: %s", strerror(ENOMEM));
-		return NULL;
+	if (all) {
+		all->over = -1;
+		err = (run->options.consumers == RING ? consume_in_threads : consume_here)(
+			run, all, rings, count, on_record);
 	}
-	all->over = -1;
-	(in_threads ? consume_in_threads : consume_here)(run, all, rings, count, on_record);
-	if (!run->error[0] && bpf_object__attach_skeleton(skeleton))
-		fail(run, "cannot attach: %s", libbpf_reason(errno));
-	if (!run->error[0]) {
-		announce_ready(run);
-		if (in_threads)
-			wait_for_end(run, all->over);
-		else
-			follow(&all->each[0]);
+	if (err) {
+		fail(run, "cannot map the ring: %s", libbpf_reason(err));
+		note_stop(run);
+		return all;
 	}
+	attach_and_follow(run, all, skeleton);
 	note_stop(run);
 	detach_programs(run, skeleton);
-	finish(run, all);
+	for (size_t i = 0; i < all->count; i++)
+		drain(run, &all->each[i]);
 	return all;
 }
 
@@ -241,6 +261,8 @@ void consumers_free(struct consumers *all)
 {
 	if (!all)
 		return;
+	if (all->over >= 0)
+		close(all->over);
 	for (size_t i = 0; i < all->count; i++) {
 		ring_buffer__free(all->each[i].rings);
 		output_free(&all->each[i].own);

@@ -12,19 +12,20 @@
 /* Who takes records out of all rings, or with --consumers ring out of one of them, in a thread of its own. */
 struct consumer {
 	struct run *run;
+	struct consumers *all;
 	struct output *output;
 	struct ring_buffer *rings;
 	size_t ring_count;
 	uint64_t quiet_since_ns; /* when it looked in vain for the first time since a record; else 0 */
+	bool draining; /* nothing is put into its rings any more, and it takes all there is */
 	/* Of a thread: */
-	int over; /* an eventfd that is written to when all is to end; else -1 */
-	bool told; /* the others, of an error of the output */
 	pthread_t thread;
 	struct output own;
 };
 
 struct consumers {
-	int over; /* of threads, as theirs */
+	_Atomic int error; /* a negative errno of who could not wait or look; all end then */
+	int over; /* of threads: an eventfd that is written to when all are to end; else -1 */
 	size_t count;
 	struct consumer each[];
 };

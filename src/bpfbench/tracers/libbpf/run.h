@@ -26,7 +26,6 @@ struct run {
 	struct output_file file;
 	struct output output; /* of the one consumer; at the end, with what all others had */
 	bool loaded; /* the programs; from then on there will be a summary */
-	_Atomic bool draining; /* the programs are detached, and what is in the rings is all there will be */
 	struct {
 		const char *kind;
 		uint64_t events;

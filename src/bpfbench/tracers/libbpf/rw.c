@@ -17,16 +17,21 @@
 #include "rw_knobs.h"
 #include "rw_knobs.skel.h"
 
-/* Of either object; what rw.bpf.c has not is NULL. */
+/* Of either object. */
 struct rw {
 	void *skel; /* NULL: it could not be opened */
 	struct bpf_object_skeleton *skeleton;
-	struct bpf_object *obj;
-	struct bpf_map *events;
-	struct bpf_map *rings;
-	struct bpf_map *scratch;
-	struct bpf_map *counters;
 };
+
+static struct bpf_object *object(const struct rw *rw)
+{
+	return *rw->skeleton->obj;
+}
+
+static struct bpf_map *map(const struct rw *rw, const char *name)
+{
+	return bpf_object__find_map_by_name(object(rw), name);
+}
 
 static uint32_t kept_payload(const struct run *run)
 {
@@ -41,7 +46,7 @@ static struct rw open_usual(const struct run *run)
 		return (struct rw){0};
 	memcpy(skel->rodata->target_comm, run->options.target_comm, sizeof(skel->rodata->target_comm));
 	skel->rodata->payload_bytes = kept_payload(run);
-	return (struct rw){skel, skel->skeleton, skel->obj, skel->maps.events, NULL, NULL, skel->maps.counters};
+	return (struct rw){skel, skel->skeleton};
 }
 
 static uint64_t wakeup_bytes(const struct options *options)
@@ -63,8 +68,10 @@ static struct rw open_knobs(const struct run *run, size_t rings)
 	skel->rodata->ring_count = rings;
 	skel->rodata->ring_of_cpu = run->options.rings == RING_OF_CPU;
 	skel->rodata->variable_records = run->options.records == VARIABLE;
-	return (struct rw){skel, skel->skeleton, skel->obj, skel->maps.events, skel->maps.rings, skel->maps.scratch,
-		skel->maps.counters};
+	/* Neither can fail before loading. */
+	bpf_map__set_max_entries(skel->maps.rings, rings);
+	bpf_map__set_autocreate(skel->maps.scratch, run->options.records == VARIABLE);
+	return (struct rw){skel, skel->skeleton};
 }
 
 static bool has_knobs(const struct options *options)
@@ -72,25 +79,15 @@ static bool has_knobs(const struct options *options)
 	return options->wakeup != ADAPTIVE || options->rings != 1 || options->records != FIXED;
 }
 
-static int set_maps(const struct options *options, const struct rw *rw, size_t rings)
-{
-	int err = 0;
-
-	if (rw->rings) {
-		bpf_map__set_autocreate(rw->events, rings == 1);
-		bpf_map__set_autocreate(rw->rings, rings > 1);
-		bpf_map__set_autocreate(rw->scratch, options->records == VARIABLE);
-		err = bpf_map__set_max_entries(rw->rings, rings);
-	}
-	return err ? err : bpf_map__set_max_entries(rw->events, options->ringbuf_bytes);
-}
-
-/* Several rings, into the map of them. Returns 0 or a negative errno. */
+/* Several rings, the first of which there is already, into the map of them. Returns 0 or a negative errno. */
 static int make_rings(const struct options *options, const struct rw *rw, int *fds, size_t rings)
 {
+	struct bpf_map *array = map(rw, "rings");
+
 	for (__u32 i = 0; i < rings; i++) {
-		fds[i] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "events", 0, 0, options->ringbuf_bytes, NULL);
-		if (fds[i] < 0 || bpf_map__update_elem(rw->rings, &i, sizeof(i), &fds[i], sizeof(fds[i]), BPF_ANY))
+		if (i > 0)
+			fds[i] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "events", 0, 0, options->ringbuf_bytes, NULL);
+		if (fds[i] < 0 || bpf_map__update_elem(array, &i, sizeof(i), &fds[i], sizeof(fds[i]), 0))
 			return -errno;
 	}
 	return 0;
@@ -106,15 +103,15 @@ static struct rw load(struct run *run, int *fds, size_t rings)
 		fail(run, "cannot open the BPF object: %s", libbpf_reason(errno));
 		return rw;
 	}
-	choose_programs(rw.obj, run->options.attach);
-	err = set_maps(&run->options, &rw, rings);
+	choose_programs(object(&rw), run->options.attach);
+	err = bpf_map__set_max_entries(map(&rw, "events"), run->options.ringbuf_bytes);
 	if (!err)
 		err = bpf_object__load_skeleton(rw.skeleton);
 	if (err) {
 		fail(run, "cannot load: %s", libbpf_reason(err));
 		return rw;
 	}
-	fds[0] = bpf_map__fd(rw.events);
+	fds[0] = bpf_map__fd(map(&rw, "events"));
 	err = rings > 1 ? make_rings(&run->options, &rw, fds, rings) : 0;
 	if (err)
 		fail(run, "cannot make %zu rings: %s", rings, strerror(-err));
@@ -140,7 +137,7 @@ static void count(struct run *run, const struct rw *rw)
 	struct rw_counters sum = {0};
 	__u32 zero = 0;
 
-	if (sum_per_cpu(rw->counters, &zero, sizeof(zero), (uint64_t *)&sum, sizeof(sum) / sizeof(uint64_t)))
+	if (sum_per_cpu(map(rw, "counters"), &zero, sizeof(zero), (uint64_t *)&sum, sizeof(sum) / sizeof(uint64_t)))
 		fail(run, "cannot read the counters: %s", strerror(errno));
 	run->ring_full = sum.ring_full;
 	run->map_full = sum.map_full;
@@ -148,7 +145,7 @@ static void count(struct run *run, const struct rw *rw)
 	run->intercepted[RW_WRITE].kind = "write";
 	for (int op = 0; op < RW_OPS; op++)
 		run->intercepted[op].events += sum.intercepted[op];
-	count_skipped(run, rw->obj);
+	count_skipped(run, object(rw));
 }
 
 void run_rw(struct run *run)

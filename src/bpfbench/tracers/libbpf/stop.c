@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
 #include <stddef.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "stop.h"
 
-volatile sig_atomic_t stop_signal;
+_Atomic int stop_signal;
 volatile uint64_t stop_ns;
 static const char *volatile doomed;
 

@@ -3,10 +3,9 @@
 #ifndef STOP_H
 #define STOP_H
 
-#include <signal.h>
 #include <stdint.h>
 
-extern volatile sig_atomic_t stop_signal; /* 0 until told */
+extern _Atomic int stop_signal; /* 0 until told; any thread may look */
 extern volatile uint64_t stop_ns; /* when told, valid once stop_signal is set */
 
 void catch_stop_signals(void);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The kernel side: what the programs of all objects, `rw`, `syscount` and `fs_profile`, have in common.
+//! The kernel side: what the programs of all objects, `rw`, `rw_knobs`, `syscount` and `fs_profile`, have in common.
 #![no_std]
 #![allow(internal_features)]
 #![feature(core_intrinsics)]

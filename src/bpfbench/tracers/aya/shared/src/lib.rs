@@ -41,8 +41,10 @@ pub struct RwEvent {
 
 const _: () = assert!(size_of::<RwEvent>() == 156, "the contract fixes the event at 156 bytes");
 
-/// With the most payload that can be asked for.
-pub const LONGEST_EVENT: usize = size_of::<RwEvent>() + 16384;
+/// The most payload bytes that can be asked for.
+pub const MOST_PAYLOAD: u32 = 16384;
+/// With that.
+pub const LONGEST_EVENT: usize = size_of::<RwEvent>() + MOST_PAYLOAD as usize;
 
 /// In the place of how many bytes in the ring wake its consumer, which is 1 at least and no more than a ring has.
 pub const WAKE_ADAPTIVELY: u32 = 0;

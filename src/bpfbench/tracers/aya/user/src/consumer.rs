@@ -23,8 +23,8 @@ pub struct Writer {
     payload_bytes: usize,
 }
 
-/// What there was to take out of a ring.
-#[derive(PartialEq)]
+/// What there was to take out of a ring, or the most of several.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Found {
     Nothing,
     /// And then no more.
@@ -104,21 +104,24 @@ impl Consumer {
         stop::give_up();
     }
 
-    /// Takes a turn's events of each ring at most; tells whether there was one.
+    /// Takes a turn's events of each ring at most.
     #[inline]
-    pub fn take_turn(&mut self) -> bool {
-        let mut found = false;
+    pub fn take_turn(&mut self) -> Found {
+        let mut found = Found::Nothing;
         for ring in &mut self.rings {
-            found |= self.writer.take(ring) != Found::Nothing;
+            found = found.max(self.writer.take(ring));
         }
         found
     }
 
-    /// Takes until the rings are empty or the run is over; tells whether there was anything.
+    /// Takes until the rings have been empty or the run is over; tells whether there was anything.
     pub fn take_all(&mut self) -> bool {
-        let found = self.take_turn();
-        while found && !stop::is_over() && self.take_turn() {}
-        found
+        let first = self.take_turn();
+        let mut found = first;
+        while found == Found::More && !stop::is_over() {
+            found = self.take_turn();
+        }
+        first != Found::Nothing
     }
 
     /// Once nothing is put into the rings any more.

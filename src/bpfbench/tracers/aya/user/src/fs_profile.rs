@@ -46,7 +46,7 @@ fn save(tool: &mut RingTool, run: &mut Run) -> Result<(), MapError> {
     }
     for ((dev, inode, op), latency) in latencies {
         if latency.count > 0 {
-            run.record_latency(dev, inode, op, &latency);
+            run.writer().record_latency(dev, inode, op, &latency);
         }
     }
 
@@ -58,7 +58,7 @@ fn save(tool: &mut RingTool, run: &mut Run) -> Result<(), MapError> {
     }
     files.sort_unstable_by_key(|(dev, inode, used)| (Reverse(used.calls), *dev, *inode));
     for (dev, inode, used) in files.into_iter().take(TOP_LINES) {
-        run.record_top(dev, inode, &used);
+        run.writer().record_top(dev, inode, &used);
     }
     Ok(())
 }

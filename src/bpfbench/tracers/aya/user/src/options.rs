@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::{COMM_BYTES, CommWords};
+use shared::{COMM_BYTES, CommWords, MOST_PAYLOAD};
 
 #[derive(Clone, Copy, Default, PartialEq)]
 pub enum Tool {
@@ -134,7 +134,7 @@ const RULES: [Rule; 15] = [
     required("--poll-ms", "1 to 60000", |v, o| {
         put(&mut o.poll, number(v, 1, 60000).map(|n| Duration::from_millis(n.into())))
     }),
-    required("--payload-bytes", "1 to 16384", |v, o| put(&mut o.payload_bytes, number(v, 1, 16384))),
+    required("--payload-bytes", "1 to 16384", |v, o| put(&mut o.payload_bytes, number(v, 1, MOST_PAYLOAD))),
     required("--format", "text, binary", |v, o| put(&mut o.format, one_of(v, &FORMATS))),
     required("--output", "the path of a file", |v, o| put(&mut o.output, path(v))),
     required("--summary", "the path of a file", |v, o| put(&mut o.summary, path(v))),

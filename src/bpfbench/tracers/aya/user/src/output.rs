@@ -92,12 +92,10 @@ pub struct Output {
     limit: usize,
     used: usize,
     records: Vec<Record>,
-    most_records: usize,
 }
 
 impl Output {
     pub fn new(sink: Arc<Sink>, limit: usize) -> Output {
-        let most_records = limit / RECORD_LEAST;
         Output {
             sink,
             saved: 0,
@@ -106,8 +104,7 @@ impl Output {
             buffer: vec![0; limit.max(RECORD_MOST)].into(),
             limit,
             used: 0,
-            records: Vec::with_capacity(most_records),
-            most_records,
+            records: Vec::with_capacity(limit / RECORD_LEAST),
         }
     }
 
@@ -115,7 +112,7 @@ impl Output {
     /// limit is written by itself.
     #[inline]
     pub fn add(&mut self, size: usize, events: u64, fill: impl FnOnce(&mut [u8])) {
-        if self.used + size > self.limit || self.records.len() == self.most_records {
+        if self.used + size > self.limit || self.records.len() == self.limit / RECORD_LEAST {
             self.flush();
         }
         if self.sink.failed.load(Relaxed) {

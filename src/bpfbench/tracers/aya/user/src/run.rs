@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use shared::{FsLatency, FsUse};
-
 use crate::consumer::{Consumer, Writer};
 use crate::options::{Consumers, Options};
 use crate::output::{Output, Sink};
@@ -92,7 +90,8 @@ impl Run {
         }
     }
 
-    fn writer(&mut self) -> &mut Writer {
+    /// For what is no event of a ring.
+    pub(crate) fn writer(&mut self) -> &mut Writer {
         if self.writer.is_none() {
             self.writer = Some(self.new_writer());
         }
@@ -102,18 +101,6 @@ impl Run {
     /// Events wholly in the output, and those that are not because of an error.
     pub(crate) fn saved_and_lost(&self) -> (u64, u64) {
         self.writer.as_ref().map_or((0, 0), |writer| (writer.output.saved, writer.output.lost))
-    }
-
-    pub(crate) fn record_count(&mut self, number: u64, count: u64) {
-        self.writer().record_count(number, count);
-    }
-
-    pub(crate) fn record_latency(&mut self, dev: u32, inode: u64, op: u32, latency: &FsLatency) {
-        self.writer().record_latency(dev, inode, op, latency);
-    }
-
-    pub(crate) fn record_top(&mut self, dev: u32, inode: u64, used: &FsUse) {
-        self.writer().record_top(dev, inode, used);
     }
 
     pub(crate) fn announce_ready(&mut self) {

@@ -56,7 +56,7 @@ fn collect(ebpf: &mut Ebpf, run: &mut Run) -> Result<(), String> {
     let mut events = run.lost.map_full + run.lost.recursion.as_ref().unwrap_or(&0);
     for (number, count) in &counts {
         events += count;
-        run.record_count(*number, *count);
+        run.writer().record_count(*number, *count);
     }
     run.intercepted = vec![("syscall", events)];
     run.syscalls = Some(counts);

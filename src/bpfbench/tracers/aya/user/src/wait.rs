@@ -7,9 +7,8 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Consumer;
 use crate::options::Wakeup;
-use crate::stop;
+use crate::{Consumer, Found, stop};
 
 /// How often empty rings are looked at before the clock is, which costs more.
 const SPINS: u32 = 1024;
@@ -59,7 +58,7 @@ pub fn busy(consumer: &mut Consumer) {
     let mut pause = Pause::default();
 
     while !stop::is_over() {
-        if consumer.take_turn() {
+        if consumer.take_turn() != Found::Nothing {
             pause = Pause::default();
         } else if pause.is_worth_a_look() && pause.lasts(consumer.poll) {
             consumer.writer.output.flush();

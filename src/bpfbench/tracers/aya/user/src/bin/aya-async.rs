@@ -150,7 +150,7 @@ async fn timed(consumer: &mut Consumer) -> io::Result<()> {
 async fn busy(consumer: &mut Consumer) -> io::Result<()> {
     let mut pause = Pause::default();
     while !stop::is_over() {
-        if consumer.take_turn() {
+        if consumer.take_turn() != Found::Nothing {
             pause = Pause::default();
         } else if !pause.is_worth_a_look() {
             continue;

@@ -20,7 +20,8 @@ use crate::rw::{Slot, PAYLOAD_BYTES};
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
-/// All of them. Aya does not know arrays of maps: user space puts one in the place of this before programs are loaded.
+/// All of them. Aya does not know arrays of maps: user space puts one in the place of this before
+/// programs are loaded.
 #[map]
 static RINGS: Array<u32> = Array::with_max_entries(1, 0);
 
@@ -78,8 +79,10 @@ pub unsafe fn submit(place: &Place, payload_len: u32) -> bool {
         bpf_ringbuf_submit(place.slot.cast(), flags(place.ring, 0));
         return true;
     }
-    let size = (size_of::<RwEvent>() as u64 + u64::from(payload_len)).min(LONGEST_EVENT as u64); // for the verifier
-    bpf_ringbuf_output(place.ring, place.slot.cast(), size, flags(place.ring, record_bytes(size))) == 0
+    // The verifier wants to see that it is not longer.
+    let size = (size_of::<RwEvent>() as u64 + u64::from(payload_len)).min(LONGEST_EVENT as u64);
+    let flags = flags(place.ring, record_bytes(size));
+    bpf_ringbuf_output(place.ring, place.slot.cast(), size, flags) == 0
 }
 
 #[inline(always)]
@@ -99,10 +102,11 @@ unsafe fn flags(ring: *mut c_void, more: u64) -> u64 {
     if wake_bytes == WAKE_ADAPTIVELY {
         return 0;
     }
-    if wake_bytes != NEVER_WAKE && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA.into()) + more >= wake_bytes.into() {
-        return BPF_RB_FORCE_WAKEUP.into();
+    if wake_bytes == NEVER_WAKE {
+        return BPF_RB_NO_WAKEUP.into();
     }
-    BPF_RB_NO_WAKEUP.into()
+    let held = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA.into()) + more;
+    u64::from(if held < wake_bytes.into() { BPF_RB_NO_WAKEUP } else { BPF_RB_FORCE_WAKEUP })
 }
 
 /// What so long an event takes of a ring.
