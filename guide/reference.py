@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages that are made from the code: the command line, and the keys of a study."""
+"""Pages that are made from the code: the command line, the keys of a study, and what tracers do for each knob."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from bpfbench import units
+from bpfbench import catalogue, units
 from bpfbench.cli import VERBS, command_line
-from bpfbench.factors import REQUIRED, STUDY, Key
+from bpfbench.factors import KNOBS, REQUIRED, STUDY, Key
+from bpfbench.report import snippets
 
 CLI = """\
 # Command line
@@ -30,6 +32,18 @@ remarks. Two more tables bring what bpfbench does not ship: [`[setups.NAME]`](..
 and [`[targets.NAME]`](../targets.md).
 
 """
+SNIPPETS = """\
+# Knobs in a tracer of your own
+
+> After this page you know which calls of each library do what a knob says. It is made from the
+> sources of our tracers, which the image is built of and `bpfbench check` runs.
+
+[Tuning](../tune.md) ends with those of what it chose. [What each knob
+changes](../measurement.md#what-a-tracer-can-be-set-to), and who wins by it, is another matter.
+Values come from the tracers' command line: `options`, `wakeup_bytes`, `ring_count` and the like.
+
+"""
+LANGUAGES = {".c": "c", ".h": "c", ".go": "go", ".py": "python", ".rs": "rust"}
 OTHERS = {
     "name": "part of the names of its runs",
     "description": "for people",
@@ -50,7 +64,11 @@ TITLES = {
 
 def pages() -> dict[str, str]:
     """Return the pages by their place in the site."""
-    return {"reference/cli.md": cli(), "reference/study-keys.md": KEYS + "\n".join(_keys())}
+    return {
+        "reference/cli.md": cli(),
+        "reference/study-keys.md": KEYS + "\n".join(_keys()),
+        "reference/knobs.md": SNIPPETS + "\n".join(_snippets()),
+    }
 
 
 def cli() -> str:
@@ -83,6 +101,23 @@ def _keys() -> Iterator[str]:
                 option = f"`{key.flag}`" if key.help else ""
                 yield f"| `{key.name}` | {option} | {_default(key)} | {_what(key)} |"
         yield ""
+
+
+def _snippets() -> Iterator[str]:
+    for setup in catalogue.MAIN_SETUPS.values():
+        if "@" in setup.name:
+            continue  # a version, of the same source
+        yield f"## {setup.name}\n"
+        for knob in KNOBS:
+            files = snippets.of(setup.name, knob)
+            why = setup.lacks.get(knob)
+            if files or why:
+                yield f"### `{knob}` of {setup.name}\n"
+            if not files and why:
+                yield f"It has none: {why}.\n"
+            for file, lines in files.items():
+                yield f"`{file}`:\n"
+                yield "\n".join((f"```{LANGUAGES[Path(file).suffix]}", *lines, "```\n"))
 
 
 def _what(key: Key) -> str:

@@ -22,6 +22,7 @@ import reference
 import transcripts
 from transcripts import Step
 
+from bpfbench.catalogue import MAIN_SETUPS
 from bpfbench.factors import STUDY
 
 TOP = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def test_a_link_without_an_end_is_an_error(tmp_path: Path, capfd: pytest.Capture
 def test_every_page_is_in_the_navigation() -> None:
     named = named_in(tomllib.loads((TOP / "zensical.toml").read_text())["project"]["nav"])
     written = {page.relative_to(TOP / "docs").as_posix() for page in ON_THE_SITE}
-    assert named == written | set(pages.ELSEWHERE.values()) | {"reference/cli.md", "reference/study-keys.md"}
+    assert named == written | set(pages.ELSEWHERE.values()) | set(reference.pages())
 
 
 @pytest.mark.parametrize("page", ON_THE_SITE, ids=lambda page: page.name)
@@ -79,6 +80,15 @@ def test_every_key_of_a_study_and_every_verb_are_in_the_reference() -> None:
     made = reference.pages()
     assert {key.name for key in STUDY} <= set(re.findall(r"^\| `(\w+)`", made["reference/study-keys.md"], re.MULTILINE))
     assert "## bpfbench run\n" in made["reference/cli.md"]
+
+
+def test_what_each_library_does_for_each_knob_is_in_the_reference() -> None:
+    made = reference.pages()["reference/knobs.md"]
+    assert "### `wakeup` of ebpf-go\n" in made
+    assert "It has none: bpftrace makes one ring, whatever a script prints.\n" in made
+    assert {setup.name for setup in MAIN_SETUPS.values()} - {"ebpf-go@0.22"} == set(
+        re.findall(r"^## (.+)", made, re.MULTILINE)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -166,8 +166,13 @@ def reason(excluded: Record) -> str | None:
 
 def printable(text: str) -> str:
     """Fold white space, drop colours, and replace control characters, which would reach the reader's terminal."""
-    folded = " ".join(COLOUR.sub("", text).split())
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in folded)
+    return unfolded(" ".join(COLOUR.sub("", text).split()))
+
+
+def unfolded(line: str) -> str:
+    """Do the same to a line of code, where each blank says something."""
+    shown = (" " if c.isspace() else c for c in COLOUR.sub("", line.expandtabs(4)))
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
 
 
 NAMED = 6

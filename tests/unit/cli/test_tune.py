@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def test_what_saves_enough_is_found_validated_and_written(
     assert own["lost_percent"] == {"ring_full": pytest.approx(20)}
     assert own["turned"]["fidelity"]["ringbuf_bytes"]["interval"][0] > 0
     assert own["turned"]["memory"]["ringbuf_bytes"]["interval"][0] > 0  # a larger ring is more of it
+    assert "bpf_map__set_max_entries" in "".join(own["in_your_own"]["ringbuf_bytes"]["libbpf/rw.c"])
     tuned = load(Path("tuned.toml"))
     (values,) = tuned.tuned
     assert values.values["ringbuf_bytes"] == 2**20
@@ -115,6 +117,20 @@ def test_what_saves_enough_is_found_validated_and_written(
     (symptom,) = (line for line in again.out.splitlines() if "events are lost" in line)
     assert "ring_full 20.00 %" in symptom.replace("\\", "")
     assert "ring 256 KiB | ring 1 MiB | +20.0 points saved" in symptom
+    _, _, last = again.out.partition("\n## In a tracer of your own\n")
+    assert [line for line in last.splitlines() if line.startswith("### ")] == [
+        f"### {knob} of libbpf: {tuned}, not {usual}" for knob, tuned, usual in changed(own["chosen"])
+    ]
+    assert "\n        err = bpf_object__load_skeleton(rw.skeleton);\n" in last  # indented as in the source
+
+
+def changed(chosen: dict[str, object]) -> Iterator[tuple[str, str, str]]:
+    """The knobs of a choice that are not the default, with how both values are called."""
+    for name, value in chosen.items():
+        knob = KNOBS[name]
+        (usual,) = knob.default
+        if value != usual:
+            yield name, knob.called(value), knob.called(usual)
 
 
 def test_knobs_without_effect_have_no_gain_and_no_file(
@@ -124,6 +140,7 @@ def test_knobs_without_effect_have_no_gain_and_no_file(
     found = bpfbench(*TUNE, "--output", "tuned.toml")
     assert found.status == 0, found.err
     assert "libbpf: no gain found" in found.out
+    assert "In a tracer of your own" not in found.out
     assert not Path("tuned.toml").exists()
 
 

@@ -19,7 +19,20 @@ from bpfbench.analysis.questions.tuning.tuned import TunedSetup
 from bpfbench.analysis.questions.tuning.validation import Gain, Validation
 from bpfbench.factors import KNOBS
 from bpfbench.model import VANILLA, TracerConfig
-from bpfbench.report.document import ABSENT, Block, Bullets, Column, Document, Field, Heading, Paragraph, Table, texts
+from bpfbench.report import snippets
+from bpfbench.report.document import (
+    ABSENT,
+    Block,
+    Bullets,
+    Code,
+    Column,
+    Document,
+    Field,
+    Heading,
+    Paragraph,
+    Table,
+    texts,
+)
 from bpfbench.report.numbers import rounded, share
 from bpfbench.report.wording import listed
 from bpfbench.units import plural, size
@@ -41,8 +54,8 @@ UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s"}
 
 
 def document(found: Sequence[TunedSetup]) -> Document:
-    """Say it, setup by setup."""
-    return tuple(block for own in found for block in _blocks(own))
+    """Say it, setup by setup; and last, how a tracer of the reader's own does what was chosen."""
+    return (*(block for own in found for block in _blocks(own)), *_in_your_own(found))
 
 
 def data(found: Sequence[TunedSetup]) -> list[dict[str, Any]]:
@@ -288,6 +301,34 @@ def _searched(own: TunedSetup) -> Iterator[Block]:
     )
 
 
+def _in_your_own(found: Sequence[TunedSetup]) -> Iterator[Block]:
+    """Show, of each setup that was tuned, the lines of our tracer that do what is not the default."""
+    shown = [(own, knobs) for own in found if (knobs := _changed(own))]
+    if not shown:
+        return
+    yield Heading("In a tracer of your own", 1)
+    yield Paragraph(
+        "What bpfbench's tracers do for each knob that is not the default, in lines of their sources, "
+        "bpfbench/tracers. Values come from their command line: options, wakeup_bytes, ring_count and the like."
+    )
+    for own, knobs in shown:
+        for knob, files in knobs.items():
+            row = KNOBS[knob]
+            usual, tuned = (row.called(getattr(config, row.field)) for config in (own.configs[DEFAULT], own.chosen))
+            yield Heading(f"{knob} of {own.setup}: {tuned}, not {usual}")
+            for file, lines in files.items():
+                yield Paragraph(f"{file}:", "fine")
+                yield Code(lines, file)
+
+
+def _changed(own: TunedSetup) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the lines, by file, of each knob that is not the default in what was chosen; none of a user's setup."""
+    fields = {knob: KNOBS[knob].field for knob in own.goal.knobs}
+    usual, tuned = own.configs[DEFAULT], own.chosen
+    changed = (knob for knob, field in fields.items() if getattr(usual, field) != getattr(tuned, field))
+    return {knob: files for knob in changed if (files := snippets.of(own.setup, knob))}
+
+
 def _mean(need: Need, values: Sequence[float]) -> Field:
     if not values:
         return Field(ABSENT)
@@ -313,6 +354,7 @@ def _data(own: TunedSetup) -> dict[str, Any]:
         "said": headline(own),
         "gain": found.gain if found else Gain.NONE,
         "chosen": _values(own, own.chosen),
+        "in_your_own": _changed(own),
         "tried": len(own.tried) - 1,
         "configurations": len(own.configs) - 1,
         "fresh_blocks": found.rounds if found else 0,

@@ -19,7 +19,7 @@ from bpfbench.report.document import (
     flat,
 )
 from bpfbench.report.spans import Overview
-from bpfbench.report.wording import printable
+from bpfbench.report.wording import printable, unfolded
 
 TONES = {"note": "**Note:** ", "warning": "**Warning:** "}
 
@@ -40,7 +40,7 @@ def _written(block: Plain) -> str:
         case Terms(items):
             return "\n".join(f"- **{escaped(name)}:** {escaped(said)}" for name, said in items)
         case Code(lines):
-            return "\n".join(f"    {printable(line)}" for line in lines)
+            return "\n".join(f"    {unfolded(line)}" for line in lines)
         case Table():
             rule = ["---" if column.is_text else "---:" for column in block.columns]
             rows = ([_field(cell) for cell in row] for row in block.rows)

@@ -37,7 +37,7 @@ from bpfbench.report.document import (
     flat,
 )
 from bpfbench.report.spans import Overview
-from bpfbench.report.wording import printable
+from bpfbench.report.wording import printable, unfolded
 
 STYLES = {"note": "yellow", "warning": "bold red", "fine": "dim"}
 WEIGHTS = {"good": "green", "bad": "red", "open": "yellow"}
@@ -95,7 +95,7 @@ def _print(block: Plain, fits: Mapping[tuple[Column, ...], Fitting], console: Co
                 _say(console, line, STYLES.get(tone, ""), bullet="  - ")
         case Terms() | Code():
             for line in _unbroken(block, console):
-                console.print(Text(f"  {line}"), soft_wrap=True)
+                console.print(Text(f"  {line}".rstrip()), soft_wrap=True)
         case Table():
             _write(console, _grid(block, fits[block.columns], console))
         case Figure() | Overview():
@@ -105,7 +105,7 @@ def _print(block: Plain, fits: Mapping[tuple[Column, ...], Fitting], console: Co
 def _unbroken(block: Terms | Code, console: Console) -> list[str]:
     """The lines of what is not broken into others."""
     if isinstance(block, Code):
-        return [_shown(line, console) for line in block.lines]
+        return [_in_its_characters(unfolded(line), console) for line in block.lines]
     items = [(_shown(name, console), _shown(said, console)) for name, said in block.items]
     width = max((len(name) for name, _ in items), default=0)
     return [f"{name:<{width}}  {said}" for name, said in items]
@@ -134,7 +134,10 @@ def _write(console: Console, renderable: RenderableType) -> None:
 
 def _shown(text: str, console: Console) -> str:
     """A text in characters that the terminal has."""
-    text = printable(text)
+    return _in_its_characters(printable(text), console)
+
+
+def _in_its_characters(text: str, console: Console) -> str:
     if text.isascii() or not console.options.ascii_only:
         return text
     return text.translate(ASCII).encode("ascii", "replace").decode()

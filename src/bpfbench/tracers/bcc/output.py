@@ -32,6 +32,7 @@ class Output:
         return self.saved + self.lost + len(self._ends)
 
     def put(self, record: "bytes | Array[c_char]") -> None:
+        # [snippet output_bytes]
         end = self._used + len(record)
         if end > self._limit:
             self.flush()
@@ -39,6 +40,7 @@ class Output:
         self._buffer[self._used : end] = record  # copied in place; a longer one makes it grow
         self._used = end
         self._ends.append(end)
+        # [end output_bytes]
 
     def flush(self) -> None:
         written = 0 if self.error else self._write()

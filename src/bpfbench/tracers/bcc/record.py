@@ -62,6 +62,7 @@ def fields_payload_line(event: Any, address: int) -> bytes:
     return b"%b\t%b\n" % (fields_text(event), hexlify(string_at(address + EVENT.size, event.payload_len), " "))
 
 
+# [snippet format]
 def event_binary(slot: Slot) -> Slot:
     return slot
 
@@ -71,6 +72,9 @@ def payload_binary(slot: Slot) -> bytes | Slot:
     (length,) = PAYLOAD_LEN.unpack_from(slot, PAYLOAD_LEN_OFFSET)
     filled = EVENT.size + length
     return slot if filled == len(slot) else slot[:filled].ljust(len(slot), b"\0")
+
+
+# [end format]
 
 
 def formatter(output_format: str, payload_bytes: int) -> Formatter:

@@ -24,13 +24,19 @@ class RingTool(Tool):
         """Compile, load and attach the tool's part with the hooks."""
         possible_cpus = len(bcc.utils.get_possible_cpus())
         count = possible_cpus if self.options.rings == ONE_EACH_CPU else self.options.rings
+        # [snippet rings]
         others = [f"events_{number}" for number in range(1, count)]
+        # [end rings]
         self.bpf = load(
+            # [snippet rings]
             "".join(f"BPF_RINGBUF_OUTPUT({name}, RING_PAGES);\n" for name in others),
+            # [end rings]
             [source, "hooks.c"],
             {
                 f"ATTACH_{self.options.attach.upper()}": 1,
+                # [snippet ringbuf_bytes]
                 "RING_PAGES": self.options.ringbuf_bytes // os.sysconf("SC_PAGE_SIZE"),
+                # [end ringbuf_bytes]
                 **macros,
                 **self._knobs(count),
                 **target_macros(self.options.target_comm),
@@ -40,10 +46,12 @@ class RingTool(Tool):
         # Under load ring_buffer_poll() may never find the ring empty, so it takes the verdict to end it. Without an
         # integer to return, BCC would raise and catch a TypeError at each event.
         consumer = self.consumer()
+        # [snippet rings]
         for number, name in enumerate(("events", *others)):
             self.bpf[name].open_ring_buffer(consumer)
             if others:
                 self.bpf["rings"][ctypes.c_int(number)] = ctypes.c_int(self.bpf[name].map_fd)
+        # [end rings]
 
     def _knobs(self, rings: int) -> dict[str, int]:
         """The macros of what is not as usual: without them, the program is what it is without knobs."""
@@ -80,6 +88,7 @@ class RingTool(Tool):
         """What waits once, as --wakeup has it, and takes what is there then."""
         poll_ms, bpf, stop = self.options.poll_ms, self.bpf, self.stop
 
+        # [snippet wakeup]
         def nap() -> None:
             stop.wait(poll_ms / 1000)
             bpf.ring_buffer_consume()
@@ -88,15 +97,20 @@ class RingTool(Tool):
             bpf.ring_buffer_poll(poll_ms)  # which looks into those rings alone that woke it
             bpf.ring_buffer_consume()
 
+        # [end wakeup]
         match self.options.wakeup:
+            # [snippet poll_ms]
             case "adaptive":
                 return lambda: bpf.ring_buffer_poll(poll_ms)
+            # [end poll_ms]
+            # [snippet wakeup]
             case "never":
                 return nap
             case "poll":
                 return bpf.ring_buffer_consume
             case _:
                 return wait_for_watermark
+            # [end wakeup]
 
     def drain(self) -> None:
         """An output error ends ring_buffer_consume() early, hence the loop."""

@@ -19,14 +19,19 @@ struct rw_call {
 
 BPF_HASH(calls, u64, struct rw_call, RW_JOIN_ENTRIES);
 BPF_PERCPU_ARRAY(counters, struct rw_counters, 1);
+/* [snippet ringbuf_bytes] */
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
+/* [end ringbuf_bytes] */
 
+/* [snippet rings] */
 #ifdef RINGS
 /* The one above and those that the tracer declares besides. */
 BPF_ARRAY_OF_MAPS(rings, "events", RINGS);
 #endif
+/* [end rings] */
 
 #ifdef VARIABLE_RECORDS
+/* [snippet records] */
 struct rw_scratch {
 	rw_slot event;
 	char payload[PAYLOAD_BYTES];
@@ -34,6 +39,7 @@ struct rw_scratch {
 
 /* By op: where a record is put together whose length is known only then. */
 BPF_PERCPU_ARRAY(scratch, struct rw_scratch, RW_OPS);
+/* [end records] */
 #endif
 
 static __always_inline struct rw_counters *this_cpu_counters(void)
@@ -125,6 +131,7 @@ static __always_inline u32 read_payload(void *to, u64 from, s64 ret)
 /* BCC's words are not in macros, as it would not find them there. */
 static __always_inline void *ring_for(u64 id)
 {
+/* [snippet rings] */
 #ifdef RINGS
 #ifdef RING_OF_CPU
 	int ring = bpf_get_smp_processor_id();
@@ -135,6 +142,7 @@ static __always_inline void *ring_for(u64 id)
 #else
 	return NULL;
 #endif
+	/* [end rings] */
 }
 
 static __always_inline rw_slot *reserve(void *ring, u64 op)
@@ -157,6 +165,7 @@ static __always_inline rw_slot *reserve(void *ring, u64 op)
 /* How the ring wakes once it has so many bytes more. */
 static __always_inline u64 wakeup_by(void *ring, u64 more)
 {
+/* [snippet wakeup] */
 #ifndef WAKE_BYTES
 	return 0;
 #elif WAKE_BYTES == ~0ULL
@@ -169,12 +178,14 @@ static __always_inline u64 wakeup_by(void *ring, u64 more)
 #endif
 	return more < WAKE_BYTES ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
 #endif
+	/* [end wakeup] */
 }
 
 /* Returns 0 if the ring has taken the event. */
 static __always_inline int submit(void *ring, rw_slot *event, u64 payload_len)
 {
 #ifdef VARIABLE_RECORDS
+	/* [snippet records] */
 	u64 size = sizeof(*event) + payload_len, header = 8;
 	u64 flags = wakeup_by(ring, (header + size + 7) & ~7ULL);
 
@@ -183,8 +194,11 @@ static __always_inline int submit(void *ring, rw_slot *event, u64 payload_len)
 #else
 	return events.ringbuf_output(event, size, flags);
 #endif
+	/* [end records] */
 #else
+	/* [snippet wakeup] */
 	events.ringbuf_submit(event, wakeup_by(ring, 0));
+	/* [end wakeup] */
 	return 0;
 #endif
 }

@@ -82,7 +82,9 @@ def environment(options: Options) -> dict[str, str]:
     # No more than is needed: str() clears that much for every event.
     payload_bytes = options.payload_bytes if options.tool == "rw-tracer-all" else 0
     return env | {
+        # [snippet ringbuf_bytes]
         "BPFTRACE_PERF_RB_PAGES": str(options.ringbuf_bytes // PAGE_BYTES),
+        # [end ringbuf_bytes]
         "BPFTRACE_MAX_STRLEN": str(max(NAME_BYTES, payload_bytes + BUF_HEADER_BYTES, MAX_STRLEN_LEAST)),
         "__BPFTRACE_NOTIFY_PROBES_ATTACHED": "1",
     }

@@ -143,6 +143,7 @@ static __always_inline bool submit_variable(
 		bytes = 0;
 	else if (bytes > (__u64)ret)
 		bytes = ret;
+	/* [snippet records] */
 	/* One that was refused has to be given back as well. */
 	if (!bpf_ringbuf_reserve_dynptr(ring, sizeof(*event) + bytes, 0, &record))
 		event = bpf_dynptr_data(&record, 0, sizeof(*event));
@@ -153,6 +154,7 @@ static __always_inline bool submit_variable(
 	fill_event(event, comm, call, op, id, exit_ns, ret);
 	event->payload_len = bytes && !copy_payload(&record, op, call->buf, bytes) ? bytes : 0;
 	bpf_ringbuf_submit_dynptr(&record, wakeup_by(ring));
+	/* [end records] */
 	return true;
 }
 
@@ -183,7 +185,9 @@ static __always_inline void submit_event(const struct rw_call *call, enum rw_op 
 	}
 	fill_event(event, comm, call, op, id, exit_ns, ret);
 	event->payload_len = read_payload(event + 1, call->buf, ret);
+	/* [snippet wakeup] */
 	bpf_ringbuf_submit(event, wakeup_by(ring));
+	/* [end wakeup] */
 }
 
 static __always_inline int rw_exit(enum rw_op op, __s64 ret)

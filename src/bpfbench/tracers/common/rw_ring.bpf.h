@@ -13,10 +13,12 @@
 #include "rw_knobs.h"
 
 /* The size is that of --ringbuf-bytes, set before loading. */
+/* [snippet ringbuf_bytes] */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
 } events SEC(".maps");
+/* [end ringbuf_bytes] */
 
 #ifdef RW_KNOBS
 
@@ -26,6 +28,7 @@ const volatile __u32 ring_count = 1;
 const volatile bool ring_of_cpu; /* or of the thread */
 const volatile bool variable_records;
 
+/* [snippet rings] */
 struct one_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096); /* nothing: the kernel does not compare sizes of rings */
@@ -38,6 +41,7 @@ struct {
 	__type(key, __u32);
 	__array(values, struct one_ring);
 } rings SEC(".maps");
+/* [end rings] */
 
 /* By op: where a payload lies on its way into a record whose length is known only then, before Linux 6.16. */
 struct {
@@ -47,6 +51,7 @@ struct {
 	__type(value, char[RW_PAYLOAD_MOST]);
 } scratch SEC(".maps");
 
+/* [snippet rings] */
 static __always_inline void *ring_for(__u32 tid)
 {
 	__u32 ring;
@@ -56,7 +61,9 @@ static __always_inline void *ring_for(__u32 tid)
 	ring = ring_of_cpu ? bpf_get_smp_processor_id() : tid % ring_count;
 	return bpf_map_lookup_elem(&rings, &ring);
 }
+/* [end rings] */
 
+/* [snippet wakeup] */
 /* Asked when the record is in the ring, which then counts. */
 static __always_inline __u64 wakeup_by(void *ring)
 {
@@ -68,6 +75,7 @@ static __always_inline __u64 wakeup_by(void *ring)
 		return BPF_RB_NO_WAKEUP;
 	return BPF_RB_FORCE_WAKEUP;
 }
+/* [end wakeup] */
 
 extern int bpf_probe_read_user_dynptr(
 	const struct bpf_dynptr *to, __u64 offset, __u64 size, const void *from) __ksym __weak;

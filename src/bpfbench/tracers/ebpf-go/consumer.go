@@ -62,6 +62,7 @@ func follow(consumers []*consumer) {
 		consumers[0].follow()
 		return
 	}
+	// [snippet consumers]
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), min(len(consumers), runtime.NumCPU())))
 	var ended sync.WaitGroup
 	for _, c := range consumers {
@@ -72,6 +73,7 @@ func follow(consumers []*consumer) {
 		}()
 	}
 	ended.Wait()
+	// [end consumers]
 }
 
 // absorb takes over what a consumer has done.
@@ -89,12 +91,14 @@ func (r *run) absorb(c *consumer) {
 func (r *run) newConsumer(rings []*ebpf.Map, output *output, save func(*output, []byte)) (*consumer, error) {
 	c := &consumer{options: r.options, stop: r.stop, rings: rings, output: output, save: save}
 	for _, ring := range rings {
+		// [snippet rings]
 		reader, err := ringbuf.NewReader(ring)
 		if err != nil {
 			c.close()
 			return nil, err
 		}
 		c.readers = append(c.readers, reader)
+		// [end rings]
 	}
 	return c, nil
 }
@@ -135,6 +139,8 @@ func (c *consumer) followOne(reader *ringbuf.Reader) {
 		_ = reader.Flush() // fails once the reader is closed, and nothing waits
 	}()
 	for !c.stop.requested() {
+		// [snippet poll_ms]
+		// [snippet wakeup]
 		// With something remaining the reader will not wait.
 		if c.record.Remaining == 0 {
 			deadline = time.Now().Add(wait)
@@ -151,6 +157,8 @@ func (c *consumer) followOne(reader *ringbuf.Reader) {
 		case !errors.Is(err, ringbuf.ErrFlushed):
 			c.fail("cannot wait for the ring: %w", err)
 		}
+		// [end wakeup]
+		// [end poll_ms]
 	}
 }
 
@@ -224,12 +232,16 @@ func (c *consumer) spin() {
 	}
 }
 
+// [snippet wakeup]
+
 // neverWait has readers return at once when they have nothing more.
 func (c *consumer) neverWait() {
 	for _, reader := range c.readers {
 		reader.SetDeadline(time.Now())
 	}
 }
+
+// [end wakeup]
 
 // takeTurn saves a turn's events of each ring at most, none once told to stop, and tells whether there were any.
 func (c *consumer) takeTurn() (found bool) {

@@ -68,10 +68,12 @@ func newOutput(sink *sink, limit int) *output {
 // begin returns room for the next record, which is of size bytes, at most recordMost. One that is longer than the limit
 // is written by itself.
 func (o *output) begin(size int) []byte {
+	// [snippet output_bytes]
 	if o.used+size > o.limit || o.records == len(o.record) {
 		o.flush()
 	}
 	return o.buffer[o.used:]
+	// [end output_bytes]
 }
 
 // end ends that record, and tells how many events it stands for.

@@ -105,6 +105,8 @@ func (o *output) eventText(sample []byte, payloadBytes int) {
 	o.end(size, 1)
 }
 
+// [snippet format]
+
 func (o *output) eventBinary(sample []byte, payloadBytes int) {
 	size := eventBytes + payloadBytes
 	filled := eventBytes + (*event)(sample).payloadLength()
@@ -114,6 +116,8 @@ func (o *output) eventBinary(sample []byte, payloadBytes int) {
 	clear(to[filled:size])
 	o.end(size, 1)
 }
+
+// [end format]
 
 // A slow call as in ../common/fs_profile.h, behind which are its frames.
 const slowBytes = 48

@@ -47,10 +47,14 @@ func loadRwFor(o *options) (*ebpf.Collection, error) {
 			return nil, err
 		}
 	}
+	// [snippet ringbuf_bytes]
 	spec.Maps["events"].MaxEntries = o.ringbufBytes
+	// [end ringbuf_bytes]
+	// [snippet rings]
 	if rings := spec.Maps["rings"]; rings != nil {
 		rings.MaxEntries = o.ringCount()
 	}
+	// [end rings]
 
 	choosePrograms(spec, o.attach)
 	return ebpf.NewCollection(spec)
@@ -58,6 +62,7 @@ func loadRwFor(o *options) (*ebpf.Collection, error) {
 
 // makeRings returns the ring, or all of several, which it makes and puts into the map of them.
 func makeRings(o *options, objects *ebpf.Collection) ([]*ebpf.Map, error) {
+	// [snippet rings]
 	rings := []*ebpf.Map{objects.Maps["events"]}
 	for len(rings) < int(o.ringCount()) {
 		spec := ebpf.MapSpec{Name: "events", Type: ebpf.RingBuf, MaxEntries: o.ringbufBytes}
@@ -74,6 +79,7 @@ func makeRings(o *options, objects *ebpf.Collection) ([]*ebpf.Map, error) {
 			}
 		}
 	}
+	// [end rings]
 	return rings, nil
 }
 

@@ -81,12 +81,14 @@ void output_flush(struct output *output)
 	output->records = 0;
 }
 
+/* [snippet output_bytes] */
 char *output_begin(struct output *output, size_t size)
 {
 	if (output->used + size > output->limit || output->records == output->limit / RECORD_LEAST)
 		output_flush(output);
 	return output->buffer + output->used;
 }
+/* [end output_bytes] */
 
 void output_end(struct output *output, size_t size, uint64_t events)
 {

@@ -121,6 +121,7 @@ void record_event_text(struct output *output, const struct rw_event *event, uint
 
 void record_event_binary(struct output *output, const struct rw_event *event, uint32_t payload_bytes)
 {
+	/* [snippet format] */
 	size_t size = sizeof(*event) + payload_bytes;
 	size_t filled = sizeof(*event) + event->payload_len;
 	char *to = output_begin(output, size);
@@ -128,6 +129,7 @@ void record_event_binary(struct output *output, const struct rw_event *event, ui
 	memcpy(to, event, filled);
 	memset(to + filled, 0, size - filled);
 	output_end(output, size, 1);
+	/* [end format] */
 }
 
 void record_count_text(struct output *output, uint64_t number, uint64_t count)

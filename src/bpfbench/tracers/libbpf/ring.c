@@ -49,6 +49,7 @@ static int empty(const struct consumer *c)
 	return all;
 }
 
+/* [snippet wakeup] */
 /* Until a ring wakes, unless none is to, or the time-out is over. Returns 0 or a negative errno. */
 static int wait_for_rings(const struct consumer *c)
 {
@@ -61,6 +62,7 @@ static int wait_for_rings(const struct consumer *c)
 
 	return ready < 0 && errno != EINTR ? -errno : 0;
 }
+/* [end wakeup] */
 
 /* One wait, as --wakeup has it, and what is there then. */
 static int wait_and_empty(const struct consumer *c)
@@ -68,12 +70,16 @@ static int wait_and_empty(const struct consumer *c)
 	const struct options *options = &c->run->options;
 	int err = 0;
 
+	/* [snippet wakeup] */
+	/* [snippet poll_ms] */
 	if (options->wakeup == ADAPTIVE && c->ring_count == 1 && c->all->over < 0)
 		return ring_buffer__poll(c->rings, options->poll_ms);
+	/* [end poll_ms] */
 	/* ring_buffer__poll() would look into those rings alone that woke it. */
 	if (options->wakeup != POLL)
 		err = wait_for_rings(c);
 	return err ? err : empty(c); /* by ring_buffer__consume() */
+	/* [end wakeup] */
 }
 
 /* Nothing has come for as long as a wait takes, given how many records the last one brought. */
@@ -136,6 +142,7 @@ static void follow_in_threads(struct run *run, struct consumers *all)
 	struct pollfd told = {.fd = all->over, .events = POLLIN};
 	size_t started = 0;
 
+	/* [snippet consumers] */
 	while (started < all->count && !all->error) {
 		int err = start_thread(&all->each[started]); /* pthread_create() */
 
@@ -151,6 +158,7 @@ static void follow_in_threads(struct run *run, struct consumers *all)
 	end_all(all); /* by the eventfd that all wait for, too */
 	while (started)
 		pthread_join(all->each[--started].thread, NULL);
+	/* [end consumers] */
 }
 
 /* Each returns 0 or a negative errno. */
@@ -159,11 +167,15 @@ static int take_from(struct consumer *c, const int *rings, size_t count, ring_bu
 {
 	int err = 0;
 
+	/* [snippet consumers] */
+	/* [snippet rings] */
 	c->rings = ring_buffer__new(rings[0], on_record, c, NULL);
 	if (!c->rings)
 		return -errno;
 	for (c->ring_count = 1; !err && c->ring_count < count; c->ring_count++)
 		err = ring_buffer__add(c->rings, rings[c->ring_count], on_record, c);
+	/* [end rings] */
+	/* [end consumers] */
 	return err;
 }
 

@@ -84,12 +84,14 @@ static int make_rings(const struct options *options, const struct rw *rw, int *f
 {
 	struct bpf_map *array = map(rw, "rings");
 
+	/* [snippet rings] */
 	for (__u32 i = 0; i < rings; i++) {
 		if (i > 0)
 			fds[i] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "events", 0, 0, options->ringbuf_bytes, NULL);
 		if (fds[i] < 0 || bpf_map__update_elem(array, &i, sizeof(i), &fds[i], sizeof(fds[i]), 0))
 			return -errno;
 	}
+	/* [end rings] */
 	return 0;
 }
 
@@ -104,9 +106,11 @@ static struct rw load(struct run *run, int *fds, size_t rings)
 		return rw;
 	}
 	choose_programs(object(&rw), run->options.attach);
+	/* [snippet ringbuf_bytes] */
 	err = bpf_map__set_max_entries(map(&rw, "events"), run->options.ringbuf_bytes);
 	if (!err)
 		err = bpf_object__load_skeleton(rw.skeleton);
+	/* [end ringbuf_bytes] */
 	if (err) {
 		fail(run, "cannot load: %s", libbpf_reason(err));
 		return rw;

@@ -25,6 +25,7 @@ from bpfbench.analysis.results import of
 from bpfbench.analysis.summary import summarise
 from bpfbench.model import Attach, Format, Record, Status, Tool
 from bpfbench.report.about import About
+from bpfbench.report.document import Code
 from bpfbench.report.documents.summary import document
 from bpfbench.report.write import terminal
 
@@ -54,6 +55,13 @@ def below(text: str, start: str) -> str:
 
 def folded(text: str) -> str:
     return " ".join(text.split())
+
+
+def test_code_keeps_its_blanks_and_nothing_that_a_terminal_obeys() -> None:
+    out = io.StringIO()
+    lines = ("if (x)", "", "\ty();  /* \x1b[31m\x9b2J\n */")
+    terminal.write((Code(lines),), Console(file=out, width=80))
+    assert out.getvalue() == "  if (x)\n\n      y();  /* \N{REPLACEMENT CHARACTER}2J  */\n"
 
 
 class TestTerminal:

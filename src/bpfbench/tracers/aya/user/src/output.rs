@@ -112,6 +112,7 @@ impl Output {
     /// limit is written by itself.
     #[inline]
     pub fn add(&mut self, size: usize, events: u64, fill: impl FnOnce(&mut [u8])) {
+        // [snippet output_bytes]
         if self.used + size > self.limit || self.records.len() == self.limit / RECORD_LEAST {
             self.flush();
         }
@@ -122,6 +123,7 @@ impl Output {
         fill(&mut self.buffer[self.used..][..size]);
         self.used += size;
         self.records.push(Record { end: self.used, events });
+        // [end output_bytes]
     }
 
     pub fn flush(&mut self) {

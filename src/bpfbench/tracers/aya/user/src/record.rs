@@ -209,6 +209,7 @@ fn put_payload(to: &mut [u8], payload: &[u8]) {
     to[3 * others.len()..].copy_from_slice(&HEX_BYTES[usize::from(*last)][..3]);
 }
 
+// [snippet format]
 pub fn write_event_binary(output: &mut Output, slot: &[u8], payload_bytes: usize) {
     let (event, _) = split(slot);
     let filled = size_of::<RwEvent>() + event.payload_len as usize;
@@ -218,6 +219,7 @@ pub fn write_event_binary(output: &mut Output, slot: &[u8], payload_bytes: usize
         to_rest.fill(0);
     });
 }
+// [end format]
 
 pub fn write_count_binary(output: &mut Output, number: u64, count: u64) {
     output.add(16, count, |to| {

@@ -71,11 +71,13 @@ impl RingTool {
         let probes = probes(options.attach);
         let offsets = Global(offsets::of_running_kernel()?);
         let target = options.target_words();
+        // [snippet ringbuf_bytes]
         let mut loader = EbpfLoader::new();
         loader
             .set_global("TARGET_COMM", &target, true)
             .set_global("OFFSETS", &offsets, true)
             .set_max_entries("EVENTS", options.ringbuf_bytes);
+        // [end ringbuf_bytes]
         for (name, value) in globals {
             loader.set_global(name, value, true);
         }

@@ -23,6 +23,7 @@ pub fn make(ebpf: &mut Ebpf, options: &Options) -> Result<Vec<Ring>, String> {
         Rings::Count(count) => count,
         Rings::Cpu => nr_cpus().map_err(|(what, error)| format!("cannot count the CPUs: {what}: {error}"))? as u32,
     };
+    // [snippet rings]
     let mut maps = vec![take_map(ebpf, "EVENTS")];
     for _ in 1..count {
         maps.push(another(options.ringbuf_bytes)?);
@@ -32,6 +33,7 @@ pub fn make(ebpf: &mut Ebpf, options: &Options) -> Result<Vec<Ring>, String> {
         replace(ebpf, &maps).map_err(|error| format!("cannot make an array of rings: {error}"))?;
     }
     let rings = maps.into_iter().map(RingBuf::try_from).collect::<Result<_, _>>();
+    // [end rings]
     rings.map_err(|error| format!("cannot map the ring: {}", reason(&error)))
 }
 
@@ -55,6 +57,7 @@ fn another(bytes: u32) -> Result<Map, String> {
 /// descriptor, which the kernel looks up when it loads them: so the descriptor is made to be the array's.
 fn replace(ebpf: &mut Ebpf, rings: &[Map]) -> io::Result<()> {
     let rings: Vec<u32> = rings.iter().map(|ring| fd_of(ring) as u32).collect();
+    // [snippet rings]
     let array = array_of(&rings)?;
     let place = fd_of(ebpf.map("RINGS").expect("a map is in its object"));
     // SAFETY: a plain system call, and both are open.
@@ -62,6 +65,7 @@ fn replace(ebpf: &mut Ebpf, rings: &[Map]) -> io::Result<()> {
         ..0 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
+    // [end rings]
 }
 
 fn fd_of(map: &Map) -> RawFd {
@@ -74,6 +78,7 @@ fn fd_of(map: &Map) -> RawFd {
 fn array_of(rings: &[u32]) -> io::Result<OwnedFd> {
     // SAFETY: of both attributes zeros are valid, what they point to is there, and a new descriptor is nobody else's.
     unsafe {
+        // [snippet rings]
         let mut attr: bpf_attr = MaybeUninit::zeroed().assume_init();
         let made = &mut attr.__bindgen_anon_1;
         made.map_type = bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS as u32;
@@ -82,6 +87,7 @@ fn array_of(rings: &[u32]) -> io::Result<OwnedFd> {
         made.max_entries = rings.len() as u32;
         made.inner_map_fd = rings[0];
         let array = OwnedFd::from_raw_fd(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attr)?);
+        // [end rings]
         for (index, ring) in (0u32..).zip(rings) {
             let mut attr: bpf_attr = MaybeUninit::zeroed().assume_init();
             let put = &mut attr.__bindgen_anon_2;

@@ -41,6 +41,7 @@ impl Pause {
 
 /// Each consumer on a thread of its own, unless it is the only one.
 pub fn on_threads(mut consumers: Vec<Consumer>, follow: fn(&mut Consumer)) -> Vec<Consumer> {
+    // [snippet consumers]
     match consumers.as_mut_slice() {
         [only] => follow(only),
         several => thread::scope(|scope| {
@@ -49,12 +50,15 @@ pub fn on_threads(mut consumers: Vec<Consumer>, follow: fn(&mut Consumer)) -> Ve
             }
         }),
     }
+    // [end consumers]
     consumers
 }
 
 /// Asks the rings again and again. A wait lasts from when they are found empty; the output is flushed when one takes as
 /// long as the time-out.
 pub fn busy(consumer: &mut Consumer) {
+    // [snippet poll_ms of aya-sync]
+    // [snippet wakeup of aya-sync]
     let mut pause = Pause::default();
 
     while !stop::is_over() {
@@ -64,20 +68,28 @@ pub fn busy(consumer: &mut Consumer) {
             consumer.writer.output.flush();
         }
     }
+    // [end wakeup]
+    // [end poll_ms]
 }
 
 /// Sleeps in poll(2) until a ring is readable or the time-out is over; only the latter if nobody wakes.
 pub fn asleep(consumer: &mut Consumer) {
     let wait_ms = consumer.poll.as_millis() as libc::c_int;
+    // [snippet wakeup of aya-sync]
     let awaited = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     let mut all = vec![awaited(stop::told())];
     if consumer.wakeup != Wakeup::Never {
         all.extend(consumer.rings.iter().map(|ring| awaited(ring.as_raw_fd())));
     }
+    // [end wakeup]
 
     while !stop::is_over() {
+        // [snippet poll_ms of aya-sync]
+        // [snippet wakeup of aya-sync]
         // SAFETY: the descriptors are there, and open.
         let ready = unsafe { libc::poll(all.as_mut_ptr(), all.len() as libc::nfds_t, wait_ms) };
+        // [end wakeup]
+        // [end poll_ms]
         if ready < 0 {
             let error = io::Error::last_os_error();
             if error.kind() != ErrorKind::Interrupted {

@@ -18,10 +18,12 @@ use tracer::{Consumer, Found, Ring, Setup, Wakeup, Writer, stop};
 
 #[cfg(not(feature = "threads"))]
 fn follow(consumers: Vec<Consumer>) -> Vec<Consumer> {
+    // [snippet consumers of aya-async]
     tracer::wait::on_threads(consumers, |consumer| match start(Builder::new_current_thread()) {
         Ok(runtime) => runtime.block_on(follow_one(consumer)),
         Err(error) => consumer.fail(format!("cannot start Tokio: {error}")),
     })
+    // [end consumers]
 }
 
 #[cfg(feature = "threads")]
@@ -94,6 +96,8 @@ async fn take_events(consumer: &mut Consumer) -> io::Result<()> {
 async fn woken(consumer: &mut Consumer) -> io::Result<()> {
     let readies = consumer.rings.iter().map(|ring| register(ring.as_raw_fd())).collect::<io::Result<Vec<_>>>()?;
     while !stop::is_over() {
+        // [snippet poll_ms of aya-async]
+        // [snippet wakeup of aya-async]
         let timed_out = match timeout(consumer.poll, any_of(&readies)).await {
             Ok(waited) => waited.map(|()| false)?,
             Err(_) => true,
@@ -105,6 +109,8 @@ async fn woken(consumer: &mut Consumer) -> io::Result<()> {
         if timed_out && !found {
             consumer.writer.output.flush();
         }
+        // [end wakeup]
+        // [end poll_ms]
     }
     Ok(())
 }
@@ -135,6 +141,8 @@ fn take(writer: &mut Writer, ring: &mut Ring, ready: &AsyncFd<RawFd>) -> bool {
     found.unwrap_or_else(|| writer.take(ring)) != Found::Nothing
 }
 
+// [snippet poll_ms of aya-async]
+// [snippet wakeup of aya-async]
 /// Sleeps for the time-out, whatever is in the rings.
 async fn timed(consumer: &mut Consumer) -> io::Result<()> {
     while !stop::is_over() {
@@ -145,6 +153,8 @@ async fn timed(consumer: &mut Consumer) -> io::Result<()> {
     }
     Ok(())
 }
+// [end wakeup]
+// [end poll_ms]
 
 /// Never sleeps. Others' turn comes now and then: there may be fewer threads than tasks.
 async fn busy(consumer: &mut Consumer) -> io::Result<()> {

@@ -9,9 +9,11 @@ use shared::RwEvent;
 
 use crate::rw::{Slot, PAYLOAD_BYTES};
 
+// [snippet ringbuf_bytes]
 /// The size is that of --ringbuf-bytes, set before loading.
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+// [end ringbuf_bytes]
 
 /// Where an event is put together.
 pub struct Place(*mut Slot);

@@ -20,14 +20,18 @@ use crate::rw::{Slot, PAYLOAD_BYTES};
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
+// [snippet rings]
 /// All of them. Aya does not know arrays of maps: user space puts one in the place of this before
 /// programs are loaded.
 #[map]
 static RINGS: Array<u32> = Array::with_max_entries(1, 0);
+// [end rings]
 
+// [snippet records]
 /// By op: where an event is put together whose length is known only then.
 #[map]
 static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(OPS as u32, 0);
+// [end records]
 
 #[repr(C, align(8))]
 struct Scratch([u8; LONGEST_EVENT]);
@@ -72,11 +76,14 @@ pub unsafe fn reserve(op: u32, id: u64) -> Place {
     Place { ring, slot }
 }
 
+// [snippet records]
 /// Whether the ring has taken the event.
 #[inline(always)]
 pub unsafe fn submit(place: &Place, payload_len: u32) -> bool {
     if global(&IS_VARIABLE) == 0 {
+        // [snippet wakeup]
         bpf_ringbuf_submit(place.slot.cast(), flags(place.ring, 0));
+        // [end wakeup]
         return true;
     }
     // The verifier wants to see that it is not longer.
@@ -84,6 +91,7 @@ pub unsafe fn submit(place: &Place, payload_len: u32) -> bool {
     let flags = flags(place.ring, record_bytes(size));
     bpf_ringbuf_output(place.ring, place.slot.cast(), size, flags) == 0
 }
+// [end records]
 
 #[inline(always)]
 unsafe fn ring_of(tid: u32) -> *mut c_void {
@@ -91,10 +99,13 @@ unsafe fn ring_of(tid: u32) -> *mut c_void {
     if rings == 1 {
         return (&raw const EVENTS).cast_mut().cast();
     }
+    // [snippet rings]
     let index = if rings == BY_CPU { bpf_get_smp_processor_id() } else { tid % rings };
     bpf_map_lookup_elem((&raw const RINGS).cast_mut().cast(), (&raw const index).cast())
+    // [end rings]
 }
 
+// [snippet wakeup]
 /// How the ring wakes once it has so many bytes more.
 #[inline(always)]
 unsafe fn flags(ring: *mut c_void, more: u64) -> u64 {
@@ -108,6 +119,7 @@ unsafe fn flags(ring: *mut c_void, more: u64) -> u64 {
     let held = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA.into()) + more;
     u64::from(if held < wake_bytes.into() { BPF_RB_NO_WAKEUP } else { BPF_RB_FORCE_WAKEUP })
 }
+// [end wakeup]
 
 /// What so long an event takes of a ring.
 #[inline(always)]
