@@ -30,6 +30,7 @@ def compare(
         tuple[str, ...],
         Parameter(
             name="--fail-on",
+            negative="",
             help="Exit with 1 if a tracer's change is surely beyond this: 'runtime_s > 5 %', 'saved_percent < -2 pp'. "
             "May be given again.",
         ),
