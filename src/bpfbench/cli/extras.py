@@ -15,8 +15,6 @@ EXTRAS = {
 }
 """The modules that each extra of the package brings, as `[project.optional-dependencies]` has them."""
 
-
-NEVER = (9999, 0)
 TOO_NEW = {"history": (3, 14)}
 """The first Python that an extra cannot be had for, as its marker in `[project.optional-dependencies]` has it."""
 
@@ -42,6 +40,7 @@ def require(extra: str, what: str) -> None:
 
 def hint(extra: str) -> str:
     """Say how to get the packages of an extra."""
-    if sys.version_info >= (first := TOO_NEW.get(extra, NEVER)):
+    first = TOO_NEW.get(extra)
+    if first and sys.version_info >= first:
         return f"it has no release yet for Python {first[0]}.{first[1]} and newer: install bpfbench with an older one"
     return f"pip install 'bpfbench[{extra}]'"

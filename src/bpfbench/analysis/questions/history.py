@@ -23,6 +23,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
 
@@ -159,7 +160,7 @@ class Trend:
         return difference if self.by_difference else percent(difference)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Course:
     """The runs of one study on one machine and kernel, in the order they began."""
 
@@ -168,6 +169,11 @@ class Course:
     kernel: str
     runs: tuple[PastRun, ...]
     trends: tuple[Trend, ...]
+
+    @cached_property
+    def changes(self) -> tuple[tuple[ChangedFact, ...], ...]:
+        """What changed about each run since the one before; of the first, nothing."""
+        return ((), *(changed(before.info, after.info) for before, after in pairwise(self.runs)))
 
     @property
     def steps(self) -> tuple[tuple[Trend, TrendStep], ...]:

@@ -20,8 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bpfbench.analysis import results
+from bpfbench.analysis.questions.compare import ChangedFact
 from bpfbench.analysis.questions.history import (
+    LEVEL,
     RUNS_A_SIDE,
     RUNS_LEAST,
     Course,
@@ -29,9 +30,7 @@ from bpfbench.analysis.questions.history import (
     PastRun,
     Trend,
     TrendStep,
-    changed,
 )
-from bpfbench.analysis.results import Cell
 from bpfbench.model import VANILLA, Workload
 from bpfbench.report import wording
 from bpfbench.report.document import (
@@ -63,7 +62,8 @@ RULE = (
     "A run counts as one value: the mean of its blocks, of what vanilla has too over vanilla of the same block. A step"
     f" is told where a change-point search puts one with {RUNS_A_SIDE} runs or more on either side, the 95 % interval"
     " of the difference between the sides (Welch) does not hold 0, and p of Student's t between them, times the places"
-    " looked at and the series of the metric, is at most 0.05. That no step is told is no proof that there is none."
+    f" looked at and the series of the metric, is at most {LEVEL:g}. That no step is told is no proof that there is"
+    " none."
 )
 COINCIDENCE = "What changed at the same time is named, as a coincidence: that makes it no cause."
 
@@ -82,7 +82,9 @@ def _brief(found: History, folder: str) -> Iterator[Block]:
             yield _steps(course)
     if any(course.steps for course in found.courses):
         yield Paragraph(COINCIDENCE, "fine")
-    yield from _left_out(found)
+    if found.left_out:
+        yield Heading("Runs left out")
+        yield _not_shown(found)
 
 
 def page(found: History, folder: str, version: str) -> Document:
@@ -99,7 +101,7 @@ def _page(found: History, folder: str, version: str) -> Iterator[Block]:
         title = f"{number}. {wording.printable(course.study)}"
         yield Chapter(title, tuple(_course(course, number)), f"course-{number}")
     if found.left_out:
-        yield Chapter(f"Runs left out ({len(found.left_out)})", tuple(_left_out(found))[1:], "left-out")
+        yield Chapter(f"Runs left out ({len(found.left_out)})", (_not_shown(found),), "left-out")
     yield Chapter("How to read this", (Paragraph(RULE), Paragraph(COINCIDENCE)), "method")
     yield Paragraph(f"bpfbench {version}. This page needs no network.")
 
@@ -167,8 +169,8 @@ def _step(course: Course, trend: Trend, step: TrendStep) -> tuple[Field, ...]:
     change, _, interval = figures.change(trend, step).partition(" [")
     return (
         Field(wording.printable(after.name), wording.printable(after.began[:10])),
-        Field(_case(trend.cell)),
-        Field(trend.cell.setup, _settings(trend.cell)),
+        Field(wording.case_title(trend.cell.workload, trend.cell.tool, None)),
+        Field(trend.cell.setup, wording.settings(trend.cell.config)),
         Field(f"{title}, {unit}"),
         Field(_number(trend, step.before)),
         Field(_number(trend, step.after)),
@@ -186,14 +188,6 @@ def _judged(trend: Trend, step: TrendStep) -> Field:
     return Field("better", weight="good") if less is trend.less_is_better else Field("worse", weight="bad")
 
 
-def _case(cell: Cell) -> str:
-    return f"{wording.whole(cell.workload)}: {cell.tool}"
-
-
-def _settings(cell: Cell) -> str:
-    return ", ".join(wording.factor(name, value) for name, value in results.said(cell.config).items())
-
-
 def _number(trend: Trend, value: float) -> str:
     found = figures.shown(trend, value)
     if trend.is_compared:
@@ -206,7 +200,7 @@ def _course(course: Course, number: int) -> Iterator[Block]:
     yield Paragraph(_where(course), "lead")
     yield Bullets((_lasted(course), *_verdicts(course)))
     for shown, ((workload, tool), trends) in enumerate(_cases(course).items()):
-        title = f"{wording.whole(workload)}: {tool}"
+        title = wording.case_title(workload, tool, None)
         stepped = any(trend.steps for trend in trends)
         blocks = tuple(_figures(course, trends, f"history-{number}-{shown}", title))
         folded = not stepped and shown >= OPEN_CASES
@@ -245,7 +239,7 @@ def _values(trends: Sequence[Trend], title: str) -> Table:
     )
     rows = tuple(
         (
-            Field(trend.cell.setup, _settings(trend.cell)),
+            Field(trend.cell.setup, wording.settings(trend.cell.config)),
             Field(", ".join(filter(None, figures.axis(trend)))),
             Field(str(len(trend.values))),
             Field(_number(trend, trend.values[0].value)),
@@ -274,23 +268,19 @@ def _told(trend: Trend) -> str:
 
 def _runs(course: Course) -> Table:
     header = ("run", "began", "trials", "bpfbench", "image", "changed since the run before")
-    rows = (_run(run, before) for before, run in zip((None, *course.runs), course.runs, strict=False))
+    rows = map(_run, course.runs, course.changes)
     return table(header, rows, texts=6, title="Runs")
 
 
-def _run(run: PastRun, before: PastRun | None) -> tuple[str, ...]:
-    facts = figures.facts(changed(before.info, run.info)) if before else []
+def _run(run: PastRun, since: Sequence[ChangedFact]) -> tuple[str, ...]:
+    facts = figures.facts(since)
     began, key = run.began[:16].replace("T", " "), str(run.info.image.get("key", ABSENT))[:8]
     known = (run.name, began, str(run.counted), run.info.bpfbench_version, key, "; ".join(facts) or ABSENT)
     return tuple(map(wording.printable, known))
 
 
-def _left_out(found: History) -> Iterator[Block]:
-    if found.left_out:
-        yield Heading("Runs left out")
-        yield Bullets(
-            tuple(f"{wording.printable(own.name)}: {wording.printable(own.reason)}" for own in found.left_out)
-        )
+def _not_shown(found: History) -> Bullets:
+    return Bullets(tuple(f"{wording.printable(own.name)}: {wording.printable(own.reason)}" for own in found.left_out))
 
 
 def data(found: History) -> dict[str, Any]:
@@ -303,7 +293,6 @@ def _left_out_data(found: History) -> list[dict[str, str]]:
 
 
 def _course_data(course: Course) -> dict[str, Any]:
-    befores = (None, *course.runs[:-1])
     return {
         "study": course.study,
         "machine": course.machine,
@@ -315,9 +304,9 @@ def _course_data(course: Course) -> dict[str, Any]:
                 "trials": run.counted,
                 "bpfbench": run.info.bpfbench_version,
                 "image": run.info.image.get("key"),
-                "changed": list(changed(before.info, run.info)) if before else [],
+                "changed": list(since),
             }
-            for before, run in zip(befores, course.runs, strict=True)
+            for run, since in zip(course.runs, course.changes, strict=True)
         ],
         "series": [_series_data(course, trend) for trend in course.trends],
     }

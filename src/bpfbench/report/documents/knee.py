@@ -15,7 +15,7 @@ from bpfbench.analysis.results import said
 from bpfbench.factors import KNOBS
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Block, Bullets, Column, Document, Field, Heading, Table
-from bpfbench.report.numbers import rounded, share
+from bpfbench.report.numbers import ends, rounded, share
 
 WORDS = {
     "fidelity": "saved",
@@ -146,9 +146,5 @@ def _change(curve: Curve, name: str) -> Mapping[str, Any] | None:
     gap = curve.contenders.gaps.get((name, curve.contenders.order[0]))
     if gap is None:
         return None
-    changes = _changes(curve, gap)
-    return {
-        "change": curve.need.change(gap.mean),
-        "interval": None if changes is None else [changes.low, changes.high],
-        "n": gap.rounds,
-    }
+    interval = ends(_changes(curve, gap))
+    return {"change": curve.need.change(gap.mean), "interval": interval, "n": gap.rounds}

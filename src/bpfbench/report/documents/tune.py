@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -33,7 +32,7 @@ from bpfbench.report.document import (
     Table,
     texts,
 )
-from bpfbench.report.numbers import rounded, share
+from bpfbench.report.numbers import ends, rounded, share
 from bpfbench.report.wording import listed
 from bpfbench.units import plural, size
 
@@ -255,10 +254,14 @@ def _by_default(found: Validation, need: Need) -> Field:
 
 def _turned(own: TunedSetup, found: Validation, knob: str) -> tuple[Field, Field, Field]:
     """Name a knob, and its values by default and at best."""
-    row = KNOBS[knob]
-    ends = (own.configs[name] for name in (DEFAULT, found.last.best))
-    usual, best = (Field(row.called(getattr(config, row.field))) for config in ends)
+    usual, best = map(Field, _from_to(knob, own.configs[DEFAULT], own.configs[found.last.best]))
     return Field(knob), usual, best
+
+
+def _from_to(knob: str, *configs: TracerConfig) -> list[str]:
+    """Call the value of a knob in each of these."""
+    row = KNOBS[knob]
+    return [row.called(getattr(config, row.field)) for config in configs]
 
 
 def _then(need: Need, gap: Gap) -> Field:
@@ -313,8 +316,7 @@ def _in_your_own(found: Sequence[TunedSetup]) -> Iterator[Block]:
     )
     for own, knobs in shown:
         for knob, files in knobs.items():
-            row = KNOBS[knob]
-            usual, tuned = (row.called(getattr(config, row.field)) for config in (own.configs[DEFAULT], own.chosen))
+            usual, tuned = _from_to(knob, own.configs[DEFAULT], own.chosen)
             yield Heading(f"{knob} of {own.setup}: {tuned}, not {usual}")
             for file, lines in files.items():
                 yield Paragraph(f"{file}:", "fine")
@@ -398,7 +400,7 @@ def _numbers(found: Validation, need: Need, name: str) -> dict[str, Any]:
     return {
         "metric": need.metric.key,
         "mean": found.means[need.key][name],
-        "interval": _ends(found.levels[need.key].get(name)),
+        "interval": ends(found.levels[need.key].get(name)),
         **{f"over_{base}": _gap(need, gaps[need.key].get(name)) for base, gaps in bases.items()},
     }
 
@@ -407,12 +409,5 @@ def _gap(need: Need, gap: Gap | None) -> dict[str, Any] | None:
     if gap is None:
         return None
     told = gap.rounds >= ROUNDS_LEAST
-    ends = _ends(need.changes(gap.interval)) if told else None
-    return {"change": need.change(gap.mean), "interval": ends, "n": gap.rounds}
-
-
-def _ends(interval: Interval | None) -> list[float] | None:
-    """Return the ends of an interval; None of one that has none."""
-    if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
-        return None
-    return [interval.low, interval.high]
+    interval = ends(need.changes(gap.interval)) if told else None
+    return {"change": need.change(gap.mean), "interval": interval, "n": gap.rounds}

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions.compare import ChangedFact
-from bpfbench.analysis.questions.history import Course, RunValue, Trend, TrendStep, changed
+from bpfbench.analysis.questions.history import Course, RunValue, Trend, TrendStep
 from bpfbench.analysis.results import Cell, varying
 from bpfbench.report import wording
 from bpfbench.report.chart import Chart, Line, Mark, Pair, Panel, PanelRow
@@ -156,7 +156,7 @@ def _signed(trend: Trend, difference: float) -> str:
 
 def _breaks(course: Course) -> Iterator[tuple[float, str]]:
     """Where between two runs something changed but the tracers that a study brings, which may differ in each run."""
-    for at, (before, after) in enumerate(pairwise(course.runs), 1):
-        told = [own for own in changed(before.info, after.info) if not own.what.startswith("executables.")]
+    for at, (run, since) in enumerate(zip(course.runs, course.changes, strict=True)):
+        told = [own for own in since if not own.what.startswith("executables.")]
         if told:
-            yield at - 0.5, "\n".join((f"from run {wording.printable(after.name)} on", *facts(told)))
+            yield at - 0.5, "\n".join((f"from run {wording.printable(run.name)} on", *facts(told)))
