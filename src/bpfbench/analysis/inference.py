@@ -71,6 +71,11 @@ class Interval:
     low: float = -math.inf
     high: float = math.inf
 
+    @property
+    def ends(self) -> list[float] | None:
+        """Its two ends, for programs; None where one of them is not known."""
+        return [self.low, self.high] if math.isfinite(self.low) and math.isfinite(self.high) else None
+
     def mapped(self, function: Callable[[float], float]) -> Interval:
         """Return what a rising function makes of it."""
         return Interval(function(self.low), function(self.high))

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
-from bpfbench.analysis.inference import Interval
-
 
 def rounded(value: float, decimals: int, sign: str = "") -> str:
     """Write a number with so many decimals; `sign` "+": with its sign also where it is positive."""
@@ -30,13 +26,6 @@ def percent(ratio: float) -> str:
     if value >= 1000:
         return "> +1000"
     return f"{value:+.0f}" if abs(value) >= 100 else rounded(value, 1, "+")
-
-
-def ends(interval: Interval | None) -> list[float] | None:
-    """Return the ends of an interval for programs; None of one that has none."""
-    if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
-        return None
-    return [interval.low, interval.high]
 
 
 def p_value(p: float) -> str:

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from bpfbench.analysis.gaps import Gap
-from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.knee import Curve, Turned
 from bpfbench.analysis.results import said
 from bpfbench.factors import KNOBS
 from bpfbench.report import wording
 from bpfbench.report.document import ABSENT, Block, Bullets, Column, Document, Field, Heading, Table
-from bpfbench.report.numbers import ends, rounded, share
+from bpfbench.report.numbers import rounded, share
 
 WORDS = {
     "fidelity": "saved",
@@ -102,15 +99,11 @@ def _field(curve: Curve, name: str) -> Field:
     if gap is None:
         return Field(mean)
     change = rounded(curve.need.change(gap.mean), 1, "+")
-    changes = _changes(curve, gap)
-    if changes is None:
+    ends = curve.need.changes(gap.interval).ends
+    if ends is None:
         return Field(mean, detail=change, mark="?")
-    return Field(mean, detail=f"{change} [{rounded(changes.low, 1, '+')}, {rounded(changes.high, 1, '+')}]")
-
-
-def _changes(curve: Curve, gap: Gap) -> Interval | None:
-    """Return what a change from the best may be; None where the rounds are too few to tell."""
-    return curve.need.changes(gap.interval) if math.isfinite(gap.interval.high - gap.interval.low) else None
+    low, high = (rounded(end, 1, "+") for end in ends)
+    return Field(mean, detail=f"{change} [{low}, {high}]")
 
 
 def _sentence(own: Turned, curve: Curve) -> str:
@@ -146,5 +139,5 @@ def _change(curve: Curve, name: str) -> Mapping[str, Any] | None:
     gap = curve.contenders.gaps.get((name, curve.contenders.order[0]))
     if gap is None:
         return None
-    interval = ends(_changes(curve, gap))
+    interval = curve.need.changes(gap.interval).ends
     return {"change": curve.need.change(gap.mean), "interval": interval, "n": gap.rounds}

@@ -32,7 +32,7 @@ from bpfbench.report.document import (
     Table,
     texts,
 )
-from bpfbench.report.numbers import ends, rounded, share
+from bpfbench.report.numbers import rounded, share
 from bpfbench.report.wording import listed
 from bpfbench.units import plural, size
 
@@ -397,10 +397,11 @@ def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
 
 def _numbers(found: Validation, need: Need, name: str) -> dict[str, Any]:
     bases = {"default": found.over_default, "best": found.over_best, VANILLA: found.over_vanilla}
+    level = found.levels[need.key].get(name)
     return {
         "metric": need.metric.key,
         "mean": found.means[need.key][name],
-        "interval": ends(found.levels[need.key].get(name)),
+        "interval": level and level.ends,
         **{f"over_{base}": _gap(need, gaps[need.key].get(name)) for base, gaps in bases.items()},
     }
 
@@ -409,5 +410,5 @@ def _gap(need: Need, gap: Gap | None) -> dict[str, Any] | None:
     if gap is None:
         return None
     told = gap.rounds >= ROUNDS_LEAST
-    interval = ends(need.changes(gap.interval)) if told else None
+    interval = need.changes(gap.interval).ends if told else None
     return {"change": need.change(gap.mean), "interval": interval, "n": gap.rounds}
