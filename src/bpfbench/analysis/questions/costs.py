@@ -8,7 +8,7 @@ kernel accounted. Steps add up to the whole, where every variant was run.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -38,7 +38,7 @@ class Cost:
     bpf_ns: Description | None
     """Run time of the BPF programs per event intercepted, of trials of their own."""
     programs_ns: Mapping[str, Description]
-    """The same program by program, by name."""
+    """The same program by program; those whose names the kernel cuts alike (BCC's) are one."""
 
 
 def costs(results: Results, among: Iterable[Cell] | None = None) -> tuple[Cost, ...]:
@@ -64,14 +64,14 @@ def costs(results: Results, among: Iterable[Cell] | None = None) -> tuple[Cost, 
             bpf.spread if bpf else None,
             _programs(results.counted(counted) if counted else ()),
         )
-        if bpf is not None or any(cost.time_ns[step] for step in STEPS if step != "whole"):
+        if bpf is not None or any(cost.time_ns[step] or cost.cpu_ns[step] for step in STEPS if step != "whole"):
             found.append(cost)
     return tuple(found)
 
 
 def time_ns(record: Record) -> float | None:
-    """Return how long a process takes for an I/O, in ns."""
-    if record.fio is None or not record.fio.ios:
+    """Return how long a process takes for an I/O, in ns; None at a limited rate, which it follows."""
+    if record.fio is None or not record.fio.ios or record.trial.workload.rate_iops is not None:
         return None
     return 1e9 * record.fio.runtime_s * record.trial.workload.processes / record.fio.ios
 
@@ -99,12 +99,15 @@ CPU = Metric("cpu_ns", "CPU time of target, driver and tracer per I/O", cpu_ns, 
 
 
 def _programs(records: Iterable[Record]) -> dict[str, Description]:
-    """Describe the run time of each program per event intercepted."""
+    """Describe the run time per event intercepted of the programs of each name."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     for record in records:
         events = record.summary.intercepted_total if record.summary else 0
+        run_ns: Counter[str] = Counter()
         for program in record.programs if events else ():
-            found[program.name].append(program.run_ns / events)
+            run_ns[program.name] += program.run_ns
+        for name, own_ns in run_ns.items():
+            found[name].append(own_ns / events)
     return {name: own for name, values in sorted(found.items()) if (own := describe(values))}
 
 

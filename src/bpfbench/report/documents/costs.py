@@ -14,8 +14,8 @@ from bpfbench.report.document import ABSENT, Block, Bullets, Document, section, 
 
 LEGEND = (
     "ns per I/O: mean and SD of the differences between two variants of one block.",
-    "time: what an I/O of fio takes longer. CPU: what target, its driver and tracer take of it. BPF: run time of the "
-    "programs, per event; below it, of each.",
+    "time: what an I/O of fio takes longer; at a limited rate it follows that. CPU: what target, its driver and tracer "
+    "take of it. BPF: run time of the programs, per event; below it, of each.",
     "kernel: no-consumer against vanilla. The ring is soon full: hook and refused slot, unless the ring holds "
     "everything.",
     "consuming: no-output against no-consumer. output: full against no-output. whole: full against vanilla.",
@@ -57,9 +57,9 @@ def _rows(cost: Cost) -> Iterator[Sequence[str]]:
         **{what: [own, *[None] * (len(STEPS) - 1)] for what, own in (("BPF", cost.bpf_ns), *cost.programs_ns.items())},
     }
     for what, own in values.items():
-        n = max((value.n for value in own if value is not None), default=0)
-        yield *names, what, *map(_number, own), str(n)
-        names = ("", "")
+        if known := [value.n for value in own if value is not None]:
+            yield *names, what, *map(_number, own), str(max(known))
+            names = ("", "")
 
 
 def _number(value: Description | None) -> str:

@@ -81,6 +81,18 @@ def test_without_control_groups_there_is_no_cpu_time() -> None:
     assert time_ns(BLOCK[0]) == 1e6
 
 
+def test_time_that_follows_a_rate_is_no_cost() -> None:
+    record = ran(None, 1.0)
+    paced = replace(record.trial, workload=replace(record.trial.workload, rate_iops=100))
+    assert time_ns(replace(record, trial=paced)) is None
+
+
+def test_programs_whose_names_are_cut_alike_are_added_up() -> None:
+    programs = (ProgramTime("syscalls__sys_e", 1500, 2), ProgramTime("syscalls__sys_e", 2500, 2))
+    (cost,) = costs(of([*BLOCK, ran(Variant.RUN_TIME, 3.0, programs=programs)]))
+    assert cost.bpf_ns == cost.programs_ns["syscalls__sys_e"]
+
+
 def test_run_time_of_programs_is_that_of_its_own_trials() -> None:
     programs = (ProgramTime("read_enter", 1500, 2), ProgramTime("read_exit", 2500, 2))
     timed = ran(Variant.RUN_TIME, 3.0, programs=programs)
