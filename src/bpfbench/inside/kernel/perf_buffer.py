@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import mmap
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from bpfbench.inside.kernel import bpf
 _SYS_PIDFD_GETFD = 438
 """On every architecture."""
 _MAPPED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) .* anon_inode:\[perf_event\]$", re.MULTILINE)
+_IOC_ID = 0x80082407
+"""PERF_EVENT_IOC_ID: what tells an event from all others, whatever its descriptors."""
 _DATA_HEAD = 128
 """Its word in struct perf_event_mmap_page; data_tail is the next."""
 
@@ -29,7 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def events_of(pid: int) -> Iterator[int]:
     """Yield descriptors of our own of the perf events that a process holds open, to be closed by who takes them."""
-    for fd in bpf.perf_event_fds(pid):
+    for fd in tuple(bpf.perf_event_fds(pid)):
         yield _duplicate(pid, fd)
 
 
@@ -50,7 +54,7 @@ class PerfBuffer:
     """The two positions of a perf buffer, in bytes since it was made. Use as a context manager, which keeps it.
 
     Args:
-        fd: of its event, which is taken over.
+        fd: of its event.
         data_bytes: its size, without the first page.
 
     Raises:
@@ -59,10 +63,7 @@ class PerfBuffer:
 
     def __init__(self, fd: int, data_bytes: int) -> None:
         self.bytes = data_bytes
-        try:
-            self._pages = mmap.mmap(fd, mmap.PAGESIZE + data_bytes, prot=mmap.PROT_READ)
-        finally:
-            os.close(fd)
+        self._pages = mmap.mmap(fd, mmap.PAGESIZE + data_bytes, prot=mmap.PROT_READ)
         self._words = memoryview(self._pages).cast("Q")  # read as one word, which is what makes it consistent
 
     def __enter__(self) -> PerfBuffer:
@@ -94,14 +95,22 @@ def buffers_of(pid: int) -> Iterator[PerfBuffer]:
     sizes = {int(end, 16) - int(start, 16) for start, end in _MAPPED.findall(Path(f"/proc/{pid}/maps").read_text())}
     if not sizes:
         return
-    programs = {fd for fd, _ in bpf.perf_programs(pid)}
+    programs, seen = {fd for fd, _ in bpf.perf_programs(pid)}, set[int]()
     for fd in sorted(set(bpf.perf_event_fds(pid)) - programs):
-        yield _mapped(pid, fd, sizes)
+        try:
+            own = _duplicate(pid, fd)
+        except OSError as error:
+            raise StepError(f"a perf event of process {pid} cannot be had: {error.strerror}") from error
+        with os.fdopen(own, "rb", buffering=0) as event:
+            number = int.from_bytes(fcntl.ioctl(event, _IOC_ID, bytes(8)), sys.byteorder)
+            if number not in seen:
+                yield _mapped(event.fileno(), sizes)
+            seen.add(number)
 
 
-def _mapped(pid: int, fd: int, sizes: set[int]) -> PerfBuffer:
+def _mapped(fd: int, sizes: set[int]) -> PerfBuffer:
     """Map a buffer that has one of these sizes: the kernel maps it once more in that alone."""
     for size in sorted(sizes):
         with contextlib.suppress(OSError):
-            return PerfBuffer(_duplicate(pid, fd), size - mmap.PAGESIZE)
-    raise StepError(f"a perf buffer of process {pid} cannot be watched")
+            return PerfBuffer(fd, size - mmap.PAGESIZE)
+    raise StepError("a perf buffer cannot be watched")

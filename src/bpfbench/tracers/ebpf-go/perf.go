@@ -15,9 +15,8 @@ import (
 // newPerfConsumer returns one for the perf buffers of all CPUs that are online.
 func (r *run) newPerfConsumer(events *ebpf.Map, save func(*output, []byte)) (*consumer, error) {
 	// [snippet buffer]
-	buffers, err := perf.NewReaderWithOptions(events, int(r.options.ringbufBytes), perf.ReaderOptions{
-		Watermark: r.options.perfWatermark(),
-	})
+	options := perf.ReaderOptions{Watermark: r.options.perfWatermark()}
+	buffers, err := perf.NewReaderWithOptions(events, int(r.options.ringbufBytes), options)
 	// [end buffer]
 	if err != nil {
 		return nil, err
@@ -27,7 +26,8 @@ func (r *run) newPerfConsumer(events *ebpf.Map, save func(*output, []byte)) (*co
 
 // [snippet buffer]
 
-// perfWatermark is how many bytes wake: any by 0, and where nobody is to be woken as many as the library allows.
+// perfWatermark is how many bytes wake: 0 for any; and where nobody is to be woken, as many as the
+// library allows.
 func (o *options) perfWatermark() int {
 	switch o.wakeup {
 	case wakeAdaptive:

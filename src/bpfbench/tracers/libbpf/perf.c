@@ -28,6 +28,7 @@ static enum bpf_perf_event_ret on_perf_event(void *context, int cpu, struct perf
 int perf_open(struct consumer *c, int map, ring_buffer_sample_fn on_record)
 {
 	const struct options *options = &c->run->options;
+	uint32_t bytes = options->ringbuf_bytes;
 	/* [snippet buffer] */
 	struct perf_event_attr attr = {
 		.size = sizeof(attr),
@@ -44,9 +45,9 @@ int perf_open(struct consumer *c, int map, ring_buffer_sample_fn on_record)
 	/* Where nobody is to be woken, as seldom as the kernel can: once for all the bytes of a buffer. */
 	if (options->wakeup != ADAPTIVE) {
 		attr.watermark = 1;
-		attr.wakeup_watermark = options->wakeup == WATERMARK ? options->watermark : options->ringbuf_bytes;
+		attr.wakeup_watermark = options->wakeup == WATERMARK ? options->watermark : bytes;
 	}
-	c->buffers = perf_buffer__new_raw(map, options->ringbuf_bytes / getpagesize(), &attr, on_perf_event, c, NULL);
+	c->buffers = perf_buffer__new_raw(map, bytes / getpagesize(), &attr, on_perf_event, c, NULL);
 	/* [end buffer] */
 	return c->buffers ? 0 : -errno;
 }

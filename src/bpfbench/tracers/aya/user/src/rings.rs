@@ -51,8 +51,9 @@ pub fn make(ebpf: &mut Ebpf, options: &Options) -> Result<Vec<Ring>, String> {
     if options.rings != Rings::Count(1) {
         replace(ebpf, &maps).map_err(|error| format!("cannot make an array of rings: {error}"))?;
     }
-    let rings = maps.into_iter().map(|map| RingBuf::try_from(map).map(Ring::Bpf)).collect::<Result<_, _>>();
+    let rings = maps.into_iter().map(RingBuf::try_from);
     // [end rings]
+    let rings = rings.map(|ring| ring.map(Ring::Bpf)).collect::<Result<_, _>>();
     rings.map_err(|error| format!("cannot map the ring: {}", reason(&error)))
 }
 
