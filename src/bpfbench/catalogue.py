@@ -32,7 +32,7 @@ def _every(*options: str) -> dict[str, tuple[str, ...]]:
 
 _ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
-_COMPILED_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records")
+_COMPILED_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records", "buffer")
 
 _BPFTRACE_LACKS = {
     "wakeup": "bpftrace passes flags 0 to bpf_ringbuf_output, and none of its settings changes that",
@@ -41,6 +41,12 @@ _BPFTRACE_LACKS = {
     "output_bytes": "bpftrace writes through a C++ stream, whose buffer none of its settings changes",
     "records": "bpftrace's compiler fixes how long a record of printf is",
     "buffer": "bpftrace takes a ring wherever the kernel has one",
+}
+
+_AYA: dict[str, Any] = {
+    "options": _COMPILED_HAS,
+    "with_perf": {"wakeup": ("adaptive",)},
+    "lacks": {"wakeup": "Aya 0.13 has each record wake"},
 }
 
 MAIN_SETUPS = _by_name(
@@ -55,15 +61,19 @@ MAIN_SETUPS = _by_name(
     Setup(
         "bcc",
         "BCC, Python user space, compiled at start-up",
-        options=_every("wakeup", "rings", "output_bytes", "records"),
-        lacks={"consumers": "a BPF object has one ring buffer manager in BCC, and Python runs one thread at a time"},
+        options=_every("wakeup", "rings", "output_bytes", "records", "buffer"),
+        with_perf={"wakeup": ("adaptive", "never", "poll")},
+        lacks={
+            "consumers": "a BPF object has one ring buffer manager in BCC, and Python runs one thread at a time",
+            "wakeup": "BCC's open_perf_buffer takes a number of events, and none of bytes",
+        },
         **_ALL,
     ),
     Setup("libbpf", "libbpf with CO-RE, C user space", options=_COMPILED_HAS, **_ALL),
     Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", options=_COMPILED_HAS, **_ALL),
     Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", options=_COMPILED_HAS, **_ALL),
-    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", options=_COMPILED_HAS, **_ALL),
-    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", options=_COMPILED_HAS, **_ALL),
+    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", **_AYA, **_ALL),
+    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", **_AYA, **_ALL),
 )
 """Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
 

@@ -16,6 +16,7 @@ from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 KERNEL, PROGRAMS, COUNT = "common/rw.bpf.h", "common/rw.bpf.c", "common/syscount.bpf.c"
 HOOKS, RINGS, RING = "common/rw_hooks.bpf.h", "common/rw_ring.bpf.h", "libbpf/ring.c"
 PROFILE, PROFILER = "common/fs_profile.bpf.c", "libbpf/fs_profile.c"
+PERF_KERNEL, PERF = "common/rw_perf.bpf.h", "libbpf/perf.c"
 FOLLOW, RECORD, SUMMARY, OUTPUT = "libbpf/rw.c", "libbpf/record.c", "libbpf/summary.c", "libbpf/output.c"
 STOP, RUN, TRACER, OPTIONS = "libbpf/stop.c", "libbpf/run.c", "libbpf/tracer.c", "libbpf/options.c"
 
@@ -213,6 +214,45 @@ MUTANTS = (
         "bpf_probe_read_user_dynptr(record, RW_EVENT_BYTES, bytes, from)",
         "bpf_probe_read_user_dynptr(record, RW_EVENT_BYTES - 4, bytes, from)",
         "variable records",
+    ),
+    mutant(
+        "a-perf-buffer-that-nobody-reads",
+        PERF,
+        "perf_buffer__consume(c->buffers)",
+        "perf_buffer__consume_buffer(c->buffers, 0)",
+        "perf buffers",
+    ),
+    mutant(
+        "a-perf-buffer-that-is-never-drained",
+        PERF,
+        "taken_since(c, before, perf_buffer__consume(c->buffers))",
+        "c->draining ? 0 : taken_since(c, before, perf_buffer__consume(c->buffers))",
+        "perf buffers",
+        "perf wake-ups",
+    ),
+    mutant(
+        "a-perf-buffer-that-wakes-at-each-event",
+        PERF,
+        "\tif (options->wakeup != ADAPTIVE) {",
+        "\tif (options->wakeup == WATERMARK) {",
+        "perf wake-ups",
+    ),
+    mutant(
+        "a-perf-buffer-that-loses-nothing",
+        PERF_KERNEL,
+        "\treturn !bpf_perf_event_output(ctx, ring, BPF_F_CURRENT_CPU, event, bytes);",
+        "\tbpf_perf_event_output(ctx, ring, BPF_F_CURRENT_CPU, event, bytes);\n\treturn true;",
+        "perf overflow",
+        "perf buffers",
+    ),
+    mutant(
+        "a-perf-buffer-that-loses-twice",
+        PERF,
+        "\tif (event->type != PERF_RECORD_SAMPLE)\n\t\treturn LIBBPF_PERF_EVENT_CONT;",
+        "\tif (event->type != PERF_RECORD_SAMPLE) {\n\t\tc->output->lost += ((__u64 *)event)[2];\n"
+        "\t\treturn LIBBPF_PERF_EVENT_CONT;\n\t}",
+        "perf overflow",
+        "perf buffers",
     ),
     mutant("counts-known-numbers-only", COUNT, "\tif (!is_target())", "\tif (number > 500 || !is_target())", "counts"),
     mutant(

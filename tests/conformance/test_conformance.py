@@ -24,11 +24,17 @@ Verdicts = list[dict[str, Any]]
 LEFT_BEHIND = "left behind: "
 TOGETHER = ("counts", "events", "overflow")
 LACKING = {
-    "bpftrace": ("--wakeup", "--poll-ms", "--rings", "--output-bytes", "--records"),
+    "bpftrace": ("--wakeup", "--poll-ms", "--rings", "--output-bytes", "--records", "--buffer"),
     "bcc": ("--consumers",),
-    "bcc-event": ("--consumers", "--records"),
+    "bcc-event": ("--consumers", "--records", "--buffer"),
 }
 """What these setups refuse of the cases of the knobs, and their alternatives with them; the others refuse nothing."""
+LACKING_WITH_PERF = {
+    "bcc": ("--wakeup 'watermark:",),
+    "aya-sync": ("--wakeup 'never'", "--wakeup 'watermark:", "--wakeup 'poll'"),
+    "aya-async": ("--wakeup 'never'", "--wakeup 'watermark:", "--wakeup 'poll'"),
+}
+"""And what they refuse only where events go through perf buffers."""
 BROKEN = [mutant for mutant in MUTANTS if mutant.name != "leaves-a-process" and mutant.attach == "tracepoint"]
 BROKEN_HOOKS = [mutant for mutant in MUTANTS if mutant.attach != "tracepoint"]
 
@@ -53,10 +59,13 @@ def check(*options: str) -> Verdicts:
 
 def is_refused(verdict: Mapping[str, Any]) -> bool:
     """Whether a case of the knobs was left out because the setup lacks one, as it may."""
-    setup = verdict["setup"]
-    lacking = LACKING.get(setup) or LACKING.get(catalogue.SETUPS[setup].alternative_to or "", ())
+    setup, said = verdict["setup"], verdict["detail"]
+    usual = catalogue.SETUPS[setup].alternative_to or ""
+    lacking = [f"{option} '" for option in LACKING.get(setup) or LACKING.get(usual, ())]
+    if "with --buffer perf" in said:
+        lacking += LACKING_WITH_PERF.get(setup) or LACKING_WITH_PERF.get(usual, ())
     may_be = verdict["case"] in knobs.CASES and verdict["outcome"] == "skipped"
-    return may_be and any(f"{option} '" in verdict["detail"] for option in lacking)
+    return may_be and any(value in said for value in lacking)
 
 
 @pytest.fixture(scope="module")

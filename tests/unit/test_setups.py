@@ -92,6 +92,13 @@ class TestRefusal:
         assert own.refusal(Tool.RW_TRACER_ALL, config(**changed)) == reason
         assert own.refusal(Tool.RW_TRACER_ALL, config()) is None
 
+    def test_what_a_setup_lacks_with_a_perf_event_array_alone_it_refuses_there_alone(self) -> None:
+        own = replace(ANY, options=OPTIONS, with_perf={"wakeup": ("adaptive", "never")}, lacks={"wakeup": "it counts"})
+        for wakeup, has in (("watermark:4096", False), ("poll", False), ("never", True), ("adaptive", True)):
+            assert own.refusal(Tool.RW_TRACER, config(wakeup=wakeup)) is None
+            reason = None if has else f"any has no wakeup = {wakeup} with a perf event array: it counts"
+            assert own.refusal(Tool.RW_TRACER, config(wakeup=wakeup, buffer=Buffer.PERF)) == reason
+
     def test_what_version_1_does_every_setup_does(self) -> None:
         for option, (usual, *others) in OPTIONS.items():
             assert kind_of(option, usual) == usual
@@ -140,7 +147,10 @@ class TestCatalogue:
     @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
     def test_what_one_can_be_set_to_is_of_the_contract_and_not_said_to_be_lacking(self, setup: Setup) -> None:
         assert all(set(kinds) <= set(OPTIONS[option]) for option, kinds in setup.options.items())
-        assert not [option for option in setup.lacks if setup.options.get(option) == OPTIONS[option]]
+        has = {**setup.options, **setup.with_perf}
+        assert not [option for option in setup.lacks if has.get(option) == OPTIONS[option]]
+        if setup.options:
+            assert all(set(kinds) < set(setup.options[option]) for option, kinds in setup.with_perf.items())
 
     @pytest.mark.parametrize("path", catalogue.studies().values(), ids=lambda path: path.stem)
     def test_alternatives_are_in_no_study_but_fairness_and_there_beside_what_they_are_one_to(self, path: Path) -> None:

@@ -21,6 +21,8 @@ class Subject:
     formats: tuple[Format, ...]
     options: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """What it can be set to beyond version 1 of the contract, as its setup says."""
+    with_perf: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """And with a perf event array, where that is less."""
 
 
 @dataclass(frozen=True, slots=True)

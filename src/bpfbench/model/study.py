@@ -50,6 +50,8 @@ class Setup:
     """The folder that its commands find their files in; None: they have none."""
     options: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """What its tracers can be set to beyond version 1 of the contract: kinds of values (`OPTIONS`), by option."""
+    with_perf: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """The kinds, by option, that it has with a perf event array, where those are fewer."""
     lacks: dict[str, str] = field(default_factory=dict, hash=False)
     """Why not to others, by option, as far as that is its library's affair."""
     lacking: tuple[Attach, ...] = ()
@@ -77,11 +79,16 @@ class Setup:
             return f"{self.name} cannot attach by {config.attach}"
         if config.poll_ms is not None and self.poll_ms is not None and config.poll_ms not in self.poll_ms:
             return f"{self.name} cannot poll every {config.poll_ms} ms"
+        return self._lack(config) or config.contradiction
+
+    def _lack(self, config: TracerConfig) -> str | None:
         for option, value in config.options.items():
-            if kind_of(option, value) not in self.options.get(option, ()):
-                why = f": {self.lacks[option]}" if option in self.lacks else ""
+            kind, why = kind_of(option, value), f": {self.lacks[option]}" if option in self.lacks else ""
+            if kind not in self.options.get(option, ()):
                 return f"{self.name} has no {option} = {value}{why}"
-        return config.contradiction
+            if config.buffer is Buffer.PERF and kind not in self.with_perf.get(option, (kind,)):
+                return f"{self.name} has no {option} = {value} with a perf event array{why}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def subjects(setups: Sequence[Setup], hooks: Sequence[Attach], *, all_of_them: b
         for setup in setups
     }
     found = tuple(
-        Subject(setup.name, (), attach, tuple(map(Tool, setup.tools)), setup.formats, setup.options)
+        Subject(setup.name, (), attach, tuple(map(Tool, setup.tools)), setup.formats, setup.options, setup.with_perf)
         for setup, those in can.items()
         for attach in those
     )

@@ -11,7 +11,7 @@ from bpfbench.declare import plan, tuning
 from bpfbench.declare.study import parse, to_toml
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import KNOBS
-from bpfbench.model import OPTIONS, Attach, Format, Study, Tool
+from bpfbench.model import OPTIONS, Attach, Buffer, Format, Study, Tool
 from bpfbench.model.tuning import Tuning, TuningGoal
 
 MINE = """name = "mine"
@@ -81,7 +81,8 @@ def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free(
 def test_only_knobs_that_some_setup_can_be_turned_by_are_tuned() -> None:
     known = Tuning(1, GOAL, {})
     always = ("format", "ringbuf_bytes", "poll_ms")
-    assert tuning.turned(varied(study())[0], known) == (*always, "wakeup", "rings", "consumers", "output_bytes")
+    of_contract = ("wakeup", "rings", "consumers", "output_bytes", "buffer")
+    assert tuning.turned(varied(study())[0], known) == (*always, *of_contract)
     own = replace(mine("wakeup"), factors=replace(mine().factors, setups=("own",)))
     assert tuning.turned(varied(own)[0], known) == (*always, "wakeup")
     scripts = replace(study(), factors=replace(study().factors, setups=("bpftrace",)))
@@ -109,6 +110,9 @@ def test_what_a_library_cannot_be_set_to_is_not_tried() -> None:
     assert {config.format for config in spaces["bpftrace"]} == {Format.TEXT}
     assert len(spaces["libbpf"]) > len(spaces["bpftrace"])
     assert any("bpftrace cannot write binary" in reason for reason in left_out)
+    with_perf = {config.wakeup for config in spaces["libbpf"] if config.buffer is Buffer.PERF}
+    assert with_perf == {config.wakeup for config in spaces["libbpf"]}
+    assert {config.rings for config in spaces["libbpf"] if config.buffer is Buffer.PERF} == {"1"}
 
 
 def test_the_default_of_each_setup_is_the_studys() -> None:

@@ -22,7 +22,7 @@ from bpfbench.inside.conformance.output import Event
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Format, Tool, TracerConfig, TracerSummary
 from bpfbench.model.check import Subject
-from bpfbench.model.choices import OPTIONS, kind_of
+from bpfbench.model.choices import OPTIONS, Buffer, kind_of
 
 READY_S, END_S = 300.0, 300.0
 """How long a tracer may take to be READY, and to end after a signal, be it with twenty others on an emulated CPU."""
@@ -114,9 +114,10 @@ class Driven(TracerProcess):
     @property
     def refusal(self) -> str:
         """What it said where it ended because it lacks one of those, or a value; nothing where its setup has it."""
-        knobs = ((KNOBS[option], value) for option, value in self.options.items() if option in KNOBS)
-        has = self.subject.options
-        lacks = any(kind_of(name, value) not in has.get(name, ()) for name, value in knobs)
+        asked = {name: kind_of(name, self.options[option]) for option, name in KNOBS.items() if option in self.options}
+        lacks = any(kind not in self.subject.options.get(name, ()) for name, kind in asked.items())
+        if asked.get("buffer") == Buffer.PERF:
+            lacks |= any(kind not in self.subject.with_perf.get(name, (kind,)) for name, kind in asked.items())
         if not lacks or self._process.poll() != REFUSED:
             return ""
         return f"not for this setup: {self.last_message().partition(';')[0]}"

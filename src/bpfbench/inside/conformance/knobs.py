@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bpfbench.inside.conformance import judge, loads, program
@@ -24,8 +25,8 @@ from bpfbench.inside.conformance.together import (
     watch_events,
     watch_overflow,
 )
-from bpfbench.inside.kernel import bpf, tasks
-from bpfbench.model import EVENT_BYTES, Format, Tool, TracerSummary
+from bpfbench.inside.kernel import bpf, perf_buffer, tasks
+from bpfbench.model import EVENT_BYTES, EVENT_TOOLS, Format, Tool, TracerSummary
 
 READS, PROCESSES = 2003, 8
 """Of one process; and how many there are where each ring is to have events."""
@@ -45,6 +46,11 @@ SMALL_BUFFER = {"--output-bytes": "4096"}
 FEW_WRITES = 20
 """What a tracer may write besides, be it to wake itself."""
 
+PERF = {"--buffer": "perf"}
+PERF_BUFFERS = {**PERF, "--ringbuf-bytes": str(MIB)}
+"""Less than half of one is filled, so that whoever wakes the consumer for that does not."""
+PERF_BEYOND = {"--wakeup": f"watermark:{MIB - 1}"}
+
 VARIABLE = {"--records": "variable"}
 SHORT_READS = 1009
 """Of 512 bytes each: so many records fit into a ring of 1 MiB, if each takes no more than it needs."""
@@ -57,7 +63,7 @@ def _watch_wakeups(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, s
             watching.enter_context(tracer.frozen())
         watched = {tracer: watching.enter_context(_waiting(tracer)) for tracer in tracers}
         loads.reads(COMM, work, READS)
-        woken = {tracer for tracer, waiting in watched.items() if waiting.poll(0)}
+        woken = {tracer for tracer, is_woken in watched.items() if is_woken()}
     failures = _undelivered(tracers, READS)
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
@@ -69,15 +75,20 @@ def _watch_wakeups(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, s
 
 
 @contextlib.contextmanager
-def _waiting(tracer: Driven) -> Iterator[select.epoll]:
-    """Wait for its rings as it does, but by edges: what they hold is nothing, and that an event wakes is all."""
+def _waiting(tracer: Driven) -> Iterator[Callable[[], bool]]:
+    """Wait as it does for its rings, or perf buffers, but by edges; yield what tells whether an event has woken.
+
+    What rings hold is nothing then. Of a perf event without a buffer there is only that, a hang-up; and of one with a
+    buffer a wake-up is told once, to whoever asks first: the tracer does not learn of it.
+    """
+    pid = tracer.pid_tracing
     with select.epoll() as waiting, contextlib.ExitStack() as opened:
-        for number in bpf.ring_buffers_of(tracer.pid_tracing):
-            fd = bpf.open_map(number)
+        rings, events = map(bpf.open_map, bpf.ring_buffers_of(pid)), perf_buffer.events_of(pid)
+        for fd in itertools.chain(rings, events):
             opened.callback(os.close, fd)
             waiting.register(fd, select.EPOLLIN | select.EPOLLET)
         waiting.poll(0)
-        yield waiting
+        yield lambda: any(mask & select.EPOLLIN for _, mask in waiting.poll(0))
 
 
 def _undelivered(tracers: Sequence[Driven], events: int) -> dict[Driven, str]:
@@ -177,4 +188,14 @@ CASES = {
     "variable records overflow": together((Tool.RW_TRACER_ALL,), program.COMM, watch_overflow, {**VARIABLE, **TINY}),
     "short records": together((Tool.RW_TRACER_ALL,), COMM, _watch_short, {**VARIABLE, "--ringbuf-bytes": str(MIB)}),
     "full disk of rings": alone(lambda subject, work: check_full_disk(subject, work, {**THREE, **CONSUMERS})),
+    "perf events": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, PERF),
+    "perf overflow": together(EVENT_TOOLS, program.COMM, watch_overflow, {**PERF, **TINY}),
+    "perf wake-ups": together(
+        (Tool.RW_TRACER,),
+        COMM,
+        _watch_wakeups,
+        *({**PERF_BUFFERS, **wakeup} for wakeup in (NEVER, PERF_BEYOND, LOW, BUSY)),
+    ),
+    "perf buffers": together((Tool.RW_TRACER,), COMM, _watch_rings, {**PERF, **RING}, {**PERF, **TINY}),
+    "full disk of perf buffers": alone(lambda subject, work: check_full_disk(subject, work, PERF)),
 }

@@ -109,7 +109,7 @@ def is_loaded(program: int) -> bool:
 
 def perf_events_of(*pids: int) -> int:
     """Return how many perf events processes hold open, of BPF programs or not."""
-    return sum(1 for pid in pids for _ in _perf_event_fds(pid))
+    return sum(1 for pid in pids for _ in perf_event_fds(pid))
 
 
 def links_to(programs: frozenset[int]) -> int:
@@ -207,7 +207,8 @@ def attachments(programs: frozenset[int], pid: int) -> frozenset[Attachment]:
 
     A kernel older than 6.6 does not name what a link to a perf event is for; the event itself tells.
     """
-    found = {*map(_link, _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID)), *_perf_events(pid)}
+    events = (own for _, own in perf_programs(pid))
+    found = {*map(_link, _opened(_LINK_GET_NEXT_ID, _LINK_GET_FD_BY_ID)), *events}
     return frozenset(own for own in found if own and own.program in programs and own.target)
 
 
@@ -233,7 +234,8 @@ def _named(fd: int, word: int) -> str:
     return name.value.decode()
 
 
-def _perf_event_fds(pid: int) -> Iterator[int]:
+def perf_event_fds(pid: int) -> Iterator[int]:
+    """Yield the descriptors by which a process holds perf events open."""
     with contextlib.suppress(OSError):  # it has ended, or is another user's
         for path in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):  # closed since
@@ -241,14 +243,15 @@ def _perf_event_fds(pid: int) -> Iterator[int]:
                     yield int(path.name)
 
 
-def _perf_events(pid: int) -> Iterator[Attachment]:
-    for fd in _perf_event_fds(pid):
+def perf_programs(pid: int) -> Iterator[tuple[int, Attachment]]:
+    """Yield the descriptors of those that a program is attached by, and where."""
+    for fd in perf_event_fds(pid):
         with contextlib.suppress(OSError):  # of no program
             name = ctypes.create_string_buffer(_NAME_BYTES)
             # struct bpf_attr, task_fd_query: pid, fd, flags, buf_len, buf, prog_id, fd_type, ...
             attr = (ctypes.c_uint32 * 12)(pid, fd, 0, _NAME_BYTES, *address(name))
             call(_TASK_FD_QUERY, attr)
-            yield Attachment(attr[6], _OF_FD.get(attr[7], f"perf {attr[7]}"), name.value.decode())
+            yield fd, Attachment(attr[6], _OF_FD.get(attr[7], f"perf {attr[7]}"), name.value.decode())
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hooks and rings of a running tracer, as the kernel tells of them, whatever the tracer says."""
+"""The hooks and rings, or perf buffers, of a running tracer, as the kernel tells of them, whatever the tracer says."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-from bpfbench.inside.kernel import bpf
+from bpfbench.inside.kernel import bpf, perf_buffer
 from bpfbench.inside.kernel.hooks import BTF, function_names
 from bpfbench.inside.kernel.ring import Ring
 from bpfbench.inside.leftovers import RING_BUFFERS, TRACING_PROGRAMS, Inventory
@@ -37,3 +37,15 @@ def rings(before: Inventory) -> Iterator[Callable[[], tuple[RingAccount, ...]]]:
     with contextlib.ExitStack() as opened:
         watched = [(size, opened.enter_context(Ring(number))) for number, size in sorted(new.items())]
         yield lambda: tuple(RingAccount(size, ring.produced, ring.consumed) for size, ring in watched)
+
+
+@contextlib.contextmanager
+def perf_buffers(pid: int) -> Iterator[Callable[[], tuple[RingAccount, ...]]]:
+    """Keep the perf buffers of a tracing process from vanishing; yield what tells what has gone through each so far.
+
+    Raises:
+        StepError: one cannot be mapped.
+    """
+    with contextlib.ExitStack() as opened:
+        watched = [opened.enter_context(buffer) for buffer in perf_buffer.buffers_of(pid)]
+        yield lambda: tuple(RingAccount(own.bytes, own.produced, own.consumed) for own in watched)

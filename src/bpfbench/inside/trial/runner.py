@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +30,11 @@ from bpfbench.inside.trial.sampler import Sampler, Traced
 from bpfbench.inside.trial.workload import FioProcess, is_laid_out
 from bpfbench.model import (
     OWN_COMM,
+    Buffer,
     Check,
     Placement,
     Record,
+    RingAccount,
     TracerUsage,
     TrialSpec,
 )
@@ -118,7 +120,7 @@ def _measure(found: Gathered) -> None:
                 follower = running.enter_context(content.Audit(found.subject, disk_bytes))
             held = _hold(found, running, places) if spec.command and spec.command.wants_target else None
             traced = _start_tracer(found, running, held, followed=follower is not None)
-            account = running.enter_context(attached.rings(before)) if isinstance(traced, TracerProcess) else None
+            account = running.enter_context(_rings(spec, traced, before)) if isinstance(traced, TracerProcess) else None
             if traced:
                 pids = grip.family(traced.pid) if spec.command else (traced.pid_tracing,)
                 found.note(hooks=attached.hooks(before, *pids))
@@ -148,6 +150,15 @@ def _measure(found: Gathered) -> None:
     finally:
         with found.step("leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
+
+
+def _rings(
+    spec: TrialSpec, traced: TracerProcess, before: leftovers.Inventory
+) -> contextlib.AbstractContextManager[Callable[[], tuple[RingAccount, ...]]]:
+    """Return what tells what has gone through the rings of a tracer, or its perf buffers."""
+    config = spec.trial.config
+    has_perf = config is not None and config.buffer is Buffer.PERF
+    return attached.perf_buffers(traced.pid_tracing) if has_perf else attached.rings(before)
 
 
 def _hold(found: Gathered, running: contextlib.ExitStack, places: driven.Places | None) -> CountedProcess:
@@ -270,6 +281,7 @@ def _verify(found: Gathered) -> tuple[Check, ...]:
         output_bytes=size,
         output_events=events,
         possible_cpus=bpf.possible_cpus(),
+        online_cpus=os.sysconf("SC_NPROCESSORS_ONLN"),
     )
     checks = verify.checks(proof)
     if record.content is None or record.summary is None or found.span is None:

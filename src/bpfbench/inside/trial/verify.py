@@ -101,6 +101,8 @@ class Proof:
     """The comm whose events were traced, and those that processes of a target besides fio were seen to have."""
     possible_cpus: int = 1
     """CPUs that the kernel has room for, each of which has a ring where there is one for each."""
+    online_cpus: int = 1
+    """Of these those that are there, each of which has a perf buffer where there are such."""
 
 
 def checks(proof: Proof) -> tuple[Check, ...]:
@@ -218,8 +220,9 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
     if record.fio:
         for kind, ios in wanted.items():
             yield _coverage(kind, ios, seen[kind], record.fio.runtime_s, summary)
-    if config.ringbuf_bytes is not None and config.buffer is Buffer.RING:
-        asked_rings = [config.ringbuf_bytes] * config.rings_on(proof.possible_cpus)
+    if config.ringbuf_bytes is not None:
+        cpus = proof.online_cpus if config.buffer is Buffer.PERF else proof.possible_cpus
+        asked_rings = [config.ringbuf_bytes] * config.rings_on(cpus)
         yield from _ring_checks(trial.tool, config, asked_rings, record.rings, summary)
     if record.written_bytes is not None:
         yield _written(config, trial.tool, record.written_bytes, summary)

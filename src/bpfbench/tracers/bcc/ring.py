@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tools at the hooks of reads and writes have in common: the ring, and where its events have gone."""
+"""What the tools at the hooks of reads and writes have in common: the ring, and where its events have gone.
+
+With --buffer perf there are perf buffers in its place, one of each CPU.
+"""
 
 import ctypes
 import os
@@ -46,6 +49,10 @@ class RingTool(Tool):
         # Under load ring_buffer_poll() may never find the ring empty, so it takes the verdict to end it. Without an
         # integer to return, BCC would raise and catch a TypeError at each event.
         consumer = self.consumer()
+        self._poll, self._consume = self.bpf.ring_buffer_poll, self.bpf.ring_buffer_consume
+        if self.options.buffer == "perf":
+            self._open_perf_buffers(consumer)
+            return
         # [snippet rings]
         for number, name in enumerate(("events", *others)):
             self.bpf[name].open_ring_buffer(consumer)
@@ -53,9 +60,23 @@ class RingTool(Tool):
                 self.bpf["rings"][ctypes.c_int(number)] = ctypes.c_int(self.bpf[name].map_fd)
         # [end rings]
 
+    def _open_perf_buffers(self, consumer: Consumer) -> None:
+        """What was lost the program counts, where it is refused: what BCC tells of it later is not listened to."""
+        # [snippet buffer]
+        self.bpf["events"].open_perf_buffer(
+            consumer,
+            page_cnt=self.options.ringbuf_bytes // os.sysconf("SC_PAGE_SIZE"),
+            lost_cb=lambda _lost: None,
+            wakeup_events=1 if self.options.wakeup == "adaptive" else 0,
+        )
+        self._poll, self._consume = self.bpf.perf_buffer_poll, self.bpf.perf_buffer_consume
+        # [end buffer]
+
     def _knobs(self, rings: int) -> dict[str, int]:
         """The macros of what is not as usual: without them, the program is what it is without knobs."""
         options = self.options
+        if options.buffer == "perf":
+            return {"PERF_BUFFER": 1}
         return (
             ({"WAKE_BYTES": options.wake_bytes} if options.wake_bytes else {})
             | ({"RINGS": rings} if rings > 1 else {})
@@ -86,39 +107,39 @@ class RingTool(Tool):
 
     def _waiting(self) -> Callable[[], object]:
         """What waits once, as --wakeup has it, and takes what is there then."""
-        poll_ms, bpf, stop = self.options.poll_ms, self.bpf, self.stop
+        poll_ms, poll, consume, stop = self.options.poll_ms, self._poll, self._consume, self.stop
 
         # [snippet wakeup]
         def nap() -> None:
             stop.wait(poll_ms / 1000)
-            bpf.ring_buffer_consume()
+            consume()  # bpf.ring_buffer_consume()
 
         def wait_for_watermark() -> None:
-            bpf.ring_buffer_poll(poll_ms)  # which looks into those rings alone that woke it
-            bpf.ring_buffer_consume()
+            poll(poll_ms)  # bpf.ring_buffer_poll(), which looks into those rings alone that woke it
+            consume()
 
         # [end wakeup]
         match self.options.wakeup:
             # [snippet poll_ms]
             case "adaptive":
-                return lambda: bpf.ring_buffer_poll(poll_ms)
+                return lambda: poll(poll_ms)  # bpf.ring_buffer_poll()
             # [end poll_ms]
             # [snippet wakeup]
             case "never":
                 return nap
             case "poll":
-                return bpf.ring_buffer_consume
+                return consume  # bpf.ring_buffer_consume()
             case _:
                 return wait_for_watermark
             # [end wakeup]
 
     def drain(self) -> None:
-        """An output error ends ring_buffer_consume() early, hence the loop."""
+        """An output error ends ring_buffer_consume() early, hence the loop. (It does not end that of perf buffers.)"""
         taken = -1
         while self.output.taken != taken:
             taken = self.output.taken
             self.stop.verdict = 0
-            self.bpf.ring_buffer_consume()
+            self._consume()
 
     def account(self) -> Account:
         cpus = self.bpf["counters"][0]

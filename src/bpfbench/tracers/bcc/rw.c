@@ -19,9 +19,15 @@ struct rw_call {
 
 BPF_HASH(calls, u64, struct rw_call, RW_JOIN_ENTRIES);
 BPF_PERCPU_ARRAY(counters, struct rw_counters, 1);
+#ifdef PERF_BUFFER
+/* [snippet buffer] */
+BPF_PERF_OUTPUT(events);
+/* [end buffer] */
+#else
 /* [snippet ringbuf_bytes] */
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 /* [end ringbuf_bytes] */
+#endif
 
 /* [snippet rings] */
 #ifdef RINGS
@@ -30,14 +36,14 @@ BPF_ARRAY_OF_MAPS(rings, "events", RINGS);
 #endif
 /* [end rings] */
 
-#ifdef VARIABLE_RECORDS
+#if defined(VARIABLE_RECORDS) || defined(PERF_BUFFER)
 /* [snippet records] */
 struct rw_scratch {
 	rw_slot event;
 	char payload[PAYLOAD_BYTES];
 };
 
-/* By op: where a record is put together whose length is known only then. */
+/* By op: where a record is put together whose length is known only then, or whose place. */
 BPF_PERCPU_ARRAY(scratch, struct rw_scratch, RW_OPS);
 /* [end records] */
 #endif
@@ -153,7 +159,7 @@ static __always_inline rw_slot *reserve(void *ring, u64 op)
 	if (!ring)
 		return NULL;
 #endif
-#if defined(VARIABLE_RECORDS)
+#if defined(VARIABLE_RECORDS) || defined(PERF_BUFFER)
 	return (rw_slot *)scratch.lookup(&which);
 #elif defined(RINGS)
 	return bpf_ringbuf_reserve(ring, sizeof(rw_slot) + PAYLOAD_BYTES, 0);
@@ -182,9 +188,13 @@ static __always_inline u64 wakeup_by(void *ring, u64 more)
 }
 
 /* Returns 0 if the ring has taken the event. */
-static __always_inline int submit(void *ring, rw_slot *event, u64 payload_len)
+static __always_inline int submit(void *ctx, void *ring, rw_slot *event, u64 payload_len)
 {
-#ifdef VARIABLE_RECORDS
+#if defined(PERF_BUFFER)
+	/* [snippet buffer] */
+	return events.perf_submit(ctx, event, sizeof(rw_slot) + PAYLOAD_BYTES);
+	/* [end buffer] */
+#elif defined(VARIABLE_RECORDS)
 	/* [snippet records] */
 	u64 size = sizeof(*event) + payload_len, header = 8;
 	u64 flags = wakeup_by(ring, (header + size + 7) & ~7ULL);
@@ -203,7 +213,7 @@ static __always_inline int submit(void *ring, rw_slot *event, u64 payload_len)
 #endif
 }
 
-static __always_inline void submit_event(struct rw_call *call, u64 op, u64 id, u64 exit_ns, s64 ret)
+static __always_inline void submit_event(void *ctx, struct rw_call *call, u64 op, u64 id, u64 exit_ns, s64 ret)
 {
 	struct rw_counters *c = this_cpu_counters();
 	void *ring = ring_for(id);
@@ -235,7 +245,7 @@ static __always_inline void submit_event(struct rw_call *call, u64 op, u64 id, u
 	read_identity(event, call->file);
 	payload_len = read_payload(event + 1, call->buf, ret);
 	event->payload_len = payload_len;
-	if (submit(ring, event, payload_len))
+	if (submit(ctx, ring, event, payload_len))
 		lock_xadd(&c->ring_full, 1);
 }
 
@@ -248,7 +258,7 @@ static __always_inline int leave(void *ctx, u64 op, s64 ret)
 		return 0;
 	/* Another op is left over from a call whose exit the kernel skipped. */
 	if (call->op == op)
-		submit_event(call, op, id, bpf_ktime_get_ns(), ret);
+		submit_event(ctx, call, op, id, bpf_ktime_get_ns(), ret);
 	calls.delete(&id);
 	return 0;
 }

@@ -20,6 +20,8 @@ class RwTracer(RingTool):
         self.load("rw.c", {"PAYLOAD_BYTES": self._payload_bytes})
 
     def consumer(self) -> Consumer:
+        if self.options.buffer == "perf":
+            return self._take_from_perf_buffer()
         return self._take_by_event() if BY_EVENT else self._take_in_place()
 
     def _take_in_place(self) -> Consumer:
@@ -33,6 +35,26 @@ class RwTracer(RingTool):
             put(record(slot_at(address)))
             return stop.verdict
 
+        return on_event
+
+    def _take_from_perf_buffer(self) -> Consumer:
+        """As in place. BCC empties a buffer to its end, whatever is returned, and under load there may be none: what
+        ends it then is that nothing is put in any more.
+        """
+        slot_at = (c_char * (EVENT.size + self._payload_bytes)).from_address
+        record = formatter(self.options.format, self._payload_bytes)
+        put = self.output.put
+        stop = self.stop
+
+        # [snippet buffer]
+        def on_event(_cpu: object, address: int, _size: int) -> int:
+            put(record(slot_at(address)))
+            if stop.verdict:
+                stop.verdict = 0
+                self.detach()
+            return 0
+
+        # [end buffer]
         return on_event
 
     def _take_by_event(self) -> Consumer:

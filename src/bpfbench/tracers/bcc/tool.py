@@ -28,7 +28,7 @@ class Tool(ABC):
         """Returns when a stop is requested."""
 
     def detach(self) -> None:
-        """When it returns, no program runs any more.
+        """When it returns, no program runs any more. What is detached already stays so.
 
         BCC attaches by name, so entries come before exits, and here too: each entry recorded still finds its exit.
         """

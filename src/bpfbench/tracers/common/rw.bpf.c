@@ -36,5 +36,5 @@ static __always_inline int enter_vfs(enum rw_op op, struct file *file, const cha
 
 static __always_inline int leave(void *ctx, enum rw_op op, __s64 ret)
 {
-	return rw_exit(op, ret);
+	return rw_exit(ctx, op, ret);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The hook-independent part of rw-tracer and rw-tracer-all: a hook calls rw_enter() for a target task and rw_exit() for
- * any task; between them lies the join map, behind them the ring. */
+ * any task; between them lies the join map, behind them the ring, or a perf buffer. */
 #ifndef BPFBENCH_RW_BPF_H
 #define BPFBENCH_RW_BPF_H
 
@@ -11,7 +11,11 @@
 #include "kernel_types.h"
 #include "rw_counters.h"
 #include "rw_event.h"
+#ifdef RW_PERF
+#include "rw_perf.bpf.h"
+#else
 #include "rw_ring.bpf.h"
+#endif
 #include "target.bpf.h"
 
 /* A packed struct has alignment 1, and clang would store it byte by byte; a ring slot is aligned to 8. */
@@ -160,12 +164,14 @@ static __always_inline bool submit_variable(
 
 #endif
 
-static __always_inline void submit_event(const struct rw_call *call, enum rw_op op, __u64 id, __u64 exit_ns, __s64 ret)
+static __always_inline void submit_event(
+	void *ctx, const struct rw_call *call, enum rw_op op, __u64 id, __u64 exit_ns, __s64 ret)
 {
 	const __u64 comm[COMM_WORDS] = {target_comm[0], target_comm[1]}; /* rw_enter() is for the target only */
 	struct rw_counters *c = this_cpu_counters();
 	void *ring = ring_for(id);
 	rw_slot *event;
+	__u64 bytes;
 
 	if (!c)
 		return;
@@ -178,19 +184,19 @@ static __always_inline void submit_event(const struct rw_call *call, enum rw_op 
 		return;
 	}
 #endif
-	event = ring ? bpf_ringbuf_reserve(ring, sizeof(*event) + payload_bytes, 0) : NULL;
+	bytes = sizeof(*event) + payload_bytes;
+	event = reserve(ring, op, bytes);
 	if (!event) {
 		count_one(&c->ring_full);
 		return;
 	}
 	fill_event(event, comm, call, op, id, exit_ns, ret);
 	event->payload_len = read_payload(event + 1, call->buf, ret);
-	/* [snippet wakeup] */
-	bpf_ringbuf_submit(event, wakeup_by(ring));
-	/* [end wakeup] */
+	if (!submit(ctx, ring, event, bytes))
+		count_one(&c->ring_full);
 }
 
-static __always_inline int rw_exit(enum rw_op op, __s64 ret)
+static __always_inline int rw_exit(void *ctx, enum rw_op op, __s64 ret)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct rw_call *call = bpf_map_lookup_elem(&calls, &id);
@@ -199,7 +205,7 @@ static __always_inline int rw_exit(enum rw_op op, __s64 ret)
 		return 0;
 	/* Another op is left over from a call whose exit the kernel skipped. */
 	if (call->op == op)
-		submit_event(call, op, id, bpf_ktime_get_ns(), ret);
+		submit_event(ctx, call, op, id, bpf_ktime_get_ns(), ret);
 	bpf_map_delete_elem(&calls, &id);
 	return 0;
 }

@@ -107,4 +107,18 @@ static __always_inline __u64 wakeup_by(void *ring)
 
 #endif
 
+static __always_inline void *reserve(void *ring, __u32 op, __u64 bytes)
+{
+	return ring ? bpf_ringbuf_reserve(ring, bytes, 0) : NULL;
+}
+
+/* What is reserved is never refused. */
+static __always_inline bool submit(void *ctx, void *ring, void *event, __u64 bytes)
+{
+	/* [snippet wakeup] */
+	bpf_ringbuf_submit(event, wakeup_by(ring));
+	/* [end wakeup] */
+	return true;
+}
+
 #endif

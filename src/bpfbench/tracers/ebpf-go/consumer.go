@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/perf"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,8 @@ type consumer struct {
 	rings   []*ebpf.Map
 	readers []*ringbuf.Reader
 	record  ringbuf.Record
+	buffers *perf.Reader // or these, and no rings
+	sample  perf.Record
 	output  *output
 	save    func(o *output, sample []byte)
 	err     error // the first
@@ -39,6 +42,13 @@ type consumer struct {
 
 // newConsumers returns one for all rings, or one for each, with a buffer of its own.
 func (r *run) newConsumers(rings []*ebpf.Map, save func(*output, []byte)) (consumers []*consumer, err error) {
+	if r.options.buffer == bufferPerf {
+		c, err := r.newPerfConsumer(rings[0], save)
+		if err != nil {
+			return nil, err
+		}
+		return []*consumer{c}, nil
+	}
 	if r.options.consumers == consumersOne {
 		c, err := r.newConsumer(rings, r.output, save)
 		if err != nil {
@@ -107,6 +117,9 @@ func (c *consumer) close() {
 	for _, reader := range c.readers {
 		_ = reader.Close()
 	}
+	if c.buffers != nil {
+		_ = c.buffers.Close()
+	}
 }
 
 func (c *consumer) fail(format string, args ...any) {
@@ -119,6 +132,8 @@ func (c *consumer) fail(format string, args ...any) {
 // follow saves events until told to stop.
 func (c *consumer) follow() {
 	switch {
+	case c.buffers != nil:
+		c.followPerf()
 	case c.options.wakeup == wakePoll:
 		c.spin()
 	case len(c.readers) == 1:
@@ -273,6 +288,10 @@ func (c *consumer) take(reader *ringbuf.Reader) bool {
 
 // drain empties the rings, into which nothing is put any more.
 func (c *consumer) drain() {
+	if c.buffers != nil {
+		c.drainPerf()
+		return
+	}
 	c.neverWait()
 	for _, reader := range c.readers {
 		for reader.AvailableBytes() > 0 && c.take(reader) {

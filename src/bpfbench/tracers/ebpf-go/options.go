@@ -40,7 +40,8 @@ const (
 	recordsFixed    = "fixed"
 	recordsVariable = "variable"
 
-	bufferRing = "ring" // which is all there is
+	bufferRing = "ring"
+	bufferPerf = "perf"
 )
 
 var tools = []string{toolSyscount, toolRwTracer, toolRwTracerAll, toolFsProfile}
@@ -61,6 +62,7 @@ type options struct {
 	consumers    string
 	outputBytes  uint32
 	records      string
+	buffer       string
 }
 
 // keptPayload is the most payload bytes that an event of the tool has.
@@ -181,7 +183,7 @@ func rules(o *options) []rule {
 		{"--consumers", "one, ring", choice(&o.consumers, consumersOne, consumersRing), consumersOne},
 		{"--output-bytes", "4096 to 67108864", number(&o.outputBytes, 4096, 1<<26), "65536"},
 		{"--records", "fixed, variable", choice(&o.records, recordsFixed, recordsVariable), recordsFixed},
-		{"--buffer", bufferRing, func(value string) bool { return value == bufferRing }, bufferRing},
+		{"--buffer", "ring, perf", choice(&o.buffer, bufferRing, bufferPerf), bufferRing},
 	}
 }
 
@@ -248,6 +250,8 @@ func refuseCombinations(o *options, rules []rule, given map[string]string) {
 			refuse(r.name, value, "is more than the ring holds", r.supported)
 		case r.name == "--consumers" && o.rings == 1:
 			refuse(r.name, value, "is not supported with one ring", consumersOne)
+		case (r.name == "--rings" || r.name == "--records") && o.buffer == bufferPerf:
+			refuse(r.name, value, "is not supported with --buffer perf", r.usual)
 		}
 	}
 }

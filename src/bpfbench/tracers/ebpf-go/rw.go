@@ -31,7 +31,10 @@ func choosePrograms(spec *ebpf.CollectionSpec, attach string) {
 func loadRwFor(o *options) (*ebpf.Collection, error) {
 	load := loadRw
 	values := map[string]any{"target_comm": o.commField(), "payload_bytes": o.keptPayload()}
-	if o.hasKernelKnobs() {
+	switch {
+	case o.buffer == bufferPerf:
+		load = loadRwPerf
+	case o.hasKernelKnobs():
 		load = loadRwKnobs
 		values["wakeup_bytes"] = o.wakeupBytes()
 		values["ring_count"] = o.ringCount()
@@ -48,7 +51,9 @@ func loadRwFor(o *options) (*ebpf.Collection, error) {
 		}
 	}
 	// [snippet ringbuf_bytes]
-	spec.Maps["events"].MaxEntries = o.ringbufBytes
+	if o.buffer == bufferRing {
+		spec.Maps["events"].MaxEntries = o.ringbufBytes
+	}
 	// [end ringbuf_bytes]
 	// [snippet rings]
 	if rings := spec.Maps["rings"]; rings != nil {
@@ -60,7 +65,8 @@ func loadRwFor(o *options) (*ebpf.Collection, error) {
 	return ebpf.NewCollection(spec)
 }
 
-// makeRings returns the ring, or all of several, which it makes and puts into the map of them.
+// makeRings returns the ring, or all of several, which it makes and puts into the map of them; or the one map that perf
+// buffers are put into.
 func makeRings(o *options, objects *ebpf.Collection) ([]*ebpf.Map, error) {
 	// [snippet rings]
 	rings := []*ebpf.Map{objects.Maps["events"]}

@@ -135,8 +135,9 @@ static bool set_records(const char *value, struct options *o)
 
 static bool set_buffer(const char *value, struct options *o)
 {
-	(void)o;
-	return !strcmp(value, "ring");
+	static const char *const names[] = {"ring", "perf", NULL};
+
+	return choose(value, names, &o->buffer);
 }
 
 static const struct rule {
@@ -159,7 +160,7 @@ static const struct rule {
 	{"--consumers", "one, ring", set_consumers, "one"},
 	{"--output-bytes", "4096 to 67108864", set_output_bytes, "65536"},
 	{"--records", "fixed, variable", set_records, "fixed"},
-	{"--buffer", "ring", set_buffer, "ring"},
+	{"--buffer", "ring, perf", set_buffer, "ring"},
 };
 
 #define RULES (sizeof(rules) / sizeof(rules[0]))
@@ -179,6 +180,13 @@ static size_t find_rule(const char *name, const char *value)
 		if (!strcmp(name, rules[i].name))
 			return i;
 	refuse(name, value, "is an unknown option", ALL_NAMES);
+}
+
+/* Whether it is set to what perf buffers have not. */
+static bool is_of_rings(const struct options *options, const struct rule *rule)
+{
+	return (rule->set == set_rings && options->rings != 1) ||
+	       (rule->set == set_records && options->records != FIXED);
 }
 
 static void refuse_combinations(const struct options *options, const char *const given[])
@@ -201,6 +209,8 @@ static void refuse_combinations(const struct options *options, const char *const
 			refuse(rules[r].name, given[r], "is more than the ring holds", rules[r].supported);
 		if (rules[r].set == set_consumers && options->consumers == RING && options->rings == 1)
 			refuse(rules[r].name, given[r], "is not supported with one ring", "one");
+		if (options->buffer == PERF_BUFFERS && is_of_rings(options, &rules[r]))
+			refuse(rules[r].name, given[r], "is not supported with --buffer perf", rules[r].usual);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hooks.h"
+#include "perf.h"
 #include "record.h"
 #include "ring.h"
 #include "stop.h"
@@ -33,6 +34,8 @@ static int empty(const struct consumer *c)
 {
 	int found, all = 0;
 
+	if (c->buffers)
+		return perf_empty(c);
 	if (c->ring_count == 1)
 		return ring_buffer__consume(c->rings);
 	do {
@@ -54,9 +57,10 @@ static int empty(const struct consumer *c)
 static int wait_for_rings(const struct consumer *c)
 {
 	const struct options *options = &c->run->options;
+	int rings = c->buffers ? perf_buffer__epoll_fd(c->buffers) : ring_buffer__epoll_fd(c->rings);
 	struct pollfd awaited[] = {
 		{.fd = c->all->over, .events = POLLIN},
-		{.fd = options->wakeup == NEVER ? -1 : ring_buffer__epoll_fd(c->rings), .events = POLLIN},
+		{.fd = options->wakeup == NEVER ? -1 : rings, .events = POLLIN},
 	};
 	int ready = poll(awaited, sizeof(awaited) / sizeof(awaited[0]), options->poll_ms);
 
@@ -70,6 +74,8 @@ static int wait_and_empty(const struct consumer *c)
 	const struct options *options = &c->run->options;
 	int err = 0;
 
+	if (options->wakeup == ADAPTIVE && c->buffers)
+		return perf_wait_and_empty(c);
 	/* [snippet wakeup] */
 	/* [snippet poll_ms] */
 	if (options->wakeup == ADAPTIVE && c->ring_count == 1 && c->all->over < 0)
@@ -167,6 +173,8 @@ static int take_from(struct consumer *c, const int *rings, size_t count, ring_bu
 {
 	int err = 0;
 
+	if (c->run->options.buffer == PERF_BUFFERS)
+		return perf_open(c, rings[0], on_record);
 	/* [snippet consumers] */
 	/* [snippet rings] */
 	c->rings = ring_buffer__new(rings[0], on_record, c, NULL);
@@ -277,6 +285,7 @@ void consumers_free(struct consumers *all)
 		close(all->over);
 	for (size_t i = 0; i < all->count; i++) {
 		ring_buffer__free(all->each[i].rings);
+		perf_buffer__free(all->each[i].buffers);
 		output_free(&all->each[i].own);
 	}
 	free(all);

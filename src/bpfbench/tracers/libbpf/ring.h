@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the rings into the output, of whichever tool. */
+/* From the rings, or perf buffers, into the output, of whichever tool. */
 #ifndef RING_H
 #define RING_H
 
@@ -16,6 +16,9 @@ struct consumer {
 	struct output *output;
 	struct ring_buffer *rings;
 	size_t ring_count;
+	struct perf_buffer *buffers; /* or these, and no rings: see perf.h */
+	ring_buffer_sample_fn on_record; /* of these alone, as is how many they brought so far */
+	unsigned int taken;
 	uint64_t quiet_since_ns; /* when it looked in vain for the first time since a record; else 0 */
 	bool draining; /* nothing is put into its rings any more, and it takes all there is */
 	/* Of a thread: */
@@ -33,8 +36,8 @@ struct consumers {
 /* What who is given a record, and a consumer as its context, returns. */
 int consumer_goes_on(const struct consumer *consumer);
 
-/* Attaches, hands on what comes through the rings until told to stop, detaches, and drains. Returns what is to be freed
- * then, or NULL. */
+/* Attaches, hands on what comes through the rings until told to stop, detaches, and drains. With --buffer perf there is
+ * one map of perf buffers instead. Returns what is to be freed then, or NULL. */
 struct consumers *through_rings(struct run *run, struct bpf_object_skeleton *skeleton, const int *rings, size_t count,
 	ring_buffer_sample_fn on_record);
 void consumers_free(struct consumers *consumers);

@@ -16,8 +16,9 @@
 #include "rw_counters.h"
 #include "rw_knobs.h"
 #include "rw_knobs.skel.h"
+#include "rw_perf.skel.h"
 
-/* Of either object. */
+/* Of one of the objects. */
 struct rw {
 	void *skel; /* NULL: it could not be opened */
 	struct bpf_object_skeleton *skeleton;
@@ -74,6 +75,17 @@ static struct rw open_knobs(const struct run *run, size_t rings)
 	return (struct rw){skel, skel->skeleton};
 }
 
+static struct rw open_perf(const struct run *run)
+{
+	struct rw_perf_bpf *skel = rw_perf_bpf__open();
+
+	if (!skel)
+		return (struct rw){0};
+	memcpy(skel->rodata->target_comm, run->options.target_comm, sizeof(skel->rodata->target_comm));
+	skel->rodata->payload_bytes = kept_payload(run);
+	return (struct rw){skel, skel->skeleton};
+}
+
 static bool has_knobs(const struct options *options)
 {
 	return options->wakeup != ADAPTIVE || options->rings != 1 || options->records != FIXED;
@@ -95,11 +107,18 @@ static int make_rings(const struct options *options, const struct rw *rw, int *f
 	return 0;
 }
 
-/* Leaves the descriptors of so many rings in fds. */
+static struct rw open_object(const struct run *run, size_t rings)
+{
+	if (run->options.buffer == PERF_BUFFERS)
+		return open_perf(run);
+	return has_knobs(&run->options) ? open_knobs(run, rings) : open_usual(run);
+}
+
+/* Leaves the descriptors of so many rings in fds, or that of the map of perf buffers. */
 static struct rw load(struct run *run, int *fds, size_t rings)
 {
-	struct rw rw = has_knobs(&run->options) ? open_knobs(run, rings) : open_usual(run);
-	int err;
+	struct rw rw = open_object(run, rings);
+	int err = 0;
 
 	if (!rw.skel) {
 		fail(run, "cannot open the BPF object: %s", libbpf_reason(errno));
@@ -107,7 +126,8 @@ static struct rw load(struct run *run, int *fds, size_t rings)
 	}
 	choose_programs(object(&rw), run->options.attach);
 	/* [snippet ringbuf_bytes] */
-	err = bpf_map__set_max_entries(map(&rw, "events"), run->options.ringbuf_bytes);
+	if (run->options.buffer == RING_BUFFER)
+		err = bpf_map__set_max_entries(map(&rw, "events"), run->options.ringbuf_bytes);
 	if (!err)
 		err = bpf_object__load_skeleton(rw.skeleton);
 	/* [end ringbuf_bytes] */

@@ -111,7 +111,7 @@ RULES = {
     "--consumers": one_of("one", "ring", usual="one"),
     "--output-bytes": Rule("4096 to 67108864", lambda value: number(value, 4096, 1 << 26), "65536"),
     "--records": one_of("fixed", "variable", usual="fixed"),
-    "--buffer": one_of("ring", usual="ring"),
+    "--buffer": one_of("ring", "perf", usual="ring"),
 }
 """In the order of Options. A tracer that supports less has rules of its own in their place."""
 
@@ -160,6 +160,8 @@ def _check_knob(name: str, value: str, rule: Rule, options: Options) -> None:
         raise OptionError(name, value, "is more than the ring holds", rule.supported)
     if name == "--consumers" and options.rings == 1:
         raise OptionError(name, value, "is not supported with one ring", rule.usual or "")
+    if name in {"--rings", "--records"} and options.buffer == "perf":
+        raise OptionError(name, value, "is not supported with --buffer perf", rule.usual or "")
 
 
 def complain(about: object, status: int) -> int:

@@ -78,7 +78,7 @@ def open_files() -> int:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKernel]:
     fake = FakeKernel()
     monkeypatch.setattr(bpf, "call", fake.call)
-    monkeypatch.setattr(bpf, "_perf_events", lambda *_: iter(()))
+    monkeypatch.setattr(bpf, "perf_programs", lambda *_: iter(()))
     before = open_files()
     yield fake
     assert open_files() == before
@@ -127,7 +127,7 @@ class TestLinks:
         kernel.links[1] = told(PERF, 1, 7)
         assert attachments(frozenset({7}), PID) == frozenset()
         event = Attachment(7, "kprobe", "vfs_read")
-        monkeypatch.setattr(bpf, "_perf_events", lambda *_: iter((event,)))
+        monkeypatch.setattr(bpf, "perf_programs", lambda *_: iter(((5, event),)))
         assert attachments(frozenset({7}), PID) == {event}
 
     def test_without_privileges_it_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:

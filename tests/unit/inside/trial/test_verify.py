@@ -730,11 +730,14 @@ class TestRing:
             evidence = traced(said, trial=trial, output_bytes=size, written_bytes=size, rings=rings)
             assert [check.name for check in failed(evidence)] == ([] if ok else [THROUGH])
 
-    def test_a_perf_event_array_is_no_ring(self) -> None:
+    def test_each_cpu_that_is_there_has_a_perf_buffer(self) -> None:
         trial = make_trial("libbpf", workload=READ, config=make_config(buffer=Buffer.PERF))
-        evidence = traced({"contract": 2}, trial=trial, rings=())
+        own = RingAccount(262_144, 672_000, 672_000)
+        evidence = traced({"contract": 2}, trial=trial, rings=(own,) * 2, possible_cpus=3, online_cpus=2)
         assert not failed(evidence)
-        assert not {check.name for check in checks(evidence)} & set(RINGS)
+        assert only_failure(changed(evidence, rings=(own,) * 3)).name == RING
+        left = replace(own, consumed_bytes=671_832)
+        assert only_failure(changed(evidence, rings=(own, left))).name == EMPTIED
 
     def test_where_none_is_asked_for_nothing_is_said_of_one(self) -> None:
         assert not {check.name for check in checks(counted({"17": 4000}))} & set(RINGS)

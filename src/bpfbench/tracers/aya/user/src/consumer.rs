@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who takes events out of a ring, or of all, and into the output.
 
+use std::mem;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use shared::{FsLatency, FsUse};
 
 use crate::Ring;
-use crate::options::{Format, Options, Tool, Wakeup};
+use crate::options::{Buffer, Format, Options, Tool, Wakeup};
 use crate::output::Output;
+use crate::perf::{self, PerfBuffer};
 use crate::record::{self, Line};
 use crate::stop;
 
@@ -21,6 +24,8 @@ pub struct Writer {
     format: Format,
     is_profile: bool,
     payload_bytes: usize,
+    /// What events of a perf buffer are copied into; none of a ring's.
+    batch: Vec<BytesMut>,
 }
 
 /// What there was to take out of a ring, or the most of several.
@@ -40,6 +45,7 @@ impl Writer {
             format: options.format,
             is_profile: options.tool == Tool::FsProfile,
             payload_bytes: options.kept_payload() as usize,
+            batch: if options.buffer == Buffer::Perf { perf::batch() } else { Vec::new() },
         }
     }
 
@@ -71,6 +77,11 @@ impl Writer {
     /// Takes a turn's events at most, and none once the run is over.
     #[inline]
     pub fn take(&mut self, ring: &mut Ring) -> Found {
+        let ring = match ring {
+            Ring::Bpf(ring) => ring,
+            Ring::Perf(_) if stop::is_over() => return Found::More,
+            Ring::Perf(buffer) => return self.take_batch(buffer),
+        };
         for taken in 0..TURN {
             if stop::is_over() {
                 break;
@@ -81,6 +92,22 @@ impl Writer {
             self.record(&event);
         }
         Found::More
+    }
+
+    /// Takes as many events of a perf buffer as are copied at once.
+    fn take_batch(&mut self, buffer: &mut PerfBuffer) -> Found {
+        let mut batch = mem::take(&mut self.batch);
+        let read = perf::read(buffer, &mut batch);
+        for event in &batch[..read] {
+            self.record(event);
+        }
+        let found = match read {
+            0 => Found::Nothing,
+            _ if read < batch.len() => Found::Some,
+            _ => Found::More,
+        };
+        self.batch = batch;
+        found
     }
 }
 
@@ -127,8 +154,13 @@ impl Consumer {
     /// Once nothing is put into the rings any more.
     pub(crate) fn drain(&mut self) {
         for ring in &mut self.rings {
-            while let Some(event) = ring.next() {
-                self.writer.record(&event);
+            match ring {
+                Ring::Bpf(ring) => {
+                    while let Some(event) = ring.next() {
+                        self.writer.record(&event);
+                    }
+                }
+                Ring::Perf(buffer) => while self.writer.take_batch(buffer) == Found::More {},
             }
         }
     }

@@ -13,6 +13,7 @@ mod misses;
 mod offsets;
 mod options;
 mod output;
+mod perf;
 mod record;
 mod ring;
 mod rings;
@@ -26,7 +27,6 @@ pub mod wait;
 use std::process::ExitCode;
 
 use aya::Pod;
-use aya::maps::{MapData, RingBuf};
 use options::{Options, Tool};
 use output::Sink;
 use run::Run;
@@ -35,8 +35,7 @@ use summary::Summary;
 
 pub use consumer::{Consumer, Found, Writer};
 pub use options::Wakeup;
-
-pub type Ring = RingBuf<MapData>;
+pub use rings::Ring;
 
 /// What is shared with the programs, as Aya takes it.
 #[repr(transparent)]

@@ -61,6 +61,13 @@ pub enum Records {
     Variable,
 }
 
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Buffer {
+    #[default]
+    Ring,
+    Perf,
+}
+
 const TOOLS: [(&str, Tool); 4] = [
     ("syscount", Tool::Syscount),
     ("rw-tracer", Tool::RwTracer),
@@ -75,7 +82,7 @@ const WAKEUPS: [(&str, Wakeup); 3] = [("adaptive", Wakeup::Adaptive), ("never", 
 const WATERMARK: &str = "watermark:";
 const CONSUMERS: [(&str, Consumers); 2] = [("one", Consumers::One), ("ring", Consumers::Ring)];
 const RECORDS: [(&str, Records); 2] = [("fixed", Records::Fixed), ("variable", Records::Variable)];
-const BUFFERS: [(&str, ()); 1] = [("ring", ())];
+const BUFFERS: [(&str, Buffer); 2] = [("ring", Buffer::Ring), ("perf", Buffer::Perf)];
 
 #[derive(Default)]
 pub struct Options {
@@ -94,6 +101,7 @@ pub struct Options {
     pub consumers: Consumers,
     pub output_bytes: u32,
     pub records: Records,
+    pub buffer: Buffer,
 }
 
 impl Default for Rings {
@@ -145,7 +153,7 @@ const RULES: [Rule; 15] = [
     knob("--consumers", "one, ring", "one", |v, o| put(&mut o.consumers, one_of(v, &CONSUMERS))),
     knob("--output-bytes", "4096 to 67108864", "65536", |v, o| put(&mut o.output_bytes, number(v, 4096, 1 << 26))),
     knob("--records", "fixed, variable", "fixed", |v, o| put(&mut o.records, one_of(v, &RECORDS))),
-    knob("--buffer", "ring", "ring", |v, _| one_of(v, &BUFFERS)),
+    knob("--buffer", "ring, perf", "ring", |v, o| put(&mut o.buffer, one_of(v, &BUFFERS))),
 ];
 
 impl Options {
@@ -206,7 +214,20 @@ impl Options {
             "--consumers" if self.consumers == Consumers::Ring && self.rings == Rings::Count(1) => {
                 Some(("is not supported with one ring".to_string(), "one"))
             }
+            _ if self.buffer == Buffer::Perf && self.lacks_perf_buffers(rule) => {
+                Some(("is not supported with --buffer perf".to_string(), rule.usual.unwrap_or_default()))
+            }
             _ => None,
+        }
+    }
+
+    /// Whether it is set to what Aya's perf buffers have not: 0.13 has the kernel wake at each event.
+    fn lacks_perf_buffers(&self, rule: &Rule) -> bool {
+        match rule.name {
+            "--wakeup" => self.wakeup != Wakeup::Adaptive,
+            "--rings" => self.rings != Rings::Count(1),
+            "--records" => self.records != Records::Fixed,
+            _ => false,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::hook::{Hook, Probe};
 use crate::kernel::{self, take_map};
 use crate::message::reason;
 use crate::misses::{self, ByProbe};
-use crate::options::{Attach, Options};
+use crate::options::{Attach, Buffer, Options};
 use crate::run::Run;
 use crate::{Global, Ring, offsets, rings};
 
@@ -73,10 +73,10 @@ impl RingTool {
         let target = options.target_words();
         // [snippet ringbuf_bytes]
         let mut loader = EbpfLoader::new();
-        loader
-            .set_global("TARGET_COMM", &target, true)
-            .set_global("OFFSETS", &offsets, true)
-            .set_max_entries("EVENTS", options.ringbuf_bytes);
+        loader.set_global("TARGET_COMM", &target, true).set_global("OFFSETS", &offsets, true);
+        if options.buffer == Buffer::Ring {
+            loader.set_max_entries("EVENTS", options.ringbuf_bytes);
+        }
         // [end ringbuf_bytes]
         for (name, value) in globals {
             loader.set_global(name, value, true);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The ring, or the rings: more than one are in an array of maps, which Aya 0.13 can neither declare nor make.
+//! The ring, or the rings: more than one are in an array of maps, which Aya 0.13 can neither declare nor make. With
+//! --buffer perf each stands for a perf buffer.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,13 +13,31 @@ use aya_obj::EbpfSectionKind;
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
 use aya_obj::maps::{LegacyMap, bpf_map_def};
 
-use crate::Ring;
 use crate::kernel::{bpf, take_map};
 use crate::message::reason;
-use crate::options::{Options, Rings};
+use crate::options::{Buffer, Options, Rings};
+use crate::perf::{self, PerfBuffer};
+
+/// What events come out of.
+pub enum Ring {
+    Bpf(RingBuf<MapData>),
+    Perf(PerfBuffer),
+}
+
+impl AsRawFd for Ring {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Ring::Bpf(ring) => ring.as_raw_fd(),
+            Ring::Perf(buffer) => buffer.as_raw_fd(),
+        }
+    }
+}
 
 /// Of an object whose programs are yet to be loaded.
 pub fn make(ebpf: &mut Ebpf, options: &Options) -> Result<Vec<Ring>, String> {
+    if options.buffer == Buffer::Perf {
+        return perf::open(ebpf, options);
+    }
     let count = match options.rings {
         Rings::Count(count) => count,
         Rings::Cpu => nr_cpus().map_err(|(what, error)| format!("cannot count the CPUs: {what}: {error}"))? as u32,
@@ -32,8 +51,9 @@ pub fn make(ebpf: &mut Ebpf, options: &Options) -> Result<Vec<Ring>, String> {
     if options.rings != Rings::Count(1) {
         replace(ebpf, &maps).map_err(|error| format!("cannot make an array of rings: {error}"))?;
     }
-    let rings = maps.into_iter().map(RingBuf::try_from).collect::<Result<_, _>>();
+    let rings = maps.into_iter().map(RingBuf::try_from);
     // [end rings]
+    let rings = rings.map(|ring| ring.map(Ring::Bpf)).collect::<Result<_, _>>();
     rings.map_err(|error| format!("cannot map the ring: {}", reason(&error)))
 }
 

@@ -5,12 +5,13 @@ use aya::include_bytes_aligned;
 use shared::{BY_CPU, NEVER_WAKE, OPS, RwCounters, WAKE_ADAPTIVELY};
 
 use crate::Ring;
-use crate::options::{Records, Rings, Wakeup};
+use crate::options::{Buffer, Records, Rings, Wakeup};
 use crate::ring::{KINDS, RingTool};
 use crate::run::Run;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("BPF_OBJECTS"), "/rw"));
 static KNOBS_OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("BPF_OBJECTS"), "/rw_knobs"));
+static PERF_OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("BPF_OBJECTS"), "/rw_perf"));
 
 /// Fails if the programs cannot be loaded; whatever fails later is noted in the run.
 pub fn run(run: &mut Run) -> Result<(), String> {
@@ -27,6 +28,9 @@ pub fn run(run: &mut Run) -> Result<(), String> {
 fn load(run: &Run) -> Result<(RingTool, Vec<Ring>), String> {
     let options = &run.options;
     let payload_bytes = ("PAYLOAD_BYTES", options.kept_payload());
+    if options.buffer == Buffer::Perf {
+        return RingTool::load(options, PERF_OBJECT, &[payload_bytes]);
+    }
     if !options.has_kernel_knobs() {
         return RingTool::load(options, OBJECT, &[payload_bytes]);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! rw-tracer and rw-tracer-all: what their hooks hand on. Between entry and exit lies the join map, behind them the ring,
-//! which is up to the object: `rw` has it as by default, `rw_knobs` as the knobs of the contract are set.
+//! which is up to the object: `rw` has it as by default, `rw_knobs` as the knobs of the contract are set, and `rw_perf`
+//! has perf buffers instead.
 
 use core::ffi::c_void;
 
@@ -77,20 +78,20 @@ unsafe fn join(op: u32, file: *const c_void, buf: *const c_void, count: u64, off
 }
 
 #[inline(always)]
-pub unsafe fn leave(_ctx: *mut c_void, op: u32, ret: i64) {
+pub unsafe fn leave(ctx: *mut c_void, op: u32, ret: i64) {
     let id = bpf_get_current_pid_tgid();
     let Some(call) = CALLS.get_ptr(&id) else {
         return;
     };
     // Another op is left over from a call whose exit the kernel skipped.
     if (*call).op == op.into() {
-        submit_event(call, op, id, bpf_ktime_get_ns(), ret);
+        submit_event(ctx, call, op, id, bpf_ktime_get_ns(), ret);
     }
     let _ = CALLS.remove(&id);
 }
 
 #[inline(always)]
-unsafe fn submit_event(call: *const Call, op: u32, id: u64, exit_ns: u64, ret: i64) {
+unsafe fn submit_event(ctx: *mut c_void, call: *const Call, op: u32, id: u64, exit_ns: u64, ret: i64) {
     let Some(counters) = COUNTERS.get_ptr_mut(0) else {
         return;
     };
@@ -115,7 +116,7 @@ unsafe fn submit_event(call: *const Call, op: u32, id: u64, exit_ns: u64, ret: i
     read_identity(slot, (*call).file);
     let payload_len = read_payload(slot.byte_add(size_of::<RwEvent>()).cast(), (*call).buf, ret);
     (*slot).event.payload_len = payload_len;
-    if !ring::submit(&place, payload_len) {
+    if !ring::submit(ctx, &place, payload_len) {
         count_one(&raw mut (*counters).ring_full);
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! One ring, which wakes whoever waits for it; a slot is as long as the longest event.
 
+use core::ffi::c_void;
+
 use aya_ebpf::helpers::gen::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::RingBuf;
@@ -36,7 +38,7 @@ pub unsafe fn reserve(_op: u32, _id: u64) -> Place {
 
 /// Whether the ring has taken the event.
 #[inline(always)]
-pub unsafe fn submit(place: &Place, _payload_len: u32) -> bool {
+pub unsafe fn submit(_ctx: *mut c_void, place: &Place, _payload_len: u32) -> bool {
     bpf_ringbuf_submit(place.0.cast(), 0);
     true
 }

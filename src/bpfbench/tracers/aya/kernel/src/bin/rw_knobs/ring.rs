@@ -79,7 +79,7 @@ pub unsafe fn reserve(op: u32, id: u64) -> Place {
 // [snippet records]
 /// Whether the ring has taken the event.
 #[inline(always)]
-pub unsafe fn submit(place: &Place, payload_len: u32) -> bool {
+pub unsafe fn submit(_ctx: *mut c_void, place: &Place, payload_len: u32) -> bool {
     if global(&IS_VARIABLE) == 0 {
         // [snippet wakeup]
         bpf_ringbuf_submit(place.slot.cast(), flags(place.ring, 0));
