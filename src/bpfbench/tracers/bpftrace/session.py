@@ -53,6 +53,7 @@ SUPPORTED = RULES | {
     "--consumers": one_of("one", usual="one"),
     "--output-bytes": Rule("65536", lambda value: number(value, 65536, 65536), "65536"),
     "--records": one_of("fixed", usual="fixed"),
+    "--epoll": one_of("level", usual="level"),
 }
 
 

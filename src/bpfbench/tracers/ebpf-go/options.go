@@ -41,6 +41,9 @@ const (
 	recordsVariable = "variable"
 
 	bufferRing = "ring" // which is all there is
+
+	epollLevel = "level"
+	epollEdge  = "edge"
 )
 
 var tools = []string{toolSyscount, toolRwTracer, toolRwTracerAll, toolFsProfile}
@@ -61,6 +64,7 @@ type options struct {
 	consumers    string
 	outputBytes  uint32
 	records      string
+	epoll        string
 }
 
 // keptPayload is the most payload bytes that an event of the tool has.
@@ -182,6 +186,7 @@ func rules(o *options) []rule {
 		{"--output-bytes", "4096 to 67108864", number(&o.outputBytes, 4096, 1<<26), "65536"},
 		{"--records", "fixed, variable", choice(&o.records, recordsFixed, recordsVariable), recordsFixed},
 		{"--buffer", bufferRing, func(value string) bool { return value == bufferRing }, bufferRing},
+		{"--epoll", "level, edge", choice(&o.epoll, epollLevel, epollEdge), epollLevel},
 	}
 }
 
@@ -248,6 +253,8 @@ func refuseCombinations(o *options, rules []rule, given map[string]string) {
 			refuse(r.name, value, "is more than the ring holds", r.supported)
 		case r.name == "--consumers" && o.rings == 1:
 			refuse(r.name, value, "is not supported with one ring", consumersOne)
+		case r.name == "--epoll" && (o.wakeup == wakeNever || o.wakeup == wakePoll):
+			refuse(r.name, value, "is not supported where nobody is woken", epollLevel)
 		}
 	}
 }

@@ -139,6 +139,13 @@ static bool set_buffer(const char *value, struct options *o)
 	return !strcmp(value, "ring");
 }
 
+static bool set_epoll(const char *value, struct options *o)
+{
+	static const char *const names[] = {"level", "edge", NULL};
+
+	return choose(value, names, &o->epoll);
+}
+
 static const struct rule {
 	const char *name;
 	const char *supported;
@@ -160,12 +167,13 @@ static const struct rule {
 	{"--output-bytes", "4096 to 67108864", set_output_bytes, "65536"},
 	{"--records", "fixed, variable", set_records, "fixed"},
 	{"--buffer", "ring", set_buffer, "ring"},
+	{"--epoll", "level, edge", set_epoll, "level"},
 };
 
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 #define ALL_NAMES                                                                                                      \
 	"--tool, --attach, --target-comm, --ringbuf-bytes, --poll-ms, --payload-bytes, --format, --output, "           \
-	"--summary, --wakeup, --rings, --consumers, --output-bytes, --records, --buffer"
+	"--summary, --wakeup, --rings, --consumers, --output-bytes, --records, --buffer, --epoll"
 
 static _Noreturn void refuse(const char *name, const char *value, const char *fault, const char *supported)
 {
@@ -179,6 +187,11 @@ static size_t find_rule(const char *name, const char *value)
 		if (!strcmp(name, rules[i].name))
 			return i;
 	refuse(name, value, "is an unknown option", ALL_NAMES);
+}
+
+static bool wakes_nobody(const struct options *options)
+{
+	return options->wakeup == NEVER || options->wakeup == POLL;
 }
 
 static void refuse_combinations(const struct options *options, const char *const given[])
@@ -201,6 +214,8 @@ static void refuse_combinations(const struct options *options, const char *const
 			refuse(rules[r].name, given[r], "is more than the ring holds", rules[r].supported);
 		if (rules[r].set == set_consumers && options->consumers == RING && options->rings == 1)
 			refuse(rules[r].name, given[r], "is not supported with one ring", "one");
+		if (rules[r].set == set_epoll && options->epoll == EDGE && wakes_nobody(options))
+			refuse(rules[r].name, given[r], "is not supported where nobody is woken", "level");
 	}
 }
 

@@ -12,6 +12,7 @@ enum format { TEXT, BINARY };
 enum wakeup { ADAPTIVE, NEVER, WATERMARK, POLL };
 enum consumed_by { ONE, RING };
 enum record_sizes { FIXED, VARIABLE };
+enum waiting { LEVEL, EDGE };
 
 #define RING_OF_CPU 0 /* in the place of a number of rings */
 
@@ -31,6 +32,7 @@ struct options {
 	int consumers; /* enum consumed_by */
 	uint32_t output_bytes;
 	int records; /* enum record_sizes */
+	int epoll; /* enum waiting */
 };
 
 /* Indexed by the members above. */

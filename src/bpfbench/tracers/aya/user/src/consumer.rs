@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::{FsLatency, FsUse};
 
 use crate::Ring;
-use crate::options::{Format, Options, Tool, Wakeup};
+use crate::options::{Epoll, Format, Options, Tool, Wakeup};
 use crate::output::Output;
 use crate::record::{self, Line};
 use crate::stop;
@@ -88,6 +88,7 @@ pub struct Consumer {
     pub rings: Vec<Ring>,
     pub writer: Writer,
     pub wakeup: Wakeup,
+    pub epoll: Epoll,
     /// How long a wait for the rings is at most.
     pub poll: Duration,
     /// The first.
@@ -96,7 +97,8 @@ pub struct Consumer {
 
 impl Consumer {
     pub(crate) fn new(rings: Vec<Ring>, writer: Writer, options: &Options) -> Consumer {
-        Consumer { rings, writer, wakeup: options.wakeup, poll: options.poll, error: None }
+        let Options { wakeup, epoll, poll, .. } = *options;
+        Consumer { rings, writer, wakeup, epoll, poll, error: None }
     }
 
     pub fn fail(&mut self, error: String) {
