@@ -33,6 +33,7 @@ def _every(*options: str) -> dict[str, tuple[str, ...]]:
 _ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
 _COMPILED_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records", "buffer")
+_EDGE = _every("epoll")
 
 _BPFTRACE_LACKS = {
     "wakeup": "bpftrace passes flags 0 to bpf_ringbuf_output, and none of its settings changes that",
@@ -41,13 +42,11 @@ _BPFTRACE_LACKS = {
     "output_bytes": "bpftrace writes through a C++ stream, whose buffer none of its settings changes",
     "records": "bpftrace's compiler fixes how long a record of printf is",
     "buffer": "bpftrace takes a ring wherever the kernel has one",
+    "epoll": "bpftrace adds its ring to an epoll of its own, by level, and none of its settings changes that",
 }
 
-_AYA: dict[str, Any] = {
-    "options": _COMPILED_HAS,
-    "with_perf": {"wakeup": ("adaptive",)},
-    "lacks": {"wakeup": "Aya 0.13 has each record wake"},
-}
+_AYA_WITH_PERF = {"wakeup": ("adaptive",)}
+_AYA_LACKS = {"wakeup": "Aya 0.13 has each record wake"}
 
 MAIN_SETUPS = _by_name(
     Setup(
@@ -61,7 +60,7 @@ MAIN_SETUPS = _by_name(
     Setup(
         "bcc",
         "BCC, Python user space, compiled at start-up",
-        options=_every("wakeup", "rings", "output_bytes", "records", "buffer"),
+        options=_every("wakeup", "rings", "output_bytes", "records", "buffer", "epoll"),
         with_perf={"wakeup": ("adaptive", "never", "poll")},
         lacks={
             "consumers": "a BPF object has one ring buffer manager in BCC, and Python runs one thread at a time",
@@ -69,11 +68,25 @@ MAIN_SETUPS = _by_name(
         },
         **_ALL,
     ),
-    Setup("libbpf", "libbpf with CO-RE, C user space", options=_COMPILED_HAS, **_ALL),
-    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", options=_COMPILED_HAS, **_ALL),
-    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", options=_COMPILED_HAS, **_ALL),
-    Setup("aya-sync", "Aya, kernel side and user space in Rust, polling without pause", **_AYA, **_ALL),
-    Setup("aya-async", "Aya, kernel side and user space in Rust, woken through Tokio", **_AYA, **_ALL),
+    Setup("libbpf", "libbpf with CO-RE, C user space", options=_COMPILED_HAS | _EDGE, **_ALL),
+    Setup("ebpf-go", "ebpf-go 0.17.3, the kernel side of libbpf, Go user space", options=_COMPILED_HAS | _EDGE, **_ALL),
+    Setup("ebpf-go@0.22", "the same with ebpf-go 0.22", options=_COMPILED_HAS | _EDGE, **_ALL),
+    Setup(
+        "aya-sync",
+        "Aya, kernel side and user space in Rust, polling without pause",
+        options=_COMPILED_HAS | _EDGE,
+        with_perf=_AYA_WITH_PERF,
+        lacks=_AYA_LACKS,
+        **_ALL,
+    ),
+    Setup(
+        "aya-async",
+        "Aya, kernel side and user space in Rust, woken through Tokio",
+        options=_COMPILED_HAS,
+        with_perf=_AYA_WITH_PERF,
+        lacks={**_AYA_LACKS, "epoll": "Tokio waits by edges, whatever it is asked for"},
+        **_ALL,
+    ),
 )
 """Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
 
@@ -108,7 +121,7 @@ SETUPS = MAIN_SETUPS | _by_name(
         options={},
     ),
     _but("aya-sync", "aya-sync-tuned", "aya-sync with LTO in one unit, aborting on panic, kernel side for BPF v3"),
-    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken", options={}),
+    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken", options=_EDGE),
     _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads", options={}),
 )
 """Every setup that the image has: those, and what differs from one of them in a single choice."""

@@ -28,6 +28,7 @@ from bpfbench.model import (
     Buffer,
     Consumers,
     Criteria,
+    Epoll,
     Format,
     Machine,
     Placement,
@@ -47,7 +48,7 @@ from bpfbench.values import (
     existing_directory,
     file_name,
     flag,
-    host_name,
+    host_names,
     number,
     one_of,
     power_of_two,
@@ -64,7 +65,6 @@ REQUIRED: Any = object()
 """The default of a key that has none."""
 BELOW = ("host", "vm")
 """The testbeds that hosts of a cluster can have."""
-HOSTS_MAX = 64
 RATE_IOPS_MIN = 2
 """One in each direction."""
 RATE_IOPS_MAX = 10**9
@@ -169,16 +169,6 @@ def _factor(name: str, each: Reader, default: Any, part: type, help: str, **more
 def _words(name: str, words: Iterable[str], default: Any, part: type, help: str, **more: Any) -> Factor:  # noqa: A002
     choices = tuple(words)
     return _factor(name, one_of(choices), default, part, help, choices=choices, **more)
-
-
-def _host_names(value: object) -> tuple[str, ...]:
-    """Accept a number of hosts, or their names."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return tuple(f"vm{number}" for number in range(1, whole(1, HOSTS_MAX)(value) + 1))
-    names: list[Any] = value if isinstance(value, list) else [value]
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"a number of hosts, or a list of their names, is wanted, not {shown(value)}")
-    return tuple(dict.fromkeys(map(host_name, names)))
 
 
 def _rate_iops(value: object) -> int | None:
@@ -359,6 +349,17 @@ FACTORS = (
         tools=EVENT_TOOLS,
         knob=Knob(tuple(Buffer), ordered=False),
     ),
+    _words(
+        "epoll",
+        Epoll,
+        (Epoll.LEVEL,),
+        TracerConfig,
+        "how a tracer waits for its rings: level (as it does by itself), edge (edge-triggered)",
+        slug="epoll-{}",
+        label="epoll {}",
+        tools=EVENT_TOOLS,
+        knob=Knob(tuple(Epoll), ordered=False),
+    ),
 )
 """What a study varies, in the order in which messages list them."""
 
@@ -376,7 +377,7 @@ STUDY: tuple[Key, ...] = (
     Key("repetitions", whole(1, 10000), 3, "How often everything is repeated."),
     Key("output_limit_bytes", size(1), None),
     *FACTORS,
-    Key("hosts", _host_names, (), "How many hosts, or their names."),
+    Key("hosts", host_names, (), "How many hosts, or their names."),
     Key(
         "assignment",
         one_of(tuple(Assignment)),

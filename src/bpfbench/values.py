@@ -26,6 +26,7 @@ SIZE = 'a size in bytes, or a text such as "256KiB",'
 PREFIXES = "kmgtpe"
 RINGBUF_BYTES_MAX = 2**30
 RINGS_MAX = 64
+HOSTS_MAX = 64
 DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 """What Debian calls packages."""
 
@@ -180,6 +181,16 @@ def host_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value):
         raise ValueError(f"{shown(value)} is no host name; write 1 to 63 of a-z, 0-9 and '-', no '-' first or last")
     return value
+
+
+def host_names(value: object) -> tuple[str, ...]:
+    """Accept a number of hosts, or their names."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return tuple(f"vm{number}" for number in range(1, whole(1, HOSTS_MAX)(value) + 1))
+    names: list[Any] = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"a number of hosts, or a list of their names, is wanted, not {shown(value)}")
+    return tuple(dict.fromkeys(map(host_name, names)))
 
 
 def existing_directory(value: str) -> str:

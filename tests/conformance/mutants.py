@@ -166,6 +166,21 @@ MUTANTS = (
         "sizeof(awaited[0]), options->wakeup == WATERMARK ? -1 : (int)options->poll_ms);",
         "wake-ups",
     ),
+    mutant("an-edge-and-one-look", RING, "\t} while (found > 0);", "\t} while (false);", "edges"),
+    mutant(
+        "an-edge-and-one-record",
+        RING,
+        "return err ? err : empty_for_edge(c);",
+        "return err ? err : ring__consume_n(ring_buffer__ring(c->rings, 0), 1);",
+        "edges",
+    ),
+    mutant(
+        "an-edge-by-level",
+        "libbpf/edge.c",
+        "{.events = EPOLLIN | EPOLLET};",
+        "{.events = EPOLLIN};",
+        "edges",
+    ),
     mutant(
         "a-ring-that-nobody-reads",
         FOLLOW,

@@ -24,7 +24,7 @@ Verdicts = list[dict[str, Any]]
 LEFT_BEHIND = "left behind: "
 TOGETHER = ("counts", "events", "overflow")
 LACKING = {
-    "bpftrace": ("--wakeup", "--poll-ms", "--rings", "--output-bytes", "--records", "--buffer"),
+    "bpftrace": ("--wakeup", "--poll-ms", "--rings", "--output-bytes", "--records", "--buffer", "--epoll"),
     "bcc": ("--consumers",),
     "bcc-event": ("--consumers", "--records", "--buffer"),
 }

@@ -49,8 +49,8 @@ def complaint(outcome: Outcome, status: int = 2) -> str:
 
 
 STUDIES = (
-    "bursts, cases/queue, cases/submit, cases/wakeup, cases/watermark, fairness, paper, profile, quick, services, "
-    "smoke, standard, tools"
+    "bursts, cases/edge, cases/queue, cases/submit, cases/wakeup, cases/watermark, fairness, paper, profile, quick, "
+    "services, smoke, standard, tools"
 )
 
 

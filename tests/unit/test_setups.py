@@ -20,6 +20,7 @@ from bpfbench.model import (
     Attach,
     Buffer,
     Consumers,
+    Epoll,
     Format,
     Setup,
     Slots,
@@ -82,6 +83,9 @@ class TestRefusal:
                 {"buffer": Buffer.PERF, "rings": "cpu"},
                 "a perf event array has a buffer for each CPU, and records of one length",
             ),
+            ({"epoll": Epoll.EDGE}, None),
+            ({"epoll": Epoll.EDGE, "wakeup": "watermark:4096"}, None),
+            ({"epoll": Epoll.EDGE, "buffer": Buffer.PERF}, "an edge is when a ring wakes its consumer"),
         ],
     )
     def test_of_version_2_a_setup_has_what_it_says_and_nothing_that_contradicts_itself(
@@ -98,6 +102,12 @@ class TestRefusal:
             assert own.refusal(Tool.RW_TRACER, config(wakeup=wakeup)) is None
             reason = None if has else f"any has no wakeup = {wakeup} with a perf event array: it counts"
             assert own.refusal(Tool.RW_TRACER, config(wakeup=wakeup, buffer=Buffer.PERF)) == reason
+
+    @pytest.mark.parametrize("nobody", ["never", "poll"])
+    def test_who_is_never_woken_waits_for_no_edge(self, nobody: str) -> None:
+        own = replace(ANY, options=OPTIONS)
+        refused = own.refusal(Tool.RW_TRACER, config(epoll=Epoll.EDGE, wakeup=nobody))
+        assert refused == "an edge is when a ring wakes its consumer"
 
     def test_what_version_1_does_every_setup_does(self) -> None:
         for option, (usual, *others) in OPTIONS.items():
@@ -153,11 +163,13 @@ class TestCatalogue:
             assert all(set(kinds) < set(setup.options[option]) for option, kinds in setup.with_perf.items())
 
     @pytest.mark.parametrize("path", catalogue.studies().values(), ids=lambda path: path.stem)
-    def test_alternatives_are_in_no_study_but_fairness_and_there_beside_what_they_are_one_to(self, path: Path) -> None:
+    def test_alternatives_are_in_no_study_but_fairness_and_one_in_that_of_edges(self, path: Path) -> None:
         shipped = study.load(path)
         chosen = set(shipped.factors.setups) - {setup.name for setup in shipped.setups}
         if path.stem == "fairness":
             assert chosen == set(catalogue.SETUPS) - {"ebpf-go@0.22"}
+        elif path.stem == "edge":  # aya-sync would not sleep by level
+            assert chosen <= {*catalogue.MAIN_SETUPS, "aya-sync-poll"}
         else:
             assert chosen <= set(catalogue.MAIN_SETUPS)
 

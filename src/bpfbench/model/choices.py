@@ -123,6 +123,15 @@ class Buffer(StrEnum):
     """A perf event array: a buffer for each CPU."""
 
 
+class Epoll(StrEnum):
+    """How a sleeping consumer waits for its rings."""
+
+    LEVEL = "level"
+    """As it does by itself: but for Tokio's, a wait ends as long as there is something in a ring."""
+    EDGE = "edge"
+    """By an edge-triggered epoll: a wait ends when a record wakes."""
+
+
 OUTPUT_BYTES = 65536
 """What a tracer collects before it writes, by version 1 of the contract."""
 
@@ -136,6 +145,7 @@ OPTIONS = {
     "output_bytes": (str(OUTPUT_BYTES), ANY),
     "records": tuple(map(str, Slots)),
     "buffer": tuple(map(str, Buffer)),
+    "epoll": tuple(map(str, Epoll)),
 }
 """What version 2 of the contract has besides version 1, in its order, with the kinds of values that each can have.
 

@@ -15,6 +15,7 @@ from bpfbench.model.choices import (
     Attach,
     Buffer,
     Consumers,
+    Epoll,
     Format,
     RateProcess,
     Slots,
@@ -44,6 +45,7 @@ class TracerConfig:
     """Of the key and the option output_bytes, which is the name of a metric."""
     records: Slots = field(default=Slots.FIXED, repr=False)
     buffer: Buffer = field(default=Buffer.RING, repr=False)
+    epoll: Epoll = field(default=Epoll.LEVEL, repr=False)
 
     @property
     def options(self) -> dict[str, object]:
@@ -72,6 +74,8 @@ class TracerConfig:
             return "one ring has one consumer"
         if self.buffer is Buffer.PERF and (self.rings != "1" or self.records is not Slots.FIXED):
             return "a perf event array has a buffer for each CPU, and records of one length"
+        if self.epoll is Epoll.EDGE and (self.wakeup in (Waking.NEVER, Waking.POLL) or self.buffer is Buffer.PERF):
+            return "an edge is when a ring wakes its consumer"
         return None
 
     def rings_on(self, cpus: int) -> int:
@@ -202,3 +206,4 @@ class Factors:
     output_bytes: tuple[int, ...] = (OUTPUT_BYTES,)
     records: tuple[Slots, ...] = (Slots.FIXED,)
     buffer: tuple[Buffer, ...] = (Buffer.RING,)
+    epoll: tuple[Epoll, ...] = (Epoll.LEVEL,)

@@ -15,6 +15,7 @@ from bpfbench.model.choices import (
     Boot,
     Buffer,
     Consumers,
+    Epoll,
     Format,
     Placement,
     Slots,
@@ -165,6 +166,7 @@ class TunedValues:
     output_bytes: int | None = None
     records: Slots | None = None
     buffer: Buffer | None = None
+    epoll: Epoll | None = None
 
     @property
     def values(self) -> dict[str, Any]:

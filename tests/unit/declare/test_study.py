@@ -49,11 +49,11 @@ TOP_KEYS = (
 FACTOR_KEYS = (
     "setups, tools, workloads, processes, scale, attach, format, ringbuf_bytes, poll_ms, payload_bytes, variants, "
     "rate_iops, burst_ios, duty_percent, rate_process, targets, kernels, wakeup, rings, consumers, output_bytes, "
-    "records, buffer"
+    "records, buffer, epoll"
 )
 SETUP_KEYS = (
     "command, description, formats, attaches, tools, kind, contract, wakeup, rings, consumers, output_bytes, records, "
-    "buffer"
+    "buffer, epoll"
 )
 MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
 CRITERIA_KEYS = (

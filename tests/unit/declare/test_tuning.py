@@ -81,7 +81,7 @@ def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free(
 def test_only_knobs_that_some_setup_can_be_turned_by_are_tuned() -> None:
     known = Tuning(1, GOAL, {})
     always = ("format", "ringbuf_bytes", "poll_ms")
-    of_contract = ("wakeup", "rings", "consumers", "output_bytes", "buffer")
+    of_contract = ("wakeup", "rings", "consumers", "output_bytes", "buffer", "epoll")
     assert tuning.turned(varied(study())[0], known) == (*always, *of_contract)
     own = replace(mine("wakeup"), factors=replace(mine().factors, setups=("own",)))
     assert tuning.turned(varied(own)[0], known) == (*always, "wakeup")
@@ -143,7 +143,7 @@ def test_one_case_is_looked_at(more: str, message: str) -> None:
 def test_a_study_that_says_what_a_knob_is_does_not_leave_it_to_be_tuned() -> None:
     with pytest.raises(StudyError, match=r"mine\.toml: factors\.poll_ms: that is to be tuned") as refused:
         tuning.knobs(None, Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
-    others = "format,ringbuf_bytes,wakeup,rings,consumers,output_bytes,buffer"
+    others = "format,ringbuf_bytes,wakeup,rings,consumers,output_bytes,buffer,epoll"
     assert refused.value.hint == f"leave it out, or tune the others: --knobs {others}"
     found = tuning.knobs(("format", "ringbuf_bytes"), Tool.RW_TRACER, {"poll_ms": "mine.toml: factors.poll_ms"})
     assert [own.name for own in found] == ["format", "ringbuf_bytes"]

@@ -59,6 +59,7 @@ def test_the_command_line_of_a_trial_is_understood(modules: dict[str, ModuleType
         "output_bytes": 65536,
         "records": "fixed",
         "buffer": "ring",
+        "epoll": "level",
     }
 
 
@@ -79,6 +80,7 @@ def test_the_command_line_of_a_trial_is_understood(modules: dict[str, ModuleType
         ([*words(), "--tool", "syscount"], "--tool 'syscount' is given twice; supported: each option once"),
         (words(tool="syscount", attach="kprobe"), "--attach 'kprobe' is not supported by syscount; supported: tracep"),
         (words(tool="fs-profile"), "--format 'binary' is not supported by fs-profile; supported: text"),
+        (words(epoll="edge", wakeup="poll"), "--epoll 'edge' is not supported where nobody is woken; supported: level"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_option_the_value_and_what_is_supported(

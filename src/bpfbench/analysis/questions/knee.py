@@ -21,7 +21,7 @@ from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.results import Cell, Results, Sample
 from bpfbench.factors import KNOBS
-from bpfbench.model import Buffer, Criteria, Slots, TracerConfig, Variant, Waking, ring_record_bytes
+from bpfbench.model import Buffer, Criteria, Epoll, Slots, TracerConfig, Variant, Waking, ring_record_bytes
 
 KERNEL = Need("kernel", "Shortest BPF programs", metrics.BPF_TIME, lambda c: c.cpu_margin_percent)
 TRACER = Need("tracer", "Least CPU of the tracer", metrics.TRACER_CPU, lambda c: c.cpu_margin_percent)
@@ -31,7 +31,8 @@ COSTS = (needs.FIDELITY, KERNEL, needs.OVERHEAD, needs.LATENCY, needs.CPU, TRACE
 WAKEUP = "wakeup"
 ENDS: Mapping[str, float] = {Waking.ADAPTIVE: 0.0, Waking.NEVER: math.inf}
 """Wake-ups that are as watermarks below and above all others."""
-ORDERED = (WAKEUP, *(name for name, row in KNOBS.items() if row.knob is not None and row.knob.ordered))
+EPOLL = "epoll"
+ORDERED = (WAKEUP, *(name for name, row in KNOBS.items() if row.knob is not None and row.knob.ordered), EPOLL)
 """Knobs that can be turned up."""
 
 
@@ -110,10 +111,13 @@ def knees(results: Results, criteria: Criteria) -> tuple[Turned, ...]:
 def turned_up(knob: str, value: Any) -> float | None:
     """Return how far a knob is turned up; None of a value that is in no order with others.
 
-    Wake-ups are in the order of what the ring holds when they come: anything, so many bytes, however much.
+    Wake-ups are in the order of what the ring holds when they come: anything, so many bytes, however much. Edges are on
+    or off.
     """
     if value is None:
         return None
+    if knob == EPOLL:
+        return float(value == Epoll.EDGE)
     if knob != WAKEUP:
         return float(value)
     kind, _, count = str(value).partition(":")

@@ -224,8 +224,12 @@ _BAD_OPTIONS = (
     ("--output-bytes", "4095"),
     ("--records", "some"),
     ("--buffer", "heap"),
+    ("--epoll", "corner"),
 )
 """Option, value, and what the message has to have besides."""
+
+_BAD_TOGETHER = ({"--epoll": "edge", "--wakeup": "never"}, {"--epoll": "edge", "--wakeup": "poll"})
+"""Of which each may do by itself."""
 
 _NO_KNOBS = (("--wakeup", "never"), ("--output-bytes", "4096"))
 """Not for what counts in the kernel."""
@@ -246,6 +250,9 @@ def _check_options(subject: Subject, work: Path) -> None:
     for number, (tool, (option, value, *words)) in enumerate(bad):
         with Driven(subject, work / str(number), tool, changed={option: value}) as tracer:
             _check_refusal(tracer, f"bad {option.removeprefix('--')} {value!r}", 2, option, value, *words)
+    for number, both in enumerate(_BAD_TOGETHER):
+        with Driven(subject, work / f"both {number}", _usual_tool(subject), changed=both) as tracer:
+            _check_refusal(tracer, f"bad {' with '.join(map(' '.join, both.items()))}", 2, "supported")
 
 
 CASES = {

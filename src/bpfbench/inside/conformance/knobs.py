@@ -25,7 +25,8 @@ from bpfbench.inside.conformance.together import (
     watch_events,
     watch_overflow,
 )
-from bpfbench.inside.kernel import bpf, perf_buffer, tasks
+from bpfbench.inside.kernel import bpf, epoll, perf_buffer, tasks
+from bpfbench.inside.kernel.ring import Ring, wait_empty
 from bpfbench.model import EVENT_BYTES, EVENT_TOOLS, Format, Tool, TracerSummary
 
 READS, PROCESSES = 2003, 8
@@ -50,6 +51,11 @@ PERF = {"--buffer": "perf"}
 PERF_BUFFERS = {**PERF, "--ringbuf-bytes": str(MIB)}
 """Less than half of one is filled, so that whoever wakes the consumer for that does not."""
 PERF_BEYOND = {"--wakeup": f"watermark:{MIB - 1}"}
+EDGE = {"--epoll": "edge"}
+LATE = {**EDGE, "--poll-ms": "60000"}
+"""No wait ends by its time-out before what was read has to be taken."""
+EDGES = (LATE, {**LATE, "--wakeup": "watermark:1"}, {**LATE, **THREE}, {**LATE, **THREE, **CONSUMERS})
+QUICK_READS, SINGLE_READS, SINGLE_PAUSE_S = 10007, 1009, 0.0001
 
 VARIABLE = {"--records": "variable"}
 SHORT_READS = 1009
@@ -129,6 +135,35 @@ def _expect_all(tracer: Driven, left: Left, summary: TracerSummary, reads: int) 
     )
 
 
+def _watch_edges(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """All that was read is taken, though nothing but a wake-up ends a wait, and who misses one is not woken again.
+
+    While one process reads as fast as it can, a consumer falls asleep just as an event comes, now and then. Several
+    fill all rings. Single events find it asleep.
+    """
+    loads.reads(COMM, work, QUICK_READS)
+    loads.reads(COMM, work, READS, PROCESSES)
+    loads.reads(COMM, work, SINGLE_READS, pause_s=SINGLE_PAUSE_S)
+    failures = failures_of(tracers, _expect_edges)
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        _expect_all(tracer, left, summary, QUICK_READS + PROCESSES * READS + SINGLE_READS)
+
+    return judged(tracers, judge_one) | failures
+
+
+def _expect_edges(tracer: Driven) -> None:
+    """Make sure that its rings become empty, and that it waits for each of them by edges."""
+    rings = bpf.ring_descriptors_of(tracer.pid_tracing)
+    for number in set(rings.values()):
+        with Ring(number) as ring:
+            wait_empty(ring, DELIVERED_S)
+    by_edges = {rings[fd] for fd in epoll.edge_triggered(tracer.pid_tracing) if fd in rings}
+    expect(
+        by_edges == set(rings.values()), f"{len(by_edges)} of {len(set(rings.values()))} rings are waited for by edges"
+    )
+
+
 def _watch_rings(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
     """All events of all rings come out, those of a thread that stays on its CPU in their order."""
     loads.reads(COMM, work, READS, PROCESSES)
@@ -180,7 +215,8 @@ def _watch_short(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str
 
 
 CASES = {
-    "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, NEVER, BEYOND, LOW, BUSY),
+    "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, NEVER, BEYOND, LOW, BUSY, {**LOW, **EDGE}),
+    "edges": together((Tool.RW_TRACER,), COMM, _watch_edges, *EDGES),
     "rings": together((Tool.RW_TRACER,), COMM, _watch_rings, *RINGS),
     "output buffer": together((Tool.RW_TRACER,), COMM, _watch_writes, LARGE_BUFFER, SMALL_BUFFER),
     "larger than the buffer": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, SMALL_BUFFER),

@@ -24,10 +24,10 @@ NO_DESCRIPTOR = 999
 M_ARENA_MAX = -8  # malloc.h
 
 
-def reads(comm: str, work: Path, times: int, processes: int = 1) -> None:
+def reads(comm: str, work: Path, times: int, processes: int = 1, *, pause_s: float = 0.0) -> None:
     """Read so many times in each of so many processes of that name, which all begin at once.
 
-    Several are bound to a CPU each, in turn.
+    Several are bound to a CPU each, in turn. Each pauses so long after each read, if at all.
     """
     path = work / "data"
     path.write_bytes(os.urandom(READ_BYTES))
@@ -45,6 +45,8 @@ def reads(comm: str, work: Path, times: int, processes: int = 1) -> None:
         fd = os.open(path, os.O_RDONLY)
         for _ in range(times):
             os.pread(fd, READ_BYTES, 0)
+            if pause_s:
+                time.sleep(pause_s)
 
     children = [fork.started(comm, functools.partial(begin_together, mine)) for mine in range(processes)]
     os.close(inlet)

@@ -85,7 +85,12 @@ def ring_buffers() -> dict[int, int]:
 
 def ring_buffers_of(pid: int) -> frozenset[int]:
     """Return the ids of the ring buffers that a process holds open."""
-    return frozenset(int(fd["map_id"]) for fd in _fdinfos(pid) if fd.get("map_type") == str(_RINGBUF))
+    return frozenset(ring_descriptors_of(pid).values())
+
+
+def ring_descriptors_of(pid: int) -> dict[int, int]:
+    """Return the same by the process's descriptors."""
+    return {int(fd["fd"]): int(fd["map_id"]) for fd in _fdinfos(pid) if fd.get("map_type") == str(_RINGBUF)}
 
 
 def programs_of(*pids: int) -> frozenset[int]:
@@ -268,7 +273,7 @@ def _fdinfos(pid: int) -> Iterator[dict[str, str]]:
     for path in Path(f"/proc/{pid}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since
             lines = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-            yield {key.strip(): value.strip() for key, value in lines}
+            yield {"fd": path.name, **{key.strip(): value.strip() for key, value in lines}}
 
 
 def _open(fd_by_id: int, number: int) -> int:

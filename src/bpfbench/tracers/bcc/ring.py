@@ -6,6 +6,7 @@ With --buffer perf there are perf buffers in its place, one of each CPU.
 
 import ctypes
 import os
+import select
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ class RingTool(Tool):
             if others:
                 self.bpf["rings"][ctypes.c_int(number)] = ctypes.c_int(self.bpf[name].map_fd)
         # [end rings]
+        self._rings = [self.bpf[name].map_fd for name in ("events", *others)]
 
     def _open_perf_buffers(self, consumer: Consumer) -> None:
         """What was lost the program counts, where it is refused: what BCC tells of it later is not listened to."""
@@ -119,6 +121,8 @@ class RingTool(Tool):
             consume()
 
         # [end wakeup]
+        if self.options.epoll == "edge":
+            return self._waiting_for_edges()
         match self.options.wakeup:
             # [snippet poll_ms]
             case "adaptive":
@@ -132,6 +136,29 @@ class RingTool(Tool):
             case _:
                 return wait_for_watermark
             # [end wakeup]
+
+    def _waiting_for_edges(self) -> Callable[[], object]:
+        """The same, until a ring wakes, whatever it holds.
+
+        The last look comes after the last take, and a fence: for each call of BCC's library Python gives its lock away
+        and takes it again.
+        """
+        poll_s, bpf, stop, output = self.options.poll_ms / 1000, self.bpf, self.stop, self.output
+        # [snippet epoll]
+        epoll = select.epoll()
+        epoll.register(stop.told, select.EPOLLIN)
+        for ring in self._rings:
+            epoll.register(ring, select.EPOLLIN | select.EPOLLET)
+
+        def wait_for_edge() -> None:
+            epoll.poll(poll_s)
+            taken = -1
+            while output.taken != taken and not stop.requested:
+                taken = output.taken
+                bpf.ring_buffer_consume()
+
+        # [end epoll]
+        return wait_for_edge
 
     def drain(self) -> None:
         """An output error ends ring_buffer_consume() early, hence the loop. (It does not end that of perf buffers.)"""

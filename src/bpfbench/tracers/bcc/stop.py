@@ -26,7 +26,8 @@ class Stop:
         # A file that a second signal is to remove.
         self.doomed: str | None = None
         self._signalled = False
-        self._told, self._telling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # Readable from when the end is requested on.
+        self.told, self._telling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._arrived, arriving = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
         for number in SIGNALS:
@@ -49,7 +50,7 @@ class Stop:
 
         Not by sigtimedwait(): interrupted past its time, as after a SIGSTOP, Python returns a signal that never came.
         """
-        select.select([self._told], [], [], seconds)
+        select.select([self.told], [], [], seconds)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         try:

@@ -54,6 +54,7 @@ SUPPORTED = RULES | {
     "--output-bytes": Rule("65536", lambda value: number(value, 65536, 65536), "65536"),
     "--records": one_of("fixed", usual="fixed"),
     "--buffer": one_of("ring", usual="ring"),
+    "--epoll": one_of("level", usual="level"),
 }
 
 

@@ -42,6 +42,9 @@ const (
 
 	bufferRing = "ring"
 	bufferPerf = "perf"
+
+	epollLevel = "level"
+	epollEdge  = "edge"
 )
 
 var tools = []string{toolSyscount, toolRwTracer, toolRwTracerAll, toolFsProfile}
@@ -63,6 +66,7 @@ type options struct {
 	outputBytes  uint32
 	records      string
 	buffer       string
+	epoll        string
 }
 
 // keptPayload is the most payload bytes that an event of the tool has.
@@ -184,6 +188,7 @@ func rules(o *options) []rule {
 		{"--output-bytes", "4096 to 67108864", number(&o.outputBytes, 4096, 1<<26), "65536"},
 		{"--records", "fixed, variable", choice(&o.records, recordsFixed, recordsVariable), recordsFixed},
 		{"--buffer", "ring, perf", choice(&o.buffer, bufferRing, bufferPerf), bufferRing},
+		{"--epoll", "level, edge", choice(&o.epoll, epollLevel, epollEdge), epollLevel},
 	}
 }
 
@@ -250,8 +255,10 @@ func refuseCombinations(o *options, rules []rule, given map[string]string) {
 			refuse(r.name, value, "is more than the ring holds", r.supported)
 		case r.name == "--consumers" && o.rings == 1:
 			refuse(r.name, value, "is not supported with one ring", consumersOne)
-		case (r.name == "--rings" || r.name == "--records") && o.buffer == bufferPerf:
+		case (r.name == "--rings" || r.name == "--records" || r.name == "--epoll") && o.buffer == bufferPerf:
 			refuse(r.name, value, "is not supported with --buffer perf", r.usual)
+		case r.name == "--epoll" && (o.wakeup == wakeNever || o.wakeup == wakePoll):
+			refuse(r.name, value, "is not supported where nobody is woken", epollLevel)
 		}
 	}
 }

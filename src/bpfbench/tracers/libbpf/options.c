@@ -140,6 +140,13 @@ static bool set_buffer(const char *value, struct options *o)
 	return choose(value, names, &o->buffer);
 }
 
+static bool set_epoll(const char *value, struct options *o)
+{
+	static const char *const names[] = {"level", "edge", NULL};
+
+	return choose(value, names, &o->epoll);
+}
+
 static const struct rule {
 	const char *name;
 	const char *supported;
@@ -161,12 +168,13 @@ static const struct rule {
 	{"--output-bytes", "4096 to 67108864", set_output_bytes, "65536"},
 	{"--records", "fixed, variable", set_records, "fixed"},
 	{"--buffer", "ring, perf", set_buffer, "ring"},
+	{"--epoll", "level, edge", set_epoll, "level"},
 };
 
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 #define ALL_NAMES                                                                                                      \
 	"--tool, --attach, --target-comm, --ringbuf-bytes, --poll-ms, --payload-bytes, --format, --output, "           \
-	"--summary, --wakeup, --rings, --consumers, --output-bytes, --records, --buffer"
+	"--summary, --wakeup, --rings, --consumers, --output-bytes, --records, --buffer, --epoll"
 
 static _Noreturn void refuse(const char *name, const char *value, const char *fault, const char *supported)
 {
@@ -186,7 +194,13 @@ static size_t find_rule(const char *name, const char *value)
 static bool is_of_rings(const struct options *options, const struct rule *rule)
 {
 	return (rule->set == set_rings && options->rings != 1) ||
-	       (rule->set == set_records && options->records != FIXED);
+	       (rule->set == set_records && options->records != FIXED) ||
+	       (rule->set == set_epoll && options->epoll != LEVEL);
+}
+
+static bool wakes_nobody(const struct options *options)
+{
+	return options->wakeup == NEVER || options->wakeup == POLL;
 }
 
 static void refuse_combinations(const struct options *options, const char *const given[])
@@ -211,6 +225,8 @@ static void refuse_combinations(const struct options *options, const char *const
 			refuse(rules[r].name, given[r], "is not supported with one ring", "one");
 		if (options->buffer == PERF_BUFFERS && is_of_rings(options, &rules[r]))
 			refuse(rules[r].name, given[r], "is not supported with --buffer perf", rules[r].usual);
+		if (rules[r].set == set_epoll && options->epoll == EDGE && wakes_nobody(options))
+			refuse(rules[r].name, given[r], "is not supported where nobody is woken", "level");
 	}
 }
 

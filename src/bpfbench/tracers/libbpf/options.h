@@ -13,6 +13,7 @@ enum wakeup { ADAPTIVE, NEVER, WATERMARK, POLL };
 enum consumed_by { ONE, RING };
 enum record_sizes { FIXED, VARIABLE };
 enum buffers { RING_BUFFER, PERF_BUFFERS };
+enum waiting { LEVEL, EDGE };
 
 #define RING_OF_CPU 0 /* in the place of a number of rings */
 
@@ -33,6 +34,7 @@ struct options {
 	uint32_t output_bytes;
 	int records; /* enum record_sizes */
 	int buffer; /* enum buffers */
+	int epoll; /* enum waiting */
 };
 
 /* Indexed by the members above. */

@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "edge.h"
 #include "hooks.h"
 #include "perf.h"
 #include "record.h"
@@ -52,6 +54,25 @@ static int empty(const struct consumer *c)
 	return all;
 }
 
+/* Takes until a look finds nothing that comes after the last take and a fence. A record wakes whoever has taken all
+ * before it, by what the kernel sees of the consumer's position, which libbpf stores without a fence. Without one the
+ * kernel may miss that store, and the consumer the record: it wakes nobody, and nor does any after it. By level
+ * epoll_wait() itself looks into the ring once more. */
+static int empty_for_edge(const struct consumer *c)
+{
+	int found, all = 0;
+
+	/* [snippet epoll] */
+	do {
+		/* Behind the consumer's position, which libbpf has stored, and before the last look. */
+		atomic_thread_fence(memory_order_seq_cst);
+		found = empty(c);
+		all += found;
+	} while (found > 0);
+	/* [end epoll] */
+	return found < 0 ? found : all;
+}
+
 /* [snippet wakeup] */
 /* Until a ring wakes, unless none is to, or the time-out is over. Returns 0 or a negative errno. */
 static int wait_for_rings(const struct consumer *c)
@@ -76,6 +97,12 @@ static int wait_and_empty(const struct consumer *c)
 
 	if (options->wakeup == ADAPTIVE && c->buffers)
 		return perf_wait_and_empty(c);
+	/* [snippet epoll] */
+	if (options->epoll == EDGE) {
+		err = wait_for_edge(c->rings, options->poll_ms);
+		return err ? err : empty_for_edge(c);
+	}
+	/* [end epoll] */
 	/* [snippet wakeup] */
 	/* [snippet poll_ms] */
 	if (options->wakeup == ADAPTIVE && c->ring_count == 1 && c->all->over < 0)
@@ -184,6 +211,8 @@ static int take_from(struct consumer *c, const int *rings, size_t count, ring_bu
 		err = ring_buffer__add(c->rings, rings[c->ring_count], on_record, c);
 	/* [end rings] */
 	/* [end consumers] */
+	if (!err && c->run->options.epoll == EDGE)
+		err = turn_to_edges(c->rings, rings, c->ring_count, c->all->over);
 	return err;
 }
 

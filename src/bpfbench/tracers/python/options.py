@@ -25,6 +25,7 @@ class Options(NamedTuple):
     output_bytes: int
     records: str
     buffer: str
+    epoll: str
 
     @property
     def wake_bytes(self) -> int:
@@ -112,6 +113,7 @@ RULES = {
     "--output-bytes": Rule("4096 to 67108864", lambda value: number(value, 4096, 1 << 26), "65536"),
     "--records": one_of("fixed", "variable", usual="fixed"),
     "--buffer": one_of("ring", "perf", usual="ring"),
+    "--epoll": one_of("level", "edge", usual="level"),
 }
 """In the order of Options. A tracer that supports less has rules of its own in their place."""
 
@@ -160,8 +162,10 @@ def _check_knob(name: str, value: str, rule: Rule, options: Options) -> None:
         raise OptionError(name, value, "is more than the ring holds", rule.supported)
     if name == "--consumers" and options.rings == 1:
         raise OptionError(name, value, "is not supported with one ring", rule.usual or "")
-    if name in {"--rings", "--records"} and options.buffer == "perf":
+    if name in {"--rings", "--records", "--epoll"} and options.buffer == "perf":
         raise OptionError(name, value, "is not supported with --buffer perf", rule.usual or "")
+    if name == "--epoll" and options.wake_bytes == NEVER:
+        raise OptionError(name, value, "is not supported where nobody is woken", rule.usual or "")
 
 
 def complain(about: object, status: int) -> int:

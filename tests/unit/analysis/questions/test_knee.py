@@ -80,8 +80,11 @@ class TestOrder:
         assert turned_up("ringbuf_bytes", None) is None
         assert turned_up("ringbuf_bytes", 4096) == 4096
 
-    def test_knobs_that_are_words_have_none_but_wakeups(self) -> None:
-        assert set(ORDERED) == {"wakeup", "ringbuf_bytes", "poll_ms", "output_bytes"}
+    def test_edges_are_on_or_off(self) -> None:
+        assert [turned_up("epoll", own) for own in ("level", "edge", None)] == [0, 1, None]
+
+    def test_knobs_that_are_words_have_none_but_these(self) -> None:
+        assert set(ORDERED) == {"wakeup", "ringbuf_bytes", "poll_ms", "output_bytes", "epoll"}
 
 
 class TestWaits:

@@ -32,6 +32,7 @@ from bpfbench.model import (
     Attach,
     Buffer,
     Consumers,
+    Epoll,
     Format,
     Record,
     Slots,
@@ -59,6 +60,7 @@ PAPER_CONFIG = {
     "output_buffer_bytes": (OUTPUT_BYTES, "an output buffer of 64 KiB"),
     "records": (Slots.FIXED, "records of one length"),
     "buffer": (Buffer.RING, "a ring buffer"),
+    "epoll": (Epoll.LEVEL, "waits as each setup does by itself"),
 }
 """What the paper's tracers were configured with, as value and in words; a tool has None for what it does not use."""
 

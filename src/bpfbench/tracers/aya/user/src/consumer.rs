@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use shared::{FsLatency, FsUse};
 
 use crate::Ring;
-use crate::options::{Buffer, Format, Options, Tool, Wakeup};
+use crate::options::{Buffer, Epoll, Format, Options, Tool, Wakeup};
 use crate::output::Output;
 use crate::perf::{self, PerfBuffer};
 use crate::record::{self, Line};
@@ -115,6 +115,7 @@ pub struct Consumer {
     pub rings: Vec<Ring>,
     pub writer: Writer,
     pub wakeup: Wakeup,
+    pub epoll: Epoll,
     /// How long a wait for the rings is at most.
     pub poll: Duration,
     /// The first.
@@ -123,7 +124,8 @@ pub struct Consumer {
 
 impl Consumer {
     pub(crate) fn new(rings: Vec<Ring>, writer: Writer, options: &Options) -> Consumer {
-        Consumer { rings, writer, wakeup: options.wakeup, poll: options.poll, error: None }
+        let Options { wakeup, epoll, poll, .. } = *options;
+        Consumer { rings, writer, wakeup, epoll, poll, error: None }
     }
 
     pub fn fail(&mut self, error: String) {

@@ -34,7 +34,7 @@ use shared::{FsCounters, FsFile, FsKey, FsLatency, FsUse, Offsets, RwCounters};
 use summary::Summary;
 
 pub use consumer::{Consumer, Found, Writer};
-pub use options::Wakeup;
+pub use options::{Epoll, Wakeup};
 pub use rings::Ring;
 
 /// What is shared with the programs, as Aya takes it.

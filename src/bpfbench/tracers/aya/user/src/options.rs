@@ -68,6 +68,13 @@ pub enum Buffer {
     Perf,
 }
 
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Epoll {
+    #[default]
+    Level,
+    Edge,
+}
+
 const TOOLS: [(&str, Tool); 4] = [
     ("syscount", Tool::Syscount),
     ("rw-tracer", Tool::RwTracer),
@@ -83,6 +90,7 @@ const WATERMARK: &str = "watermark:";
 const CONSUMERS: [(&str, Consumers); 2] = [("one", Consumers::One), ("ring", Consumers::Ring)];
 const RECORDS: [(&str, Records); 2] = [("fixed", Records::Fixed), ("variable", Records::Variable)];
 const BUFFERS: [(&str, Buffer); 2] = [("ring", Buffer::Ring), ("perf", Buffer::Perf)];
+const EPOLLS: [(&str, Epoll); 2] = [("level", Epoll::Level), ("edge", Epoll::Edge)];
 
 #[derive(Default)]
 pub struct Options {
@@ -102,6 +110,7 @@ pub struct Options {
     pub output_bytes: u32,
     pub records: Records,
     pub buffer: Buffer,
+    pub epoll: Epoll,
 }
 
 impl Default for Rings {
@@ -132,7 +141,7 @@ const fn knob(
     Rule { name, supported, usual: Some(usual), set }
 }
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     required("--tool", "syscount, rw-tracer, rw-tracer-all, fs-profile", |v, o| put(&mut o.tool, one_of(v, &TOOLS))),
     required("--attach", "tracepoint, kprobe, fentry", |v, o| put(&mut o.attach, one_of(v, &ATTACHES))),
     required("--target-comm", "1 to 15 bytes", |v, o| put(&mut o.target_comm, comm(v))),
@@ -154,6 +163,7 @@ const RULES: [Rule; 15] = [
     knob("--output-bytes", "4096 to 67108864", "65536", |v, o| put(&mut o.output_bytes, number(v, 4096, 1 << 26))),
     knob("--records", "fixed, variable", "fixed", |v, o| put(&mut o.records, one_of(v, &RECORDS))),
     knob("--buffer", "ring, perf", "ring", |v, o| put(&mut o.buffer, one_of(v, &BUFFERS))),
+    knob("--epoll", "level, edge", "level", |v, o| put(&mut o.epoll, one_of(v, &EPOLLS))),
 ];
 
 impl Options {
@@ -214,6 +224,9 @@ impl Options {
             "--consumers" if self.consumers == Consumers::Ring && self.rings == Rings::Count(1) => {
                 Some(("is not supported with one ring".to_string(), "one"))
             }
+            "--epoll" if self.epoll == Epoll::Edge && matches!(self.wakeup, Wakeup::Never | Wakeup::Poll) => {
+                Some(("is not supported where nobody is woken".to_string(), "level"))
+            }
             _ if self.buffer == Buffer::Perf && self.lacks_perf_buffers(rule) => {
                 Some(("is not supported with --buffer perf".to_string(), rule.usual.unwrap_or_default()))
             }
@@ -227,6 +240,7 @@ impl Options {
             "--wakeup" => self.wakeup != Wakeup::Adaptive,
             "--rings" => self.rings != Rings::Count(1),
             "--records" => self.records != Records::Fixed,
+            "--epoll" => self.epoll != Epoll::Level,
             _ => false,
         }
     }

@@ -3,12 +3,12 @@
 
 use std::hint::spin_loop;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::options::Wakeup;
-use crate::{Consumer, Found, stop};
+use crate::options::{Epoll, Wakeup};
+use crate::{Consumer, Found, Ring, stop};
 
 /// How often empty rings are looked at before the clock is, which costs more.
 const SPINS: u32 = 1024;
@@ -72,8 +72,16 @@ pub fn busy(consumer: &mut Consumer) {
     // [end poll_ms]
 }
 
-/// Sleeps in poll(2) until a ring is readable or the time-out is over; only the latter if nobody wakes.
+/// Sleeps until a ring wakes or the time-out is over; only the latter if nobody wakes.
 pub fn asleep(consumer: &mut Consumer) {
+    match consumer.epoll {
+        Epoll::Level => by_level(consumer),
+        Epoll::Edge => by_edges(consumer),
+    }
+}
+
+/// In poll(2), which returns at once where a ring holds something.
+fn by_level(consumer: &mut Consumer) {
     let wait_ms = consumer.poll.as_millis() as libc::c_int;
     // [snippet wakeup of aya-sync]
     let awaited = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
@@ -90,13 +98,59 @@ pub fn asleep(consumer: &mut Consumer) {
         let ready = unsafe { libc::poll(all.as_mut_ptr(), all.len() as libc::nfds_t, wait_ms) };
         // [end wakeup]
         // [end poll_ms]
-        if ready < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != ErrorKind::Interrupted {
-                consumer.fail(format!("cannot wait for the ring: {error}"));
-            }
-        } else if !consumer.take_all() && ready == 0 {
-            consumer.writer.output.flush();
-        }
+        take_after(consumer, ready);
     }
+}
+
+/// Given how many descriptors ended a wait.
+fn take_after(consumer: &mut Consumer, ready: libc::c_int) {
+    if ready < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != ErrorKind::Interrupted {
+            consumer.fail(format!("cannot wait for the ring: {error}"));
+        }
+    } else if !consumer.take_all() && ready == 0 {
+        consumer.writer.output.flush();
+    }
+}
+
+/// In an epoll, which returns only where a ring has woken since.
+fn by_edges(consumer: &mut Consumer) {
+    let wait_ms = consumer.poll.as_millis() as libc::c_int;
+    let epoll = match epoll_for(&consumer.rings) {
+        Ok(epoll) => epoll,
+        Err(error) => return consumer.fail(format!("cannot wait for the ring: {error}")),
+    };
+
+    while !stop::is_over() {
+        // [snippet epoll of aya-sync]
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: there is room for one event.
+        let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), &raw mut event, 1, wait_ms) };
+        // No edge is missed: rings are taken from until a last look finds nothing, and before that Aya
+        // stores the consumer's position with sequential consistency.
+        take_after(consumer, ready);
+        // [end epoll]
+    }
+}
+
+fn epoll_for(rings: &[Ring]) -> io::Result<OwnedFd> {
+    // SAFETY: a plain system call, and a new descriptor is nobody else's.
+    let epoll = unsafe { OwnedFd::from_raw_fd(done(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+    let add = |fd: RawFd, events: libc::c_int| {
+        let mut event = libc::epoll_event { events: events as u32, u64: 0 };
+        // SAFETY: the event is there, and both descriptors are open.
+        done(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) })
+    };
+    add(stop::told(), libc::EPOLLIN)?;
+    for ring in rings {
+        // [snippet epoll of aya-sync]
+        add(ring.as_raw_fd(), libc::EPOLLIN | libc::EPOLLET)?;
+        // [end epoll]
+    }
+    Ok(epoll)
+}
+
+fn done(returned: libc::c_int) -> io::Result<libc::c_int> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }

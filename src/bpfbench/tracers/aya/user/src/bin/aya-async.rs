@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! bpfbench's aya-async tracer: sleeps in Tokio, on its one thread, until the ring is readable. Of several consumers each
 //! has such a thread. With the feature `threads` Tokio waits on threads of its own, and several consumers are its tasks.
+//! Its epoll is edge-triggered in any case, be --epoll `level` or `edge`.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! bpfbench's aya-sync-poll tracer: sleeps in poll(2) until the ring is readable, without Tokio.
+//! bpfbench's aya-sync-poll tracer: sleeps in poll(2) until the ring is readable, or by edges in an epoll until it wakes,
+//! without Tokio.
 
 use std::process::ExitCode;
 

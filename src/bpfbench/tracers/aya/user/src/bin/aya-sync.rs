@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! bpfbench's aya-sync tracer: asks the ring again and again, and sleeps only where the wake-up asked for has it sleep.
+//! bpfbench's aya-sync tracer: asks the ring again and again, and sleeps only where the wake-up or the wait asked for
+//! has it sleep.
 
 use std::process::ExitCode;
 
-use tracer::{Consumer, Setup, Wakeup, wait};
+use tracer::{Consumer, Epoll, Setup, Wakeup, wait};
 
 fn follow(consumers: Vec<Consumer>) -> Vec<Consumer> {
     wait::on_threads(consumers, |consumer| match consumer.wakeup {
-        Wakeup::Adaptive | Wakeup::Poll => wait::busy(consumer),
-        Wakeup::Never | Wakeup::Watermark(_) => wait::asleep(consumer),
+        Wakeup::Poll => wait::busy(consumer),
+        Wakeup::Adaptive if consumer.epoll == Epoll::Level => wait::busy(consumer),
+        Wakeup::Adaptive | Wakeup::Never | Wakeup::Watermark(_) => wait::asleep(consumer),
     })
 }
 
