@@ -45,7 +45,7 @@ _BPFTRACE_LACKS = {
     "epoll": "bpftrace adds its ring to an epoll of its own, by level, and none of its settings changes that",
 }
 
-_AYA_WITH_PERF = {"wakeup": ("adaptive",)}
+_AYA_WITH_PERF: dict[str, tuple[str, ...]] = {"wakeup": ("adaptive",)}
 _AYA_LACKS = {"wakeup": "Aya 0.13 has each record wake"}
 
 MAIN_SETUPS = _by_name(
