@@ -170,8 +170,8 @@ MUTANTS = (
     mutant(
         "an-edge-and-one-record",
         RING,
-        "return err ? err : empty_for_edge(c);",
-        "return err ? err : ring__consume_n(ring_buffer__ring(c->rings, 0), 1);",
+        "\t\tfound = empty(c);\n\t\tall += found;\n\t} while (found > 0);",
+        "\t\tfound = ring__consume_n(ring_buffer__ring(c->rings, 0), 1);\n\t\tall += found;\n\t} while (false);",
         "edges",
     ),
     mutant(

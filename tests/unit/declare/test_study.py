@@ -933,7 +933,10 @@ class TestBrought:
                 'comand = "tracer"',
                 f"comand: unknown key; 'comand' is not one of: {SETUP_KEYS} (did you mean 'command'?)",
             ),
-            ('command = "tracer"\npoll_ms = 100', f"poll_ms: unknown key; 'poll_ms' is not one of: {SETUP_KEYS} (did you mean 'epoll'?)"),
+            (
+                'command = "tracer"\npoll_ms = 100',
+                f"poll_ms: unknown key; 'poll_ms' is not one of: {SETUP_KEYS} (did you mean 'epoll'?)",
+            ),
         ],
     )
     def test_a_fault_is_told_with_the_file_the_setup_and_the_key(self, text: str, fault: str) -> None:

@@ -9,13 +9,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bpfbench.inside.conformance import judge, loads, program
 from bpfbench.inside.conformance.alone import alone, check_full_disk
 from bpfbench.inside.conformance.driven import COMM, RINGBUF_BYTES, Driven, Left
-from bpfbench.inside.conformance.judge import expect
+from bpfbench.inside.conformance.judge import FailedError, expect
 from bpfbench.inside.conformance.together import (
     TINY,
     Judge,
@@ -26,7 +26,7 @@ from bpfbench.inside.conformance.together import (
     watch_overflow,
 )
 from bpfbench.inside.kernel import bpf, epoll, perf_buffer, tasks
-from bpfbench.inside.kernel.ring import Ring, wait_empty
+from bpfbench.inside.kernel.ring import Ring
 from bpfbench.model import EVENT_BYTES, EVENT_TOOLS, Format, Tool, TracerSummary
 
 READS, PROCESSES = 2003, 8
@@ -55,7 +55,7 @@ EDGE = {"--epoll": "edge"}
 LATE = {**EDGE, "--poll-ms": "60000"}
 """No wait ends by its time-out before what was read has to be taken."""
 EDGES = (LATE, {**LATE, "--wakeup": "watermark:1"}, {**LATE, **THREE}, {**LATE, **THREE, **CONSUMERS})
-QUICK_READS, SINGLE_READS, SINGLE_PAUSE_S = 10007, 1009, 0.0001
+QUICK_LOADS, QUICK_READS, SINGLE_READS, SINGLE_PAUSE_S = 5, 10007, 1009, 0.0001
 
 VARIABLE = {"--records": "variable"}
 SHORT_READS = 1009
@@ -135,33 +135,57 @@ def _expect_all(tracer: Driven, left: Left, summary: TracerSummary, reads: int) 
     )
 
 
-def _watch_edges(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+def _watch_edges(tracers: list[Driven], __: Tool, work: Path) -> dict[Driven, str]:
     """All that was read is taken, though nothing but a wake-up ends a wait, and who misses one is not woken again.
 
     While one process reads as fast as it can, a consumer falls asleep just as an event comes, now and then. Several
     fill all rings. Single events find it asleep.
     """
-    loads.reads(COMM, work, QUICK_READS)
+    failures: dict[Driven, str] = {}
+    for _ in range(QUICK_LOADS):
+        loads.reads(COMM, work, QUICK_READS)
+        failures |= _untaken(tracer for tracer in tracers if tracer not in failures)
     loads.reads(COMM, work, READS, PROCESSES)
     loads.reads(COMM, work, SINGLE_READS, pause_s=SINGLE_PAUSE_S)
-    failures = failures_of(tracers, _expect_edges)
+    failures = failures_of(tracers, _expect_edges) | _untaken(tracers) | failures
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
-        _expect_all(tracer, left, summary, QUICK_READS + PROCESSES * READS + SINGLE_READS)
+        _expect_all(tracer, left, summary, QUICK_LOADS * QUICK_READS + PROCESSES * READS + SINGLE_READS)
 
     return judged(tracers, judge_one) | failures
 
 
+def _untaken(tracers: Iterable[Driven]) -> dict[Driven, str]:
+    """Wait until the rings of all are empty, while all go on, and return the failures of each."""
+    until_s = time.monotonic() + DELIVERED_S
+
+    def wait(tracer: Driven) -> None:
+        for number in _rings(tracer).values():
+            with Ring(number) as ring:
+                while (left := ring.produced - ring.consumed) and time.monotonic() < until_s:
+                    time.sleep(0.01)
+            expect(not left, f"{left} bytes of events were still in the ring after {DELIVERED_S:g} s")
+
+    return failures_of(tracers, wait)
+
+
 def _expect_edges(tracer: Driven) -> None:
-    """Make sure that its rings become empty, and that it waits for each of them by edges."""
-    rings = bpf.ring_descriptors_of(tracer.pid_tracing)
-    for number in set(rings.values()):
-        with Ring(number) as ring:
-            wait_empty(ring, DELIVERED_S)
-    by_edges = {rings[fd] for fd in epoll.edge_triggered(tracer.pid_tracing) if fd in rings}
-    expect(
-        by_edges == set(rings.values()), f"{len(by_edges)} of {len(set(rings.values()))} rings are waited for by edges"
-    )
+    """Make sure that it waits for each of its rings by edges."""
+    rings, awaited = _rings(tracer), epoll.edge_triggered(tracer.pid_tracing)
+    by_level = set(rings.values()) - {number for fd, number in rings.items() if fd in awaited}
+    expect(not by_level, f"{len(by_level)} of {len(set(rings.values()))} rings are not waited for by edges")
+
+
+def _rings(tracer: Driven) -> dict[int, int]:
+    """Return the ids of its rings by its descriptors.
+
+    Raises:
+        FailedError: it has none, as one that has ended.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if rings := bpf.ring_descriptors_of(tracer.pid_tracing):
+            return rings
+    raise FailedError("it has no rings any more")
 
 
 def _watch_rings(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
