@@ -273,12 +273,12 @@ class TestKnobs:
         usual = traced(500_000, 500_000, workload=STEADY)
         polls = traced(800_000, 200_000, workload=STEADY, block=1, config=self.POLL)
         found = {rate.tracer.knobs: rate.events_per_s for rate in said_by(usual, polls)}
-        assert found == pytest.approx({"": 49_844, "wakeup poll": 79_844}, abs=1)
+        assert found == pytest.approx({"": 49_844, "wake-up poll": 79_844}, abs=1)
 
     def test_what_is_set_otherwise_predicts_nothing(self) -> None:
         polls = said_by(traced(800_000, 200_000, workload=STEADY, config=self.POLL))
         assert predict(polls, SMALL, Stream(100_000)) is None
-        assert predict(polls, dataclasses.replace(SMALL, knobs="wakeup poll"), Stream(100_000)) is not None
+        assert predict(polls, dataclasses.replace(SMALL, knobs="wake-up poll"), Stream(100_000)) is not None
 
     def test_rings_hold_what_each_of_them_does(self) -> None:
         for rings, cpus, times in (("1", 8, 1), ("2", 8, 2), (PER_CPU, 8, 8)):
@@ -291,7 +291,7 @@ class TestKnobs:
         assert (found.tracer.rings, found.tracer.knobs) == (1, "rings cpu")  # it was on one CPU
 
     def test_it_is_believed_where_this_run_bears_it_out_alone(self) -> None:
-        polls = dataclasses.replace(SMALL, knobs="wakeup poll")
+        polls = dataclasses.replace(SMALL, knobs="wake-up poll")
         slow = traced(800_000, 200_000, workload=STEADY, config=self.POLL)
         found = Capacity.of(of([slow]))
         assert found.predict(dataclasses.replace(polls, knobs=""), 90_000) is None
