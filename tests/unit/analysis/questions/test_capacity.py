@@ -116,6 +116,18 @@ class TestWhatTrialsSay:
         (found,) = from_bench(document)
         assert found == Observation(Tracer("bcc", "tracepoint", "text", 156, 4096), Source.BENCH, 100_000.0, True, 1.0)
 
+    def test_bench_drain_is_learnt_from_as_setups_are_tuned(self) -> None:
+        usual = {"attach": "tracepoint", "format": "binary", "ringbuf_bytes": 4096, "poll_ms": 100}
+        tuned = usual | {"wakeup": "watermark:1024", "output_buffer_bytes": 2**20}
+        sleeps = usual | {"wakeup": "never"}
+        cases = [{"setup": "libbpf", "event_bytes": 156, "config": own, "tuned": True} for own in (tuned, sleeps)]
+        result = {"events": 1000, "seconds": 0.01}
+        items = [{"case": case, "result": result, "reason": None} for case in cases]
+        (found,) = from_bench({"measurements": items})
+        knobs = "wake-up watermark:1024, output buffer 1 MiB"
+        assert found.tracer == Tracer("libbpf", "tracepoint", "binary", 156, 4096, knobs=knobs)
+        assert found.events_per_s == 100_000.0
+
 
 class TestPrediction:
     def test_fidelity_is_the_share_that_is_drained_and_what_the_ring_takes(self) -> None:
