@@ -149,7 +149,12 @@ class TestImage:
         self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[tuple[object, ...]] = []
-        monkeypatch.setattr(image, "build", lambda *given: asked.append(given[4:]) or make_image())
+
+        def build(*given: object) -> image.Image:
+            asked.append(given[4:])
+            return make_image()
+
+        monkeypatch.setattr(image, "build", build)
         monkeypatch.setattr(image, "find", lambda *_: make_image())
         monkeypatch.setattr(image, "boot_layers", lambda *_: (None, ()))
         monkeypatch.setattr(images, "taken_bytes", lambda _: 0)
