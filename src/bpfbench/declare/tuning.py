@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -210,10 +210,44 @@ def turned(study: Study, known: Tuning) -> tuple[str, ...]:
 
     if names_ := tuple(filter(turns, known.goal.knobs)):
         return names_
-    each = {
-        reason.partition(" = ")[0]: reason for reason in reversed(left_out)
-    }  # one for an option, whatever its value
-    raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(each.values())}")
+    raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(_kinds(left_out))}")
+
+
+def tunable(study: Study, known: Tuning, *, strict: bool) -> tuple[Study, tuple[str, ...]]:
+    """Return a study of those setups that can be tuned, and which others there are, each with the reason.
+
+    Args:
+        study: in which each knob has the values that may be tried.
+        known: what they are tuned for.
+        strict: whether others are refused.
+
+    Raises:
+        StudyError: there are others, and they are.
+    """
+    found, left_out = spaces(study, known.allows)
+    tuned, others = [], []
+    for setup in study.factors.setups:
+        configs, usual_ = found.get(setup, ()), known.usual.get(setup)
+        if usual_ in configs and len(configs) > 1:
+            tuned.append(setup)
+        elif usual_ is not None and not known.allows(usual_):
+            most, taken = size(known.ring_bytes_most or 0), size(usual_.ring_bytes(known.cpus))
+            others.append(
+                f"{setup}: by default its rings take {taken}, and more than {most} would be more than is free, or hold "
+                "more than half of a trial's events; a larger --scale has more of them"
+            )
+        else:
+            own = _kinds(reason for reason in left_out if f" {setup} " in f" {reason}")
+            others.append(f"{setup}: there is nothing to choose from{''.join(f'; {reason}' for reason in own)}")
+    if others and (strict or not tuned):
+        hint = f"tune the others: --setups {','.join(tuned)}" if tuned else None
+        raise StudyError(f"study {study.name}: {others[0]}", hint)
+    return replace(study, factors=replace(study.factors, setups=tuple(tuned))), tuple(others)
+
+
+def _kinds(reasons: Iterable[str]) -> list[str]:
+    """Return one of these for each option that they are about, whatever its value."""
+    return list({reason.partition(" = ")[0]: reason for reason in reversed(tuple(reasons))}.values())
 
 
 def demanding(study: Study, known: Tuning) -> Plan:
@@ -253,8 +287,13 @@ def least_s(study: Study, goal: TuningGoal) -> float:
     return blocks * (AROUND_FINALISTS + len(goal.knobs)) * sum(map(estimate.seconds(study), trials))
 
 
-def require_time(study: Study, goal: TuningGoal) -> None:
+def require_time(study: Study, goal: TuningGoal, setups: int = 1) -> None:
     """Refuse a time in which nothing can be validated.
+
+    Args:
+        study: as it was given.
+        goal: what each of its setups is tuned for.
+        setups: how many there are.
 
     Raises:
         UsageError: so it is; says how much it takes.
@@ -265,7 +304,8 @@ def require_time(study: Study, goal: TuningGoal) -> None:
         raise UsageError(
             f"option --for: {duration(goal.seconds)} is too short: a search and its validation take "
             f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, for a setup {minutes} min at most",
-            f"choose {minutes}min or more, or a smaller --scale",
+            f"choose {minutes}min or more, or a smaller --scale"
+            + (f"; it is for each of {setups} setups, one after the other" if setups > 1 else ""),
         )
 
 

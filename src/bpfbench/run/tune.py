@@ -55,6 +55,8 @@ def following(own: TunedSetup, seed: int, number: int) -> Next:
         number: of the next block.
     """
     elapsed, each = elapsed_s(own.records), _trial_s(own.records)
+    if not own.is_searched and len({record.trial.block for record in own.records}) >= tuning.SEARCH_LEAST:
+        return Next(said=f"{own.setup} is given up: {own.unsearched}.")
     if own.finalists is None:
         block_s = each * (PLACES + 3)
         reserve_s = max(

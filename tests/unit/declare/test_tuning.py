@@ -93,6 +93,27 @@ def test_only_knobs_that_some_setup_can_be_turned_by_are_tuned() -> None:
         tuning.turned(found, Tuning(1, few, {}))
 
 
+def test_setups_without_a_choice_are_refused_or_left_out_each_with_the_reason() -> None:
+    known = Tuning(1, GOAL, tuning.usual(study()))
+    found, _ = varied(study())
+    assert tuning.tunable(found, known, strict=True) == (found, ())
+    found, _ = tuning.varied(study(), (KNOBS["wakeup"],), LOTS, GOAL)
+    why = "bpftrace: there is nothing to choose from; rw-tracer: bpftrace has no wakeup = never"
+    with pytest.raises(StudyError, match=why) as refused:
+        tuning.tunable(found, known, strict=True)
+    assert refused.value.hint == "tune the others: --setups libbpf"
+    left, others = tuning.tunable(found, known, strict=False)
+    assert left.factors.setups == ("libbpf",)
+    assert [reason.startswith(why) for reason in others] == [True]
+
+
+def test_a_default_that_may_not_be_tried_is_no_default() -> None:
+    found, _ = varied(study())
+    known = Tuning(1, GOAL, tuning.usual(study()), ring_bytes_most=2**17)
+    with pytest.raises(StudyError, match="libbpf: by default its rings take 256 KiB, and more than 128 KiB"):
+        tuning.tunable(found, known, strict=False)
+
+
 def test_what_contradicts_itself_is_not_tried() -> None:
     own = replace(mine(), factors=replace(mine().factors, setups=("own",)))
     configs = tuning.spaces(varied(own)[0])[0]["own"]
