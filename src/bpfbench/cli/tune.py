@@ -194,10 +194,11 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
         ring_bytes_most=tuning.ring_bytes_most(wanted, free_bytes),
         cpus=wanted.machine.cpus if wanted.ground == "vm" else os.cpu_count() or 1,
     )
-    known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, known)))
-    varied, not_tuned = tuning.tunable(varied, known, strict=not asked.everybody)
+    found = tuning.spaces(varied, known.allows)
+    known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, found, goal.knobs)))
+    varied, not_tuned = tuning.tunable(varied, found, known, strict=not asked.everybody)
     tuning.require_time(wanted, known.goal, len(varied.factors.setups))
-    unrolled = tuning.demanding(varied, known)
+    unrolled = tuning.demanding(varied, found, known.cpus)
     plan.require_tracers(varied, unrolled)
     unrolled = replace(unrolled, left_out=(*not_tuned, *left_out, *unrolled.left_out))
     for what, reasons in (("tuned", not_tuned), ("tried", left_out)):
@@ -220,7 +221,7 @@ def _go_on(run: Run, known: Tuning, given: Means) -> None:
     with run.locked():
         pass  # who is running it already is not waited for
     study_, same_image = run.info.study, partial(campaign.same_image_completed, run, given)
-    unrolled = tuning.demanding(study_, known)
+    unrolled = tuning.demanding(study_, tuning.spaces(study_, known.allows), known.cpus)
     with Stage(study_, given, campaign.disks(study_, unrolled), same_image) as stage:
         campaign.require_same_machine(run, stage.testbed)
         _tune(run, stage)

@@ -125,8 +125,8 @@ def _read(run: Run, state: Tuning, names: Mapping[str, Mapping[TracerConfig, str
 
 def _names(run: Run, state: Tuning) -> dict[str, dict[TracerConfig, str]]:
     """Return all that may be tried, by setup, with its names: tens of thousands, where all knobs are turned."""
-    spaces, _ = tuning.spaces(run.info.study, state.allows)
-    return {setup: tuning.names(configs, state.goal.knobs) for setup, configs in spaces.items()}
+    found = tuning.spaces(run.info.study, state.allows).by_setup
+    return {setup: tuning.names(configs, state.goal.knobs) for setup, configs in found.items()}
 
 
 class Tuner:
