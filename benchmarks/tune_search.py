@@ -5,11 +5,13 @@
     pip install optuna==5.0.0 # which nothing else here needs
     python benchmarks/tune_search.py RUN [--searches 400] [--seed 1]
 
-RUN has one setup in a full factorial of ringbuf_bytes, poll_ms and format, three rounds or more. A surface is fitted to
-it: on the scale of each need an effect of the ring (linear between the sizes that were measured, for each format its
-own) and one of the time-out, but for what is saved, which that has no part in. Searches then draw from that surface: a
-trial's value is the surface's and the residual of a trial, drawn of all that were measured nearest by, so that what was
-lost together stays together. What is wanted: 99.9 % saved, the least memory, and then the lowest overhead.
+RUN is one of `tune`, of one setup: its configurations were chosen at random, and each is beside the default. A surface
+of all that may be tried is fitted to it, whatever knobs it turned. On the scale of each need it is a sum: what the
+default comes to, and what each knob's value adds to that; neighbours among the values of an ordered knob are drawn to
+each other, others to the default. What is saved is a sum that is cut off at 100 %: a trial that saved all says that it
+is no less. Searches then draw from that surface: a trial's value is the surface's and the residual of a trial, drawn of
+those that the surface says to save about as much, so that what was lost together stays together. What is wanted is what
+RUN was asked for.
 
 regret: by how many per cent the costs of what is chosen exceed those of what would be chosen if the surface were known,
         all together; of what in truth misses a limit, that of what misses none and costs the most.
@@ -19,11 +21,12 @@ A/A:    the surface is the default's everywhere. Whatever is called a gain then 
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -32,24 +35,26 @@ import optuna
 from numpy.typing import NDArray
 
 from bpfbench import store
-from bpfbench.analysis import results
 from bpfbench.analysis.gaps import BlockId
 from bpfbench.analysis.inference import Interval
-from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning import search
-from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Readings, Tried, fidelity, need_of, weigh
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Readings, Tried, weigh
 from bpfbench.analysis.questions.tuning.search import Dial, Propose, Space
+from bpfbench.analysis.questions.tuning.tuned import TunedSetup
 from bpfbench.analysis.questions.tuning.validation import Gain, validate
-from bpfbench.analysis.results import Sample
-from bpfbench.model import Criteria, Format
+from bpfbench.run import tune
 
 Array = NDArray[np.float64]
-RINGS = tuple(2**at for at in range(16, 25))
-POLLS = (1, 3, 10, 30, 100, 300, 1000)
 LOOKS = (3, 6, 9, 12, 18, 24)
 SEARCH_TRIALS = VALIDATION_TRIALS = 160
 """Trials of 2.7 s, in 15 min."""
+DRAWN = 0.03
+"""How strongly a value is drawn to its neighbours, or to the default: as by so many trials."""
+POOL = 24
+"""Trials whose residuals are drawn from."""
+ITERATIONS = 100
+"""Until what is cut off does not change any more."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,9 @@ class Surface:
         usual, scatter = self.true[DEFAULT], self.residuals[DEFAULT]
         return Surface(self.aim, self.space, dict.fromkeys(self.true, usual), dict.fromkeys(self.true, scatter))
 
+    @cached_property
     def known(self) -> dict[str, Tried]:
-        """Return what a search would know that knew it all."""
+        """What a search would know that knew it all."""
         values: Readings = {
             name: {need.key: {(1, 1): unit(need.by_points, own[at])} for at, need in enumerate(self.aim.needs)}
             for name, own in self.true.items()
@@ -86,66 +92,137 @@ class Surface:
             for n, own in found.items()
         }
 
+    @cached_property
+    def best(self) -> Tried:
+        """What it would choose, by the rule of `search.last_round`, which is not made for as many as there are."""
+        least = min(own.miss for own in self.known.values())
+        left = [own for own in self.known.values() if own.miss <= search.LITTLE_MORE * least]
+        for at in range(len(self.aim.minimise)):
+            most = max(own.ahead[at] for own in left)
+            left = [own for own in left if most - own.ahead[at] <= 1]
+        return min(left, key=lambda own: (self.space.changed(own.name), [-ahead for ahead in own.ahead]))
+
+    @cached_property
+    def worst(self) -> float:
+        """By how much what keeps to the limits and costs the most is beyond that."""
+        return max((self.beyond(own) for own in self.known.values() if own.miss == 0), default=0.0)
+
+    def beyond(self, own: Tried) -> float:
+        """Say by how many per cent costs exceed those of the best, all together."""
+        margins = [need.scaled(self.aim.criteria) for need in self.aim.minimise]
+        lacks = zip(self.best.ahead, own.ahead, margins, strict=True)
+        return sum(100 * math.expm1(max(0.0, (its - ahead) * margin)) for its, ahead, margin in lacks)
+
+    def regret(self, name: str) -> float:
+        """Return that of what was chosen."""
+        own = self.known[name]
+        return self.worst if own.miss > self.best.miss else self.beyond(own)
+
 
 def unit(by_points: bool, scaled: float) -> float:
     """Return what a value on the scale of a need is in the unit of its metric."""
     return float(min(100.0, max(0.0, scaled)) if by_points else math.exp(-scaled))
 
 
-def row(need: Need, sample: Sample, rounds: range) -> list[float]:
-    """Return what a configuration came to by round; of one whose trial does not count, the mean of the others."""
-    own = {number: value for (number, _), value in sample.by_round(need.worth).items()}
-    return [own.get(number, fmean(own.values())) for number in rounds]
+@dataclass(frozen=True)
+class Measured:
+    """The trials of a run that have all that is wanted."""
+
+    names: tuple[str, ...]
+    """Of each the configuration."""
+    blocks: tuple[BlockId, ...]
+    values: Array
+    """A row per need, on its scale."""
+
+    @classmethod
+    def of(cls, own: TunedSetup) -> Measured:
+        """Take them from what a run knows of a setup."""
+        needs = own.aim.needs
+        found = own.readings(own.records, needs)
+        common = {name: set.intersection(*(set(of.get(need.key, ())) for need in needs)) for name, of in found.items()}
+        trials = [(name, block) for name in own.configs for block in sorted(common.get(name, ()))]
+        rows = [[need.worth(found[name][need.key][block]) for need in needs] for name, block in trials]
+        whole = [at for at, row in enumerate(rows) if None not in row]
+        names, blocks = zip(*(trials[at] for at in whole), strict=True)
+        return cls(names, blocks, np.array([rows[at] for at in whole], dtype=np.float64).T)
 
 
-def fitted(run: Path, aim: Aim) -> Surface:
-    """Fit a surface to a run."""
-    found = results.load(store.Run(run))
-    samples = {
-        cell.config: [found.samples[cell, need.metric] for need in aim.needs] for cell in found.cells if cell.config
-    }
-    rounds = range(1, max(max(own.rounds) for of in samples.values() for own in of) + 1)
-    scaled = {
-        config: np.array([row(need, own, rounds) for need, own in zip(aim.needs, of, strict=True)])
-        for config, of in samples.items()
-    }
-    block = np.mean(list(scaled.values()), axis=0)  # every configuration is in every block
-    block[[need.by_points for need in aim.needs]] = 0.0  # who loses nothing does so in every block
-    means = {config: own.mean(axis=1) for config, own in scaled.items()}
-    rest = {config: (own - block) - (own - block).mean(axis=1, keepdims=True) for config, own in scaled.items()}
-    scatter = math.sqrt(block.shape[1] / (block.shape[1] - 1))
-    rings = sorted({config.ringbuf_bytes or 0 for config in means})
-    polls = sorted({config.poll_ms or 0 for config in means})
+def columns(dials: Sequence[Dial], usual: Sequence[int]) -> list[tuple[int, int]]:
+    """Return what has an effect: the place of each knob, and of each value that is not the default."""
+    return [(at, value) for at, dial in enumerate(dials) for value in range(dial.size) if value != usual[at]]
 
-    def mean_of(**values: object) -> Array:
-        kept = [own for config, own in means.items() if all(getattr(config, key) == it for key, it in values.items())]
-        return np.asarray(np.mean(kept, axis=0))
 
-    by_ring = {form: np.array([mean_of(format=form, ringbuf_bytes=ring) for ring in rings]) for form in Format}
-    by_poll = np.array([mean_of(poll_ms=poll) - mean_of() for poll in polls])
+def design(points: Sequence[Sequence[int]], effects: Sequence[tuple[int, int]]) -> Array:
+    """Return a row per configuration, and a column per effect: 1 where the knob has that value."""
+    return np.array([[float(point[at] == value) for at, value in effects] for point in points])
 
-    def between(x: float, known: list[int], values: Array) -> Array:
-        at = [math.log2(own) for own in known]
-        return np.array([np.interp(math.log2(x), at, column) for column in values.T])
 
-    true, residuals, points = {}, {}, {}
-    for place in itertools.product(range(len(Format)), range(len(RINGS)), range(len(POLLS))):
-        form, ring, poll = list(Format)[place[0]], RINGS[place[1]], POLLS[place[2]]
-        usual = (form, ring, poll) == (Format.TEXT, 2**18, 100)
-        name = DEFAULT if usual else f"{form}-{ring}-{poll}"
-        near_ring = min(rings, key=lambda own: abs(math.log2(own / ring)))
-        near = [rest[c] for c in means if c.format is form and c.ringbuf_bytes == near_ring]
-        points[name] = place
-        true[name] = between(ring, rings, by_ring[form]) + between(poll, polls, by_poll) * [
-            not need.by_points for need in aim.needs
-        ]
-        residuals[name] = np.concatenate(near, axis=1) * scatter
-    dials = (
-        Dial("format", 2, ordered=False),
-        Dial("ring", len(RINGS), ordered=True),
-        Dial("poll", len(POLLS), ordered=True),
+def drawn(dials: Sequence[Dial], usual: Sequence[int], effects: Sequence[tuple[int, int]]) -> Array:
+    """Return rows by which effects are drawn: of an ordered knob to the next value's, else to none."""
+    place = {effect: column for column, effect in enumerate(effects)}
+    rows = []
+    for at, dial in enumerate(dials):
+        values = range(dial.size)
+        pairs = pairwise(values) if dial.ordered else ((value, usual[at]) for value in values)
+        for one, other in pairs:
+            row = np.zeros(len(effects))
+            for value, sign in ((one, 1.0), (other, -1.0)):
+                if (at, value) in place:
+                    row[place[at, value]] += sign
+            rows.append(math.sqrt(DRAWN) * row)
+    return np.array(rows)
+
+
+def fit(own: Array, pull: Array, levels: Array, y: Array, most: float | None) -> tuple[Array, Array, Array]:
+    """Fit a need: return levels, effects, and residuals, these as wide as if they had not been fitted to.
+
+    Args:
+        own: the design.
+        pull: by what effects are drawn.
+        levels: a column per level: of each block its own, or the same of all.
+        y: what was measured.
+        most: what cannot be exceeded; None: there is nothing such.
+    """
+    padded = np.concatenate((np.zeros((len(pull), levels.shape[1])), pull), axis=1)
+    whole = np.concatenate((np.concatenate((levels, own), axis=1), padded))
+    wanted = y.copy()
+    for _ in range(1 if most is None else ITERATIONS):
+        found, *_ = np.linalg.lstsq(whole, np.concatenate((wanted, np.zeros(len(pull)))), rcond=None)
+        fitted = (whole @ found)[: len(y)]
+        wanted = y if most is None else np.where(y >= most, np.maximum(most, fitted), y)
+    rest = y - (fitted if most is None else np.minimum(most, fitted))
+    taken = np.linalg.matrix_rank(np.concatenate((levels, own), axis=1))
+    rest = rest * math.sqrt(len(y) / max(1, len(y) - taken))
+    return np.asarray(found[: levels.shape[1]]), np.asarray(found[levels.shape[1] :]), rest
+
+
+def fitted(own: TunedSetup) -> Surface:
+    """Fit a surface to what a run knows of a setup."""
+    measured, space, needs = Measured.of(own), own.space, own.aim.needs
+    usual = space.points[DEFAULT]
+    effects = columns(space.dials, usual)
+    rows, pull = design([space.points[name] for name in measured.names], effects), drawn(space.dials, usual, effects)
+    numbers = {block: at for at, block in enumerate(dict.fromkeys(measured.blocks))}
+    by_block = np.eye(len(numbers))[[numbers[block] for block in measured.blocks]]
+    alone = np.ones((len(measured.names), 1))  # who loses nothing does so in every block
+    fits = [
+        fit(rows, pull, alone if need.by_points else by_block, y, 100.0 if need.by_points else None)
+        for need, y in zip(needs, measured.values, strict=True)
+    ]
+    everything = design(list(space.points.values()), effects)
+    values = np.array([levels.mean() + everything @ added for levels, added, _ in fits])
+    rest = np.array([residuals for _, _, residuals in fits])
+    saved = np.array([levels.mean() + rows @ added for levels, added, _ in fits])[0]  # the first limit is what is saved
+    order = np.argsort(saved, kind="stable")
+    pools = [rest[:, order[at : at + POOL]] for at in range(0, max(1, len(order) - POOL // 2), POOL)]
+    middles = np.array([np.median(saved[order[at : at + POOL]]) for at in range(0, len(pools) * POOL, POOL)])
+    nearest = np.abs(values[0][:, None] - middles[None, :]).argmin(axis=1)
+    return Surface(
+        own.aim,
+        space,
+        dict(zip(space.points, values.T, strict=True)),
+        {name: pools[at] for name, at in zip(space.points, nearest, strict=True)},
     )
-    return Surface(aim, Space(dials, points), true, residuals)
 
 
 class Simulated:
@@ -189,12 +266,12 @@ def by_optuna(space: Space, tried: Mapping[str, Tried], new: Collection[str], pl
         values, limits = [-ahead for ahead in own.ahead], {"limits": own.miss}
         told = optuna.trial.create_trial(params=params, distributions=spread, values=values, constraints=limits)
         study.add_trial(told)
-    by_point = {point: name for name, point in space.points.items()}
+    by_point, untried = {point: name for name, point in space.points.items()}, set(new)
     found: list[str] = []
     for _ in range(ASKED_MOST):
         asked = study.ask(spread)
         name = by_point.get(tuple(asked.params[dial.name] for dial in space.dials))
-        if name is not None and name in new and name not in found:
+        if name is not None and name in untried and name not in found:
             found.append(name)
         else:
             study.tell(asked, state=optuna.trial.TrialState.FAIL)
@@ -204,47 +281,43 @@ def by_optuna(space: Space, tried: Mapping[str, Tried], new: Collection[str], pl
     return found + search.at_random(space, tried, left, places - len(found), seed)
 
 
-def racing(propose: Propose) -> Callable[[Surface, Mapping[str, Tried], int], tuple[str, ...]]:
+Method = Callable[[Surface, Mapping[str, Tried], int], tuple[str, ...]]
+
+
+def racing(propose: Propose) -> Method:
     """Return the search as it is."""
     return lambda surface, tried, seed: search.next_block(surface.space, tried, frozenset(), seed, propose)
 
 
 def factorial(surface: Surface, tried: Mapping[str, Tried], seed: int) -> tuple[str, ...]:
     """Try everything once, in random order, before anything is tried again."""
-    rng = np.random.default_rng(seed)
-    order = sorted((n for n in surface.space.points if n != DEFAULT), key=lambda _: rng.random())
-    rounds = lambda name: tried[name].rounds if name in tried else 0  # noqa: E731
-    return tuple(sorted(order, key=rounds)[: search.PLACES])
+    new = [name for name in surface.space.points if name not in tried]
+    first = search.at_random(surface.space, tried, new, search.PLACES, seed)
+    again = sorted((own for own in tried.values() if own.name != DEFAULT), key=lambda own: own.rounds)
+    return (*first, *(own.name for own in again[: search.PLACES - len(first)]))
 
 
 METHODS = {
-    "Optuna's TPE, racing": racing(by_optuna),
-    "random, racing": racing(search.at_random),
-    "full factorial": factorial,
+    "at random, the best repeated": racing(search.at_random),
+    "Optuna's TPE, the best repeated": racing(by_optuna),
+    "full factorial, in random order": factorial,
 }
+
+
+def searched(surface: Surface, run: Simulated, method: str, seed: int) -> Iterator[dict[str, Tried]]:
+    """Search, and yield after each block what is known by then."""
+    tried: dict[str, Tried] = {}
+    while True:
+        run.block((DEFAULT, *METHODS[method](surface, tried, 1000 * seed + run.blocks + 1)))
+        tried = weigh(run.readings, surface.aim)
+        yield tried
 
 
 def regrets(surface: Surface, method: str, seed: int) -> list[float]:
     """Return the regret of what would be chosen after so many blocks."""
-    known = surface.known()
-    best = known[chosen(known, surface.space)]
-    margins = [need.scaled(surface.aim.criteria) for need in surface.aim.minimise]
-
-    def beyond(own: Tried) -> float:
-        lacks = zip(best.ahead, own.ahead, margins, strict=True)
-        return sum(100 * math.expm1(max(0.0, (its - ahead) * margin)) for its, ahead, margin in lacks)
-
-    worst = max(beyond(own) for own in known.values() if own.miss == 0)
-    run, found = Simulated(surface, np.random.default_rng(seed)), []
-    tried: dict[str, Tried] = {}
-    for number in range(1, max(LOOKS) + 1):
-        names = METHODS[method](surface, tried, 1000 * seed + number)
-        run.block((DEFAULT, *names))
-        tried = weigh(run.readings, surface.aim)
-        if number in LOOKS:
-            own = known[chosen(tried, surface.space)]
-            found.append(worst if own.miss > 0 else beyond(own))
-    return found
+    run = Simulated(surface, np.random.default_rng(seed))
+    found = zip(range(1, max(LOOKS) + 1), searched(surface, run, method, seed), strict=False)
+    return [surface.regret(chosen(tried, surface.space)) for number, tried in found if number in LOOKS]
 
 
 def chosen(tried: Mapping[str, Tried], space: Space) -> str:
@@ -253,16 +326,15 @@ def chosen(tried: Mapping[str, Tried], space: Space) -> str:
     return last.best if last else DEFAULT
 
 
-def gain(surface: Surface, method: str, seed: int) -> tuple[Gain, str]:
-    """Return what a whole search comes to, validation and all, and which configuration it names."""
+def gain(surface: Surface, method: str, seed: int) -> Gain:
+    """Return what a whole search comes to, validation and all."""
     rng = np.random.default_rng(seed)
-    run, tried = Simulated(surface, rng), dict[str, Tried]()
-    for number in range(1, SEARCH_TRIALS // (search.PLACES + 3) + 1):
-        run.block((DEFAULT, *METHODS[method](surface, tried, 1000 * seed + number)))
-        tried = weigh(run.readings, surface.aim)
+    run = Simulated(surface, rng)
+    blocks = zip(range(SEARCH_TRIALS // (search.PLACES + 3)), searched(surface, run, method, seed), strict=False)
+    *_, (_, tried) = blocks
     last = search.last_round(tried, surface.space)
     if last is None:
-        return Gain.NONE, DEFAULT
+        return Gain.NONE
     fresh, members, left = Simulated(surface, rng), last.names, VALIDATION_TRIALS
     fresh.blocks = run.blocks
     while left >= len(members) + 2:
@@ -272,7 +344,13 @@ def gain(surface: Surface, method: str, seed: int) -> tuple[Gain, str]:
         if found.is_decided:
             break
         members = found.members
-    return found.gain, found.chosen
+    return found.gain
+
+
+def told(surface: Surface, need: Need, at: int) -> str:
+    """Say what a need comes to, by default and at best."""
+    usual, best = (unit(need.by_points, surface.true[name][at]) for name in (DEFAULT, surface.best.name))
+    return f"{need.key} {usual:.4g} by default, {best:.4g} at best"
 
 
 def main() -> None:
@@ -282,22 +360,23 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    (work,) = {cell.workload for cell in results.load(store.Run(given.run)).cells}
-    costs = tuple(need_of(quality, work) for quality in (Quality.MEMORY, Quality.OVERHEAD))
-    surface = fitted(given.run, Aim(costs, (fidelity(99.9),), Criteria()))
+    (own,) = tune.read(store.Run(given.run))
+    surface = fitted(own)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seeds = range(given.seed, given.seed + given.searches)
-    print(f"{len(surface.space.points)} configurations; best: {chosen(surface.known(), surface.space)}\n")
+    dials = ", ".join(f"{dial.name} {dial.size}" for dial in surface.space.dials)
+    print(f"{own.setup}: {len(surface.space.points)} configurations of {dials}; best: {surface.best.name}")
+    print("; ".join(told(surface, need, at) for at, need in enumerate(surface.aim.needs)), end="\n\n")
     print(f"| regret after so many blocks | {' | '.join(map(str, LOOKS))} |\n| --- |{' ---: |' * len(LOOKS)}")
     for method in METHODS:
         table = np.array([regrets(surface, method, seed) for seed in seeds])
         error = table.std(axis=0, ddof=1) / math.sqrt(len(table))
         cells = [f"{mean:.0f} ± {2 * sd:.0f}" for mean, sd in zip(table.mean(axis=0), error, strict=True)]
         print(f"| {method} | {' | '.join(cells)} |", flush=True)
-    for title, own in (("A/A", surface.alike), ("the surface", surface)):
+    for title, each in (("A/A", surface.alike), ("the surface", surface)):
         for method in METHODS:
-            ends = [gain(own, method, seed) for seed in seeds]
-            shares = {kind: fmean(end is kind for end, _ in ends) for kind in Gain}
+            ends = [gain(each, method, seed) for seed in seeds]
+            shares = {kind: fmean(end is kind for end in ends) for kind in Gain}
             said = ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in shares.items())
             print(f"{title}, {method}: {said}", flush=True)
 

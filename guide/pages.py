@@ -31,8 +31,15 @@ ELSEWHERE = {
 
 The front page of the repository has one of its own in the site, docs/index.md.
 """
-SAMPLE = TOP / "tests" / "data" / "runs" / "quick"
+SAMPLE = "tests/data/runs/quick"
 """The run whose report is shown."""
+MADE = {
+    "src/bpfbench/cli": "reference/cli.md",
+    "src/bpfbench/factors.py": "reference/study-keys.md",
+    "src/bpfbench/tracers": "reference/knobs.md",
+    SAMPLE: "sample-report/index.html",
+}
+"""What pages are made from that are in the site alone: in the repository links lead there, in the site to the page."""
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
@@ -56,7 +63,7 @@ def lay_out(to: Path, top: Path = TOP) -> None:
     for page, text in reference.pages().items():
         (docs / page).parent.mkdir(exist_ok=True)
         (docs / page).write_text(text)
-    report = [sys.executable, "-m", "bpfbench", "report", str(SAMPLE), "--output", str(docs / "sample-report")]
+    report = [sys.executable, "-m", "bpfbench", "report", str(top / SAMPLE), "--output", str(docs / "sample-report")]
     subprocess.run(report, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -72,8 +79,8 @@ def relinked(text: str, page: str, top: Path, shown: set[str]) -> str:
 
     def there(link: re.Match[str]) -> str:
         source = posixpath.normpath((place / link[1]).as_posix())
-        if source in ELSEWHERE:
-            target = ELSEWHERE[source]
+        if found := (ELSEWHERE | MADE).get(source):
+            target = found
         elif source.startswith("docs/"):
             target = source.removeprefix("docs/")
         elif (top / source).is_file():

@@ -44,6 +44,8 @@ GUESTS = ("bpftrace", "libbpf", "ebpf-go@0.22", "aya-async")
 ebpf-go before 0.22 a quarter to read the kernel's BTF, and aya-sync all there is: `bpfbench check` has them all."""
 IN_GUEST = ("events", "missed")
 """The cases that they are checked with: those in which the hooks make a difference."""
+TURNED_IN_GUEST = ("libbpf",)
+"""The setups whose knobs are turned there by the hooks that this kernel may lack."""
 
 
 def check(*options: str) -> Verdicts:
@@ -175,6 +177,28 @@ def test_a_setup_keeps_the_contract_by_every_hook(verdicts_in_guest: Verdicts, s
     assert {verdict["case"] for verdict in found} == set(IN_GUEST)
     for verdict in found:
         assert verdict["outcome"] == "passed", verdict["detail"]
+
+
+@pytest.fixture(scope="module")
+def verdicts_on_knobs_in_guest(trixie: Image, request: pytest.FixtureRequest) -> Verdicts:
+    """Turn knobs of tracers on a kernel that has all hooks."""
+    if not request.config.getoption("--all"):
+        pytest.skip("a kernel in a virtual machine of its own: with --all")
+    assert set(TURNED_IN_GUEST) <= set(trixie.setups)
+    options = ("--setups", ",".join(TURNED_IN_GUEST), "--cases", ",".join(knobs.CASES), "--attach", "kprobe,fentry")
+    return check("--testbed", "vm", *options)
+
+
+@pytest.mark.beside
+@pytest.mark.parametrize("hook", ["kprobe", "fentry"])
+@pytest.mark.parametrize("case", knobs.CASES)
+def test_knobs_do_what_they_are_to_by_hooks_of_the_vfs(
+    verdicts_on_knobs_in_guest: Verdicts, case: str, hook: str
+) -> None:
+    found = [own for own in verdicts_on_knobs_in_guest if (own["case"], own["attach"]) == (case, hook)]
+    assert {own["setup"] for own in found} == set(TURNED_IN_GUEST)
+    for own in found:
+        assert own["outcome"] == "passed", own["detail"]
 
 
 @pytest.mark.beside

@@ -177,6 +177,20 @@ def test_a_server_and_a_command_are_traced_to_the_call(
 
 
 @pytest.mark.usefixtures("trixie")
+def test_a_target_whose_name_the_kernel_cuts_within_a_character_is_traced(
+    bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    name = "fourteen-bytesé"
+    make_executable(tmp_path / "files" / name, '#!/bin/sh\nfor number in 1 2 3; do echo $number >"$1"; done\n')
+    factors = 'setups = ["libbpf", "bpftrace"]\ntools = "rw-tracer"\nattach = "tracepoint"\ntargets = "cut"'
+    target = f'[targets.cut]\nfiles = "files"\ndrive = ["{{files}}/{name}", "{{data}}/file"]'
+    done, records = measured(bpfbench, tmp_path, f'name = "s"\nrepetitions = 1\n[factors]\n{factors}\n{target}\n')
+    require_ok(done, records)
+    assert [record.summary.intercepted["write"] for record in records if record.summary] == [3, 3]
+
+
+@pytest.mark.usefixtures("trixie")
 def test_at_a_rate_latency_counts_where_the_rate_was_kept_and_cpu_is_told_apart(
     bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from bpfbench.factors import STUDY
 
 TOP = Path(__file__).parents[2]
 DOCS = sorted((TOP / "docs").rglob("*.md"))
+READ_AS_THEY_ARE = [*sorted(TOP.glob("*.md")), *DOCS, TOP / "src" / "bpfbench" / "tracers" / "README.md"]
 ON_THE_SITE = [page for page in DOCS if page.parent.name != "pictures"]
 OF_STORED_RUNS = [
     step for step in transcripts.steps((TOP / "docs" / "interpreting.md").read_text()) if step.command.startswith("bpf")
@@ -59,6 +60,12 @@ def test_a_link_without_an_end_is_an_error(tmp_path: Path, capfd: pytest.Capture
     told = re.sub(r"\x1b\[[\d;]*m", "", capfd.readouterr().err)
     assert "page does not exist" in told
     assert "anchor does not exist" in told
+
+
+@pytest.mark.parametrize("page", READ_AS_THEY_ARE, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_link_leads_somewhere_in_the_repository_too(page: Path) -> None:
+    """A forge shows a page as it is, and an anchor's end is what the site's build looks for."""
+    assert [link[1] for link in pages.LINK.finditer(page.read_text()) if not (page.parent / link[1]).exists()] == []
 
 
 def test_every_page_is_in_the_navigation() -> None:

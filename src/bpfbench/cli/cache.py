@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -25,7 +25,7 @@ image_app = App(
     name="image", help="Images: build, list, export, import, remove, enter, check.", help_format="plaintext"
 )
 ALL = "all"
-"""Every setup."""
+"""Every setup, or target."""
 
 data_app = App(name="data", help="Data files of targets, kept between runs: list, remove.", help_format="plaintext")
 
@@ -36,6 +36,7 @@ def image_build(
     /,
     *,
     setups: Annotated[str, Parameter(help="Alternatives that are built when first used: these now; all.")] = "",
+    targets: Annotated[str, Parameter(help="Targets whose packages come when first used: these now; all.")] = "",
     kernels: Annotated[str, Parameter(help="For virtual machines: its disk and these kernels, too.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
@@ -44,10 +45,15 @@ def image_build(
     """Build an image, unless it is built. Without root it is built in a user namespace."""
     set_up_logging(stderr, verbose=verbose)
     names = [str(word) for word in split(kernels)]
-    wanted = chosen("--setups", setups, (*catalogue.SETUPS, ALL)) if setups else ()
-    built = images.build(name, names, means(source_options, wait=False), catalogue.SETUPS if ALL in wanted else wanted)
-    _show_images((built,), form)
+    parts = _parts("--setups", setups, catalogue.SETUPS), _parts("--targets", targets, catalogue.TARGETS)
+    _show_images((images.build(name, names, means(source_options, wait=False), *parts),), form)
     return 0
+
+
+def _parts(option: str, given: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return what an option names, of what there is; `ALL`: all of it."""
+    named = chosen(option, given, (*known, ALL)) if given else ()
+    return tuple(known) if ALL in named else named
 
 
 @image_app.command(name="list")

@@ -27,7 +27,10 @@ def plan_(
     options: StudyOptions = StudyOptions(),
     form: Form = Form(),
 ) -> int:
-    """Show what a study takes and which trials it has. Runs nothing."""
+    """Show what a study takes and which trials it has. Runs nothing.
+
+    What it takes is meant of `run`; `tune` takes as long as its --for says.
+    """
     chosen = study.load(study.find(name), with_hosts(options, resumes=False)[0].overrides())
     if not chosen.hosts:
         raise UsageError("testbed cluster: which hosts?", "--hosts hosts.toml, or their names: --hosts alpha,beta")

@@ -143,11 +143,11 @@ def going_on(run: store.Run, *options: str) -> str:
 
 
 @contextlib.contextmanager
-def resumable(path: Path, verb: str) -> Iterator[None]:
-    """Have whoever interrupts a run that has begun be told by which verb it goes on."""
+def resumable(path: Path, verb: str, *options: str) -> Iterator[None]:
+    """Have whoever interrupts a run that has begun be told by which verb it goes on, with these options."""
     try:
         yield
     except BaseException as error:
         if not isinstance(error, Exception) and (path / "run.json").is_file():
-            error.add_note(f"go on with: bpfbench {verb} --resume {shlex.quote(str(path))}")
+            error.add_note(f"go on with: {shlex.join(('bpfbench', verb, '--resume', str(path), *options))}")
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from bpfbench import catalogue, store
 from bpfbench.analysis.questions.tuning.aim import TUNABLE
 from bpfbench.cli import runs
-from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
+from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, stderr
 from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.options import DECIMAL, PERCENT, SIZES, StudyOptions, chosen, quantity
 from bpfbench.cli.show import Form, show
@@ -32,17 +32,18 @@ from bpfbench.run import tune as running
 from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
 from bpfbench.run.stage import Means, Stage, foreseen
 from bpfbench.store import Run
+from bpfbench.units import duration
 from bpfbench.values import seconds
 
 KIND = "tune"
 ALL = "all"
+StudyOrOption = Annotated[str, Parameter(name="--study", help="A shipped study, or the path of a study file.")]
 WITHOUT_STUDY = {"tools": "rw-tracer", "workloads": "write", "scale": 0.00390625}
 """What is traced where no study says it: 128 MiB a process, as in `quick`."""
 
 
 def tune(
-    name: StudyName | None = None,
-    /,
+    name: StudyOrOption | None = None,
     *,
     rate: Annotated[str | None, Parameter(help="Events per second of all processes, e.g. 200k: --rate-iops.")] = None,
     min_fidelity: Annotated[str, Parameter(help="Per cent of the events that must be saved.")] = "99",
@@ -73,13 +74,15 @@ def tune(
     Configurations are tried in blocks, each beside the default and vanilla.
     What looks best is then measured anew, in fresh blocks, against the
     default, against others that look good, and with each knob set back. Only
-    what these say is reported. docs/tune.md tells how.
+    what these say is reported. Of several setups, or --setups all, each is
+    tuned in its turn, in one run. docs/tune.md tells how.
     """
     set_up_logging(stderr, verbose=verbose)
     if output is not None and (output.suffix != ".toml" or not output.absolute().parent.is_dir()):
         raise UsageError(f"option --output: {str(output)!r} is no .toml file in an existing directory")
     given = means(source_options, wait=wait)
     overrides = options.overrides()
+    written = () if output is None else ("--output", str(output))
     if resume is not None:
         if name is not None or overrides or rate is not None:
             raise UsageError("--resume goes on with the study as it was, and takes none, and no options of it")
@@ -87,7 +90,7 @@ def tune(
         if (known := run.tuning()) is None:
             raise UsageError(f"{run.path}: this run tunes nothing", f"go on with it by: {runs.going_on(run)}")
         if not running.is_over(run):
-            with runs.resumable(run.path, KIND):
+            with runs.resumable(run.path, KIND, *written):
                 _go_on(run, known, given)
     else:
         goal = TuningGoal(
@@ -101,9 +104,10 @@ def tune(
         named = None if knobs is None else chosen("--knobs", knobs, tuple(KNOBS))
         wanted = _study(name, overrides, rate)
         said = tuning.fixed(None if name is None else study.find(name), overrides)
+        asked = _Asked(goal, named, said, everybody=_everybody(overrides))
         path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{KIND}"
-        with runs.resumable(path, KIND):
-            run = _begin(wanted, said, goal, named, path, given)
+        with runs.resumable(path, KIND, *written):
+            run = _begin(wanted, asked, path, given)
     found = running.read(run)
     about = runs.read(run).about
     show(form, KIND, report.document(found), report.data(found), about, schema=report.SCHEMA)
@@ -141,9 +145,10 @@ def _study(name: str | None, overrides: dict[str, Override], rate: str | None) -
     if "factors.targets" in overrides:
         own.pop("factors.workloads", None)
     given = {**own, **overrides}
-    if (setups := given.get("factors.setups")) is not None and setups.value == [ALL]:
-        names = catalogue.usual(catalogue.SETUPS | {brought.name: brought for brought in study.brought_by(file)})
-        given["factors.setups"] = Override(setups.option, list(names))
+    if _everybody(given):
+        known = catalogue.SETUPS | {brought.name: brought for brought in study.brought_by(file)}
+        names = [setup for setup in catalogue.usual(known) if not known[setup].is_command]
+        given["factors.setups"] = Override(given["factors.setups"].option, names)
     if rate is not None:
         if "factors.rate_iops" in overrides:
             raise UsageError("options --rate and --rate-iops say the same: choose one")
@@ -153,14 +158,31 @@ def _study(name: str | None, overrides: dict[str, Override], rate: str | None) -
     return study.around(KIND, given, file)
 
 
-def _begin(
-    wanted: Study, said: Mapping[str, str], goal: TuningGoal, named: tuple[str, ...] | None, path: Path, given: Means
-) -> Run:
+def _everybody(overrides: Mapping[str, Override]) -> bool:
+    """Tell whether every setup is asked for that can be tuned."""
+    return "factors.setups" in overrides and overrides["factors.setups"].value == [ALL]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for."""
+
+    goal: TuningGoal
+    """But for the knobs."""
+    knobs: tuple[str, ...] | None
+    """None: all that there are."""
+    fixed: Mapping[str, str]
+    """What the study says of factors, and where, as `tuning.fixed` has it."""
+    everybody: bool
+    """Whether it is for every setup that can be tuned, and for no others by name."""
+
+
+def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
     """Check what is asked for, and tune."""
     tuning.require_one_case(wanted)
     (tool,) = wanted.factors.tools
-    tuned = tuning.knobs(named, tool, said)
-    goal = replace(goal, knobs=tuple(knob.name for knob in tuned))
+    tuned = tuning.knobs(asked.knobs, tool, asked.fixed)
+    goal = replace(asked.goal, knobs=tuple(knob.name for knob in tuned))
     wanted = foreseen(wanted)
     usual = tuning.usual(wanted)
     free_bytes = running.free_bytes()
@@ -172,13 +194,19 @@ def _begin(
         ring_bytes_most=tuning.ring_bytes_most(wanted, free_bytes),
         cpus=wanted.machine.cpus if wanted.ground == "vm" else os.cpu_count() or 1,
     )
-    known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, known)))
-    tuning.require_time(wanted, known.goal)
-    unrolled = tuning.demanding(varied, known)
+    found = tuning.spaces(varied, known.allows)
+    known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, found, goal.knobs)))
+    varied, not_tuned = tuning.tunable(varied, found, known, strict=not asked.everybody)
+    tuning.require_time(wanted, known.goal, len(varied.factors.setups))
+    unrolled = tuning.demanding(varied, found, known.cpus)
     plan.require_tracers(varied, unrolled)
-    unrolled = replace(unrolled, left_out=(*left_out, *unrolled.left_out))
-    for reason in left_out:
-        stderr.print(f"bpfbench: not tried: {reason}", highlight=False, soft_wrap=True)
+    unrolled = replace(unrolled, left_out=(*not_tuned, *left_out, *unrolled.left_out))
+    for what, reasons in (("tuned", not_tuned), ("tried", left_out)):
+        for reason in reasons:
+            stderr.print(f"bpfbench: not {what}: {reason}", highlight=False, soft_wrap=True)
+    if (setups := len(varied.factors.setups)) > 1:
+        each, whole = duration(known.goal.seconds), duration(setups * known.goal.seconds)
+        stderr.print(f"bpfbench: {setups} setups, one after the other: {each} each, {whole} in all", highlight=False)
     with Stage(varied, given, campaign.disks(varied, unrolled)) as stage:
         if stage.testbed.emulated:
             raise UsageError(f"there is nothing to tune here: {EMULATED_BECAUSE}", "choose a machine with KVM")
@@ -193,7 +221,7 @@ def _go_on(run: Run, known: Tuning, given: Means) -> None:
     with run.locked():
         pass  # who is running it already is not waited for
     study_, same_image = run.info.study, partial(campaign.same_image_completed, run, given)
-    unrolled = tuning.demanding(study_, known)
+    unrolled = tuning.demanding(study_, tuning.spaces(study_, known.allows), known.cpus)
     with Stage(study_, given, campaign.disks(study_, unrolled), same_image) as stage:
         campaign.require_same_machine(run, stage.testbed)
         _tune(run, stage)

@@ -7,6 +7,7 @@ Both have the same keys; docs/targets.md describes them.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shlex
 import tomllib
@@ -17,7 +18,7 @@ from typing import Any
 
 from bpfbench import catalogue
 from bpfbench.factors import REQUIRED, Key
-from bpfbench.model import COMM_BYTES, OPERATIONS, RATE, WELL_KNOWN, Better, DrivenTarget, TargetMetric
+from bpfbench.model import COMM_BYTES, OPERATIONS, RATE, WELL_KNOWN, Better, DrivenTarget, TargetMetric, comm_of
 from bpfbench.model.driven import PLACEHOLDERS
 from bpfbench.values import (
     choice_message,
@@ -101,13 +102,17 @@ def shipped(name: str) -> DrivenTarget:
 
 
 def written(target: DrivenTarget) -> dict[str, Any]:
-    """Return what a study file says of a target that it brings, by key, but for what goes without saying."""
+    """Return what a study file says of a target that it brings, by key, but for what goes without saying.
+
+    So does a comm that ends within a character, which no text can be: its command says it.
+    """
     found = {}
     for key in keys(Path("/")):
         value: Any = getattr(target, key.name)
         if key.name == "metrics":
             value = {own.name: _said(own) for own in target.metrics}
-        if key.default is REQUIRED or value not in (key.default, {}):
+        is_text = key.name != "comm" or os.fsencode(value).decode(errors="replace") == value
+        if is_text and (key.default is REQUIRED or value not in (key.default, {})):
             found[key.name] = value
     return found
 
@@ -119,7 +124,7 @@ def _said(metric: TargetMetric) -> dict[str, Any]:
 
 def _called(command: tuple[str, ...]) -> str:
     """Say what the kernel calls a process that executes this."""
-    return PurePath(command[0]).name.encode()[:COMM_BYTES].decode(errors="ignore")
+    return comm_of(PurePath(command[0]).name)
 
 
 def _comm(value: str) -> str:

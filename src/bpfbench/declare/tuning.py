@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bpfbench import catalogue
 from bpfbench.declare import estimate, plan
@@ -184,50 +184,85 @@ def _feasible(factor: Factor, free_bytes: int, offered: int | None, left_out: li
     yield from (value for value in knob.values if value not in (*too_much, *too_long))
 
 
-def spaces(
-    study: Study, allowed: Callable[[TracerConfig], bool] = lambda _: True
-) -> tuple[dict[str, tuple[TracerConfig, ...]], tuple[str, ...]]:
-    """Return every allowed configuration of each setup that its library can be set to, and what was left out."""
+class Spaces(NamedTuple):
+    """What may be tried: tens of thousands of configurations, where every knob is turned."""
+
+    by_setup: Mapping[str, tuple[TracerConfig, ...]]
+    left_out: tuple[str, ...]
+    """What a library cannot be set to, each with the reason."""
+
+
+def spaces(study: Study, allowed: Callable[[TracerConfig], bool] = lambda _: True) -> Spaces:
+    """Return every allowed configuration of each setup that its library can be set to."""
     (tool,), left_out = study.factors.tools, list[str]()
     found: dict[str, list[TracerConfig]] = {setup: [] for setup in study.factors.setups}
     for setup, config in plan.members(study, tool, left_out):
         if allowed(config):
             found[setup].append(config)
-    return {setup: tuple(own) for setup, own in found.items() if own}, tuple(dict.fromkeys(left_out))
+    return Spaces({setup: tuple(own) for setup, own in found.items() if own}, tuple(dict.fromkeys(left_out)))
 
 
-def turned(study: Study, known: Tuning) -> tuple[str, ...]:
-    """Return the knobs that have several values which some setup may be tried with.
+def turned(study: Study, found: Spaces, wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return those of these knobs that have several values which some setup may be tried with.
 
     Raises:
         StudyError: there is none.
     """
-    found, left_out = spaces(study, known.allows)
 
     def turns(name: str) -> bool:
         field = KNOBS[name].field
-        return any(len({getattr(config, field) for config in configs}) > 1 for configs in found.values())
+        return any(len({getattr(config, field) for config in configs}) > 1 for configs in found.by_setup.values())
 
-    if names_ := tuple(filter(turns, known.goal.knobs)):
+    if names_ := tuple(filter(turns, wanted)):
         return names_
-    each = {
-        reason.partition(" = ")[0]: reason for reason in reversed(left_out)
-    }  # one for an option, whatever its value
-    raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(each.values())}")
+    raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(_kinds(found.left_out))}")
 
 
-def demanding(study: Study, known: Tuning) -> Plan:
-    """Return a plan of the trials that take the most room, of each setup those with the most output, and rings.
+def tunable(study: Study, found: Spaces, known: Tuning, *, strict: bool) -> tuple[Study, tuple[str, ...]]:
+    """Return a study of those setups that can be tuned, and which others there are, each with the reason.
 
-    All that may be tried are tens of thousands of configurations, where every knob is turned.
+    Args:
+        study: in which each knob has the values that may be tried.
+        found: what may be tried.
+        known: what they are tuned for.
+        strict: whether others are refused.
+
+    Raises:
+        StudyError: there are others, and they are, or there is nobody else.
     """
-    found, left_out = spaces(study, known.allows)
+    tuned, others = [], []
+    for setup in study.factors.setups:
+        configs, usual_ = found.by_setup.get(setup, ()), known.usual.get(setup)
+        if usual_ in configs and len(configs) > 1:
+            tuned.append(setup)
+        elif usual_ is not None and not known.allows(usual_):
+            most, taken = size(known.ring_bytes_most or 0), size(usual_.ring_bytes(known.cpus))
+            others.append(
+                f"{setup}: by default its rings take {taken}, and more than {most} would be more than is free, or hold "
+                "more than half of a trial's events; a larger --scale has more of them"
+            )
+        else:
+            own = _kinds(reason for reason in found.left_out if f" {setup} " in f" {reason}")
+            others.append(f"{setup}: there is nothing to choose from{''.join(f'; {reason}' for reason in own)}")
+    if others and (strict or not tuned):
+        hint = f"tune the others: --setups {','.join(tuned)}" if tuned else None
+        raise StudyError(f"study {study.name}: {others[0]}", hint)
+    return replace(study, factors=replace(study.factors, setups=tuple(tuned))), tuple(others)
+
+
+def _kinds(reasons: Iterable[str]) -> list[str]:
+    """Return one of these for each option that they are about, whatever its value."""
+    return list({reason.partition(" = ")[0]: reason for reason in reversed(tuple(reasons))}.values())
+
+
+def demanding(study: Study, found: Spaces, cpus: int) -> Plan:
+    """Return a plan of the trials that take the most room, of each setup those with the most output, and rings."""
     trials: list[Trial] = []
-    for setup, configs in found.items():
-        rings = max(configs, key=lambda own: own.ring_bytes(known.cpus))
+    for setup, configs in found.by_setup.items():
+        rings = max(configs, key=lambda own: own.ring_bytes(cpus))
         output = max(configs, key=lambda own: own.format is Format.TEXT)
         trials += plan.block(study, setup, (rings, output), 0, len(trials))
-    return Plan(tuple(trials), left_out)
+    return Plan(tuple(trials), found.left_out)
 
 
 def usual(study: Study) -> dict[str, TracerConfig]:
@@ -236,13 +271,13 @@ def usual(study: Study) -> dict[str, TracerConfig]:
     Args:
         study: before it was varied.
     """
-    found, _ = spaces(study)
+    found = dict(spaces(study).by_setup)
     for name in study.factors.setups:
         setup = catalogue.setups(study)[name]
         if name not in found and (setup.poll_ms or set(study.factors.format) - set(setup.formats)):
             polls = setup.poll_ms or study.factors.poll_ms
             own = replace(study.factors, setups=(name,), poll_ms=polls[:1], format=setup.formats[:1])
-            found |= spaces(replace(study, factors=own))[0]
+            found |= spaces(replace(study, factors=own)).by_setup
     return {setup: own[0] for setup, own in found.items()}
 
 
@@ -253,8 +288,13 @@ def least_s(study: Study, goal: TuningGoal) -> float:
     return blocks * (AROUND_FINALISTS + len(goal.knobs)) * sum(map(estimate.seconds(study), trials))
 
 
-def require_time(study: Study, goal: TuningGoal) -> None:
+def require_time(study: Study, goal: TuningGoal, setups: int = 1) -> None:
     """Refuse a time in which nothing can be validated.
+
+    Args:
+        study: as it was given.
+        goal: what each of its setups is tuned for.
+        setups: how many there are.
 
     Raises:
         UsageError: so it is; says how much it takes.
@@ -265,7 +305,8 @@ def require_time(study: Study, goal: TuningGoal) -> None:
         raise UsageError(
             f"option --for: {duration(goal.seconds)} is too short: a search and its validation take "
             f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, for a setup {minutes} min at most",
-            f"choose {minutes}min or more, or a smaller --scale",
+            f"choose {minutes}min or more, or a smaller --scale"
+            + (f"; it is for each of {setups} setups, one after the other" if setups > 1 else ""),
         )
 
 

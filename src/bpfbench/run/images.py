@@ -63,8 +63,10 @@ def _kept(cache: Path, item: Image) -> Kept:
     )
 
 
-def build(name: str, kernels: Sequence[str], means: Means, setups: Collection[str] = ()) -> Kept:
-    """Build an image, what these setups want of it, and for virtual machines its disk and these kernels.
+def build(
+    name: str, kernels: Sequence[str], means: Means, setups: Collection[str] = (), targets: Collection[str] = ()
+) -> Kept:
+    """Build an image, what these setups and targets want of it, and for virtual machines its disk and these kernels.
 
     What is built stays as it is.
 
@@ -75,7 +77,7 @@ def build(name: str, kernels: Sequence[str], means: Means, setups: Collection[st
     recipe_of(name)
     require_kernels(tuple(kernels))
     with ProgressReporter(means.console) as reporter:
-        ready = image.build(means.cache, name, means.sources, reporter.building, setups)
+        ready = image.build(means.cache, name, means.sources, reporter.building, setups, targets)
         if kernels:
             image.bootable(means.cache, ready, tuple(kernels), means.sources, reporter.building)
     return _kept(means.cache, _found(means.cache, name, means.sources))

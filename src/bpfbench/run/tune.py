@@ -55,6 +55,8 @@ def following(own: TunedSetup, seed: int, number: int) -> Next:
         number: of the next block.
     """
     elapsed, each = elapsed_s(own.records), _trial_s(own.records)
+    if not own.is_searched and len({record.trial.block for record in own.records}) >= tuning.SEARCH_LEAST:
+        return Next(said=f"{own.setup} is given up: {own.unsearched}.")
     if own.finalists is None:
         block_s = each * (PLACES + 3)
         reserve_s = max(
@@ -123,8 +125,8 @@ def _read(run: Run, state: Tuning, names: Mapping[str, Mapping[TracerConfig, str
 
 def _names(run: Run, state: Tuning) -> dict[str, dict[TracerConfig, str]]:
     """Return all that may be tried, by setup, with its names: tens of thousands, where all knobs are turned."""
-    spaces, _ = tuning.spaces(run.info.study, state.allows)
-    return {setup: tuning.names(configs, state.goal.knobs) for setup, configs in spaces.items()}
+    found = tuning.spaces(run.info.study, state.allows).by_setup
+    return {setup: tuning.names(configs, state.goal.knobs) for setup, configs in found.items()}
 
 
 class Tuner:

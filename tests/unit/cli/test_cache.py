@@ -9,6 +9,7 @@ import pytest
 from builders import make_image
 from invoked import Invoke, complaint, data_of
 
+from bpfbench.catalogue import TARGETS
 from bpfbench.errors import ImageError
 from bpfbench.machine import facts, privileges
 from bpfbench.machine.facts import lacking
@@ -143,6 +144,25 @@ class TestImage:
         assert asked == []
         assert bpfbench("image", "build", "trixie", "--kernels", "sid,trixie").status == 0
         assert asked == [("sid", "trixie")]
+
+    def test_the_parts_asked_for_are_built_and_none_that_there_is_not(
+        self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[object, ...]] = []
+
+        def build(*given: object) -> image.Image:
+            asked.append(given[4:])
+            return make_image()
+
+        monkeypatch.setattr(image, "build", build)
+        monkeypatch.setattr(image, "find", lambda *_: make_image())
+        monkeypatch.setattr(image, "boot_layers", lambda *_: (None, ()))
+        monkeypatch.setattr(images, "taken_bytes", lambda _: 0)
+        assert bpfbench("image", "build", "--setups", "libbpf-tuned", "--targets", "sqlite,nginx").status == 0
+        assert bpfbench("image", "build", "--targets", "all").status == 0
+        assert asked == [(("libbpf-tuned",), ("nginx", "sqlite")), ((), TARGETS)]
+        message = complaint(bpfbench("image", "build", "--targets", "nginy"))
+        assert message.startswith("bpfbench: option --targets: 'nginy' is not one of: bursts, compile, nginx")
 
     def test_a_list_has_what_virtual_machines_boot_and_what_it_takes(
         self, bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch

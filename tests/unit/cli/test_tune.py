@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from builders import make_fio, make_image, make_record, make_summary, make_usage
 from invoked import Invoke, complaint, data_of
 
 from bpfbench import store
+from bpfbench.catalogue import MAIN_SETUPS
 from bpfbench.codec import to_json
 from bpfbench.declare import plan, tuning
 from bpfbench.declare.study import load, parse
 from bpfbench.factors import KNOBS
 from bpfbench.machine import facts
 from bpfbench.machine.facts import Storage
-from bpfbench.model import Attach, Record, Step, Study, Trial
+from bpfbench.model import VANILLA, Attach, Record, Step, Study, Trial
 from bpfbench.model.tuning import TuningGoal
 from bpfbench.run import stage
 from bpfbench.store import RUN_FORMAT, Run, RunInfo
@@ -47,9 +48,9 @@ def answer(trial: Trial, useful: bool) -> Record:
     return replace(own, steps=(Step("workload", EACH_S),))
 
 
-def record_all(path: Path, study: Study, useful: bool) -> Run:
+def record_all(path: Path, study: Study, useful: bool, knobs: Iterable[str]) -> Run:
     """A run that has every configuration that may be tried."""
-    found, _ = tuning.varied(study, tuple(KNOBS.values()), 2**40, GOAL)
+    found, _ = tuning.varied(study, [KNOBS[name] for name in knobs], 2**40, GOAL)
     trials = plan.unroll(replace(found, repetitions=3)).trials
     machine = {"host": "here", "cpus": 2, "cpu_model": "CPU", "kernel": "6.12"}
     image = asdict(make_image())
@@ -61,10 +62,17 @@ def record_all(path: Path, study: Study, useful: bool) -> Run:
     return run
 
 
-def on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, useful: bool) -> Run:
+def on_record(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    useful: bool,
+    setups: Iterable[str] = ("libbpf",),
+    knobs: Iterable[str] = KNOBS,
+) -> Run:
     study = parse(MINE, "mine.toml")
-    study = replace(study, factors=replace(study.factors, attach=(Attach.TRACEPOINT,)))
-    run = record_all(tmp_path / "recorded", study, useful)
+    study = replace(study, factors=replace(study.factors, attach=(Attach.TRACEPOINT,), setups=tuple(setups)))
+    run = record_all(tmp_path / "recorded", study, useful, knobs)
     roomy = Storage("/", 1, "/dev/vda", "ext4", 10**15)
     monkeypatch.setattr(facts, "storage", lambda path: replace(roomy, path=str(path)))
     monkeypatch.setattr(facts, "memory_available_bytes", lambda: 2**40)
@@ -176,6 +184,51 @@ def test_one_that_was_killed_goes_on_and_loses_no_trial(
     assert after.plan()[: len(before)] == before
     assert set(ended) - {id_ for id_ in ended if id_.endswith("warm-up")} <= after.done()
     assert data_of(second)[0]["gain"] == "keeps-to-limits"
+
+
+def test_all_setups_are_tuned_in_turn_resumed_and_shown_side_by_side(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = on_record(tmp_path, monkeypatch, useful=True, setups=MAIN_SETUPS, knobs=("ringbuf_bytes",))
+    ended: list[str] = []
+    commit = Run.commit
+
+    def killed(self: Run, trial: Trial) -> None:
+        if len(ended) == 60:  # in the second setup
+            raise KeyboardInterrupt
+        commit(self, trial)
+        ended.append(trial.setup)
+
+    words = ("--setups", "all", "--study", "mine.toml", "--knobs", "ringbuf_bytes", "--for", "4min")
+    monkeypatch.setattr(Run, "commit", killed)
+    first = bpfbench("tune", *words, "--run-dir", "tuning", "--output", "tuned.toml")
+    assert first.status == 130
+    assert "7 setups, one after the other: 4 min each, 28 min in all" in first.err
+    assert "go on with: bpfbench tune --resume tuning --output tuned.toml" in first.err
+    assert set(ended) == {VANILLA, "bpftrace", "bcc"}
+    assert not Path("tuned.toml").exists()
+    monkeypatch.setattr(Run, "commit", commit)
+    image = replay.ReplayTestbed(run, Path(), Path()).image
+    monkeypatch.setattr(images, "with_key", lambda *_: image)
+    second = bpfbench("tune", "--resume", "tuning", "--output", "tuned.toml", "--markdown")
+    assert second.status == 0, second.err
+    tuned = load(Path("tuned.toml"))
+    assert {own.setup: own.values["ringbuf_bytes"] for own in tuned.tuned} == dict.fromkeys(MAIN_SETUPS, 2**20)
+    _, _, after = second.out.partition("\n## Side by side\n")
+    rows = [line.split("|")[1:3] for line in after.partition("\n## ")[0].splitlines() if line.startswith("|")][2:]
+    told = [[cell.strip() for cell in row] for row in rows]
+    assert told == [pair for setup in MAIN_SETUPS for pair in ([setup, "default"], ["", "tuned: ring 1 MiB"])]
+
+
+def test_a_setup_with_nothing_to_choose_from_is_refused_and_left_out_of_all(bpfbench: Invoke) -> None:
+    Path("mine.toml").write_text(MINE)
+    words = ("tune", "mine.toml", "--knobs", "wakeup", "--attach", "tracepoint", "--setups")
+    refused = bpfbench(*words, "libbpf,bpftrace")
+    assert "bpftrace: there is nothing to choose from; rw-tracer: bpftrace has no wakeup = never" in complaint(refused)
+    assert "tune the others: --setups libbpf" in refused.err
+    refused = bpfbench(*words, "all", "--for", "30s")
+    assert "option --for: 30 s is too short" in complaint(refused)
+    assert "it is for each of 6 setups, one after the other" in refused.err
 
 
 @pytest.mark.parametrize(

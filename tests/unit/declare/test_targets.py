@@ -39,6 +39,15 @@ def test_a_drive_command_is_enough_and_names_what_is_traced() -> None:
     assert (target.start, target.metrics, target.files, target.shipped) == ((), (), None, False)
 
 
+def test_a_name_is_cut_within_a_character_as_the_kernel_cuts_it_and_a_file_says_nothing_of_it() -> None:
+    read = parse('drive = ["/usr/bin/fourteen-bytesé"]')
+    (target,) = read.targets
+    assert target.comm == "fourteen-bytes\udcc3"
+    written = study.to_toml(read)
+    assert "\ncomm =" not in written
+    assert study.parse(written.encode().decode(), "again.toml") == read
+
+
 def test_everything_that_can_be_said_is_read_and_written_back() -> None:
     read = parse(WHOLE)
     (target,) = read.targets

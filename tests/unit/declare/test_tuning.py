@@ -70,33 +70,58 @@ def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free(
     found, _ = varied(own)
     for free_bytes, most in ((LOTS, 2**23), (2**20, 2**20)):
         known = Tuning(1, GOAL, {}, ring_bytes_most=tuning.ring_bytes_most(own, free_bytes), cpus=2)
-        configs = tuning.spaces(found, known.allows)[0]["own"]
+        spaces = tuning.spaces(found, known.allows)
+        configs = spaces.by_setup["own"]
         assert max(config.ring_bytes(2) for config in configs) == most
         assert {config.rings for config in configs} == {"1", "2", "4", "cpu"}
-        demanding = tuning.demanding(found, known)
+        demanding = tuning.demanding(found, spaces, cpus=2)
         assert max(t.config.ring_bytes(2) for t in demanding.trials if t.config) == most
         assert {t.config.format for t in demanding.trials if t.config} >= {Format.TEXT}
 
 
 def test_only_knobs_that_some_setup_can_be_turned_by_are_tuned() -> None:
-    known = Tuning(1, GOAL, {})
+    def turned(own: Study) -> tuple[str, ...]:
+        return tuning.turned(own, tuning.spaces(own), GOAL.knobs)
+
     always = ("format", "ringbuf_bytes", "poll_ms")
     of_contract = ("wakeup", "rings", "consumers", "output_bytes", "buffer", "epoll")
-    assert tuning.turned(varied(study())[0], known) == (*always, *of_contract)
+    assert turned(varied(study())[0]) == (*always, *of_contract)
     own = replace(mine("wakeup"), factors=replace(mine().factors, setups=("own",)))
-    assert tuning.turned(varied(own)[0], known) == (*always, "wakeup")
+    assert turned(varied(own)[0]) == (*always, "wakeup")
     scripts = replace(study(), factors=replace(study().factors, setups=("bpftrace",)))
     few = replace(GOAL, knobs=("wakeup", "rings"))
     found, _ = tuning.varied(scripts, (KNOBS["wakeup"], KNOBS["rings"]), LOTS, few)
     with pytest.raises(
         StudyError, match=r"there is nothing to choose from: .*bpftrace has no wakeup = never: bpftrace"
     ):
-        tuning.turned(found, Tuning(1, few, {}))
+        tuning.turned(found, tuning.spaces(found), few.knobs)
+
+
+def test_setups_without_a_choice_are_refused_or_left_out_each_with_the_reason() -> None:
+    known = Tuning(1, GOAL, tuning.usual(study()))
+    found, _ = varied(study())
+    assert tuning.tunable(found, tuning.spaces(found), known, strict=True) == (found, ())
+    found, _ = tuning.varied(study(), (KNOBS["wakeup"],), LOTS, GOAL)
+    spaces = tuning.spaces(found)
+    why = "bpftrace: there is nothing to choose from; rw-tracer: bpftrace has no wakeup = never"
+    with pytest.raises(StudyError, match=why) as refused:
+        tuning.tunable(found, spaces, known, strict=True)
+    assert refused.value.hint == "tune the others: --setups libbpf"
+    left, others = tuning.tunable(found, spaces, known, strict=False)
+    assert left.factors.setups == ("libbpf",)
+    assert [reason.startswith(why) for reason in others] == [True]
+
+
+def test_a_default_that_may_not_be_tried_is_no_default() -> None:
+    found, _ = varied(study())
+    known = Tuning(1, GOAL, tuning.usual(study()), ring_bytes_most=2**17)
+    with pytest.raises(StudyError, match="libbpf: by default its rings take 256 KiB, and more than 128 KiB"):
+        tuning.tunable(found, tuning.spaces(found, known.allows), known, strict=False)
 
 
 def test_what_contradicts_itself_is_not_tried() -> None:
     own = replace(mine(), factors=replace(mine().factors, setups=("own",)))
-    configs = tuning.spaces(varied(own)[0])[0]["own"]
+    configs = tuning.spaces(varied(own)[0]).by_setup["own"]
     assert {config.wakeup for config in configs} == set(KNOBS["wakeup"].knob.values if KNOBS["wakeup"].knob else ())
     assert all((config.watermark_bytes or 0) < (config.ringbuf_bytes or 0) for config in configs)
     assert not [config for config in configs if config.rings == "1" and config.consumers == "ring"]
@@ -164,7 +189,7 @@ def test_less_memory_than_any_ring_takes_can_be_met_by_none() -> None:
 
 def test_a_block_is_vanilla_twice_and_each_configuration_in_random_order() -> None:
     found, _ = varied(study())
-    configs = tuning.spaces(found)[0]["libbpf"][:5]
+    configs = tuning.spaces(found).by_setup["libbpf"][:5]
     one, other = (plan.block(found, "libbpf", configs, number, 7 * number) for number in (0, 1))
     assert sorted(trial.setup for trial in one) == ["libbpf"] * 5 + ["vanilla"] * 2
     assert {trial.config for trial in one} - {None} == set(configs)

@@ -26,7 +26,8 @@ from typing import Any
 
 from bpfbench.analysis.questions.ring_trials import RingTrial, Stream, Target, Tracer, target_cpus, trials
 from bpfbench.analysis.results import Results
-from bpfbench.model import EVENT_BYTES
+from bpfbench.codec import decode
+from bpfbench.model import EVENT_BYTES, TracerConfig, Waking
 
 RING_LIMITED_PERCENT = 5.0
 """A trial that lost so much to a full ring says what the drain rate is, one that lost less what it is at least."""
@@ -145,17 +146,19 @@ def observe(trial: RingTrial) -> Observation | None:
 
 
 def from_bench(document: Mapping[str, Any]) -> tuple[Observation, ...]:
-    """Return what the JSON document of `bench drain` says of drain rates.
+    """Return what the JSON document of `bench drain` says of drain rates, of setups as they are tuned as well.
+
+    Of a tracer that nothing wakes up it says none: that sleeps while its ring fills, however fast it drains.
 
     Raises:
-        KeyError, TypeError: it is no such document.
+        KeyError, TypeError, ValueError: it is no such document.
     """
     found = []
     for item in document["measurements"]:
-        case, result, config = item["case"], item["result"], item["case"]["config"]
-        if result is None or item["reason"] is not None or case.get("tuned"):
+        case, result, config = item["case"], item["result"], decode(TracerConfig, item["case"]["config"], "config")
+        tracer = Tracer.of(case["setup"], config, case["event_bytes"], cpus=1)  # it drained one ring
+        if tracer is None or result is None or item["reason"] is not None or config.wakeup == Waking.NEVER:
             continue
-        tracer = Tracer(case["setup"], config["attach"], config["format"], case["event_bytes"], config["ringbuf_bytes"])
         rate = result["events"] / result["seconds"]
         found.append(Observation(tracer, Source.BENCH, rate, exact=True, cpu_share=1.0))
     return tuple(found)

@@ -60,6 +60,11 @@ class Curve:
     """The values against each other."""
     knee: Knee
 
+    @property
+    def best(self) -> str:
+        """The value with the best mean. Where values share few rounds, another may be ahead in those."""
+        return (max if self.need.by_points else min)(self.means, key=self.means.__getitem__)
+
 
 @dataclass(frozen=True)
 class Turned:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
+from bpfbench.factors import KNOBS
 from bpfbench.model import COUNTING_TOOLS, FioResult, RateProcess, Record, TracerConfig, Workload, ring_record_bytes
 
 
@@ -26,14 +27,14 @@ class Tracer:
     rings: int = 1
     """Those that the target's CPUs fill."""
     knobs: str = ""
-    """What else it is set to other than by default: it drains as it is set to."""
+    """What else it is set to other than by default, as tables call it: it drains as it is set to."""
 
     @classmethod
     def of(cls, setup: str, config: TracerConfig, event_bytes: int, cpus: int) -> Tracer | None:
         """Return a setup as it is configured, beside a target on so many CPUs; None of one without a ring."""
         if not config.attach or not config.format or not config.ringbuf_bytes:
             return None
-        knobs = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in config.options.items())
+        knobs = ", ".join(KNOBS[name].called(value) for name, value in config.options.items())
         rings = config.rings_on(cpus)
         return cls(setup, config.attach, config.format, event_bytes, config.ringbuf_bytes, rings, knobs)
 

@@ -87,12 +87,20 @@ def tracer_of(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("TracerPid:")), 0)
 
 
-def comm(pid: int) -> str | None:
-    """Return what the kernel calls a process, as in arguments: it may end within a character. None: it is gone."""
+def comm(task: int) -> str | None:
+    """Return what the kernel calls a process, or a thread, as in arguments; None: it is gone.
+
+    It may end within a character. `shown` makes a text of it.
+    """
     try:
-        return os.fsdecode(Path(f"/proc/{pid}/comm").read_bytes().removesuffix(b"\n"))
+        return os.fsdecode(Path(f"/proc/{task}/comm").read_bytes().removesuffix(b"\n"))
     except OSError:
         return None
+
+
+def shown(comm: str) -> str:
+    """Return what a process is called as text: what is none in it is replaced."""
+    return os.fsencode(comm).decode(errors="replace")
 
 
 def living(pid: int) -> bool:

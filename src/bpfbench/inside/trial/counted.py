@@ -14,7 +14,6 @@ from pathlib import Path
 from bpfbench.errors import StepError
 from bpfbench.inside.child import Child, Launch
 from bpfbench.inside.kernel import tasks
-from bpfbench.inside.kernel.files import text_if_any
 from bpfbench.model import CallAccount
 
 _PTRACE_TRACEME, _PTRACE_DETACH = 0, 17
@@ -59,7 +58,7 @@ class CountedProcess(Child):
         if stops:
             os.waitpid(self.pid, os.WUNTRACED)  # it is executed, and has not run yet
             self._at_exec = self.io()
-        self.comm = text_if_any(Path(f"/proc/{self.pid}/comm"))
+        self.comm = tasks.comm(self.pid)
         """What the kernel calls it once it is executed."""
         self.started_s = time.monotonic()
         """When it was executed, or let go."""

@@ -339,7 +339,8 @@ class _Work:
         comm, called = self._places.target.comm, self._found.called
         if comm not in called:
             raise StepError(
-                f"no process of the target is called {comm!r} (comm); there are: {', '.join(sorted(called))}"
+                f"no process of the target is called '{tasks.shown(comm)}' (comm); there are: "
+                f"{', '.join(sorted(map(tasks.shown, called)))}"
             )
 
     def _look(self) -> None:
@@ -347,7 +348,7 @@ class _Work:
         if self._places.target.comm in self._found.called:
             return
         for pid in self._new():
-            names = (text_if_any(task / "comm") for task in Path(f"/proc/{pid}/task").glob("*"))
+            names = (tasks.comm(int(task.name)) for task in Path(f"/proc/{pid}/task").glob("*"))
             self._found.called |= {name for name in names if name}
 
     def _new(self) -> list[int]:

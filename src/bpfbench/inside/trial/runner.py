@@ -20,7 +20,7 @@ from bpfbench.errors import StepError
 from bpfbench.inside import environment, grip, leftovers, tracer
 from bpfbench.inside.child import Launch
 from bpfbench.inside.command import CommandProcess
-from bpfbench.inside.kernel import bpf, pagecache
+from bpfbench.inside.kernel import bpf, pagecache, tasks
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.inside.trial import attached, commanded, conditions, content, driven, fio, record, variant, verify
@@ -272,7 +272,7 @@ def _verify(found: Gathered) -> tuple[Check, ...]:
     proof = verify.Proof(
         record=record,
         unhooked_percent=target.unhooked_percent if target else {},
-        called=(found.spec.comm, tuple(sorted(found.called))),
+        called=(tasks.shown(found.spec.comm), tuple(sorted(map(tasks.shown, found.called)))),
         machine=platform.machine(),
         cached_bytes=found.cached_bytes,
         data_bytes=found.data_bytes,

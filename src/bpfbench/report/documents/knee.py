@@ -92,10 +92,9 @@ def _field(curve: Curve, name: str) -> Field:
     if name not in curve.means:
         return Field(ABSENT)
     mean = share(curve.means[name]) if curve.need.by_points else rounded(curve.means[name], 2)
-    best = curve.contenders.order[0]
-    if name == best:
+    if name == curve.best:
         return Field(mean, detail="best")
-    gap = curve.contenders.gaps.get((name, best))
+    gap = curve.contenders.gaps.get((name, curve.best))
     if gap is None:
         return Field(mean)
     change = rounded(curve.need.change(gap.mean), 1, "+")
@@ -131,12 +130,12 @@ def _numbers(own: Turned, curve: Curve) -> Mapping[str, Any]:
         "no_smaller_than": own.values[knee.least],
         "no_larger_than": None if knee.enough is None else own.values[knee.enough],
         "means": curve.means,
-        "over_best": {name: _change(curve, name) for name in curve.means if name != curve.contenders.order[0]},
+        "over_best": {name: _change(curve, name) for name in curve.means if name != curve.best},
     }
 
 
 def _change(curve: Curve, name: str) -> Mapping[str, Any] | None:
-    gap = curve.contenders.gaps.get((name, curve.contenders.order[0]))
+    gap = curve.contenders.gaps.get((name, curve.best))
     if gap is None:
         return None
     interval = curve.need.changes(gap.interval).ends

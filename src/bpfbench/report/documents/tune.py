@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.gaps import Gap
-from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
 from bpfbench.analysis.questions.tuning.search import ranked
@@ -32,14 +30,22 @@ from bpfbench.report.document import (
     Table,
     texts,
 )
-from bpfbench.report.numbers import rounded, share
+from bpfbench.report.documents.tuned import (
+    UNITS,
+    called_by_knobs,
+    change_field,
+    from_to,
+    mean_field,
+    need_fields,
+    word,
+)
+from bpfbench.report.numbers import share
 from bpfbench.report.wording import listed
 from bpfbench.units import plural, size
 
 SCHEMA = 1
 SHOWN = 8
 """Configurations of a search that are shown."""
-WORDS = {"fidelity": "saved", "overhead": "overhead", "memory": "memory", "cpu": "CPU", "latency": "p99 latency"}
 SYMPTOMS = {
     "fidelity": "events are lost",
     "overhead": "the target takes longer",
@@ -49,12 +55,11 @@ SYMPTOMS = {
     "startup": "it starts slowly",
     "energy": "it takes energy",
 }
-UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s"}
 
 
 def document(found: Sequence[TunedSetup]) -> Document:
-    """Say it, setup by setup; and last, how a tracer of the reader's own does what was chosen."""
-    return (*(block for own in found for block in _blocks(own)), *_in_your_own(found))
+    """Say it, setup by setup; then all of them; and last, how a tracer of the reader's own does what was chosen."""
+    return (*(block for own in found for block in _blocks(own)), *_side_by_side(found), *_in_your_own(found))
 
 
 def data(found: Sequence[TunedSetup]) -> list[dict[str, Any]]:
@@ -68,12 +73,12 @@ def headline(own: TunedSetup) -> str:
     tried = plural(max(0, len(own.tried) - 1), "configuration")
     if found is None:
         if not own.is_searched:
-            return f"{own.setup}: nothing was tried."
+            return f"{own.setup}: nothing can be compared with the default: {own.unsearched}."
         return f"{own.setup}: no gain found. Of {tried}, none looked better than the default by more than the margin."
     limits = _limits(own)
     if found.rounds < ROUNDS_LEAST:
         return f"{own.setup}: not decided: it takes {ROUNDS_LEAST} fresh blocks, and there are {found.rounds}."
-    called = "the default" if found.chosen == DEFAULT else _called(own, own.configs[found.chosen])
+    called = "the default" if found.chosen == DEFAULT else called_by_knobs(own, own.configs[found.chosen])
     match found.gain:
         case Gain.KEEPS:
             return f"{own.setup}: with {called} it keeps to {limits}; the default does not."
@@ -81,7 +86,7 @@ def headline(own: TunedSetup) -> str:
             kept = _kept(found, limits)
             return f"{own.setup}: {called} is better than the default in {_better(found)}{kept}."
         case Gain.TRADE:
-            kept, worse = _kept(found, limits), listed([_word(need) for need in _told(found, is_better=False)])
+            kept, worse = _kept(found, limits), listed([word(need) for need in _told(found, is_better=False)])
             traded = f"{called} is better than the default in {_better(found)}, and worse in {worse}"
             return f"{own.setup}: a trade: {traded}{kept}."
         case _:
@@ -124,7 +129,7 @@ def _ceiling(own: TunedSetup, found: Validation) -> str:
     return (
         f" No configuration that was validated can save {limit.bound:g} %: the ceiling is "
         f"{share(found.means[limit.need.key][best])} % [{share(level.low)}, {share(level.high)}], with "
-        f"{_called(own, own.configs[best])}."
+        f"{called_by_knobs(own, own.configs[best])}."
     )
 
 
@@ -133,7 +138,7 @@ def _told(found: Validation, *, is_better: bool) -> list[Need]:
 
 
 def _better(found: Validation) -> str:
-    return listed([_word(need) for need in _told(found, is_better=True)])
+    return listed([word(need) for need in _told(found, is_better=True)])
 
 
 def _limits(own: TunedSetup) -> str:
@@ -166,61 +171,37 @@ def _blocks(own: TunedSetup) -> Iterator[Block]:
     yield from _searched(own)
 
 
+def _columns(needs: Iterable[Need]) -> Iterator[Column]:
+    """Yield those of `need_fields`."""
+    for need in needs:
+        yield Column(word(need), UNITS.get(need.key, "% over vanilla"))
+        yield Column(f"{word(need)} to default", "points" if need.by_points else "%")
+
+
 def _validated(own: TunedSetup, found: Validation) -> Table:
-    columns = [Column("configuration", is_text=True)]
-    for need in own.shown:
-        unit = UNITS.get(need.key, "% over vanilla")
-        columns.append(Column(_word(need), unit))
-        columns.append(Column(f"{_word(need)} to default", "points" if need.by_points else "%"))
+    columns = (Column("configuration", is_text=True), *_columns(own.shown))
     rows = [
-        (Field(_role(own, found, name)), *(field for need in own.shown for field in _fields(found, need, name)))
+        (Field(_role(own, found, name)), *(field for need in own.shown for field in need_fields(found, need, name)))
         for name in dict.fromkeys((DEFAULT, found.last.best, *found.last.nearest))
         if name in next(iter(found.means.values()), {})
     ]
-    return Table(tuple(columns), tuple(rows), leads=True)
+    return Table(columns, tuple(rows), leads=True)
 
 
 def _role(own: TunedSetup, found: Validation, name: str) -> str:
     role = "default" if name == DEFAULT else "tuned" if name == found.last.best else "near it"
-    return f"{role}: {_called(own, own.configs[name])}"
-
-
-def _fields(found: Validation, need: Need, name: str) -> Iterator[Field]:
-    mean, level = found.means[need.key].get(name), found.levels[need.key].get(name)
-    if need.key in UNITS:
-        yield Field(ABSENT) if mean is None or level is None else _level(need, mean, level)
-    else:
-        yield _change(need, found.over_vanilla[need.key].get(name))
-    yield Field(ABSENT) if name == DEFAULT else _change(need, found.over_default[need.key].get(name))
-
-
-def _level(need: Need, mean: float, level: Interval) -> Field:
-    unit = 2**20 if need.key == "memory" else 1
-    write = share if need.by_points else lambda value: rounded(value / unit, 2)
-    return Field(write(mean), detail=f"[{write(level.low)}, {write(level.high)}]")
-
-
-def _change(need: Need, gap: Gap | None) -> Field:
-    if gap is None:
-        return Field(ABSENT)
-    changes = need.changes(gap.interval)
-    said = rounded(need.change(gap.mean), 1, "+")
-    if gap.rounds < ROUNDS_LEAST:
-        return Field(said, mark="?")
-    told = changes.low > 0 or changes.high < 0
-    between = f"[{rounded(changes.low, 1, '+')}, {rounded(changes.high, 1, '+')}]"
-    return Field(said, detail=between, mark="" if told else "~")
+    return f"{role}: {called_by_knobs(own, own.configs[name])}"
 
 
 def _contributions(own: TunedSetup, found: Validation) -> Table:
     """Say what each knob does: what changes where it alone is set back."""
     columns = [Column("set back", is_text=True), Column("from", is_text=True), Column("to", is_text=True)]
-    columns += [Column(_word(need), "points" if need.by_points else "%") for need in own.shown]
+    columns += [Column(word(need), "points" if need.by_points else "%") for need in own.shown]
     best, usual = own.configs[found.last.best], own.configs[DEFAULT]
     rows = []
     for knob, name in found.last.backs.items():
         row = KNOBS[knob]
-        changes = [_change(need, found.over_best[need.key].get(name)) for need in own.shown]
+        changes = [change_field(need, found.over_best[need.key].get(name)) for need in own.shown]
         values = (row.called(getattr(best, row.field)), row.called(getattr(usual, row.field)))
         rows.append((Field(knob), *map(Field, values), *changes))
     return Table(tuple(columns), tuple(rows))
@@ -247,28 +228,22 @@ def _symptom(own: TunedSetup, need: Need) -> str:
 
 
 def _by_default(found: Validation, need: Need) -> Field:
-    level = next(_fields(found, need, DEFAULT))
-    unit = f"{UNITS[need.key]} {_word(need)}" if need.key in UNITS else "% over vanilla"
+    level = next(need_fields(found, need, DEFAULT))
+    unit = f"{UNITS[need.key]} {word(need)}" if need.key in UNITS else "% over vanilla"
     return level if level.text == ABSENT else replace(level, text=f"{level.text} {unit}")
 
 
 def _turned(own: TunedSetup, found: Validation, knob: str) -> tuple[Field, Field, Field]:
     """Name a knob, and its values by default and at best."""
-    usual, best = map(Field, _from_to(knob, own.configs[DEFAULT], own.configs[found.last.best]))
+    usual, best = map(Field, from_to(knob, own.configs[DEFAULT], own.configs[found.last.best]))
     return Field(knob), usual, best
-
-
-def _from_to(knob: str, *configs: TracerConfig) -> list[str]:
-    """Call the value of a knob in each of these."""
-    row = KNOBS[knob]
-    return [row.called(getattr(config, row.field)) for config in configs]
 
 
 def _then(need: Need, gap: Gap) -> Field:
     """Say what turning a knob does."""
-    change = _change(need, gap)
+    change = change_field(need, gap)
     unit = "points" if need.by_points else "%"
-    return replace(change, text=f"{change.text} {unit} {_word(need)}", weight="good" if gap.mean > 0 else "bad")
+    return replace(change, text=f"{change.text} {unit} {word(need)}", weight="good" if gap.mean > 0 else "bad")
 
 
 def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
@@ -277,7 +252,7 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     if found.keeps(DEFAULT) is False and found.keeps(found.chosen):
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
-        yield f"What looked best in the search, {_called(own, own.configs[found.last.best])}, did not hold."
+        yield f"What looked best in the search, {called_by_knobs(own, own.configs[found.last.best])}, did not hold."
     if own.failed:
         yield f"Not tried again, as all trials of theirs failed: {', '.join(sorted(own.failed))}."
 
@@ -290,18 +265,49 @@ def _searched(own: TunedSetup) -> Iterator[Block]:
     needs = own.aim.needs
     means = own.readings(own.searched, needs)
     columns = [Column("configuration", is_text=True), Column("blocks")]
-    columns += [Column(_word(need), UNITS.get(need.key, need.metric.unit)) for need in needs]
+    columns += [Column(word(need), UNITS.get(need.key, need.metric.unit)) for need in needs]
     rows = []
     for name in (DEFAULT, *order):
         values = (list(means.get(name, {}).get(need.key, {}).values()) for need in needs)
-        cells = [_mean(need, own_values) for need, own_values in zip(needs, values, strict=True)]
-        rows.append((Field(_called(own, own.configs[name])), Field(str(own.tried[name].rounds)), *cells))
+        cells = [mean_field(need, own_values) for need, own_values in zip(needs, values, strict=True)]
+        rows.append((Field(called_by_knobs(own, own.configs[name])), Field(str(own.tried[name].rounds)), *cells))
     yield Table(tuple(columns), tuple(rows))
     yield Paragraph(
         f"{plural(len(own.tried) - 1, 'configuration')} of {len(own.configs) - 1} tried, the best so far most often. "
         "These numbers chose what was validated, so that they prove nothing.",
         "fine",
     )
+
+
+def _side_by_side(found: Sequence[TunedSetup]) -> Iterator[Block]:
+    """Put what was chosen beside the default, setup by setup, where there are several."""
+    if len(found) < 2:
+        return
+    yield Heading("Side by side", 1)
+    columns = (*texts("setup", "configuration"), *_columns(found[0].shown))
+    yield Table(columns, tuple(row for own in found for row in _pair(own)))
+    yield Paragraph(
+        "Setup was tuned after setup: a row compares with the default above it, and not with other setups, whose "
+        "blocks came at other times. A run of what --output writes has all of them in the same blocks.",
+        "fine",
+    )
+
+
+def _pair(own: TunedSetup) -> Iterator[tuple[Field, ...]]:
+    """Yield the rows of a setup: its default, and what is chosen instead, or that nothing is."""
+    found, nothing = own.validation, [Field(ABSENT)] * 2 * len(own.shown)
+
+    def values(name: str) -> list[Field]:
+        return [each for need in own.shown for each in need_fields(found, need, name)] if found else nothing
+
+    yield (Field(own.setup), Field("default"), *values(DEFAULT))
+    usual, chosen = own.configs[DEFAULT], own.chosen
+    if found is None or chosen == usual:
+        yield (Field(""), Field("no gain found" if own.is_searched else "nothing can be compared"), *nothing)
+        return
+    pairs = (from_to(knob, usual, chosen) for knob in own.goal.knobs)
+    changed = ", ".join(tuned for default, tuned in pairs if tuned != default)
+    yield (Field(""), Field(f"tuned: {changed}"), *values(found.chosen))
 
 
 def _in_your_own(found: Sequence[TunedSetup]) -> Iterator[Block]:
@@ -316,7 +322,7 @@ def _in_your_own(found: Sequence[TunedSetup]) -> Iterator[Block]:
     )
     for own, knobs in shown:
         for knob, files in knobs.items():
-            usual, tuned = _from_to(knob, own.configs[DEFAULT], own.chosen)
+            usual, tuned = from_to(knob, own.configs[DEFAULT], own.chosen)
             yield Heading(f"{knob} of {own.setup}: {tuned}, not {usual}")
             for file, lines in files.items():
                 yield Paragraph(f"{file}:", "fine")
@@ -329,23 +335,6 @@ def _changed(own: TunedSetup) -> dict[str, dict[str, tuple[str, ...]]]:
     usual, tuned = own.configs[DEFAULT], own.chosen
     changed = (knob for knob, field in fields.items() if getattr(usual, field) != getattr(tuned, field))
     return {knob: files for knob in changed if (files := snippets.of(own.setup, knob))}
-
-
-def _mean(need: Need, values: Sequence[float]) -> Field:
-    if not values:
-        return Field(ABSENT)
-    mean = sum(values) / len(values)
-    return Field(share(mean) if need.by_points else rounded(mean / (2**20 if need.key == "memory" else 1), 2))
-
-
-def _word(need: Need) -> str:
-    """Call it what it is measured by: beside a target with a rate of its own, overhead is what an I/O takes longer."""
-    return "latency" if need.metric is metrics.LATENCY else WORDS.get(need.key, need.key)
-
-
-def _called(own: TunedSetup, config: TracerConfig) -> str:
-    knobs = (KNOBS[name] for name in own.goal.knobs)
-    return ", ".join(knob.called(getattr(config, knob.field)) for knob in knobs)
 
 
 def _data(own: TunedSetup) -> dict[str, Any]:

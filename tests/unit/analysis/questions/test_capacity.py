@@ -116,6 +116,18 @@ class TestWhatTrialsSay:
         (found,) = from_bench(document)
         assert found == Observation(Tracer("bcc", "tracepoint", "text", 156, 4096), Source.BENCH, 100_000.0, True, 1.0)
 
+    def test_bench_drain_is_learnt_from_as_setups_are_tuned(self) -> None:
+        usual = {"attach": "tracepoint", "format": "binary", "ringbuf_bytes": 4096, "poll_ms": 100}
+        tuned = usual | {"wakeup": "watermark:1024", "output_buffer_bytes": 2**20}
+        sleeps = usual | {"wakeup": "never"}
+        cases = [{"setup": "libbpf", "event_bytes": 156, "config": own, "tuned": True} for own in (tuned, sleeps)]
+        result = {"events": 1000, "seconds": 0.01}
+        items = [{"case": case, "result": result, "reason": None} for case in cases]
+        (found,) = from_bench({"measurements": items})
+        knobs = "wake-up watermark:1024, output buffer 1 MiB"
+        assert found.tracer == Tracer("libbpf", "tracepoint", "binary", 156, 4096, knobs=knobs)
+        assert found.events_per_s == 100_000.0
+
 
 class TestPrediction:
     def test_fidelity_is_the_share_that_is_drained_and_what_the_ring_takes(self) -> None:
@@ -273,12 +285,12 @@ class TestKnobs:
         usual = traced(500_000, 500_000, workload=STEADY)
         polls = traced(800_000, 200_000, workload=STEADY, block=1, config=self.POLL)
         found = {rate.tracer.knobs: rate.events_per_s for rate in said_by(usual, polls)}
-        assert found == pytest.approx({"": 49_844, "wakeup poll": 79_844}, abs=1)
+        assert found == pytest.approx({"": 49_844, "wake-up poll": 79_844}, abs=1)
 
     def test_what_is_set_otherwise_predicts_nothing(self) -> None:
         polls = said_by(traced(800_000, 200_000, workload=STEADY, config=self.POLL))
         assert predict(polls, SMALL, Stream(100_000)) is None
-        assert predict(polls, dataclasses.replace(SMALL, knobs="wakeup poll"), Stream(100_000)) is not None
+        assert predict(polls, dataclasses.replace(SMALL, knobs="wake-up poll"), Stream(100_000)) is not None
 
     def test_rings_hold_what_each_of_them_does(self) -> None:
         for rings, cpus, times in (("1", 8, 1), ("2", 8, 2), (PER_CPU, 8, 8)):
@@ -291,7 +303,7 @@ class TestKnobs:
         assert (found.tracer.rings, found.tracer.knobs) == (1, "rings cpu")  # it was on one CPU
 
     def test_it_is_believed_where_this_run_bears_it_out_alone(self) -> None:
-        polls = dataclasses.replace(SMALL, knobs="wakeup poll")
+        polls = dataclasses.replace(SMALL, knobs="wake-up poll")
         slow = traced(800_000, 200_000, workload=STEADY, config=self.POLL)
         found = Capacity.of(of([slow]))
         assert found.predict(dataclasses.replace(polls, knobs=""), 90_000) is None

@@ -181,3 +181,13 @@ class TestOfRecords:
         for curve in only(of_wakeups(blocks=2)).curves:
             assert curve.knee == Knee("adaptive", None)
             assert not any(math.isfinite(gap.interval.high) for gap in curve.contenders.gaps.values())
+
+    def test_the_best_is_the_one_with_the_best_mean_however_few_rounds_are_shared(self) -> None:
+        """The watermark of 4096 is well ahead of adaptive alone; those that are better share no round with it."""
+        rounds = {"adaptive": (1,), "watermark:4096": (1,), "watermark:16384": (2,), "never": (2,)}
+        records = [ran(None, block) for block in range(3)]
+        records += [ran(own, block) for own, blocks in rounds.items() for block in blocks]
+        (curve,) = (own for own in only(records).curves if own.need.key == "latency")
+        assert curve.contenders.order[0] == "watermark:4096"
+        assert curve.best == min(curve.means, key=curve.means.__getitem__)
+        assert curve.means[curve.best] < 11

@@ -115,6 +115,20 @@ class TunedSetup:
         return len(self.tried) > 1
 
     @property
+    def unsearched(self) -> str:
+        """Why nothing can be compared with the default, where that is so."""
+        default = self.configs[DEFAULT]
+        if not self.records:
+            return "it was not tried"
+        if not any(own.trial.config == default and own.status is Status.OK for own in self.records):
+            last = next((own for own in reversed(self.records) if own.trial.config == default), None)
+            return f"no trial of the default ended well; the last: {last.reason if last else 'not run'}"
+        known = self.readings(self.records, self.aim.needs).get(DEFAULT, {})
+        if absent := [need.key for need in self.aim.minimise if need.key not in known]:
+            return f"there are no numbers for: {', '.join(absent)}"
+        return "no trial of anything else ended well"
+
+    @property
     def chosen(self) -> TracerConfig:
         """What to run: the default, unless fresh blocks say better."""
         found = self.validation

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is tuned, in tables: what a configuration is called, and its numbers as fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bpfbench.analysis import metrics
+from bpfbench.analysis.anytime import ROUNDS_LEAST
+from bpfbench.analysis.gaps import Gap
+from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.questions.needs import Need
+from bpfbench.analysis.questions.tuning.aim import DEFAULT
+from bpfbench.analysis.questions.tuning.tuned import TunedSetup
+from bpfbench.analysis.questions.tuning.validation import Validation
+from bpfbench.factors import KNOBS
+from bpfbench.model import TracerConfig
+from bpfbench.report.document import ABSENT, Field
+from bpfbench.report.numbers import rounded, share
+
+WORDS = {"fidelity": "saved", "overhead": "overhead", "memory": "memory", "cpu": "CPU", "latency": "p99 latency"}
+UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s"}
+
+
+def mean_field(need: Need, values: Sequence[float]) -> Field:
+    """Write a mean of values in the unit of a need's metric."""
+    if not values:
+        return Field(ABSENT)
+    mean = sum(values) / len(values)
+    return Field(share(mean) if need.by_points else rounded(mean / (2**20 if need.key == "memory" else 1), 2))
+
+
+def word(need: Need) -> str:
+    """Call it what it is measured by: beside a target with a rate of its own, overhead is what an I/O takes longer."""
+    return "latency" if need.metric is metrics.LATENCY else WORDS.get(need.key, need.key)
+
+
+def called_by_knobs(own: TunedSetup, config: TracerConfig) -> str:
+    """Call a configuration by all that is tuned."""
+    knobs = (KNOBS[name] for name in own.goal.knobs)
+    return ", ".join(knob.called(getattr(config, knob.field)) for knob in knobs)
+
+
+def from_to(knob: str, *configs: TracerConfig) -> list[str]:
+    """Call the value of a knob in each of these."""
+    row = KNOBS[knob]
+    return [row.called(getattr(config, row.field)) for config in configs]
+
+
+def need_fields(found: Validation, need: Need, name: str) -> Iterator[Field]:
+    """Write what a configuration has of a need, and how that differs from the default's."""
+    mean, level = found.means[need.key].get(name), found.levels[need.key].get(name)
+    if need.key in UNITS:
+        yield Field(ABSENT) if mean is None or level is None else _level(need, mean, level)
+    else:
+        yield change_field(need, found.over_vanilla[need.key].get(name))
+    yield Field(ABSENT) if name == DEFAULT else change_field(need, found.over_default[need.key].get(name))
+
+
+def _level(need: Need, mean: float, level: Interval) -> Field:
+    unit = 2**20 if need.key == "memory" else 1
+    write = share if need.by_points else lambda value: rounded(value / unit, 2)
+    return Field(write(mean), detail=f"[{write(level.low)}, {write(level.high)}]")
+
+
+def change_field(need: Need, gap: Gap | None) -> Field:
+    """Write a change of the metric: `?` where nothing can be told yet, `~` where none is known."""
+    if gap is None:
+        return Field(ABSENT)
+    changes = need.changes(gap.interval)
+    said = rounded(need.change(gap.mean), 1, "+")
+    if gap.rounds < ROUNDS_LEAST:
+        return Field(said, mark="?")
+    told = changes.low > 0 or changes.high < 0
+    between = f"[{rounded(changes.low, 1, '+')}, {rounded(changes.high, 1, '+')}]"
+    return Field(said, detail=between, mark="" if told else "~")
