@@ -122,6 +122,10 @@ class Contest:
         """Return the case that a tracer's cell is in, whichever variant of it."""
         return cls(cell.vanilla, cell.config and replace(cell.config, variant=Variant.FULL))
 
+    def of_variant(self, variant: Variant) -> TracerConfig | None:
+        """Return the configuration of the trials of a variant."""
+        return self.config and replace(self.config, variant=variant)
+
 
 @dataclass(frozen=True, slots=True)
 class Worth:
