@@ -22,6 +22,7 @@ from pathlib import Path
 from bpfbench import cli
 from bpfbench.codec import from_json
 from bpfbench.inside.trial import delivery
+from bpfbench.machine import turn
 from bpfbench.model import Delivery, Format, Sources, TracerConfig
 from bpfbench.testbed import image, sandbox
 from bpfbench.testbed.image import Image
@@ -70,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     ready = image.build(cli.cache_dir(), "trixie", Sources(), lambda *_: None)
     for name, processes in {"idle": 0, "busy": 2 * (os.cpu_count() or 1)}.items():
-        with busy(processes):
+        with turn.alone(lambda *_: None), busy(processes):
             found = delays(ready, options.records).delay_ns
         if found is None:
             raise SystemExit("nothing was read")

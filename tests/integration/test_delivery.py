@@ -108,7 +108,7 @@ def test_delays_are_what_they_were_made(reader: Reader, config: TracerConfig) ->
     found = reader.read(config, delayed(config, delays))
     assert (found.records, found.notices, found.torn, found.impossible) == (1000, 0, 0, 0)
     assert found.delay_ns is not None
-    for percent, ns in {0.5: found.delay_ns.p50, 0.9: found.delay_ns.p90, 0.99: found.delay_ns.p99}.items():
+    for percent, ns in {0.5: found.delay_ns.p50, 0.99: found.delay_ns.p99}.items():
         assert ns == pytest.approx(percent * up_ns / 2, rel=0.05)
     assert found.delay_ns.ascending == tuple(sorted(found.delay_ns.ascending))
     assert found.delay_ns.min == pytest.approx(up_ns / 2000, rel=0.5)

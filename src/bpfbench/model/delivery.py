@@ -17,7 +17,6 @@ class Delays:
 
     min: int
     p50: int
-    p90: int
     p99: int
     p999: int
     max: int
@@ -25,7 +24,7 @@ class Delays:
     @property
     def ascending(self) -> tuple[int, ...]:
         """All of them, the least first."""
-        return self.min, self.p50, self.p90, self.p99, self.p999, self.max
+        return self.min, self.p50, self.p99, self.p999, self.max
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,8 @@ class Session:
                 while not has_ended:
                     has_ended = self._has_ended(ended)
             times.drained = time.monotonic_ns()
-            unkept_bytes = written_by(bpftrace.pid, stderr) - before_bytes if unkept else None
+            said = len(bpftrace.stdout.read()) if bpftrace.stdout else 0  # two newlines, when it ends
+            unkept_bytes = written_by(bpftrace.pid, stderr) - before_bytes - said if unkept else None
             status = bpftrace.wait()
             ended_as_told = status == 0 and times.stop is not None
             error = None if ended_as_told else failure(stderr, status)

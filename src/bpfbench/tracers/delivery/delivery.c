@@ -113,7 +113,7 @@ static void report(const struct stream *s)
 	static const struct {
 		const char *name;
 		uint32_t share;
-	} at[] = {{"p50", 50000}, {"p90", 90000}, {"p99", 99000}, {"p999", 99900}};
+	} at[] = {{"p50", 50000}, {"p99", 99000}, {"p999", 99900}};
 	const struct histogram *h = &s->delays;
 
 	putchar('{');
