@@ -184,7 +184,7 @@ def _rate_iops(value: object) -> int | None:
 
 _SETUPS = (*catalogue.SETUPS, VANILLA)
 _SETUPS_HELP = "bpftrace, bcc, libbpf, ebpf-go, aya-sync, …; `bpfbench list` shows them"
-_VARIANTS_HELP = "full, no-output, no-consumer, run-time"
+_VARIANTS_HELP = "full, no-output, no-consumer, run-time, delay"
 _RATE_HELP = "the most I/Os per second of each fio process, or operations per second of a target: numbers, unlimited"
 _BURST_HELP = "how many I/Os each process does at once, before it pauses, at the rate of --rate-iops; 1: steady"
 _WITH_RING = (*EVENT_TOOLS, Tool.FS_PROFILE)
@@ -396,7 +396,7 @@ STUDY: tuple[Key, ...] = (
         for name, help_ in {
             "runtime_margin_percent": "Overheads and latencies this close count as equal.",
             "fidelity_margin_points": "Shares of events saved this close count as equal.",
-            "cpu_margin_percent": "CPU, start-up and power this close count as equal.",
+            "cpu_margin_percent": "CPU, start-up, power and delay this close count as equal.",
             "memory_margin_percent": "Memory this close counts as equal.",
             "fidelity_floor_percent": "A setup that saves less is no all-round choice.",
         }.items()

@@ -202,6 +202,10 @@ def _of_ok(own: Record) -> Iterator[str]:
         yield from _of_summary(own.summary)
     if own.fio is not None:
         yield from _of_fio(own.fio)
+    if own.delivery is not None and own.delivery.delay_ns is not None:
+        ascending = own.delivery.delay_ns.ascending
+        if list(ascending) != sorted(ascending):
+            yield "delivery.delay_ns: a higher percentile is lower than another"
     for name, load in (("load", own.load), ("idle", own.idle)):
         if load is not None and load.cpu_percent > 100 * ROUNDING:
             yield f"{name}.cpu_percent: {load.cpu_percent:g} % of all CPUs are impossible"

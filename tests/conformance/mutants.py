@@ -144,6 +144,13 @@ MUTANTS = (
         "\t\t;",
         "join map full",
     ),
+    mutant(
+        "a-pipe-is-no-file",
+        OUTPUT,
+        "write(file->fd, data + done, size - done)",
+        "pwrite(file->fd, data + done, size - done, file->bytes + done)",
+        "pipe",
+    ),
     mutant("undrained", RING, "\terr = empty(c);", "\terr = 0;", "drain"),
     mutant(
         "a-watermark-that-never-flushes",

@@ -760,7 +760,7 @@ class TestFollowed:
         records = good(audit, 7, room)
         output = whole(records, form, room)
         path = audit.place / "followed.out"
-        with content.Audit(audit.subject(Case(b"", form, room), path), DISK_BYTES) as follower:
+        with content.audit(audit.subject(Case(b"", form, room), path), DISK_BYTES) as follower:
             write_within(output, path, DISK_BYTES * 3 // 4)
             found = follower.result()
         assert not found.defects
@@ -781,7 +781,7 @@ class TestFollowed:
         records = good(audit, 8, 0)
         output = whole(records, Format.TEXT, 0)
         path = audit.place / "small.out"
-        with content.Audit(audit.subject(Case(b"", Format.TEXT, 0), path), DISK_BYTES) as follower:
+        with content.audit(audit.subject(Case(b"", Format.TEXT, 0), path), DISK_BYTES) as follower:
             path.write_bytes(output[:-7])
             found = follower.result()
         assert found.released_bytes == 0
@@ -792,7 +792,7 @@ class TestFollowed:
 
     def test_an_output_that_never_was_is_told(self, audit: Audit) -> None:
         subject = audit.subject(Case(b"", Format.TEXT, 0), audit.place / "none.out")
-        with content.Audit(subject, DISK_BYTES) as follower, pytest.raises(StepError, match="No such file"):
+        with content.audit(subject, DISK_BYTES) as follower, pytest.raises(StepError, match="No such file"):
             follower.result()
 
 

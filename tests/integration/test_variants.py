@@ -26,7 +26,7 @@ tools = ["rw-tracer"]
 workloads = ["read"]
 attach = "tracepoint"
 scale = 0.00048828125 # 16 MiB per process
-variants = ["full", "no-output", "no-consumer", "run-time"]
+variants = ["full", "no-output", "no-consumer", "run-time", "delay"]
 """
 SETUPS = ("bpftrace", "libbpf", "ebpf-go", "aya-sync")
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -78,6 +78,20 @@ class TestVariants:
         assert all(program.run_ns > 0 and program.name for program in busy)
         assert record(run, setup, Variant.FULL).programs == ()
         assert STATS.read_text() == "0\n"
+
+    def test_what_came_out_of_the_pipe_is_what_was_saved_and_each_of_it_has_its_delay(
+        self, run: Run, setup: str
+    ) -> None:
+        found = record(run, setup, Variant.DELAY)
+        assert found.summary is not None
+        assert found.delivery is not None
+        assert found.delivery.records == found.summary.saved > 1600
+        assert found.delivery.output_bytes == found.summary.bytes
+        assert found.delivery.delay_ns is not None
+        assert 0 < found.delivery.delay_ns.min <= found.delivery.delay_ns.max < found.seconds * 1e9
+        assert "every delay was taken" in [check.name for check in found.checks]
+        assert found.content is None
+        assert record(run, setup, Variant.FULL).delivery is None
 
 
 def test_records_say_on_what_they_ran_and_where_resources_are_from(run: Run) -> None:

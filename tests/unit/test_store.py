@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import make_record, make_trial
+from builders import make_delivery, make_record, make_trial
 
 from bpfbench import store
 from bpfbench.codec import to_json
@@ -457,6 +457,15 @@ class TestDamage:
         assert (first.status, second.status) == (Status.INVALID, Status.OK)
         assert first.trial == trials[0]
         assert fault in str(first.reason)
+
+    def test_so_is_one_whose_delays_cannot_be(self, run: Run) -> None:
+        record = replace(make_record(TRIALS[0]), delivery=make_delivery())
+        folder = run.begin(TRIALS[0])
+        (folder / "record.json").write_text(to_json(record).replace('"p99": 4000000', '"p99": 1'))
+        run.commit(TRIALS[0])
+        (found,) = run.records()
+        assert found.reason is not None
+        assert "delivery.delay_ns: a higher percentile is lower than another" in found.reason
 
     def test_text_that_looks_like_an_impossible_number_is_none(self, run: Run) -> None:
         record = make_record(TRIALS[0], reason="x: -5, [-1, NaN] and 1e999")

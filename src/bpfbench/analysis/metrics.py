@@ -31,6 +31,7 @@ UNITS = {
     "_ios": "I/Os",
     "_percent": "%",
     "_joules": "J",
+    "_ms": "ms",
     "_s": "s",
     "_us": "us",
     "_w": "W",
@@ -115,6 +116,15 @@ def _domains(kind: str, value: Callable[[EnergyDomain], float | None]) -> Readin
 
 def _percentile(percent: str) -> Reading:
     return lambda record: record.outcome.percentile_us(percent) if record.outcome else None
+
+
+def _delay(percent: str) -> Reading:
+    return lambda record: record.delivery.percentile_ms(percent) if record.delivery else None
+
+
+def _longest_delay(record: Record) -> float | None:
+    delays = record.delivery.delay_ns if record.delivery else None
+    return delays.max / 1e6 if delays else None
 
 
 def loss_percent(summary: TracerSummary, cause: str) -> float | None:
@@ -316,6 +326,15 @@ METRICS = (
         " run-time only",
         _per(bpf_ns, _intercepted),
     ),
+    DELAY_P50 := Metric(
+        "delay_p50_ms",
+        "median delay of delivery: from the end of an event until it could be read in the tracer's output; in trials of"
+        " the variant delay only",
+        _delay("50"),
+    ),
+    DELAY_P99 := Metric("delay_p99_ms", "99th percentile of the same", _delay("99")),
+    DELAY_P999 := Metric("delay_p999_ms", "99.9th percentile of the same", _delay("99.9")),
+    DELAY_MAX := Metric("delay_max_ms", "the longest of the same", _longest_delay),
 )
 """All of them where fio is the target, in the order of the documents."""
 

@@ -17,6 +17,9 @@ from bpfbench.inside.child import Child, Launch, exit_text
 from bpfbench.inside.kernel import bpf, tasks
 from bpfbench.model import TARGET_COMM, Format, Tool, TracerConfig, TracerSummary
 
+FOLLOWED = {"BPFBENCH_FOLLOWED": "1"}
+"""What a tracer has in its environment whose output is read behind it (rule 10 of its contract)."""
+
 DEFAULT_RINGBUF_BYTES = 262144
 DEFAULT_POLL_MS = 100
 DEFAULT_PAYLOAD_BYTES = 4096

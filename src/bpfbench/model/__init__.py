@@ -9,6 +9,7 @@ user's own (target.py).
 
 from bpfbench.model.choices import *  # noqa: F403
 from bpfbench.model.content import *  # noqa: F403
+from bpfbench.model.delivery import *  # noqa: F403
 from bpfbench.model.driven import *  # noqa: F403
 from bpfbench.model.factors import *  # noqa: F403
 from bpfbench.model.record import *  # noqa: F403

@@ -169,6 +169,8 @@ class Variant(StrEnum):
     """The probes are attached and nothing drains the ring: the tracer is stopped while fio runs."""
     RUN_TIME = "run-time"
     """Everything, with the kernel's run-time counters of BPF programs on, which costs time itself."""
+    DELAY = "delay"
+    """Everything, but the output goes into a pipe, whose reader times when events arrive."""
 
 
 class Assignment(StrEnum):

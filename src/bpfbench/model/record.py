@@ -9,6 +9,7 @@ from enum import StrEnum
 from bpfbench.model.choices import Accelerator
 from bpfbench.model.command import CommandAccount
 from bpfbench.model.content import Content
+from bpfbench.model.delivery import Delivery
 from bpfbench.model.driven import DrivenResult, enough
 from bpfbench.model.trial import Predecessor, Trial
 
@@ -16,7 +17,7 @@ RECORD_FORMAT = 6
 """Version of record.json. History: 1 (first); 2 (hosts, kernels, variants, environment, energy, accounting, programs);
 3 (rate-limited workloads); 4 (predecessor and place, conditions, the kernel's account of calls, of hooks and of the
 ring, content); 5 (targets besides fio); 6 (tracers that are commands; targets at a rate, CPU time by role,
-profile).
+profile, delivery).
 
 What a newer version added has a default here, so that records of older ones are read as they are.
 """
@@ -369,7 +370,9 @@ class Record:
     written_bytes: int | None = None
     """What the tracer passed to write(2) from READY on, by `wchar` of /proc/PID/io; None for vanilla."""
     content: Content | None = None
-    """Of the tracer's output; None for vanilla, syscount, and the variant no-output."""
+    """Of the tracer's output; None for vanilla, syscount, and the variants no-output and delay."""
+    delivery: Delivery | None = None
+    """How long events took to be read in the tracer's output; of trials of the variant delay."""
     driven: DrivenResult | None = None
     """What came of another target than fio."""
     command: CommandAccount | None = None

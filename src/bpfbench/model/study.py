@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from bpfbench.model.choices import (
+    EVENT_TOOLS,
     LOCAL,
     PAPER_TOOLS,
     Accelerator,
@@ -20,6 +21,7 @@ from bpfbench.model.choices import (
     Placement,
     Slots,
     Tool,
+    Variant,
     kind_of,
 )
 from bpfbench.model.command import CommandTracer
@@ -72,8 +74,8 @@ class Setup:
         if self.is_command:
             absent = [hook for hook in self.commands[tool].needs if hook in self.lacking]
             return f"{self.name} needs {', '.join(absent)}, which the kernel lacks" if absent else None
-        if tool is Tool.FS_PROFILE and config.format is not Format.TEXT:
-            return f"{self.name} cannot write {config.format}: {tool} is text only"
+        if reason := _not_of_tool(tool, config):
+            return f"{self.name} {reason}"
         if config.format not in self.formats:
             return f"{self.name} cannot write {config.format}"
         if config.attach not in (*self.attaches, Attach.AUTO):
@@ -90,6 +92,15 @@ class Setup:
             if config.buffer is Buffer.PERF and kind not in self.with_perf.get(option, (kind,)):
                 return f"{self.name} has no {option} = {value} with a perf event array{why}"
         return None
+
+
+def _not_of_tool(tool: str, config: TracerConfig) -> str | None:
+    """Say what no tracer does of a tool; None where some can."""
+    if tool is Tool.FS_PROFILE and config.format is not Format.TEXT:
+        return f"cannot write {config.format}: {tool} is text only"
+    if tool not in EVENT_TOOLS and config.variant is Variant.DELAY:
+        return f"has no variant {config.variant}: most of what {tool} writes is no single event"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,7 @@ class Criteria:
     fidelity_margin_points: float = 1.0
     """Of the share of events saved, which is in per cent."""
     cpu_margin_percent: float = 5.0
-    """Of CPU, start-up and power."""
+    """Of CPU, start-up, power and the delay of delivery."""
     memory_margin_percent: float = 5.0
     fidelity_floor_percent: float = 95.0
     """Who saves less is no all-round choice."""

@@ -106,6 +106,14 @@ COMMANDS = (
 )
 """Of tracers that are commands, where there are any."""
 
+DELIVERED = (
+    Quantity(metrics.DELAY_P50, "delay", "ms", 2, importance=6),
+    Quantity(metrics.DELAY_P99, "delay p99", "ms", 2, importance=8),
+    Quantity(metrics.DELAY_P999, "delay p99.9", "ms", 2),
+    Quantity(metrics.DELAY_MAX, "longest delay", "ms", 2),
+)
+"""Of trials of the variant delay, where there are any."""
+
 ACCOUNT = tuple(
     Quantity(metric, title, unit, 0)
     for metric, title, unit in (
@@ -128,19 +136,19 @@ def accounted(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
 
 SUMMARY = tuple(quantity for quantity in QUANTITIES if quantity.importance is not None)
 FIGURES = tuple(quantity for quantity in QUANTITIES if quantity.figure)
-BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, *OF_TARGETS, *COMMANDS, *ACCOUNT)}
+BY_METRIC = {quantity.metric: quantity for quantity in (*QUANTITIES, *OF_TARGETS, *DELIVERED, *COMMANDS, *ACCOUNT)}
 
 
 def among(found: Iterable[Metric], *, fio: bool) -> tuple[Quantity, ...]:
     """Return those of a target: fio's are always the same; another's, runtime and what else was measured of it."""
     there = set(found)
-    commands = tuple(quantity for quantity in COMMANDS if quantity.metric in there)
+    besides = tuple(quantity for quantity in (*DELIVERED, *COMMANDS) if quantity.metric in there)
     if fio:
-        return (*QUANTITIES, *commands)
+        return (*QUANTITIES, *besides)
     own = [
         Quantity(metric, metric.own.name, metric.unit, 1, importance=9, page="performance", figure="performance")
         for metric in found
         if metric.own
     ]
     runtime, _, *others = QUANTITIES
-    return (runtime, *(quantity for quantity in (*OF_TARGETS, *own, *others) if quantity.metric in there), *commands)
+    return (runtime, *(quantity for quantity in (*OF_TARGETS, *own, *others) if quantity.metric in there), *besides)

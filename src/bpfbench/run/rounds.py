@@ -126,7 +126,7 @@ def _round(study: Study, number: int) -> tuple[Trial, ...]:
 def worth_repeating(trials: Sequence[Trial], open_: Iterable[Answer]) -> tuple[Trial, ...]:
     """Leave out the trials of a round that can decide none of the open needs. Vanilla stays in every block."""
     wanted = {
-        (setup, contest.vanilla.workload, contest.vanilla.tool, contest.config)
+        (setup, contest.vanilla.workload, contest.vanilla.tool, contest.of_variant(answer.need.variant))
         for answer in open_
         for setup in answer.decision.possible
         for contest in answer.decision.contested

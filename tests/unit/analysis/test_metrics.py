@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from builders import make_failure, make_record, make_summary, make_trial
+from builders import make_delivery, make_failure, make_record, make_summary, make_trial
 
 from bpfbench.analysis import commanded, metrics
 from bpfbench.analysis.metrics import METRICS, Metric
@@ -33,6 +33,7 @@ def whole() -> Record:
         fio=dataclasses.replace(record.fio, latency_percentiles_us=percentiles),
         energy=Energy("perf", 10.0, domains),
         groups={"workload": GroupUsage(1, 2, 3, 4, 5, 6), "tracer": GroupUsage(7, 8, 9, 10, 11, 12)},
+        delivery=make_delivery(p99_ms=4.0),
         programs=(ProgramTime("enter", 200_000, 1000), ProgramTime("exit", 100_000, 1000)),
     )
 
@@ -58,6 +59,12 @@ def test_energy_and_run_times_of_programs_are_read_where_there_are_any() -> None
     assert metrics.ENERGY.read(whole()) == 40.0
     assert metrics.POWER.read(whole()) == 4.0
     assert metrics.BPF_TIME.read(whole()) == 300.0
+
+
+def test_delays_are_in_milliseconds() -> None:
+    delays = (metrics.DELAY_P50, metrics.DELAY_P99, metrics.DELAY_P999, metrics.DELAY_MAX)
+    assert [own.read(whole()) for own in delays] == [2.0, 4.0, 8.0, 12.0]
+    assert {own.unit for own in delays} == {"ms"}
 
 
 def test_every_metric_has_a_unit_and_no_key_is_there_twice() -> None:

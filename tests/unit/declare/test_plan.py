@@ -349,6 +349,13 @@ class TestVariants:
         (block,) = blocks(unroll(with_factors(tools=(Tool.SYSCOUNT,), variants=tuple(Variant))))
         assert {t.config.variant for t in block if t.config} == {Variant.FULL, Variant.RUN_TIME}
 
+    def test_what_writes_sums_has_no_delay_of_events(self) -> None:
+        found = unroll(with_factors(tools=(Tool.FS_PROFILE,), format=(Format.TEXT,), variants=tuple(Variant)))
+        assert {t.config.variant for t in found.trials if t.config} == set(Variant) - {Variant.DELAY}
+        assert found.left_out == (
+            "fs-profile: libbpf has no variant delay: most of what fs-profile writes is no single event",
+        )
+
 
 class TestServers:
     FOUR = replace(

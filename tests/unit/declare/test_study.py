@@ -196,7 +196,7 @@ class TestReading:
                 "hosts": '["left", "right-2"]',
                 "assignment": '"by-setup"',
                 "factors.kernels": '["trixie", "sid"]',
-                "factors.variants": '["full", "no-output", "no-consumer", "run-time"]',
+                "factors.variants": '["full", "no-output", "no-consumer", "run-time", "delay"]',
                 "machine.cpus": "6",
                 "machine.memory_bytes": '"16GiB"',
                 "machine.accelerator": '"tcg"',
@@ -227,7 +227,7 @@ class TestReading:
             ({"testbed": '"vm"', "hosts": '"my host"'}, "'my host' is no host name"),
             ({"testbed": '"vm"', "factors.kernels": '"6.12"'}, "'6.12' is not one of: trixie, backports, sid"),
             ({"testbed": '"vm"', "machine.memory_bytes": "1"}, "1 is out of range; valid is 1073741824 or more"),
-            ({"factors.variants": '"none"'}, "'none' is not one of: full, no-output, no-consumer, run-time"),
+            ({"factors.variants": '"none"'}, "'none' is not one of: full, no-output, no-consumer, run-time, delay"),
         ],
     )
     def test_what_no_machine_can_be_is_told(self, given: dict[str, str], told: str) -> None:

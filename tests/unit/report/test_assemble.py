@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
+from builders import make_config, make_delivery, make_failure, make_fio, make_record, make_summary, make_trial
 from simulated import simulated
 
 from bpfbench import catalogue
@@ -29,6 +29,7 @@ from bpfbench.model import (
     Status,
     Tool,
     Trial,
+    Variant,
 )
 from bpfbench.report import about as told
 from bpfbench.report import assemble as assemble_module
@@ -166,6 +167,22 @@ def test_of_a_run_that_was_emulated_in_part_the_rest_is_judged() -> None:
     assert "Nothing is chosen by a machine that proves correctness only" in answer
     assert "bcc" not in answer
     assert "bcc" in page
+
+
+def timed(setup: str, block: int, p99_ms: float) -> Record:
+    """A trial of the variant delay, which takes ten times as long."""
+    own = make_trial(setup, block, config=make_config(variant=Variant.DELAY))
+    record = make_record(replace(own, id=f"{own.id}-delay"), fio=make_fio(runtime_s=100.0))
+    return replace(record, delivery=make_delivery(p99_ms=p99_ms))
+
+
+def test_delays_are_a_need_to_choose_by_and_a_chapter_of_their_own() -> None:
+    delays = [timed(setup, block, ms) for setup, ms in {"libbpf": 60.0, "bcc": 2.5}.items() for block in range(3)]
+    said = text_of(page_of([*records_of(), *delays]))
+    assert "Shortest delay" in said
+    assert "Delay of delivery" in said
+    assert "60.00 ± 0.00" in said
+    assert "Delay of delivery" not in text_of(page_of(records_of()))
 
 
 def test_power_that_was_not_measured_says_why() -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from builders import make_fio, make_record, make_summary, make_usage
+from builders import make_delivery, make_fio, make_record, make_summary, make_usage
 
 from bpfbench.analysis.results import Results, of
 from bpfbench.declare import plan
 from bpfbench.declare.study import parse
-from bpfbench.model import Record, Study, Trial
+from bpfbench.model import Record, Study, Trial, Variant
 from bpfbench.run.rounds import Further, Goal, further
 
 STUDY = replace(
@@ -68,6 +68,21 @@ def test_more_repetitions_are_the_rounds_that_a_longer_study_has() -> None:
 def test_it_ends_when_what_was_asked_for_is_decided() -> None:
     found = after(Goal(1, until=("memory",)))
     assert found == Further((), "Everything that was asked for is decided after 4 rounds.")
+
+
+def test_of_an_open_delay_the_trials_that_time_it_are_repeated_and_no_others() -> None:
+    study = replace(STUDY, factors=replace(STUDY.factors, variants=(Variant.FULL, Variant.DELAY)))
+    noisy = itertools.cycle(LITTLE)
+
+    def recorded(trial: Trial) -> Record:
+        own = record_of(trial, 1.0, STEADY)
+        timed = trial.config is not None and trial.config.variant is Variant.DELAY
+        return replace(own, delivery=make_delivery(p99_ms=4.0 * next(noisy))) if timed else own
+
+    found = further(study, lambda: of(map(recorded, plan.unroll(study).trials)), Goal(1, until=("delay",)), 0.0)
+    assert found.said == "Undecided after 4 rounds: delay."
+    assert {trial.config.variant for trial in found.trials if trial.config} == {Variant.DELAY}
+    assert any(trial.is_vanilla for trial in found.trials)
 
 
 def test_what_there_are_no_numbers_for_is_not_called_decided() -> None:

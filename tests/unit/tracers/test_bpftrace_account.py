@@ -63,7 +63,7 @@ def accounted(
     """What the tracer makes of an output and of what the kernel has."""
     (place / "output").write_text(output)
     options = SimpleNamespace(tool=tool, attach="tracepoint", output=str(place / "output"))
-    traced = SimpleNamespace(objects=objects(totals, misses), error=None, null_bytes=None)
+    traced = SimpleNamespace(objects=objects(totals, misses), error=None, unkept_bytes=None)
     return account.account_for(options, traced)
 
 
@@ -143,7 +143,7 @@ def profiled(account: ModuleType, place: Path, output: str, slow: int, lost: int
     names = {"AT_names": [(pack(FILE), [b"data".ljust(64, b"\0")])]}
     kept = objects({"AT_slow": slow, "event_loss_counter": lost}, {})
     kept.entries = (per_cpu | names).__getitem__
-    return account.account_for(options, SimpleNamespace(objects=kept, error=None, null_bytes=None))
+    return account.account_for(options, SimpleNamespace(objects=kept, error=None, unkept_bytes=None))
 
 
 def pack(numbers: Iterable[int]) -> bytes:

@@ -3,8 +3,9 @@
 
 A knob that is turned up, such as the watermark of wake-ups, gains less and less, and what it takes grows: memory, or
 the time that events wait. So the smallest value that is as good as any is looked for, cost by cost, with all else
-alike. It is known as far as the rule of decisions tells (decision.py), whose intervals hold at every look and for all
-values at once; of the shape of the curve nothing is taken for granted.
+alike; and of the delay of delivery, which is the price, the largest. It is known as far as the rule of decisions tells
+(decision.py), whose intervals hold at every look and for all values at once; of the shape of the curve nothing is taken
+for granted.
 """
 
 from __future__ import annotations
@@ -23,10 +24,18 @@ from bpfbench.analysis.results import Cell, Results, Sample
 from bpfbench.factors import KNOBS
 from bpfbench.model import Buffer, Criteria, Epoll, Slots, TracerConfig, Variant, Waking, ring_record_bytes
 
-KERNEL = Need("kernel", "Shortest BPF programs", metrics.BPF_TIME, lambda c: c.cpu_margin_percent)
+KERNEL = Need(
+    "kernel",
+    "Shortest BPF programs",
+    metrics.BPF_TIME,
+    lambda c: c.cpu_margin_percent,
+    variant=Variant.RUN_TIME,
+)
 TRACER = Need("tracer", "Least CPU of the tracer", metrics.TRACER_CPU, lambda c: c.cpu_margin_percent)
-COSTS = (needs.FIDELITY, KERNEL, needs.OVERHEAD, needs.LATENCY, needs.CPU, TRACER)
+COSTS = (needs.FIDELITY, KERNEL, needs.OVERHEAD, needs.LATENCY, needs.CPU, TRACER, needs.DELAY)
 """What is looked at, as far as a run has it."""
+PRICE = needs.DELAY
+"""What grows as a knob is turned up, so that the largest value is looked for."""
 
 WAKEUP = "wakeup"
 ENDS: Mapping[str, float] = {Waking.ADAPTIVE: 0.0, Waking.NEVER: math.inf}
@@ -38,13 +47,13 @@ ORDERED = (WAKEUP, *(name for name, row in KNOBS.items() if row.knob is not None
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """Where the smallest value lies with which a cost is within the margin of the best."""
+    """Where the smallest value lies with which a cost is within the margin of the best; of the price, the largest."""
 
-    least: str
-    """It is no smaller: each smaller one is known to be worse than another by more than the margin."""
+    first: str
+    """It is none before this: each of them is known to be worse than another by more than the margin."""
     enough: str | None
-    """It is no larger: this one is known to be worse than no other by more than the margin. None: of none is it known,
-    as yet."""
+    """It is none beyond this, which is known to be worse than no other by more than the margin. None: of none is that
+    known, as yet."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,21 @@ class Curve:
         """The value with the best mean. Where values share few rounds, another may be ahead in those."""
         return (max if self.need.by_points else min)(self.means, key=self.means.__getitem__)
 
+    @property
+    def from_above(self) -> bool:
+        """Whether its knee is that of the largest value."""
+        return self.need is PRICE
+
+    @property
+    def no_smaller_than(self) -> str | None:
+        """The knee is no smaller; None: that is not known, as yet."""
+        return self.knee.enough if self.from_above else self.knee.first
+
+    @property
+    def no_larger_than(self) -> str | None:
+        """The knee is no larger; None: that is not known, as yet."""
+        return self.knee.first if self.from_above else self.knee.enough
+
 
 @dataclass(frozen=True)
 class Turned:
@@ -81,15 +105,15 @@ class Turned:
 
 
 def knee(contenders: Contenders, order: Sequence[str]) -> Knee:
-    """Find the smallest value that is within the margin of the best.
+    """Find the first value that is within the margin of the best.
 
     Args:
         contenders: the values against each other.
-        order: the same, the smallest first.
+        order: the same, as they are asked for: the smallest first, or the largest.
     """
-    least = next((own for own in order if own not in contenders.ruled_out), order[0])
+    first = next((own for own in order if own not in contenders.ruled_out), order[0])
     enough = (own for own in order if all(_never_worse(contenders, own, other) for other in order if other != own))
-    return Knee(least, next(enough, None))
+    return Knee(first, next(enough, None))
 
 
 def _never_worse(contenders: Contenders, own: str, other: str) -> bool:
@@ -172,7 +196,7 @@ def _waits_ms(results: Results, cells: Sequence[Cell]) -> float | None:
 
 def _sample(results: Results, need: Need, cells: Sequence[Cell]) -> Sample | None:
     """Return what a knob's value has of a cost: of the trials that say something of it."""
-    found = (results.samples.get((cell, need.metric)) for cell in cells if need is KERNEL or need.concerns(cell))
+    found = (results.samples.get((cell, need.metric)) for cell in cells if need.concerns(cell))
     return next((own for own in found if own is not None), None)
 
 
@@ -187,4 +211,5 @@ def _curve(results: Results, need: Need, cells: Mapping[str, Sequence[Cell]], cr
     itself = need.noise(base) if base is not None else None
     contenders = decide(blocks, need.scaled(criteria), None if itself is None else {None: itself}).whole
     means = {name: known[name].spread.mean for name in blocks}
-    return Curve(need, need.margin(criteria), means, contenders, knee(contenders, tuple(means)))
+    order = tuple(reversed(means)) if need is PRICE else tuple(means)
+    return Curve(need, need.margin(criteria), means, contenders, knee(contenders, order))

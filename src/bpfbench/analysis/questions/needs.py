@@ -22,7 +22,7 @@ from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Interval, noise, percent
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample, logarithm
-from bpfbench.model import EVENT_TOOLS, VANILLA, Criteria, IoPace, TracerConfig
+from bpfbench.model import EVENT_TOOLS, VANILLA, Criteria, IoPace, TracerConfig, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,14 @@ class Need:
     """Empty: all."""
     limited: bool | None = None
     """Of targets with a limited rate only, or of those without one; None: of all."""
+    variant: Variant = Variant.FULL
+    """Of which trials it is."""
 
     def concerns(self, cell: Cell) -> bool:
         """Tell whether a tracer has a part in it."""
-        if cell.is_vanilla or not cell.is_full or (self.tools and cell.tool not in self.tools):
+        if cell.config is None or cell.config.variant is not self.variant:
+            return False
+        if self.tools and cell.tool not in self.tools:
             return False
         return self.limited is None or self.limited == (cell.workload.rate_iops is not None)
 
@@ -90,9 +94,11 @@ NEEDS = (
     MEMORY := Need("memory", "Least memory", metrics.PSS_PEAK, lambda c: c.memory_margin_percent),
     STARTUP := Need("startup", "Fastest start", metrics.STARTUP, lambda c: c.cpu_margin_percent),
     POWER := Need("power", "Least power", metrics.POWER, lambda c: c.cpu_margin_percent),
+    DELAY := Need("delay", "Shortest delay", metrics.DELAY_P99, lambda c: c.cpu_margin_percent, variant=Variant.DELAY),
 )
 """Memory is the tracer's own: what the whole machine has in use also holds everything else that runs on it. At a
-limited rate a target takes the time that its rate wants, whatever the tracer costs, as long as it can keep to it."""
+limited rate a target takes the time that its rate wants, whatever the tracer costs, as long as it can keep to it. The
+delay is that which 99 of 100 events do not exceed."""
 
 SIZE = Need("size", "Smallest", metrics.CODE, lambda c: c.memory_margin_percent)
 """Of the code that is run: no need by itself, but between equals it decides."""
@@ -113,8 +119,12 @@ class Contest:
 
     @classmethod
     def of(cls, cell: Cell) -> Contest:
-        """Return the case that a tracer's cell is in."""
-        return cls(cell.vanilla, cell.config)
+        """Return the case that a tracer's cell is in, whichever variant of it."""
+        return cls(cell.vanilla, cell.config and replace(cell.config, variant=Variant.FULL))
+
+    def of_variant(self, variant: Variant) -> TracerConfig | None:
+        """Return the configuration of the trials of a variant."""
+        return self.config and replace(self.config, variant=variant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bpfbench.errors import StepError
@@ -191,6 +193,27 @@ def _check_refusal(tracer: Driven, what: str, status: int, *words: str) -> None:
     expect(status == 1 or left.files == (), f"{what} left {', '.join(left.files)}")
 
 
+def _check_pipe(subject: Subject, work: Path) -> None:
+    """What is saved comes out of a pipe, which is read while it is written."""
+    pipe, copy = work / "pipe", work / "copy"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR)  # as long as it is open, who reads finds no end
+    with copy.open("wb") as to, subprocess.Popen(("cat", pipe), stdout=to), os.fdopen(end, "rb"):
+        changed = {"--output": str(pipe)}
+        with Driven(subject, work / "tracer", _rw_tool(subject), changed=changed, followed=True) as tracer:
+            tracer.wait_ready()
+            loads.reads(COMM, work, READS)
+            tracer.send(signal.SIGINT)
+            left = tracer.finish()
+    expect(left.status == 0, f"the output is a pipe: {left.described}")
+    summary, left = tracer.account(left), replace(left, output=copy.read_bytes())
+    events = tracer.events(left)
+    expect(
+        summary.saved == len(events) == READS and summary.bytes == len(left.output),
+        f"{summary.saved} saved in {summary.bytes} bytes; {len(events)} in {len(left.output)} came out of the pipe",
+    )
+
+
 def _check_unwritable(subject: Subject, work: Path) -> None:
     """Files that cannot be created are told."""
     for option in ("--output", "--summary"):
@@ -263,6 +286,7 @@ CASES = {
     "second signal": alone(_check_second_signal),
     "full device": alone(_check_full_device),
     "full disk": alone(check_full_disk),
+    "pipe": alone(_check_pipe),
     "unwritable": alone(_check_unwritable),
     "no permission": alone(_check_no_permission),
     "options": alone(_check_options),

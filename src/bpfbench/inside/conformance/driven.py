@@ -78,6 +78,7 @@ class Driven(TracerProcess):
         comm: whom to trace.
         changed: options of the contract in place of the usual, by name.
         unprivileged: without capabilities.
+        followed: told that its output is read behind it.
 
     Raises:
         StepError: it could not be started.
@@ -93,6 +94,7 @@ class Driven(TracerProcess):
         comm: str = COMM,
         changed: Mapping[str, str] | None = None,
         unprivileged: bool = False,
+        followed: bool = False,
     ) -> None:
         work.mkdir()
         self.subject, self.work, self.tool, self.form = subject, work, tool, form or subject.formats[0]
@@ -104,7 +106,8 @@ class Driven(TracerProcess):
         self.stopped_ns: int | None = None
         prefix = WITHOUT_CAPABILITIES if unprivileged else ()
         command = (*prefix, *subject.command, *itertools.chain.from_iterable(self.options.items()))
-        super().__init__(Launch(command, os.sched_getaffinity(0), work / "stderr"))
+        env = tracer.FOLLOWED if followed else {}
+        super().__init__(Launch(command, os.sched_getaffinity(0), work / "stderr", env=env))
 
     @property
     def is_adapter(self) -> bool:

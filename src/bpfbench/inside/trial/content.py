@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.inside import environment
 from bpfbench.inside.monitors.series import Span
 from bpfbench.inside.trial import fio, variant
+from bpfbench.inside.trial.behind import Behind
 from bpfbench.inside.trial.workload import LAYOUT_MARK
 from bpfbench.model import (
     BLOCK_BYTES,
@@ -31,9 +30,6 @@ from bpfbench.model import (
 AUDIT = "/bpfbench/tracers/audit/audit"
 """The program, inside an image."""
 
-FOLLOWED = {"BPFBENCH_FOLLOWED": "1"}
-"""What a tracer has in its environment whose output is followed (rule 10 of its contract)."""
-
 COMPARED_MOST = 10_000
 """How many payloads are compared with the file: some 60 ms of 4 KiB in hexadecimal, where the files are cached."""
 
@@ -48,8 +44,6 @@ SILENCE_MOST_IOS = 10
 
 DEVICE_MINOR_BITS = 20
 """The kernel's device numbers: major << 20 | minor."""
-
-_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,48 +171,17 @@ def argv(subject: TracedOutput, disk_bytes: int | None = None) -> tuple[str, ...
     return (AUDIT, *words)
 
 
-class Audit:
-    """The program at work. Use as a context manager around the tracer's life: on leaving, it is gone.
+def audit(subject: TracedOutput, disk_bytes: int | None = None) -> Behind[Content]:
+    """Have an output read and checked.
 
     Args:
         subject: what is checked.
         disk_bytes: what the output may take on the disk while it is written, 32 MiB at least; None: it is complete.
 
     Raises:
-        StepError: it cannot be started.
+        StepError: the program cannot be started.
     """
-
-    def __init__(self, subject: TracedOutput, disk_bytes: int | None = None) -> None:
-        command, pipe = argv(subject, disk_bytes), subprocess.PIPE
-        try:
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
-        except OSError as error:
-            raise StepError(f"{command[0]} cannot be started: {error.strerror}") from error
-
-    def __enter__(self) -> Audit:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._process:
-            self._process.kill()
-
-    def result(self) -> Content:
-        """Say, by the end of its stdin, that nobody writes any more; return what it found once it has read the rest.
-
-        Raises:
-            StepError: the output could not be read to its end.
-        """
-        try:
-            found, said = self._process.communicate(timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            self.__exit__()
-            raise StepError(f"the tracer's output was still being checked after {_TIMEOUT_S:g} s") from error
-        if status := self._process.returncode:
-            raise StepError(said.decode(errors="replace").strip() or f"the audit ended with status {status}")
-        try:
-            return from_json(Content, found)
-        except ValueError as error:
-            raise StepError(f"the audit's result cannot be used: {error}") from error
+    return Behind("the audit", argv(subject, disk_bytes), Content)
 
 
 def _device(directory: Path) -> int:

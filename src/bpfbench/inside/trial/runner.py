@@ -23,7 +23,18 @@ from bpfbench.inside.command import CommandProcess
 from bpfbench.inside.kernel import bpf, pagecache, tasks
 from bpfbench.inside.monitors import cgroup, process
 from bpfbench.inside.tracer import TracerProcess
-from bpfbench.inside.trial import attached, commanded, conditions, content, driven, fio, record, variant, verify
+from bpfbench.inside.trial import (
+    attached,
+    commanded,
+    conditions,
+    content,
+    delivery,
+    driven,
+    fio,
+    record,
+    variant,
+    verify,
+)
 from bpfbench.inside.trial.counted import CountedProcess
 from bpfbench.inside.trial.record import Gathered, Notify
 from bpfbench.inside.trial.sampler import Sampler, Traced
@@ -37,6 +48,7 @@ from bpfbench.model import (
     RingAccount,
     TracerUsage,
     TrialSpec,
+    Variant,
 )
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - private to the trial: a tmpfs of its own
@@ -112,14 +124,9 @@ def _measure(found: Gathered) -> None:
         found.hooked_before = len(before[leftovers.TRACING_PROGRAMS])
     try:
         with sampler, contextlib.ExitStack() as running:
-            disk_bytes, since_ns = spec.output_disk_bytes, time.monotonic_ns()
-            followed = disk_bytes is not None
-            found.subject = content.subject(spec, found.output, since_ns, followed=followed)
-            follower = None
-            if found.subject and followed:  # checked and given back meanwhile: it may outgrow its share of the disk
-                follower = running.enter_context(content.Audit(found.subject, disk_bytes))
+            read = _read_behind(found, running)
             held = _hold(found, running, places) if spec.command and spec.command.wants_target else None
-            traced = _start_tracer(found, running, held, followed=follower is not None)
+            traced = _start_tracer(found, running, held, followed=read is not None)
             account = running.enter_context(_rings(spec, traced, before)) if isinstance(traced, TracerProcess) else None
             if traced:
                 pids = grip.family(traced.pid) if spec.command else (traced.pid_tracing,)
@@ -144,9 +151,9 @@ def _measure(found: Gathered) -> None:
                     _stop_tracer(found, traced)
             if account:
                 found.note(rings=account())
-            if follower:
+            if read:
                 with found.step("follow"):
-                    found.note(content=follower.result())
+                    read()
     finally:
         with found.step("leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
@@ -159,6 +166,24 @@ def _rings(
     config = spec.trial.config
     has_perf = config is not None and config.buffer is Buffer.PERF
     return attached.perf_buffers(traced.pid_tracing) if has_perf else attached.rings(before)
+
+
+def _read_behind(found: Gathered, running: contextlib.ExitStack) -> Callable[[], None] | None:
+    """Have what the tracer writes read meanwhile, if it is: checked, as it may outgrow its share of the disk, or timed.
+
+    Returns:
+        What notes what was found, once the tracer has ended.
+    """
+    spec, config, since_ns = found.spec, found.spec.trial.config, time.monotonic_ns()
+    followed = spec.output_disk_bytes is not None
+    found.subject = content.subject(spec, found.output, since_ns, followed=followed)
+    if found.subject and followed:
+        checked = running.enter_context(content.audit(found.subject, spec.output_disk_bytes))
+        return lambda: found.note(content=checked.result())
+    if config and config.variant is Variant.DELAY:
+        timed = running.enter_context(delivery.timed(config, variant.INSTEAD[config.variant], since_ns))
+        return lambda: found.note(delivery=timed.result())
+    return None
 
 
 def _hold(found: Gathered, running: contextlib.ExitStack, places: driven.Places | None) -> CountedProcess:
@@ -185,11 +210,11 @@ def _start_by_contract(found: Gathered, running: contextlib.ExitStack, *, follow
     spec, config = found.spec, found.spec.trial.config
     if spec.tracer_command is None or config is None:
         return None
-    output = found.output if variant.writes(config) else Path(variant.NOWHERE)
+    output = variant.INSTEAD.get(config.variant, found.output)
     options = tracer.arguments(spec.trial.tool, config, output, found.file("summary.json"), spec.comm)
     command = (*spec.tracer_command, *options)
     found.notify({"event": "command", "argv": command})
-    join, env = found.sampler.joiner("tracer"), content.FOLLOWED if followed else {}
+    join, env = found.sampler.joiner("tracer"), tracer.FOLLOWED if followed else {}
     launch = Launch(command, found.cpus["tracer"], found.file("tracer.stderr"), join, env)
     with found.step("start"):
         traced = running.enter_context(TracerProcess(launch))
@@ -292,14 +317,16 @@ def _verify(found: Gathered) -> tuple[Check, ...]:
 
 def _saved(found: Gathered) -> tuple[int | None, int | None]:
     """Return how many events the tracer's output holds, and its size; None for both where there is none."""
-    output, trial = found.output, found.spec.trial
+    output, trial, timed = found.output, found.spec.trial, found.record.delivery
+    if timed is not None:
+        return timed.records, timed.output_bytes
     if trial.config is None or trial.config.is_command or not variant.writes(trial.config):
         return None, None
     if not output.exists():
         raise StepError("tracer left no output")
     examined = found.record.content
     if examined is None and found.subject is not None:
-        examined = content.Audit(found.subject).result()
+        examined = content.audit(found.subject).result()
         found.note(content=examined)
     if examined is not None:
         return examined.records, examined.output_bytes

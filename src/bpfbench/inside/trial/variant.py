@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside.kernel import bpf
@@ -12,13 +13,13 @@ from bpfbench.inside.kernel.tasks import stopped
 from bpfbench.inside.trial.sampler import Traced
 from bpfbench.model import ProgramTime, TracerConfig, Variant
 
-NOWHERE = "/dev/null"
-"""What a tracer of the variant no-output is told to write to."""
+INSTEAD = {Variant.NO_OUTPUT: Path("/dev/null"), Variant.DELAY: Path("/tmp/output")}  # noqa: S108 - as TEMPORARY
+"""What a tracer of these variants is told to write to: nothing, and a pipe."""
 
 
 def writes(config: TracerConfig) -> bool:
     """Tell whether the tracer leaves its events in a file."""
-    return config.variant is not Variant.NO_OUTPUT
+    return config.variant not in INSTEAD
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bpfbench.inside.monitors.series import Span
+from bpfbench.inside.trial import delivery
 from bpfbench.inside.trial.attached import FUNCTIONS
 from bpfbench.inside.trial.content import Expectation, silence_most_s
 from bpfbench.model import (
@@ -205,6 +206,8 @@ def _tracer_checks(proof: Proof, config: TracerConfig, summary: TracerSummary) -
             f"{proof.output_events} events in {proof.output_bytes} bytes, "
             f"summary says {summary.saved} in {summary.bytes}",
         )
+    if record.delivery is not None:
+        yield delivery.check(record.delivery, trial.setup)
     yield _attached(trial.tool, config.attach, record.hooks)
     seen = _seen(trial.tool, proof.machine, summary)
     unhooked = dict.fromkeys(seen, 0)

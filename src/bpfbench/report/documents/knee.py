@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from bpfbench.analysis.questions.knee import Curve, Turned
+from bpfbench.analysis.questions.knee import PRICE, Curve, Turned
 from bpfbench.analysis.results import said
 from bpfbench.factors import KNOBS
 from bpfbench.report import wording
@@ -21,6 +21,7 @@ WORDS = {
     "latency": "latency",
     "cpu": "CPU of the machine",
     "tracer": "CPU of the tracer",
+    "delay": "delay p99",
 }
 LEGEND = (
     "Means; behind each, by how many per cent, or points, it differs from the best, and what that may be. Intervals "
@@ -28,6 +29,10 @@ LEGEND = (
     "BPF programs: run time per event, of trials with --variants run-time, which the others have no part in.",
     "Smaller values than the smallest are known to be worse than another by more than the margin; it is known to be "
     "worse than none. Where these two are not the same value, it lies between them.",
+)
+DELAY = (
+    "delay p99: from the end of an event until it could be read in the output, of 99 in 100; of trials with --variants "
+    "delay. It is what a larger value costs, so that of it the largest is looked for."
 )
 WAITS = (
     "waits at most: until the ring holds the watermark at the rate that was offered, or the poll time-out is over. "
@@ -66,7 +71,9 @@ def _blocks(found: Sequence[Turned]) -> Iterator[Block]:
             yield _table(own)
             yield Bullets(tuple(_sentence(own, curve) for curve in own.curves))
     yield Heading("How to read this")
-    yield Bullets((*LEGEND, WAITS) if any(own.waits_ms for own in found) else LEGEND)
+    delays = any(curve.need is PRICE for own in found for curve in own.curves)
+    waits = any(own.waits_ms for own in found)
+    yield Bullets((*LEGEND, *((DELAY,) if delays else ()), *((WAITS,) if waits else ())))
 
 
 def _title(own: Turned) -> str:
@@ -107,15 +114,18 @@ def _field(curve: Curve, name: str) -> Field:
 
 def _sentence(own: Turned, curve: Curve) -> str:
     """Say where the knee of a cost is."""
-    least, enough = curve.knee.least, curve.knee.enough
+    low, high = curve.no_smaller_than, curve.no_larger_than
     points = "point" if curve.margin == 1 else "points"
     margin = f"{curve.margin:g} {points if curve.need.by_points else '%'}"
-    what = f"{WORDS[curve.need.key]}: the smallest within {margin} of the best is"
-    if least == enough:
-        return f"{what} {_called(own, least)}."
-    if enough is None:
-        return f"{what} not told yet: no smaller than {_called(own, least)}. More rounds would tell."
-    return f"{what} no smaller than {_called(own, least)}, and no larger than {_called(own, enough)}."
+    which = "largest" if curve.from_above else "smallest"
+    what = f"{WORDS[curve.need.key]}: the {which} within {margin} of the best is"
+    ends = [f"no smaller than {_called(own, low)}"] if low is not None else []
+    ends += [f"no larger than {_called(own, high)}"] if high is not None else []
+    if len(ends) == 1:
+        return f"{what} not told yet: {ends[0]}. More rounds would tell."
+    if low is not None and low == high:
+        return f"{what} {_called(own, low)}."
+    return f"{what} {', and '.join(ends)}."
 
 
 def _called(own: Turned, name: str) -> str:
@@ -123,12 +133,13 @@ def _called(own: Turned, name: str) -> str:
 
 
 def _numbers(own: Turned, curve: Curve) -> Mapping[str, Any]:
-    knee = curve.knee
+    low, high = curve.no_smaller_than, curve.no_larger_than
     return {
         "metric": curve.need.metric.key,
         "margin": curve.margin,
-        "no_smaller_than": own.values[knee.least],
-        "no_larger_than": None if knee.enough is None else own.values[knee.enough],
+        "of_the": "largest" if curve.from_above else "smallest",
+        "no_smaller_than": None if low is None else own.values[low],
+        "no_larger_than": None if high is None else own.values[high],
         "means": curve.means,
         "over_best": {name: _change(curve, name) for name in curve.means if name != curve.best},
     }

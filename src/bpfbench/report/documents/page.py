@@ -39,7 +39,18 @@ from bpfbench.report.document import (
     table,
     texts,
 )
-from bpfbench.report.documents import capacity, ceiling, claims, loaded, order, statistics, steady, summary, tradeoffs
+from bpfbench.report.documents import (
+    capacity,
+    ceiling,
+    claims,
+    delivered,
+    loaded,
+    order,
+    statistics,
+    steady,
+    summary,
+    tradeoffs,
+)
 from bpfbench.report.documents import needs as answers
 from bpfbench.report.figures.sections import Condition, Section, circumstances
 from bpfbench.report.numbers import p_value, percent
@@ -100,6 +111,7 @@ def _blocks(run: Reported) -> Iterator[Block]:
     yield Chapter("Evidence", tuple(_evidence(run)), "evidence")
     behind = (
         loaded.chapter(run.results),
+        delivered.chapter(run.results),
         capacity.chapter(Capacity.of(run.results)),
         ceiling.chapter(run.results, run.roofline),
         _control(analyse(control(run.results)), order.noise_sentence(examined.itself), emulated=run.about.emulated),

@@ -56,9 +56,9 @@ from bpfbench.testbed.image.root import SECONDS as ROOT_SECONDS
 from bpfbench.testbed.image.root import Recipe, bootstrap, headers, packages, recipe_of, root_key
 from bpfbench.testbed.image.side_by_side import Build
 
-INSTALLED = ("tracer", "audit", "roofline")
-"""The programs whose folders an image has: tracers, what checks their output, what measures without them. Others are
-for builds alone."""
+INSTALLED = ("tracer", "audit", "delivery", "roofline")
+"""The programs whose folders an image has: tracers, what checks their output, what times it, what measures without
+them. Others are for builds alone."""
 
 
 @dataclass(frozen=True, slots=True)

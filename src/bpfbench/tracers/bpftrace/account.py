@@ -25,7 +25,7 @@ def account_rw(options: Options, traced: Traced, unread: int | None) -> Account:
     objects = traced.objects
     intercepted = {"read": objects.total("AT_reads"), "write": objects.total("AT_writes")}
     ring_full = objects.total("event_loss_counter")
-    if unread is not None:  # taken for written: nothing fails on /dev/null, and who follows an output finds out
+    if unread is not None:  # taken for written: nothing fails on /dev/null, and who else reads an output finds out
         return Account(intercepted, sum(intercepted.values()) - ring_full, unread, ring_full)
     return account_written(options, intercepted, ring_full, tidy(options.output))
 

@@ -133,10 +133,10 @@ def wait_attached(bpftrace: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
     raise AttachError(by_libbpf[0] if by_libbpf else failure(stderr, status))
 
 
-def is_null_device(name: str) -> bool:
-    """Whether an output is /dev/null, which takes everything and keeps nothing to be counted."""
+def keeps_nothing(name: str) -> bool:
+    """Whether an output takes everything and keeps nothing to be counted: /dev/null, or a pipe."""
     status = Path(name).stat()
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE
+    return stat.S_ISFIFO(status.st_mode) or (stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE)
 
 
 def written_by(pid: int, stderr: IO[bytes]) -> int:
@@ -176,8 +176,9 @@ class Traced:
     objects: BpfObjects
     libbpf: str | None
     error: str | None
-    null_bytes: int | None
-    """What it wrote to /dev/null since READY: the records, and its notices between them. None for another output."""
+    unkept_bytes: int | None
+    """What it wrote to an output that keeps nothing, since READY: the records, and its notices between them. None for
+    another output."""
 
 
 def versions(traced: Traced) -> dict[str, str | None]:
@@ -214,8 +215,8 @@ class Session:
             running(command(options, until.pid), env=environment(options), stdout=PIPE, stderr=stderr) as bpftrace,
         ):
             wait_attached(bpftrace, stderr)
-            to_null = is_null_device(options.output)
-            before_bytes = written_by(bpftrace.pid, stderr) if to_null else 0
+            unkept = keeps_nothing(options.output)
+            before_bytes = written_by(bpftrace.pid, stderr) if unkept else 0
             objects, libbpf = BpfObjects(bpftrace.pid), loaded_libbpf(bpftrace.pid)
             if times.stop is None:
                 times.ready = time.monotonic_ns()
@@ -227,11 +228,12 @@ class Session:
                 while not has_ended:
                     has_ended = self._has_ended(ended)
             times.drained = time.monotonic_ns()
-            null_bytes = written_by(bpftrace.pid, stderr) - before_bytes if to_null else None
+            said = len(bpftrace.stdout.read()) if bpftrace.stdout else 0  # two newlines, when it ends
+            unkept_bytes = written_by(bpftrace.pid, stderr) - before_bytes - said if unkept else None
             status = bpftrace.wait()
             ended_as_told = status == 0 and times.stop is not None
             error = None if ended_as_told else failure(stderr, status)
-            return Traced(objects, libbpf, error, null_bytes)
+            return Traced(objects, libbpf, error, unkept_bytes)
 
     def _has_ended(self, process: IO[str]) -> bool:
         """Wait for the end of a process or for a signal, and tell whether it was the end."""

@@ -96,10 +96,11 @@ def append(name: str, lines: Sequence[Line]) -> tuple[list[Line], OSError | None
 def unread_bytes(options: Options, traced: Traced) -> int | None:
     """What was written to an output that cannot be read afterwards, notices included; None for one that can.
 
-    One is /dev/null. Another is followed (rule 10 of the contract): what was checked behind bpftrace is a hole by now.
+    Such are /dev/null and a pipe, and what is followed (rule 10 of the contract): what was checked behind bpftrace is a
+    hole by now.
     """
     followed = options.tool != "syscount" and os.environ.get("BPFBENCH_FOLLOWED") == "1"
-    return Path(options.output).stat().st_size if followed and traced.null_bytes is None else traced.null_bytes
+    return Path(options.output).stat().st_size if followed and traced.unkept_bytes is None else traced.unkept_bytes
 
 
 def write_error(name: str) -> str:

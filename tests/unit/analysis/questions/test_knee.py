@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import make_config, make_failure, make_fio, make_record, make_summary, make_trial
+from builders import make_config, make_delivery, make_failure, make_fio, make_record, make_summary, make_trial
 
 from bpfbench.analysis.decision import decide
 from bpfbench.analysis.gaps import BlockId
@@ -21,6 +21,7 @@ NAMES = ("a", "b", "c", "d", "e")
 MARGIN = 1.0
 PACED = Workload("write", processes=4, bytes_per_process=1000 * 4096, rate_iops=2500)
 WAKEUPS = ("never", "watermark:16384", "adaptive", "watermark:4096")
+DELAYS_MS = {"adaptive": 4.0, "watermark:4096": 4.1, "watermark:16384": 10.0, "never": 1000.0}
 LATENCIES_US = {"adaptive": 30.0, "watermark:4096": 20.0, "watermark:16384": 10.0, "never": 10.0}
 NOISE = (1.0, 1.002, 0.998, 1.001, 0.999)
 
@@ -61,7 +62,7 @@ class TestKnee:
         wrong = 0
         for seed in range(200):
             own = found(worth, sd=0.7, rounds=5, seed=seed)
-            ends = NAMES.index(own.least), NAMES.index(own.enough or NAMES[-1])
+            ends = NAMES.index(own.first), NAMES.index(own.enough or NAMES[-1])
             wrong += not ends[0] <= true <= ends[1]
         assert wrong <= 10
 
@@ -125,11 +126,13 @@ def ran(wakeup: str | None, block: int, variant: Variant = Variant.FULL, **knobs
     own = make_record(trial, fio=make_fio(latency_us=latency_us * noise), summary=make_summary(trial, saved=100_000))
     if variant is Variant.RUN_TIME:
         own = replace(own, programs=(ProgramTime("exit", round(latency_us * 1e8 * noise), 1),))
+    if variant is Variant.DELAY and wakeup is not None:
+        own = replace(own, delivery=make_delivery(p99_ms=DELAYS_MS[wakeup] * noise))
     return own
 
 
 def of_wakeups(blocks: int = 5, **knobs: object) -> list[Record]:
-    variants = (Variant.FULL, Variant.RUN_TIME)
+    variants = (Variant.FULL, Variant.RUN_TIME, Variant.DELAY)
     tracers = [ran(own, block, variant, **knobs) for block in range(blocks) for own in WAKEUPS for variant in variants]
     return [*(ran(None, block) for block in range(blocks)), *tracers]
 
@@ -150,7 +153,15 @@ class TestOfRecords:
             assert by_cost[cost].knee == Knee("watermark:16384", "watermark:16384")
         assert list(by_cost["latency"].means.values()) == pytest.approx([30.0, 20.0, 10.0, 10.0], rel=0.01)
         assert by_cost["kernel"].means["adaptive"] == pytest.approx(30_000, rel=0.01)
+        assert by_cost["delay"].knee == Knee("watermark:4096", "watermark:4096")
+        assert by_cost["delay"].no_smaller_than == by_cost["delay"].no_larger_than == "watermark:4096"
+        assert list(by_cost["delay"].means.values()) == pytest.approx([4.0, 4.1, 10.0, 1000.0], rel=0.01)
         assert "overhead" not in by_cost  # at a rate of its own, a target takes the time that this wants
+
+    def test_of_the_delay_the_largest_value_is_looked_for_that_is_as_good_as_any(self) -> None:
+        by_cost = {curve.need.key: curve for curve in only(of_wakeups(blocks=2)).curves}
+        assert (by_cost["delay"].no_smaller_than, by_cost["delay"].no_larger_than) == (None, "never")
+        assert (by_cost["latency"].no_smaller_than, by_cost["latency"].no_larger_than) == ("adaptive", None)
 
     def test_how_long_events_wait_is_worked_out_by_the_rate_offered(self) -> None:
         own = only(of_wakeups())
@@ -179,7 +190,7 @@ class TestOfRecords:
 
     def test_two_rounds_tell_nothing(self) -> None:
         for curve in only(of_wakeups(blocks=2)).curves:
-            assert curve.knee == Knee("adaptive", None)
+            assert curve.knee == Knee("never" if curve.from_above else "adaptive", None)
             assert not any(math.isfinite(gap.interval.high) for gap in curve.contenders.gaps.values())
 
     def test_the_best_is_the_one_with_the_best_mean_however_few_rounds_are_shared(self) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from builders import make_fio, make_record, make_summary, make_trial, make_usage
+from builders import make_config, make_delivery, make_fio, make_record, make_summary, make_trial, make_usage
 
 from bpfbench.analysis.decision import Outcome
 from bpfbench.analysis.questions.needs import Answer, answers
 from bpfbench.analysis.results import of
-from bpfbench.model import VANILLA, Accelerator, Criteria, Environment, RateProcess, Record
+from bpfbench.model import VANILLA, Accelerator, Criteria, Environment, RateProcess, Record, Variant
 from bpfbench.report.documents import needs as report
 from bpfbench.report.write import markdown
 
@@ -135,6 +135,24 @@ def test_what_is_lost_in_bursts_says_nothing_of_a_steady_target_of_the_same_mean
     assert re.search(rf"at full speed \(.*\), nor at .* {bursts}; at .* events/s all do", said)
     random = [*at(505, rate_process=RateProcess.POISSON), *at(1005)]
     assert re.search(r"at .* events/s, at random times \(poisson\); at .* events/s all do", text(random))
+
+
+def test_the_shortest_delay_is_of_trials_of_its_own_and_of_the_same_cases() -> None:
+    def timed(setup: str, p99_ms: float, block: int) -> Record:
+        trial = make_trial(setup, block, config=make_config(variant=Variant.DELAY))
+        slow = make_record(replace(trial, id=f"{trial.id}-delay"), fio=make_fio(runtime_s=1000.0))
+        return replace(slow, delivery=make_delivery(p99_ms=p99_ms * (1 + block / 1000)))
+
+    full = run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6})
+    delays = [timed(setup, ms, block) for setup, ms in {"bcc": 2.0, "libbpf": 60.0}.items() for block in range(6)]
+    found = answered([*full, *delays])
+    assert found["delay"].decision.named == ("bcc",)
+    assert found["delay"].worth["libbpf"].low > 60
+    assert found["overhead"].decision.named == ("libbpf",)
+    assert list(found["delay"].decision.cases) == list(found["overhead"].decision.cases)
+    assert "Shortest delay" in text([*full, *delays])
+    assert "delay p99 2.00 ms" in text([*full, *delays])
+    assert "delay" not in answered(full)
 
 
 def test_two_repetitions_tell_nobody_apart() -> None:

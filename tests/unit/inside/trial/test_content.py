@@ -287,8 +287,9 @@ class TestSubject:
             make_trial(),
             make_trial("libbpf", tool=Tool.SYSCOUNT),
             make_trial("libbpf", config=make_config(variant=Variant.NO_OUTPUT)),
+            make_trial("libbpf", config=make_config(variant=Variant.DELAY)),
         ],
-        ids=["vanilla", "counts", "no output"],
+        ids=["vanilla", "counts", "no output", "pipe"],
     )
     def test_a_trial_without_records_is_none(self, tmp_path: Path, trial: Trial) -> None:
         assert content.subject(spec_of(trial, tmp_path), tmp_path / "out", 5, followed=False) is None
@@ -311,7 +312,7 @@ def test_content_is_stored_and_read_again() -> None:
 def test_an_audit_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "AUDIT", str(tmp_path / "none"))
     with pytest.raises(StepError, match="cannot be started"):
-        content.Audit(SUBJECT).result()
+        content.audit(SUBJECT).result()
 
 
 @pytest.mark.parametrize(
@@ -328,4 +329,4 @@ def test_an_audit_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     program.chmod(0o755)
     monkeypatch.setattr(content, "AUDIT", str(program))
     with pytest.raises(StepError, match=said):
-        content.Audit(SUBJECT).result()
+        content.audit(SUBJECT).result()

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from builders import make_config, make_fio, make_record, make_summary, make_trial
+from builders import make_config, make_delivery, make_fio, make_record, make_summary, make_trial
 
 from bpfbench.inside.trial.verify import Proof, checks, completed, expected_content
 from bpfbench.model import (
@@ -226,6 +226,19 @@ class TestVariants:
         evidence = self.of(Variant.NO_CONSUMER, summary, output_events=1000)
         assert [check.name for check in failed(evidence)] == ["every read counted", "every read seen"]
         assert only_failure(changed(evidence, calls=None)).name == "every read seen"
+
+    def test_what_came_out_of_the_pipe_has_to_be_what_was_saved_and_each_record_to_have_its_delay(self) -> None:
+        evidence = self.of(Variant.DELAY, delivery=make_delivery(records=4000))
+        assert not failed(evidence)
+        assert named(evidence, "every delay was taken").detail == "4000 records timed"
+        assert only_failure(changed(evidence, output_events=3999)).name == "output holds what was saved"
+        for fault, said in {"torn": "1 torn", "impossible": "1 impossible", "notices": "1 no records"}.items():
+            wrong = changed(evidence, delivery=make_delivery(records=4000, **{fault: 1}))
+            assert only_failure(wrong) == Check("every delay was taken", ok=False, detail=said)
+
+    def test_bpftrace_puts_notices_among_the_records_of_a_pipe(self) -> None:
+        trial = make_trial("bpftrace", workload=READ, config=make_config(variant=Variant.DELAY, format=Format.TEXT))
+        assert not failed(traced(trial=trial, delivery=make_delivery(records=4000, notices=3)))
 
     def test_counting_system_calls_has_no_ring_to_hold_anything(self) -> None:
         config = make_config(attach=Attach.TRACEPOINT, ringbuf_bytes=None, poll_ms=None, variant=Variant.NO_CONSUMER)
