@@ -26,7 +26,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -340,16 +340,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kind", nargs="+", default=KINDS)
     given = parser.parse_args()
-    print("| mutants of a | tried | wrong |")
-    print("| --- | ---: | ---: |")
-    bad = 0
+    counts, bad = dict[str, Counter[str]](), Counter[str]()
     for kind in given.kind:
-        counts, wrong = tried(kind, given.mutants, given.seed)
-        print(f"| {kind} | {sum(counts.values())} | {len(wrong)} |", flush=True)
+        counts[kind], wrong = tried(kind, given.mutants, given.seed)
+        bad[kind] = len(wrong)
         for mutant, problem in wrong[:20]:
-            print(f"{mutant.what}: {problem}", file=sys.stderr)
-        bad += len(wrong)
-    sys.exit(1 if bad else 0)
+            print(f"{kind}, {mutant.what}: {problem}", file=sys.stderr)
+    rows: list[tuple[str, Iterable[object]]] = [("what was changed", counts), ("---", ["---:"] * len(counts))]
+    for what in sorted(set().union(*counts.values())):
+        rows.append((what, [own[what] for own in counts.values()]))
+    rows += [("all", [own.total() for own in counts.values()]), ("wrong", [bad[kind] for kind in counts])]
+    for first, cells in rows:
+        print("|", " | ".join([first, *map(str, cells)]), "|")
+    sys.exit(1 if bad.total() else 0)
 
 
 if __name__ == "__main__":

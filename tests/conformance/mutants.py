@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -438,3 +441,22 @@ def built(image: Image, mutant: Mutant, place: Path) -> str:
     finished = command.run(sandbox.argv(inside, ("./build", f"{INSIDE}/out", "libbpf")))
     assert finished.status == 0, f"{mutant.name}: {finished.stderr}"
     return f'[setups.{mutant.name}]\ncommand = "{out}/libbpf/tracer"\nattaches = "{mutant.attach}"\n{mutant.tools}'
+
+
+def study(image: Image, mutants: Sequence[Mutant], place: Path) -> Path:
+    """Build mutants, and return the study that brings them."""
+    with ThreadPoolExecutor() as pool:
+        setups = "".join(pool.map(lambda mutant: built(image, mutant, place), mutants))
+    names = json.dumps([mutant.name for mutant in mutants])
+    path = place / "mutants.toml"
+    path.write_text(f'name = "mutants"\n[factors]\nsetups = {names}\nworkloads = "read"\n{setups}')
+    return path
+
+
+def representatives(mutants: Iterable[Mutant]) -> tuple[Mutant, ...]:
+    """Return those of which each is to be caught by a case that none before it is."""
+    found: list[Mutant] = []
+    for mutant in mutants:
+        if mutant.caught_by - frozenset[str]().union(*(own.caught_by for own in found)):
+            found.append(mutant)
+    return tuple(found)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,47 +117,52 @@ ELSEWHERE = broken(
 )
 
 
-def trial_of(case: Broken, place: Path) -> Record:
-    """Build a mutant, run one trial of it, and return the record."""
-    form = "text" if case.tool == "fs-profile" else "binary"
-    study = (
-        f'name = "broken"\nrepetitions = 1\n[factors]\nsetups = "{case.mutant.name}"\ntools = "{case.tool}"\n'
-        f'workloads = "read"\nscale = 0.0009765625\nformat = "{form}"\nattach = "{case.mutant.attach}"\n{case.more}'
-    )
-    testbed = "" if case.mutant.attach == "tracepoint" else 'testbed = "vm"\n'
-    (place / f"{case.mutant.name}.toml").write_text(testbed + study + BUILT[case.mutant.name])
-    argv = [sys.executable, "-m", "bpfbench", "run", f"{case.mutant.name}.toml", "--run-dir", f"run-{case.mutant.name}"]
-    done = subprocess.run(argv, cwd=place, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    (record,) = (own for own in Run(place / f"run-{case.mutant.name}").records() if not own.trial.is_vanilla)
-    return record
+def trials(cases: Sequence[Broken], image: Image, place: Path) -> dict[str, Record]:
+    """Build mutants, run one trial of each, in one run of those that differ in nothing else, and return the records."""
+    with ThreadPoolExecutor() as pool:
+        built_ones = dict(zip(cases, pool.map(lambda case: built(image, case.mutant, place), cases), strict=True))
+    found: dict[str, Record] = {}
+    for number, alike in enumerate(grouped(cases)):
+        tool, more, attach = alike[0].tool, alike[0].more, alike[0].mutant.attach
+        form, testbed = "text" if tool == "fs-profile" else "binary", "host" if attach == "tracepoint" else "vm"
+        study = (
+            f'name = "broken"\nrepetitions = 1\ntestbed = "{testbed}"\n[factors]\n'
+            f'setups = {json.dumps([case.mutant.name for case in alike])}\ntools = "{tool}"\n'
+            f'workloads = "read"\nscale = 0.0009765625\nformat = "{form}"\nattach = "{attach}"\n{more}'
+        )
+        (place / f"{number}.toml").write_text(study + "".join(built_ones[case] for case in alike))
+        argv = [sys.executable, "-m", "bpfbench", "run", f"{number}.toml", "--run-dir", f"run-{number}"]
+        done = subprocess.run(argv, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        found |= {own.trial.setup: own for own in Run(place / f"run-{number}").records() if not own.trial.is_vanilla}
+    return found
 
 
-BUILT: dict[str, str] = {}
-"""The [setups] of studies, by mutant."""
+def grouped(cases: Iterable[Broken]) -> list[tuple[Broken, ...]]:
+    """Return them by what their trials are."""
+    found: dict[tuple[str, str, str], list[Broken]] = {}
+    for case in cases:
+        found.setdefault((case.tool, case.more, case.mutant.attach), []).append(case)
+    return [tuple(own) for own in found.values()]
 
 
 @pytest.fixture(scope="module")
-def place(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build all of them, once."""
-    place = tmp_path_factory.mktemp("broken")
-    cases = (*BROKEN, ELSEWHERE)
-    with ThreadPoolExecutor() as pool:
-        texts = list(pool.map(lambda case: built(trixie, case.mutant, place), cases))
-    BUILT.update({case.mutant.name: text for case, text in zip(cases, texts, strict=True)})
-    return place
+def records(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
+    """Return the record of each."""
+    return trials(BROKEN, trixie, tmp_path_factory.mktemp("broken"))
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.mutant.name)
-def test_a_trial_catches_a_broken_tracer(case: Broken, place: Path) -> None:
-    record = trial_of(case, place)
+def test_a_trial_catches_a_broken_tracer(case: Broken, records: Mapping[str, Record]) -> None:
+    record = records[case.mutant.name]
     assert record.status is Status.INVALID, json.dumps([check.name for check in record.checks])
     failed = {check.name: check.detail for check in record.checks if not check.ok}
     assert case.check in failed, failed
 
 
-def test_a_trial_catches_a_tracer_that_hooks_otherwise_than_it_says(place: Path) -> None:
-    record = trial_of(ELSEWHERE, place)
+@pytest.mark.beside  # as an emulated CPU is not measured
+def test_a_trial_catches_a_tracer_that_hooks_otherwise_than_it_says(trixie: Image, tmp_path: Path) -> None:
+    (record,) = trials([ELSEWHERE], trixie, tmp_path).values()
     assert record.summary is not None
     assert record.summary.attach == "kprobe"
     assert ELSEWHERE.check in {check.name for check in record.checks if not check.ok}

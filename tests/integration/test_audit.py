@@ -28,6 +28,8 @@ from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
+pytestmark = pytest.mark.beside
+
 SHARED = Path("/tmp/audit")
 """Where the tests' directory is, inside."""
 

@@ -23,7 +23,10 @@ from bpfbench.testbed.image.boot import ROOT, SCRIPTS
 from bpfbench.testbed.image.root import bootstrap_argv, recipe_of
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox, building
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount, and to become an ordinary user, takes root")
+pytestmark = [
+    pytest.mark.beside,
+    pytest.mark.skipif(os.geteuid() != 0, reason="to mount, and to become an ordinary user, takes root"),
+]
 
 PARENT = ("sh", "-c", 'setsid "$@" & wait', "sh")
 """What stands for bpfbench; command.run gives a process a session of its own, too."""

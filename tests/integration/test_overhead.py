@@ -20,6 +20,7 @@ from loader import LOADER
 
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.monitors import cgroup
+from bpfbench.machine import turn
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -51,17 +52,30 @@ def groups() -> frozenset[str]:
 def nothing_left(tmp_path: Path) -> Iterator[None]:
     """Check that nothing is left behind, however it went."""
     before = groups()
-    programs = bpf.tracing_programs() if ROOT else frozenset[int]()
     yield
     time.sleep(0.1)
     assert with_mark() == []
     assert groups() <= before
     assert list(tmp_path.glob("runs/*/partial")) == []
+
+
+@pytest.fixture
+def nothing_loaded() -> Iterator[None]:
+    """Check that no BPF program is left behind, while nobody else measures."""
+    programs = bpf.tracing_programs() if ROOT else frozenset[int]()
+    yield
     if ROOT:
-        until_s = time.monotonic() + 5
-        while bpf.tracing_programs() - programs and time.monotonic() < until_s:
-            time.sleep(0.05)
-        assert bpf.tracing_programs() <= programs
+        with turn.alone(print):
+            until_s = time.monotonic() + 5
+            while bpf.tracing_programs() - programs and time.monotonic() < until_s:
+                time.sleep(0.05)
+            assert bpf.tracing_programs() <= programs
+
+
+@pytest.fixture
+def out_of_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have nobody wait for the machine: what loads no BPF program, and whose numbers nobody looks at."""
+    monkeypatch.setenv(turn.STAND_IN, str(tmp_path / "turn"))
 
 
 def answer(done: subprocess.CompletedProcess[str], status: int = 0) -> dict[str, Any]:
@@ -79,6 +93,8 @@ def overhead(bpfbench: Run, *words: str, target: str, rounds: int = 1, status: i
     return rows
 
 
+@pytest.mark.beside
+@pytest.mark.usefixtures("nothing_loaded")
 class TestTracers:
     def test_strace_costs_what_everybody_knows(self, bpfbench: Run) -> None:
         if not shutil.which("strace"):
@@ -177,6 +193,8 @@ class TestTracers:
         assert by_file["ready_by"] == ["its file"]
 
 
+@pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 class TestTarget:
     def test_its_numbers_and_its_children_count(self, bpfbench: Run) -> None:
         busy = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
@@ -255,6 +273,8 @@ while True:
 """It takes a tenth of a second of CPU to answer."""
 
 
+@pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 class TestServer:
     ASK = f"""{sys.executable} -c 'import socket
 for _ in range(5): socket.create_connection(("127.0.0.1", PORT)).recv(4)'"""
@@ -285,6 +305,8 @@ for _ in range(5): socket.create_connection(("127.0.0.1", PORT)).recv(4)'"""
         assert "option --server: no process is called no-such-server; `ps -e -o pid,comm` has those" in done.stderr
 
 
+@pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 class TestFailures:
     @pytest.mark.parametrize(
         ("tracer", "said"),
@@ -316,6 +338,8 @@ def test_nothing_costs_nothing(bpfbench: Run) -> None:
     assert "beyond-margin" not in amounts
 
 
+@pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 def test_the_environment_is_recorded_nowhere(bpfbench: Run, tmp_path: Path) -> None:
     done = bpfbench("overhead", "none", "--target", "true", "--rounds", "1", env={**os.environ, "SECRET": "xyzzy-42"})
     assert done.returncode == 0
@@ -324,11 +348,12 @@ def test_the_environment_is_recorded_nowhere(bpfbench: Run, tmp_path: Path) -> N
     assert not any("xyzzy-42" in path.read_text() for path in kept)
 
 
+@pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_however_it_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     argv = [sys.executable, "-m", "bpfbench", "overhead", f"sleep {MARK}", "--target", f"sleep {MARK}"]
-    env = {**os.environ, "BPFBENCH_CACHE": str(tmp_path / "cache")}  # no turn to wait for: nothing is measured
-    with subprocess.Popen(argv, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as started:
+    with subprocess.Popen(argv, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as started:
         until_s = time.monotonic() + 30
         while not with_mark() and time.monotonic() < until_s:
             time.sleep(0.05)
@@ -342,6 +367,7 @@ def test_nothing_is_left_however_it_is_ended(tmp_path: Path, number: signal.Sign
         time.sleep(0.05)
 
 
+@pytest.mark.beside
 @pytest.mark.skipif(not ROOT, reason="it becomes another user")
 def test_no_root_is_needed_where_no_tracer_needs_it(bpfbench: Run, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)

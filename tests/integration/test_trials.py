@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real trials on the real kernel with real fio: every tracer x tool x workload holds every invariant."""
+"""Real trials on the real kernel with real fio: every tracer x tool x workload holds every invariant.
+
+With `--all` beside every workload, else beside `mixed`, and a libbpf tracer beside the others.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench import catalogue
-from bpfbench.declare import plan, study
+from bpfbench.declare import plan
 from bpfbench.inside.trial.runner import DROP_GAP_S
 from bpfbench.model import PAPER_TOOLS, Record, Status, Tool
 from bpfbench.run.campaign import predecessor
@@ -27,7 +30,7 @@ repetitions = 1
 
 [factors]
 setups = SETUPS
-workloads = ["read", "write", "mixed"]
+workloads = WORKLOADS
 scale = 0.00048828125 # 16 MiB per process
 attach = "tracepoint"
 """.replace("SETUPS", json.dumps(list(catalogue.MAIN_SETUPS)))
@@ -73,51 +76,64 @@ attach = "tracepoint"
 """
 
 
-@pytest.fixture(scope="module")
-def run(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run the study once, for all tests here."""
-    assert set(catalogue.SETUPS) <= set(trixie.setups)
-    place = tmp_path_factory.mktemp("trials")
-    (place / "study.toml").write_text(STUDY)
+def measured(place: Path, study: str) -> Run:
+    """Run a study to its end."""
+    (place / "study.toml").write_text(study)
     argv = [sys.executable, "-m", "bpfbench", "run", "study.toml", "--run-dir", "run"]
     done = subprocess.run(argv, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     return Run(place / "run")
 
 
-def planned() -> list[str]:
-    """Return the ids of the study's trials."""
-    return [trial.id for trial in plan.unroll(study.parse(STUDY, "study.toml")).trials]
+@pytest.fixture(scope="module")
+def workloads(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Return those beside which all tracers are tried."""
+    return tuple(catalogue.WORKLOADS) if request.config.getoption("--all") else ("mixed",)
 
 
-def record(run: Run, trial_id: str) -> Record:
-    """Return the record of a trial."""
-    (found,) = (r for r in run.records() if r.trial.id == trial_id)
+@pytest.fixture(scope="module")
+def run(trixie: Image, workloads: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run the study once, for all tests here."""
+    assert set(catalogue.SETUPS) <= set(trixie.setups)
+    return measured(tmp_path_factory.mktemp("trials"), STUDY.replace("WORKLOADS", json.dumps(workloads)))
+
+
+@pytest.fixture(scope="module")
+def limited(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run one of few setups and many workloads once, for all tests here."""
+    assert trixie.setups
+    return measured(tmp_path_factory.mktemp("limited"), LIMITED)
+
+
+@pytest.fixture(params=["run", "limited"])
+def either(request: pytest.FixtureRequest) -> Run:
+    """Return each in turn."""
+    found: Run = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.mark.parametrize("trial_id", planned())
-def test_every_invariant_holds(run: Run, trial_id: str) -> None:
-    found = record(run, trial_id)
-    assert [check for check in found.checks if not check.ok] == []
-    assert found.status is Status.OK
-    assert found.fio is not None
-    # 16 MiB per process can be over between two samples: then the load is absent, and the record says so.
-    assert (found.load is None) == ("load" in found.notes)
-    if found.trial.is_vanilla:
-        assert found.summary is None
-        return
-    assert found.summary is not None
-    assert found.summary.saved > 0
-    assert found.usage is not None
-    assert found.usage.pss_peak_bytes
-    assert found.usage.code_bytes
-    assert found.usage.startup_cpu_s <= found.usage.startup_s * 2 + 0.1
+def test_every_invariant_holds(run: Run) -> None:
+    assert {trial.id for trial in run.plan()} == {record.trial.id for record in run.records()}
+    for found in run.records():
+        assert [check for check in found.checks if not check.ok] == [], found.trial.id
+        assert found.status is Status.OK, found.trial.id
+        assert found.fio is not None
+        # 16 MiB per process can be over between two samples: then the load is absent, and the record says so.
+        assert (found.load is None) == ("load" in found.notes)
+        if found.trial.is_vanilla:
+            assert found.summary is None
+            continue
+        assert found.summary is not None
+        assert found.summary.saved > 0, found.trial.id
+        assert found.usage is not None
+        assert found.usage.pss_peak_bytes
+        assert found.usage.code_bytes
+        assert found.usage.startup_cpu_s <= found.usage.startup_s * 2 + 0.1
 
 
-def test_every_setup_tool_and_workload_was_there(run: Run) -> None:
+def test_every_setup_tool_and_workload_was_there(run: Run, workloads: tuple[str, ...]) -> None:
     cells = {(r.trial.setup, r.trial.tool, r.trial.workload.name) for r in run.records()}
-    assert len(cells) == (1 + len(catalogue.MAIN_SETUPS)) * len(PAPER_TOOLS) * len(catalogue.WORKLOADS)
+    assert len(cells) == (1 + len(catalogue.MAIN_SETUPS)) * len(PAPER_TOOLS) * len(workloads)
     assert run.info.left_out == ()
 
 
@@ -159,9 +175,9 @@ def test_the_state_of_the_machine_is_in_the_record(run: Run) -> None:
         assert (found.at_start.cpu_mhz is None) == ("cpu frequency" in found.notes)
 
 
-def test_what_was_before_a_trial_and_its_place_are_in_the_record(run: Run) -> None:
-    ran = sorted((*run.records(), *run.warm_ups()), key=lambda record: record.started_at)
-    places = plan.places(run.plan())
+def test_what_was_before_a_trial_and_its_place_are_in_the_record(either: Run) -> None:
+    ran = sorted((*either.records(), *either.warm_ups()), key=lambda record: record.started_at)
+    places = plan.places(either.plan())
     before: Record | None = None
     for found in ran:
         assert found.place == places.get(found.trial.id)
@@ -172,19 +188,19 @@ def test_what_was_before_a_trial_and_its_place_are_in_the_record(run: Run) -> No
         before = found
 
 
-def test_a_trial_finds_what_a_trial_of_its_own_workload_left(run: Run) -> None:
-    for found in run.records():
+def test_a_trial_finds_what_a_trial_of_its_own_workload_left(either: Run) -> None:
+    for found in either.records():
         assert found.predecessor is not None
         assert found.predecessor.workload == found.trial.workload
-    wanted = plan.warm_ups(run.plan(), run.info.study)
-    assert {record.trial for record in run.warm_ups()} == set(wanted)
-    assert {record.status for record in run.warm_ups()} == {Status.OK}
-    assert all(record.trial.is_vanilla for record in run.warm_ups())
+    wanted = plan.warm_ups(either.plan(), either.info.study)
+    assert {record.trial for record in either.warm_ups()} == set(wanted)
+    assert {record.status for record in either.warm_ups()} == {Status.OK}
+    assert all(record.trial.is_vanilla for record in either.warm_ups())
 
 
-def test_every_block_has_vanilla_twice(run: Run) -> None:
-    vanilla = Counter(record.trial.block for record in run.records() if record.trial.is_vanilla)
-    assert vanilla == {trial.block: 2 for trial in run.plan()}
+def test_every_block_has_vanilla_twice(either: Run) -> None:
+    vanilla = Counter(record.trial.block for record in either.records() if record.trial.is_vanilla)
+    assert vanilla == {trial.block: 2 for trial in either.plan()}
 
 
 def test_a_record_keeps_what_fio_and_the_tracer_said(run: Run) -> None:
@@ -243,7 +259,7 @@ def test_the_summary_comes_in_every_form(
 
 def test_status_of_a_complete_run(run: Run, bpfbench: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     found = json.loads(bpfbench("status", run.path, "--json").stdout)
-    assert found["run"]["trials_done"] == found["run"]["trials_planned"] == found["data"]["ok"] == len(planned())
+    assert found["run"]["trials_done"] == found["run"]["trials_planned"] == found["data"]["ok"] == len(run.plan())
     assert not found["data"]["running"]
 
 
@@ -273,15 +289,8 @@ def test_alternatives_hold_every_invariant_too(
     assert [record.trial.id for record in Run(tmp_path / "run").records() if record.status is not Status.OK] == []
 
 
-@pytest.mark.usefixtures("trixie")
-def test_a_target_with_a_rate_of_its_own(
-    tmp_path: Path, bpfbench: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
-    study_file = tmp_path / "study.toml"
-    study_file.write_text(LIMITED)
-    done = bpfbench("run", str(study_file), "--run-dir", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr + done.stdout
-    records = Run(tmp_path / "run").records()
+def test_a_target_with_a_rate_of_its_own(limited: Run) -> None:
+    records = limited.records()
     assert {record.trial.workload.rate_iops for record in records} == {None, 2000}
     assert [record.trial.id for record in records if record.status is not Status.OK] == []
     for record in records:
@@ -293,14 +302,8 @@ def test_a_target_with_a_rate_of_its_own(
 
 
 @pytest.mark.usefixtures("trixie")
-def test_a_ring_that_suffices_at_a_steady_rate_overflows_in_bursts_of_the_same_mean(
-    tmp_path: Path, bpfbench: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
-    study_file = tmp_path / "study.toml"
-    study_file.write_text(BURSTS)
-    done = bpfbench("run", str(study_file), "--run-dir", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr + done.stdout
-    records = Run(tmp_path / "run").records()
+def test_a_ring_that_suffices_at_a_steady_rate_overflows_in_bursts_of_the_same_mean(tmp_path: Path) -> None:
+    records = measured(tmp_path, BURSTS).records()
     assert [record.trial.id for record in records if record.status is not Status.OK] == []
     assert len(records) == 2 * 3
     for record in records:
