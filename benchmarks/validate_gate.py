@@ -119,10 +119,10 @@ def main() -> None:
             print(f"{PLANTED[own.planted]}: {own.change:+.1f}, {own.verdict}", file=sys.stderr)
     print(f"| planted | runs judged by `{given.limit}` | failed | passed | undecided | change |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
-    for planted, own in sorted(found.items()):
-        counts = [sum(one.verdict == verdict for one in own) for verdict in ("failed", "passed", "undecided")]
-        changes = sorted(one.change for one in own)
-        print(f"| {PLANTED[planted]} |", *(f"{n} |" for n in (len(own), *counts)), end=" ")
+    for planted, judged in sorted(found.items()):
+        counts = [sum(one.verdict == verdict for one in judged) for verdict in ("failed", "passed", "undecided")]
+        changes = sorted(one.change for one in judged)
+        print(f"| {PLANTED[planted]} |", *(f"{n} |" for n in (len(judged), *counts)), end=" ")
         print(f"{changes[0]:+.0f} to {changes[-1]:+.0f} |")
     sys.exit(any((own.verdict == "failed") != own.planted for each in found.values() for own in each))
 
