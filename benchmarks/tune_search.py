@@ -31,7 +31,6 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 
 from bpfbench import store
@@ -252,6 +251,9 @@ def by_optuna(space: Space, tried: Mapping[str, Tried], new: Collection[str], pl
     Its study is made anew for each block from what is known by then: a configuration that is tried again has other
     means than it was told with before, and Optuna forgets nothing.
     """
+    import optuna  # which nothing else here needs
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     spread = {
         dial.name: optuna.distributions.IntDistribution(0, dial.size - 1)
         if dial.ordered
@@ -362,7 +364,6 @@ def main() -> None:
     given = parser.parse_args()
     (own,) = tune.read(store.Run(given.run))
     surface = fitted(own)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     seeds = range(given.seed, given.seed + given.searches)
     dials = ", ".join(f"{dial.name} {dial.size}" for dial in surface.space.dials)
     print(f"{own.setup}: {len(surface.space.points)} configurations of {dials}; best: {surface.best.name}")
