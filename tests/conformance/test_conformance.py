@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from mutants import MUTANTS, Mutant, representatives, study
 from bpfbench import catalogue
 from bpfbench.inside.conformance import knobs, profiles
 from bpfbench.inside.conformance.suite import CASES
+from bpfbench.machine import turn
 from bpfbench.model import Tool
 from bpfbench.testbed.image import Image
 
@@ -48,15 +50,20 @@ TURNED_IN_GUEST = ("libbpf",)
 """The setups whose knobs are turned there by the hooks that this kernel may lack."""
 
 
-def check(*options: str) -> Verdicts:
+def check(*options: str, **environment: str) -> Verdicts:
     """Run bpfbench check as a user does."""
     argv = (sys.executable, "-m", "bpfbench", "check", "--json", *options)
-    finished = subprocess.run(argv, capture_output=True, text=True, check=False)
+    finished = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **environment})
     assert finished.returncode in {0, 1}, finished.stderr
     verdicts: Verdicts = json.loads(finished.stdout)["data"]["verdicts"]
     failed = any(verdict["outcome"] == "failed" for verdict in verdicts)
     assert finished.returncode == int(failed)
     return verdicts
+
+
+def in_guest(place: pytest.TempPathFactory, *options: str) -> Verdicts:
+    """Do so in a virtual machine, which nobody has to wait for: where this runs, beside others, nothing is measured."""
+    return check("--testbed", "vm", *options, **{turn.STAND_IN: str(place.mktemp("turn") / "turn")})
 
 
 def is_refused(verdict: Mapping[str, Any]) -> bool:
@@ -173,7 +180,7 @@ def verdicts_in_guest(trixie: Image, tmp_path_factory: pytest.TempPathFactory) -
     mutants = study(trixie, BROKEN_HOOKS, tmp_path_factory.mktemp("hooks"))
     setups = (*GUESTS, *(mutant.name for mutant in BROKEN_HOOKS))
     options = ("--setups", ",".join(setups), "--cases", ",".join(IN_GUEST), "--attach", ",".join(HOOKS))
-    return check("--testbed", "vm", "--study", str(mutants), *options)
+    return in_guest(tmp_path_factory, "--study", str(mutants), *options)
 
 
 @pytest.mark.beside  # as an emulated CPU is not measured
@@ -187,13 +194,15 @@ def test_a_setup_keeps_the_contract_by_every_hook(verdicts_in_guest: Verdicts, s
 
 
 @pytest.fixture(scope="module")
-def verdicts_on_knobs_in_guest(trixie: Image, request: pytest.FixtureRequest) -> Verdicts:
+def verdicts_on_knobs_in_guest(
+    trixie: Image, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Verdicts:
     """Turn knobs of tracers on a kernel that has all hooks."""
     if not request.config.getoption("--all"):
         pytest.skip("a kernel in a virtual machine of its own: with --all")
     assert set(TURNED_IN_GUEST) <= set(trixie.setups)
     options = ("--setups", ",".join(TURNED_IN_GUEST), "--cases", ",".join(knobs.CASES), "--attach", "kprobe,fentry")
-    return check("--testbed", "vm", *options)
+    return in_guest(tmp_path_factory, *options)
 
 
 @pytest.mark.beside

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from mutants import FOLLOW, HOOKS, KERNEL, OUTPUT, PROFILE, RECORD, TEXT_OR_BINARY, Mutant, built
 
+from bpfbench.machine import turn
 from bpfbench.model import Record, Status
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
@@ -132,7 +134,10 @@ def trials(cases: Sequence[Broken], image: Image, place: Path) -> dict[str, Reco
         )
         (place / f"{number}.toml").write_text(study + "".join(built_ones[case] for case in alike))
         argv = [sys.executable, "-m", "bpfbench", "run", f"{number}.toml", "--run-dir", f"run-{number}"]
-        done = subprocess.run(argv, cwd=place, capture_output=True, text=True, check=False)
+        own_turn = {turn.STAND_IN: str(place / "turn")} if testbed == "vm" else {}  # an emulated CPU is not measured
+        done = subprocess.run(
+            argv, cwd=place, capture_output=True, text=True, check=False, env={**os.environ, **own_turn}
+        )
         assert done.returncode == 1, done.stderr
         found |= {own.trial.setup: own for own in Run(place / f"run-{number}").records() if not own.trial.is_vanilla}
     return found
