@@ -28,8 +28,6 @@ from bpfbench.testbed.image import Image
 from bpfbench.testbed.image.libraries import TRACERS
 from bpfbench.testbed.sandbox import INSIDE, Bind, Sandbox
 
-pytestmark = pytest.mark.beside
-
 SHARED = Path("/tmp/audit")
 """Where the tests' directory is, inside."""
 
@@ -306,6 +304,7 @@ def read_good(audit: Audit) -> dict[tuple[Format, int, str], tuple[list[Record],
     return dict(zip(records, zip(records.values(), found, strict=True), strict=True))
 
 
+@pytest.mark.beside
 class TestGood:
     def test_has_no_defect_and_passes_every_check(
         self, read_good: Mapping[tuple[Format, int, str], tuple[list[Record], Content]]
@@ -577,6 +576,7 @@ def read_seeded(audit: Audit) -> dict[Seeded, Content]:
     return {seeded: outcome.content for seeded, outcome in zip(SEEDED, outcomes, strict=True)}
 
 
+@pytest.mark.beside
 class TestSeeded:
     def test_every_kind_is_seeded(self) -> None:
         lines = (TRACERS / "audit/defects.c").read_text().splitlines()
@@ -691,6 +691,7 @@ def read_profiles(audit: Audit) -> dict[str, Content]:
     return {name: outcome.content for name, outcome in zip(outputs, found, strict=True)}
 
 
+@pytest.mark.beside
 class TestProfile:
     EXPECTED = Expectation(48, 0, 3, payload=False, span_s=(0.0, 1.0), silence_most_s=None, slow=2)
 
@@ -717,6 +718,7 @@ class TestProfile:
         assert f"{kind}: " in self.wrong(read_profiles[name])[check]
 
 
+@pytest.mark.beside
 class TestNotices:
     NOTICES = (
         b"Lost 5 events\n",
@@ -747,7 +749,7 @@ class TestNotices:
         assert outcome.content.defects["torn"].count == output.count(b"\n") - len(records)
 
 
-class TestFollowed:
+class TestFollowed:  # alone, as its writer has to be the faster one
     @pytest.fixture
     def audit(self, trixie: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
         """Return one with data enough for some times the bound; what follows is started in the image."""
@@ -841,6 +843,7 @@ def mutated(rng: random.Random, output: bytes) -> bytes:
     return output
 
 
+@pytest.mark.beside
 class TestGarbage:
     def read(self, audit: Audit, tracers: str, outputs: Sequence[tuple[bytes, Format, int]]) -> list[Content]:
         rng = random.Random(11)
@@ -873,6 +876,7 @@ class TestGarbage:
                 assert found.records == len(output) // (EVENT.size + room)
 
 
+@pytest.mark.beside
 class TestComplaints:
     def test_what_cannot_be_read_or_meant_is_one_line(self, audit: Audit, sanitized: str) -> None:
         case = Case(b"", Format.TEXT, 0)
