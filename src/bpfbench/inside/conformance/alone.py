@@ -198,7 +198,9 @@ def _check_pipe(subject: Subject, work: Path) -> None:
     pipe, copy = work / "pipe", work / "copy"
     os.mkfifo(pipe)
     end = os.open(pipe, os.O_RDWR)  # as long as it is open, who reads finds no end
-    with copy.open("wb") as to, subprocess.Popen(("cat", pipe), stdout=to), os.fdopen(end, "rb"):
+    reader = os.open(pipe, os.O_RDONLY)  # here, where it need not wait for a writer
+    with copy.open("wb") as to, subprocess.Popen("cat", stdin=reader, stdout=to), os.fdopen(end, "rb"):
+        os.close(reader)
         changed = {"--output": str(pipe)}
         with Driven(subject, work / "tracer", _rw_tool(subject), changed=changed, followed=True) as tracer:
             tracer.wait_ready()
