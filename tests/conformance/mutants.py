@@ -176,7 +176,6 @@ MUTANTS = (
         "sizeof(awaited[0]), options->wakeup == WATERMARK ? -1 : (int)options->poll_ms);",
         "wake-ups",
     ),
-    mutant("an-edge-and-one-look", RING, "\t} while (found > 0);", "\t} while (false);", "edges"),
     mutant(
         "an-edge-and-one-record",
         RING,
