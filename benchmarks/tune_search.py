@@ -48,8 +48,8 @@ Array = NDArray[np.float64]
 LOOKS = (3, 6, 9, 12, 18, 24)
 SEARCH_TRIALS = VALIDATION_TRIALS = 160
 """Trials of 2.7 s, in 15 min."""
-DRAWN = 0.03
-"""How strongly a value is drawn to its neighbours, or to the default: as by so many trials."""
+SMOOTH, DRAWN = 2.0, 0.03
+"""How strongly a value is drawn to its neighbours, and one without such to the default: as by so many trials."""
 POOL = 24
 """Trials whose residuals are drawn from."""
 ITERATIONS = 100
@@ -168,7 +168,7 @@ def drawn(dials: Sequence[Dial], usual: Sequence[int], effects: Sequence[tuple[i
             for value, sign in ((one, 1.0), (other, -1.0)):
                 if (at, value) in place:
                     row[place[at, value]] += sign
-            rows.append(math.sqrt(DRAWN) * row)
+            rows.append(math.sqrt(SMOOTH if dial.ordered else DRAWN) * row)
     return np.array(rows)
 
 
