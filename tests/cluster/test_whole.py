@@ -22,7 +22,10 @@ from bpfbench.inside import leftovers
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
 
-pytestmark = pytest.mark.skipif(shutil.which("sshd") is None, reason="no sshd: apt-get install openssh-server")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("sshd") is None, reason="no sshd: apt-get install openssh-server"),
+    pytest.mark.beside,  # trials take turns, and no number of theirs counts
+]
 
 HOSTS = ("alpha", "beta")
 SHORT = STUDY.replace("repetitions = 4", "repetitions = 2")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from forge import Job
 
+pytestmark = pytest.mark.beside  # its limit is one that no load of the machine reaches
+
 INPUTS = {
     "study": "smoke",
     "options": "--setups libbpf --repetitions 3",

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.beside
+
 TOP = Path(__file__).parents[2]
 NOBODY = 65534
 CORE_MOST_BYTES = 250 * 10**6

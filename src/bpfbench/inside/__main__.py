@@ -3,11 +3,13 @@
 
 Each is a line of JSON.
 
-Exit status 0: the work was done, also where it led to a failed trial's record. 1: it was not; the reason is an event.
+Exit status 0: the work was done, also where it led to a failed trial's record. 1: it was not; the reason is an event:
+`failed`, or `no-room` where a file system is full, which is the machine's fault and not the trial's.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from dataclasses import asdict
@@ -17,6 +19,8 @@ from typing import Any
 from bpfbench.codec import from_json
 from bpfbench.errors import StepError
 from bpfbench.model import TraceSpec, TrialSpec
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def notify(event: dict[str, Any]) -> None:
@@ -40,6 +44,11 @@ def main() -> int:
         verbs[sys.argv[1]](sys.stdin.readline())
     except StepError as error:
         notify({"event": "failed", "reason": error.message})
+        return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        notify({"event": "no-room", "errno": error.errno, "path": error.filename})
         return 1
     return 0
 

@@ -10,6 +10,7 @@ import abc
 import datetime
 import json
 import logging
+import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -189,6 +190,9 @@ class Testbed(abc.ABC):
 
         `spec` says which trial, and what was before it; all that is the testbed's to say is filled in here. A runner
         that hangs or crashes, or a machine that is lost, makes a failed trial; nothing is raised for it.
+
+        Raises:
+            OSError: what the trial leaves cannot be written, as a file system is full.
         """
         trial = spec.trial
         spec = self._complete(spec, trial.workload.name)
@@ -352,8 +356,13 @@ class Testbed(abc.ABC):
         return f"{TARGET}{target.name}+{layers.digest(*made)}"
 
     def _converse(self, job: Job, progress: OnEvent) -> tuple[Finished, str]:
-        """Have a runner work; return how it ended, and why, should that be too early."""
+        """Have a runner work; return how it ended, and why, should that be too early.
+
+        Raises:
+            OSError: a file system is full.
+        """
         reasons: list[str] = []
+        full: list[OSError] = []
 
         def on_line(line: str) -> None:
             try:
@@ -363,9 +372,13 @@ class Testbed(abc.ABC):
                 return
             if event["event"] == "failed":
                 reasons.append(event["reason"])
+            if event["event"] == "no-room":
+                full.append(OSError(event["errno"], os.strerror(event["errno"]), event["path"]))
             progress(event)
 
         finished = self.inside(job, on_line)
+        if full:
+            raise full[0]
         return finished, reasons[-1] if reasons else _end_of_runner(finished, job)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -96,3 +98,11 @@ class TestTrial:
         assert record.reason is not None
         assert record.reason.startswith("disk full (")
         assert list((tmp_path / "output").iterdir()) == []
+
+    def test_a_full_file_system_is_no_fault_of_the_trial(
+        self, testbed: HostTestbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said = {"event": "no-room", "errno": errno.ENOSPC, "path": "/trial/record.json"}
+        self.ends(monkeypatch, Finished(1, ""), json.dumps(said))
+        with pytest.raises(OSError, match=r"No space left on device: .*record\.json"):
+            self.run(testbed, tmp_path / "1")
