@@ -62,7 +62,7 @@ def base(found: Engine, containerfile: str) -> str:
         pytest.skip(f"its base cannot be had here: {pulled.stderr.splitlines()[-1]}")
     suite = pinned.split(":")[1].split("-")[0]
     mirror = filter(None, [os.environ.get("BPFBENCH_MIRROR")])
-    argv = ("mmdebstrap", "--quiet", "--variant=apt", "--components=main", suite, "-", *mirror)
+    argv = ("mmdebstrap", "--quiet", "--variant=minbase", "--components=main", suite, "-", *mirror)
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as making:
         subprocess.run((found.name, "import", "-", BASE), stdin=making.stdout, capture_output=True, check=True)
     assert making.returncode == 0
