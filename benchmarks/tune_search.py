@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares ways to search for a configuration, and counts gains that are none. Prints the tables of docs/tune.md.
 
-    pip install optuna==5.0.0 # which nothing else here needs
     python benchmarks/tune_search.py RUN [--searches 400] [--seed 1]
 
-RUN is one of `tune`, of one setup: its configurations were chosen at random, and each is beside the default. A surface
-of all that may be tried is fitted to it, whatever knobs it turned. On the scale of each need it is a sum: what the
-default comes to, and what each knob's value adds to that; neighbours among the values of an ordered knob are drawn to
-each other, others to the default. What is saved is a sum that is cut off at 100 %: a trial that saved all says that it
-is no less. Searches then draw from that surface: a trial's value is the surface's and the residual of a trial, drawn of
-those that the surface says to save about as much, so that what was lost together stays together. What is wanted is what
-RUN was asked for.
+RUN is one of `tune`, of one setup: each configuration that it tried is beside the default. A surface of all that may be
+tried is fitted to it, whatever knobs it turned; it is known best where RUN tried most. On the scale of each need it is
+a sum: what the default comes to, and what each knob's value adds to that; neighbours among the values of an ordered
+knob are drawn to each other, others to the default. What is saved is a sum that is cut off at 100 %: a trial that saved
+all says that it is no less. Searches then draw from that surface: a trial's value is the surface's and the residual of
+a trial, drawn of those that the surface says to save about as much, so that what was lost together stays together. What
+is wanted is what RUN was asked for.
 
 regret: by how many per cent the costs of what is chosen exceed those of what would be chosen if the surface were known,
         all together; of what in truth misses a limit, that of what misses none and costs the most.
@@ -23,7 +22,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -39,6 +38,7 @@ from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning import search
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Readings, Tried, weigh
+from bpfbench.analysis.questions.tuning.estimator import most_promising
 from bpfbench.analysis.questions.tuning.search import Dial, Propose, Space
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
 from bpfbench.analysis.questions.tuning.validation import Gain, validate
@@ -241,48 +241,6 @@ class Simulated:
                 own[need.key][self.blocks, 0] = unit(need.by_points, value)
 
 
-ASKED_MOST = 40
-"""Proposals that are known already are asked for again so often."""
-
-
-def by_optuna(space: Space, tried: Mapping[str, Tried], new: Collection[str], places: int, seed: int) -> list[str]:
-    """Propose what Optuna's tree-structured Parzen estimator takes for the most promising.
-
-    Its study is made anew for each block from what is known by then: a configuration that is tried again has other
-    means than it was told with before, and Optuna forgets nothing.
-    """
-    import optuna  # which nothing else here needs
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    spread = {
-        dial.name: optuna.distributions.IntDistribution(0, dial.size - 1)
-        if dial.ordered
-        else optuna.distributions.CategoricalDistribution(range(dial.size))
-        for dial in space.dials
-    }
-    aims = len(tried[DEFAULT].ahead) if DEFAULT in tried else 1
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
-    study = optuna.create_study(directions=["minimize"] * aims, sampler=sampler)
-    for own in tried.values():
-        params = dict(zip(spread, space.points[own.name], strict=True))
-        values, limits = [-ahead for ahead in own.ahead], {"limits": own.miss}
-        told = optuna.trial.create_trial(params=params, distributions=spread, values=values, constraints=limits)
-        study.add_trial(told)
-    by_point, untried = {point: name for name, point in space.points.items()}, set(new)
-    found: list[str] = []
-    for _ in range(ASKED_MOST):
-        asked = study.ask(spread)
-        name = by_point.get(tuple(asked.params[dial.name] for dial in space.dials))
-        if name is not None and name in untried and name not in found:
-            found.append(name)
-        else:
-            study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        if len(found) == min(places, len(new)):
-            return found
-    left = [name for name in new if name not in found]
-    return found + search.at_random(space, tried, left, places - len(found), seed)
-
-
 Method = Callable[[Surface, Mapping[str, Tried], int], tuple[str, ...]]
 
 
@@ -301,7 +259,7 @@ def factorial(surface: Surface, tried: Mapping[str, Tried], seed: int) -> tuple[
 
 METHODS = {
     "at random, the best repeated": racing(search.at_random),
-    "Optuna's TPE, the best repeated": racing(by_optuna),
+    "Optuna's TPE, the best repeated": racing(most_promising),
     "full factorial, in random order": factorial,
 }
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+MAKE = """
+import runpy, sys
+sys.path[:0], sys.argv[1:3] = sys.argv[1:3], ()
+runpy.run_module("shared", run_name="__main__")
+"""
 
 
 class Shared(BuildHookInterface[Any]):
@@ -22,8 +27,7 @@ class Shared(BuildHookInterface[Any]):
             return
         self._made = TemporaryDirectory(prefix="bpfbench-share-")
         top = Path(self.root)
-        # In a process of its own: whoever builds may have imported another bpfbench.
-        path = os.pathsep.join([str(top / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-        argv = (sys.executable, str(top / "guide" / "shared.py"), self._made.name)
-        subprocess.run(argv, check=True, env=os.environ | {"PYTHONPATH": path})
+        # In a process of its own: whoever builds may have imported another bpfbench. Paths by argument: of PYTHONPATH
+        # pip takes out what an editable install of the same tree has, too.
+        subprocess.run((sys.executable, "-c", MAKE, str(top / "src"), str(top / "guide"), self._made.name), check=True)
         build_data["shared_data"][self._made.name] = "share"

@@ -122,7 +122,7 @@ class Loopback:
             process.wait()
 
 
-def until(happens: Callable[[], bool], seconds: float = 60) -> None:
+def until(happens: Callable[[], bool], seconds: float = 180) -> None:
     """Wait for something to happen."""
     deadline_s = time.monotonic() + seconds
     while not happens():

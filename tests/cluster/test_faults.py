@@ -133,7 +133,7 @@ def test_a_wrong_certificate_is_refused(cluster: Ensemble, tmp_path: Path) -> No
     assert cluster.hosts["alpha"].shoot(WORKER)
     cluster.start_worker("alpha", given=other)
     alpha, joined = cluster.hosts["alpha"], cluster.joined("alpha")
-    until(lambda: "certificate" in alpha.said("worker.log").lower(), 60, "the worker says what is wrong")
+    until(lambda: "certificate" in alpha.said("worker.log").lower(), 180, "the worker says what is wrong")
     words = ("run", "smoke", "--testbed", "cluster", "--hosts", "alpha", "--scheduler", ADDRESS)
     refused = cluster.control.run(*BPFBENCH, *words, "--certificates", str(other), "--run-dir", tmp_path / "other")
     assert refused.returncode == 1

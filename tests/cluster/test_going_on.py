@@ -47,7 +47,7 @@ def test_blocks_that_are_left_go_to_hosts_that_are_new(cluster: Ensemble) -> Non
     until(lambda: any("alpha" in trial for trial in first.started_at()), 120, "a record of alpha's")
     first.shoot()
     cluster.hosts["alpha"].reboot()
-    until(lambda: not cluster.running("beta"), 60, "beta's block ends")
+    until(lambda: not cluster.running("beta"), 180, "beta's block ends")
     kept = {**first.started_at(), **cluster.spooled("beta")}
     absent = cluster.resume(first, "--hosts", "beta,delta")
     assert absent.wait() == 1
@@ -66,7 +66,7 @@ def test_blocks_that_are_left_go_to_hosts_that_are_new(cluster: Ensemble) -> Non
 
 def test_setups_cannot_leave_the_host_they_were_assigned_to(cluster: Ensemble) -> None:
     first = cluster.campaign("run", "--assignment", "by-setup", study=ONCE, hosts=("alpha", "beta"))
-    until(first.begun, 60, "the run begins")
+    until(first.begun, 180, "the run begins")
     first.shoot()
     cluster.hosts["alpha"].reboot()
     refused = cluster.resume(first, "--hosts", "beta,gamma")

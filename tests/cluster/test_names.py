@@ -44,7 +44,7 @@ def address(tmp_path: Path, issued: Issued) -> Iterator[str]:
     keys = ("--certificates", str(issued.of(certificates.CONTROLLER)), "--said", str(said))
     words = ("cluster", "scheduler", "--listen", "127.0.0.1", "--port", "0", *keys)
     with process(words, tmp_path / "scheduler.log"):
-        until(said.exists, 60, "the scheduler listens")
+        until(said.exists, 180, "the scheduler listens")
         yield json.loads(said.read_text())["address"]
 
 
@@ -52,7 +52,7 @@ def test_a_worker_is_called_as_its_certificate_says(tmp_path: Path, issued: Issu
     words = ("cluster", "worker", "--scheduler", address, "--name", "beta", "--cache", str(tmp_path / "cache"))
     log = tmp_path / "worker.log"
     with process((*words, "--certificates", str(issued.of("alpha"))), log):
-        until(lambda: "is no good" in log.read_text(), 60, "the worker is told")
+        until(lambda: "is no good" in log.read_text(), 180, "the worker is told")
     require_told("certificate of another host", log.read_text(), (tmp_path / "scheduler.log").read_text())
 
 

@@ -100,7 +100,7 @@ def test_up_run_status_follow_and_down(lab: Lab) -> None:
     running = control.start(*BPFBENCH, *words, log="run.log", env=lab.environment())
     until(lambda: (path / "live.json").exists(), 120, f"the run begins\n{control.said('run.log')}")
     following = control.start(*BPFBENCH, "status", str(path), "--follow", log="follow.log")
-    until(lambda: "left on 2 hosts" in control.said("follow.log"), 60, "who follows is told how long is left")
+    until(lambda: "left on 2 hosts" in control.said("follow.log"), 180, "who follows is told how long is left")
     there = lab.answer("cluster", "status", hosts)
     assert {name: own["error"] for name, own in there["hosts"].items()} == dict.fromkeys(HOSTS)
     assert all(own["worker"] for own in there["hosts"].values())

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutants import MUTANTS, Mutant, representatives, study
+from breaking import Mutant, representatives, study
+from mutants import MUTANTS
 
 from bpfbench import catalogue
 from bpfbench.inside.conformance import knobs, profiles

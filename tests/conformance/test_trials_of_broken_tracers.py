@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mutants import FOLLOW, HOOKS, KERNEL, OUTPUT, PROFILE, RECORD, TEXT_OR_BINARY, Mutant, built
+from breaking import FOLLOW, HOOKS, KERNEL, OUTPUT, PROFILE, RECORD, TEXT_OR_BINARY, Mutant, built
 
 from bpfbench.machine import turn
 from bpfbench.model import Record, Status

@@ -13,7 +13,7 @@ import numpy as np
 from bpfbench.analysis.gaps import BlockId
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Tried, fidelity, weigh
-from bpfbench.analysis.questions.tuning.search import Dial, Space, last_round, next_block
+from bpfbench.analysis.questions.tuning.search import Dial, Space, at_random, last_round, next_block
 from bpfbench.analysis.questions.tuning.validation import Validation, validate
 from bpfbench.model import Criteria
 
@@ -64,7 +64,7 @@ def searched(truth: Truth, seed: int, blocks: int) -> dict[str, Tried]:
     """What a search of so many blocks knows."""
     machine, tried = Machine(truth, seed), dict[str, Tried]()
     for number in range(blocks):
-        machine.block((DEFAULT, *next_block(SPACE, tried, frozenset(), 100 * seed + number)))
+        machine.block((DEFAULT, *next_block(SPACE, tried, frozenset(), 100 * seed + number, at_random)))
         tried = weigh(machine.readings, AIM)
     return tried
 

@@ -11,6 +11,7 @@ from bpfbench.errors import UsageError
 EXTRAS = {
     "report": ("matplotlib", "polars"),
     "history": ("ruptures",),
+    "tune": ("optuna",),
     "cluster": ("asyncssh", "bokeh", "cryptography", "distributed"),
 }
 """The modules that each extra of the package brings, as `[project.optional-dependencies]` has them."""

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from bpfbench import catalogue, store
 from bpfbench.analysis.questions.tuning.aim import TUNABLE
-from bpfbench.cli import runs
+from bpfbench.cli import extras, runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, stderr
 from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.options import DECIMAL, PERCENT, SIZES, StudyOptions, chosen, quantity
@@ -77,6 +77,7 @@ def tune(
     what these say is reported. Of several setups, or --setups all, each is
     tuned in its turn, in one run. docs/tune.md tells how.
     """
+    extras.require("tune", KIND)
     set_up_logging(stderr, verbose=verbose)
     if output is not None and (output.suffix != ".toml" or not output.absolute().parent.is_dir()):
         raise UsageError(f"option --output: {str(output)!r} is no .toml file in an existing directory")
@@ -228,5 +229,7 @@ def _go_on(run: Run, known: Tuning, given: Means) -> None:
 
 
 def _tune(run: Run, stage: Stage) -> None:
+    from bpfbench.analysis.questions.tuning.estimator import most_promising  # with optuna, which is an extra
+
     with logged_to(run.log_file), ProgressReporter(stderr) as reporter:
-        campaign.execute(run, stage.testbed, reporter, further=running.Tuner(run, reporter))
+        campaign.execute(run, stage.testbed, reporter, further=running.Tuner(run, reporter, most_promising))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
-from bpfbench.analysis.questions.tuning.search import PLACES, last_round, next_block
+from bpfbench.analysis.questions.tuning.search import PLACES, Propose, at_random, last_round, next_block
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
 from bpfbench.declare import plan, tuning
 from bpfbench.factors import KNOBS
@@ -46,13 +46,14 @@ class Next:
     """Who is validated from that block on."""
 
 
-def following(own: TunedSetup, seed: int, number: int) -> Next:
+def following(own: TunedSetup, seed: int, number: int, propose: Propose) -> Next:
     """Say what comes next of a setup, by what is known of it.
 
     Args:
         own: what is known.
         seed: of the run.
         number: of the next block.
+        propose: who thinks of new configurations.
     """
     elapsed, each = elapsed_s(own.records), _trial_s(own.records)
     if not own.is_searched and len({record.trial.block for record in own.records}) >= tuning.SEARCH_LEAST:
@@ -64,7 +65,7 @@ def following(own: TunedSetup, seed: int, number: int) -> Next:
             tuning.SHARE_OF_VALIDATION * own.goal.seconds,
         )
         if elapsed + block_s + reserve_s <= own.goal.seconds or not own.tried:
-            names = next_block(own.space, own.tried, own.failed, 1000 * seed + number)
+            names = next_block(own.space, own.tried, own.failed, 1000 * seed + number, propose)
             if names:
                 return Next((DEFAULT, *names))
         last = last_round(own.tried, own.space) if own.tried else None
@@ -105,7 +106,8 @@ def is_over(run: Run) -> bool:
     number = max((trial.block for trial in planned), default=-1) + 1
     if {trial.id for trial in planned} - run.done():
         return False
-    return not any(following(own, run.info.study.seed, number).members for own in read(run))
+    # Whether there is a block follows from what is left, whoever is drawn of it.
+    return not any(following(own, run.info.study.seed, number, at_random).members for own in read(run))
 
 
 def read(run: Run) -> list[TunedSetup]:
@@ -130,10 +132,16 @@ def _names(run: Run, state: Tuning) -> dict[str, dict[TracerConfig, str]]:
 
 
 class Tuner:
-    """Gives a run that tunes the blocks that it lacks, one when it is asked."""
+    """Gives a run that tunes the blocks that it lacks, one when it is asked.
 
-    def __init__(self, run: Run, reporter: ProgressReporter) -> None:
-        self._run, self._reporter = run, reporter
+    Args:
+        run: which.
+        reporter: is told how it goes.
+        propose: who thinks of new configurations.
+    """
+
+    def __init__(self, run: Run, reporter: ProgressReporter, propose: Propose) -> None:
+        self._run, self._reporter, self._propose = run, reporter, propose
         self._done: set[str] = set()
         self._names: dict[str, dict[TracerConfig, str]] = {}
 
@@ -152,7 +160,7 @@ class Tuner:
         for own in _read(self._run, known, self._names):
             if own.setup in self._done:
                 continue
-            found = following(own, study.seed, number)
+            found = following(own, study.seed, number, self._propose)
             if found.said:
                 self._reporter.round_ended(found.said)
             if found.finalists:

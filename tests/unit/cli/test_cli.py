@@ -173,7 +173,8 @@ FAST = (("summary", RUN), ("claims", RUN), ("tradeoffs", RUN), ("recommend", RUN
         (("doctor",), READING | DRAWING),
         (("data", "list"), READING | DRAWING),
         (("system", "show"), READING | DRAWING),
-        *((words, DRAWING | {"polars", "scipy.special", "scipy.stats"}) for words in FAST),
+        (("tune", "--help"), DRAWING | {"optuna"}),
+        *((words, DRAWING | {"optuna", "polars", "scipy.special", "scipy.stats"}) for words in FAST),
     ],
 )
 def test_nobody_waits_for_what_a_verb_does_not_need(words: tuple[str, ...], unwanted: set[str], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from invoked import Invoke, complaint, data_of
 
 from bpfbench import store
 from bpfbench.catalogue import MAIN_SETUPS
+from bpfbench.cli import extras
 from bpfbench.codec import to_json
 from bpfbench.declare import plan, tuning
 from bpfbench.declare.study import load, parse
@@ -154,15 +155,16 @@ def test_knobs_without_effect_have_no_gain_and_no_file(
     assert not Path("tuned.toml").exists()
 
 
+@pytest.mark.parametrize("trials", [10, 15], ids=["within a block", "between blocks"])
 def test_one_that_was_killed_goes_on_and_loses_no_trial(
-    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trials: int, bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = on_record(tmp_path, monkeypatch, useful=True)
     ended: list[str] = []
     commit = Run.commit
 
     def killed(self: Run, trial: Trial) -> None:
-        if len(ended) == 10:
+        if len(ended) == trials:
             raise KeyboardInterrupt
         commit(self, trial)
         ended.append(trial.id)
@@ -186,6 +188,9 @@ def test_one_that_was_killed_goes_on_and_loses_no_trial(
     assert after.plan()[: len(before)] == before
     assert set(ended) - {id_ for id_ in ended if id_.endswith("warm-up")} <= after.done()
     assert data_of(second)[0]["gain"] == "keeps-to-limits"
+    if trials == 15:  # of a block in two parts, less can be compared
+        assert bpfbench(*TUNE[:-1], "whole").status == 0
+        assert after.plan() == Run(Path("whole")).plan()  # it proposed what it would have proposed
 
 
 def test_all_setups_are_tuned_in_turn_resumed_and_shown_side_by_side(
@@ -201,11 +206,11 @@ def test_all_setups_are_tuned_in_turn_resumed_and_shown_side_by_side(
         commit(self, trial)
         ended.append(trial.setup)
 
-    words = ("--setups", "all", "--study", "mine.toml", "--knobs", "ringbuf_bytes", "--for", "4min")
+    words = ("--setups", "all", "--study", "mine.toml", "--knobs", "ringbuf_bytes", "--for", "5min")
     monkeypatch.setattr(Run, "commit", killed)
     first = bpfbench("tune", *words, "--run-dir", "tuning", "--output", "tuned.toml")
     assert first.status == 130
-    assert "7 setups, one after the other: 4 min each, 28 min in all" in first.err
+    assert "7 setups, one after the other: 5 min each, 35 min in all" in first.err
     assert "go on with: bpfbench tune --resume tuning --output tuned.toml" in first.err
     assert set(ended) == {VANILLA, "bpftrace", "bcc"}
     assert not Path("tuned.toml").exists()
@@ -254,6 +259,17 @@ def test_a_setup_with_nothing_to_choose_from_is_refused_and_left_out_of_all(bpfb
 def test_what_is_wrong(bpfbench: Invoke, words: tuple[str, ...], message: str, tmp_path: Path) -> None:
     setups = () if "--resume" in words else ("--setups", "libbpf")
     assert message in complaint(bpfbench("tune", *setups, *words))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("words", [("--setups", "libbpf"), ("--resume", "latest")])
+def test_without_its_extra_it_says_how_to_get_it_before_anything_else(
+    bpfbench: Invoke, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    outcome = bpfbench("tune", *words)
+    assert complaint(outcome) == "bpfbench: tune wants optuna, which is not installed"
+    assert outcome.err.splitlines()[1] == "  pip install 'bpfbench[tune]'"
     assert not (tmp_path / "runs").exists()
 
 

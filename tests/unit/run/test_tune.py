@@ -10,6 +10,7 @@ import pytest
 from builders import READ, make_config, make_failure, make_fio, make_record, make_trial
 
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
+from bpfbench.analysis.questions.tuning.search import at_random
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, aim, shown
 from bpfbench.model import Criteria, Record, TracerConfig
 from bpfbench.model.tuning import TuningGoal
@@ -35,9 +36,9 @@ def block(number: int, failing: Sequence[TracerConfig]) -> list[Record]:
 
 def test_a_setup_whose_default_never_ends_well_is_given_up_after_three_blocks() -> None:
     records = [record for number in range(3) for record in block(number, [USUAL])]
-    assert following(setup(records[:8]), seed=1, number=2).members
+    assert following(setup(records[:8]), seed=1, number=2, propose=at_random).members
     own = setup(records)
-    assert following(own, seed=1, number=3).said == (
+    assert following(own, seed=1, number=3, propose=at_random).said == (
         "libbpf is given up: no trial of the default ended well; the last: no probe."
     )
     assert headline(own) == (
@@ -54,7 +55,7 @@ def test_a_setup_whose_default_never_ends_well_is_given_up_after_three_blocks() 
 )
 def test_so_is_one_of_which_nothing_is_known(minimise: tuple[str, ...], failing: list[TracerConfig], why: str) -> None:
     records = [record for number in range(3) for record in block(number, failing)]
-    found = following(setup(records, replace(GOAL, minimise=minimise)), seed=1, number=3)
+    found = following(setup(records, replace(GOAL, minimise=minimise)), seed=1, number=3, propose=at_random)
     assert (found.members, found.said) == ((), f"libbpf is given up: {why}.")
 
 

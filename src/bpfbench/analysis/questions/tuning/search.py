@@ -2,8 +2,9 @@
 """The search: which configurations are worth a trial next, and which of them come into the last round.
 
 Configurations race. A block has the default and a few others: some that were never tried, some that look best so far
-and were tried least. Who is known to miss a limit, or to be beaten in everything, is never tried again; who only looks
-bad is not, either, as long as others look better. What looks best here was chosen for it, so nothing of it is a claim.
+and were tried least. Who is new is proposed by Optuna (estimator.py, which alone needs it). Who is known to miss a
+limit, or to be beaten in everything, is never tried again; who only looks bad is not, either, as long as others look
+better. What looks best here was chosen for it, so nothing of it is a claim.
 """
 
 from __future__ import annotations
@@ -112,17 +113,13 @@ Propose = Callable[["Space", Mapping[str, Tried], Collection[str], int, int], li
 
 
 def at_random(_: Space, __: Mapping[str, Tried], new: Collection[str], places: int, seed: int) -> list[str]:
-    """Propose what was never tried, each with the same probability.
-
-    Optuna's tree-structured Parzen estimator did no better with three knobs, and with seven after 12 blocks; later it
-    did (benchmarks/tune_search.py, docs/tune.md).
-    """
+    """Propose each with the same probability: where Optuna thinks of too few, and what it is compared with."""
     left = list(new)
     return [left[at] for at in np.random.default_rng(seed).permutation(len(left))[:places]]
 
 
 def next_block(
-    space: Space, tried: Mapping[str, Tried], failed: Collection[str], seed: int, propose: Propose = at_random
+    space: Space, tried: Mapping[str, Tried], failed: Collection[str], seed: int, propose: Propose
 ) -> tuple[str, ...]:
     """Return who comes into the next block beside the default; nobody: there is nothing left to find out.
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from searches import AIM, RINGS, SPACE, Machine, searched, useful
 
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, weigh
-from bpfbench.analysis.questions.tuning.search import PLACES, last_round, next_block, out, repeated
+from bpfbench.analysis.questions.tuning.search import PLACES, at_random, last_round, next_block, out, repeated
 
 
 def test_the_first_block_is_of_new_ones_alone() -> None:
-    names = next_block(SPACE, {}, frozenset(), 1)
+    names = next_block(SPACE, {}, frozenset(), 1, at_random)
     assert len(set(names)) == PLACES
     assert DEFAULT not in names
     assert set(names) <= set(SPACE.points)
@@ -32,7 +32,7 @@ def test_what_looks_best_is_tried_most_and_what_misses_the_limit_is_left() -> No
 
 def test_what_failed_is_not_tried_again() -> None:
     failed = frozenset(SPACE.points) - {DEFAULT, "ring0-poll0"}
-    assert next_block(SPACE, {}, failed, 1) == ("ring0-poll0",)
+    assert next_block(SPACE, {}, failed, 1, at_random) == ("ring0-poll0",)
 
 
 def test_what_is_ruled_out_by_a_test_is_not_repeated() -> None:
@@ -71,7 +71,7 @@ def test_when_all_was_tried_the_best_go_on() -> None:
     machine, names = Machine(useful, 1), list(SPACE.points)
     for _ in range(2):
         machine.block(names)
-    again = next_block(SPACE, weigh(machine.readings, AIM), frozenset(), 1)
+    again = next_block(SPACE, weigh(machine.readings, AIM), frozenset(), 1, at_random)
     assert len(again) == PLACES
     assert all(SPACE.points[name][0] >= 3 for name in again)
     assert RINGS > 3
