@@ -64,5 +64,6 @@ def _at_least(shares: NDArray[np.float64], alpha: float) -> float:
 
 def _refuted(shares: NDArray[np.float64], supposed: float, alpha: float) -> bool:
     """Tell whether bets on more than the supposed mean have won so much that it is not believed."""
-    won = np.prod(1 - BETS[:, None] + BETS[:, None] * shares[None, :] / supposed, axis=1)
-    return bool(won.mean() >= 1 / alpha)
+    with np.errstate(divide="ignore"):  # who bets all, and loses, has nothing left
+        won = np.log(1 - BETS[:, None] + BETS[:, None] * shares[None, :] / supposed).sum(axis=1)
+    return bool(np.logaddexp.reduce(won) - math.log(len(BETS)) >= -math.log(alpha))

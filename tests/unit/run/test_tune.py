@@ -14,7 +14,7 @@ from bpfbench.analysis.questions.tuning.search import at_random
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, aim, shown
 from bpfbench.model import Criteria, Record, TracerConfig
 from bpfbench.model.tuning import TuningGoal
-from bpfbench.report.documents.tune import headline
+from bpfbench.report.documents.tune_in_words import headline
 from bpfbench.run.tune import following
 
 GOAL = TuningGoal(("overhead",), 99.0, None, None, ("ringbuf_bytes",), 900.0)

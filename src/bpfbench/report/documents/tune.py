@@ -141,8 +141,8 @@ def _against_symptoms(own: TunedSetup, found: Validation) -> Table:
     rows: list[tuple[Field, ...]] = []
     for need in own.shown:
         first = Field(_symptom(own, need)), _by_default(found, need)
-        told = [(*_turned(own, found, knobs), _then(need, gap)) for knobs, gap in found.turned(need).items()]
-        for turned in told or [(Field("none is known to change it"), nothing, nothing, nothing)]:
+        rest = [(*_turned(own, found, knobs), _then(need, gap)) for knobs, gap in found.turned(need).items()]
+        for turned in rest or [(Field("none is known to change it"), nothing, nothing, nothing)]:
             rows.append((*first, *turned))
             first = Field(""), Field("")
     return Table(columns, tuple(rows))
@@ -351,6 +351,5 @@ def _numbers(found: Validation, need: Need, name: str) -> dict[str, Any]:
 def _gap(need: Need, gap: Gap | None) -> dict[str, Any] | None:
     if gap is None:
         return None
-    told = gap.rounds >= ROUNDS_LEAST
-    interval = need.changes(gap.interval).ends if told else None
+    interval = need.changes(gap.interval).ends if gap.rounds >= ROUNDS_LEAST else None
     return {"change": need.change(gap.mean), "interval": interval, "n": gap.rounds}

@@ -105,6 +105,7 @@ def _found(found: Validation) -> tuple[str, ...]:
 
 
 def told(found: Validation, *, is_better: bool) -> list[Need]:
+    """Return the needs in which the chosen is known to be better, or worse, than the default."""
     return [need for need in found.aim.needs if found.told(need) is is_better]
 
 

@@ -158,11 +158,8 @@ class TunedSetup:
             return None
         needs = tuple({need.key: need for need in (*self.aim.needs, *self.shown)}.values())
         noise = {need.key: sd for need in needs if (sd := self._noise(need)) is not None}
-        failed = Counter(
-            self.names[own.trial.config]
-            for own in self.fresh
-            if own.status is not Status.OK and own.trial.config in self.names
-        )
+        configs = [own.trial.config for own in self.fresh if own.status is not Status.OK]
+        failed = Counter(self.names[config] for config in configs if config is not None and config in self.names)
         return validate(self.readings(self.fresh, needs), self.last, self.aim, needs, noise, failed)
 
     def _noise(self, need: Need) -> float | None:

@@ -248,9 +248,8 @@ def validate(
         need.key: {name: fmean(by[need.key].values()) for name, by in own.items() if by.get(need.key)} for need in needs
     }
     bases = over(rivals, DEFAULT, COSTS, aims), over(own, last.best, aside), over(beside, VANILLA, aside)
-    shared = {
-        name: len(_shared([own.get(DEFAULT, {}), of], [need.key for need in aim.needs])) for name, of in own.items()
-    }
+    keys, usual = [need.key for need in aim.needs], own.get(DEFAULT, {})
+    shared = {name: len(_shared([usual, of], keys)) for name, of in own.items()}
     trials = {name: _shared([of], sorted(limits)) for name, of in own.items()}
     within = {
         name: sum(all(bound.keeps(own[name][bound.need.key][block]) for bound in aim.limits) for block in blocks)
