@@ -190,7 +190,7 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
         )
     for name in (name for name in found.last.names if found.failed.get(name)):
         who = "the default" if name == DEFAULT else called_by_knobs(own, own.configs[name])
-        yield f"Of {who}, {plural(found.failed[name], 'fresh trial')} did not end well, and is in no number here."
+        yield f"Fresh trials that did not end well, and are in no number here: {found.failed[name]} of {who}."
     if found.kept(DEFAULT) is Kept.MISSED and found.kept(found.chosen).holds:
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
