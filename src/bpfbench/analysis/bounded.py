@@ -49,6 +49,11 @@ def missing_at_most(trials: int, alpha: float) -> float:
     return 1 - math.pow(alpha, 1 / trials) if trials else 1.0
 
 
+def mostly(yes: int, no: int, alpha: float) -> bool:
+    """Tell whether what was yes so often, and else no, is yes more often than not: a sign test for every look."""
+    return _refuted(np.repeat([1.0, 0.0], [yes, no]), 0.5, alpha)
+
+
 def _at_least(shares: NDArray[np.float64], alpha: float) -> float:
     """Return the least mean that bets have not refuted; what is left out by rounding is on the safe side."""
     if not shares.any():

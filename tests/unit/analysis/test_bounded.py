@@ -52,3 +52,11 @@ def test_the_mean_seldom_ever_leaves_it(chance: float) -> None:
 def test_how_many_may_miss_what_none_of_so_many_did() -> None:
     assert bounded.missing_at_most(0, 0.05) == 1
     assert bounded.missing_at_most(59, 0.05) == pytest.approx(0.05, abs=0.001)
+
+
+def test_what_is_yes_more_often_than_not_takes_some_ten_trials_to_be_told() -> None:
+    assert not bounded.mostly(0, 0, 0.01)
+    assert not bounded.mostly(6, 0, 0.01)
+    assert bounded.mostly(10, 0, 0.01)
+    assert not bounded.mostly(10, 5, 0.01)
+    assert not bounded.mostly(0, 10, 0.01)

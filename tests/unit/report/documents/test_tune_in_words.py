@@ -76,6 +76,7 @@ def test_what_kept_to_the_limit_in_each_trial_is_said_to_have_done_so() -> None:
         "12 fresh trials without a miss are no promise: as far as they tell, up to 29 % of all may miss the limits "
         "(95 %)." in bullets(document([own]))
     )
+    assert "In 12 blocks it kept to the limits and the default did not; in 0 the reverse." in bullets(document([own]))
     (found,) = data([own])
     assert own.chosen == BEST
     rows = {row["name"]: row for row in found["validated"]}
@@ -140,8 +141,8 @@ def test_a_trade_is_told_and_not_written() -> None:
     assert own.validation.gain is Gain.TRADE
     assert own.chosen == USUAL
     assert headline(own) == (
-        "libbpf: a trade: ring 1 MiB is better than the default in overhead, and worse in memory; it kept to 99 % saved "
-        "in all 12 fresh trials, as did the default."
+        "libbpf: a trade: ring 1 MiB is better than the default in overhead, and worse in memory; it kept to 99 % "
+        "saved in all 12 fresh trials, as did the default."
     )
     (found,) = data([own])
     assert found["chosen"] == {"ringbuf_bytes": USUAL.ringbuf_bytes}

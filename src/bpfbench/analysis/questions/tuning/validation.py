@@ -33,8 +33,8 @@ ALL_FIRST = 4
 """Blocks that everybody is in."""
 ENOUGH_KEPT = 12
 """Trials without a miss after which limits count as looked at: more would tell more, but ever less of it."""
-LIMITS = COSTS = 0.4 * ALPHA
-"""Of what may go wrong, for limits, and for costs against the default."""
+LIMITS = AGAINST_DEFAULT = 0.4 * ALPHA
+"""Of what may go wrong, for limits, and for how far who may be chosen is ahead of the default."""
 
 
 class Kept(StrEnum):
@@ -58,7 +58,7 @@ class Gain(StrEnum):
     """What a search came to."""
 
     KEEPS = "keeps-to-limits"
-    """It kept to limits that the default is known to miss, and is known to be better in these, in the same blocks."""
+    """It kept to limits that the default is known to miss, and in the same blocks is known to be better in these."""
     BETTER = "better"
     """It is better in something, and known to be worse in nothing, limits included unless both kept to them."""
     TRADE = "trade"
@@ -88,6 +88,9 @@ class Validation:
     """By configuration: fresh blocks that have of it all that limits are about."""
     within: Mapping[str, int]
     """Of these, those in which it kept to all limits."""
+    only: Mapping[str, tuple[int, int]]
+    """By configuration that may be chosen: blocks in which it kept to all limits and the default did not, and those in
+    which the default alone did."""
     failed: Mapping[str, int]
     """By configuration: fresh trials that did not end well, of those that had any."""
 
@@ -168,7 +171,7 @@ class Validation:
         if self.chosen == DEFAULT or self.rounds < ROUNDS_LEAST or self.failed.get(self.chosen):
             return Gain.NONE
         own, usual = self.kept(self.chosen), self.kept(DEFAULT)
-        if own.holds and usual is Kept.MISSED and all(map(self.told, self._missed_by_default)):
+        if own.holds and usual is Kept.MISSED and self.is_ahead_in_limits:
             return Gain.KEEPS
         if (usual.holds and not own.holds) or (own is Kept.MISSED and usual is not Kept.MISSED):
             return Gain.NONE
@@ -179,13 +182,25 @@ class Validation:
         return Gain.TRADE if False in told else Gain.BETTER
 
     @property
-    def _missed_by_default(self) -> list[Need]:
-        return [limit.need for limit in self.aim.limits if self._told_of(limit, DEFAULT) is False]
+    def is_ahead_in_limits(self) -> bool:
+        """Whether blocks tell, in pairs, that the chosen is better than the default in the limits that this misses.
+
+        It is ahead in the mean of each, or keeps to all more often: where trials differ a lot, that is told sooner.
+        """
+        missed = [limit.need for limit in self.aim.limits if self._told_of(limit, DEFAULT) is False]
+        each = AGAINST_DEFAULT / (len(self.aim.needs) + 1) / max(1, len(self._rivals) - 1)
+        return all(map(self.told, missed)) or bounded.mostly(*self.only.get(self.chosen, (0, 0)), each)
+
+    @property
+    def _are_limits_settled(self) -> bool:
+        own, usual = self.kept(self.chosen), self.kept(DEFAULT)
+        is_open = own.holds and usual is Kept.MISSED and not self.is_ahead_in_limits
+        return not is_open and all(map(self._is_settled, (DEFAULT, self.chosen)))
 
     @property
     def members(self) -> tuple[str, ...]:
         """Who comes into the next block."""
-        if self.rounds < ALL_FIRST or all(map(self._is_settled, (DEFAULT, self.chosen))):
+        if self.rounds < ALL_FIRST or self._are_limits_settled:
             return self.last.names
         return tuple(dict.fromkeys((DEFAULT, self.last.best, self.chosen)))
 
@@ -199,7 +214,7 @@ class Validation:
             return self.trials.get(DEFAULT, 0) >= ROUNDS_LEAST  # by then another would have been chosen
         if self.rounds < ROUNDS_LEAST:
             return False
-        if not all(map(self._is_settled, (DEFAULT, self.chosen))):
+        if not self._are_limits_settled:
             return False
         rivals = [name for name in self._rivals if name != self.last.best]
         sound = [name for name in rivals if name == DEFAULT or self.kept(name).holds]
@@ -235,7 +250,8 @@ def validate(
     rivals = {name: of for name, of in own.items() if name in (DEFAULT, last.best, *last.nearest)}
     beside = {**rivals, **({VANILLA: readings[VANILLA]} if VANILLA in readings else {})}
     limits, aims = {limit.need.key for limit in aim.limits}, {need.key for need in aim.needs}
-    aside = (ALPHA - LIMITS - COSTS) / (4 * len(needs))
+    aside = (ALPHA - LIMITS - AGAINST_DEFAULT) / (4 * len(needs))
+    claimed = AGAINST_DEFAULT * len(aims) / (len(aims) + 1)  # the rest is for keeping to limits more often
 
     def over(of: Readings, base: str, alpha: float, keys: Collection[str] = ()) -> dict[str, dict[str, Gap]]:
         shares = {need.key: alpha / len(keys) if need.key in keys else aside for need in needs}
@@ -247,16 +263,25 @@ def validate(
     means = {
         need.key: {name: fmean(by[need.key].values()) for name, by in own.items() if by.get(need.key)} for need in needs
     }
-    bases = over(rivals, DEFAULT, COSTS, aims), over(own, last.best, aside), over(beside, VANILLA, aside)
+    bases = over(rivals, DEFAULT, claimed, aims), over(own, last.best, aside), over(beside, VANILLA, aside)
     keys, usual = [need.key for need in aim.needs], own.get(DEFAULT, {})
     shared = {name: len(_shared([usual, of], keys)) for name, of in own.items()}
     trials = {name: _shared([of], sorted(limits)) for name, of in own.items()}
     within = {
-        name: sum(all(bound.keeps(own[name][bound.need.key][block]) for bound in aim.limits) for block in blocks)
+        name: {at for at in blocks if all(limit.keeps(own[name][limit.need.key][at]) for limit in aim.limits)}
         for name, blocks in trials.items()
     }
-    counted = {name: len(blocks) for name, blocks in trials.items()}
-    return Validation(aim, last, shared, means, levels, *bases, counted, within, dict(failed or {}))
+    counts = {name: len(blocks) for name, blocks in trials.items()}, {name: len(own) for name, own in within.items()}
+    only = {name: _only(name, trials, within) for name in rivals if name != DEFAULT and DEFAULT in own}
+    return Validation(aim, last, shared, means, levels, *bases, *counts, only, dict(failed or {}))
+
+
+def _only(
+    name: str, trials: Mapping[str, Collection[BlockId]], within: Mapping[str, Collection[BlockId]]
+) -> tuple[int, int]:
+    """Count the blocks in which one alone, and in which the default alone, kept to all limits."""
+    both = set(trials[name]) & set(trials[DEFAULT])
+    return len(both & set(within[name]) - set(within[DEFAULT])), len(both & set(within[DEFAULT]) - set(within[name]))
 
 
 def _shared(readings: Sequence[Mapping[str, Mapping[BlockId, float]]], keys: Sequence[str]) -> set[BlockId]:

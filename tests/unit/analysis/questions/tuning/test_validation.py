@@ -117,6 +117,20 @@ def test_limits_that_the_default_misses_are_no_gain_unless_the_same_blocks_tell_
     assert found.gain is Gain.NONE
 
 
+def test_who_keeps_to_limits_more_often_in_the_same_blocks_is_a_gain_however_much_losses_vary() -> None:
+    last = LastRound("ring3-poll2", (), {})
+    readings: dict[str, dict[str, dict[BlockId, float]]] = defaultdict(lambda: defaultdict(dict))
+    for number in range(20):
+        for name, saved in ((DEFAULT, 99.9 if number % 5 == 0 else 98.0 - 3.0 ** (number % 4)), (last.best, 100.0)):
+            readings[name]["fidelity"][number, ""] = saved
+            readings[name]["overhead"][number, ""] = 10.0 + number / 10
+            readings[name]["memory"][number, ""] = 2e6 + number
+    found = validate(readings, last, AIM)
+    assert found.only == {last.best: (16, 0)}
+    assert found.told(AIM.needs[0]) is None
+    assert found.gain is Gain.KEEPS
+
+
 def test_clean_trials_are_told_as_such_and_not_as_knowledge() -> None:
     found = fresh(useful, LAST, 12)
     assert found.kept(LAST.best) is Kept.IN_EACH
