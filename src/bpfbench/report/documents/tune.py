@@ -183,8 +183,8 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
             f"{100 * found.missing_at_most(found.chosen):.0f} % of all may miss the limits ({100 - 100 * ALPHA:.0f} %)."
         )
     if found.gain is Gain.KEEPS:
-        alone, default_alone = found.only[found.chosen]
-        yield f"In {plural(alone, 'block')} it kept to the limits and the default did not; in {default_alone} the reverse."
+        alone, reverse = found.only[found.chosen]
+        yield f"In {plural(alone, 'block')} it kept to the limits and the default did not; in {reverse} the reverse."
     if own.traded:
         better, worse = (listed([word(need) for need in told(found, is_better=it)]) for it in (True, False))
         yield (

@@ -174,12 +174,13 @@ def over_default(
 
 
 def _as_noisy_as_all(gap: Gap) -> Gap:
-    """Return a gap in points that varies no less than those of all who took part; where none does, nothing is known.
+    """Return a gap in points that varies no less than those of all who took part; where all are alike, any.
 
-    Two that saved all in a few blocks differ by nothing, and so little scatter is luck, not knowledge.
+    Two that saved all in a few blocks differ by nothing, and so little scatter is luck, not knowledge. Who always loses
+    as much, where others lose nothing, is no such case.
     """
     spread = replace(gap.spread, least=max(gap.spread.least, gap.spread.pooled))
-    reach = spread.reach(gap.rounds) if max(spread.own, spread.least) > 0 else math.inf
+    reach = spread.reach(gap.rounds) if gap.mean or max(spread.own, spread.least) > 0 else math.inf
     return replace(gap, interval=Interval(gap.mean - reach, gap.mean + reach), spread=spread)
 
 
