@@ -23,7 +23,7 @@ ROOT = Path("/")
 KERNEL_MIN = (5, 8)
 """The first kernel with BPF ring buffers."""
 
-PACKAGES = {"bwrap": "bubblewrap", "unshare": "util-linux", "setpriv": "util-linux"}
+PACKAGES = {"bwrap": "bubblewrap", "unshare": "util-linux", "setpriv": "util-linux", "mount": "mount"}
 """Commands needed on the host -> Debian package."""
 BUILDING = {"mmdebstrap": "mmdebstrap"}
 """The same of what is needed to build an image; one that is there, or imported, does without."""
