@@ -14,7 +14,7 @@ from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
 from bpfbench.analysis.questions.tuning.search import Knobs, ranked
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
-from bpfbench.analysis.questions.tuning.validation import Gain, Kept, Validation
+from bpfbench.analysis.questions.tuning.validation import Gain, Keeping, Validation
 from bpfbench.factors import KNOBS
 from bpfbench.model import VANILLA, TracerConfig
 from bpfbench.report import snippets
@@ -176,7 +176,7 @@ def _then(need: Need, gap: Gap) -> Field:
 def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     if not found.is_decided and found.rounds >= ROUNDS_LEAST:
         yield "Not all is decided: a longer --for would tell more."
-    if found.kept(found.chosen) is Kept.IN_EACH:
+    if found.kept(found.chosen) is Keeping.IN_EACH:
         trials = plural(found.trials[found.chosen], "fresh trial")
         yield (
             f"{trials} without a miss are no promise: as far as they tell, up to "
@@ -194,7 +194,7 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     for name in (name for name in found.last.names if found.failed.get(name)):
         who = "the default" if name == DEFAULT else called_by_knobs(own, own.configs[name])
         yield f"Fresh trials that did not end well, and are in no number here: {found.failed[name]} of {who}."
-    if found.kept(DEFAULT) is Kept.MISSED and found.kept(found.chosen).holds:
+    if found.kept(DEFAULT) is Keeping.MISSED and found.kept(found.chosen).holds:
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
         yield f"What looked best in the search, {called_by_knobs(own, own.configs[found.last.best])}, did not hold."
@@ -330,12 +330,12 @@ def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
         "role": roles.get(name, "set-back"),
         "set_back": [knob for knobs, back in found.last.backs.items() if back == name for knob in knobs],
         "values": _values(own, own.configs[name]),
-        "keeps_to_limits": {Kept.KNOWN: True, Kept.MISSED: False}.get(kept),
+        "keeps_to_limits": {Keeping.KNOWN: True, Keeping.MISSED: False}.get(kept),
         "limits": kept,
         "fresh_trials": found.trials.get(name, 0),
         "within_limits": found.within.get(name, 0),
         "failed_trials": found.failed.get(name, 0),
-        "may_miss_percent": 100 * found.missing_at_most(name) if kept is Kept.IN_EACH else None,
+        "may_miss_percent": 100 * found.missing_at_most(name) if kept is Keeping.IN_EACH else None,
         "needs": {need.key: _numbers(found, need, name) for need in own.shown if name in found.means[need.key]},
     }
 

@@ -8,7 +8,7 @@ from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
-from bpfbench.analysis.questions.tuning.validation import Gain, Kept, Validation
+from bpfbench.analysis.questions.tuning.validation import Gain, Keeping, Validation
 from bpfbench.report.documents.tuned import called_by_knobs, word
 from bpfbench.report.numbers import share
 from bpfbench.report.wording import listed
@@ -36,11 +36,11 @@ def headline(own: TunedSetup) -> str:
             return f"{own.setup}: with {called} it {_held(found, found.chosen, limits)}; the default is known not to."
         case Gain.BETTER:
             kept = _kept(found, limits)
-            return f"{own.setup}: {called} is better than the default in {_better(found)}{kept}."
+            return f"{own.setup}: {called} is better than the default in {_better(found)}{kept}.{_ceiling(own, found)}"
         case Gain.TRADE:
             kept, worse = _kept(found, limits), listed([word(need) for need in told(found, is_better=False)])
             traded = f"{called} is better than the default in {_better(found)}, and worse in {worse}"
-            return f"{own.setup}: a trade: {traded}{kept}."
+            return f"{own.setup}: a trade: {traded}{kept}.{_ceiling(own, found)}"
         case _:
             return f"{own.setup}: no gain found in {plural(found.rounds, 'fresh block')}.{_why(own, found, called)}"
 
@@ -56,8 +56,8 @@ def _why(own: TunedSetup, found: Validation, called: str) -> str:
     if usual.holds:
         return f" The default {_held(found, DEFAULT, limits)}."
     if its.holds:
-        rest = "misses them" if usual is Kept.MISSED else "does"
-        more = "by how much the default" if usual is Kept.MISSED else "whether the default"
+        rest = "misses them" if usual is Keeping.MISSED else "does"
+        more = "by how much the default" if usual is Keeping.MISSED else "whether the default"
         return f" {_first(called)} {_held(found, found.chosen, limits)}; {more} {rest}, so few blocks do not tell."
     return _ceiling(own, found) or f" Nothing that was validated kept to {limits} in each trial."
 
@@ -68,7 +68,7 @@ def _first(text: str) -> str:
 
 def _held(found: Validation, name: str, limits: str) -> str:
     """Say that a configuration keeps to limits, where that is known, or else in how many trials it did."""
-    if found.kept(name) is Kept.KNOWN:
+    if found.kept(name) is Keeping.KNOWN:
         return f"is known to keep to {limits}"
     return f"kept to {limits} in all {plural(found.trials[name], 'fresh trial')}"
 
@@ -78,7 +78,7 @@ def _kept(found: Validation, limits: str) -> str:
     if own.holds:
         also = ", as did the default" if found.kept(DEFAULT).holds else ""
         return f"; it {_held(found, found.chosen, limits)}{also}"
-    if own is Kept.MISSED:
+    if own is Keeping.MISSED:
         return f"; neither keeps to {limits}"
     trials = plural(found.trials[found.chosen], "fresh trial")
     return f"; it kept to {limits} in {found.within[found.chosen]} of {trials}"

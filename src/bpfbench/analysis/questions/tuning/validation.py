@@ -37,7 +37,7 @@ LIMITS = AGAINST_DEFAULT = 0.4 * ALPHA
 """Of what may go wrong, for limits, and for how far who may be chosen is ahead of the default."""
 
 
-class Kept(StrEnum):
+class Keeping(StrEnum):
     """How a configuration stands to the limits, by fresh trials."""
 
     KNOWN = "known"
@@ -51,7 +51,7 @@ class Kept(StrEnum):
     @property
     def holds(self) -> bool:
         """Whether nothing was seen that speaks against it."""
-        return self in (Kept.KNOWN, Kept.IN_EACH)
+        return self in (Keeping.KNOWN, Keeping.IN_EACH)
 
 
 class Gain(StrEnum):
@@ -99,18 +99,18 @@ class Validation:
         """In how many blocks there is something of the default and of the chosen."""
         return self.shared.get(self.chosen, 0)
 
-    def kept(self, name: str) -> Kept:
+    def kept(self, name: str) -> Keeping:
         """Tell how a configuration stands to all limits. Who failed in a trial did not keep to them in each."""
         if self.trials.get(name, 0) < ROUNDS_LEAST:
-            return Kept.OPEN
+            return Keeping.OPEN
         told = [self._told_of(limit, name) for limit in self.aim.limits]
         if False in told:
-            return Kept.MISSED
+            return Keeping.MISSED
         if self.failed.get(name):
-            return Kept.OPEN
+            return Keeping.OPEN
         if None not in told:
-            return Kept.KNOWN
-        return Kept.IN_EACH if self.within[name] == self.trials[name] else Kept.OPEN
+            return Keeping.KNOWN
+        return Keeping.IN_EACH if self.within[name] == self.trials[name] else Keeping.OPEN
 
     def _told_of(self, limit: Bound, name: str) -> bool | None:
         return limit.told(self.levels[limit.need.key].get(name, Interval()))
@@ -128,9 +128,9 @@ class Validation:
 
     def _is_settled(self, name: str) -> bool:
         """Tell whether further blocks are not needed for how it stands to the limits."""
-        if self.kept(name) is Kept.IN_EACH:
+        if self.kept(name) is Keeping.IN_EACH:
             return self.trials[name] >= ENOUGH_KEPT
-        if self.kept(name) is Kept.OPEN:  # who failed once can only be told to miss them, where it does by far
+        if self.kept(name) is Keeping.OPEN:  # who failed once can only be told to miss them, where it does by far
             return bool(self.failed.get(name)) and self.trials.get(name, 0) >= ENOUGH_KEPT
         return True
 
@@ -161,7 +161,7 @@ class Validation:
             for name in self.last.nearest:
                 if self.kept(name).holds:
                     return name
-        if self.kept(self.last.best) is Kept.MISSED and self.kept(DEFAULT).holds:
+        if self.kept(self.last.best) is Keeping.MISSED and self.kept(DEFAULT).holds:
             return DEFAULT
         return self.last.best
 
@@ -171,9 +171,9 @@ class Validation:
         if self.chosen == DEFAULT or self.rounds < ROUNDS_LEAST or self.failed.get(self.chosen):
             return Gain.NONE
         own, usual = self.kept(self.chosen), self.kept(DEFAULT)
-        if own.holds and usual is Kept.MISSED and self.is_ahead_in_limits:
+        if own.holds and usual is Keeping.MISSED and self.is_ahead_in_limits:
             return Gain.KEEPS
-        if (usual.holds and not own.holds) or (own is Kept.MISSED and usual is not Kept.MISSED):
+        if (usual.holds and not own.holds) or (own is Keeping.MISSED and usual is not Keeping.MISSED):
             return Gain.NONE
         both = own.holds and usual.holds
         told = [self.told(need) for need in (self.aim.minimise if both else self.aim.needs)]
@@ -194,7 +194,7 @@ class Validation:
     @property
     def _are_limits_settled(self) -> bool:
         own, usual = self.kept(self.chosen), self.kept(DEFAULT)
-        is_open = own.holds and usual is Kept.MISSED and not self.is_ahead_in_limits
+        is_open = own.holds and usual is Keeping.MISSED and not self.is_ahead_in_limits
         return not is_open and all(map(self._is_settled, (DEFAULT, self.chosen)))
 
     @property

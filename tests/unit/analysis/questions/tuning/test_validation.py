@@ -13,7 +13,7 @@ from bpfbench.analysis.gaps import BlockId
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, fidelity
 from bpfbench.analysis.questions.tuning.search import LastRound
-from bpfbench.analysis.questions.tuning.validation import Gain, Kept, Validation, validate
+from bpfbench.analysis.questions.tuning.validation import Gain, Keeping, Validation, validate
 from bpfbench.model import Criteria
 
 LAST = LastRound("ring3-poll2", ("ring4-poll2", "ring3-poll1"), {("ring",): DEFAULT})
@@ -44,7 +44,7 @@ def test_what_saves_enough_where_the_default_does_not_is_a_gain() -> None:
 def test_two_blocks_tell_nothing() -> None:
     found = fresh(useful, LAST, 2)
     assert found.gain is Gain.NONE
-    assert found.kept(DEFAULT) is Kept.OPEN
+    assert found.kept(DEFAULT) is Keeping.OPEN
     assert not found.is_decided
 
 
@@ -88,7 +88,7 @@ def test_another_of_the_front_is_taken_where_the_best_does_not_hold() -> None:
         return (98.0 if point == (3, 2) else 99.9 if point[0] > 1 else 60.0), 10.0, 2e6
 
     found = fresh(treacherous, LAST, 16)
-    assert found.kept("ring3-poll2") is Kept.MISSED
+    assert found.kept("ring3-poll2") is Keeping.MISSED
     assert found.chosen == "ring4-poll2"
     assert found.gain is Gain.KEEPS
 
@@ -97,7 +97,7 @@ def test_a_default_that_saves_all_in_the_same_blocks_is_not_beaten_in_that() -> 
     """As after a busy hour, in which the search was: its blocks are no part of it."""
     found = fresh(lambda _: (100.0, 10.0, 2e6), LAST, 8)
     assert found.gain is Gain.NONE
-    assert found.kept(DEFAULT) is found.kept(LAST.best) is Kept.IN_EACH
+    assert found.kept(DEFAULT) is found.kept(LAST.best) is Keeping.IN_EACH
     assert found.means["fidelity"][DEFAULT] == 100
 
 
@@ -111,8 +111,8 @@ def test_limits_that_the_default_misses_are_no_gain_unless_the_same_blocks_tell_
             readings[name]["overhead"][number, ""] = 10.0 + number / 10
             readings[name]["memory"][number, ""] = 2e6 + number
     found = validate(readings, last, AIM)
-    assert found.kept(DEFAULT) is Kept.MISSED
-    assert found.kept(last.best) is Kept.IN_EACH
+    assert found.kept(DEFAULT) is Keeping.MISSED
+    assert found.kept(last.best) is Keeping.IN_EACH
     assert found.told(AIM.needs[0]) is None
     assert found.gain is Gain.NONE
 
@@ -133,7 +133,7 @@ def test_who_keeps_to_limits_more_often_in_the_same_blocks_is_a_gain_however_muc
 
 def test_clean_trials_are_told_as_such_and_not_as_knowledge() -> None:
     found = fresh(useful, LAST, 12)
-    assert found.kept(LAST.best) is Kept.IN_EACH
+    assert found.kept(LAST.best) is Keeping.IN_EACH
     assert (found.within[LAST.best], found.trials[LAST.best]) == (12, 12)
     level = found.levels["fidelity"][LAST.best]
     assert level.high == 100
@@ -163,7 +163,7 @@ def test_what_loses_a_lot_now_and_then_is_hardly_ever_known_to_keep_to_the_limit
             found = validate(readings, LAST, aim)
             members = found.members
         ends.append(found)
-    assert not any(found.kept(name) is Kept.KNOWN for found in ends for name in LAST.names)
+    assert not any(found.kept(name) is Keeping.KNOWN for found in ends for name in LAST.names)
     assert sum(found.gain is not Gain.NONE for found in ends) <= 2
 
 
@@ -172,7 +172,7 @@ def test_who_fails_in_a_fresh_trial_is_no_gain(failures: int) -> None:
     last = LastRound("ring3-poll2", (), {("ring",): DEFAULT})
     found = fresh(useful, last, 8, without={last.best: failures})
     assert found.failed == {last.best: failures}
-    assert found.kept(last.best) is Kept.OPEN
+    assert found.kept(last.best) is Keeping.OPEN
     assert found.gain is Gain.NONE
     assert found.is_decided
 
@@ -188,8 +188,8 @@ def test_what_is_not_known_to_keep_to_a_limit_is_no_gain_over_what_kept_to_it() 
 
     last = LastRound("ring3-poll2", (), {("ring",): DEFAULT})
     found = fresh(cheaper, last, 8)
-    assert found.kept(DEFAULT) is Kept.IN_EACH
-    assert found.kept(last.best) is Kept.OPEN
+    assert found.kept(DEFAULT) is Keeping.IN_EACH
+    assert found.kept(last.best) is Keeping.OPEN
     assert found.told(needs.MEMORY)
     assert found.gain is Gain.NONE
 
