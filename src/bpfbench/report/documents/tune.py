@@ -54,6 +54,7 @@ SYMPTOMS = {
     "latency": "slow calls get slower",
     "startup": "it starts slowly",
     "energy": "it takes energy",
+    "delay": "events come late",
 }
 
 
@@ -148,6 +149,8 @@ def _limits(own: TunedSetup) -> str:
         said.append(f"{size(round(goal.max_memory_bytes))} of memory")
     if goal.max_cpu_percent is not None:
         said.append(f"{goal.max_cpu_percent:g} % of a CPU")
+    if goal.max_delay_ms is not None:
+        said.append(f"{goal.max_delay_ms:g} ms of delay by the settings")
     return listed(said)
 
 
@@ -248,13 +251,27 @@ def _then(need: Need, gap: Gap) -> Field:
 
 def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     if not found.is_decided and found.rounds >= ROUNDS_LEAST:
-        yield "Not all is decided: a longer --for would tell more."
-    if found.keeps(DEFAULT) is False and found.keeps(found.chosen):
+        yield "Not all is decided: --resume with a longer --for, which is the time in all, tells more."
+    if found.keeps(DEFAULT) is False and found.keeps(found.chosen) and own.lost:
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
         yield f"What looked best in the search, {called_by_knobs(own, own.configs[found.last.best])}, did not hold."
+    yield from _held(own, found)
     if own.failed:
         yield f"Not tried again, as all trials of theirs failed: {', '.join(sorted(own.failed))}."
+
+
+def _held(own: TunedSetup, found: Validation) -> Iterator[str]:
+    """Say what part of the events are saved by the rings' mere size, and what that leaves of a longer target's."""
+    config = own.configs[found.chosen]
+    held, level = own.held_percent(config), found.levels["fidelity"].get(found.chosen)
+    if held is not None and level is not None:
+        yield (
+            f"{_first(called_by_knobs(own, config))}: rings can hold {share(held)} % of a trial's events, which are "
+            "saved however slow the tracer is. Of a target that runs for longer, "
+            f"{share(max(0.0, level.low - held))} % saved is what that leaves sure; a larger --scale, or a longer "
+            "target, makes sure of more."
+        )
 
 
 def _searched(own: TunedSetup) -> Iterator[Block]:
@@ -345,6 +362,7 @@ def _data(own: TunedSetup) -> dict[str, Any]:
         "said": headline(own),
         "gain": found.gain if found else Gain.NONE,
         "chosen": _values(own, own.chosen),
+        "rings_hold_percent": own.held_percent(own.chosen),
         "in_your_own": _changed(own),
         "tried": len(own.tried) - 1,
         "configurations": len(own.configs) - 1,
@@ -380,6 +398,7 @@ def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
         "set_back": [knob for knob, back in found.last.backs.items() if back == name],
         "values": _values(own, own.configs[name]),
         "keeps_to_limits": found.keeps(name),
+        "rings_hold_percent": own.held_percent(own.configs[name]),
         "needs": {need.key: _numbers(found, need, name) for need in own.shown if name in found.means[need.key]},
     }
 

@@ -18,8 +18,15 @@ from bpfbench.model import TracerConfig
 from bpfbench.report.document import ABSENT, Field
 from bpfbench.report.numbers import rounded, share
 
-WORDS = {"fidelity": "saved", "overhead": "overhead", "memory": "memory", "cpu": "CPU", "latency": "p99 latency"}
-UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s"}
+WORDS = {
+    "fidelity": "saved",
+    "overhead": "overhead",
+    "memory": "memory",
+    "cpu": "CPU",
+    "latency": "p99 latency",
+    "delay": "delay by settings",
+}
+UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s", "delay": "ms"}
 
 
 def mean_field(need: Need, values: Sequence[float]) -> Field:

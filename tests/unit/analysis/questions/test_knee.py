@@ -13,7 +13,7 @@ from builders import make_config, make_delivery, make_failure, make_fio, make_re
 
 from bpfbench.analysis.decision import decide
 from bpfbench.analysis.gaps import BlockId
-from bpfbench.analysis.questions.knee import COSTS, ORDERED, Knee, Turned, knee, knees, turned_up, waits_ms
+from bpfbench.analysis.questions.knee import COSTS, ORDERED, Knee, Turned, knee, knees, turned_up
 from bpfbench.analysis.results import of
 from bpfbench.model import Buffer, Consumers, Criteria, ProgramTime, Record, Slots, Variant, Workload
 
@@ -91,11 +91,11 @@ class TestOrder:
 class TestWaits:
     def test_it_is_what_fills_the_ring_up_to_the_watermark(self) -> None:
         config = make_config(wakeup="watermark:16800", poll_ms=1000)
-        assert waits_ms(config, 10_000) == pytest.approx(10)  # 100 slots of 168 bytes
+        assert config.waits_ms(10_000) == pytest.approx(10)  # 100 slots of 168 bytes
 
     def test_the_poll_time_out_ends_it(self) -> None:
-        assert waits_ms(make_config(wakeup="watermark:16800", poll_ms=3), 10_000) == 3
-        assert waits_ms(make_config(wakeup="never", poll_ms=10), 10_000) == 10
+        assert make_config(wakeup="watermark:16800", poll_ms=3).waits_ms(10_000) == 3
+        assert make_config(wakeup="never", poll_ms=10).waits_ms(10_000) == 10
 
     @pytest.mark.parametrize(
         "more",
@@ -110,10 +110,10 @@ class TestWaits:
         ids=str,
     )
     def test_where_more_decides_it_is_not_known(self, more: dict[str, object]) -> None:
-        assert waits_ms(make_config(**{"wakeup": "watermark:4096", **more}), 10_000) is None
+        assert make_config(**{"wakeup": "watermark:4096", **more}).waits_ms(10_000) is None
 
     def test_nothing_fills_no_ring(self) -> None:
-        assert waits_ms(make_config(wakeup="watermark:4096"), 0) is None
+        assert make_config(wakeup="watermark:4096").waits_ms(0) is None
 
 
 def ran(wakeup: str | None, block: int, variant: Variant = Variant.FULL, **knobs: object) -> Record:
