@@ -112,6 +112,24 @@ class TestWaits:
     def test_where_more_decides_it_is_not_known(self, more: dict[str, object]) -> None:
         assert make_config(**{"wakeup": "watermark:4096", **more}).waits_ms(10_000) is None
 
+    def test_what_settings_let_events_wait_is_that_and_what_fills_the_output_buffer(self) -> None:
+        full_ms = 1000 * 2**16 / 156 / 10_000  # 42 ms
+        for knobs, waits in (
+            ({"wakeup": "adaptive"}, 0.0),
+            ({"wakeup": "poll"}, 0.0),
+            ({"wakeup": "never", "poll_ms": 30}, 30.0),
+            ({"wakeup": "watermark:16800", "poll_ms": 1000}, 10.0),
+            ({"wakeup": "watermark:16800", "poll_ms": 1000, "buffer": Buffer.PERF}, 1000.0),
+        ):
+            assert make_config(**knobs).delay_ms(10_000, cpus=2) == pytest.approx(waits + full_ms)
+        each = make_config(rings="cpu", consumers=Consumers.RING)
+        assert each.delay_ms(10_000, cpus=2) == pytest.approx(2 * full_ms)  # each has a buffer of its own
+
+    def test_a_buffer_that_nothing_comes_to_is_written_after_a_time_out(self) -> None:
+        assert make_config(poll_ms=100).delay_ms(5, cpus=2) == 100
+        assert make_config(wakeup="never", poll_ms=100).delay_ms(None, cpus=2) == 100
+        assert make_config(wakeup="watermark:4096").delay_ms(None, cpus=2) == 0  # at a rate that is high enough
+
     def test_nothing_fills_no_ring(self) -> None:
         assert make_config(wakeup="watermark:4096").waits_ms(0) is None
 
