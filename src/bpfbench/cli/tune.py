@@ -227,7 +227,6 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
         usual,
         ring_bytes_most=tuning.ring_bytes_most(wanted, free_bytes),
         cpus=wanted.machine.cpus if wanted.ground == "vm" else os.cpu_count() or 1,
-        offered_bytes=tuning.offered_bytes(wanted),
         events_per_s=tuning.events_per_s(wanted),
     )
     left_out = (*left_out, *tuning.delayed(varied, known))

@@ -20,7 +20,6 @@ from bpfbench.declare.plan import Plan
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, STUDY, Factor, Knob
 from bpfbench.model import (
-    BLOCK_BYTES,
     EVENT_BYTES,
     EVENT_TOOLS,
     Format,
@@ -183,10 +182,10 @@ def _require_memory(study: Study, tuned: Sequence[Factor], goal: TuningGoal) -> 
 
 def offered_bytes(study: Study) -> int | None:
     """Return what the events of a trial take in rings, pauses or not; None of targets of which only trials tell."""
-    work, event = workload(study), EVENT_BYTES
+    ios, event = workload(study).ios, EVENT_BYTES
     if Tool.RW_TRACER_ALL in study.factors.tools:
         event += study.factors.payload_bytes[0]
-    return work.total_bytes // BLOCK_BYTES * ring_record_bytes(event) if work.is_fio else None
+    return None if ios is None else ios * ring_record_bytes(event)
 
 
 def events_per_s(study: Study) -> float | None:

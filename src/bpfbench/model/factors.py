@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
 from bpfbench.model.choices import (
+    BLOCK_BYTES,
     EVENT_BYTES,
     OPTIONS,
     OUTPUT_BYTES,
@@ -180,6 +181,11 @@ class Workload:
     def total_bytes(self) -> int:
         """Bytes read and written by all processes together."""
         return self.processes * self.bytes_per_process
+
+    @property
+    def ios(self) -> int | None:
+        """How many I/Os all processes do; None of a declared target."""
+        return self.total_bytes // BLOCK_BYTES if self.is_fio else None
 
     @property
     def pace(self) -> IoPace:

@@ -57,8 +57,6 @@ class Tuning:
     """What all rings of a tracer may take together; None: as much as each may by itself."""
     cpus: int = 1
     """Of the machine, each of which may have a ring."""
-    offered_bytes: int | None = None
-    """What the events of a trial take in rings; None where only trials tell."""
     events_per_s: float | None = None
     """At which rate they come; None where only trials tell."""
 

@@ -24,7 +24,7 @@ from bpfbench.declare.study import parse
 from bpfbench.errors import MachineError
 from bpfbench.machine import facts
 from bpfbench.model import Criteria, Machine, Record, Step, TracerConfig
-from bpfbench.model.tuning import TuningGoal
+from bpfbench.model.tuning import Finalists, TuningGoal
 from bpfbench.report.documents.tune import headline
 from bpfbench.run.tune import elapsed_s, following, free_bytes, require_memory
 
@@ -126,3 +126,19 @@ def test_memory_is_the_guests_in_a_virtual_machine_and_looked_at_again_before_ea
     require_memory(in_vm, configs, cpus=4)
     with pytest.raises(MachineError, match="the next block has rings of 8 MiB, and 2 MiB of memory are free"):
         require_memory(study, configs, cpus=4)
+
+
+def test_more_time_goes_on_with_a_validation_and_never_back_to_the_search() -> None:
+    records = []
+    for number, runtime_s in enumerate((10.0, 12.0, 9.0, 13.0, 8.0, 11.0)):
+        for at, own in enumerate(block(number, [])):
+            slow = replace(own, fio=make_fio(runtime_s=runtime_s + at * (-1) ** number))
+            records.append(replace(slow, steps=(Step("workload", 10.0),)))
+    best, *others = (own for own in CONFIGS.values() if own != USUAL)
+    own = replace(
+        setup(records), goal=replace(GOAL, seconds=240.0), finalists=Finalists("libbpf", 3, best, tuple(others))
+    )
+    assert following(own, seed=1, number=6, propose=at_random).said == "libbpf: the time is over after 3 fresh blocks."
+    longer = following(replace(own, goal=GOAL), seed=1, number=6, propose=at_random)
+    assert set(longer.members) == set(CONFIGS)
+    assert longer.finalists is None

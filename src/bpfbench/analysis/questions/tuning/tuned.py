@@ -253,5 +253,5 @@ def tuned(
     told = shown(tuning.goal, work)
     if results.info and not set(results.info.study.factors.tools) & set(EVENT_TOOLS):
         told = tuple(need for need in told if need is not DELAY)
-    size = tuning.cpus, tuning.offered_bytes
+    size = tuning.cpus, work.ios and work.ios * ring_record_bytes(tuning.usual[setup].event_bytes)
     return TunedSetup(setup, tuning.goal, wanted, names, records, tuning.of(setup), told, *size)
