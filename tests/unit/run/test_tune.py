@@ -85,6 +85,8 @@ def test_of_a_target_whose_events_nobody_knew_rings_that_held_a_tenth_of_them_ar
     assert set(own.tried) == {DEFAULT, f"ring{2**20}"}
     assert following(own, seed=1, number=1, propose=at_random).members == (DEFAULT, f"ring{2**20}")
     assert own.held_percent(CONFIGS[f"ring{2**20}"]) == pytest.approx(6.24, abs=0.01)
+    few = setup([events(record, 5000) for number in range(3) for record in block(number, [])])
+    assert "a longer target has more" in following(few, seed=1, number=3, propose=at_random).said
     before = replace(own, offered_bytes=2**26)  # where it was known, they were left out before anything was run
     assert not before.too_large
     assert before.held_percent(CONFIGS[f"ring{2**22}"]) == 6.25
@@ -129,15 +131,14 @@ def test_memory_is_the_guests_in_a_virtual_machine_and_looked_at_again_before_ea
 
 
 def test_more_time_goes_on_with_a_validation_and_never_back_to_the_search() -> None:
-    records = []
+    records: list[Record] = []
     for number, runtime_s in enumerate((10.0, 12.0, 9.0, 13.0, 8.0, 11.0)):
-        for at, own in enumerate(block(number, [])):
-            slow = replace(own, fio=make_fio(runtime_s=runtime_s + at * (-1) ** number))
+        for at, plain in enumerate(block(number, [])):
+            slow = replace(plain, fio=make_fio(runtime_s=runtime_s + at * (-1) ** number))
             records.append(replace(slow, steps=(Step("workload", 10.0),)))
     best, *others = (own for own in CONFIGS.values() if own != USUAL)
-    own = replace(
-        setup(records), goal=replace(GOAL, seconds=240.0), finalists=Finalists("libbpf", 3, best, tuple(others))
-    )
+    known = replace(setup(records), offered_bytes=2**30)
+    own = replace(known, goal=replace(GOAL, seconds=240.0), finalists=Finalists("libbpf", 3, best, tuple(others)))
     assert following(own, seed=1, number=6, propose=at_random).said == "libbpf: the time is over after 3 fresh blocks."
     longer = following(replace(own, goal=GOAL), seed=1, number=6, propose=at_random)
     assert set(longer.members) == set(CONFIGS)

@@ -176,6 +176,9 @@ class TunedSetup:
         known = self.readings(self.records, self.aim.needs).get(DEFAULT, {})
         if absent := [need.key for need in self.aim.minimise if need.key not in known]:
             return f"there are no numbers for: {', '.join(absent)}"
+        ended = (own.trial.config for own in self.records if own.status is Status.OK)
+        if any(self.names.get(config) in self.too_large for config in ended if config is not None):
+            return "rings of all others tried hold more than a tenth of a trial's events; a longer target has more"
         return "no trial of anything else ended well"
 
     @property
