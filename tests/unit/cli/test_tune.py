@@ -223,9 +223,24 @@ def test_what_rings_hold_and_how_long_settings_let_events_wait_is_told(
     assert "events come late" in found.out
     (own,) = data_of(bpfbench("tune", "--resume", "tuning", "--json"))
     assert own["rings_hold_percent"] == pytest.approx(100 * 2**20 / (131_072 * 168))
+    tuned = next(row for row in own["validated"] if row["role"] == "tuned")
+    assert tuned["sure_of_longer_percent"] == pytest.approx(100 - own["rings_hold_percent"])
     delay = next(row["needs"]["delay"] for row in own["validated"] if row["role"] == "default")
     # 1,000 events in 10 s: of 100 a second, 64 KiB of output hold 420
     assert (delay["metric"], delay["mean"]) == ("delay_by_settings_ms", pytest.approx(4201, rel=0.02))
+
+
+def test_a_delay_is_a_limit_that_the_default_may_miss(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_record(tmp_path, monkeypatch, useful=True)
+    found = bpfbench(*TUNE, "--max-delay", "0.05s", "--json")
+    assert found.status == 0, found.err
+    (own,) = data_of(found)
+    # Of 100 events a second, none finds company within 10 ms: its buffer is written after that.
+    assert own["gain"] == "keeps-to-limits"
+    assert own["chosen"]["poll_ms"] <= 10
+    assert "99 % saved and 50 ms of delay by the settings; the default does not" in own["said"]
 
 
 def test_all_setups_are_tuned_in_turn_resumed_and_shown_side_by_side(

@@ -213,7 +213,10 @@ def test_several_values_of_a_knob_that_is_not_tuned_are_refused() -> None:
 def limited(max_delay_ms: float, more: str = "rate_iops = 2500\n") -> tuple[Study, Tuning]:
     """A search at 10,000 events a second, where 64 KiB of output are full after 42 ms."""
     own, goal = study(more), replace(GOAL, max_delay_ms=max_delay_ms)
-    return varied(own)[0], Tuning(1, goal, tuning.usual(own), events_per_s=tuning.events_per_s(own))
+    few = tuple(KNOBS[name] for name in ("ringbuf_bytes", "poll_ms", "wakeup", "output_bytes"))
+    return tuning.varied(own, few, LOTS, goal)[0], Tuning(
+        1, goal, tuning.usual(own), events_per_s=tuning.events_per_s(own)
+    )
 
 
 def test_what_lets_events_wait_too_long_by_its_settings_is_not_tried() -> None:

@@ -264,14 +264,20 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
 def _held(own: TunedSetup, found: Validation) -> Iterator[str]:
     """Say what part of the events are saved by the rings' mere size, and what that leaves of a longer target's."""
     config = own.configs[found.chosen]
-    held, level = own.held_percent(config), found.levels["fidelity"].get(found.chosen)
-    if held is not None and level is not None:
+    held, sure = own.held_percent(config), _sure_of_longer(own, found, found.chosen)
+    if held is not None and sure is not None:
         yield (
             f"{_first(called_by_knobs(own, config))}: rings can hold {share(held)} % of a trial's events, which are "
             "saved however slow the tracer is. Of a target that runs for longer, "
-            f"{share(max(0.0, level.low - held))} % saved is what that leaves sure; a larger --scale, or a longer "
+            f"{share(sure)} % saved is what that leaves sure; a larger --scale, or a longer "
             "target, makes sure of more."
         )
+
+
+def _sure_of_longer(own: TunedSetup, found: Validation, name: str) -> float | None:
+    """Return what is saved at least of a target that runs for longer; None where that cannot be told."""
+    held, level = own.held_percent(own.configs[name]), found.levels["fidelity"].get(name)
+    return None if held is None or level is None else max(0.0, level.low - held)
 
 
 def _searched(own: TunedSetup) -> Iterator[Block]:
@@ -399,6 +405,7 @@ def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
         "values": _values(own, own.configs[name]),
         "keeps_to_limits": found.keeps(name),
         "rings_hold_percent": own.held_percent(own.configs[name]),
+        "sure_of_longer_percent": _sure_of_longer(own, found, name),
         "needs": {need.key: _numbers(found, need, name) for need in own.shown if name in found.means[need.key]},
     }
 
