@@ -37,8 +37,7 @@ CHUNK_BYTES = 2**16
 SINK_BYTES = {Sink.NULL: 2**40}
 SINK_BYTES_USUAL = 2**28
 RING_BYTES = 2**22
-COPY_BYTES = 2**26
-"""Copied from so much memory: more than caches hold."""
+"""What is copied comes from as much memory, and from the caches where a ring's records would."""
 RING_MS = 300
 WAKE_UPS = 500
 HOOKED_READS = 20_000
@@ -73,7 +72,7 @@ def measurements(spec: RooflineSpec, cpus: int, tmpfs: Path | None) -> Iterator[
             words = ("sink", file or sink, SINK_BYTES.get(sink, SINK_BYTES_USUAL), CHUNK_BYTES, way)
             yield Measurement(f"sink: {sink}", words, _sink(sink), file)
     for size, tool in TOOL_OF_BYTES.items():
-        yield Measurement(f"copy: {size} B", ("copy", size, COPY_BYTES), _copy(size))
+        yield Measurement(f"copy: {size} B", ("copy", size, RING_BYTES), _copy(size))
         payload = PAYLOAD_BYTES if size > PAYLOAD_BYTES else 0
         for producers in dict.fromkeys((0, 1, cpus)):
             for woken in Woken if producers else (Woken.NEVER,):
@@ -95,15 +94,16 @@ def run(spec: RooflineSpec) -> Roofline:
         planned = [own for own in planned if own.words[0] in ("sink", "copy", "hook")]
         absent |= dict.fromkeys(("ring", "wake-up"), "it takes 2 CPUs, one for the producer and one for the consumer")
     order = random.Random(spec.seed)  # noqa: S311 - the same for a seed everywhere
-    found: list[Reading] = []
+    readings: dict[str, list[Reading]] = {own.name: [] for own in planned}
     for _ in range(spec.repetitions):
         order.shuffle(planned)
         for own in planned:
             if own.name not in absent:
                 try:
-                    found.append(own.reading(_values(own)))
+                    readings[own.name].append(own.reading(_values(own)))
                 except StepError as error:
                     absent[own.name] = error.message
+    found = [reading for name, own in readings.items() if name not in absent for reading in own]
     return Roofline(
         sinks=tuple(own for own in found if isinstance(own, SinkSpeed)),
         copies=tuple(own for own in found if isinstance(own, CopySpeed)),

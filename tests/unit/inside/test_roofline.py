@@ -49,6 +49,15 @@ def test_what_cannot_be_measured_is_absent_with_the_reason(spec: RooflineSpec) -
     assert absent["hook: fentry"] == "cannot attach: no such hook"
 
 
+def test_what_failed_once_is_absent_with_all_that_was_read_before(spec: RooflineSpec) -> None:
+    program = Path(roofline.PROGRAM)
+    once = f"copy) [ ! -e {program}.copied ] || {{ echo broken >&2; exit 1; }}; : >{program}.copied;"
+    program.write_text(PROGRAM.replace("copy)", once))
+    found = roofline.run(spec)
+    assert "broken" in found.absent.values()
+    assert len({own.event_bytes for own in found.copies}) < 2
+
+
 def test_with_one_cpu_there_is_no_ring(spec: RooflineSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     found = roofline.run(spec)

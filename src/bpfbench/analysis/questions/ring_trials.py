@@ -118,10 +118,11 @@ class RingTrial:
 def trials(results: Results) -> tuple[RingTrial, ...]:
     """Return the ok trials of full tracers with a ring that were offered events."""
     cells = (cell for cell in results.cells if cell.is_full and not cell.emulated and cell.tool not in COUNTING_TOOLS)
-    return tuple(filter(None, (_ring_trial(cell, record) for cell in cells for record in results.counted(cell))))
+    return tuple(filter(None, (ring_trial(cell, record) for cell in cells for record in results.counted(cell))))
 
 
-def _ring_trial(cell: Cell, record: Record) -> RingTrial | None:
+def ring_trial(cell: Cell, record: Record) -> RingTrial | None:
+    """Return what counts of a full tracer's trial; None where it has no ring, or was offered no events."""
     config, summary, rate, percent = cell.config, record.summary, OFFERED.read(record), TRACER_CPU.read(record)
     tracer = Tracer.of(cell.setup, config, config.event_bytes, target_cpus(record)) if config else None
     if tracer is None or summary is None or record.outcome is None or not rate:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from bpfbench.analysis.questions.drain import Drained, Range, over
+from bpfbench.analysis.questions.ring_trials import ring_trial
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_TOOLS, Format
+from bpfbench.model import EVENT_TOOLS, Buffer, Consumers, Format
 from bpfbench.model.drain import TOOL_OF_BYTES, least_output_bytes
 from bpfbench.model.roofline import Roofline, Sink
 
@@ -106,28 +107,30 @@ def _share(event_bytes: int, form: str, rate: Range | None, found: Iterable[Ceil
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a tracer of a run saved, beside what the machine allows."""
+    """What a tracer of a run drained, beside what the machine allows."""
 
     cell: Cell
-    events_per_s: Range
-    """Of its trials that count."""
+    events_per_s: Range | None
+    """What it drained while the target ran; None: its rings hold all that it saved, so that it may have come after."""
     share: Share | None
-    """None: nothing was measured of events of its size."""
+    """None: that, or nothing was measured of events of its size, or it has more threads than a ceiling is for."""
     at_its_limit: bool
     """Whether it lost events in each of them: what all save that is offered says nothing of what they could."""
 
 
 def savings(results: Results, roofline: Roofline) -> tuple[Saving, ...]:
-    """Set beside the ceilings what full tracers with a ring saved, beside targets on real machines."""
+    """Set beside the ceilings what full tracers with a ring drained, beside targets on real machines."""
     limits, found = ceilings(roofline), []
     for cell in results.cells:
         config, records = cell.config, results.counted(cell)
-        if config is None or config.ringbuf_bytes is None or cell.tool not in EVENT_TOOLS or cell.emulated:
+        if config is None or cell.tool not in EVENT_TOOLS or cell.emulated or not cell.is_full:
             continue
-        known = [(own.summary, own.outcome) for own in records if own.summary and own.outcome and own.outcome.runtime_s]
-        rate = over([summary.saved / outcome.runtime_s for summary, outcome in known])
-        if rate is not None and cell.is_full:
-            limited = all(summary.lost_total for summary, _ in known)
-            own = _share(config.event_bytes, str(config.format), rate, limits)
-            found.append(Saving(cell, rate, own, limited))
+        known = [own for own in (ring_trial(cell, record) for record in records) if own and own.runtime_s]
+        if not known:
+            continue
+        drained = [(own.saved - own.tracer.slots) / own.runtime_s for own in known]
+        rate = over(drained) if min(drained) > 0 else None
+        alone = config.consumers is Consumers.ONE and config.buffer is Buffer.RING
+        share = _share(config.event_bytes, str(config.format), rate, limits) if alone else None
+        found.append(Saving(cell, rate, share, all(own.lost for own in known)))
     return tuple(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each setup of a run saved, as a share of what its machine allows at all; where that is not known, why."""
+"""What each setup of a run drained, as a share of what its machine allows at all; where that is not known, why."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from bpfbench.report.documents.drain import figure, per_s, ranged
 
 TITLE = "Share of what the machine allows"
 LEGEND = (
-    "The ceiling is what one thread could save that passes ring, copy and output, by `bench roofline` on this machine;"
-    " share: of events saved per second, at the median, in brackets the least and the greatest that both ranges allow."
-    " Who lost nothing stands at what the target offered: what it could save is not known. Who lost events and is not"
-    " at a wall is held up by its own work, or waits for a CPU, which here it shares with the target."
+    "The ceiling is what one thread could save that passes ring, copy and output, by `bench roofline` on this machine."
+    " Drained: events saved, less what the rings can hold, as that may be read after the target has ended; a dash where"
+    " they hold all. The share is that at the median, in brackets the least and the greatest that both ranges allow;"
+    " a dash for several threads, or perf buffers, which no ceiling is for. Who lost nothing stands at what the target"
+    " offered: what it could save is not known. Who lost events and is not at a wall is held up by its own work, or"
+    " waits for a CPU, which here it shares with the target."
 )
 
 
@@ -42,7 +44,7 @@ def _table(tool: str, found: list[Saving]) -> Table:
     columns = (
         Column("target", is_text=True),
         Column("setup", is_text=True),
-        Column("saved", "events/s"),
+        Column("drained", "events/s"),
         Column("of the ceiling", "%"),
         Column("stands at", is_text=True),
     )

@@ -59,8 +59,8 @@ Row = tuple[Field, ...]
 _WOKEN = {Woken.NEVER: "busily polling", Woken.ADAPTIVE: "woken"}
 
 _LEGEND = (
-    "ceiling: events/s that no consumer of one thread exceeds on this machine, with its output there: ring, copy and "
-    "output, passed one after the other. Most of that time is spent where it says; walls are named together whose "
+    "ceiling: events/s that a consumer of one thread comes to on this machine that does nothing but pass ring, copy "
+    "and output, one after the other. Most of that time is spent where it says; walls are named together whose "
     "ranges meet. Median of the repetitions, below it half the range.",
     "ring: a consumer that throws all away, at the best of the ways below. copy: each record once, into a buffer of 64 "
     "KiB. output: writes of 64 KiB. As text, what formatting takes is a setup's own work, and in no wall.",

@@ -35,8 +35,10 @@ from bpfbench.report.documents.tuned import (
     called_by_knobs,
     change_field,
     from_to,
+    held,
     mean_field,
     need_fields,
+    shown_for_longer,
     word,
 )
 from bpfbench.report.numbers import share
@@ -256,28 +258,9 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
         yield f"What looked best in the search, {called_by_knobs(own, own.configs[found.last.best])}, did not hold."
-    yield from _held(own, found)
+    yield from held(own, found)
     if own.failed:
         yield f"Not tried again, as all trials of theirs failed: {', '.join(sorted(own.failed))}."
-
-
-def _held(own: TunedSetup, found: Validation) -> Iterator[str]:
-    """Say what part of the events are saved by the rings' mere size, and what that leaves of a longer target's."""
-    config = own.configs[found.chosen]
-    held, sure = own.held_percent(config), _sure_of_longer(own, found, found.chosen)
-    if held is not None and sure is not None:
-        yield (
-            f"{_first(called_by_knobs(own, config))}: rings can hold {share(held)} % of a trial's events, which are "
-            "saved however slow the tracer is. Of a target that runs for longer, "
-            f"{share(sure)} % saved is what that leaves sure; a larger --scale, or a longer "
-            "target, makes sure of more."
-        )
-
-
-def _sure_of_longer(own: TunedSetup, found: Validation, name: str) -> float | None:
-    """Return what is saved at least of a target that runs for longer; None where that cannot be told."""
-    held, level = own.held_percent(own.configs[name]), found.levels["fidelity"].get(name)
-    return None if held is None or level is None else max(0.0, level.low - held)
 
 
 def _searched(own: TunedSetup) -> Iterator[Block]:
@@ -405,7 +388,7 @@ def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
         "values": _values(own, own.configs[name]),
         "keeps_to_limits": found.keeps(name),
         "rings_hold_percent": own.held_percent(own.configs[name]),
-        "sure_of_longer_percent": _sure_of_longer(own, found, name),
+        "shown_for_longer_percent": shown_for_longer(own, found, name),
         "needs": {need.key: _numbers(found, need, name) for need in own.shown if name in found.means[need.key]},
     }
 

@@ -42,8 +42,8 @@ void measure_sink(char **words)
 	printf("{\"bytes\": %llu, \"ns\": %llu}\n", (unsigned long long)written, (unsigned long long)ns);
 }
 
-/* As a consumer does that only copies: from slot to slot of a ring that is larger than the caches are likely to be,
- * into one output buffer, which is begun anew when it is full. */
+/* As a consumer does that only copies: from slot to slot of a ring into one output buffer, which is begun anew when it
+ * is full. */
 void measure_copy(char **words)
 {
 	size_t record = number(words[0]), ring_bytes = number(words[1]);

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from builders import make_config, make_fio, make_record, make_summary, make_trial
@@ -11,7 +12,7 @@ from builders import make_config, make_fio, make_record, make_summary, make_tria
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.drain import Drained, Range
 from bpfbench.analysis.questions.roofline import Ceiling, ceilings, savings, share
-from bpfbench.model import Format, Record, Tool, Variant
+from bpfbench.model import EVENT_BYTES, Buffer, Consumers, Format, Record, Tool, Variant, ring_record_bytes
 from bpfbench.model.drain import least_output_bytes
 from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
 
@@ -107,15 +108,38 @@ def saved(setup: str, events: int, lost: int, **factors: object) -> list[Record]
     return found
 
 
-def test_what_a_run_saved_is_set_beside_the_ceiling_and_who_lost_nothing_is_not_at_its_limit() -> None:
+def test_what_a_run_drained_is_set_beside_the_ceiling_and_who_lost_nothing_is_not_at_its_limit() -> None:
     ceiling = of().events_per_s
     records = [*saved("libbpf", 2_000_000, 9), *saved("bcc", 1_000_000, 0)]
     bcc, libbpf = sorted(savings(results.of(records), MEASURED), key=lambda own: own.cell.setup)
-    assert libbpf.events_per_s.median == 1_000_000
+    drained = (2_000_000 - slots()) / 2
+    assert libbpf.events_per_s is not None
+    assert libbpf.events_per_s.median == pytest.approx(drained)
     assert libbpf.share is not None
-    assert libbpf.share.percent.median == pytest.approx(100e6 / ceiling.median)
+    assert libbpf.share.percent.median == pytest.approx(100 * drained / ceiling.median)
     assert libbpf.share.percent.n == 2, "of as many as the fewest are of"
     assert (libbpf.at_its_limit, bcc.at_its_limit) == (True, False)
+
+
+def slots(ringbuf_bytes: int = make_config().ringbuf_bytes or 0) -> float:
+    """How many events a ring holds."""
+    return ringbuf_bytes / ring_record_bytes(EVENT_BYTES)
+
+
+def test_what_rings_can_hold_may_have_been_drained_after_the_target_had_ended() -> None:
+    size = 2**26
+    (some,) = savings(results.of(saved("libbpf", 1_000_000, 9, ringbuf_bytes=size)), MEASURED)
+    assert some.events_per_s is not None
+    assert some.events_per_s.median == pytest.approx((1_000_000 - slots(size)) / 2)
+    (none,) = savings(results.of(saved("libbpf", int(slots(size)), 9, ringbuf_bytes=size)), MEASURED)
+    assert (none.events_per_s, none.share) == (None, None)
+
+
+@pytest.mark.parametrize("factors", [{"rings": "2", "consumers": Consumers.RING}, {"buffer": Buffer.PERF}])
+def test_no_ceiling_is_for_several_threads_or_perf_buffers(factors: dict[str, Any]) -> None:
+    (own,) = savings(results.of(saved("libbpf", 2_000_000, 9, **factors)), MEASURED)
+    assert own.events_per_s is not None
+    assert own.share is None
 
 
 def test_of_counts_variants_and_sizes_that_were_not_measured_there_is_no_share() -> None:
