@@ -100,7 +100,7 @@ def following(own: TunedSetup, seed: int, number: int, propose: Propose) -> Next
             names = next_block(own.space, own.tried, own.failed | own.too_large, 1000 * seed + number, propose)
             if names:
                 return Next((DEFAULT, *names))
-        last = last_round(own.tried, own.space) if own.tried else None
+        last = last_round(own.tried, own.space, own.failed) if own.tried else None
         searched = f"{own.setup}: {plural(len(own.tried) - 1, 'configuration')} tried"
         if last is None:
             return Next(said=f"{searched}; none looks better than the default by more than the margin.")

@@ -25,7 +25,7 @@ from bpfbench.errors import MachineError
 from bpfbench.machine import facts
 from bpfbench.model import Criteria, Machine, Record, Step, TracerConfig
 from bpfbench.model.tuning import Finalists, TuningGoal
-from bpfbench.report.documents.tune import headline
+from bpfbench.report.documents.tune_in_words import headline
 from bpfbench.run.tune import elapsed_s, following, free_bytes, require_memory
 
 GOAL = TuningGoal(("overhead",), 99.0, None, None, ("ringbuf_bytes",), 900.0)

@@ -9,11 +9,12 @@ from typing import Any
 
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.gaps import Gap
+from bpfbench.analysis.inference import ALPHA
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
-from bpfbench.analysis.questions.tuning.search import ranked
+from bpfbench.analysis.questions.tuning.search import Knobs, ranked
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
-from bpfbench.analysis.questions.tuning.validation import Gain, Validation
+from bpfbench.analysis.questions.tuning.validation import Gain, Keeping, Validation
 from bpfbench.factors import KNOBS
 from bpfbench.model import VANILLA, TracerConfig
 from bpfbench.report import snippets
@@ -30,6 +31,7 @@ from bpfbench.report.document import (
     Table,
     texts,
 )
+from bpfbench.report.documents.tune_in_words import headline, told
 from bpfbench.report.documents.tuned import (
     UNITS,
     called_by_knobs,
@@ -43,7 +45,7 @@ from bpfbench.report.documents.tuned import (
 )
 from bpfbench.report.numbers import share
 from bpfbench.report.wording import listed
-from bpfbench.units import plural, size
+from bpfbench.units import plural
 
 SCHEMA = 1
 SHOWN = 8
@@ -70,92 +72,6 @@ def data(found: Sequence[TunedSetup]) -> list[dict[str, Any]]:
     return [_data(own) for own in found]
 
 
-def headline(own: TunedSetup) -> str:
-    """Say what a setup's tuning came to, in a sentence."""
-    found = own.validation
-    tried = plural(max(0, len(own.tried) - 1), "configuration")
-    if found is None:
-        if not own.is_searched:
-            return f"{own.setup}: nothing can be compared with the default: {own.unsearched}."
-        return f"{own.setup}: no gain found. Of {tried}, none looked better than the default by more than the margin."
-    limits = _limits(own)
-    if found.rounds < ROUNDS_LEAST:
-        return f"{own.setup}: not decided: it takes {ROUNDS_LEAST} fresh blocks, and there are {found.rounds}."
-    called = "the default" if found.chosen == DEFAULT else called_by_knobs(own, own.configs[found.chosen])
-    match found.gain:
-        case Gain.KEEPS:
-            return f"{own.setup}: with {called} it keeps to {limits}; the default does not."
-        case Gain.BETTER:
-            kept = _kept(found, limits)
-            return f"{own.setup}: {called} is better than the default in {_better(found)}{kept}."
-        case Gain.TRADE:
-            kept, worse = _kept(found, limits), listed([word(need) for need in _told(found, is_better=False)])
-            traded = f"{called} is better than the default in {_better(found)}, and worse in {worse}"
-            return f"{own.setup}: a trade: {traded}{kept}."
-        case _:
-            return f"{own.setup}: no gain found in {plural(found.rounds, 'fresh block')}.{_why(own, found, called)}"
-
-
-def _why(own: TunedSetup, found: Validation, called: str) -> str:
-    """Say what stands against a gain."""
-    limits, keeps = _limits(own), found.keeps(DEFAULT)
-    if found.chosen == DEFAULT:
-        return f" What looked best misses {limits}, which the default keeps to."
-    if keeps is None and found.keeps(found.chosen):
-        return f" {_first(called)} keeps to {limits}; whether the default does, so few blocks do not tell."
-    if keeps:
-        return f" The default keeps to {limits}."
-    return _ceiling(own, found) or f" Nothing that was validated is known to keep to {limits}."
-
-
-def _first(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _kept(found: Validation, limits: str) -> str:
-    match found.keeps(found.chosen):
-        case True:
-            return f"; both keep to {limits}" if found.keeps(DEFAULT) else f"; it keeps to {limits}"
-        case False:
-            return f"; neither keeps to {limits}"
-        case _:
-            return f"; whether it keeps to {limits} is undecided"
-
-
-def _ceiling(own: TunedSetup, found: Validation) -> str:
-    """Say what the most was that anything saved, where nothing saves enough."""
-    limit = found.aim.limits[0]
-    if any(found.keeps(name) is not False for name in found.last.names):
-        return ""
-    best = max(found.means[limit.need.key], key=found.means[limit.need.key].__getitem__)
-    level = found.levels[limit.need.key][best]
-    return (
-        f" No configuration that was validated can save {limit.bound:g} %: the ceiling is "
-        f"{share(found.means[limit.need.key][best])} % [{share(level.low)}, {share(level.high)}], with "
-        f"{called_by_knobs(own, own.configs[best])}."
-    )
-
-
-def _told(found: Validation, *, is_better: bool) -> list[Need]:
-    return [need for need in found.aim.needs if found.told(need) is is_better]
-
-
-def _better(found: Validation) -> str:
-    return listed([word(need) for need in _told(found, is_better=True)])
-
-
-def _limits(own: TunedSetup) -> str:
-    goal = own.goal
-    said = [f"{goal.min_fidelity_percent:g} % saved"]
-    if goal.max_memory_bytes is not None:
-        said.append(f"{size(round(goal.max_memory_bytes))} of memory")
-    if goal.max_cpu_percent is not None:
-        said.append(f"{goal.max_cpu_percent:g} % of a CPU")
-    if goal.max_delay_ms is not None:
-        said.append(f"{goal.max_delay_ms:g} ms of delay by the settings")
-    return listed(said)
-
-
 def _blocks(own: TunedSetup) -> Iterator[Block]:
     yield Heading(f"Tuned: {own.setup}", 1)
     yield Paragraph(headline(own), "lead")
@@ -170,7 +86,8 @@ def _blocks(own: TunedSetup) -> Iterator[Block]:
         yield Bullets(tuple(_caveats(own, found)))
         yield Paragraph(
             f"By {plural(found.rounds, 'fresh block')} of two vanilla trials and one of each. In brackets: what the "
-            "mean may be; intervals hold at every look, and all at once. ~ cannot be told from no difference.",
+            "mean may be; intervals hold at every look, and all at once. That of the share saved takes nothing for "
+            "granted but 0 to 100 %, so that few blocks leave it wide. ~ cannot be told from no difference.",
             "fine",
         )
     yield from _searched(own)
@@ -204,12 +121,20 @@ def _contributions(own: TunedSetup, found: Validation) -> Table:
     columns += [Column(word(need), "points" if need.by_points else "%") for need in own.shown]
     best, usual = own.configs[found.last.best], own.configs[DEFAULT]
     rows = []
-    for knob, name in found.last.backs.items():
-        row = KNOBS[knob]
+    for knobs, name in found.last.backs.items():
         changes = [change_field(need, found.over_best[need.key].get(name)) for need in own.shown]
-        values = (row.called(getattr(best, row.field)), row.called(getattr(usual, row.field)))
-        rows.append((Field(knob), *map(Field, values), *changes))
+        rows.append((Field(_together(knobs)), *map(Field, _values_of(knobs, best, usual)), *changes))
     return Table(tuple(columns), tuple(rows))
+
+
+def _together(knobs: Knobs) -> str:
+    """Name a knob, and those without which it cannot be set back."""
+    return f"{knobs[0]} with {listed(knobs[1:])}" if knobs[1:] else knobs[0]
+
+
+def _values_of(knobs: Knobs, *configs: TracerConfig) -> list[str]:
+    by_knob = [from_to(knob, *configs) for knob in knobs]
+    return [", ".join(values) for values in zip(*by_knob, strict=True)]
 
 
 def _against_symptoms(own: TunedSetup, found: Validation) -> Table:
@@ -219,8 +144,8 @@ def _against_symptoms(own: TunedSetup, found: Validation) -> Table:
     rows: list[tuple[Field, ...]] = []
     for need in own.shown:
         first = Field(_symptom(own, need)), _by_default(found, need)
-        told = [(*_turned(own, found, knob), _then(need, gap)) for knob, gap in found.turned(need).items()]
-        for turned in told or [(Field("none is known to change it"), nothing, nothing, nothing)]:
+        rest = [(*_turned(own, found, knobs), _then(need, gap)) for knobs, gap in found.turned(need).items()]
+        for turned in rest or [(Field("none is known to change it"), nothing, nothing, nothing)]:
             rows.append((*first, *turned))
             first = Field(""), Field("")
     return Table(columns, tuple(rows))
@@ -238,10 +163,10 @@ def _by_default(found: Validation, need: Need) -> Field:
     return level if level.text == ABSENT else replace(level, text=f"{level.text} {unit}")
 
 
-def _turned(own: TunedSetup, found: Validation, knob: str) -> tuple[Field, Field, Field]:
-    """Name a knob, and its values by default and at best."""
-    usual, best = map(Field, from_to(knob, own.configs[DEFAULT], own.configs[found.last.best]))
-    return Field(knob), usual, best
+def _turned(own: TunedSetup, found: Validation, knobs: Knobs) -> tuple[Field, Field, Field]:
+    """Name a knob, or those that are turned together, and the values by default and at best."""
+    usual, best = map(Field, _values_of(knobs, own.configs[DEFAULT], own.configs[found.last.best]))
+    return Field(_together(knobs)), usual, best
 
 
 def _then(need: Need, gap: Gap) -> Field:
@@ -254,7 +179,25 @@ def _then(need: Need, gap: Gap) -> Field:
 def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     if not found.is_decided and found.rounds >= ROUNDS_LEAST:
         yield "Not all is decided: --resume with a longer --for, which is the time in all, tells more."
-    if found.keeps(DEFAULT) is False and found.keeps(found.chosen) and own.lost:
+    if found.kept(found.chosen) is Keeping.IN_EACH:
+        trials = plural(found.trials[found.chosen], "fresh trial")
+        yield (
+            f"{trials} without a miss are no promise: as far as they tell, up to "
+            f"{100 * found.missing_at_most(found.chosen):.0f} % of all may miss the limits ({100 - 100 * ALPHA:.0f} %)."
+        )
+    if found.gain is Gain.KEEPS:
+        alone, reverse = found.only[found.chosen]
+        yield f"In {plural(alone, 'block')} it kept to the limits and the default did not; in {reverse} the reverse."
+    if own.traded:
+        better, worse = (listed([word(need) for need in told(found, is_better=it)]) for it in (True, False))
+        yield (
+            f"A trade is yours to make, so --output has none: whoever minds {better} and not {worse} gets it by "
+            "naming that alone in --minimise."
+        )
+    for name in (name for name in found.last.names if found.failed.get(name)):
+        who = "the default" if name == DEFAULT else called_by_knobs(own, own.configs[name])
+        yield f"Fresh trials that did not end well, and are in no number here: {found.failed[name]} of {who}."
+    if found.kept(DEFAULT) is Keeping.MISSED and found.kept(found.chosen).holds and own.lost:
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
         yield f"What looked best in the search, {called_by_knobs(own, own.configs[found.last.best])}, did not hold."
@@ -294,7 +237,9 @@ def _side_by_side(found: Sequence[TunedSetup]) -> Iterator[Block]:
     yield Table(columns, tuple(row for own in found for row in _pair(own)))
     yield Paragraph(
         "Setup was tuned after setup: a row compares with the default above it, and not with other setups, whose "
-        "blocks came at other times. A run of what --output writes has all of them in the same blocks.",
+        "blocks came at other times. A run of what --output writes has all of them in the same blocks. "
+        f"{len(found)} setups were tuned, each with an error of {100 * ALPHA:.0f} % of its own: that any of them has a "
+        f"gain that is none may be as likely as {min(100, 100 * ALPHA * len(found)):.0f} %.",
         "fine",
     )
 
@@ -308,12 +253,13 @@ def _pair(own: TunedSetup) -> Iterator[tuple[Field, ...]]:
 
     yield (Field(own.setup), Field("default"), *values(DEFAULT))
     usual, chosen = own.configs[DEFAULT], own.chosen
-    if found is None or chosen == usual:
+    shown = own.traded or chosen
+    if found is None or shown == usual:
         yield (Field(""), Field("no gain found" if own.is_searched else "nothing can be compared"), *nothing)
         return
-    pairs = (from_to(knob, usual, chosen) for knob in own.goal.knobs)
+    pairs = (from_to(knob, usual, shown) for knob in own.goal.knobs)
     changed = ", ".join(tuned for default, tuned in pairs if tuned != default)
-    yield (Field(""), Field(f"tuned: {changed}"), *values(found.chosen))
+    yield (Field(""), Field(f"{'a trade' if own.traded else 'tuned'}: {changed}"), *values(found.chosen))
 
 
 def _in_your_own(found: Sequence[TunedSetup]) -> Iterator[Block]:
@@ -352,11 +298,13 @@ def _data(own: TunedSetup) -> dict[str, Any]:
         "gain": found.gain if found else Gain.NONE,
         "chosen": _values(own, own.chosen),
         "rings_hold_percent": own.held_percent(own.chosen),
+        "trade": _values(own, own.traded) if own.traded else None,
         "in_your_own": _changed(own),
         "tried": len(own.tried) - 1,
         "configurations": len(own.configs) - 1,
         "fresh_blocks": found.rounds if found else 0,
         "decided": bool(found and found.is_decided),
+        "failed_fresh_trials": dict(found.failed) if found else {},
         "lost_percent": own.lost,
         "turned": _all_turned(own, found) if found and found.rounds else {},
         "validated": [_row(own, found, name) for name in found.last.names] if found and found.rounds else [],
@@ -369,7 +317,7 @@ def _data(own: TunedSetup) -> dict[str, Any]:
 
 def _all_turned(own: TunedSetup, found: Validation) -> dict[str, Any]:
     return {
-        need.key: {knob: _gap(need, gap) for knob, gap in turned.items()}
+        need.key: {_together(knobs): _gap(need, gap) for knobs, gap in turned.items()}
         for need in own.shown
         if (turned := found.turned(need))
     }
@@ -380,15 +328,21 @@ def _values(own: TunedSetup, config: TracerConfig) -> dict[str, Any]:
 
 
 def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
+    kept = found.kept(name)
     roles = {**dict.fromkeys(found.last.nearest, "near"), DEFAULT: "default", found.last.best: "tuned"}
     return {
         "name": name,
         "role": roles.get(name, "set-back"),
-        "set_back": [knob for knob, back in found.last.backs.items() if back == name],
+        "set_back": [knob for knobs, back in found.last.backs.items() if back == name for knob in knobs],
         "values": _values(own, own.configs[name]),
-        "keeps_to_limits": found.keeps(name),
         "rings_hold_percent": own.held_percent(own.configs[name]),
         "shown_for_longer_percent": shown_for_longer(own, found, name),
+        "keeps_to_limits": {Keeping.KNOWN: True, Keeping.MISSED: False}.get(kept),
+        "limits": kept,
+        "fresh_trials": found.trials.get(name, 0),
+        "within_limits": found.within.get(name, 0),
+        "failed_trials": found.failed.get(name, 0),
+        "may_miss_percent": 100 * found.missing_at_most(name) if kept is Keeping.IN_EACH else None,
         "needs": {need.key: _numbers(found, need, name) for need in own.shown if name in found.means[need.key]},
     }
 
@@ -407,6 +361,5 @@ def _numbers(found: Validation, need: Need, name: str) -> dict[str, Any]:
 def _gap(need: Need, gap: Gap | None) -> dict[str, Any] | None:
     if gap is None:
         return None
-    told = gap.rounds >= ROUNDS_LEAST
-    interval = need.changes(gap.interval).ends if told else None
+    interval = need.changes(gap.interval).ends if gap.rounds >= ROUNDS_LEAST else None
     return {"change": need.change(gap.mean), "interval": interval, "n": gap.rounds}

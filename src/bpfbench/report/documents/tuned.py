@@ -78,6 +78,8 @@ def change_field(need: Need, gap: Gap | None) -> Field:
     said = rounded(need.change(gap.mean), 1, "+")
     if gap.rounds < ROUNDS_LEAST:
         return Field(said, mark="?")
+    if changes.ends is None:
+        return Field(said, mark="~")
     told = changes.low > 0 or changes.high < 0
     between = f"[{rounded(changes.low, 1, '+')}, {rounded(changes.high, 1, '+')}]"
     return Field(said, detail=between, mark="" if told else "~")

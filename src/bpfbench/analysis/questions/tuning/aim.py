@@ -2,7 +2,8 @@
 """What is wanted of a configuration, and how those that were tried do by it.
 
 Costs are compared with the default configuration's in the same block, on the scale of the need (needs.py); limits are
-about a configuration by itself. Intervals are those of the rule of decisions: they hold at every look.
+about a configuration by itself. Intervals are those of the rule of decisions: they hold at every look. A share of 100 %
+has others (bounded.py), as many trials that save all have no scatter by which to know how much the next one may lose.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bpfbench.analysis import metrics
+from bpfbench.analysis import bounded, metrics
+from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import against
 from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Interval
@@ -66,6 +68,10 @@ class Bound:
         if self.need.by_points:
             return True if value.low >= self.bound else False if value.high < self.bound else None
         return True if value.high <= self.bound else False if value.low > self.bound else None
+
+    def keeps(self, value: float) -> bool:
+        """Tell whether a single value is within it."""
+        return value >= self.bound if self.need.by_points else value <= self.bound
 
     def miss(self, value: float, criteria: Criteria) -> float:
         """Return by how much a value misses it, in margins; 0 within it."""
@@ -184,21 +190,35 @@ def over_default(
     """Say by how much each is ahead of one of them in a need, all at once. Who shares no block with it is left out."""
     values = {name: {None: _scaled(own, need)} for name, own in readings.items()}
     values = {name: own for name, own in values.items() if own[None]}
-    return dict(against(values, base, alpha, {None: noise} if noise else None)) if base in values else {}
+    gaps = dict(against(values, base, alpha, {None: noise} if noise else None)) if base in values else {}
+    return {name: _as_noisy_as_all(gap) for name, gap in gaps.items()} if need.by_points else gaps
+
+
+def _as_noisy_as_all(gap: Gap) -> Gap:
+    """Return a gap in points that varies no less than those of all who took part; where all are alike, any.
+
+    Two that saved all in a few blocks differ by nothing, and so little scatter is luck, not knowledge. Who always loses
+    as much, where others lose nothing, is no such case.
+    """
+    spread = replace(gap.spread, least=max(gap.spread.least, gap.spread.pooled))
+    reach = spread.reach(gap.rounds) if gap.mean or max(spread.own, spread.least) > 0 else math.inf
+    return replace(gap, interval=Interval(gap.mean - reach, gap.mean + reach), spread=spread)
 
 
 def by_itself(readings: Readings, need: Need, alpha: float = ALPHA) -> dict[str, Interval]:
-    """Say what the mean of each may be, in the unit of the metric, all at once."""
+    """Say what the mean of each may be, in the unit of the metric, all at once; of fewer than 3 blocks, anything."""
     values = {name: {None: blocks} for name, own in readings.items() if (blocks := _scaled(own, need))}
+    if need.by_points:
+        known = {name: list(own[None].values()) for name, own in values.items()}
+        each = alpha / max(1, len(known))
+        return {n: bounded.mean(own if len(own) >= ROUNDS_LEAST else (), 100.0, each) for n, own in known.items()}
     zero = {block: 0.0 for own in values.values() for block in own[None]}
     gaps = against({**values, NOTHING: {None: zero}}, NOTHING, alpha) if values else {}
-    return {name: _in_unit(gap.interval, need) for name, gap in gaps.items()}
+    return {name: _in_unit(gap.interval) for name, gap in gaps.items()}
 
 
-def _in_unit(scaled: Interval, need: Need) -> Interval:
-    """Return what a mean on the scale of a need is in the unit of its metric."""
-    if need.by_points:
-        return Interval(max(0.0, scaled.low), min(100.0, scaled.high))
+def _in_unit(scaled: Interval) -> Interval:
+    """Return what a mean of logarithms, more being better, is in the unit of its metric."""
     return Interval(*(math.exp(min(-end, 700.0)) for end in (scaled.high, scaled.low)))
 
 

@@ -10,8 +10,9 @@ better. What looks best here was chosen for it, so nothing of it is a claim.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -26,6 +27,8 @@ FINAL_LEAST = 3
 LITTLE_MORE = 1.5
 ERRORS = 1.5
 """Standard errors up to which a difference is taken for noise: nothing is claimed by it, so that it is no test."""
+Knobs = tuple[str, ...]
+"""One that is set back, and those that have to be set back with it."""
 NEAREST = 2
 """Others on the front that are validated beside the best."""
 
@@ -52,16 +55,26 @@ class Space:
         """Return how many knobs differ from the default's."""
         return sum(own != usual for own, usual in zip(self.points[name], self.points[DEFAULT], strict=True))
 
-    def set_back(self, name: str) -> dict[str, str]:
-        """Return what a configuration is with each knob that differs set back to its default, where that may be."""
-        by_point = {point: own for own, point in self.points.items()}
+    def set_back(self, name: str, failed: Collection[str] = ()) -> dict[Knobs, str]:
+        """Return what a configuration is with each knob that differs set back to its default.
+
+        Where that may not be, or is known to fail, as few others as need be are set back with it.
+        """
+        by_point = {point: own for own, point in self.points.items() if own not in failed}
         point, usual = self.points[name], self.points[DEFAULT]
-        found = {}
-        for at, dial in enumerate(self.dials):
-            back = by_point.get((*point[:at], usual[at], *point[at + 1 :]))
-            if point[at] != usual[at] and back is not None:
-                found[dial.name] = back
-        return found
+        changed = [at for at in range(len(point)) if point[at] != usual[at]]
+
+        def backs(at: int) -> Iterator[tuple[Knobs, str]]:
+            others = [other for other in changed if other != at]
+            for size in range(len(changed)):
+                for more in combinations(others, size):
+                    back = tuple(usual[i] if i == at or i in more else own for i, own in enumerate(point))
+                    if back in by_point:
+                        yield tuple(self.dials[i].name for i in (at, *more)), by_point[back]
+
+        found = {knobs[0]: (knobs, back) for at in changed for knobs, back in islice(backs(at), 1)}
+        by_name = {back: knobs for knobs, back in reversed(found.values())}  # one row of those that go together
+        return {knobs: back for knobs, back in found.values() if by_name[back] == knobs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +83,8 @@ class LastRound:
 
     best: str
     nearest: tuple[str, ...]
-    backs: Mapping[str, str]
-    """By knob: the best with that set back to its default."""
+    backs: Mapping[Knobs, str]
+    """By knob: the best with that set back to its default, and others where it cannot be set back alone."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,12 +151,13 @@ def next_block(
     return (*fresh, *again)
 
 
-def last_round(tried: Mapping[str, Tried], space: Space) -> LastRound | None:
+def last_round(tried: Mapping[str, Tried], space: Space, failed: Collection[str] = ()) -> LastRound | None:
     """Return what is to be validated; None where nothing looks better than the default by more than the margin.
 
     Of those that kept to the limits, who is within a margin of the best in what is wanted most, or cannot be told to be
     beyond it, goes on to what is wanted next; of who is left, the one with the fewest changes is chosen. Where nobody
-    kept to them, who missed them by little more than the best did is looked at.
+    kept to them, who missed them by little more than the best did is looked at. Who is known to fail is nobody's
+    set-back.
     """
     ruled_out = out(tried) - {DEFAULT}
     known = {name: own for name, own in tried.items() if name not in ruled_out}
@@ -159,7 +173,7 @@ def last_round(tried: Mapping[str, Tried], space: Space) -> LastRound | None:
         return None
     others = [name for name in ranked(sound) if name not in (DEFAULT, chosen)][: 2 * NEAREST]
     near = sorted(others, key=lambda name: _distance(sound[name], sound[chosen]))[:NEAREST]
-    return LastRound(chosen, tuple(near), space.set_back(chosen))
+    return LastRound(chosen, tuple(near), space.set_back(chosen, failed))
 
 
 def _noise(one: Tried, other: Tried, at: int) -> float:

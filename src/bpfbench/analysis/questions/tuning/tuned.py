@@ -7,7 +7,7 @@ was, and says the same whenever it is read.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,9 +151,12 @@ class TunedSetup:
 
     @property
     def lost(self) -> dict[str, float]:
-        """What the default loses, by cause, in per cent of the events: means of its trials, of causes that lost any."""
+        """What the default loses, by cause, in per cent of the events: means of its trials, of causes that lost any.
+
+        Of fresh trials, where there are some.
+        """
         default = self.configs[DEFAULT]
-        own = [each for each in self.records if each.trial.config == default and each.status is Status.OK]
+        own = [each for each in self.fresh or self.records if each.trial.config == default and each.status is Status.OK]
         accounts = [each.summary for each in own if each.summary is not None]
         causes = dict.fromkeys(cause for account in accounts for cause in account.lost)
         means = {cause: describe(loss_percent(account, cause) for account in accounts) for cause in causes}
@@ -183,17 +186,23 @@ class TunedSetup:
 
     @property
     def chosen(self) -> TracerConfig:
-        """What to run: the default, unless fresh blocks say better."""
+        """What to run: the default, unless fresh blocks say better. A trade is for the user to make."""
         found = self.validation
-        return self.configs[found.chosen if found and found.gain is not Gain.NONE else DEFAULT]
+        return self.configs[found.chosen if found and found.gain in (Gain.KEEPS, Gain.BETTER) else DEFAULT]
+
+    @property
+    def traded(self) -> TracerConfig | None:
+        """What is better than the default in one cost and worse in another, where that is what was found."""
+        found = self.validation
+        return self.configs[found.chosen] if found and found.gain is Gain.TRADE else None
 
     @cached_property
     def last(self) -> LastRound | None:
         """Who is validated; None as long as that is not known."""
         if self.finalists is None:
             return None
-        best = self.names[self.finalists.best]
-        return LastRound(best, tuple(map(self.names.__getitem__, self.finalists.nearest)), self.space.set_back(best))
+        best, nearest = self.names[self.finalists.best], map(self.names.__getitem__, self.finalists.nearest)
+        return LastRound(best, tuple(nearest), self.space.set_back(best, self.failed))
 
     @cached_property
     def validation(self) -> Validation | None:
@@ -202,8 +211,9 @@ class TunedSetup:
             return None
         needs = tuple({need.key: need for need in (*self.aim.needs, *self.shown)}.values())
         noise = {need.key: sd for need in needs if (sd := self._noise(need)) is not None}
-        fresh, before = self.readings(self.fresh, needs), self.readings(self.searched, needs)
-        return validate(fresh, self.last, self.aim, needs, noise, before)
+        configs = [own.trial.config for own in self.fresh if own.status is not Status.OK]
+        failed = Counter(self.names[config] for config in configs if config is not None and config in self.names)
+        return validate(self.readings(self.fresh, needs), self.last, self.aim, needs, noise, failed)
 
     def _noise(self, need: Need) -> float | None:
         """Return the SD of the difference of two vanilla trials of a block, on the scale of a need."""

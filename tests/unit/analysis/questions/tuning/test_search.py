@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from searches import AIM, RINGS, SPACE, Machine, searched, useful
 
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, weigh
-from bpfbench.analysis.questions.tuning.search import PLACES, at_random, last_round, next_block, out, repeated
+from bpfbench.analysis.questions.tuning.search import (
+    PLACES,
+    Dial,
+    Space,
+    at_random,
+    last_round,
+    next_block,
+    out,
+    repeated,
+)
 
 
 def test_the_first_block_is_of_new_ones_alone() -> None:
@@ -61,10 +71,10 @@ def test_what_saves_enough_is_found_and_most_often_the_smallest_ring_that_does()
 
 
 def test_each_knob_that_differs_is_set_back_by_itself() -> None:
-    assert SPACE.set_back("ring4-poll0") == {"ring": "ring1-poll0", "poll": "ring4-poll2"}
-    assert SPACE.set_back("ring4-poll2") == {"ring": DEFAULT}
+    assert SPACE.set_back("ring4-poll0") == {("ring",): "ring1-poll0", ("poll",): "ring4-poll2"}
+    assert SPACE.set_back("ring4-poll2") == {("ring",): DEFAULT}
     fewer = replace(SPACE, points={name: own for name, own in SPACE.points.items() if own != (1, 0)})
-    assert fewer.set_back("ring4-poll0") == {"poll": "ring4-poll2"}  # the other cannot be
+    assert fewer.set_back("ring4-poll0") == {("ring", "poll"): DEFAULT, ("poll",): "ring4-poll2"}
 
 
 def test_when_all_was_tried_the_best_go_on() -> None:
@@ -75,3 +85,30 @@ def test_when_all_was_tried_the_best_go_on() -> None:
     assert len(again) == PLACES
     assert all(SPACE.points[name][0] >= 3 for name in again)
     assert RINGS > 3
+
+
+def test_a_knob_that_cannot_be_set_back_alone_is_set_back_with_as_few_others_as_need_be() -> None:
+    dials = (Dial("ring", 2, ordered=True), Dial("watermark", 2, ordered=True), Dial("poll", 2, ordered=True))
+    points = {point: "-".join(map(str, point)) for point in itertools.product((0, 1), repeat=3) if point[:2] != (0, 1)}
+    space = Space(dials, {DEFAULT if point == (0, 0, 0) else name: point for point, name in points.items()})
+    assert space.set_back("1-1-1") == {
+        ("ring", "watermark"): "0-0-1",  # a watermark is never beyond its ring
+        ("watermark",): "1-0-1",
+        ("poll",): "1-1-0",
+    }
+    assert space.set_back("1-1-0")["ring", "watermark"] == DEFAULT
+
+
+def test_what_goes_together_alone_is_one_row() -> None:
+    dials = (Dial("ring", 2, ordered=True), Dial("watermark", 2, ordered=True))
+    assert Space(dials, {DEFAULT: (0, 0), "both": (1, 1)}).set_back("both") == {("ring", "watermark"): DEFAULT}
+
+
+def test_what_is_known_to_fail_is_nobodys_set_back() -> None:
+    assert SPACE.set_back("ring4-poll0", {"ring1-poll0"}) == {
+        ("ring", "poll"): DEFAULT,
+        ("poll",): "ring4-poll2",
+    }
+    found = last_round(searched(useful, 1, 10), SPACE, set(SPACE.points) - {DEFAULT})
+    assert found is not None
+    assert set(found.backs.values()) == {DEFAULT}
