@@ -38,6 +38,7 @@ from bpfbench.values import seconds
 KIND = "tune"
 ALL = "all"
 StudyOrOption = Annotated[str, Parameter(name="--study", help="A shipped study, or the path of a study file.")]
+TIMES_MS = {"": 1, "ms": 1, "s": 1000}
 WITHOUT_STUDY = {"tools": "rw-tracer", "workloads": "write", "scale": 0.00390625}
 """What is traced where no study says it: 128 MiB a process, as in `quick`."""
 
@@ -46,15 +47,30 @@ def tune(
     name: StudyOrOption | None = None,
     *,
     rate: Annotated[str | None, Parameter(help="Events per second of all processes, e.g. 200k: --rate-iops.")] = None,
-    min_fidelity: Annotated[str, Parameter(help="Per cent of the events that must be saved.")] = "99",
+    min_fidelity: Annotated[
+        str | None, Parameter(help="Per cent of the events that must be saved (default: 99).")
+    ] = None,
     max_memory: Annotated[str | None, Parameter(help="What the tracer may take of memory (PSS), e.g. 20MiB.")] = None,
     max_cpu: Annotated[str | None, Parameter(help="Per cent of one CPU that the tracer may take.")] = None,
+    max_delay: Annotated[
+        str | None, Parameter(help="How long the settings may let an event wait, by arithmetic, e.g. 50ms.")
+    ] = None,
     minimise: Annotated[
-        str,
-        Parameter(help="What is to be low, the most wanted first: overhead, memory, cpu, latency, energy, …"),
-    ] = "overhead,memory",
+        str | None,
+        Parameter(
+            help="What is to be low, the most wanted first: overhead, memory, cpu, latency, energy, … (default: "
+            "overhead,memory)."
+        ),
+    ] = None,
     knobs: Annotated[str | None, Parameter(help="What is tuned (default: all that there is).")] = None,
-    time: Annotated[str, Parameter("--for", help="How long each setup is tuned, validation included.")] = "15min",
+    time: Annotated[
+        str | None,
+        Parameter(
+            "--for",
+            help="How long each setup is tuned, validation included (default: 15min). With --resume: in all, what it "
+            "had included.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, Parameter(help="Write a study of what was found to this file: default and tuned, side by side.")
     ] = None,
@@ -85,22 +101,39 @@ def tune(
     overrides = options.overrides()
     written = () if output is None else ("--output", str(output))
     if resume is not None:
-        if name is not None or overrides or rate is not None:
-            raise UsageError("--resume goes on with the study as it was, and takes none, and no options of it")
+        asked_now: dict[str, object] = {
+            "--study": name,
+            "--rate": rate,
+            "--min-fidelity": min_fidelity,
+            "--max-memory": max_memory,
+        }
+        asked_now |= {"--max-cpu": max_cpu, "--max-delay": max_delay, "--minimise": minimise, "--knobs": knobs}
+        asked_now |= {"--run-dir": run_dir, **{own.option: own for own in overrides.values()}}
+        if others := [option for option, value in asked_now.items() if value is not None]:
+            raise UsageError(
+                f"--resume goes on with the study as it was, and what it was to come to: {', '.join(others)} cannot be "
+                "given with it",
+                "start a new run for that; --for can be given, and is the time in all, what was used included",
+            )
         run = store.find(runs_dir, resume)
-        if (known := run.tuning()) is None:
+        if run.tuning() is None:
             raise UsageError(f"{run.path}: this run tunes nothing", f"go on with it by: {runs.going_on(run)}")
+        if time is not None:
+            running.extend(run, _seconds(time))
         if not running.is_over(run):
             with runs.resumable(run.path, KIND, *written):
-                _go_on(run, known, given)
+                _go_on(run, given)
     else:
         goal = TuningGoal(
-            minimise=_costs(minimise),
-            min_fidelity_percent=quantity("--min-fidelity", min_fidelity, PERCENT, most=100),
+            minimise=_costs("overhead,memory" if minimise is None else minimise),
+            min_fidelity_percent=quantity(
+                "--min-fidelity", "99" if min_fidelity is None else min_fidelity, PERCENT, most=100
+            ),
             max_memory_bytes=None if max_memory is None else quantity("--max-memory", max_memory, SIZES, least=1),
             max_cpu_percent=None if max_cpu is None else quantity("--max-cpu", max_cpu, PERCENT),
             knobs=(),
-            seconds=_seconds(time),
+            seconds=_seconds("15min" if time is None else time),
+            max_delay_ms=None if max_delay is None else quantity("--max-delay", max_delay, TIMES_MS, least=1e-3),
         )
         named = None if knobs is None else chosen("--knobs", knobs, tuple(KNOBS))
         wanted = _study(name, overrides, rate)
@@ -186,7 +219,7 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
     goal = replace(asked.goal, knobs=tuple(knob.name for knob in tuned))
     wanted = foreseen(wanted)
     usual = tuning.usual(wanted)
-    free_bytes = running.free_bytes()
+    free_bytes = running.free_bytes(wanted)
     varied, left_out = tuning.varied(wanted, tuned, free_bytes, goal)
     known = Tuning(
         TUNING_FORMAT,
@@ -194,7 +227,9 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
         usual,
         ring_bytes_most=tuning.ring_bytes_most(wanted, free_bytes),
         cpus=wanted.machine.cpus if wanted.ground == "vm" else os.cpu_count() or 1,
+        events_per_s=tuning.events_per_s(wanted),
     )
+    left_out = (*left_out, *tuning.delayed(varied, known))
     found = tuning.spaces(varied, known.allows)
     known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, found, goal.knobs)))
     varied, not_tuned = tuning.tunable(varied, found, known, strict=not asked.everybody)
@@ -217,10 +252,12 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
     return run
 
 
-def _go_on(run: Run, known: Tuning, given: Means) -> None:
+def _go_on(run: Run, given: Means) -> None:
     """Go on where a run was."""
     with run.locked():
-        pass  # who is running it already is not waited for
+        known = run.tuning()  # who is running it already is not waited for
+    if known is None:
+        return
     study_, same_image = run.info.study, partial(campaign.same_image_completed, run, given)
     unrolled = tuning.demanding(study_, tuning.spaces(study_, known.allows), known.cpus)
     with Stage(study_, given, campaign.disks(study_, unrolled), same_image) as stage:

@@ -18,10 +18,10 @@ from bpfbench import catalogue
 from bpfbench.declare import estimate, plan
 from bpfbench.declare.plan import Plan
 from bpfbench.errors import StudyError, UsageError
-from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, Factor, Knob
+from bpfbench.factors import FACTORS, KNOBS, RATE_IOPS_MIN, STUDY, Factor, Knob
 from bpfbench.model import (
-    BLOCK_BYTES,
     EVENT_BYTES,
+    EVENT_TOOLS,
     Format,
     Study,
     Tool,
@@ -30,11 +30,9 @@ from bpfbench.model import (
     Workload,
     ring_record_bytes,
 )
-from bpfbench.model.tuning import Tuning, TuningGoal
+from bpfbench.model.tuning import HELD_MOST, Tuning, TuningGoal
 from bpfbench.units import duration, plural, size
 
-HELD_MOST = 0.5
-"""The share of a trial's events that a ring may hold."""
 SEARCH_LEAST = 3
 """Blocks without which there is no search."""
 VALIDATION_LEAST = 3
@@ -108,10 +106,23 @@ def require_one_case(study: Study) -> None:
                 f"study {study.name}: tune looks at one case, and factors.{factor.name} has {len(values)} values",
                 f"choose one with --{factor.name.replace('_', '-')}",
             )
+    if study.tuned:
+        raise StudyError(f"study {study.name}: [tuned.{study.tuned[0].setup}]: that is what tune finds; leave it out")
+    _require_margins(study)
     (tool,) = study.factors.tools
     if not any(tool in knob.tools and knob.name != "format" for knob in KNOBS.values()):
         with_ring = ", ".join(own for own in Tool if own in KNOBS["ringbuf_bytes"].tools)
         raise StudyError(f"study {study.name}: {tool} has no ring, and saves every count", f"choose from: {with_ring}")
+
+
+def _require_margins(study: Study) -> None:
+    """Refuse a margin of 0, by which nothing can be divided."""
+    for key in STUDY:
+        if key.table == "criteria" and "margin" in key.name and not getattr(study.criteria, key.name):
+            raise StudyError(
+                f"study {study.name}: {key.dotted} is 0: tune weighs one cost against another by their margins",
+                f"say up to which difference it does not matter, more than 0: {key.flag}",
+            )
 
 
 def rate_iops(events_per_s: float, processes: int) -> int:
@@ -132,36 +143,90 @@ def varied(study: Study, tuned: Sequence[Factor], free_bytes: int, goal: TuningG
         StudyError: nothing is left to be tuned.
         UsageError: no configuration can do what is wanted.
     """
-    offered = _offered(study)
-    left_out: list[str] = []
-    values = {}
-    locking = [own.knob.locks(value) for own in tuned if own.knob for value in own.knob.values]
-    least = min(filter(None, locking), default=0)
-    if goal.max_memory_bytes is not None and goal.max_memory_bytes < least:
-        raise UsageError(
-            f"option --max-memory: no configuration can do with {size(round(goal.max_memory_bytes))}: the smallest "
-            f"ring alone takes {size(least)}"
-        )
+    _require_each_turned_or_one(study, tuned)
+    _require_memory(study, tuned, goal)
+    offered, left_out, values = offered_bytes(study), list[str](), {}
     for factor in tuned:
-        kept = tuple(_feasible(factor, free_bytes, offered, left_out))
+        kept = tuple(_feasible(factor, free_bytes, offered, study.factors.scale[0], left_out))
         values[factor.name] = tuple(dict.fromkeys((*getattr(study.factors, factor.name), *kept)))
     if all(len(own) < 2 for own in values.values()):
         raise StudyError(f"study {study.name}: there is nothing to choose from: {'; '.join(left_out)}")
     return replace(study, factors=replace(study.factors, **values)), tuple(left_out)
 
 
-def _offered(study: Study) -> int | None:
-    """Return what the events of a trial take in rings; None of bursts, and of targets of which nobody knows."""
-    work, event = workload(study), EVENT_BYTES
+def _require_each_turned_or_one(study: Study, tuned: Sequence[Factor]) -> None:
+    """Refuse several values of a knob that is not tuned: what one of them gains would be taken for another knob's."""
+    (tool,) = study.factors.tools
+    for factor in KNOBS.values():
+        values = getattr(study.factors, factor.name)
+        if factor not in tuned and tool in factor.tools and len(values) > 1:
+            named, option = ",".join((*(own.name for own in tuned), factor.name)), _option(factor.name)
+            raise StudyError(
+                f"study {study.name}: factors.{factor.name} is not tuned, and has {len(values)} values: "
+                f"{', '.join(map(str, values))}",
+                f"choose one with --{option}, or have it tuned: no --{option}, and --knobs {named}",
+            )
+
+
+def _require_memory(study: Study, tuned: Sequence[Factor], goal: TuningGoal) -> None:
+    """Refuse a limit that even the smallest ring, tuned or not, is beyond."""
+    (tool,), ring = study.factors.tools, KNOBS["ringbuf_bytes"]
+    sizes = [*study.factors.ringbuf_bytes, *(ring.knob.values if ring.knob and ring in tuned else ())]
+    least = min(sizes) if tool in ring.tools else 0
+    if goal.max_memory_bytes is not None and goal.max_memory_bytes < least:
+        raise UsageError(
+            f"option --max-memory: no configuration can do with {size(round(goal.max_memory_bytes))}: the smallest "
+            f"ring alone takes {size(least)}"
+        )
+
+
+def offered_bytes(study: Study) -> int | None:
+    """Return what the events of a trial take in rings, pauses or not; None of targets of which only trials tell."""
+    ios, event = workload(study).ios, EVENT_BYTES
     if Tool.RW_TRACER_ALL in study.factors.tools:
         event += study.factors.payload_bytes[0]
-    return work.total_bytes // BLOCK_BYTES * ring_record_bytes(event) if work.is_fio and not work.in_bursts else None
+    return None if ios is None else ios * ring_record_bytes(event)
+
+
+def events_per_s(study: Study) -> float | None:
+    """Return at which rate events come; None where only trials tell: of no limit, bursts, and other targets."""
+    work = workload(study)
+    return work.processes * work.rate_iops if work.is_fio and work.rate_iops and not work.in_bursts else None
 
 
 def ring_bytes_most(study: Study, free_bytes: int) -> int:
-    """Return what the rings of a tracer may take together: no more than is free, or holds half of a trial's events."""
-    offered = _offered(study)
+    """Return what a tracer's rings may take together: no more than is free, or holds a tenth of a trial's events."""
+    offered = offered_bytes(study)
     return free_bytes if offered is None else min(free_bytes, round(HELD_MOST * offered))
+
+
+def delayed(study: Study, known: Tuning) -> tuple[str, ...]:
+    """Say how many configurations let events wait for longer than they may, and are not tried.
+
+    Args:
+        study: in which each knob has the values that may be tried.
+        known: what they are tuned for.
+
+    Raises:
+        UsageError: all do, or the tool sends no events one by one.
+    """
+    most, (tool,) = known.goal.max_delay_ms, study.factors.tools
+    if most is None:
+        return ()
+    if tool not in EVENT_TOOLS:
+        raise UsageError(f"option --max-delay: {tool} delivers sums, not events", "leave it out")
+    configs = [own for found in spaces(study, known.has_room).by_setup.values() for own in found]
+    delays = [own.delay_ms(known.events_per_s, known.cpus) for own in configs]
+    at = f"at {known.events_per_s:,.0f} events/s " if known.events_per_s else ""
+    if delays and min(delays) > most:
+        raise UsageError(
+            f"option --max-delay: no configuration can do with {most:g} ms: {at}the least that the settings allow for "
+            f"is {min(delays):.3g} ms"
+        )
+    late = sum(delay > most for delay in delays)
+    if not late:
+        return ()
+    return (f"{late:,} of {plural(len(delays), 'configuration')}: {at}they would let events wait beyond {most:g} ms",)
 
 
 def workload(study: Study) -> Workload:
@@ -169,7 +234,7 @@ def workload(study: Study) -> Workload:
     return next(iter(plan.workloads(study, [])))
 
 
-def _feasible(factor: Factor, free_bytes: int, offered: int | None, left_out: list[str]) -> Iterator[Any]:
+def _feasible(factor: Factor, free_bytes: int, offered: int | None, scale: float, left_out: list[str]) -> Iterator[Any]:
     knob = factor.knob or Knob(())
     too_much = [value for value in knob.values if knob.locks(value) > free_bytes]
     too_long = [value for value in knob.values if offered is not None and knob.holds(value) > HELD_MOST * offered]
@@ -177,9 +242,11 @@ def _feasible(factor: Factor, free_bytes: int, offered: int | None, left_out: li
         called = ", ".join(map(factor.called, too_much))
         left_out.append(f"{called}: more memory than the {size(free_bytes)} that are free would be locked")
     if said := [value for value in too_long if value not in too_much]:
+        times = 2 ** math.ceil(math.log2(min(map(knob.holds, said)) / (HELD_MOST * (offered or 1))))
         left_out.append(
-            f"{', '.join(map(factor.called, said))}: more than half of a trial's events ({size(offered or 0)}) would "
-            "fit, which says nothing of a target that runs for longer; a larger --scale has more"
+            f"{', '.join(map(factor.called, said))}: more than a tenth of a trial's events ({size(offered or 0)}) "
+            "would fit, and be saved however slow the tracer is; the smallest of them may be tried with "
+            f"--scale {scale * times:.10g}"
         )
     yield from (value for value in knob.values if value not in (*too_much, *too_long))
 
@@ -235,11 +302,11 @@ def tunable(study: Study, found: Spaces, known: Tuning, *, strict: bool) -> tupl
         configs, usual_ = found.by_setup.get(setup, ()), known.usual.get(setup)
         if usual_ in configs and len(configs) > 1:
             tuned.append(setup)
-        elif usual_ is not None and not known.allows(usual_):
+        elif usual_ is not None and not known.has_room(usual_):
             most, taken = size(known.ring_bytes_most or 0), size(usual_.ring_bytes(known.cpus))
             others.append(
                 f"{setup}: by default its rings take {taken}, and more than {most} would be more than is free, or hold "
-                "more than half of a trial's events; a larger --scale has more of them"
+                "more than a tenth of a trial's events; a larger --scale has more of them"
             )
         else:
             own = _kinds(reason for reason in found.left_out if f" {setup} " in f" {reason}")
@@ -311,6 +378,13 @@ def require_time(study: Study, goal: TuningGoal, setups: int = 1) -> None:
 
 
 def names(configs: Sequence[TracerConfig], tuned: Sequence[str]) -> dict[TracerConfig, str]:
-    """Call configurations by the values of these knobs."""
+    """Call configurations by the values of these knobs.
+
+    Raises:
+        StudyError: two differ by something else.
+    """
     knobs_ = [KNOBS[name] for name in tuned]
-    return {own: "-".join(knob.slugged(getattr(own, knob.field)) for knob in knobs_) for own in configs}
+    found = {own: "-".join(knob.slugged(getattr(own, knob.field)) for knob in knobs_) for own in configs}
+    if len(set(found.values())) < len(configs):
+        raise StudyError("configurations differ by what is not tuned, and would be taken for one another")
+    return found

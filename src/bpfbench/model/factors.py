@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
 from bpfbench.model.choices import (
+    BLOCK_BYTES,
     EVENT_BYTES,
     OPTIONS,
     OUTPUT_BYTES,
@@ -21,6 +22,7 @@ from bpfbench.model.choices import (
     Slots,
     Variant,
     Waking,
+    ring_record_bytes,
 )
 
 
@@ -88,6 +90,44 @@ class TracerConfig:
         """Return what these take of memory."""
         return (self.ringbuf_bytes or 0) * self.rings_on(cpus)
 
+    def waits_ms(self, events_per_s: float) -> float | None:
+        """Return how long an event waits at most before its consumer is woken, by arithmetic and not by a clock.
+
+        The ring fills up to the watermark, or the wait of the consumer times out. None where more decides than the
+        rate: with adaptive wake-ups, several rings, a buffer for each CPU, and records of varying length.
+        """
+        if self.poll_ms is None:
+            return None
+        if self.wakeup == Waking.NEVER:
+            return float(self.poll_ms)
+        one_kind = self.rings == "1" and self.buffer is Buffer.RING and self.records is Slots.FIXED
+        if self.watermark_bytes is None or not one_kind or events_per_s <= 0:
+            return None
+        filled_s = self.watermark_bytes / ring_record_bytes(self.event_bytes) / events_per_s
+        return min(1000 * filled_s, float(self.poll_ms))
+
+    def delay_ms(self, events_per_s: float | None, cpus: int) -> float:
+        """Return how long an event may wait by these settings, by the same arithmetic, of a steady rate.
+
+        First until its consumer is woken, at the latest by its time-out; who is woken by any event, or never sleeps,
+        lets none wait. Then until the output buffer is full, or nothing has come for the time of a time-out.
+
+        Args:
+            events_per_s: of all CPUs; None: not known, so that only what holds at any rate counts.
+            cpus: on which there are events, each of which may have a ring, and a consumer.
+        """
+        times_out = float(self.poll_ms or 0)
+        if not events_per_s:
+            return times_out if self.wakeup == Waking.NEVER else 0.0
+        waits = 0.0
+        if self.wakeup == Waking.NEVER or self.watermark_bytes is not None:
+            known = self.waits_ms(events_per_s)
+            waits = times_out if known is None else known
+        buffers = self.rings_on(cpus) if self.consumers is Consumers.RING else 1
+        between_ms = 1000 * buffers / events_per_s
+        full_ms = between_ms * self.output_buffer_bytes / self.event_bytes
+        return waits + (min(full_ms, times_out) if between_ms >= times_out else full_ms)
+
     @property
     def is_command(self) -> bool:
         """Whether the tracer is a command, which keeps no contract."""
@@ -141,6 +181,11 @@ class Workload:
     def total_bytes(self) -> int:
         """Bytes read and written by all processes together."""
         return self.processes * self.bytes_per_process
+
+    @property
+    def ios(self) -> int | None:
+        """How many I/Os all processes do; None of a declared target."""
+        return self.total_bytes // BLOCK_BYTES if self.is_fio else None
 
     @property
     def pace(self) -> IoPace:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from bpfbench.model.factors import TracerConfig
 
 TUNING_FORMAT = 1
+HELD_MOST = 0.1
+"""The share of a trial's events that rings may hold. What they hold is saved, however slow the tracer is: so much less
+may be saved of a target that runs for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class TuningGoal:
     """Factors that are varied."""
     seconds: float
     """For how long each setup is tuned, validation included."""
+    max_delay_ms: float | None = None
+    """How long the settings may let an event wait, by arithmetic (`TracerConfig.delay_ms`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,25 @@ class Tuning:
     """What all rings of a tracer may take together; None: as much as each may by itself."""
     cpus: int = 1
     """Of the machine, each of which may have a ring."""
+    events_per_s: float | None = None
+    """At which rate they come; None where only trials tell."""
 
     def allows(self, config: TracerConfig) -> bool:
         """Tell whether a configuration may be tried."""
+        return self.has_room(config) and self.delivers(config)
+
+    def has_room(self, config: TracerConfig) -> bool:
+        """Tell whether its rings are no larger than they may be."""
         return self.ring_bytes_most is None or config.ring_bytes(self.cpus) <= self.ring_bytes_most
+
+    def delivers(self, config: TracerConfig) -> bool:
+        """Tell whether it lets no event wait too long, as far as that is known before it is tried.
+
+        A default may: all others are compared with it, and that it misses a limit is what comes of it.
+        """
+        most = self.goal.max_delay_ms
+        known = most is None or config.delay_ms(self.events_per_s, self.cpus) <= most
+        return known or config in self.usual.values()
 
     def of(self, setup: str) -> Finalists | None:
         """Return who is validated of a setup; None as long as it is searched."""

@@ -8,21 +8,24 @@ block that it was in.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
 from bpfbench.analysis.questions.tuning.search import PLACES, Propose, at_random, last_round, next_block
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
 from bpfbench.declare import plan, tuning
+from bpfbench.errors import MachineError
 from bpfbench.factors import KNOBS
 from bpfbench.machine import facts
 from bpfbench.model import Record, Study, TracerConfig, Trial, TunedValues
 from bpfbench.model.tuning import Finalists, Tuning
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
-from bpfbench.units import plural
+from bpfbench.units import plural, size
 
 VALIDATION_MOST = 100
 """Blocks of a validation, however long it may take."""
@@ -30,9 +33,38 @@ BESIDE_BYTES = 2**30
 """Of memory that stays free for the target, and a tracer that compiles."""
 
 
-def free_bytes() -> int:
-    """Return how much memory settings may lock here."""
-    return max(0, facts.memory_available_bytes() - BESIDE_BYTES)
+def free_bytes(study: Study) -> int:
+    """Return how much memory settings may lock where a study is run: here, or in a virtual machine of it."""
+    available = study.machine.memory_bytes if study.ground == "vm" else facts.memory_available_bytes()
+    return max(0, available - BESIDE_BYTES)
+
+
+def require_memory(study: Study, configs: Sequence[TracerConfig], cpus: int) -> None:
+    """Refuse to begin a block whose rings take more than is free by now.
+
+    Raises:
+        MachineError: with the numbers.
+    """
+    wanted, free = max((config.ring_bytes(cpus) for config in configs), default=0), free_bytes(study)
+    if wanted > free:
+        raise MachineError(
+            f"the next block has rings of {size(wanted)}, and {size(free)} of memory are free beside the 1 GiB that "
+            "is spared",
+            "free memory; nothing that was measured is lost",
+        )
+
+
+def extend(run: Run, seconds: float) -> None:
+    """Give each setup of a run so much time in all, what it had included.
+
+    What is validated stays so: time decides when a search or a validation ends, and not which of them a setup is in.
+
+    Raises:
+        StoreError: it tunes nothing, cannot be written, or is being run.
+    """
+    with run.locked():
+        if (known := run.tuning()) is not None and known.goal.seconds != seconds:
+            run.keep_tuning(replace(known, goal=replace(known.goal, seconds=seconds)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +97,7 @@ def following(own: TunedSetup, seed: int, number: int, propose: Propose) -> Next
             tuning.SHARE_OF_VALIDATION * own.goal.seconds,
         )
         if elapsed + block_s + reserve_s <= own.goal.seconds or not own.tried:
-            names = next_block(own.space, own.tried, own.failed, 1000 * seed + number, propose)
+            names = next_block(own.space, own.tried, own.failed | own.too_large, 1000 * seed + number, propose)
             if names:
                 return Next((DEFAULT, *names))
         last = last_round(own.tried, own.space, own.failed) if own.tried else None
@@ -88,8 +120,20 @@ def following(own: TunedSetup, seed: int, number: int, propose: Propose) -> Next
 
 
 def elapsed_s(records: Sequence[Record]) -> float:
-    """Return how long trials took; what is between them is little."""
-    return sum(record.seconds for record in records)
+    """Return how long trials took, with warm-ups and the start of machines between them, by sessions.
+
+    What a session does before its first trial is not in it.
+    """
+    sessions = defaultdict[str, list[Record]](list)
+    for record in records:
+        sessions[record.session].append(record)
+    return sum(map(_session_s, sessions.values()))
+
+
+def _session_s(records: Sequence[Record]) -> float:
+    began = [datetime.fromisoformat(record.started_at).timestamp() for record in records]
+    ended = max(at + record.seconds for at, record in zip(began, records, strict=True))
+    return max(ended - min(began), sum(record.seconds for record in records))
 
 
 def _trial_s(records: Sequence[Record]) -> float:
@@ -167,6 +211,7 @@ class Tuner:
                 self._run.keep_tuning(replace(known, finalists=(*known.finalists, found.finalists)))
             if found.members:
                 configs = [own.configs[name] for name in found.members]
+                require_memory(study, configs, known.cpus)
                 trials = plan.block(study, own.setup, configs, number, len(planned))
                 self._run.extend(replace(study, repetitions=number + 1), trials)
                 return trials

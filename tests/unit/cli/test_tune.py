@@ -193,6 +193,59 @@ def test_one_that_was_killed_goes_on_and_loses_no_trial(
         assert after.plan() == Run(Path("whole")).plan()  # it proposed what it would have proposed
 
 
+def test_more_time_for_a_run_that_is_over_is_used_and_the_search_stays_over(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = on_record(tmp_path, monkeypatch, useful=True)
+    assert bpfbench(*TUNE).status == 0
+    tuned = Run(Path("tuning"))
+    known, planned = tuned.tuning(), tuned.plan()
+    image = replay.ReplayTestbed(run, Path(), Path()).image
+    monkeypatch.setattr(images, "with_key", lambda *_: image)
+    again = bpfbench("tune", "--resume", "tuning", "--for", "20min", "--json")
+    assert again.status == 0, again.err
+    assert known is not None
+    assert tuned.tuning() == replace(known, goal=replace(known.goal, seconds=1200.0))
+    assert tuned.plan()[: len(planned)] == planned
+    assert data_of(again)[0]["fresh_blocks"] >= 3
+
+
+def test_what_rings_hold_and_how_long_settings_let_events_wait_is_told(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_record(tmp_path, monkeypatch, useful=True)
+    found = bpfbench(*TUNE, "--markdown")
+    assert found.status == 0, found.err
+    # 1 MiB of 131,072 events of 168 bytes
+    assert "can hold 4.76 % of a trial's events, which are saved however slow" in found.out
+    assert "no more than 95.24 % saved is shown for a target that runs for longer" in found.out
+    assert "delay by settings" in found.out
+    assert "events come late" in found.out
+    (own,) = data_of(bpfbench("tune", "--resume", "tuning", "--json"))
+    assert own["rings_hold_percent"] == pytest.approx(100 * 2**20 / (131_072 * 168))
+    tuned = next(row for row in own["validated"] if row["role"] == "tuned")
+    assert tuned["shown_for_longer_percent"] == pytest.approx(100 - own["rings_hold_percent"])
+    delay = next(row["needs"]["delay"] for row in own["validated"] if row["role"] == "default")
+    # 1,000 events in 10 s: of 100 a second, 64 KiB of output hold 420
+    assert (delay["metric"], delay["mean"]) == ("delay_by_settings_ms", pytest.approx(4201, rel=0.02))
+
+
+def test_a_delay_is_a_limit_that_the_default_may_miss(
+    bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_record(tmp_path, monkeypatch, useful=True)
+    found = bpfbench(*TUNE, "--max-delay", "0.05s", "--json")
+    assert found.status == 0, found.err
+    (own,) = data_of(found)
+    # Of 100 events a second, none finds company within 10 ms: its buffer is written after that.
+    assert own["gain"] == "keeps-to-limits"
+    assert own["chosen"]["poll_ms"] <= 10
+    assert (
+        "99 % saved and 50 ms of delay by the settings in all 12 fresh trials; the default is known not to"
+        in own["said"]
+    )
+
+
 def test_all_setups_are_tuned_in_turn_resumed_and_shown_side_by_side(
     bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +307,14 @@ def test_a_setup_with_nothing_to_choose_from_is_refused_and_left_out_of_all(bpfb
         (("--tools", "syscount"), "syscount has no ring, and saves every count"),
         (("--output", "x.json"), "option --output: 'x.json' is no .toml file in an existing directory"),
         (("--resume", "latest", "--rate", "1k"), "--resume goes on with the study as it was"),
+        (("--resume", "latest", "--min-fidelity", "9", "--knobs", "poll_ms"), ": --min-fidelity, --knobs cannot be"),
+        (("--resume", "latest", "--max-cpu", "9", "--max-memory", "9"), ": --max-memory, --max-cpu cannot be given"),
+        (("--resume", "latest", "--minimise", "cpu", "--max-delay", "9"), ": --max-delay, --minimise cannot be given"),
+        (("--resume", "latest", "--run-dir", "x", "--poll-ms", "9"), ": --run-dir, --poll-ms cannot be given with it"),
+        (("--max-delay", "soon"), "option --max-delay: 'soon' is not a number, alone or with one of: ms, s"),
+        (("--max-delay", "1ms", "--rate", "10k"), "option --max-delay: no configuration can do with 1 ms: at 10,000"),
+        (("--runtime-margin-percent", "0"), "criteria.runtime_margin_percent is 0"),
+        (("--knobs", "ringbuf_bytes", "--format", "text,binary"), "factors.format is not tuned, and has 2 values"),
     ],
 )
 def test_what_is_wrong(bpfbench: Invoke, words: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -53,10 +53,14 @@ def test_memory_that_is_not_free_is_not_locked() -> None:
     assert any("more memory than the 2 MiB that are free" in reason for reason in left_out)
 
 
-def test_a_ring_that_holds_most_of_a_trial_is_not_tried() -> None:
-    found, left_out = varied(study())  # 131,072 events of 168 bytes in the ring: 21 MiB
-    assert max(found.factors.ringbuf_bytes) == 2**23
-    assert any(reason.startswith("ring 16 MiB, ring 32 MiB") for reason in left_out)
+@pytest.mark.parametrize("bursts", ["", "burst_ios = 1000\nrate_iops = 5000\n"], ids=["steady", "bursts"])
+def test_a_ring_that_holds_a_tenth_of_a_trial_is_not_tried(bursts: str) -> None:
+    found, left_out = varied(study(bursts))  # 131,072 events of 168 bytes in the ring: 21 MiB
+    assert max(found.factors.ringbuf_bytes) == 2**21
+    (reason,) = (own for own in left_out if own.startswith("ring 4 MiB, ring 8 MiB"))
+    assert reason.endswith("may be tried with --scale 0.0078125")
+    larger, _ = varied(replace(study(), factors=replace(study().factors, scale=(0.0078125,))))
+    assert max(larger.factors.ringbuf_bytes) == 2**22
 
 
 def mine(knobs: str = "wakeup, rings, consumers, output_bytes, buffer") -> Study:
@@ -68,7 +72,7 @@ def mine(knobs: str = "wakeup, rings, consumers, output_bytes, buffer") -> Study
 def test_rings_together_hold_no_more_than_one_may_and_take_no_more_than_is_free() -> None:
     own = replace(mine(), factors=replace(mine().factors, setups=("own",)))
     found, _ = varied(own)
-    for free_bytes, most in ((LOTS, 2**23), (2**20, 2**20)):
+    for free_bytes, most in ((LOTS, 2**21), (2**20, 2**20)):
         known = Tuning(1, GOAL, {}, ring_bytes_most=tuning.ring_bytes_most(own, free_bytes), cpus=2)
         spaces = tuning.spaces(found, known.allows)
         configs = spaces.by_setup["own"]
@@ -155,6 +159,9 @@ def test_the_default_of_each_setup_is_the_studys() -> None:
         ('tools = ["rw-tracer", "rw-tracer-all"]', "factors.tools has 2 values"),
         ('tools = "syscount"', "syscount has no ring, and saves every count; choose from: rw-tracer, rw-tracer-all"),
         ('setups = "vanilla"', "vanilla alone has nothing to tune"),
+        ("[criteria]\nruntime_margin_percent = 0", "criteria.runtime_margin_percent is 0: tune weighs one cost"),
+        ("[criteria]\nfidelity_margin_points = 0", "more than 0: --fidelity-margin-points"),
+        ("[tuned.libbpf]\npoll_ms = 1", "[tuned.libbpf]: that is what tune finds; leave it out"),
     ],
 )
 def test_one_case_is_looked_at(more: str, message: str) -> None:
@@ -185,6 +192,54 @@ def test_a_time_without_room_for_a_validation_is_refused_with_one_that_has() -> 
 def test_less_memory_than_any_ring_takes_can_be_met_by_none() -> None:
     with pytest.raises(UsageError, match="no configuration can do with 32 KiB: the smallest ring alone takes 64 KiB"):
         varied(study(), goal=replace(GOAL, max_memory_bytes=2.0**15))
+
+    with pytest.raises(UsageError, match="no configuration can do with 1 KiB: the smallest ring alone takes 256 KiB"):
+        tuning.varied(study(), (KNOBS["format"],), LOTS, replace(GOAL, max_memory_bytes=1024.0))
+
+
+def test_several_values_of_a_knob_that_is_not_tuned_are_refused() -> None:
+    own = study('format = ["text", "binary"]\n')
+    with pytest.raises(StudyError, match=r"factors\.format is not tuned, and has 2 values: text, binary") as refused:
+        tuning.varied(own, (KNOBS["ringbuf_bytes"],), LOTS, GOAL)
+    assert refused.value.hint == (
+        "choose one with --format, or have it tuned: no --format, and --knobs ringbuf_bytes,format"
+    )
+    unused = study('records = ["fixed", "variable"]\n')  # rw-tracer has no use for it
+    assert tuning.varied(unused, (KNOBS["ringbuf_bytes"],), LOTS, GOAL)
+    with pytest.raises(StudyError, match="differ by what is not tuned"):
+        tuning.names(tuning.spaces(own).by_setup["libbpf"], ("ringbuf_bytes",))
+
+
+def limited(max_delay_ms: float, more: str = "rate_iops = 2500\n") -> tuple[Study, Tuning]:
+    """A search at 10,000 events a second, where 64 KiB of output are full after 42 ms."""
+    own, goal = study(more), replace(GOAL, max_delay_ms=max_delay_ms)
+    few = tuple(KNOBS[name] for name in ("ringbuf_bytes", "poll_ms", "wakeup", "output_bytes"))
+    return tuning.varied(own, few, LOTS, goal)[0], Tuning(
+        1, goal, tuning.usual(own), events_per_s=tuning.events_per_s(own)
+    )
+
+
+def test_what_lets_events_wait_too_long_by_its_settings_is_not_tried() -> None:
+    found, known = limited(50)
+    assert tuning.delayed(found, known)[0].endswith("at 10,000 events/s they would let events wait beyond 50 ms")
+    configs = tuning.spaces(found, known.allows).by_setup["libbpf"]
+    assert {own.output_buffer_bytes for own in configs} == {2**16}
+    assert {own.poll_ms for own in configs if own.wakeup == "watermark:1048576"} == {1, 3}  # that ends its wait
+    assert {own.poll_ms for own in configs if own.wakeup == "never"} == {1, 3}
+    found, known = limited(50, "")  # at what rate, only trials tell
+    assert {own.poll_ms for own in tuning.spaces(found, known.allows).by_setup["libbpf"] if own.wakeup == "never"} == {
+        *(1, 3, 10, 30)
+    }
+
+
+def test_a_delay_that_all_settings_are_beyond_is_refused_and_the_default_is_compared_with_in_any_case() -> None:
+    found, known = limited(20)
+    with pytest.raises(UsageError, match=r"no configuration can do with 20 ms: at 10,000 events/s the least .* 42 ms"):
+        tuning.delayed(found, known)
+    assert known.usual["libbpf"] in tuning.spaces(found, known.allows).by_setup["libbpf"]
+    sums = replace(found, factors=replace(found.factors, tools=(Tool.FS_PROFILE,)))
+    with pytest.raises(UsageError, match="option --max-delay: fs-profile delivers sums"):
+        tuning.delayed(sums, known)
 
 
 def test_a_block_is_vanilla_twice_and_each_configuration_in_random_order() -> None:

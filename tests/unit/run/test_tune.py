@@ -7,15 +7,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from builders import READ, make_config, make_failure, make_fio, make_record, make_trial
+from builders import (
+    READ,
+    make_config,
+    make_failure,
+    make_fio,
+    make_record,
+    make_summary,
+    make_trial,
+)
 
-from bpfbench.analysis.questions.tuning.aim import DEFAULT
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, DELAY
 from bpfbench.analysis.questions.tuning.search import at_random
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, aim, shown
-from bpfbench.model import Criteria, Record, TracerConfig
-from bpfbench.model.tuning import TuningGoal
+from bpfbench.declare.study import parse
+from bpfbench.errors import MachineError
+from bpfbench.machine import facts
+from bpfbench.model import Criteria, Machine, Record, Step, TracerConfig
+from bpfbench.model.tuning import Finalists, TuningGoal
 from bpfbench.report.documents.tune_in_words import headline
-from bpfbench.run.tune import following
+from bpfbench.run.tune import elapsed_s, following, free_bytes, require_memory
 
 GOAL = TuningGoal(("overhead",), 99.0, None, None, ("ringbuf_bytes",), 900.0)
 USUAL = make_config()
@@ -61,3 +72,74 @@ def test_so_is_one_of_which_nothing_is_known(minimise: tuple[str, ...], failing:
 
 def test_what_was_not_tried_is_said_to_be_so() -> None:
     assert headline(setup([])) == "libbpf: nothing can be compared with the default: it was not tried."
+
+
+def events(record: Record, saved: int) -> Record:
+    return replace(record, summary=make_summary(record.trial, saved=saved)) if record.summary else record
+
+
+def test_of_a_target_whose_events_nobody_knew_rings_that_held_a_tenth_of_them_are_tried_no_more() -> None:
+    records = [events(record, 100_000) for record in block(0, [])]  # 16.8 MB in a ring, of which 2 MiB are 12 %
+    own = setup(records)
+    assert own.too_large == {f"ring{2**21}", f"ring{2**22}"}
+    assert set(own.tried) == {DEFAULT, f"ring{2**20}"}
+    assert following(own, seed=1, number=1, propose=at_random).members == (DEFAULT, f"ring{2**20}")
+    assert own.held_percent(CONFIGS[f"ring{2**20}"]) == pytest.approx(6.24, abs=0.01)
+    few = setup([events(record, 5000) for number in range(3) for record in block(number, [])])
+    assert "a longer target has more" in following(few, seed=1, number=3, propose=at_random).said
+    before = replace(own, offered_bytes=2**26)  # where it was known, they were left out before anything was run
+    assert not before.too_large
+    assert before.held_percent(CONFIGS[f"ring{2**22}"]) == 6.25
+
+
+def test_a_delay_beyond_the_limit_is_missed_where_the_rate_was_not_known_before() -> None:
+    slow = replace(USUAL, output_buffer_bytes=2**22)
+    trials = [make_trial("libbpf", 0, config=config) for config in (USUAL, slow)]
+    records = [events(make_record(trial, fio=make_fio(runtime_s=10.0)), 100_000) for trial in trials]
+    goal = replace(GOAL, max_delay_ms=50.0)
+    wanted = aim(goal, READ, Criteria())
+    own = TunedSetup("libbpf", goal, wanted, {DEFAULT: USUAL, "slow": slow}, tuple(records), None, shown(goal, READ))
+    assert DELAY.metric.read(records[0]) == pytest.approx(42.0, abs=0.1)
+    assert own.tried[DEFAULT].miss == 0
+    assert own.tried["slow"].miss > 1
+
+
+def test_the_time_that_is_used_has_what_is_between_trials_and_not_what_is_between_sessions() -> None:
+    def ended(at: str, session: str) -> Record:
+        own = make_record(make_trial("libbpf", 0), session=session, started_at=f"2026-01-02T{at}Z")
+        return replace(own, steps=(Step("workload", 3.0),))
+
+    first = [ended("03:00:00", "1"), ended("03:00:20", "1")]  # a machine was started between them
+    assert elapsed_s(first) == 23
+    assert elapsed_s([*first, ended("09:00:00", "2")]) == 26
+    assert elapsed_s([ended("03:00:00", "1")] * 3) == 9
+    assert elapsed_s([]) == 0
+
+
+def test_memory_is_the_guests_in_a_virtual_machine_and_looked_at_again_before_each_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(facts, "memory_available_bytes", lambda: 2**30 + 2**21)
+    study = parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "write"\n', "mine.toml")
+    in_vm = replace(study, testbed="vm", machine=Machine(memory_bytes=2**31))
+    assert (free_bytes(study), free_bytes(in_vm)) == (2**21, 2**30)
+    configs = [replace(USUAL, ringbuf_bytes=2**21), replace(USUAL, ringbuf_bytes=2**21, rings="cpu")]
+    require_memory(study, configs[:1], cpus=4)
+    require_memory(in_vm, configs, cpus=4)
+    with pytest.raises(MachineError, match="the next block has rings of 8 MiB, and 2 MiB of memory are free"):
+        require_memory(study, configs, cpus=4)
+
+
+def test_more_time_goes_on_with_a_validation_and_never_back_to_the_search() -> None:
+    records: list[Record] = []
+    for number, runtime_s in enumerate((10.0, 12.0, 9.0, 13.0, 8.0, 11.0)):
+        for at, plain in enumerate(block(number, [])):
+            slow = replace(plain, fio=make_fio(runtime_s=runtime_s + at * (-1) ** number))
+            records.append(replace(slow, steps=(Step("workload", 10.0),)))
+    best, *others = (own for own in CONFIGS.values() if own != USUAL)
+    known = replace(setup(records), offered_bytes=2**30)
+    own = replace(known, goal=replace(GOAL, seconds=240.0), finalists=Finalists("libbpf", 3, best, tuple(others)))
+    assert following(own, seed=1, number=6, propose=at_random).said == "libbpf: the time is over after 3 fresh blocks."
+    longer = following(replace(own, goal=GOAL), seed=1, number=6, propose=at_random)
+    assert set(longer.members) == set(CONFIGS)
+    assert longer.finalists is None

@@ -22,7 +22,7 @@ from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.results import Cell, Results, Sample
 from bpfbench.factors import KNOBS
-from bpfbench.model import Buffer, Criteria, Epoll, Slots, TracerConfig, Variant, Waking, ring_record_bytes
+from bpfbench.model import Criteria, Epoll, Variant, Waking
 
 KERNEL = Need(
     "kernel",
@@ -153,23 +153,6 @@ def turned_up(knob: str, value: Any) -> float | None:
     return float(count) if kind == Waking.WATERMARK else ENDS.get(kind)
 
 
-def waits_ms(config: TracerConfig, events_per_s: float) -> float | None:
-    """Return how long an event waits at most before its consumer is woken, by arithmetic and not by a clock.
-
-    The ring fills up to the watermark, or the wait of the consumer times out. None where more decides than the rate:
-    with adaptive wake-ups, several rings, a buffer for each CPU, and records of varying length.
-    """
-    if config.poll_ms is None:
-        return None
-    if config.wakeup == Waking.NEVER:
-        return float(config.poll_ms)
-    one_kind = config.rings == "1" and config.buffer is Buffer.RING and config.records is Slots.FIXED
-    if config.watermark_bytes is None or not one_kind or events_per_s <= 0:
-        return None
-    filled_s = config.watermark_bytes / ring_record_bytes(config.event_bytes) / events_per_s
-    return min(1000 * filled_s, float(config.poll_ms))
-
-
 def _turned(
     results: Results, knob: str, cell: Cell, by_value: Mapping[Any, Sequence[Cell]], criteria: Criteria
 ) -> Turned:
@@ -190,7 +173,7 @@ def _waits_ms(results: Results, cells: Sequence[Cell]) -> float | None:
     for cell in cells:
         offered = results.samples.get((cell, metrics.OFFERED))
         if cell.is_full and cell.config is not None and offered is not None:
-            return waits_ms(cell.config, offered.spread.mean)
+            return cell.config.waits_ms(offered.spread.mean)
     return None
 
 

@@ -37,8 +37,10 @@ from bpfbench.report.documents.tuned import (
     called_by_knobs,
     change_field,
     from_to,
+    held,
     mean_field,
     need_fields,
+    shown_for_longer,
     word,
 )
 from bpfbench.report.numbers import share
@@ -56,6 +58,7 @@ SYMPTOMS = {
     "latency": "slow calls get slower",
     "startup": "it starts slowly",
     "energy": "it takes energy",
+    "delay": "events come late",
 }
 
 
@@ -175,7 +178,7 @@ def _then(need: Need, gap: Gap) -> Field:
 
 def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     if not found.is_decided and found.rounds >= ROUNDS_LEAST:
-        yield "Not all is decided: a longer --for would tell more."
+        yield "Not all is decided: --resume with a longer --for, which is the time in all, tells more."
     if found.kept(found.chosen) is Keeping.IN_EACH:
         trials = plural(found.trials[found.chosen], "fresh trial")
         yield (
@@ -194,10 +197,11 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
     for name in (name for name in found.last.names if found.failed.get(name)):
         who = "the default" if name == DEFAULT else called_by_knobs(own, own.configs[name])
         yield f"Fresh trials that did not end well, and are in no number here: {found.failed[name]} of {who}."
-    if found.kept(DEFAULT) is Keeping.MISSED and found.kept(found.chosen).holds:
+    if found.kept(DEFAULT) is Keeping.MISSED and found.kept(found.chosen).holds and own.lost:
         yield "The default loses events, which were never consumed: what it costs is no fair comparison."
     if found.chosen != found.last.best:
         yield f"What looked best in the search, {called_by_knobs(own, own.configs[found.last.best])}, did not hold."
+    yield from held(own, found)
     if own.failed:
         yield f"Not tried again, as all trials of theirs failed: {', '.join(sorted(own.failed))}."
 
@@ -293,6 +297,7 @@ def _data(own: TunedSetup) -> dict[str, Any]:
         "said": headline(own),
         "gain": found.gain if found else Gain.NONE,
         "chosen": _values(own, own.chosen),
+        "rings_hold_percent": own.held_percent(own.chosen),
         "trade": _values(own, own.traded) if own.traded else None,
         "in_your_own": _changed(own),
         "tried": len(own.tried) - 1,
@@ -330,6 +335,8 @@ def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
         "role": roles.get(name, "set-back"),
         "set_back": [knob for knobs, back in found.last.backs.items() if back == name for knob in knobs],
         "values": _values(own, own.configs[name]),
+        "rings_hold_percent": own.held_percent(own.configs[name]),
+        "shown_for_longer_percent": shown_for_longer(own, found, name),
         "keeps_to_limits": {Keeping.KNOWN: True, Keeping.MISSED: False}.get(kept),
         "limits": kept,
         "fresh_trials": found.trials.get(name, 0),

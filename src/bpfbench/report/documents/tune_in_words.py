@@ -120,4 +120,6 @@ def _limits(own: TunedSetup) -> str:
         said.append(f"{size(round(goal.max_memory_bytes))} of memory")
     if goal.max_cpu_percent is not None:
         said.append(f"{goal.max_cpu_percent:g} % of a CPU")
+    if goal.max_delay_ms is not None:
+        said.append(f"{goal.max_delay_ms:g} ms of delay by the settings")
     return listed(said)

@@ -18,8 +18,15 @@ from bpfbench.model import TracerConfig
 from bpfbench.report.document import ABSENT, Field
 from bpfbench.report.numbers import rounded, share
 
-WORDS = {"fidelity": "saved", "overhead": "overhead", "memory": "memory", "cpu": "CPU", "latency": "p99 latency"}
-UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s"}
+WORDS = {
+    "fidelity": "saved",
+    "overhead": "overhead",
+    "memory": "memory",
+    "cpu": "CPU",
+    "latency": "p99 latency",
+    "delay": "delay by settings",
+}
+UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s", "delay": "ms"}
 
 
 def mean_field(need: Need, values: Sequence[float]) -> Field:
@@ -76,3 +83,21 @@ def change_field(need: Need, gap: Gap | None) -> Field:
     told = changes.low > 0 or changes.high < 0
     between = f"[{rounded(changes.low, 1, '+')}, {rounded(changes.high, 1, '+')}]"
     return Field(said, detail=between, mark="" if told else "~")
+
+
+def held(own: TunedSetup, found: Validation) -> Iterator[str]:
+    """Say what part of the events is saved by the rings' mere size, and what that leaves for a longer target."""
+    config = own.configs[found.chosen]
+    percent, left = own.held_percent(config), shown_for_longer(own, found, found.chosen)
+    if percent is not None and left is not None:
+        yield (
+            f"The rings of {called_by_knobs(own, config)} can hold {share(percent)} % of a trial's events, which are "
+            f"saved however slow the tracer is. So no more than {share(left)} % saved is shown for a target that runs "
+            "for longer; trials that are longer, by --scale, show more."
+        )
+
+
+def shown_for_longer(own: TunedSetup, found: Validation, name: str) -> float | None:
+    """Return what share trials show to be saved of a target that runs for longer: the mean, less what rings hold."""
+    percent, mean = own.held_percent(own.configs[name]), found.means["fidelity"].get(name)
+    return None if percent is None or mean is None else max(0.0, mean - percent)

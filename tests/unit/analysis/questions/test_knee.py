@@ -13,7 +13,7 @@ from builders import make_config, make_delivery, make_failure, make_fio, make_re
 
 from bpfbench.analysis.decision import decide
 from bpfbench.analysis.gaps import BlockId
-from bpfbench.analysis.questions.knee import COSTS, ORDERED, Knee, Turned, knee, knees, turned_up, waits_ms
+from bpfbench.analysis.questions.knee import COSTS, ORDERED, Knee, Turned, knee, knees, turned_up
 from bpfbench.analysis.results import of
 from bpfbench.model import Buffer, Consumers, Criteria, ProgramTime, Record, Slots, Variant, Workload
 
@@ -91,11 +91,11 @@ class TestOrder:
 class TestWaits:
     def test_it_is_what_fills_the_ring_up_to_the_watermark(self) -> None:
         config = make_config(wakeup="watermark:16800", poll_ms=1000)
-        assert waits_ms(config, 10_000) == pytest.approx(10)  # 100 slots of 168 bytes
+        assert config.waits_ms(10_000) == pytest.approx(10)  # 100 slots of 168 bytes
 
     def test_the_poll_time_out_ends_it(self) -> None:
-        assert waits_ms(make_config(wakeup="watermark:16800", poll_ms=3), 10_000) == 3
-        assert waits_ms(make_config(wakeup="never", poll_ms=10), 10_000) == 10
+        assert make_config(wakeup="watermark:16800", poll_ms=3).waits_ms(10_000) == 3
+        assert make_config(wakeup="never", poll_ms=10).waits_ms(10_000) == 10
 
     @pytest.mark.parametrize(
         "more",
@@ -110,10 +110,28 @@ class TestWaits:
         ids=str,
     )
     def test_where_more_decides_it_is_not_known(self, more: dict[str, object]) -> None:
-        assert waits_ms(make_config(**{"wakeup": "watermark:4096", **more}), 10_000) is None
+        assert make_config(**{"wakeup": "watermark:4096", **more}).waits_ms(10_000) is None
+
+    def test_what_settings_let_events_wait_is_that_and_what_fills_the_output_buffer(self) -> None:
+        full_ms = 1000 * 2**16 / 156 / 10_000  # 42 ms
+        for knobs, waits in (
+            ({"wakeup": "adaptive"}, 0.0),
+            ({"wakeup": "poll"}, 0.0),
+            ({"wakeup": "never", "poll_ms": 30}, 30.0),
+            ({"wakeup": "watermark:16800", "poll_ms": 1000}, 10.0),
+            ({"wakeup": "watermark:16800", "poll_ms": 1000, "buffer": Buffer.PERF}, 1000.0),
+        ):
+            assert make_config(**knobs).delay_ms(10_000, cpus=2) == pytest.approx(waits + full_ms)
+        each = make_config(rings="cpu", consumers=Consumers.RING)
+        assert each.delay_ms(10_000, cpus=2) == pytest.approx(2 * full_ms)  # each has a buffer of its own
+
+    def test_a_buffer_that_nothing_comes_to_is_written_after_a_time_out(self) -> None:
+        assert make_config(poll_ms=100).delay_ms(5, cpus=2) == 100
+        assert make_config(wakeup="never", poll_ms=100).delay_ms(None, cpus=2) == 100
+        assert make_config(wakeup="watermark:4096").delay_ms(None, cpus=2) == 0  # at a rate that is high enough
 
     def test_nothing_fills_no_ring(self) -> None:
-        assert waits_ms(make_config(wakeup="watermark:4096"), 0) is None
+        assert make_config(wakeup="watermark:4096").waits_ms(0) is None
 
 
 def ran(wakeup: str | None, block: int, variant: Variant = Variant.FULL, **knobs: object) -> Record:

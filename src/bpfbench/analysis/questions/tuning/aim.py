@@ -17,11 +17,13 @@ from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.decision import against
 from bpfbench.analysis.gaps import BlockId, Gap
 from bpfbench.analysis.inference import ALPHA, Interval
+from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions import needs
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.preference import NEED_OF
-from bpfbench.model import Criteria, Workload
+from bpfbench.analysis.questions.ring_trials import target_cpus
+from bpfbench.model import EVENT_TOOLS, Criteria, Record, Variant, Workload
 
 DEFAULT = "default"
 NOTHING = "nothing"
@@ -32,6 +34,25 @@ Readings = Mapping[str, Mapping[str, Mapping[BlockId, float]]]
 
 TUNABLE = (Quality.OVERHEAD, Quality.MEMORY, Quality.CPU, Quality.LATENCY, Quality.ENERGY, Quality.STARTUP)
 """What can be minimised. What is saved is a limit."""
+
+
+def _delay_ms(record: Record) -> float | None:
+    config, rate = record.trial.config, metrics.OFFERED.read(record)
+    if config is None or config.is_command or not rate or record.trial.tool not in EVENT_TOOLS:
+        return None
+    return config.delay_ms(rate, target_cpus(record))
+
+
+DELAY = replace(
+    needs.DELAY,
+    metric=Metric(
+        "delay_by_settings_ms",
+        "how long the settings let an event wait at most at the mean rate of events, by arithmetic",
+        _delay_ms,
+    ),
+    variant=Variant.FULL,
+)
+"""What the settings let events wait. It is no measurement, and so in the trials of every configuration."""
 
 
 @dataclass(frozen=True, slots=True)

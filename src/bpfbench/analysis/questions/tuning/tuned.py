@@ -18,13 +18,32 @@ from bpfbench.analysis.metrics import loss_percent
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.preference import NEED_OF
-from bpfbench.analysis.questions.tuning.aim import DEFAULT, Aim, Bound, Readings, Tried, fidelity, need_of, weigh
+from bpfbench.analysis.questions.tuning.aim import (
+    DEFAULT,
+    DELAY,
+    Aim,
+    Bound,
+    Readings,
+    Tried,
+    fidelity,
+    need_of,
+    weigh,
+)
 from bpfbench.analysis.questions.tuning.search import Dial, LastRound, Space
 from bpfbench.analysis.questions.tuning.validation import Gain, Validation, validate
 from bpfbench.analysis.results import Results, describe
 from bpfbench.factors import KNOBS
-from bpfbench.model import VANILLA, Criteria, Record, Status, TracerConfig, Workload
-from bpfbench.model.tuning import Finalists, Tuning, TuningGoal
+from bpfbench.model import (
+    EVENT_TOOLS,
+    VANILLA,
+    Criteria,
+    Record,
+    Status,
+    TracerConfig,
+    Workload,
+    ring_record_bytes,
+)
+from bpfbench.model.tuning import HELD_MOST, Finalists, Tuning, TuningGoal
 
 
 def aim(goal: TuningGoal, work: Workload, criteria: Criteria) -> Aim:
@@ -34,6 +53,8 @@ def aim(goal: TuningGoal, work: Workload, criteria: Criteria) -> Aim:
         limits.append(Bound(need_of(Quality.MEMORY, work), goal.max_memory_bytes))
     if goal.max_cpu_percent is not None:
         limits.append(Bound(need_of(Quality.CPU, work), goal.max_cpu_percent))
+    if goal.max_delay_ms is not None:
+        limits.append(Bound(DELAY, goal.max_delay_ms))
     return Aim(tuple(need_of(Quality(name), work) for name in goal.minimise), tuple(limits), criteria)
 
 
@@ -41,7 +62,7 @@ def shown(goal: TuningGoal, work: Workload) -> tuple[Need, ...]:
     """Return what a table of configurations has: what is wanted, and what each takes in any case."""
     taken = (Quality.OVERHEAD, Quality.MEMORY, Quality.CPU)
     asked = dict.fromkeys((Quality.FIDELITY, *map(Quality, goal.minimise), *taken))
-    return tuple(need_of(quality, work) for quality in asked if quality in NEED_OF)
+    return (*(need_of(quality, work) for quality in asked if quality in NEED_OF), DELAY)
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,10 @@ class TunedSetup:
     """Of its blocks."""
     finalists: Finalists | None
     shown: tuple[Need, ...]
+    cpus: int = 1
+    """Of the machine, each of which may have a ring."""
+    offered_bytes: int | None = None
+    """What the events of a trial take in rings, as far as that was known before any was run."""
 
     @cached_property
     def names(self) -> Mapping[TracerConfig, str]:
@@ -79,8 +104,33 @@ class TunedSetup:
     @cached_property
     def tried(self) -> dict[str, Tried]:
         """How all do that were searched."""
-        found = self.readings(self.searched, self.aim.needs)
-        return weigh({name: own for name, own in found.items() if name != VANILLA}, self.aim)
+        found, left_out = self.readings(self.searched, self.aim.needs), {VANILLA, *self.too_large}
+        return weigh({name: own for name, own in found.items() if name not in left_out}, self.aim)
+
+    @cached_property
+    def offered(self) -> float | None:
+        """What the events of a trial take in rings; where nobody knew before, as the default's trials had it."""
+        if self.offered_bytes is not None:
+            return self.offered_bytes
+        default = self.configs[DEFAULT]
+        own = [each for each in self.records if each.trial.config == default and each.status is Status.OK]
+        events = describe(each.summary.intercepted_total for each in own if each.summary is not None)
+        return events.mean * ring_record_bytes(default.event_bytes) if events and events.mean else None
+
+    def held_percent(self, config: TracerConfig) -> float | None:
+        """Return what share of a trial's events the rings of a configuration can hold; None as long as nobody knows.
+
+        So much less may be saved of a target that runs for longer: that it was saved here is the ring's doing.
+        """
+        return min(100.0, 100 * config.ring_bytes(self.cpus) / self.offered) if self.offered else None
+
+    @cached_property
+    def too_large(self) -> frozenset[str]:
+        """Those whose rings hold too much of a trial, where only trials tell how much it has: they are not tried."""
+        if self.offered is None or self.offered_bytes is not None:
+            return frozenset()
+        most = HELD_MOST * self.offered
+        return frozenset(n for n, own in self.configs.items() if n != DEFAULT and own.ring_bytes(self.cpus) > most)
 
     @property
     def searched(self) -> tuple[Record, ...]:
@@ -129,6 +179,9 @@ class TunedSetup:
         known = self.readings(self.records, self.aim.needs).get(DEFAULT, {})
         if absent := [need.key for need in self.aim.minimise if need.key not in known]:
             return f"there are no numbers for: {', '.join(absent)}"
+        ended = (own.trial.config for own in self.records if own.status is Status.OK)
+        if any(self.names.get(config) in self.too_large for config in ended if config is not None):
+            return "rings of all others tried hold more than a tenth of a trial's events; a longer target has more"
         return "no trial of anything else ended well"
 
     @property
@@ -210,4 +263,8 @@ def tuned(
     records = tuple(own for own in results.records if own.trial.block in blocks)
     criteria = results.info.study.criteria if results.info else Criteria()
     wanted = aim(tuning.goal, work, criteria)
-    return TunedSetup(setup, tuning.goal, wanted, names, records, tuning.of(setup), shown(tuning.goal, work))
+    told = shown(tuning.goal, work)
+    if results.info and not set(results.info.study.factors.tools) & set(EVENT_TOOLS):
+        told = tuple(need for need in told if need is not DELAY)
+    size = tuning.cpus, work.ios and work.ios * ring_record_bytes(tuning.usual[setup].event_bytes)
+    return TunedSetup(setup, tuning.goal, wanted, names, records, tuning.of(setup), told, *size)
