@@ -252,7 +252,6 @@ MUTANTS = (
         "\tif (event->type != PERF_RECORD_SAMPLE) {\n\t\tc->output->lost += ((__u64 *)event)[2];\n"
         "\t\treturn LIBBPF_PERF_EVENT_CONT;\n\t}",
         "perf overflow",
-        "perf buffers",
     ),
     mutant("counts-known-numbers-only", COUNT, "\tif (!is_target())", "\tif (number > 500 || !is_target())", "counts"),
     mutant(

@@ -144,16 +144,21 @@ class CommandProcess(Child):
     def stop(self, timeout_s: float) -> None:
         """Send its signal to its group, as a terminal does, and wait for the end; it may have ended by itself.
 
+        One that has not ended after half of the time is sent it again, as by somebody who presses Ctrl-C twice: in
+        Python, a SIGINT that arrives in a callback of C code ends that callback alone, as it may in BCC's tools.
+
         Raises:
             StepError: it does not end in time, or with an error.
         """
         number = signal.Signals[self._tracer.stop_signal]
+        for _ in range(2):
+            if self.alive():
+                os.killpg(self.pid, number)
+                self.ended_within(timeout_s / 2)
         if self.alive():
-            os.killpg(self.pid, number)
-            if not self.ended_within(timeout_s):
-                raise StepError(
-                    f"the tracer was still running {timeout_s:g} s after {number.name}: {self.last_message()}"
-                )
+            raise StepError(
+                f"the tracer was still running {timeout_s:g} s after {number.name}, sent twice: {self.last_message()}"
+            )
         status = self._process.wait()
         if not obeyed(status, number):
             raise StepError(f"the tracer ended with {exit_text(status)}: {self.last_message()}")
