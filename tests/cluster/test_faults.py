@@ -35,8 +35,6 @@ from bpfbench import catalogue
 from bpfbench.cluster import certificates
 from bpfbench.testbed.image import Image
 
-pytestmark = pytest.mark.beside  # trials take turns, and no number of theirs counts
-
 SHORT = STUDY.replace("repetitions = 4", "repetitions = 2")
 """A block for each of two hosts."""
 SEVERAL = STUDY.replace('setups = ["libbpf"]', 'setups = ["libbpf", "aya-async"]').replace(

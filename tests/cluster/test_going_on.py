@@ -14,8 +14,6 @@ from ensemble import STUDY, Ensemble, ensemble, require_whole, until
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.testbed.image import Image
 
-pytestmark = pytest.mark.beside  # trials take turns, and no number of theirs counts
-
 PAIR = STUDY.replace('setups = ["libbpf"]', 'setups = ["libbpf", "bpftrace"]')
 ONCE = PAIR.replace("repetitions = 4", "repetitions = 1")
 

@@ -22,10 +22,7 @@ from bpfbench.inside import leftovers
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("sshd") is None, reason="no sshd: apt-get install openssh-server"),
-    pytest.mark.beside,  # trials take turns, and no number of theirs counts
-]
+pytestmark = pytest.mark.skipif(shutil.which("sshd") is None, reason="no sshd: apt-get install openssh-server")
 
 HOSTS = ("alpha", "beta")
 SHORT = STUDY.replace("repetitions = 4", "repetitions = 2")

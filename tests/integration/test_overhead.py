@@ -72,6 +72,12 @@ def nothing_loaded() -> Iterator[None]:
             assert bpf.tracing_programs() <= programs
 
 
+@pytest.fixture
+def out_of_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have nobody wait for the machine: what loads no BPF program, and whose numbers nobody looks at."""
+    monkeypatch.setenv(turn.STAND_IN, str(tmp_path / "turn"))
+
+
 def answer(done: subprocess.CompletedProcess[str], status: int = 0) -> dict[str, Any]:
     """Return what programs are told."""
     assert done.returncode == status, done.stderr
@@ -188,6 +194,7 @@ class TestTracers:
 
 
 @pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 class TestTarget:
     def test_its_numbers_and_its_children_count(self, bpfbench: Run) -> None:
         busy = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
@@ -267,6 +274,7 @@ while True:
 
 
 @pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 class TestServer:
     ASK = f"""{sys.executable} -c 'import socket
 for _ in range(5): socket.create_connection(("127.0.0.1", PORT)).recv(4)'"""
@@ -298,6 +306,7 @@ for _ in range(5): socket.create_connection(("127.0.0.1", PORT)).recv(4)'"""
 
 
 @pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 class TestFailures:
     @pytest.mark.parametrize(
         ("tracer", "said"),
@@ -330,6 +339,7 @@ def test_nothing_costs_nothing(bpfbench: Run) -> None:
 
 
 @pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 def test_the_environment_is_recorded_nowhere(bpfbench: Run, tmp_path: Path) -> None:
     done = bpfbench("overhead", "none", "--target", "true", "--rounds", "1", env={**os.environ, "SECRET": "xyzzy-42"})
     assert done.returncode == 0
@@ -339,6 +349,7 @@ def test_the_environment_is_recorded_nowhere(bpfbench: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.beside
+@pytest.mark.usefixtures("out_of_turn")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_however_it_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     argv = [sys.executable, "-m", "bpfbench", "overhead", f"sleep {MARK}", "--target", f"sleep {MARK}"]
