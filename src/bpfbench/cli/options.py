@@ -25,6 +25,11 @@ FACTOR_OPTIONS = Group("Factors", help="Override the study; several values, sepa
 TRIAL_OPTIONS = Group("How trials are run", help="Override the study.")
 MACHINE_OPTIONS = Group("Virtual machines", help="Override the study; with --testbed vm only.")
 
+WORKLOADS, TARGETS = "factors.workloads", "factors.targets"
+ONE_OR_SEVERAL = ("factors.setups", "factors.tools", WORKLOADS, TARGETS)
+"""Keys whose options may be typed in the singular as well."""
+FIO = "fio-"
+
 T = TypeVar("T", bound="Options")
 
 
@@ -65,7 +70,8 @@ def _hint(key: Key, group: Group | None) -> Any:
     of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment", "below")
     group = group or (FACTOR_OPTIONS if isinstance(key, Factor) else MACHINE_OPTIONS if of_hosts else TRIAL_OPTIONS)
     kind = bool if isinstance(key.default, bool) else str
-    return Annotated[kind | None, Parameter(name=key.flag, group=group, help=key.help, negative="")]
+    names = (key.flag, key.flag.removesuffix("s")) if key.dotted in ONE_OR_SEVERAL else key.flag
+    return Annotated[kind | None, Parameter(name=names, group=group, help=key.help, negative="")]
 
 
 def _read(key: Key, value: Any, several: bool) -> object:
@@ -81,6 +87,21 @@ def _read(key: Key, value: Any, several: bool) -> object:
 @options_for({key: None for key in STUDY if key.help})
 class StudyOptions(Options):
     """What the command line sets in place of the study file."""
+
+    def overrides(self) -> dict[str, Override]:
+        """Return what was given, by key of the study. A workload of fio's is a target, too, called `fio-read`."""
+        found = super().overrides()
+        named = found.get(TARGETS)
+        targets = named.value if named and isinstance(named.value, list) else []
+        fios = [str(name) for name in targets if str(name).startswith(FIO)]
+        if named and fios:
+            own = found.get(WORKLOADS)
+            given = own.value if own and isinstance(own.value, list) else []
+            found[WORKLOADS] = Override(named.option, [*given, *(name.removeprefix(FIO) for name in fios)])
+            found[TARGETS] = Override(named.option, [name for name in targets if name not in fios])
+            if not found[TARGETS].value:
+                del found[TARGETS]
+        return found
 
 
 def with_hosts(options: StudyOptions, *, resumes: bool) -> tuple[StudyOptions, Hosts | None]:

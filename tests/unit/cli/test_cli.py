@@ -36,7 +36,7 @@ class TestUsage:
             (("compare", RUN), ("compare: RUN-B is wanted",)),
             (("recommend",), ("recommend: --rate is wanted",)),
             (("plan", "quick", "--bogus"), ("--bogus",)),
-            (("plan", "quick", "--setup", "bcc"), ("--setup", "--setups")),
+            (("plan", "quick", "--format", "text", "--formats", "text"), ("--formats", "--format")),
             (("plan", "quick", "extra"), ("extra",)),
             (("plan", "quick", "--setups"), ("option --setups: a value is wanted",)),
             (("run", "quick", "--run-dir"), ("option --run-dir: a value is wanted",)),

@@ -25,6 +25,15 @@ class TestStudies:
     def test_a_study_that_does_not_exist(self, bpfbench: Invoke, name: str, message: str) -> None:
         assert complaint(bpfbench("plan", name)) == f"bpfbench: {message}"
 
+    def test_one_may_be_called_in_the_singular_and_fios_workloads_targets(self, bpfbench: Invoke) -> None:
+        usual = bpfbench("plan", "smoke", "--setups", "bcc", "--tools", "rw-tracer", "--workloads", "read", "--trials")
+        typed = bpfbench("plan", "smoke", "--setup", "bcc", "--tool", "rw-tracer", "--target", "fio-read", "--trials")
+        assert usual.status == 0
+        assert typed == usual
+        both = ("--setup", "bcc", "--workload", "write", "--target", "fio-read,sqlite", "--trials")
+        assert all(f"-{name}-" in bpfbench("plan", "smoke", *both).out for name in ("read", "write", "sqlite"))
+        assert "option --targets: 'reed'" in complaint(bpfbench("plan", "smoke", "--target", "fio-reed"))
+
     @pytest.mark.parametrize(
         ("option", "value", "fault"),
         [
