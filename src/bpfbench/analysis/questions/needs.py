@@ -175,6 +175,8 @@ class AtRate:
     floor_percent: float
     least: Mapping[str, float]
     """By setup: the mean in that case."""
+    configured_apart: bool = False
+    """Whether a setup has several configurations there, each of which is a case."""
 
     @property
     def holding(self) -> tuple[str, ...]:
@@ -374,4 +376,6 @@ def _at_pace(pace: IoPace, samples: Sequence[Sample], known: Sequence[Sample], c
             saved[setup] = Interval(min(worst.low, share.low), min(worst.high, share.high))
     cells = {own.cell for own in samples}
     offered = [own.spread.mean for own in known if own.metric is metrics.OFFERED and own.cell in cells]
-    return AtRate(pace, max(offered, default=0.0), saved, criteria.fidelity_floor_percent, least)
+    alike = {(cell.setup, cell.tool, cell.workload) for cell in cells}
+    floor = criteria.fidelity_floor_percent
+    return AtRate(pace, max(offered, default=0.0), saved, floor, least, configured_apart=len(alike) < len(cells))

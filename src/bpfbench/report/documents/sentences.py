@@ -199,23 +199,25 @@ def gets(answer: Answer, setups: Iterable[str]) -> str:
 
 def _said_all_round(whole: Answers, found: AllRound) -> str:
     fastest = found.rates[0]
-    floor = f"{fastest.floor_percent:g} %"
+    enough = f"{fastest.floor_percent:g} % of the events"
+    if any(own.configured_apart for own in found.rates):
+        enough += " in each configuration"
     if found.answer is None or found.at is None:
         slowest = found.rates[-1]
         if len(slowest.open) == len(slowest.saved):
-            return f"Who saves {floor} of the events {at_rate(slowest)} cannot be told yet."
+            return f"Who saves {enough} {at_rate(slowest)} cannot be told yet."
         if not slowest.open:
-            return f"Nobody saves {floor} of the events {at_rate(slowest)}."
+            return f"Nobody saves {enough} {at_rate(slowest)}."
         unclear = f"of {listed(slowest.open)} it cannot be told"
-        return f"Nobody is known to save {floor} of the events {at_rate(slowest)}; {unclear}."
+        return f"Nobody is known to save {enough} {at_rate(slowest)}; {unclear}."
     at, cheapest = found.at, f"{_said(found.answer)}{then(whole, found.answer, '; of these, ')}"
     if at is fastest and len(at.holding) == 1:
         alone = gets(found.answer, at.holding)
-        return f"{at.holding[0]} alone is known to save {floor} of the events {at_rate(at)} ({alone})."
+        return f"{at.holding[0]} alone is known to save {enough} {at_rate(at)} ({alone})."
     if at is fastest:
-        return f"{listed(at.holding)} save{_s(at.holding)} {floor} of the events {at_rate(at)}; cheapest: {cheapest}."
+        return f"{listed(at.holding)} save{_s(at.holding)} {enough} {at_rate(at)}; cheapest: {cheapest}."
     nor = [fastest, *(own for own in found.rates[1 : found.rates.index(at)] if wording.bursts(own.pace))]
-    nobody = f"Nobody is known to save {floor} of the events {', nor '.join(map(at_rate, nor))}"
+    nobody = f"Nobody is known to save {enough} {', nor '.join(map(at_rate, nor))}"
     if len(at.holding) == len(fastest.saved):
         return f"{nobody}; {at_rate(at)} all do, the cheapest: {cheapest}."
     return f"{nobody}; {_by_rate(found)}."
