@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from bpfbench.model import VANILLA, TracerConfig
 from bpfbench.report import snippets
 from bpfbench.report.document import (
     ABSENT,
+    ALWAYS,
     Block,
     Bullets,
     Code,
@@ -50,6 +51,8 @@ from bpfbench.units import plural
 SCHEMA = 1
 SHOWN = 8
 """Configurations of a search that are shown."""
+NOT_ASKED = 5
+"""The importance of what is shown though nobody asked for it."""
 SYMPTOMS = {
     "fidelity": "events are lost",
     "overhead": "the target takes longer",
@@ -93,15 +96,16 @@ def _blocks(own: TunedSetup) -> Iterator[Block]:
     yield from _searched(own)
 
 
-def _columns(needs: Iterable[Need]) -> Iterator[Column]:
-    """Yield those of `need_fields`."""
-    for need in needs:
-        yield Column(word(need), UNITS.get(need.key, "% over vanilla"))
-        yield Column(f"{word(need)} to default", "points" if need.by_points else "%")
+def _columns(own: TunedSetup) -> Iterator[Column]:
+    """Yield those of `need_fields`. A narrow terminal has less of what was not asked for."""
+    for need in own.shown:
+        level, change = (ALWAYS, ALWAYS) if need in own.aim.needs else (NOT_ASKED, NOT_ASKED - 1)
+        yield Column(word(need), UNITS.get(need.key, "% over vanilla"), importance=level)
+        yield Column(f"{word(need)} to default", "points" if need.by_points else "%", importance=change)
 
 
 def _validated(own: TunedSetup, found: Validation) -> Table:
-    columns = (Column("configuration", is_text=True), *_columns(own.shown))
+    columns = (Column("configuration", is_text=True), *_columns(own))
     rows = [
         (Field(_role(own, found, name)), *(field for need in own.shown for field in need_fields(found, need, name)))
         for name in dict.fromkeys((DEFAULT, found.last.best, *found.last.nearest))
@@ -233,7 +237,7 @@ def _side_by_side(found: Sequence[TunedSetup]) -> Iterator[Block]:
     if len(found) < 2:
         return
     yield Heading("Side by side", 1)
-    columns = (*texts("setup", "configuration"), *_columns(found[0].shown))
+    columns = (*texts("setup", "configuration"), *_columns(found[0]))
     yield Table(columns, tuple(row for own in found for row in _pair(own)))
     yield Paragraph(
         "Setup was tuned after setup: a row compares with the default above it, and not with other setups, whose "

@@ -193,7 +193,35 @@ def _grid(table: Table, fit: Fitting, console: Console) -> Grid:
         written.append([Text(text, style=style) for text, style in zip(texts[1:], styles, strict=True)])
     for row in zip(*written, strict=True):
         grid.add_row(*row)
+    if not fit.whole:
+        longest = [max(map(_longest_word, (own.header, *own.cells))) for own in grid.columns]
+        most, texts_at = [fit.widths[at] for at in fit.shown], [table.columns[at].is_text for at in fit.shown]
+        shared = _shared(console.width - GAP * (len(longest) - 1), longest, most, texts_at)
+        for own, width in zip(grid.columns, shared, strict=False):
+            own.width = width
     return grid
+
+
+def _shared(room: int, least: Sequence[int], most: Sequence[int], texts: Sequence[bool]) -> list[int]:
+    """Share the room of a line among columns: to numbers, of which a part is no use, and what is left to texts.
+
+    Rich would break words before it breaks lines. Nothing is returned where not even the least fits.
+    """
+    left = room - sum(least)
+    if left < 0:
+        return []
+    widths = list(least)
+    for at in sorted(range(len(least)), key=lambda at: (texts[at], most[at] - least[at])):
+        lacking = most[at] - least[at]
+        given = min(lacking, left) if texts[at] or lacking <= left else 0
+        widths[at] += given
+        left -= given
+    return widths
+
+
+def _longest_word(text: RenderableType) -> int:
+    """Return how wide the longest is, which is not broken where there is room."""
+    return max(map(cell_len, str(text).split()), default=0)
 
 
 def _column(table: Table, at: int, console: Console) -> list[Lines]:
