@@ -203,19 +203,20 @@ def _grid(table: Table, fit: Fitting, console: Console) -> Grid:
 
 
 def _shared(room: int, least: Sequence[int], most: Sequence[int], texts: Sequence[bool]) -> list[int]:
-    """Share the room of a line among columns: to numbers, of which a part is no use, and what is left to texts.
+    """Share the room of a line among columns: to numbers, of which a part is no use, and what is left to texts alike.
 
     Rich would break words before it breaks lines. Nothing is returned where not even the least fits.
     """
     left = room - sum(least)
     if left < 0:
         return []
-    widths = list(least)
-    for at in sorted(range(len(least)), key=lambda at: (texts[at], most[at] - least[at])):
-        lacking = most[at] - least[at]
-        given = min(lacking, left) if texts[at] or lacking <= left else 0
-        widths[at] += given
-        left -= given
+    widths, lacking = list(least), [own - its for own, its in zip(most, least, strict=True)]
+    for at in sorted((at for at, is_text in enumerate(texts) if not is_text), key=lacking.__getitem__):
+        if lacking[at] <= left:
+            widths[at], left = most[at], left - lacking[at]
+    while left and (short := [at for at, is_text in enumerate(texts) if is_text and widths[at] < most[at]]):
+        widths[min(short, key=widths.__getitem__)] += 1
+        left -= 1
     return widths
 
 
