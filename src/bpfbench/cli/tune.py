@@ -106,9 +106,13 @@ def tune(
             "--rate": rate,
             "--min-fidelity": min_fidelity,
             "--max-memory": max_memory,
+            "--max-cpu": max_cpu,
+            "--max-delay": max_delay,
+            "--minimise": minimise,
+            "--knobs": knobs,
+            "--run-dir": run_dir,
+            **{own.option: own for own in overrides.values()},
         }
-        asked_now |= {"--max-cpu": max_cpu, "--max-delay": max_delay, "--minimise": minimise, "--knobs": knobs}
-        asked_now |= {"--run-dir": run_dir, **{own.option: own for own in overrides.values()}}
         if others := [option for option, value in asked_now.items() if value is not None]:
             raise UsageError(
                 f"--resume goes on with the study as it was, and what it was to come to: {', '.join(others)} cannot be "

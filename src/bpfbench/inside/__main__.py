@@ -4,13 +4,14 @@
 Each is a line of JSON.
 
 Exit status 0: the work was done, also where it led to a failed trial's record. 1: it was not; the reason is an event:
-`failed`, or `no-room` where a file system is full, which is the machine's fault and not the trial's.
+`failed`. Where a file system is full, which is the machine's fault and not the trial's, it has an `errno` and a `path`.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -48,7 +49,8 @@ def main() -> int:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        notify({"event": "no-room", "errno": error.errno, "path": error.filename})
+        path, said = error.filename, os.strerror(error.errno)
+        notify({"event": "failed", "reason": f"{path}: {said}" if path else said, "errno": error.errno, "path": path})
         return 1
     return 0
 

@@ -126,7 +126,8 @@ def run_trial(spec: OverheadSpec) -> OverheadResult:
             for group in hierarchy.glob(f"{cgroup.PREFIX}{spec.name}*"):
                 cgroup.remove(group)
         shutil.rmtree(spec.folder, ignore_errors=True)
-        raise StepError(f"the trial's runner was lost (status {done.status}): {done.last_words}")
+        reasons = [event["reason"] for event in events if event["event"] == "failed"]
+        raise StepError(*reasons or [f"the trial's runner was lost (status {done.status}): {done.last_words}"])
     result: OverheadResult = decode(OverheadResult, found, "result")
     return result
 

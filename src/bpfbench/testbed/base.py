@@ -372,8 +372,8 @@ class Testbed(abc.ABC):
                 return
             if event["event"] == "failed":
                 reasons.append(event["reason"])
-            if event["event"] == "no-room":
-                full.append(OSError(event["errno"], os.strerror(event["errno"]), event["path"]))
+                if "errno" in event:
+                    full.append(OSError(event["errno"], os.strerror(event["errno"]), event["path"]))
             progress(event)
 
         finished = self.inside(job, on_line)

@@ -102,7 +102,7 @@ class TestTrial:
     def test_a_full_file_system_is_no_fault_of_the_trial(
         self, testbed: HostTestbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        said = {"event": "no-room", "errno": errno.ENOSPC, "path": "/trial/record.json"}
+        said = {"event": "failed", "reason": "full", "errno": errno.ENOSPC, "path": "/trial/record.json"}
         self.ends(monkeypatch, Finished(1, ""), json.dumps(said))
         with pytest.raises(OSError, match=r"No space left on device: .*record\.json"):
             self.run(testbed, tmp_path / "1")

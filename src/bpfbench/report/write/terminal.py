@@ -65,7 +65,7 @@ class Fitting:
     shown: tuple[int, ...]
     """Positions of the columns that there is room for."""
     widths: Mapping[int, int]
-    """Of the columns, by position."""
+    """Of the columns, by position; none where not even their longest words fit."""
     whole: bool
     """Nothing has to be broken into lines."""
 
@@ -162,7 +162,13 @@ def _fit(columns: Sequence[Column], tables: Sequence[Table], console: Console) -
         if whole() or columns[least].importance == ALWAYS:
             break
         shown.remove(least)
-    return Fitting(tuple(shown), widths, whole())
+    if whole():
+        return Fitting(tuple(shown), widths, whole=True)
+    written = ([line for table in tables for lines in _column(table, at, console) for line in lines] for at in shown)
+    longest = [max((cell_len(word) for line in lines for word in line.split()), default=0) for lines in written]
+    room = console.width - GAP * (len(shown) - 1)
+    shared = _shared(room, longest, [widths[at] for at in shown], [columns[at].is_text for at in shown])
+    return Fitting(tuple(shown), dict(zip(shown, shared, strict=False)), whole=False)
 
 
 def _offered(columns: Sequence[Column]) -> list[int]:
@@ -179,26 +185,18 @@ def _grid(table: Table, fit: Fitting, console: Console) -> Grid:
     grid = Grid(box=rule, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
     written = []
     for at in fit.shown:
-        column, width = table.columns[at], fit.widths[at]
-        pad = 0 if column.is_text or not fit.whole else width
+        column = table.columns[at]
+        pad = 0 if column.is_text or not fit.whole else fit.widths[at]
         # Not left to rich, which drops the blank that stands for no mark.
         texts = [
             "\n".join(" " * (pad - cell_len(line)) + line for line in lines) for lines in _column(table, at, console)
         ]
         justify: JustifyMethod = "left" if column.is_text or fit.whole else "right"
-        grid.add_column(
-            Text(texts[0]), width=width if fit.whole else None, no_wrap=fit.whole, justify=justify, overflow="fold"
-        )
+        grid.add_column(Text(texts[0]), width=fit.widths.get(at), no_wrap=fit.whole, justify=justify, overflow="fold")
         styles = ["dim" if row[at].mark else WEIGHTS.get(row[at].weight, "") for row in table.rows]
         written.append([Text(text, style=style) for text, style in zip(texts[1:], styles, strict=True)])
     for row in zip(*written, strict=True):
         grid.add_row(*row)
-    if not fit.whole:
-        longest = [max(map(_longest_word, (own.header, *own.cells))) for own in grid.columns]
-        most, texts_at = [fit.widths[at] for at in fit.shown], [table.columns[at].is_text for at in fit.shown]
-        shared = _shared(console.width - GAP * (len(longest) - 1), longest, most, texts_at)
-        for own, width in zip(grid.columns, shared, strict=False):
-            own.width = width
     return grid
 
 
@@ -218,11 +216,6 @@ def _shared(room: int, least: Sequence[int], most: Sequence[int], texts: Sequenc
         widths[min(short, key=widths.__getitem__)] += 1
         left -= 1
     return widths
-
-
-def _longest_word(text: RenderableType) -> int:
-    """Return how wide the longest is, which is not broken where there is room."""
-    return max(map(cell_len, str(text).split()), default=0)
 
 
 def _column(table: Table, at: int, console: Console) -> list[Lines]:

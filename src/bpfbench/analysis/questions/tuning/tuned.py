@@ -40,6 +40,7 @@ from bpfbench.model import (
     Record,
     Status,
     TracerConfig,
+    TracerSummary,
     Workload,
     ring_record_bytes,
 )
@@ -112,10 +113,15 @@ class TunedSetup:
         """What the events of a trial take in rings; where nobody knew before, as the default's trials had it."""
         if self.offered_bytes is not None:
             return self.offered_bytes
+        events = describe(account.intercepted_total for account in self._of_default(self.records))
+        slot = ring_record_bytes(self.configs[DEFAULT].event_bytes)
+        return events.mean * slot if events and events.mean else None
+
+    def _of_default(self, records: Sequence[Record]) -> list[TracerSummary]:
+        """Return what the default's trials account for, of these that ended well."""
         default = self.configs[DEFAULT]
-        own = [each for each in self.records if each.trial.config == default and each.status is Status.OK]
-        events = describe(each.summary.intercepted_total for each in own if each.summary is not None)
-        return events.mean * ring_record_bytes(default.event_bytes) if events and events.mean else None
+        own = (each for each in records if each.trial.config == default and each.status is Status.OK)
+        return [each.summary for each in own if each.summary is not None]
 
     def held_percent(self, config: TracerConfig) -> float | None:
         """Return what share of a trial's events the rings of a configuration can hold; None as long as nobody knows.
@@ -155,9 +161,7 @@ class TunedSetup:
 
         Of fresh trials, where there are some.
         """
-        default = self.configs[DEFAULT]
-        own = [each for each in self.fresh or self.records if each.trial.config == default and each.status is Status.OK]
-        accounts = [each.summary for each in own if each.summary is not None]
+        accounts = self._of_default(self.fresh or self.records)
         causes = dict.fromkeys(cause for account in accounts for cause in account.lost)
         means = {cause: describe(loss_percent(account, cause) for account in accounts) for cause in causes}
         return {cause: found.mean for cause, found in means.items() if found is not None and found.mean > 0}
