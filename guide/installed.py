@@ -19,7 +19,7 @@ def write(docs: Path) -> None:
     """Write the pages into a directory that is not there yet, without what only the site has."""
     pages.write(docs)
     first = docs / "index.md"
-    first.write_text(first.read_text().replace(pages.HERE, ""))
+    first.write_text(first.read_text().replace(f"{pages.HERE}\n", ""))
     (docs / "site.css").unlink()
     for page in (docs / "pictures").glob("*.md"):
         page.unlink()
