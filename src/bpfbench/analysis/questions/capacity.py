@@ -317,7 +317,8 @@ class Capacity:
         own = [
             self._bracketing(replace(tracer, event_bytes=rate.tracer.event_bytes), rate_per_s) for rate in found.basis
         ]
-        if all(own):
+        # Where nothing was lost, nothing was there to be wrong about.
+        if all(own) and any(held.measured < 100 for members in own for held in members):
             return found, max(abs(held.error) for members in own for held in members), THIS_RUN
         if not self.documented or tracer.knobs or any(rate.source is Source.BENCH for rate in found.basis):
             return None
