@@ -39,7 +39,7 @@ SNIPPETS = """\
 > sources of our tracers, which the image is built of and `bpfbench check` runs.
 
 [Tuning](../tune.md) ends with those of what it chose. [What each knob
-changes](../measurement.md#what-a-tracer-can-be-set-to), and who wins by it, is another matter.
+changes](../tracer-settings.md), and who wins by it, is another matter.
 Values come from the tracers' command line: `options`, `wakeup_bytes`, `ring_count` and the like.
 
 """

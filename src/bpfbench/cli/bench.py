@@ -71,7 +71,7 @@ def drain_(
     come faster than that, they are lost: fidelity = min(1, drain rate / event
     rate). The kernel side's time per event is by the kernel's BPF run-time
     counters. First comes the roofline, so that each setup's rate is also told
-    as a share of what this machine allows. docs/measurement.md has the method.
+    as a share of what this machine allows. docs/limits.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
     around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
@@ -130,7 +130,7 @@ def roofline_(
     How fast bytes can be written where output goes, events copied, a ring be
     filled and emptied by a consumer that throws all away; what a wake-up and
     an empty hook take. For each size of event and format the lowest of them is
-    the ceiling: no setup can save more. docs/measurement.md has the method.
+    the ceiling: no setup can save more. docs/limits.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
     nobody = {"factors.setups": Override("roofline", [VANILLA])}

@@ -48,7 +48,7 @@ def history(
 
     Runs of different studies, machines and kernels are kept apart. A step is
     told where the data can tell it, which takes 3 runs on either side, and
-    beside it what else changed then (docs/statistics.md).
+    beside it what else changed then (docs/comparing.md).
 
     Parameters
     ----------

@@ -4,7 +4,7 @@
 What is wanted is for a target that has a rate of its own. A requirement is judged by a measurement at or near that
 rate, else by one at another rate that is surely harder or easier, else by a prediction that was validated, with its
 error added. Anything else is not known: neither passed nor failed, and a run at that rate would tell. Nothing is
-scaled from one rate to another. docs/statistics.md says why which measurement stands for which rate.
+scaled from one rate to another. docs/recommending.md says why which measurement stands for which rate.
 """
 
 from __future__ import annotations

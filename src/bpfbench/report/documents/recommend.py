@@ -346,7 +346,7 @@ def _evidence(found: Recommendation) -> Iterator[str]:
         "and memory, at a higher rate where it is met or a lower one where it is not; in brackets 95 % intervals that "
         "hold at every look and for all setups of a case at once. Predicted: fidelity alone, in brackets with the "
         "error of such predictions. Overhead: the share of the target's time that tracing takes. Overhead and CPU are "
-        "never taken from trials that lost events, nor scaled from another rate. docs/statistics.md has the rules."
+        "never taken from trials that lost events, nor scaled from another rate. docs/recommending.md has the rules."
     )
 
 

@@ -299,7 +299,7 @@ class TestFidelity:
         fidelity = of(found, "libbpf", Quality.FIDELITY)
         assert fidelity.evidence is not None
         assert (fidelity.evidence.value, fidelity.evidence.low, fidelity.evidence.error) == (100.0, 96.6, 3.4)
-        assert fidelity.evidence.validated_by == "docs/statistics.md"
+        assert fidelity.evidence.validated_by == "docs/capacity.md"
         assert fidelity.fit is Fit.UNDECIDED
         assert found.candidates[0].fit is Fit.UNKNOWN
         assert of(judged(UNLIMITED, 50_000, min_fidelity_percent=95), "libbpf", Quality.FIDELITY).fit is Fit.YES
