@@ -28,7 +28,7 @@ MARKS = {
 
 def doctor(
     *,
-    testbed: Annotated[str, Parameter(help="What is to be measured on: host, vm.")] = "host",
+    testbed: Annotated[str, Parameter(help="The testbed to measure on: host, vm.")] = "host",
     form: Form = Form(),
 ) -> int:
     """Check what this machine can measure, what is missing, and how to get it. Changes nothing."""

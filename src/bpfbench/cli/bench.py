@@ -66,12 +66,12 @@ def drain_(
 ) -> int:
     """Measure how fast each setup can empty its ring, and what an event costs.
 
-    A tracer is stopped, its ring filled with reads of a cached file, and the
-    time taken from when it is let go on until the ring is empty. Where events
-    come faster than that, they are lost: fidelity = min(1, drain rate / event
-    rate). The kernel side's time per event is by the kernel's BPF run-time
-    counters. First comes the roofline, so that each setup's rate is also told
-    as a share of what this machine allows. docs/limits.md has the method.
+    A tracer is stopped, and its ring filled with reads of a cached file. Then it
+    is let go on, and timed until the ring is empty. Events that come faster than
+    that are lost: fidelity = min(1, drain rate / event rate). The kernel's BPF
+    run-time counters give the kernel side's time per event. The roofline comes
+    first, so each setup's rate is also given as a share of what this machine
+    allows. docs/limits.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
     around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
@@ -127,10 +127,11 @@ def roofline_(
 ) -> int:
     """Measure what this machine allows at all, whatever the setup.
 
-    How fast bytes can be written where output goes, events copied, a ring be
-    filled and emptied by a consumer that throws all away; what a wake-up and
-    an empty hook take. For each size of event and format the lowest of them is
-    the ceiling: no setup can save more. docs/limits.md has the method.
+    How fast can bytes be written where output goes, events copied, and a ring
+    filled and emptied by a consumer that throws everything away? What do a
+    wake-up and an empty hook take? For each event size and format, the lowest
+    of these is the ceiling: no setup can save more. docs/limits.md has the
+    method.
     """
     set_up_logging(stderr, verbose=verbose)
     nobody = {"factors.setups": Override("roofline", [VANILLA])}

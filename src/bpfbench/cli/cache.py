@@ -35,9 +35,9 @@ def image_build(
     name: str = "trixie",
     /,
     *,
-    setups: Annotated[str, Parameter(help="Alternatives that are built when first used: these now; all.")] = "",
-    targets: Annotated[str, Parameter(help="Targets whose packages come when first used: these now; all.")] = "",
-    kernels: Annotated[str, Parameter(help="For virtual machines: its disk and these kernels, too.")] = "",
+    setups: Annotated[str, Parameter(help="Build these alternatives (or all) now, not when first used.")] = "",
+    targets: Annotated[str, Parameter(help="Get these targets' packages (or all) now, not when first used.")] = "",
+    kernels: Annotated[str, Parameter(help="Also build the disk of virtual machines, and these kernels.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
     form: Form = Form(),
@@ -69,7 +69,7 @@ def image_export(
     name: str = "trixie",
     /,
     *,
-    kernels: Annotated[str, Parameter(help="Of virtual machines: these kernels that are built, too.")] = "",
+    kernels: Annotated[str, Parameter(help="Also export these kernels of virtual machines, which must be built.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
 ) -> int:
@@ -78,7 +78,7 @@ def image_export(
     Parameters
     ----------
     file
-        Where to; what was there is replaced.
+        Where to write it. What was there is replaced.
     name
         Which image.
     """
@@ -90,12 +90,12 @@ def image_export(
 
 @image_app.command(name="import")
 def image_import(file: Path, /, *, verbose: Verbose = False, form: Form = Form()) -> int:
-    """Read an image from a file that `image export` wrote. Import what you trust only: it is run as root.
+    """Read an image from a file that `image export` wrote. Import only what you trust: it is run as root.
 
     Parameters
     ----------
     file
-        The file; all of it is verified before anything of it counts.
+        The file. All of it is verified before any of it counts.
     """
     set_up_logging(stderr, verbose=verbose)
     _show_images((images.import_(file, means(SourceOptions(), wait=False)),), form)
@@ -121,7 +121,7 @@ def image_remove(name: str, /, *, wait: Wait = False, verbose: Verbose = False) 
 def image_check(
     name: str = "trixie", /, *, source_options: SourceOptions = SourceOptions(), verbose: Verbose = False
 ) -> int:
-    """Run the linters of the tracers' sources with an image's toolchains; for those who change them."""
+    """Lint the tracers' sources with an image's toolchains, if you have changed them."""
     set_up_logging(stderr, verbose=verbose)
     for library in images.check(cache_dir(), name, source_options.sources()):
         stdout.print(f"{library}: ok", highlight=False)
@@ -130,7 +130,7 @@ def image_check(
 
 @image_app.command(name="enter")
 def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> NoReturn:
-    """Open a shell in an image as a trial sees it, or run a command there. Without root nothing can be traced there.
+    """Open a shell in an image as a trial sees it, or run a command there. Without root, nothing can be traced there.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def image_enter(name: str = "trixie", *words: Annotated[str, Parameter(allow_lea
 
 @data_app.command(name="list")
 def data_list(*, form: Form = Form()) -> int:
-    """List data files of targets, and the disks of virtual machines with theirs, in the cache."""
+    """List what the cache holds of targets' data: files, and disks of virtual machines."""
     sets = {str(path.relative_to(cache_dir() / "data")): taken for path, taken in images.data_sets(cache_dir()).items()}
     show(form, "data", (Terms(tuple((name, gib(taken)) for name, taken in sets.items())),), sets)
     if not sets:
@@ -155,7 +155,7 @@ def data_list(*, form: Form = Form()) -> int:
 
 @data_app.command(name="remove")
 def data_remove(*, wait: Wait = False) -> int:
-    """Delete data files of targets in the cache, and those disks; the next run writes them again."""
+    """Delete what the cache holds of targets' data, those disks included; the next run writes it again."""
     for path in images.remove_data(cache_dir(), on_wait(wait=wait)):
         stdout.print(f"removed {path}", highlight=False, soft_wrap=True)
     return 0

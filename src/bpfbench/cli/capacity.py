@@ -20,8 +20,9 @@ def capacity(
 ) -> int:
     """Show how many events each setup saves at a given rate or in bursts, predicted and measured.
 
-    Each target with a rate of its own is predicted without it, from the
-    others of the run, or by --drain from what `bench drain` measured.
+    For each target with a rate of its own, the prediction leaves that target
+    out. It is made from the others of the run, or with --drain from what
+    `bench drain` measured.
     """
     bench = benched(drain) if drain is not None else ()
     _, results, about, _ = opened(runs_dir, name)

@@ -49,7 +49,7 @@ def up_(
     verbose: Verbose = False,
     form: Form = Form(),
 ) -> int:
-    """Check every host, bring it what it lacks (bpfbench, the image, certificates), and begin its worker. Repeatable.
+    """Check every host, bring what it lacks (bpfbench, the image, certificates), and start its worker. May be repeated.
 
     This machine gets the scheduler. Hosts are reached by SSH; their keys must be known here.
     """
@@ -65,7 +65,7 @@ def up_(
 
 @cluster_app.command
 def status(file: HostsFile = DEFAULT_FILE, /, *, verbose: Verbose = False, form: Form = Form()) -> int:
-    """Say what there is on every host, and where the scheduler is."""
+    """Show what each host has, and where the scheduler is."""
     extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     hosts = declared.load(file)
@@ -80,11 +80,12 @@ def down(
     /,
     *,
     purge: Annotated[
-        bool, Parameter(negative="", help="Delete all that was brought but images, and records not yet fetched.")
+        bool,
+        Parameter(negative="", help="Also delete records not yet fetched, and all that was brought except images."),
     ] = False,
     verbose: Verbose = False,
 ) -> int:
-    """End what runs on hosts, and the scheduler, and delete the certificates. Records that hosts have yet are kept."""
+    """End the scheduler and what runs on hosts, and delete the certificates. Records not yet fetched are kept."""
     extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     outcomes = up.down(declared.load(file), cache_dir(), _tell, purge=purge)

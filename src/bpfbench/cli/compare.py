@@ -41,18 +41,18 @@ def compare(
 ) -> int:
     """Compare two runs, for example of two machines, kernels or library versions.
 
-    Says in what the runs differ, then what changed in each cell both have: the
-    ratio to vanilla where vanilla has the metric, else the value.
+    Says how the runs differ, then what changed in each cell that both have: the
+    ratio to vanilla if vanilla has the metric, else the value.
 
     Exit status with --fail-on: 0, no change is surely beyond a limit; 1, one
-    is; 3, with --strict, none is, and of one it cannot be told.
+    is; 3, with --strict, none surely is, but for one it cannot be told.
 
     Parameters
     ----------
     before
         A run directory, the id of a run, or `latest`.
     after
-        The same, of the run that is compared with it.
+        The run to compare with it, named in the same way.
     """
     if strict and not fail_on:
         raise UsageError("--strict goes with --fail-on")

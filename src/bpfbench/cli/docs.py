@@ -20,9 +20,9 @@ def docs(
     page: str | None = None,
     /,
     *,
-    path: Annotated[bool, Parameter(negative="", help="Print where the page is, and not the page.")] = False,
+    path: Annotated[bool, Parameter(negative="", help="Print where the page is, instead of the page.")] = False,
 ) -> int:
-    """Print a page of the documentation; without one, which there are.
+    """Print a page of the documentation; without a name, list the pages.
 
     Parameters
     ----------

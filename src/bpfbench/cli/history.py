@@ -39,7 +39,7 @@ def history(
         bool,
         Parameter(
             negative="",
-            help="Take machines with the same CPUs for one, whatever they are called: a hosted CI names each anew.",
+            help="Treat machines with the same CPUs as one, whatever their names: a hosted CI gives each a new one.",
         ),
     ] = False,
     form: Form = Form(),
@@ -47,8 +47,8 @@ def history(
     """Show many runs of a folder as trends, and where a number stepped: a page that works offline, and a table.
 
     Runs of different studies, machines and kernels are kept apart. A step is
-    told where the data can tell it, which takes 3 runs on either side, and
-    beside it what else changed then (docs/comparing.md).
+    shown if the data can tell it, which takes 3 runs on either side, along with
+    what else changed then (docs/comparing.md).
 
     Parameters
     ----------

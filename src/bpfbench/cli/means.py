@@ -41,7 +41,7 @@ class SourceOptions:
 
 
 PATIENCE = "10min"
-CLUSTER_OPTIONS = Group("Many hosts", help="With --testbed cluster; docs/cluster.md tells how.")
+CLUSTER_OPTIONS = Group("Many hosts", help="With --testbed cluster; docs/cluster.md explains how.")
 
 
 @Parameter(name="*", group=CLUSTER_OPTIONS)

@@ -82,8 +82,8 @@ def overhead(
         str | None,
         Parameter(
             "--for",
-            help="Time for everything. There are always 3 rounds, and none once all is decided (default: 1min, and up"
-            " to 3min if that can decide it).",
+            help="Time for everything. There are always 3 rounds, and no more once all is decided (default: 1min, and"
+            " up to 3min if that can decide it).",
         ),
     ] = None,
     rounds: Annotated[int | None, Parameter(help="Run exactly this many rounds instead.")] = None,

@@ -47,9 +47,9 @@ def recommend(
     """Recommend a setup and configuration for your needs, from what a run measured.
 
     Each requirement is met, not met, undecided or not measured, by a
-    measurement near the rate or a prediction with its error. That none fits
-    is an answer, too: the nearest is shown, and why it does not; and what is
-    not known comes with the command that measures it.
+    measurement near the rate or a prediction with its error. If none fits,
+    that is an answer, too: you see the nearest, and why it does not fit. What
+    is not known comes with the command that measures it.
     """
     if strict and not check:
         raise UsageError("--strict goes with --check")

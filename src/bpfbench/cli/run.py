@@ -48,7 +48,7 @@ def run(
 ) -> int:
     """Run a study, or resume a run, and print its summary.
 
-    Trials are run in rounds: after each, what is there is a complete study.
+    Trials are run in rounds. After each round, the run so far is a complete study.
     """
     set_up_logging(stderr, verbose=verbose)
     if (name is None) == (resume is None):

@@ -49,7 +49,7 @@ def tune_(*, form: Form = Form()) -> int:
 
 @system_app.command
 def restore(*, form: Form = Form()) -> int:
-    """Set everything that was tuned as it was before. Needs root."""
+    """Set everything that was tuned back to what it was before. Needs root."""
     _require_root()
     return _report(tune.restore(), form, "nothing was tuned")
 

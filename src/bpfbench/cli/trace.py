@@ -43,7 +43,7 @@ TRACER_BUFFER_BYTES = 2**17
         KEYS["factors.ringbuf_bytes"]: "256KiB",
         replace(KEYS["factors.poll_ms"], help="poll time-out (default: 1, or what the setup can)"): None,
         KEYS["factors.payload_bytes"]: "32",
-        replace(KEYS["output_limit_bytes"], help="the most the tracer may write to disk; there it ends"): "1GiB",
+        replace(KEYS["output_limit_bytes"], help="the most the tracer may write to disk; it ends there"): "1GiB",
         replace(KEYS["image"], help="which image (default: the study's, else trixie)"): None,
     },
     Group("How it traces"),
@@ -73,13 +73,13 @@ def trace(
     options: TraceOptions = TraceOptions(),
     source_options: SourceOptions = SourceOptions(),
     wait: Wait = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, an object a line.")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, one object per line.")] = False,
     verbose: Verbose = False,
 ) -> int:
     """Run one tracer; show its events as they come, and what it lost.
 
-    Events go to stdout as they come, what is counted at the end. All else goes to
-    stderr, also what COMMAND prints.
+    Events go to stdout as they come, and counts at the end. All else goes to
+    stderr, including what COMMAND prints.
 
     With COMMAND, the trace begins before it and ends with it. Ctrl-C is then for
     COMMAND, and the exit status is COMMAND's, or 1 if the tracer failed. However

@@ -50,25 +50,25 @@ def tune(
     min_fidelity: Annotated[
         str | None, Parameter(help="Per cent of the events that must be saved (default: 99).")
     ] = None,
-    max_memory: Annotated[str | None, Parameter(help="What the tracer may take of memory (PSS), e.g. 20MiB.")] = None,
-    max_cpu: Annotated[str | None, Parameter(help="Per cent of one CPU that the tracer may take.")] = None,
+    max_memory: Annotated[str | None, Parameter(help="Most memory (PSS) the tracer may take, e.g. 20MiB.")] = None,
+    max_cpu: Annotated[str | None, Parameter(help="Most CPU time the tracer may take, in per cent of one CPU.")] = None,
     max_delay: Annotated[
         str | None, Parameter(help="How long the settings may let an event wait, by arithmetic, e.g. 50ms.")
     ] = None,
     minimise: Annotated[
         str | None,
         Parameter(
-            help="What is to be low, the most wanted first: overhead, memory, cpu, latency, energy, … (default: "
+            help="Costs to keep low, the most important first: overhead, memory, cpu, latency, energy, … (default: "
             "overhead,memory)."
         ),
     ] = None,
-    knobs: Annotated[str | None, Parameter(help="What is tuned (default: all that there is).")] = None,
+    knobs: Annotated[str | None, Parameter(help="Knobs to tune (default: all that there are).")] = None,
     time: Annotated[
         str | None,
         Parameter(
             "--for",
-            help="How long each setup is tuned, validation included (default: 15min). With --resume: in all, what it "
-            "had included.",
+            help="How long each setup is tuned, validation included (default: 15min). With --resume: in all, "
+            "including the time already used.",
         ),
     ] = None,
     output: Annotated[
@@ -87,11 +87,11 @@ def tune(
 ) -> int:
     """Find the configuration of a setup that loses nothing at the least cost, and say what of that is sure.
 
-    Configurations are tried in blocks, each beside the default and vanilla.
-    What looks best is then measured anew, in fresh blocks, against the
-    default, against others that look good, and with each knob set back. Only
-    what these say is reported. Of several setups, or --setups all, each is
-    tuned in its turn, in one run. docs/tune.md tells how.
+    Configurations are tried in blocks, along with the default and vanilla. What
+    looks best is then measured anew, in fresh blocks, against the default,
+    against others that look good, and with each knob set back. Only what these
+    say is reported. Several setups, or --setups all, are tuned one after the
+    other, in one run. docs/tune.md explains how.
     """
     extras.require("tune", KIND)
     set_up_logging(stderr, verbose=verbose)
