@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each alternative to a setup changes: the tables of docs/measurement.md, of runs of the study fairness and more.
+"""What each alternative to a setup changes: the tables of docs/fairness.md, of runs of the study fairness and more.
 
     python benchmarks/alternatives.py [--run RUN...] [--drain JSON...]
 

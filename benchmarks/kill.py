@@ -38,6 +38,8 @@ setups = ["bpftrace", "bcc", "libbpf", "ebpf-go", "aya-async"]
 tools = ["rw-tracer"]
 workloads = ["read"]
 scale = 0.00048828125
+[settings]
+rest_s = 0
 """
 OURS = re.compile(rb"/bpfbench/tracers/|bpfbench\.inside|/bpfbench/workloads/|(^|/)bpftrace\0|qemu-system-.*bpfbench")
 """What a campaign starts has these on its command line."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Validates the rule of decision.py on simulated studies with known truths. Prints the tables of docs/statistics.md.
+"""Validates the rule of decision.py on simulated studies with known truths. Prints the tables of docs/validation.md.
 
     python benchmarks/validate_answer.py [--studies 2000] [--rounds 30] [--seed 1]
     python benchmarks/validate_answer.py --run RUN

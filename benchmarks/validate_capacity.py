@@ -33,6 +33,7 @@ from bpfbench.analysis.questions.ring_trials import RingTrial, Stream, Target, t
 from bpfbench.analysis.results import Results
 from bpfbench.model import BLOCK_BYTES
 from bpfbench.report import wording
+from bpfbench.units import size
 
 LIMITED_BELOW_PERCENT = 95.0
 """A setup of the paper that saved less was limited by its drain rate; of the others it is known from below only."""
@@ -70,7 +71,8 @@ def main() -> None:
         by_cpu = "-" if found is None else f"{found.predicted:.1f}"
         limit = wording.clauses(held.target.work)
         print(
-            f"| {held.target.workload}, {held.target.processes} processes{limit}: {held.tracer.setup} | "
+            f"| {held.target.workload}, {held.target.processes} processes{limit}: "
+            f"{held.tracer.setup}, {_configured(held)} | "
             f"{held.tracer.event_bytes} | "
             f"{held.rate_per_s:.0f} | {held.predicted:.1f} | {by_cpu} | {held.measured:.1f} | "
             f"{held.error:+.1f} | {held.n} |"
@@ -79,9 +81,11 @@ def main() -> None:
     given_cpu = (held.predicted - held.measured for held in known_by_cpu.values())
     print("Given the CPU time the tracer had:", _errors(given_cpu).strip())
     for kind in sorted({_kind(held) for held in known}):
-        workload, processes, steady, size = kind
-        what = f"{workload}, {processes} processes, {size} B{', limited' if steady else ''}"
+        workload, processes, steady, event_bytes = kind
+        what = f"{workload}, {processes} processes, {event_bytes} B{', limited' if steady else ''}"
         print(f"{what}:", _errors(held.error for held in known if _kind(held) == kind).strip())
+    for configured in sorted({_configured(held) for held in known}):
+        print(f"{configured}:", _errors(held.error for held in known if _configured(held) == configured).strip())
 
 
 def hold_out(run: Results, known: Callable[[RingTrial], bool]) -> tuple[HeldOut, ...]:
@@ -112,6 +116,10 @@ def _learnt_from(trial: RingTrial) -> bool:
 
 def _kind(held: HeldOut) -> tuple[str, int, bool, int]:
     return held.target.workload, held.target.processes, held.target.steady, held.tracer.event_bytes
+
+
+def _configured(held: HeldOut) -> str:
+    return f"{held.tracer.format}, ring {size(held.tracer.ringbuf_bytes)}"
 
 
 def _errors(found: Iterable[float]) -> str:

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gate on real runs: how often `compare --fail-on` fails where a slowdown was planted, and where none was.
 
-    sudo python benchmarks/validate_gate.py [--times 10] [--repetitions 5] [--limit 'runtime_s > 10 %'] [--steps 150]
+    sudo python benchmarks/validate_gate.py [--times 10] [--repetitions 6] [--limit 'runtime_s > 10 %'] [--steps 15]
 
-What is guarded is a tracer of one's own, a command: a bpftrace script that counts fio's reads. Where a slowdown is
-planted, it updates a map so many times more at each read; the study is the same. Each run is compared with the run
+What is guarded is a tracer of one's own, a command: a bpftrace script that counts fio's writes. Where a slowdown is
+planted, it updates a map so many times more at each write; the study is the same. Each run is compared with the run
 before it that had none. Runs with and without take turns at coming first. Prints a table; exit status 1 if a gate was
 wrong.
 """
@@ -31,7 +31,7 @@ repetitions = {repetitions}
 [factors]
 setups = "own"
 tools = "rw-tracer"
-workloads = "read"
+workloads = "write"
 scale = {scale}
 [setups.own]
 kind = "command"
@@ -39,7 +39,7 @@ tool = "rw-tracer"
 command = ["bpftrace", "-q", "{{files}}/own.bt", "{{comm}}"]
 """
 SCRIPT = """
-tracepoint:syscalls:sys_enter_pread64 /comm == str($1)/ {{
+tracepoint:syscalls:sys_enter_pwrite64 /comm == str($1)/ {{
     @calls = count();
     $step = 0;
     while ($step < {steps}) {{
@@ -71,7 +71,7 @@ def bpfbench(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def measured(place: Path, name: str, steps: int) -> Path:
-    """Run the study with a tracer that does so much more at each read."""
+    """Run the study with a tracer that does so much more at each write."""
     (place / "own.bt").write_text(SCRIPT.format(steps=steps))
     run = place / name
     done = bpfbench("run", place / "study.toml", "--run-dir", run, "--data-dir", place, "--wait")
@@ -105,10 +105,10 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=6)
     parser.add_argument("--limit", default="runtime_s > 10 %")
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--scale", type=float, default=2**-9, help="of 32 GiB for each of 4 processes")
+    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--scale", type=float, default=2**-8, help="of 32 GiB for each of 4 processes")
     given = parser.parse_args()
     found: dict[bool, list[Gate]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="bpfbench-gate-", dir=cli.cache_dir()) as folder:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Validates the rule of steps on simulated series of runs with known truths. Prints the tables of docs/statistics.md.
+"""Validates the rule of steps on simulated series of runs with known truths. Prints the tables of docs/validation.md.
 
     python benchmarks/validate_history.py [--histories 2000] [--seed 1]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Validates the statistics on simulated blocks with known effects. Prints the tables of docs/statistics.md.
+"""Validates the statistics on simulated blocks with known effects. Prints the tables of docs/validation.md.
 
     python benchmarks/validate_statistics.py [--studies 10000] [--seed 1]
     python benchmarks/validate_statistics.py --run RUN

@@ -39,7 +39,7 @@ SNIPPETS = """\
 > sources of our tracers, which the image is built of and `bpfbench check` runs.
 
 [Tuning](../tune.md) ends with those of what it chose. [What each knob
-changes](../measurement.md#what-a-tracer-can-be-set-to), and who wins by it, is another matter.
+changes](../tracer-settings.md), and who wins by it, is another matter.
 Values come from the tracers' command line: `options`, `wakeup_bytes`, `ring_count` and the like.
 
 """
@@ -49,6 +49,7 @@ OTHERS = {
     "description": "for people",
     "output_limit_bytes": "the most that one trial's tracer output may take on disk; default: room for every event",
     "settings.idle_s": "length of the idle baseline, before the target starts",
+    "settings.rest_s": "how long the disk has rested, at least, when a target starts that reads from it",
     "settings.sample_interval_s": "how often CPU, memory and power are sampled",
 }
 """What the keys are that have no option, whose help would say it."""

@@ -99,7 +99,7 @@ MAIN_SETUPS = _by_name(
         **_ALL,
     ),
 )
-"""Those in their own right: each library as an expert uses it, in its stock build (docs/measurement.md).
+"""Those in their own right: each library as an expert uses it, in its stock build (docs/fairness.md).
 
 They are what is meant where none is named."""
 

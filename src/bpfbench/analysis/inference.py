@@ -2,7 +2,7 @@
 """Inference: the one place of intervals, tests and corrections. Numbers in, statements out; it knows no metric.
 
 Everything about a ratio is done on its logarithm, over pairs of one block. docs/statistics.md has every formula with
-its source, why each was chosen, and what benchmarks/validate_statistics.py found of them in simulation.
+its source, docs/validation.md what benchmarks/validate_statistics.py found of them in simulation.
 """
 
 from __future__ import annotations

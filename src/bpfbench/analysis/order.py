@@ -4,8 +4,8 @@
 *Order* is a linear regression of what a trial took, on its logarithm, with fixed effects of block and cell. Two things
 are tested in it, each by an F test: the place in the block, and what ran right before. Every trial takes part, vanilla
 or not: its cell says what its setup costs, its block what the machine was worth that hour, and what is left over must
-not depend on the order. *Noise* is vanilla against vanilla of the same block. docs/statistics.md has the formulae, and
-what comes of them in simulation; benchmarks/validate_order.py has what comes of them on a real machine.
+not depend on the order. *Noise* is vanilla against vanilla of the same block. docs/statistics.md has the formulae,
+docs/validation.md what comes of them in simulation, and by benchmarks/validate_order.py on a real machine.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rank correlation: Spearman's, its interval, and p. docs/statistics.md says how, and why so."""
+"""Rank correlation: Spearman's, its interval, and p. docs/claims.md says how, and why so."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def drain_(
     that are lost: fidelity = min(1, drain rate / event rate). The kernel's BPF
     run-time counters give the kernel side's time per event. The roofline comes
     first, so each setup's rate is also given as a share of what this machine
-    allows. docs/measurement.md has the method.
+    allows. docs/limits.md has the method.
     """
     set_up_logging(stderr, verbose=verbose)
     around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
@@ -130,7 +130,7 @@ def roofline_(
     How fast can bytes be written where output goes, events copied, and a ring
     filled and emptied by a consumer that throws everything away? What do a
     wake-up and an empty hook take? For each event size and format, the lowest
-    of these is the ceiling: no setup can save more. docs/measurement.md has the
+    of these is the ceiling: no setup can save more. docs/limits.md has the
     method.
     """
     set_up_logging(stderr, verbose=verbose)

@@ -48,7 +48,7 @@ def history(
 
     Runs of different studies, machines and kernels are kept apart. A step is
     shown if the data can tell it, which takes 3 runs on either side, along with
-    what else changed then (docs/statistics.md).
+    what else changed then (docs/comparing.md).
 
     Parameters
     ----------

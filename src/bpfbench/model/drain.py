@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drain rate: what it is measured of, and what comes of it. DrainSpec crosses into the image, DrainResult back.
 
-docs/measurement.md, "Drain rate", says what is measured and why so.
+docs/limits.md, "Drain rate", says what is measured and why so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The roofline: what a machine allows at all, whatever the setup. RooflineSpec crosses into the image, Roofline back.
 
-docs/measurement.md, "Roofline", says what is measured and why so.
+docs/limits.md, "Roofline", says what is measured and why so.
 """
 
 from __future__ import annotations

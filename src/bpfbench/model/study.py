@@ -122,6 +122,10 @@ class Settings:
     placement: Placement = Placement.AUTO
     idle_s: float = 0.1
     """Length of the idle baseline between READY and the target."""
+    rest_s: float = 0.0
+    """From the preparation of a trial to a target that reads from disk, at least. A disk with a budget for bursts, as
+    virtual ones have, is faster the longer it has rested; so a tracer that takes its time to start would be faster. 0
+    in runs from before studies had the key."""
     sample_interval_s: float = 0.1
     keep_output: bool = False
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -103,7 +103,7 @@ class TestMethods:
 
 
 class TestOnSimulatedStudies:
-    """The full validation is benchmarks/validate_statistics.py; docs/statistics.md has its numbers."""
+    """The full validation is benchmarks/validate_statistics.py; docs/validation.md has its numbers."""
 
     @pytest.mark.parametrize("n", SIZES)
     def test_intervals_hold_the_truth_and_no_difference_is_seldom_found_where_there_is_none(self, n: int) -> None:

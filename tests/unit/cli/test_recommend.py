@@ -43,7 +43,7 @@ class TestRecommend:
         assert {candidate["setup"] for candidate in document["candidates"]} == {"libbpf", "bpftrace"}
         by_setup = {candidate["setup"]: candidate["assessments"] for candidate in document["candidates"]}
         assert [own["verdict"] for own in by_setup["libbpf"]] == ["undecided", "not measured"]
-        assert by_setup["libbpf"][0]["evidence"]["validated_by"] == "docs/statistics.md"
+        assert by_setup["libbpf"][0]["evidence"]["validated_by"] == "docs/capacity.md"
         assert document["wish"]["rate_per_s"] == 10_000
 
     @pytest.mark.parametrize("rate", ["200k", "200K", "2e5", "200_000", "200,000", "0.2M", "200000"])

@@ -59,7 +59,7 @@ MACHINE_KEYS = "cpus, memory_bytes, accelerator, boot"
 CRITERIA_KEYS = (
     "runtime_margin_percent, fidelity_margin_points, cpu_margin_percent, memory_margin_percent, fidelity_floor_percent"
 )
-SETTING_KEYS = "placement, idle_s, sample_interval_s, keep_output"
+SETTING_KEYS = "placement, idle_s, rest_s, sample_interval_s, keep_output"
 SETUPS = ", ".join((*catalogue.SETUPS, VANILLA))
 NO_SIZE = 'a size in bytes, or a text such as "256KiB", is wanted'
 NO_NAME = "is no name; write 1 to 64 letters, digits, '_', '.' and '-', first a letter or digit"

@@ -4,22 +4,23 @@
 What is wanted is for a target that has a rate of its own. A requirement is judged by a measurement at or near that
 rate, else by one at another rate that is surely harder or easier, else by a prediction that was validated, with its
 error added. Anything else is not known: neither passed nor failed, and a run at that rate would tell. Nothing is
-scaled from one rate to another. docs/statistics.md says why which measurement stands for which rate.
+scaled from one rate to another. docs/recommending.md says why which measurement stands for which rate.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from bpfbench.analysis import metrics
 from bpfbench.analysis.anytime import ROUNDS_LEAST
+from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.capacity import KEPT, Capacity, DrainRate, Observation
-from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, aspects, event_bytes, known
+from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, aspects, event_bytes, known, shares
 from bpfbench.analysis.questions.ring_trials import Tracer
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import analyse
@@ -34,6 +35,8 @@ class Fit(StrEnum):
 
     YES = "yes"
     """The end of the interval that is nearer to the limit meets it."""
+    IN_EACH = "in each trial"
+    """Each trial saved enough, of three at least: a fact about these trials, and no more."""
     UNDECIDED = "undecided"
     """The limit lies within the interval, or few rounds have none, or it was not met at more than the wanted rate."""
     UNKNOWN = "not known"
@@ -49,7 +52,13 @@ class Fit(StrEnum):
     @property
     def of_requirement(self) -> str:
         """What is said of a single requirement."""
-        return {Fit.YES: "met", Fit.UNKNOWN: "not measured", Fit.NO: "not met"}.get(self, self.value)
+        words = {Fit.YES: "met", Fit.IN_EACH: "met in each trial", Fit.UNKNOWN: "not measured", Fit.NO: "not met"}
+        return words.get(self, self.value)
+
+    @property
+    def qualifies(self) -> bool:
+        """Whether it is what is wanted."""
+        return self in (Fit.YES, Fit.IN_EACH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +178,7 @@ class Basis:
         """Take it from a run, and from `bench drain`, where that is given."""
         analysis = analyse(results)
         values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
-        seen = Seen(values, known(results))
+        seen = Seen(values, known(results), shares(results))
         cells: defaultdict[tuple[str, TracerConfig], list[Cell]] = defaultdict(list)
         for statistic in analysis.find(metrics.SAVED_PERCENT.key):
             cell, config = statistic.cell, statistic.cell.config
@@ -276,6 +285,8 @@ def predict(setup: str, config: TracerConfig, cells: Iterable[Cell], capacity: C
 
 def judge(requirement: Quality, limit: float, found: Evidence) -> Fit:
     """Compare an interval with a limit."""
+    if found.share is not None and found.least is not None:
+        return _judge_share(limit, found.least, found.share, found)
     if found.low is None or found.high is None:
         return Fit.UNDECIDED
     if requirement.higher_is_better:
@@ -283,6 +294,19 @@ def judge(requirement: Quality, limit: float, found: Evidence) -> Fit:
     else:
         met, failed = found.high <= limit, found.low > limit
     return Fit.YES if met else Fit.NO if failed else Fit.UNDECIDED
+
+
+def _judge_share(limit: float, least: float, share: Interval, found: Evidence) -> Fit:
+    """Compare what was saved with a limit.
+
+    That it is met is known by what bounded.py says alone: few trials that lost next to nothing scatter next to nothing,
+    by luck. Those that lost a lot do scatter, so that an interval by their SD tells, too.
+    """
+    if share.low >= limit:
+        return Fit.YES
+    if share.high < limit or (found.high is not None and found.high < limit):
+        return Fit.NO
+    return Fit.IN_EACH if least >= limit else Fit.UNDECIDED
 
 
 def _assess(
@@ -315,12 +339,12 @@ def _of_workload(
     fit = judge(requirement, limit, near) if near else Fit.UNKNOWN
     if near and fit is Fit.NO and not wish.is_harder_than(near):
         fit = Fit.UNDECIDED
-    if fit in (Fit.YES, Fit.NO):
+    if fit.qualifies or fit is Fit.NO:
         return fit, near
     if requirement.monotone:
         for telling, found in _elsewhere(wish, measured):
-            if judge(requirement, limit, found) is telling:
-                return telling, found
+            if (own := judge(requirement, limit, found)) in telling:
+                return own, found
     if near is None and predicted is not None:
         return judge(requirement, limit, predicted), predicted
     return fit, near
@@ -331,7 +355,7 @@ def _closest(wish: Wish, measured: Iterable[Evidence]) -> Evidence | None:
     return min((found for found in measured if found.own_rate and wish.is_near(found)), key=_distance, default=None)
 
 
-def _elsewhere(wish: Wish, measured: Iterable[Evidence]) -> Iterator[tuple[Fit, Evidence]]:
+def _elsewhere(wish: Wish, measured: Iterable[Evidence]) -> Iterator[tuple[Collection[Fit], Evidence]]:
     """Yield the measurements that can decide what is monotone, the nearest first, each with how it can decide it."""
 
     def distance(found: Evidence) -> float:
@@ -340,20 +364,22 @@ def _elsewhere(wish: Wish, measured: Iterable[Evidence]) -> Iterator[tuple[Fit, 
 
     for found in sorted(measured, key=distance):
         if wish.is_easier_than(found):
-            yield Fit.YES, found
+            yield (Fit.YES, Fit.IN_EACH), found
         if found.own_rate and wish.is_harder_than(found):
-            yield Fit.NO, found
+            yield (Fit.NO,), found
 
 
 def _reason(requirement: Quality, limit: float, fit: Fit, evidence: Evidence | None, lacking: str) -> str:
     what = requirement.word
     match fit:
-        case Fit.YES:
+        case Fit.YES | Fit.IN_EACH:
             return ""
         case Fit.NO:
             return f"{what} is not met"
         case Fit.UNDECIDED if evidence is not None:
-            if evidence.low is None:
+            if evidence.alike:
+                why = "trials that are all alike do not say how much others may differ"
+            elif evidence.low is None:
                 why = f"fewer than {ROUNDS_LEAST} rounds say nothing of its error"
             elif evidence.basis == "predicted":
                 why = "the error of the prediction reaches over the limit"

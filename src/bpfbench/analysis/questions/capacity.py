@@ -9,9 +9,9 @@ User space empties the ring at a rate of its own, the drain rate D: so much is s
     g(x) = 1 - (1 + x) exp(-2 x)            of a target that is as fast as it can be, as in a burst: the tracer waits
                                             for its turns
 
-docs/statistics.md, "Capacity", derives this, and says how well it predicts what was held out, and where it does not
+docs/capacity.md derives this, and says how well it predicts what was held out, and where it does not
 apply. A prediction is believed where it was checked against trials it had not seen: those of this run, where it has
-targets with a rate of their own on both sides of the wanted one, else those of docs/statistics.md.
+targets with a rate of their own on both sides of the wanted one, else those of docs/capacity.md.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ SAVED_MOST = 0.999
 
 DOCUMENTED_ERROR = {EVENT_BYTES: 3.4, 1 << 30: 51.5}
 """By the largest event it holds for: the worst error, in points, of predictions for targets with a rate of their own
-from those without. docs/statistics.md, "Held out on a machine of two CPUs"."""
+from those without. docs/capacity.md, "Held out on a machine of two CPUs"."""
 
-DOCUMENTED, THIS_RUN = "docs/statistics.md", "this run"
+DOCUMENTED, THIS_RUN = "docs/capacity.md", "this run"
 
 KEPT = 0.98
 """A target had the rate wanted of it where it had this share of it: fio's comes out up to 0.5 % below its limit."""
@@ -287,7 +287,7 @@ class Capacity:
     checked: tuple[HeldOut, ...]
     """What targets with a rate of their own saved, each predicted without it."""
     documented: bool = True
-    """Whether all was learnt beside fio, which is what the errors in docs/statistics.md are of."""
+    """Whether all was learnt beside fio, which is what the errors in docs/capacity.md are of."""
     cpus: int = 1
     """Those of the target."""
 
@@ -308,7 +308,7 @@ class Capacity:
     def predict(self, tracer: Tracer, rate_per_s: float) -> tuple[Prediction, float, str] | None:
         """Predict what is saved of a target's own rate, with the error of such predictions and where it was found.
 
-        None beyond what was measured, and where nothing validates the prediction: docs/statistics.md that of tracers
+        None beyond what was measured, and where nothing validates the prediction: docs/capacity.md that of tracers
         with the default's wake-ups, rings and buffers.
         """
         found = predict(self.rates, tracer, Stream(rate_per_s))
@@ -317,7 +317,8 @@ class Capacity:
         own = [
             self._bracketing(replace(tracer, event_bytes=rate.tracer.event_bytes), rate_per_s) for rate in found.basis
         ]
-        if all(own):
+        # Where nothing was lost, nothing was there to be wrong about.
+        if all(own) and any(held.measured < 100 for members in own for held in members):
             return found, max(abs(held.error) for members in own for held in members), THIS_RUN
         if not self.documented or tracer.knobs or any(rate.source is Source.BENCH for rate in found.basis):
             return None

@@ -12,9 +12,10 @@ from enum import StrEnum
 from functools import partial
 from typing import Literal
 
-from bpfbench.analysis import metrics
+from bpfbench.analysis import bounded, metrics
+from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.apart import apart, levels
-from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.inference import ALPHA, Interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions.capacity import KEPT, DrainRate
 from bpfbench.analysis.results import Cell, Results
@@ -90,6 +91,16 @@ class Evidence:
     """What a prediction is made from."""
     aspect: str | None = None
     """Of what is more than one number: which of them."""
+    least: float | None = None
+    """Of a share that was measured, in three trials or more: that of the trial with the least. Where it is the mean, too,
+    trials do not scatter, so that they say nothing of how much others may, and there is no interval."""
+    share: Interval | None = None
+    """Of the same: what its mean is known to be by bounded.py, which takes nothing for granted but that it is one."""
+
+    @property
+    def alike(self) -> bool:
+        """Whether a share was the same in all trials: a fact about these."""
+        return self.low is None and self.least == self.value
 
     @property
     def basis(self) -> Literal["measured", "predicted"]:
@@ -119,6 +130,8 @@ class Seen:
     values: Mapping[tuple[Cell, str], Statistic]
     known: Mapping[tuple[Cell, Metric], Interval]
     """What a tracer's own mean, or its ratio to vanilla, may be."""
+    shares: Mapping[Cell, Interval]
+    """What the mean of what a tracer saves may be, of three trials or more, by bounded.py."""
 
     def of(self, quality: Quality, cell: Cell) -> tuple[Evidence, ...]:
         """Return what a cell says of a quality: a number for each of its aspects, as far as they are known."""
@@ -134,7 +147,9 @@ class Seen:
             return None
         if found.low is not None and found.high is not None:
             found = replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
-        return replace(found, own_rate=self._keeps_rate(cell, found.rate_per_s))
+        share = self.shares.get(cell)
+        least = None if share is None else self.values[cell, metrics.SAVED_PERCENT.key].spread.min
+        return replace(found, own_rate=self._keeps_rate(cell, found.rate_per_s), least=least, share=share)
 
     def own(self, cell: Cell, metric: Metric) -> Evidence | None:
         """Return what a tracer itself did, or took, at the rate of the events that were offered to it."""
@@ -230,6 +245,17 @@ def known(results: Results) -> dict[tuple[Cell, Metric], Interval]:
                 found[key] = own.interval.mapped(lambda percent: 1 + percent / 100)
         for metric, logs in ON_LOGS.items():
             found |= levels(group, metric, logs=logs)
+    return {key: ends for key, ends in found.items() if key[1] is not metrics.SAVED_PERCENT or ends.low < ends.high}
+
+
+def shares(results: Results) -> dict[Cell, Interval]:
+    """Return what means of what is saved may be, at an error of 5 % for all cells of a group."""
+    found: dict[Cell, Interval] = {}
+    for group in summarise(results).groups:
+        saved = {own.cell: own.samples.get(metrics.SAVED_PERCENT) for own in group.rows if not own.cell.is_vanilla}
+        rounds = {cell: list(own.by_round(float).values()) for cell, own in saved.items() if own is not None}
+        alpha = ALPHA / max(1, len(rounds))
+        found |= {cell: bounded.mean(own, 100.0, alpha) for cell, own in rounds.items() if len(own) >= ROUNDS_LEAST}
     return found
 
 

@@ -156,6 +156,14 @@ class Answer:
         return self.need.margin(self.criteria)
 
     @property
+    def alike(self) -> bool:
+        """Whether those who are equal are so in each trial, as shares can be, so that none says how others may differ."""
+        named, gaps = self.decision.named, self.decision.whole.gaps
+        return self.need.by_points and all(
+            gap.mean == gap.spread.own == 0 for pair, gap in gaps.items() if named and set(pair) <= set(named)
+        )
+
+    @property
     def noise(self) -> float | None:
         """Return the same SD of the mean over all cases; None where a case's is unknown."""
         known = [self.itself[case] for case in self.decision.contested if case in self.itself]
@@ -175,18 +183,27 @@ class AtRate:
     floor_percent: float
     least: Mapping[str, float]
     """By setup: the mean in that case."""
+    lowest: Mapping[str, float]
+    """By setup: what the trial saved that saved least. Of those that have three trials in each case."""
     configured_apart: bool = False
     """Whether a setup has several configurations there, each of which is a case."""
 
     @property
     def holding(self) -> tuple[str, ...]:
-        """Those who save enough for certain."""
-        return tuple(setup for setup, share in self.saved.items() if share.low >= self.floor_percent)
+        """Those who save enough, in the mean or in each trial."""
+        in_each = set(self.in_each)
+        return tuple(own for own, share in self.saved.items() if share.low >= self.floor_percent or own in in_each)
+
+    @property
+    def in_each(self) -> tuple[str, ...]:
+        """Those who saved enough in each trial: a fact about these, which says little of others."""
+        return tuple(setup for setup, share in self.lowest.items() if share >= self.floor_percent)
 
     @property
     def open(self) -> tuple[str, ...]:
         """Those of whom it cannot be told."""
-        return tuple(setup for setup, share in self.saved.items() if share.low < self.floor_percent <= share.high)
+        holding = set(self.holding)
+        return tuple(own for own, share in self.saved.items() if own not in holding and self.floor_percent <= share.high)
 
 
 @dataclass(frozen=True)
@@ -361,7 +378,10 @@ def _at_pace(pace: IoPace, samples: Sequence[Sample], known: Sequence[Sample], c
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
     contests: defaultdict[Contest, dict[str, dict[BlockId, float]]] = defaultdict(dict)
     least: dict[str, float] = {}
+    lowest: dict[str, float] = {}
     for own in samples:
+        enough = len(set(own.rounds)) >= ROUNDS_LEAST
+        lowest[own.cell.setup] = min(lowest.get(own.cell.setup, 100.0), own.spread.min if enough else -math.inf)
         least[own.cell.setup] = min(least.get(own.cell.setup, 100.0), own.spread.mean)
         contests[Contest.of(own.cell)][own.cell.setup] = own.by_round(FIDELITY.worth)
     saved: dict[str, Interval] = {}
@@ -378,4 +398,6 @@ def _at_pace(pace: IoPace, samples: Sequence[Sample], known: Sequence[Sample], c
     offered = [own.spread.mean for own in known if own.metric is metrics.OFFERED and own.cell in cells]
     alike = {(cell.setup, cell.tool, cell.workload) for cell in cells}
     floor = criteria.fidelity_floor_percent
-    return AtRate(pace, max(offered, default=0.0), saved, floor, least, configured_apart=len(alike) < len(cells))
+    in_three = {setup: share for setup, share in lowest.items() if math.isfinite(share)}
+    rate, apart = max(offered, default=0.0), len(alike) < len(cells)
+    return AtRate(pace, rate, saved, floor, least, in_three, configured_apart=apart)

@@ -7,6 +7,7 @@ what each lacks, and what may help.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,7 @@ class Recommendation:
     shortfalls: tuple[Shortfall, ...] = ()
     """Where nobody does: what each setup lacks, the nearest first."""
     to_tune: str | None = None
-    """Where nobody is known to save enough: the command that looks for a configuration which does."""
+    """Where nobody meets one of the requirements: the command that looks for a configuration which does."""
 
     @property
     def chosen(self) -> tuple[Candidate, ...]:
@@ -45,7 +46,7 @@ class Recommendation:
     @property
     def qualified(self) -> tuple[Candidate, ...]:
         """Those that do what is wanted."""
-        return tuple(candidate for candidate in self.candidates if candidate.fit is Fit.YES)
+        return tuple(candidate for candidate in self.candidates if candidate.fit.qualifies)
 
 
 def recommend(
@@ -64,7 +65,7 @@ def recommend(
     tools = {key: cells[0].tool for key, cells in basis.cells.items()}
     judged = (replace(basis.candidate(*key, wish), role=role_of(*key, tool, tuned)) for key, tool in tools.items())
     found = sorted(judged, key=lambda own: _order(own, wish))
-    qualified = [own for own in found if own.fit is Fit.YES]
+    qualified = [own for own in found if own.fit.qualifies]
     steps = narrow(
         results, {str(at): own.near for at, own in enumerate(qualified)}, wish.prefer, criteria or Criteria()
     )
@@ -81,14 +82,16 @@ def recommend(
         tuple(target.name for target in basis.driven if not target.drive_at),
         tuple(step.called(places) for step in steps),
         () if qualified else shortfalls(basis, found, wish),
-        tuning(basis, found, wish) if _saves_too_little(found) else None,
+        tuning(basis, found, wish) if not qualified and _nobody_does(found) else None,
     )
 
 
-def _saves_too_little(found: Iterable[Candidate]) -> bool:
-    """Tell whether some are known to save too little, and none to save enough."""
-    fits = {judged.fit for own in found for judged in own.assessments if judged.requirement is Quality.FIDELITY}
-    return Fit.NO in fits and Fit.YES not in fits
+def _nobody_does(found: Iterable[Candidate]) -> bool:
+    """Tell whether one of the requirements is met by nobody, and known not to be by some."""
+    fits: defaultdict[Quality, set[Fit]] = defaultdict(set)
+    for judged in (judged for own in found for judged in own.assessments):
+        fits[judged.requirement].add(judged.fit)
+    return any(Fit.NO in own and not any(fit.qualifies for fit in own) for own in fits.values())
 
 
 def role_of(setup: str, config: TracerConfig, tool: str, tuned: Iterable[TunedValues]) -> str:
@@ -104,8 +107,8 @@ def role_of(setup: str, config: TracerConfig, tool: str, tuned: Iterable[TunedVa
 def _order(own: Candidate, wish: Wish) -> tuple[object, ...]:
     sign = -1 if wish.prefer.higher_is_better else 1
     return (
-        own.fit.rank,
-        sum(assessment.fit is not Fit.YES for assessment in own.assessments),
+        0 if own.fit.qualifies else own.fit.rank,
+        sum(not assessment.fit.qualifies for assessment in own.assessments),
         sum(assessment.excess for assessment in own.assessments),
         own.preferred is None,
         sign * (own.preferred or 0.0),

@@ -69,7 +69,7 @@ class Shortfall:
     @property
     def nearest(self) -> Assessment | None:
         """Of what is not met for sure, what is the nearest to it; None where nothing is known of any."""
-        unmet = [own for own in self.candidate.assessments if own.fit is not Fit.YES and own.evidence is not None]
+        unmet = [own for own in self.candidate.assessments if not own.fit.qualifies and own.evidence is not None]
         return min(unmet, key=lambda own: own.beyond, default=None)
 
 
@@ -91,7 +91,8 @@ def _shortfall(basis: Basis, own: Candidate, wish: Wish) -> Shortfall:
         there = replace(wish, rate_per_s=rate)
         found = [basis.candidate(setup, config, there).fit for setup, config in basis.cells if setup == own.setup]
         fits.setdefault(min(found, key=lambda fit: fit.rank), rate)
-    yes, may = fits.get(Fit.YES), fits.get(Fit.UNDECIDED)
+    yes = max((rate for fit, rate in fits.items() if fit.qualifies), default=None)
+    may = fits.get(Fit.UNDECIDED)
     remedies = tuple(_remedies(basis, own, wish))
     return Shortfall(
         own,
@@ -115,11 +116,12 @@ def _loosened(basis: Basis, own: Candidate, wish: Wish) -> dict[Quality, float]:
             max_memory_bytes=limits.get(Quality.MEMORY),
         )
         found = basis.candidate(own.setup, own.config, wished)
-        if found.fit is Fit.YES:
+        if found.fit.qualifies:
             return {quality: limit for quality, limit in limits.items() if limit != wish.limits[quality]}
         for unmet in found.assessments:
-            if unmet.fit is not Fit.YES and unmet.evidence is not None:
+            if not unmet.fit.qualifies and unmet.evidence is not None:
                 end = unmet.evidence.low if unmet.requirement.higher_is_better else unmet.evidence.high
+                end = end if unmet.evidence.least is None else unmet.evidence.least
                 if end is not None:
                     limits[unmet.requirement] = _outward(end, up=not unmet.requirement.higher_is_better)
     return {}

@@ -49,6 +49,7 @@ from bpfbench.model import (
     TracerUsage,
     TrialSpec,
     Variant,
+    Workload,
 )
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - private to the trial: a tmpfs of its own
@@ -122,6 +123,7 @@ def _measure(found: Gathered) -> None:
         cgroup.sweep(cgroup.hierarchy())
         before = leftovers.take(TEMPORARY)
         found.hooked_before = len(before[leftovers.TRACING_PROGRAMS])
+    prepared_s = time.monotonic()
     try:
         with sampler, contextlib.ExitStack() as running:
             read = _read_behind(found, running)
@@ -133,6 +135,9 @@ def _measure(found: Gathered) -> None:
                 found.note(hooks=attached.hooks(before, *pids))
             with found.step("idle"):
                 found.note(idle=sampler.idle(spec.settings.idle_s))
+            if files and _reads(spec.trial.workload):
+                with found.step("rest"):
+                    time.sleep(max(0.0, prepared_s + spec.settings.rest_s - time.monotonic()))
             with found.step("drop"):
                 pagecache.drop(files)
                 dropped_s = time.monotonic()
@@ -157,6 +162,11 @@ def _measure(found: Gathered) -> None:
     finally:
         with found.step("leftovers"):
             found.leftovers = leftovers.settled_since(before, TEMPORARY)
+
+
+def _reads(workload: Workload) -> bool:
+    """Tell whether a target reads its files from disk; fio's writes go to the page cache."""
+    return not workload.is_fio or workload.name != "write"
 
 
 def _rings(

@@ -11,7 +11,8 @@ Data:
                   over_vanilla {change, low, high, rounds} or null, behind {change, low, high, rounds} or null
     turned[]      case, better[]: where the leader is known to be beaten
     then[]        what else decides between those that are equal: quality, outcome, rounds, margin, of[], left[]
-    all_round     rates[] {rate_iops, burst_ios, duty_percent, events_per_s, holding[], open[]}, floor_percent, answer
+    all_round     rates[] {rate_iops, burst_ios, duty_percent, events_per_s, holding[], in_each_trial[] (those who
+                  saved as much in each), open[]}, floor_percent, answer
                   (as in needs[], or null)
 
 Changes are in per cent, but of fidelity in points; an end that is not known is null. Intervals hold at every look and
@@ -84,7 +85,8 @@ def _gap(answer: Answer, gap: Gap | None) -> dict[str, Any] | None:
     if gap is None:
         return None
     ends = answer.need.changes(gap.interval)
-    low, high = (end if isfinite(end) else None for end in (ends.low, ends.high))
+    alike = answer.need.by_points and gap.spread.own == 0  # a fact about these rounds, and no interval
+    low, high = (end if isfinite(end) and not alike else None for end in (ends.low, ends.high))
     return {"change": answer.need.change(gap.mean), "low": low, "high": high, "rounds": gap.rounds}
 
 
@@ -96,6 +98,7 @@ def _rates(whole: Answers, found: AllRound) -> dict[str, Any]:
                 **own.pace._asdict(),
                 "events_per_s": own.events_per_s,
                 "holding": own.holding,
+                "in_each_trial": own.in_each,
                 "open": own.open,
             }
             for own in found.rates

@@ -37,7 +37,7 @@ READING = (
     "Predicted: from the rate at which user space empties the ring, learnt without the trials that it is held against; "
     "the ring takes what it holds of a burst. Brackets: by the least and the greatest rate that was observed. ≥: the "
     "ring was never emptied too slowly there, so that more may be saved. Measured: the median of the trials; brackets: "
-    "the least and the greatest. docs/statistics.md, Capacity, has the formulas, and where they fail.",
+    "the least and the greatest. docs/capacity.md has the formulas, and where they fail.",
 )
 
 

@@ -127,10 +127,8 @@ def _choose(found: Answers, answer: Answer) -> Field:
         case Outcome.BEST:
             return Field(decision.leader, f"better than every other by more than {margin(answer)}")
         case Outcome.EQUAL:
-            return Field(
-                listed(decision.named),
-                f"equal within {margin(answer)}{sentences.then(found, answer, '; ')}",
-            )
+            equal = "equal in each trial" if answer.alike else f"equal within {margin(answer)}"
+            return Field(listed(decision.named), f"{equal}{sentences.then(found, answer, '; ')}")
         case Outcome.DEPENDS:
             beaten = (f"{listed(who)} in {contest(where)}" for where, who in decision.turned.items())
             return Field(DEPENDS, f"best mean {decision.leader}, but better is {'; '.join(beaten)}")

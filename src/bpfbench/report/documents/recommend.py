@@ -6,7 +6,7 @@ Data:
     wish           what was asked
     qualified      how many candidates do what is wanted
     to_measure     the command that would measure what is not known; null where all is, or no target has rates
-    to_tune        the command that looks for a configuration which saves enough, where none is known to; or null
+    to_tune        the command that looks for a configuration which fits, where none meets a requirement; or null
     chosen[]       positions in candidates[] of those that qualify and that nothing tells apart from the best
     steps[]        how they were chosen: quality, outcome (best, equal, depends, undecided), rounds, margin, of[] and
                    left[] (positions, before and after)
@@ -14,12 +14,13 @@ Data:
                    null), loosened {requirement: limit}, remedies[] {option, value, helps, why, predicted: evidence or
                    null}, to_measure
     candidates[]   the best first: setup, role (tuned or default, where the run has both; or null), attach, format,
-                   ringbuf_bytes, poll_ms and what else is set; fit (yes, undecided, not known, no), preferred,
-                   assessments[], basis[]: the drain rates that fidelity is predicted from
-    assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, not met, undecided, not
-                   measured), reason, evidence or null: basis (measured, predicted), value, low, high, rate_per_s,
+                   ringbuf_bytes, poll_ms and what else is set; fit (yes, in each trial, undecided, not known, no),
+                   preferred, assessments[], basis[]: the drain rates that fidelity is predicted from
+    assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, met in each trial, not met,
+                   undecided, not measured), reason, evidence or null: basis (measured, predicted), value, low, high, rate_per_s,
                    event_bytes, workload, aspect (of the overhead of a declared target at a rate: mean latency, CPU
-                   time; both have to be met), n, error, validated_by
+                   time; both have to be met), least (the trial that saved least; where it is value, too, trials
+                   do not scatter, and low and high are null), n, error, validated_by
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bpfbench.analysis.bounded import missing_at_most
+from bpfbench.analysis.inference import ALPHA
 from bpfbench.analysis.questions.candidates import Assessment, Candidate, Fit, Wish
 from bpfbench.analysis.questions.capacity import DrainRate
 from bpfbench.analysis.questions.evidence import Evidence, Quality
@@ -44,9 +47,10 @@ from bpfbench.report.numbers import share
 from bpfbench.report.wording import listed
 from bpfbench.units import size
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the data. History: 1 (first), 2 (each requirement is judged by itself, with its evidence), 3 (in the
-envelope of all answers, which has the run, and whether it is emulated)."""
+envelope of all answers, which has the run, and whether it is emulated), 4 (what is saved is met in
+each trial where it is not known to be met in the mean)."""
 
 RANKED_BY = {
     Quality.MEMORY: "memory (PSS)",
@@ -135,7 +139,8 @@ def _shortfall(own: Shortfall) -> dict[str, Any]:
 
 
 def _of(own: Evidence) -> dict[str, Any]:
-    keys = ("value", "low", "high", "rate_per_s", "event_bytes", "workload", "aspect", "n", "error", "validated_by")
+    at = ("rate_per_s", "event_bytes", "workload", "aspect")
+    keys = ("value", "low", "high", "least", *at, "n", "error", "validated_by")
     return {"basis": own.basis, **{key: getattr(own, key) for key in keys}}
 
 
@@ -177,7 +182,7 @@ def _blocks(found: Recommendation, run: About) -> Iterator[Block]:
         lines = tuple((", ".join(names), reason) for reason, names in because.items())
         yield from section("Why not, or not for sure", (), table(("setup", "because"), lines, texts=2))
     if found.to_tune is not None:
-        why = "Nothing that was measured is known to save enough. Whether some configuration does, this finds out."
+        why = "Nothing that was measured does all that is wanted. Whether some configuration does, this finds out."
         yield from section("To look for a configuration that does", (why,), Code((found.to_tune,)))
     if found.to_measure is not None:
         yield from section("To measure what is not known", (_then(found),), Code((found.to_measure,)))
@@ -192,9 +197,9 @@ def _answer(found: Recommendation, *, emulated: bool) -> str:
         return f"The run has no {lacking}; nothing can be recommended."
     best = found.candidates[0]
     match best.fit:
-        case Fit.YES if len(found.chosen) == 1:
+        case Fit.YES | Fit.IN_EACH if len(found.chosen) == 1:
             return f"Take {_name(best)}."
-        case Fit.YES:
+        case Fit.YES | Fit.IN_EACH:
             return f"Take any of {listed([_name(own) for own in found.chosen])}: nothing tells them apart."
         case Fit.UNDECIDED:
             return f"Undecided. The first to look at is {_name(best)}: {'; '.join(best.reasons)}."
@@ -208,7 +213,7 @@ def _because(found: Recommendation) -> Iterator[str]:
     """Say how the choice was made between those that fit."""
     told = len({wording.settings(own.config) for own in found.candidates}) > 1
     called = [_name(own) if told else own.setup for own in found.candidates]
-    fitting = [called[at] for at, own in enumerate(found.candidates) if own.fit is Fit.YES]
+    fitting = [called[at] for at, own in enumerate(found.candidates) if own.fit.qualifies]
     if len(fitting) == 1:
         yield f"It alone fits, of {len(found.candidates)}." if len(found.candidates) > 1 else "It fits."
     elif fitting:
@@ -307,6 +312,8 @@ def _found(requirement: Quality, found: Evidence) -> tuple[str, str]:
     number = write(found.value) + QUALITY_UNITS[requirement]
     if found.low is not None and found.high is not None:
         number += f" [{write(found.low)}, {write(found.high)}]"
+    if found.alike:
+        number += f" in each of {found.n} trials"
     if found.basis == "predicted":
         return number, f"predicted (error ± {found.error:.1f} points, {found.validated_by})"
     aspect = f", {found.aspect}" if found.aspect else ""
@@ -328,13 +335,25 @@ def _evidence(found: Recommendation) -> Iterator[str]:
             "Runtime of what is driven at a rate follows the rate: its overhead is by what its mean latency grows, and "
             "its CPU time; both are held against the limit, and the worse is shown."
         )
+    if few := [own.evidence.n or 0 for own in _in_each(found) if own.evidence]:
+        part = 100 * missing_at_most(min(few), ALPHA)
+        yield (
+            "Met in each trial: a fact about these trials, and no more. After "
+            f"{min(few)} without a miss, up to {part:.0f} % of all trials may miss the limit, with 95 % confidence."
+        )
     yield (
         "A target with a rate of its own is meant. Measured: at the wanted rate, up to 1.5 times it, or, for fidelity "
         "and memory, at a higher rate where it is met or a lower one where it is not; in brackets 95 % intervals that "
         "hold at every look and for all setups of a case at once. Predicted: fidelity alone, in brackets with the "
         "error of such predictions. Overhead: the share of the target's time that tracing takes. Overhead and CPU are "
-        "never taken from trials that lost events, nor scaled from another rate. docs/statistics.md has the rules."
+        "never taken from trials that lost events, nor scaled from another rate. docs/recommending.md has the rules."
     )
+
+
+def _in_each(found: Recommendation) -> Iterator[Assessment]:
+    """Yield what is met in each trial, and not known of others."""
+    for candidate in found.candidates:
+        yield from (own for own in candidate.assessments if own.fit is Fit.IN_EACH)
 
 
 def _drained(rate: DrainRate) -> str:

@@ -118,7 +118,8 @@ def _saved(found: AllRound, answer: Answer, order: tuple[str, ...]) -> Spans:
     spans = []
     for setup in setups:
         low, high = at.saved[setup].low, at.saved[setup].high
-        text = f"{share(at.least[setup])} % [{_share(low)}, {_share(high)}]"
+        known = "in each trial" if low == high else f"[{_share(low)}, {_share(high)}]"
+        text = f"{share(at.least[setup])} % {known}"
         spans.append(Span(setup, at.least[setup], (low, high), text, _told(answer.decision, setup)))
     speed = "at full speed, " if at.pace.rate_iops is None else "at "
     line = Baseline(at.floor_percent, f"{at.floor_percent:g} %")

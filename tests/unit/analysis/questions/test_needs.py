@@ -120,6 +120,30 @@ def test_setups_are_grouped_by_the_rate_up_to_which_they_save_enough() -> None:
     assert re.search(r"each up to the rate: at .* events/s aya-sync, at .* events/s libbpf, at no rate bcc\.", some)
 
 
+def test_who_lost_nothing_in_any_trial_is_said_to_save_enough_in_each_and_no_more() -> None:
+    def lossless(records: Sequence[Record], *setups: str) -> list[Record]:
+        return [
+            replace(r, summary=make_summary(r.trial, saved=1000, lost={"ring_full": 0})) if r.trial.setup in setups else r
+            for r in records
+        ]
+
+    records = run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6}, {"bcc": 505, "libbpf": 505})
+    assert re.search(r"libbpf alone saves 95 % of the events at .* \(in each trial\)", text(lossless(records, "libbpf")))
+    both = lossless(records, "bcc", "libbpf")
+    said = text(both)
+    assert re.search(r"bcc and libbpf save 95 % of the events at .* \(in each trial\); cheapest: libbpf", said)
+    assert "equal in each trial" in said
+    assert answered(both)["fidelity"].alike
+    (all_round,) = (found.all_round for found in answers(of(both), Criteria()))
+    assert all_round is not None
+    assert set(all_round.rates[0].in_each) == {"bcc", "libbpf"}
+    # One event that is lost in one trial makes nobody surer of the others.
+    once = make_summary(both[-1].trial, saved=999, lost={"ring_full": 1})
+    nearly = [*both[:-1], replace(both[-1], summary=once)]
+    assert not answered(nearly)["fidelity"].alike
+    assert "in each trial" in text(nearly)
+
+
 def test_what_is_lost_in_bursts_says_nothing_of_a_steady_target_of_the_same_mean_rate() -> None:
     def at(saved: int, **pace: Any) -> list[Record]:
         return [

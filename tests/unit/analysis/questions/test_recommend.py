@@ -126,7 +126,7 @@ class TestWhatFits:
     def test_is_ranked_by_what_is_preferred(self, prefer: Quality, first: str) -> None:
         found = judged(LIMITED, prefer=prefer)
         assert found.candidates[0].setup == first
-        assert [candidate.fit for candidate in found.candidates] == [Fit.YES, Fit.YES, Fit.NO]
+        assert [candidate.fit for candidate in found.candidates] == [Fit.IN_EACH, Fit.IN_EACH, Fit.NO]
         assert found.to_measure is None
 
     def test_every_requirement_has_its_verdict_and_evidence_in_words(self) -> None:
@@ -201,7 +201,7 @@ class TestWhatFits:
         )
         assert Code((found.to_tune,)) in recommendation.document(found, RUN)
         assert judged(LIMITED).to_tune is None, "some save enough"
-        assert judged(LIMITED[:9], max_overhead_percent=0.5).to_tune is None, "who saves enough lacks something else"
+        assert judged(LIMITED[:9], max_overhead_percent=0.5).to_tune is not None, "nobody costs so little"
 
     def test_a_setup_that_is_there_as_tuned_is_called_so(self) -> None:
         own = TunedValues("libbpf", Format.BINARY, 2**20, wakeup="watermark:4096")
@@ -277,14 +277,14 @@ class TestOverhead:
 
 class TestFidelity:
     def test_met_at_a_higher_rate_is_met_and_not_met_at_a_lower_one_is_not(self) -> None:
-        assert of(judged(LIMITED, 5_000), "libbpf", Quality.FIDELITY).fit is Fit.YES
+        assert of(judged(LIMITED, 5_000), "libbpf", Quality.FIDELITY).fit is Fit.IN_EACH
         assert of(judged(LIMITED, 5_000), "bcc", Quality.FIDELITY).fit is not Fit.NO
         assert of(judged(LIMITED, 500_000), "bcc", Quality.FIDELITY).fit is Fit.NO
         assert of(judged(LIMITED, 500_000), "libbpf", Quality.FIDELITY).fit is Fit.UNKNOWN
 
     def test_of_larger_events_speaks_for_smaller_ones_likewise(self) -> None:
         large = [*trials("vanilla", 100_000, payload=4096), *trials("libbpf", 100_000, payload=4096)]
-        for size, verdict in ((156, Fit.YES), (2048, Fit.YES), (8192, Fit.UNKNOWN)):
+        for size, verdict in ((156, Fit.IN_EACH), (2048, Fit.IN_EACH), (8192, Fit.UNKNOWN)):
             assert of(judged(large, event_bytes=size), "libbpf", Quality.FIDELITY).fit is verdict
         assert of(judged(large, event_bytes=156), "libbpf", Quality.OVERHEAD).fit is Fit.UNKNOWN
 
@@ -299,7 +299,7 @@ class TestFidelity:
         fidelity = of(found, "libbpf", Quality.FIDELITY)
         assert fidelity.evidence is not None
         assert (fidelity.evidence.value, fidelity.evidence.low, fidelity.evidence.error) == (100.0, 96.6, 3.4)
-        assert fidelity.evidence.validated_by == "docs/statistics.md"
+        assert fidelity.evidence.validated_by == "docs/capacity.md"
         assert fidelity.fit is Fit.UNDECIDED
         assert found.candidates[0].fit is Fit.UNKNOWN
         assert of(judged(UNLIMITED, 50_000, min_fidelity_percent=95), "libbpf", Quality.FIDELITY).fit is Fit.YES
@@ -366,6 +366,35 @@ class TestIntervals:
         found = judged([*trials("vanilla", 100_000, noise=(1.0,)), *trials("libbpf", 100_000, noise=(1.0,))])
         assert {own.fit for own in found.candidates[0].assessments} == {Fit.UNDECIDED}
         assert of(found, "libbpf", Quality.FIDELITY).reason.endswith("fewer than 3 rounds say nothing of its error")
+
+    def test_of_trials_that_all_lost_nothing_there_is_none_and_what_they_kept_to_is_said_of_them_alone(self) -> None:
+        found = judged(LIMITED)
+        fidelity = of(found, "libbpf", Quality.FIDELITY)
+        assert fidelity.fit is Fit.IN_EACH
+        assert fidelity.evidence is not None
+        assert (fidelity.evidence.low, fidelity.evidence.high, fidelity.evidence.least) == (None, None, 100)
+        assert fidelity.evidence.alike
+        said = markdown.text(recommendation.document(found, RUN))
+        assert "| met in each trial | 100.00 % in each of 3 trials |" in said
+        assert "After 3 without a miss, up to 63 % of all trials may miss the limit" in said
+
+    @pytest.mark.parametrize(
+        ("saved", "fit"),
+        [
+            # An event more or less in one of three trials makes nobody surer: they scatter as little by luck.
+            ((1.0, 1.0, 0.999999), Fit.IN_EACH),
+            ((0.9995, 0.9996, 0.9994), Fit.IN_EACH),
+            ((0.995, 0.989, 0.999), Fit.UNDECIDED),
+            # Losses scatter by themselves, so that an interval by their SD tells.
+            ((0.66, 0.67, 0.65), Fit.NO),
+            ((0.5, 0.5, 0.5), Fit.NO),
+        ],
+    )
+    def test_of_shares_what_is_kept_to_in_each_of_few_trials_is_not_known_of_others(
+        self, saved: tuple[float, ...], fit: Fit
+    ) -> None:
+        records = [r for at, share in enumerate(saved) for r in trials("libbpf", 100_000, share)[at : at + 1]]
+        assert of(judged([*trials("vanilla", 100_000), *records]), "libbpf", Quality.FIDELITY).fit is fit
 
     def test_of_the_workload_where_it_is_worst_count(self) -> None:
         writes = [*trials("vanilla", 100_000, name="write"), *trials("libbpf", 100_000, latency_us=14, name="write")]
