@@ -16,13 +16,9 @@ import pages
 
 
 def write(docs: Path) -> None:
-    """Write the pages into a directory that is not there yet, without what only the site has."""
+    """Write the pages into a directory that is not there yet, without the style that only the site has."""
     pages.write(docs)
-    first = docs / "index.md"
-    first.write_text(first.read_text().replace(f"{pages.HERE}\n", ""))
     (docs / "site.css").unlink()
-    for page in (docs / "pictures").glob("*.md"):
-        page.unlink()
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ bpfbench makes them. The wheel has the same pages, but for the sample (guide/ins
 
 from __future__ import annotations
 
-import io
-import os
 import posixpath
 import re
 import shutil
@@ -20,9 +18,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+import picture
 import reference
-from rich.console import Console
-from rich.text import Text
 
 from bpfbench import catalogue
 
@@ -31,26 +28,19 @@ ELSEWHERE = {source: f"{name}.md" for name, source in catalogue.ELSEWHERE.items(
 """Where pages come from that are not in docs/: there, and how they are called here."""
 FRONT = {"README.md": "index.md"}
 """The front page of the repository has one of its own here, docs/index.md."""
-STORED = "tests/data/runs/quick"
-"""The run whose report is shown where none is given, and what links to the sample lead to in the repository."""
 MADE = {
     "src/bpfbench/cli": "reference/cli.md",
     "src/bpfbench/factors.py": "reference/study-keys.md",
     "src/bpfbench/tracers": "reference/knobs.md",
 }
 """What pages are made from that are not in the repository: links that lead there lead to the page here."""
-SAMPLE = {STORED: "sample-report/index.html"}
-"""The page that is on the site alone."""
-HERE = "<!-- On the site: what `bpfbench summary` says of the sample. -->\n"
-"""What the first page has where the picture comes."""
-PICTURE = "pictures/summary.svg"
+SAMPLE = {picture.STORED: "sample-report/index.html"}
+"""The page that is on the site alone; in the repository, links to it lead to the run that is stored."""
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 WHOLE = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)\)")
-WIDTH = 100
-"""Of the terminal that is shown."""
 
 
-def lay_out(to: Path, run: Path = TOP / STORED, top: Path = TOP) -> None:
+def lay_out(to: Path, run: Path = TOP / picture.STORED, top: Path = TOP) -> None:
     """Write the project for Zensical into a directory that is not there yet.
 
     Args:
@@ -63,13 +53,7 @@ def lay_out(to: Path, run: Path = TOP / STORED, top: Path = TOP) -> None:
     shutil.copy(top / "zensical.toml", to)
     report = [sys.executable, "-m", "bpfbench", "report", str(run), "--output", str(docs / "sample-report")]
     subprocess.run(report, check=True, stdout=subprocess.DEVNULL)
-    said = _summary(run)
-    shown = "\n".join(_screen(said))
-    (docs / PICTURE).write_text(drawn(shown, f"bpfbench summary {run.name}"))
-    first = docs / "index.md"
-    text = first.read_text()
-    circumstances = Text.from_ansi("\n".join(said[1 : said.index("")])).plain.replace("\n", " ")
-    first.write_text(text.replace(HERE, f"![What `bpfbench summary` says]({PICTURE})\n\n*{circumstances}*\n"))
+    (to / picture.PLACE).write_text(picture.of(run))
 
 
 def write(docs: Path, top: Path = TOP, more: Mapping[str, str] | None = None) -> None:
@@ -125,40 +109,10 @@ def relinked(text: str, page: str, top: Path, made: Mapping[str, str], shown: se
             return link[0]  # the build says that it leads nowhere
         return posixpath.relpath(found, posixpath.dirname(page) or ".") + (link[2] or "")
 
-    if STORED not in made:  # the sample is shown on the site alone
-        sample = posixpath.relpath(STORED, place)
+    if picture.STORED not in made:  # the sample is shown on the site alone
+        sample = posixpath.relpath(picture.STORED, place)
         text = WHOLE.sub(lambda link: link[1] if link[2] == sample else link[0], text)
     return LINK.sub(there, text)
-
-
-def drawn(shown: str, title: str) -> str:
-    """Return a picture of a terminal as SVG, which fetches nothing from elsewhere.
-
-    Args:
-        shown: the text on it, with escape sequences for colours.
-        title: of its window.
-    """
-    console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text.from_ansi(shown), soft_wrap=True)
-    picture = console.export_svg(title=title, unique_id="summary")
-    return re.sub(r"@font-face \{.*?\}\n", "", picture, flags=re.DOTALL)
-
-
-def _summary(run: Path) -> list[str]:
-    """Return what `bpfbench summary` prints on a terminal."""
-    terminal = {"COLUMNS": str(WIDTH), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
-    variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | terminal
-    run = run.resolve()
-    argv = (sys.executable, "-m", "bpfbench", "summary", run.name, "--runs-dir", run.parent.name)
-    place = run.parent.parent  # so that what is shown names no directory of this machine's
-    done = subprocess.run(argv, cwd=place, env=variables, check=True, stdout=subprocess.PIPE, text=True)
-    return [line.rstrip() for line in done.stdout.splitlines()]
-
-
-def _screen(said: list[str]) -> list[str]:
-    """Return the heading, the first table and the answer, which is last, of what a summary prints."""
-    blanks = [at for at, line in enumerate(said) if not line]
-    return [*said[: blanks[2] + 1], "…", *said[blanks[-1] :]]
 
 
 def build(to: Path) -> int:

@@ -5,10 +5,10 @@ A transcript is a fenced block of the kind `console`: a command behind `$ `, wha
 stands for whatever was left out there. What is said of a run that is stored is held to the byte; of what is measured
 whenever somebody types it, every word is, but no number.
 
-    sudo .venv/bin/python guide/transcripts.py [--write] DIRECTORY PAGE …
+    sudo .venv/bin/python guide/transcripts.py [--write] [--stored] DIRECTORY PAGE …
 
 types what the pages have, in DIRECTORY, where their runs stay, and says what is not as a page says it. With --write it
-puts what was printed in its place.
+puts what was printed in its place. With --stored it types only what is about stored runs, which measures nothing.
 """
 
 from __future__ import annotations
@@ -140,15 +140,18 @@ def masked(entry: Entry) -> str:
     return " ".join(words)
 
 
-def rewritten(page: str, printed: Callable[[Step], Sequence[str]]) -> str:
-    """Return a page with what its commands print now, where it has what they printed then.
+def rewritten(page: str, printed: Callable[[Step], Sequence[str] | None]) -> str:
+    """Return a page with what its commands print now, where that is known, in place of what they printed then.
 
     Raises:
         ValueError: of an entry nothing was printed that is like it.
     """
 
     def step(found: re.Match[str]) -> str:
-        lines = _anew(_step(found), printed(_step(found)))
+        now = printed(_step(found))
+        if now is None:
+            return found[0]
+        lines = _anew(_step(found), now)
         return f"$ {found['command']}\n" + "".join(f"{line}\n" for line in lines)
 
     return BLOCK.sub(lambda block: STEP.sub(step, block[0]), page)
@@ -236,19 +239,19 @@ def _stretches(said: Sequence[Entry]) -> Iterator[list[Entry]]:
 
 def main(words: Sequence[str]) -> int:
     """Check pages, or write them anew; return 1 if one is not as its commands print."""
-    write = "--write" in words
-    directory, *pages = (Path(word).absolute() for word in words if word != "--write")
+    write, stored = (option in words for option in ("--write", "--stored"))
+    directory, *pages = (Path(word).absolute() for word in words if not word.startswith("--"))
     directory.mkdir(parents=True, exist_ok=True)
     differ = 0
     for page in pages:
         text = page.read_text()
-        outputs = {step: typed(step, directory) for step in steps(text)}
+        outputs = {step: typed(step, directory) for step in steps(text) if step.stored or not stored}
         for step, printed in outputs.items():
             if (line := unlike(step, printed)) is not None:
                 differ += 1
                 sys.stdout.write(f"{page.name}: {step.command}: not printed: {line}\n")
         if write:
-            page.write_text(rewritten(text, outputs.__getitem__))
+            page.write_text(rewritten(text, outputs.get))
     return int(differ > 0 and not write)
 
 

@@ -22,8 +22,8 @@ ELSEWHERE = {
 }
 """Pages of the documentation that a clone has outside of docs/, by name. A wheel has them where it has the others."""
 
-NO_PAGES = ("pictures/", "source/")
-"""How names begin of what lies among the pages: pictures, and sources that pages link to."""
+SOURCES = "source/"
+"""How the names of sources begin that lie among the pages of a wheel, for pages link to them."""
 
 FULL_BYTES_PER_PROCESS = 32 * 2**30
 """What one fio process moves at scale 1, as in the paper."""
@@ -199,7 +199,7 @@ def docs() -> dict[str, Path]:
     top = PACKAGE.parents[1]
     place = next((own for own in (PACKAGE / "docs", top / "docs") if own.is_dir()), PACKAGE / "docs")
     found = {page.relative_to(place).with_suffix("").as_posix(): page for page in place.rglob("*.md")}
-    pages = {name: page for name, page in found.items() if not name.startswith(NO_PAGES)}
+    pages = {name: page for name, page in found.items() if not name.startswith(SOURCES)}
     if place.parent == top:
         pages |= {name: top / source for name, source in ELSEWHERE.items()}
     return dict(sorted(pages.items()))

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pages
+import picture
 import pytest
 import reference
 import transcripts
@@ -25,7 +26,6 @@ from bpfbench.factors import STUDY
 TOP = Path(__file__).parents[2]
 DOCS = sorted((TOP / "docs").rglob("*.md"))
 READ_AS_THEY_ARE = [*sorted(TOP.glob("*.md")), *DOCS, TOP / "src" / "bpfbench" / "tracers" / "README.md"]
-ON_THE_SITE = [page for page in DOCS if page.parent.name != "pictures"]
 TYPED = [
     step
     for page in ("docs/interpreting.md", "docs/tutorial.md", "README.md")
@@ -51,15 +51,16 @@ def test_the_site_builds_and_every_link_of_it_leads_somewhere(
     assert status == 0, capfd.readouterr().err
     built = "".join(path.read_text() for path in (tmp_path / "site" / "site").rglob("*.html"))
     assert not re.findall(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', built)  # it needs no network
-    picture = (tmp_path / "site" / "site" / pages.PICTURE).read_text()
-    assert not re.findall(r"url\((?!#)", picture)
-    assert "vanilla" in picture
-    assert "run&#160;--resume&#160;quick&#160;" in picture
-    assert "Which&#160;setup&#160;for&#160;which&#160;need" in picture
-    first = (tmp_path / "site" / "site" / "index.html").read_text()
-    assert f'src="{pages.PICTURE}"' in first
-    assert "host vm (2 CPUs" in first
-    assert "started 2026-11-28T09:18:48" in first
+    assert 'src="pictures/summary.svg"' in (tmp_path / "site" / "site" / "index.html").read_text()
+
+
+def test_the_picture_of_a_terminal_is_what_is_printed_of_the_stored_run() -> None:
+    """It is drawn anew by `python guide/picture.py`."""
+    drawn = (TOP / picture.PLACE).read_text()
+    assert drawn == picture.of(TOP / picture.STORED)
+    assert not re.findall(r"url\((?!#)", drawn)  # it fetches nothing
+    for words in ("host vm (2 CPUs", "2026-11-28T09:18:48", "vanilla", "Which setup for which need", "--resume quick "):
+        assert words.replace(" ", "&#160;") in drawn
 
 
 def test_a_link_without_an_end_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +81,7 @@ def test_every_link_leads_somewhere_in_the_repository_too(page: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     named = named_in(tomllib.loads((TOP / "zensical.toml").read_text())["project"]["nav"])
-    written = {page.relative_to(TOP / "docs").as_posix() for page in ON_THE_SITE}
+    written = {page.relative_to(TOP / "docs").as_posix() for page in DOCS}
     assert named == written | set(pages.ELSEWHERE.values()) | set(reference.pages())
 
 
@@ -94,7 +95,7 @@ def test_of_a_page_without_the_sample_the_link_there_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*ON_THE_SITE, *(TOP / page for page in pages.ELSEWHERE)], ids=lambda page: str(page.relative_to(TOP))
+    "page", [*DOCS, *(TOP / page for page in pages.ELSEWHERE)], ids=lambda page: str(page.relative_to(TOP))
 )
 def test_a_page_begins_with_what_its_reader_will_know(page: Path) -> None:
     title, blank, opening = page.read_text().split("\n")[:3]
@@ -242,3 +243,4 @@ def test_a_page_is_written_anew_from_what_is_printed() -> None:
         transcripts.rewritten(was, lambda _: PRINTED.splitlines())
     rest = [line for line in PRINTED.splitlines() if not line.startswith(("  - ", "    bcc"))]
     assert transcripts.rewritten(was, lambda _: rest) == fresh
+    assert transcripts.rewritten(was, lambda _: None) == was
