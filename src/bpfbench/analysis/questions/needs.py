@@ -203,7 +203,9 @@ class AtRate:
     def open(self) -> tuple[str, ...]:
         """Those of whom it cannot be told."""
         holding = set(self.holding)
-        return tuple(own for own, share in self.saved.items() if own not in holding and self.floor_percent <= share.high)
+        return tuple(
+            own for own, share in self.saved.items() if own not in holding and self.floor_percent <= share.high
+        )
 
 
 @dataclass(frozen=True)

@@ -123,12 +123,16 @@ def test_setups_are_grouped_by_the_rate_up_to_which_they_save_enough() -> None:
 def test_who_lost_nothing_in_any_trial_is_said_to_save_enough_in_each_and_no_more() -> None:
     def lossless(records: Sequence[Record], *setups: str) -> list[Record]:
         return [
-            replace(r, summary=make_summary(r.trial, saved=1000, lost={"ring_full": 0})) if r.trial.setup in setups else r
+            replace(r, summary=make_summary(r.trial, saved=1000, lost={"ring_full": 0}))
+            if r.trial.setup in setups
+            else r
             for r in records
         ]
 
     records = run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6}, {"bcc": 505, "libbpf": 505})
-    assert re.search(r"libbpf alone saves 95 % of the events at .* \(in each trial\)", text(lossless(records, "libbpf")))
+    assert re.search(
+        r"libbpf alone saves 95 % of the events at .* \(in each trial\)", text(lossless(records, "libbpf"))
+    )
     both = lossless(records, "bcc", "libbpf")
     said = text(both)
     assert re.search(r"bcc and libbpf save 95 % of the events at .* \(in each trial\); cheapest: libbpf", said)
