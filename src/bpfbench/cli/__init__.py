@@ -43,7 +43,7 @@ VERBS = {
         "about:doctor",
         "Check what this machine can measure, what is missing, and how to get it. Changes nothing.",
     ),
-    "docs": ("docs:docs", "Print a page of the documentation; without one, which there are."),
+    "docs": ("docs:docs", "Print a page of the documentation, or list all pages."),
     "export": ("export:export", "Export a run to another format (docs/claims.md)."),
     "history": (
         "history:history",

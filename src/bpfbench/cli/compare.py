@@ -32,7 +32,7 @@ def compare(
             name="--fail-on",
             negative="",
             help="Exit with 1 if a tracer's change is surely beyond this: 'runtime_s > 5 %', 'saved_percent < -2 pp'. "
-            "May be given again.",
+            "Can be given more than once.",
         ),
     ] = (),
     strict: Strict = False,

@@ -22,7 +22,7 @@ def docs(
     *,
     path: Annotated[bool, Parameter(negative="", help="Print where the page is, and not the page.")] = False,
 ) -> int:
-    """Print a page of the documentation; without one, which there are.
+    """Print a page of the documentation, or list all pages.
 
     Parameters
     ----------

@@ -71,5 +71,5 @@ def recommend(
     if not check or found.qualified:
         return 0
     if any(own.fit is not Fit.NO for own in found.candidates):
-        return undecided("of no setup is it known to fit, and not of all that it does not", strict=strict)
+        return undecided("no setup is known to fit, but some may", strict=strict)
     return 1

@@ -58,7 +58,7 @@ def tune(
     minimise: Annotated[
         str | None,
         Parameter(
-            help="What is to be low, the most wanted first: overhead, memory, cpu, latency, energy, … (default: "
+            help="What to keep low, the most important first: overhead, memory, cpu, latency, energy, … (default: "
             "overhead,memory)."
         ),
     ] = None,
