@@ -44,8 +44,9 @@ def compare(
     Says in what the runs differ, then what changed in each cell both have: the
     ratio to vanilla where vanilla has the metric, else the value.
 
-    Exit status with --fail-on: 0, no change is surely beyond a limit; 1, one
-    is; 3, with --strict, none is, and of one it cannot be told.
+    Exit status with --fail-on: 0, no change is surely beyond a limit; 1, a
+    change is; 2, there is no verdict, for example because a run cannot be read;
+    3, with --strict, in place of 0 where it cannot be told.
 
     Parameters
     ----------

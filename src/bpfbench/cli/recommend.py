@@ -50,6 +50,10 @@ def recommend(
     measurement near the rate or a prediction with its error. That none fits
     is an answer, too: the nearest is shown, and why it does not; and what is
     not known comes with the command that measures it.
+
+    Exit status with --check: 0, a setup is known to fit, or it cannot be told;
+    1, surely none fits; 2, there is no verdict, for example because the run
+    cannot be read; 3, with --strict, in place of 0 where it cannot be told.
     """
     if strict and not check:
         raise UsageError("--strict goes with --check")
