@@ -241,16 +241,44 @@ def test_who_has_read_enough_gets_no_more_and_no_complaint(words: tuple[str, ...
     assert writer.returncode == status
 
 
+ENDINGS = pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@ENDINGS
+@pytest.mark.parametrize(
+    ("options", "again"),
+    [
+        ((), ""),
+        (("--until", "memory, cpu", "--at-most", "60min"), " --until 'memory, cpu' --at-most 60min"),
+        (("--for", "10min", "--wait", "--repetitions", "3"), " --for 10min --wait"),
+    ],
+)
 def test_an_interrupted_run_says_how_it_goes_on(
-    bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bpfbench: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    again: str,
+    sign: signal.Signals,
+    status: int,
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         make_run(tmp_path / "a b")
-        raise KeyboardInterrupt
+        signal.raise_signal(sign)
 
     monkeypatch.setattr("bpfbench.cli.run.foreseen", interrupted)
-    outcome = bpfbench("run", "smoke", "--run-dir", "a b")
-    assert (outcome.status, outcome.err) == (
-        130,
-        "bpfbench: interrupted; go on with: bpfbench run --resume 'a b'\n",
-    )
+    outcome = bpfbench("run", "smoke", "--run-dir", "a b", *options)
+    said = f"bpfbench: interrupted; go on with: bpfbench run --resume 'a b'{again}\n"
+    assert (outcome.status, outcome.err) == (status, said)
+
+
+@ENDINGS
+def test_a_resumed_run_that_is_interrupted_goes_on_with_what_it_was_given(
+    bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sign: signal.Signals, status: int
+) -> None:
+    make_run(tmp_path / "begun")
+    monkeypatch.setattr("bpfbench.cli.run.Stage", lambda *_: signal.raise_signal(sign))
+    options = ("--retry-failed", "--repetitions", "7", "--until", "decided")
+    outcome = bpfbench("run", "--resume", "begun", *options)
+    said = f"bpfbench: interrupted; go on with: bpfbench run --resume begun {' '.join(options)}\n"
+    assert (outcome.status, outcome.err) == (status, said)
