@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -78,6 +79,35 @@ class TestCompare:
         assert "failed" not in [line.split()[0] for line in out.splitlines() if " bpftrace " in line]
         status, out, _ = invoke("compare", LONG, str(slow), "--fail-on", "runtime_s > 20 %", "--json")
         assert {own["verdict"] for own in json.loads(out)["data"]["gate"] if own["setup"] == "libbpf"} == {"failed"}
+
+    @pytest.mark.parametrize("content", ['{"format": 99}', '{"format": 1', ""], ids=["newer", "cut short", "empty"])
+    @pytest.mark.parametrize("limit", ["--fail-on=runtime_s > 5 %", "--fail-on"])
+    def test_a_baseline_that_cannot_be_read_is_no_regression(
+        self, invoke: Invoke, tmp_path: Path, limit: str, content: str
+    ) -> None:
+        base = shutil.copytree(OLD, tmp_path / "base")
+        (base / "run.json").write_text(content)
+        assert invoke("compare", str(base), NEW)[0] == 1
+        words = (limit,) if "=" in limit else (limit, "runtime_s > 5 %")
+        status, out, err = invoke("compare", str(base), NEW, *words)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"bpfbench: {base}/run.json: ")
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [(OSError(errno.EIO, "Input/output error", "/x"), "bpfbench: /x: Input/output"), (KeyError(), "KeyError")],
+        ids=["the system's", "a defect"],
+    )
+    def test_no_error_is_a_regression(
+        self, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("bpfbench.cli.compare.compare_runs", fail)
+        status, out, err = invoke("compare", OLD, NEW, "--fail-on", "runtime_s > 5 %")
+        assert (status, out) == (2, "")
+        assert said in err
 
     def test_strict_goes_with_a_limit(self, invoke: Invoke) -> None:
         status, _, err = invoke("compare", OLD, NEW, "--strict")
