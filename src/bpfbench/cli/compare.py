@@ -41,8 +41,8 @@ def compare(
 ) -> int:
     """Compare two runs, for example of two machines, kernels or library versions.
 
-    Says in what the runs differ, then what changed in each cell both have: the
-    ratio to vanilla where vanilla has the metric, else the value.
+    Says what changed in each cell both have (the ratio to vanilla where vanilla
+    has the metric, else the value), then in what the runs differ.
 
     Exit status with --fail-on: 0, no change is surely beyond a limit; 1, one
     is; 3, with --strict, none is, and of one it cannot be told.
