@@ -142,6 +142,7 @@ def test_the_comment_is_short_and_written_once(tmp_path: Path, commands: Path) -
     comment = (gate.gate / "comment.md").read_text()
     assert comment.startswith("<!-- bpfbench: here -->\n\n### The limits\n")
     assert re.findall("^### (.*)", comment, re.MULTILINE) == ["The limits", "What changed"]
+    assert "| libbpf | runtime over vanilla |" in comment
     (tmp_path / "comments").write_text("4711\n4712\n")
     gate.run("Comment").check_returncode()
     asked, first, _, second = (tmp_path / "gh.log").read_text().splitlines()

@@ -41,8 +41,8 @@ def compare(
 ) -> int:
     """Compare two runs, for example of two machines, kernels or library versions.
 
-    Says how the runs differ, then what changed in each cell that both have: the
-    ratio to vanilla if vanilla has the metric, else the value.
+    Says what changed in each cell that both have (the ratio to vanilla if
+    vanilla has the metric, else the value), then how the runs differ.
 
     Exit status with --fail-on: 0, no change is surely beyond a limit; 1, a
     change is; 2, there is no verdict, for example because a run cannot be read;
