@@ -717,6 +717,14 @@ class TestFiles:
             study.find(name)
         assert caught.value.message == f"study file {name!r} does not exist"
 
+    def test_what_is_there_and_no_file_is_told_so(self, tmp_path: Path) -> None:
+        folder = tmp_path / "mine.toml"
+        folder.mkdir()
+        for name in ("/dev/null", str(folder)):
+            with pytest.raises(StudyError) as caught:
+                study.find(name)
+            assert caught.value.message == f"study file {name!r} is not a regular file"
+
 
 class TestOverrides:
     def test_an_option_replaces_the_files_value(self) -> None:
