@@ -389,7 +389,7 @@ STUDY: tuple[Key, ...] = (
         "settings.placement", one_of(tuple(Placement)), Settings().placement, "Which CPUs do what: paper, shared, auto."
     ),
     Key("settings.idle_s", number(0, 3600), Settings().idle_s),
-    Key("settings.rest_s", number(0, 3600), 2.0),
+    Key("settings.rest_s", number(0, 3600), 2.0),  # 0 in the model: what runs before it was there had
     Key("settings.sample_interval_s", number(0.05, 60), Settings().sample_interval_s),
     Key("settings.keep_output", flag, Settings().keep_output, "Keep what tracers write."),
     *(

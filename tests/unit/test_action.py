@@ -108,6 +108,18 @@ def test_runs_that_have_nothing_in_common_are_no_pass(tmp_path: Path, commands: 
     assert gate.run("Judge").returncode == 2
 
 
+@pytest.mark.parametrize("fail_on", ["runtime_s > 5 %", ""], ids=["with limits", "without"])
+def test_a_damaged_baseline_is_told_from_a_slowdown(tmp_path: Path, commands: Path, fail_on: str) -> None:
+    gate = job(tmp_path, commands, OLD, NEW, fail_on=fail_on)
+    (gate.gate / "baseline" / OLD.name / "run.json").write_text('{"format": 99}')
+    gate.run("Compare").check_returncode()
+    assert gate.outputs["steps.compare.outputs.status"] == "2"
+    assert "run.json: has format 99" in gate.summary
+    judged = gate.run("Judge")
+    assert judged.returncode == 2
+    assert judged.stdout.startswith("::error title=bpfbench::there is no verdict: ")
+
+
 def test_without_a_baseline_nothing_fails_and_the_run_is_shown(tmp_path: Path, commands: Path) -> None:
     gate = job(tmp_path, commands, None, NEW)
     gate.run("Compare").check_returncode()
@@ -130,6 +142,7 @@ def test_the_comment_is_short_and_written_once(tmp_path: Path, commands: Path) -
     comment = (gate.gate / "comment.md").read_text()
     assert comment.startswith("<!-- bpfbench: here -->\n\n### The limits\n")
     assert re.findall("^### (.*)", comment, re.MULTILINE) == ["The limits", "What changed"]
+    assert "| libbpf | runtime over vanilla |" in comment
     (tmp_path / "comments").write_text("4711\n4712\n")
     gate.run("Comment").check_returncode()
     asked, first, _, second = (tmp_path / "gh.log").read_text().splitlines()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: verbs only. stdout is data, stderr is messages.
 
-Exit status: 0 done, 1 a trial or check failed, 2 usage, 130 interrupted.
+Exit status: 0 done, 1 a trial or check failed, 2 usage, 130 interrupted, 143 terminated. Of a gate, 1 is a verdict,
+and 2 says that there is none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
@@ -43,7 +45,7 @@ VERBS = {
         "about:doctor",
         "Check what this machine can measure, what is missing, and how to get it. Changes nothing.",
     ),
-    "docs": ("docs:docs", "Print a page of the documentation; without a name, list the pages."),
+    "docs": ("docs:docs", "Print a page of the documentation, or list all pages."),
     "export": ("export:export", "Export a run to another format (docs/claims.md)."),
     "history": (
         "history:history",
@@ -90,14 +92,19 @@ needs, such as numpy and scipy.
 
 
 HELP = """\
-`bpfbench help VERB` says more about a verb, `bpfbench docs PAGE` what docs/PAGE.md
-says.
+`bpfbench help VERB` says more about a verb, `bpfbench docs PAGE` what
+docs/PAGE.md says.
 
-Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted. With
---strict, compare and recommend have 3, too: undecided."""
+Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted, 143
+terminated. Of `compare --fail-on` and `recommend --check`: 0 passed, 1 failed,
+2 no verdict because of an error, 3 undecided (with --strict)."""
 
-JUDGING = ("run", "check", "doctor", "--fail-on", "--check")
-"""What makes an exit status a verdict."""
+CHECKS = ("run", "check", "doctor")
+"""Verbs whose exit status says whether all is well."""
+GATES = {"compare": "--fail-on", "recommend": "--check"}
+"""Verbs whose exit status is a verdict where there is this option: no error is to be taken for one."""
+NO_VERDICT = 2
+"""The exit status of a gate that could not judge."""
 
 
 def main() -> NoReturn:
@@ -106,6 +113,7 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    is_gate = any(word.partition("=")[0] == GATES.get(words[0]) for word in words)
     try:
         with _in_one_thread():
             verb, given, _ = command_line(words[0] if words else None).parse_args(
@@ -120,13 +128,18 @@ def main() -> NoReturn:
             )
         )
     except BpfbenchError as error:
-        _complain(error)
+        _complain(error, is_gate=is_gate)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # Who reads has seen enough, as `head` has; of a verdict that is not all.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1 if any(word.startswith(JUDGING) for word in words) else 0)
-        _complain(MachineError(f"{error.filename or 'the system'}: {error.strerror or error}"))
+            sys.exit(NO_VERDICT if is_gate else 1 if words[:1] and words[0] in CHECKS else 0)
+        _complain(MachineError(f"{error.filename or 'the system'}: {error.strerror or error}"), is_gate=is_gate)
+    except Exception:
+        if not is_gate:
+            raise
+        traceback.print_exc()  # as Python does, which then exits with 1
+        sys.exit(NO_VERDICT)
     except (KeyboardInterrupt, Terminated) as error:
         said = "; ".join(["interrupted", *getattr(error, "__notes__", ())])
         stderr.print(f"bpfbench: {said}", highlight=False, markup=False, soft_wrap=True)
@@ -200,8 +213,8 @@ def _in_our_words(error: CycloptsError, words: Sequence[str]) -> str:
     return " ".join(str(error).split())
 
 
-def _complain(error: BpfbenchError) -> NoReturn:
+def _complain(error: BpfbenchError, *, is_gate: bool = False) -> NoReturn:
     stderr.print(f"bpfbench: {error.message}", highlight=False, markup=False, soft_wrap=True)
     if error.hint:
         stderr.print(f"  {error.hint}", highlight=False, markup=False, soft_wrap=True)
-    sys.exit(error.exit_status)
+    sys.exit(NO_VERDICT if is_gate else error.exit_status)

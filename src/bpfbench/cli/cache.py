@@ -69,7 +69,7 @@ def image_export(
     name: str = "trixie",
     /,
     *,
-    kernels: Annotated[str, Parameter(help="Also export these kernels of virtual machines, which must be built.")] = "",
+    kernels: Annotated[str, Parameter(help="For virtual machines: these kernels, too; they must be built.")] = "",
     source_options: SourceOptions = SourceOptions(),
     verbose: Verbose = False,
 ) -> int:

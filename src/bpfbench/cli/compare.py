@@ -32,7 +32,7 @@ def compare(
             name="--fail-on",
             negative="",
             help="Exit with 1 if a tracer's change is surely beyond this: 'runtime_s > 5 %', 'saved_percent < -2 pp'. "
-            "May be given again.",
+            "Can be given more than once.",
         ),
     ] = (),
     strict: Strict = False,
@@ -41,11 +41,12 @@ def compare(
 ) -> int:
     """Compare two runs, for example of two machines, kernels or library versions.
 
-    Says how the runs differ, then what changed in each cell that both have: the
-    ratio to vanilla if vanilla has the metric, else the value.
+    Says what changed in each cell that both have (the ratio to vanilla if
+    vanilla has the metric, else the value), then how the runs differ.
 
-    Exit status with --fail-on: 0, no change is surely beyond a limit; 1, one
-    is; 3, with --strict, none surely is, but for one it cannot be told.
+    Exit status with --fail-on: 0, no change is surely beyond a limit; 1, a
+    change is; 2, there is no verdict, for example because a run cannot be read;
+    3, with --strict, in place of 0 where it cannot be told.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def docs(
     *,
     path: Annotated[bool, Parameter(negative="", help="Print where the page is, instead of the page.")] = False,
 ) -> int:
-    """Print a page of the documentation; without a name, list the pages.
+    """Print a page of the documentation, or list all pages.
 
     Parameters
     ----------

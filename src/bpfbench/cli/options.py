@@ -11,7 +11,7 @@ from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from bpfbench.declare import hosts
 from bpfbench.declare.hosts import Hosts
@@ -33,6 +33,21 @@ FIO = "fio-"
 T = TypeVar("T", bound="Options")
 
 
+class _Typed(str):
+    """The value of an option that has two names."""
+
+    __slots__ = ("option",)
+    option: str
+    """The one that was typed."""
+
+
+def _typed(_: type, tokens: Sequence[Token]) -> _Typed:
+    """Read the value of an option that has two names."""
+    value = _Typed(tokens[0].value)
+    value.option = tokens[0].keyword or ""
+    return value
+
+
 class Options:
     """Options that replace keys of a study, each a field."""
 
@@ -44,7 +59,7 @@ class Options:
     def overrides(self) -> dict[str, Override]:
         """Return what was given, by key of the study."""
         given = ((self.keys[field], value) for field, value in vars(self).items() if value is not None)
-        return {key.dotted: Override(key.flag, _read(key, value, self.several)) for key, value in given}
+        return {key.dotted: Override(_named(key, value), _read(key, value, self.several)) for key, value in given}
 
 
 def options_for(keys: Mapping[Key, str | None], group: Group | None = None) -> Callable[[type[T]], type[T]]:
@@ -70,8 +85,15 @@ def _hint(key: Key, group: Group | None) -> Any:
     of_hosts = key.table in ("machine", "factors") or key.name in ("hosts", "assignment", "below")
     group = group or (FACTOR_OPTIONS if isinstance(key, Factor) else MACHINE_OPTIONS if of_hosts else TRIAL_OPTIONS)
     kind = bool if isinstance(key.default, bool) else str
-    names = (key.flag, key.flag.removesuffix("s")) if key.dotted in ONE_OR_SEVERAL else key.flag
-    return Annotated[kind | None, Parameter(name=names, group=group, help=key.help, negative="")]
+    if key.dotted in ONE_OR_SEVERAL:
+        names = key.flag, key.flag.removesuffix("s")
+        return Annotated[str | None, Parameter(name=names, group=group, help=key.help, converter=_typed)]
+    return Annotated[kind | None, Parameter(name=key.flag, group=group, help=key.help, negative="")]
+
+
+def _named(key: Key, value: Any) -> str:
+    """Return the option of a key as it was typed."""
+    return value.option if isinstance(value, _Typed) else key.flag
 
 
 def _read(key: Key, value: Any, several: bool) -> object:
@@ -97,7 +119,8 @@ class StudyOptions(Options):
         if named and fios:
             own = found.get(WORKLOADS)
             given = own.value if own and isinstance(own.value, list) else []
-            found[WORKLOADS] = Override(named.option, [*given, *(name.removeprefix(FIO) for name in fios)])
+            option = f"{own.option} and {named.option}" if own else named.option
+            found[WORKLOADS] = Override(option, [*given, *(name.removeprefix(FIO) for name in fios)])
             found[TARGETS] = Override(named.option, [name for name in targets if name not in fios])
             if not found[TARGETS].value:
                 del found[TARGETS]

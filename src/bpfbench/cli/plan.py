@@ -29,7 +29,7 @@ def plan_(
 ) -> int:
     """Show what a study takes and which trials it has. Runs nothing.
 
-    What it takes holds for `run`; `tune` takes as long as its --for says.
+    Times and sizes are those of `run`; `tune` takes as long as its --for says.
     """
     chosen = study.load(study.find(name), with_hosts(options, resumes=False)[0].overrides())
     if not chosen.hosts:

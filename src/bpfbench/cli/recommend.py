@@ -47,9 +47,13 @@ def recommend(
     """Recommend a setup and configuration for your needs, from what a run measured.
 
     Each requirement is met, not met, undecided or not measured, by a
-    measurement near the rate or a prediction with its error. If none fits,
-    that is an answer, too: you see the nearest, and why it does not fit. What
-    is not known comes with the command that measures it.
+    measurement near the rate or a prediction with its error. That none fits
+    is an answer, too: the nearest is shown, and why it does not; and what is
+    not known comes with the command that measures it.
+
+    Exit status with --check: 0, a setup is known to fit, or it cannot be told;
+    1, surely none fits; 2, there is no verdict, for example because the run
+    cannot be read; 3, with --strict, in place of 0 where it cannot be told.
     """
     if strict and not check:
         raise UsageError("--strict goes with --check")
@@ -71,5 +75,5 @@ def recommend(
     if not check or found.qualified:
         return 0
     if any(own.fit is not Fit.NO for own in found.candidates):
-        return undecided("of no setup is it known to fit, and not of all that it does not", strict=strict)
+        return undecided("no setup is known to fit, but some may", strict=strict)
     return 1

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from bpfbench import store
 from bpfbench.cli import extras, runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, StudyName, Verbose, Wait, stderr
-from bpfbench.cli.means import ClusterOptions, SourceOptions, means
+from bpfbench.cli.means import PATIENCE, ClusterOptions, SourceOptions, means
 from bpfbench.cli.options import GoalOptions, StudyOptions, with_hosts
 from bpfbench.cli.summary import print_summary
 from bpfbench.declare import plan, study
@@ -53,6 +53,7 @@ def run(
     set_up_logging(stderr, verbose=verbose)
     if (name is None) == (resume is None):
         raise UsageError("give either a study, or --resume and a run", "`bpfbench list` shows the studies")
+    again = _again(options if resume else None, goal, cluster, retry_failed=retry_failed, wait=wait)
     options, hosts = with_hosts(options, resumes=resume is not None)
     overrides = options.overrides()
     if resume is not None and overrides.keys() - {"repetitions", "hosts"}:
@@ -75,7 +76,7 @@ def run(
     path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chosen.name}"
     wanted = _Wanted(begun, path, rounds.Goal(repetitions, decided, limit_s), retry_failed)
     given = means(source_options, wait=wait)
-    with runs.resumable(begun.path if begun else path, "run"):
+    with runs.resumable(begun.path if begun else path, "run", *again):
         if chosen.testbed == "cluster":
             named = study.given("hosts", overrides) or ()
             opened = _on_cluster(chosen, wanted, given, cluster, hosts, named)
@@ -91,8 +92,39 @@ def run(
     stderr.print(f"next: bpfbench report {called}", highlight=False, soft_wrap=True)
     complete = len(finished.results.records) == opened.info.trials_planned
     if not complete:
-        _say(f"not all trials could be run; go on with: {runs.going_on(opened)}")
+        _say(f"not all trials could be run; go on with: {runs.going_on(opened, *again)}")
     return 0 if complete and all(record.status is Status.OK for record in finished.results.records) else 1
+
+
+def _again(
+    resumed: StudyOptions | None, goal: GoalOptions, cluster: ClusterOptions, *, retry_failed: bool, wait: bool
+) -> tuple[str, ...]:
+    """Return the options by which a run that goes on is asked for the same again.
+
+    Args:
+        resumed: what is said in place of the study of a run that goes on already; None: it is new, and keeps its own.
+        goal: when there are enough rounds.
+        cluster: how patient with it; the run keeps where it is.
+        retry_failed: whether failed trials are run again.
+        wait: whether others that measure are waited for.
+    """
+    own = vars(resumed) if resumed else {}
+    given = {
+        "--retry-failed": retry_failed,
+        "--repetitions": own.get("repetitions"),
+        "--hosts": own.get("hosts"),
+        "--host-patience": None if cluster.host_patience == PATIENCE else cluster.host_patience,
+        "--for": goal.time,
+        "--until": goal.until,
+        "--at-most": goal.at_most,
+        "--wait": wait,
+    }
+    return tuple(
+        word
+        for option, value in given.items()
+        if value
+        for word in ((option,) if value is True else (option, str(value)))
+    )
 
 
 @dataclass(frozen=True, slots=True)

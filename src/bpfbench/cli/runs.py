@@ -7,7 +7,7 @@ import contextlib
 import gc
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -137,9 +137,12 @@ def roofed(run: store.Run, path: Path | None) -> Roofline | str:
 
 
 def going_on(run: store.Run, *options: str) -> str:
-    """Return the command by which a run goes on; one that tunes takes none of the options."""
-    path = shlex.quote(str(run.path))
-    return f"bpfbench tune --resume {path}" if run.tunes else " ".join(("bpfbench run --resume", path, *options))
+    """Return the command by which a run goes on with these options."""
+    return _resuming("tune" if run.tunes else "run", run.path, options)
+
+
+def _resuming(verb: str, path: Path, options: Sequence[str]) -> str:
+    return shlex.join(("bpfbench", verb, "--resume", str(path), *options))
 
 
 @contextlib.contextmanager
@@ -149,5 +152,5 @@ def resumable(path: Path, verb: str, *options: str) -> Iterator[None]:
         yield
     except BaseException as error:
         if not isinstance(error, Exception) and (path / "run.json").is_file():
-            error.add_note(f"go on with: {shlex.join(('bpfbench', verb, '--resume', str(path), *options))}")
+            error.add_note(f"go on with: {_resuming(verb, path, options)}")
         raise

@@ -58,7 +58,7 @@ def tune(
     minimise: Annotated[
         str | None,
         Parameter(
-            help="Costs to keep low, the most important first: overhead, memory, cpu, latency, energy, … (default: "
+            help="What to keep low, the most important first: overhead, memory, cpu, latency, energy, … (default: "
             "overhead,memory)."
         ),
     ] = None,
@@ -99,7 +99,7 @@ def tune(
         raise UsageError(f"option --output: {str(output)!r} is no .toml file in an existing directory")
     given = means(source_options, wait=wait)
     overrides = options.overrides()
-    written = () if output is None else ("--output", str(output))
+    again = (*(() if output is None else ("--output", str(output))), *(("--wait",) if wait else ()))
     if resume is not None:
         asked_now: dict[str, object] = {
             "--study": name,
@@ -125,7 +125,7 @@ def tune(
         if time is not None:
             running.extend(run, _seconds(time))
         if not running.is_over(run):
-            with runs.resumable(run.path, KIND, *written):
+            with runs.resumable(run.path, KIND, *again):
                 _go_on(run, given)
     else:
         goal = TuningGoal(
@@ -144,7 +144,7 @@ def tune(
         said = tuning.fixed(None if name is None else study.find(name), overrides)
         asked = _Asked(goal, named, said, everybody=_everybody(overrides))
         path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{KIND}"
-        with runs.resumable(path, KIND, *written):
+        with runs.resumable(path, KIND, *again):
             run = _begin(wanted, asked, path, given)
     found = running.read(run)
     about = runs.read(run).about

@@ -75,7 +75,8 @@ def find(name_or_path: str) -> Path:
         return path
     folders = {name.rpartition("/")[0] for name in shipped}
     if path.suffix == ".toml" or name_or_path.rpartition("/")[0] not in folders:
-        raise StudyError(f"study file {name_or_path!r} does not exist")
+        fault = "is not a regular file" if path.exists() else "does not exist"
+        raise StudyError(f"study file {name_or_path!r} {fault}")
     raise StudyError(f"study {choice_message(name_or_path, tuple(shipped))}", "or give the path of a .toml file")
 
 

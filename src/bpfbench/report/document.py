@@ -29,7 +29,7 @@ class Heading:
 
     text: str
     level: int = 2
-    """0: of a document in chapters; 1: of a chapter, or of a document without; 2: of what is in those."""
+    """0: of a document in chapters; 1: of a chapter, or of a document without; 2, 3: of what is in those."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ QUANTITIES = (
     Quantity(metrics.MEMORY, "memory", "MiB", 0, MIB),
     Quantity(metrics.MEMORY_GROWTH, "memory growth", "MiB", 0, MIB, importance=5, page="resources", figure="resources"),
     Quantity(metrics.POWER, "power", "W", 2, page="resources", figure="resources"),
+    Quantity(metrics.ENERGY, "energy", "J", 1),
     Quantity(metrics.TRACER_CPU, "tracer CPU", "% of one", 1, importance=3, page="resources"),
     Quantity(metrics.PSS_PEAK, "PSS", "MiB", 1, MIB, importance=2, with_sd=False, page="resources"),
     Quantity(metrics.CODE, "size", "MiB", 1, MIB, importance=NEVER, page="resources"),

@@ -7,6 +7,9 @@ import errno
 import importlib
 import inspect
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +26,8 @@ from bpfbench.machine import turn
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
 
-RUN = str(Path(__file__).parents[2] / "data" / "runs" / "format-4")
+RUNS = Path(__file__).parents[2] / "data" / "runs"
+OLD, NEW, RUN = (str(RUNS / name) for name in ("format-1", "format-2", "format-4"))
 
 
 class TestUsage:
@@ -127,7 +131,12 @@ class TestHelp:
         assert bpfbench("help", *words) == bpfbench(*words, "--help")
 
     def test_help_tells_what_an_exit_status_means(self, bpfbench: Invoke) -> None:
-        assert "Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted" in bpfbench("--help").out
+        said = " ".join(bpfbench("--help").out.split())
+        assert "Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted, 143 terminated." in said
+        assert "0 passed, 1 failed, 2 no verdict because of an error, 3 undecided (with --strict)." in said
+        for gate in ("compare", "recommend"):
+            said = " ".join(bpfbench(gate, "--help").out.split())
+            assert re.search(r"Exit status with --[\w-]+: 0, .*; 1, .*; 2, there is no verdict, .*; 3, with", said)
 
     def test_completion_is_installed_for_the_shell_that_asks(
         self, bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -207,9 +216,19 @@ def test_no_threads_are_started_for_arithmetic_and_what_verbs_start_is_not_kept_
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [(("summary", RUN), 0), (("list",), 0), (("plan", "quick", "--trials"), 0), (("compare", RUN, RUN), 0)],
+    [
+        (("summary", "runs/x"), 0),
+        (("compare", "runs/x", "runs/x"), 0),
+        (("compare", OLD, NEW, "--fail-on", "runtime_s > 5 %"), 2),
+        (("recommend", "runs/x", "--rate", "1k"), 0),
+        (("recommend", "runs/x", "--rate", "1k", "--check"), 2),
+        (("list",), 0),
+        (("plan", "quick", "--trials"), 0),
+        (("doctor",), 1),
+    ],
 )
 def test_who_has_read_enough_gets_no_more_and_no_complaint(words: tuple[str, ...], status: int, tmp_path: Path) -> None:
+    shutil.copytree(RUN, tmp_path / "runs" / "x")
     argv = (sys.executable, "-m", "bpfbench", *words)
     environment = {**os.environ, "BPFBENCH_CACHE": str(tmp_path)}
     with subprocess.Popen(
@@ -222,16 +241,44 @@ def test_who_has_read_enough_gets_no_more_and_no_complaint(words: tuple[str, ...
     assert writer.returncode == status
 
 
+ENDINGS = pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@ENDINGS
+@pytest.mark.parametrize(
+    ("options", "again"),
+    [
+        ((), ""),
+        (("--until", "memory, cpu", "--at-most", "60min"), " --until 'memory, cpu' --at-most 60min"),
+        (("--for", "10min", "--wait", "--repetitions", "3"), " --for 10min --wait"),
+    ],
+)
 def test_an_interrupted_run_says_how_it_goes_on(
-    bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bpfbench: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    again: str,
+    sign: signal.Signals,
+    status: int,
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         make_run(tmp_path / "a b")
-        raise KeyboardInterrupt
+        signal.raise_signal(sign)
 
     monkeypatch.setattr("bpfbench.cli.run.foreseen", interrupted)
-    outcome = bpfbench("run", "smoke", "--run-dir", "a b")
-    assert (outcome.status, outcome.err) == (
-        130,
-        "bpfbench: interrupted; go on with: bpfbench run --resume 'a b'\n",
-    )
+    outcome = bpfbench("run", "smoke", "--run-dir", "a b", *options)
+    said = f"bpfbench: interrupted; go on with: bpfbench run --resume 'a b'{again}\n"
+    assert (outcome.status, outcome.err) == (status, said)
+
+
+@ENDINGS
+def test_a_resumed_run_that_is_interrupted_goes_on_with_what_it_was_given(
+    bpfbench: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sign: signal.Signals, status: int
+) -> None:
+    make_run(tmp_path / "begun")
+    monkeypatch.setattr("bpfbench.cli.run.Stage", lambda *_: signal.raise_signal(sign))
+    options = ("--retry-failed", "--repetitions", "7", "--until", "decided")
+    outcome = bpfbench("run", "--resume", "begun", *options)
+    said = f"bpfbench: interrupted; go on with: bpfbench run --resume begun {' '.join(options)}\n"
+    assert (outcome.status, outcome.err) == (status, said)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -32,7 +33,7 @@ class TestCompare:
             status, out, _ = invoke("compare", NEW, other)
             assert status == 0
             assert out.startswith("format-2 is compared with itself\nWarning: Both are the same run")
-            assert "runtime_s" not in out
+            assert "runtime" not in out
         _, out, _ = invoke("compare", NEW, NEW, "--json")
         assert json.loads(out)["data"]["same"]
         status, _, err = invoke("compare", NEW, NEW, "--fail-on", "runtime_s > 5 %")
@@ -42,10 +43,12 @@ class TestCompare:
     def test_what_changed_is_shown_alone_and_the_rest_where_it_is_asked_for(self, invoke: Invoke) -> None:
         _, short, _ = invoke("compare", OLD, NEW)
         _, long, _ = invoke("compare", OLD, NEW, "--all")
-        assert "cannot be told  " not in short
-        assert short.count("tracepoint, text") == 1, "the configuration is named"
-        assert "--all shows the other " in short
+        assert short.startswith("What changed\nFrom format-1 to format-2: too few trials to tell")
+        assert "runtime over vanilla" not in short
+        assert "--all shows all 36." in short
         assert long.index("What changed") < long.index("What cannot be told to have changed")
+        assert "tracepoint, text" in long, "the configuration is named"
+        assert not [word for word in long.split() if "_percent" in word or word.endswith(("_s", "_us", "_bytes"))]
         assert len(long.splitlines()) > len(short.splitlines()) + 20
 
     @pytest.mark.parametrize(
@@ -72,12 +75,45 @@ class TestCompare:
             path.write_text(json.dumps(data))
         status, out, _ = invoke("compare", LONG, str(slow), "--fail-on", "runtime_s > 20 %", "--strict")
         assert status == 1
+        _, alone, _ = invoke("compare", LONG, str(slow))
+        told = [line for line in alone.splitlines() if line.startswith("libbpf")]
+        assert all("runtime over vanilla" in line for line in told)
+        assert 0 < alone.index(told[-1]) < alone.index("What is different")
         (row, *_) = (line for line in out.splitlines() if line.startswith("failed"))
         assert "libbpf" in row
         assert "tracepoint" in row
         assert "failed" not in [line.split()[0] for line in out.splitlines() if " bpftrace " in line]
         status, out, _ = invoke("compare", LONG, str(slow), "--fail-on", "runtime_s > 20 %", "--json")
         assert {own["verdict"] for own in json.loads(out)["data"]["gate"] if own["setup"] == "libbpf"} == {"failed"}
+
+    @pytest.mark.parametrize("content", ['{"format": 99}', '{"format": 1', ""], ids=["newer", "cut short", "empty"])
+    @pytest.mark.parametrize("limit", ["--fail-on=runtime_s > 5 %", "--fail-on"])
+    def test_a_baseline_that_cannot_be_read_is_no_regression(
+        self, invoke: Invoke, tmp_path: Path, limit: str, content: str
+    ) -> None:
+        base = shutil.copytree(OLD, tmp_path / "base")
+        (base / "run.json").write_text(content)
+        assert invoke("compare", str(base), NEW)[0] == 1
+        words = (limit,) if "=" in limit else (limit, "runtime_s > 5 %")
+        status, out, err = invoke("compare", str(base), NEW, *words)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"bpfbench: {base}/run.json: ")
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [(OSError(errno.EIO, "Input/output error", "/x"), "bpfbench: /x: Input/output"), (KeyError(), "KeyError")],
+        ids=["the system's", "a defect"],
+    )
+    def test_no_error_is_a_regression(
+        self, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("bpfbench.cli.compare.compare_runs", fail)
+        status, out, err = invoke("compare", OLD, NEW, "--fail-on", "runtime_s > 5 %")
+        assert (status, out) == (2, "")
+        assert said in err
 
     def test_strict_goes_with_a_limit(self, invoke: Invoke) -> None:
         status, _, err = invoke("compare", OLD, NEW, "--strict")
@@ -87,7 +123,7 @@ class TestCompare:
     def test_markdown_has_tables(self, invoke: Invoke) -> None:
         status, out, _ = invoke("compare", OLD, NEW, "--markdown", "--all")
         assert status == 0
-        assert "| setup | metric |" in out
+        assert "| setup | what | before (n) |" in out
 
     def test_both_forms_at_once_are_refused(self, invoke: Invoke) -> None:
         status, _, err = invoke("compare", OLD, NEW, "--json", "--markdown")

@@ -32,7 +32,21 @@ class TestStudies:
         assert typed == usual
         both = ("--setup", "bcc", "--workload", "write", "--target", "fio-read,sqlite", "--trials")
         assert all(f"-{name}-" in bpfbench("plan", "smoke", *both).out for name in ("read", "write", "sqlite"))
-        assert "option --targets: 'reed'" in complaint(bpfbench("plan", "smoke", "--target", "fio-reed"))
+
+    @pytest.mark.parametrize("one", ["setup", "tool", "workload", "target"])
+    def test_a_wrong_value_is_told_of_the_option_that_was_typed(self, bpfbench: Invoke, one: str) -> None:
+        for option in (f"--{one}", f"--{one}s"):
+            for words in ((option, "nonsense"), (f"{option}=nonsense",)):
+                message = complaint(bpfbench("plan", "smoke", *words))
+                assert message.startswith(f"bpfbench: option {option}: 'nonsense' is not one of: ")
+            assert complaint(bpfbench("plan", "smoke", option, "")).startswith(f"bpfbench: option {option}: ")
+            assert complaint(bpfbench("plan", "smoke", option)) == f"bpfbench: option {option}: a value is wanted"
+
+    def test_a_wrong_workload_is_told_of_the_options_it_may_be_of(self, bpfbench: Invoke) -> None:
+        wrong = "'reed' is not one of: read, write, mixed"
+        assert f"option --target: {wrong}" in complaint(bpfbench("plan", "smoke", "--target", "fio-reed"))
+        both = ("--workload", "write", "--target", "fio-reed")
+        assert f"option --workload and --target: {wrong}" in complaint(bpfbench("plan", "smoke", *both))
 
     @pytest.mark.parametrize(
         ("option", "value", "fault"),

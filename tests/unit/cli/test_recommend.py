@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,15 @@ class TestRecommend:
         lenient, _, err = invoke(*words, "--check")
         assert lenient == (0 if status == 3 else status)
         assert ("bpfbench: undecided: " in err) == (status == 3)
+
+    def test_a_run_that_cannot_be_read_is_not_one_in_which_none_fits(self, invoke: Invoke, tmp_path: Path) -> None:
+        run = shutil.copytree(NEW, tmp_path / "run")
+        (run / "run.json").write_text('{"format": 99}')
+        words = ("recommend", str(run), "--rate", "1k")
+        assert invoke(*words)[0] == 1
+        status, out, err = invoke(*words, "--check")
+        assert (status, out) == (2, "")
+        assert "run.json: has format 99" in err
 
     def test_strict_goes_with_a_check(self, invoke: Invoke) -> None:
         status, _, err = invoke("recommend", NEW, "--rate", "1k", "--strict")

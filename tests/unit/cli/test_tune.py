@@ -261,10 +261,10 @@ def test_all_setups_are_tuned_in_turn_resumed_and_shown_side_by_side(
 
     words = ("--setups", "all", "--study", "mine.toml", "--knobs", "ringbuf_bytes", "--for", "5min")
     monkeypatch.setattr(Run, "commit", killed)
-    first = bpfbench("tune", *words, "--run-dir", "tuning", "--output", "tuned.toml")
+    first = bpfbench("tune", *words, "--run-dir", "tuning", "--output", "tuned.toml", "--wait")
     assert first.status == 130
     assert "7 setups, one after the other: 5 min each, 35 min in all" in first.err
-    assert "go on with: bpfbench tune --resume tuning --output tuned.toml" in first.err
+    assert "go on with: bpfbench tune --resume tuning --output tuned.toml --wait\n" in first.err
     assert set(ended) == {VANILLA, "bpftrace", "bcc"}
     assert not Path("tuned.toml").exists()
     monkeypatch.setattr(Run, "commit", commit)

@@ -123,7 +123,7 @@ class TestReading:
                 poll_ms=(100,),
                 payload_bytes=(4096,),
             ),
-            settings=Settings(),
+            settings=Settings(rest_s=2.0),
             paths=Paths(),
             output_limit_bytes=None,
         )
@@ -155,6 +155,7 @@ class TestReading:
                 "factors.rate_process": '["linear", "poisson"]',
                 "settings.placement": '"shared"',
                 "settings.idle_s": "0",
+                "settings.rest_s": "1.5",
                 "settings.sample_interval_s": "0.05",
                 "settings.keep_output": "true",
                 "paths.data": f'"{tmp_path}/data"',
@@ -184,7 +185,9 @@ class TestReading:
                 duty_percent=(12.5, 100.0),
                 rate_process=(RateProcess.LINEAR, RateProcess.POISSON),
             ),
-            settings=Settings(placement=Placement.SHARED, idle_s=0.0, sample_interval_s=0.05, keep_output=True),
+            settings=Settings(
+                placement=Placement.SHARED, idle_s=0.0, rest_s=1.5, sample_interval_s=0.05, keep_output=True
+            ),
             paths=Paths(data=str(tmp_path / "data"), output=str(tmp_path / "output")),
             output_limit_bytes=2 * 2**30,
         )
@@ -716,6 +719,14 @@ class TestFiles:
         with pytest.raises(StudyError) as caught:
             study.find(name)
         assert caught.value.message == f"study file {name!r} does not exist"
+
+    def test_what_is_there_and_no_file_is_told_so(self, tmp_path: Path) -> None:
+        folder = tmp_path / "mine.toml"
+        folder.mkdir()
+        for name in ("/dev/null", str(folder)):
+            with pytest.raises(StudyError) as caught:
+                study.find(name)
+            assert caught.value.message == f"study file {name!r} is not a regular file"
 
 
 class TestOverrides:

@@ -4,7 +4,7 @@
 Trials of two runs make no pairs. What vanilla has too is compared by its ratio to vanilla of the same block, so that a
 faster machine alone is no change; vanilla itself, and what it does not have, by their values. Interval and p are of
 Welch's t test, on logarithms of what is a ratio or a positive quantity, on the values of what is in per cent or
-compared by difference.
+compared by difference. With fewer trials on a side than anything is told of, nothing is tested.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.inference import Finding, Interval, finding, holm, welch
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.results import Cell, Results, Sample
@@ -55,10 +56,16 @@ class Shift:
     """What `change` is: after / before, or, of what is in per cent or compared by difference, after - before."""
     change: float
     interval: Interval | None
-    """Of `change`, 95 % confidence; None with fewer than 2 trials on a side, or without any spread."""
+    """Of `change`, 95 % confidence; None where there are too few trials, or without any spread."""
     p: float | None
+    """None as the interval."""
     p_corrected: float | None = None
     """After Holm's correction over all cells of the metric, vanilla or not."""
+
+    @property
+    def has_too_few(self) -> bool:
+        """Whether a side has fewer trials than anything is told of."""
+        return min(self.n_before, self.n_after) < ROUNDS_LEAST
 
     @property
     def finding(self) -> Finding:
@@ -75,6 +82,8 @@ class RunComparison:
     """By cell, vanilla first."""
     only_before: tuple[Cell, ...]
     only_after: tuple[Cell, ...]
+    by_kernel: bool
+    """Whether a run has several kernels, so that the kernel is part of what tells cells apart."""
 
 
 def changed_facts(before: RunInfo, after: RunInfo) -> tuple[ChangedFact, ...]:
@@ -122,6 +131,7 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
         tuple(replace(shift, p_corrected=p) for shift, p in zip(found, corrected, strict=True)),
         only_before=tuple(cell for key, cell in cells[0].items() if key not in cells[1]),
         only_after=tuple(cell for key, cell in cells[1].items() if key not in cells[0]),
+        by_kernel=_by_kernel(before, after),
     )
 
 
@@ -142,15 +152,17 @@ def is_difference(metric: Metric, *, versus_vanilla: bool) -> bool:
 
 
 def _sides(before: Results, after: Results) -> list[dict[tuple[Cell, Metric], Sample]]:
-    single = all(len({cell.kernel for cell in run.cells}) <= 1 for run in (before, after))
-    return [_by_key(run, single) for run in (before, after)]
+    by_kernel = _by_kernel(before, after)
+    return [_by_key(run, by_kernel=by_kernel) for run in (before, after)]
 
 
-def _by_key(run: Results, single_kernel: bool) -> dict[tuple[Cell, Metric], Sample]:
+def _by_kernel(*runs: Results) -> bool:
+    return any(len({cell.kernel for cell in run.cells}) > 1 for run in runs)
+
+
+def _by_key(run: Results, *, by_kernel: bool) -> dict[tuple[Cell, Metric], Sample]:
     """Return what can be compared by what both runs must have alike."""
-    return {
-        (replace(own.cell, kernel=None if single_kernel else own.cell.kernel), own.metric): own for own in run.measured
-    }
+    return {(replace(own.cell, kernel=own.cell.kernel if by_kernel else None), own.metric): own for own in run.measured}
 
 
 def _shift(before: Sample, after: Sample) -> Shift | None:
@@ -160,6 +172,8 @@ def _shift(before: Sample, after: Sample) -> Shift | None:
     if not (old and new):
         return None
     tested, shown = welch(old, new), float if is_difference else math.exp
+    if tested.n < ROUNDS_LEAST:
+        tested = replace(tested, interval=None, p=None)
     return Shift(
         before.cell,
         metric.key,

@@ -92,8 +92,8 @@ class Evidence:
     aspect: str | None = None
     """Of what is more than one number: which of them."""
     least: float | None = None
-    """Of a share that was measured, in three trials or more: that of the trial with the least. Where it is the mean, too,
-    trials do not scatter, so that they say nothing of how much others may, and there is no interval."""
+    """Of a share that was measured, in three trials or more: that of the trial with the least. Where it is the mean,
+    too, trials do not scatter, so that they say nothing of how much others may, and there is no interval."""
     share: Interval | None = None
     """Of the same: what its mean is known to be by bounded.py, which takes nothing for granted but that it is one."""
 

@@ -157,7 +157,7 @@ class Answer:
 
     @property
     def alike(self) -> bool:
-        """Whether those who are equal are so in each trial, as shares can be, so that none says how others may differ."""
+        """Whether those who are equal are so in each trial, as shares can be: which says nothing of others."""
         named, gaps = self.decision.named, self.decision.whole.gaps
         return self.need.by_points and all(
             gap.mean == gap.spread.own == 0 for pair, gap in gaps.items() if named and set(pair) <= set(named)
@@ -203,7 +203,9 @@ class AtRate:
     def open(self) -> tuple[str, ...]:
         """Those of whom it cannot be told."""
         holding = set(self.holding)
-        return tuple(own for own, share in self.saved.items() if own not in holding and self.floor_percent <= share.high)
+        return tuple(
+            own for own, share in self.saved.items() if own not in holding and self.floor_percent <= share.high
+        )
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ Data:
                    ringbuf_bytes, poll_ms and what else is set; fit (yes, in each trial, undecided, not known, no),
                    preferred, assessments[], basis[]: the drain rates that fidelity is predicted from
     assessments[]  requirement (fidelity, overhead, cpu, memory), limit, verdict (met, met in each trial, not met,
-                   undecided, not measured), reason, evidence or null: basis (measured, predicted), value, low, high, rate_per_s,
-                   event_bytes, workload, aspect (of the overhead of a declared target at a rate: mean latency, CPU
-                   time; both have to be met), least (the trial that saved least; where it is value, too, trials
-                   do not scatter, and low and high are null), n, error, validated_by
+                   undecided, not measured), reason, evidence or null: basis (measured, predicted), value, low, high,
+                   least (the trial that saved least; where it is value, too, trials do not scatter, and low and high
+                   are null), rate_per_s, event_bytes, workload, aspect (of the overhead of a declared target at a
+                   rate: mean latency, CPU time; both have to be met), n, error, validated_by
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def _said_alone(setup: str, by_need: Mapping[Need, Answer], all_round: AllRound 
         floor = f"{fastest.floor_percent:g} %"
         saved = f"Where it saves least, {setup} saves {share(fastest.least[setup])} % of the events {at_rate(fastest)}"
         if highest is not None:
-            yield f"{saved}; it {_saves([setup], highest)} {floor} {_where([setup], highest)}."
+            yield f"{saved}; it {_saves([setup], highest)} {floor} {at_rate(highest)}{_each([setup], highest)}."
         elif fastest.saved[setup].high < fastest.floor_percent:
             yield f"{saved}; that is less than {floor}."
         else:
@@ -215,13 +215,15 @@ def _said_all_round(whole: Answers, found: AllRound) -> str:
     at, cheapest = found.at, f"{_said(found.answer)}{then(whole, found.answer, '; of these, ')}"
     if at is fastest and len(at.holding) == 1:
         alone = gets(found.answer, at.holding)
-        return f"{at.holding[0]} alone {_saves(at.holding, at)} {enough} {_where(at.holding, at)} ({alone})."
+        return (
+            f"{at.holding[0]} alone {_saves(at.holding, at)} {enough} {at_rate(at)}{_each(at.holding, at)} ({alone})."
+        )
     if at is fastest:
-        return f"{listed(at.holding)} save {enough} {_where(at.holding, at)}; cheapest: {cheapest}."
+        return f"{listed(at.holding)} save {enough} {at_rate(at)}{_each(at.holding, at)}; cheapest: {cheapest}."
     nor = [fastest, *(own for own in found.rates[1 : found.rates.index(at)] if wording.bursts(own.pace))]
     nobody = f"Nobody is known to save {enough} {', nor '.join(map(at_rate, nor))}"
     if len(at.holding) == len(fastest.saved):
-        return f"{nobody}; {_where(at.holding, at)} all do, the cheapest: {cheapest}."
+        return f"{nobody}; {at_rate(at)} all do{_each(at.holding, at)}, the cheapest: {cheapest}."
     return f"{nobody}; {_by_rate(found)}."
 
 
@@ -229,8 +231,9 @@ def _by_rate(found: AllRound) -> str:
     """Who is known to save enough, by the highest rate at which each is."""
     setups = found.rates[0].saved
     groups = [(rate, [own for own in setups if found.highest(own) is rate]) for rate in (*found.rates, None)]
-    said = (f"{_where(names, rate) if rate else 'at no rate'} {listed(names)}" for rate, names in groups if names)
-    return f"each up to the rate: {', '.join(said)}"
+    said = (f"{at_rate(rate) if rate else 'at no rate'} {listed(names)}" for rate, names in groups if names)
+    in_each = all(set(names) <= set(rate.in_each) for rate, names in groups if rate)
+    return f"each up to the rate{', in each trial' if in_each else ''}: {', '.join(said)}"
 
 
 def at_rate(at: AtRate) -> str:
@@ -245,10 +248,9 @@ def _saves(names: Sequence[str], at: AtRate) -> str:
     return "saves" if set(names) <= set(at.in_each) else "is known to save"
 
 
-def _where(names: Sequence[str], at: AtRate) -> str:
-    """Say at which rate some save enough, and of whom no more is known than that they did in each trial."""
+def _each(names: Sequence[str], at: AtRate) -> str:
+    """Say of whom no more is known than that they saved enough in each trial."""
     in_each = [own for own in names if own in at.in_each]
     if not in_each:
-        return at_rate(at)
-    who = "" if len(in_each) == len(names) else f"{listed(in_each)} "
-    return f"{at_rate(at)} ({who}in each trial)"
+        return ""
+    return ", in each trial" if len(in_each) == len(names) else f", {listed(in_each)} in each trial"

@@ -17,7 +17,7 @@ from bpfbench import store
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift, changed_facts, compare_runs
 from bpfbench.analysis.results import Results, of
-from bpfbench.model import Environment, Record
+from bpfbench.model import Environment, Record, Tool
 from bpfbench.report.document import Table
 from bpfbench.report.documents import compare as comparison
 
@@ -110,8 +110,25 @@ def test_what_one_run_alone_has_is_listed() -> None:
     assert [cell.setup for cell in found.only_before] == ["libbpf"]
 
 
-def test_one_trial_on_a_side_is_too_few() -> None:
-    assert shift(compare_runs(table((10,), (11,)), table((10, 11), (11, 12))), "libbpf").finding is Finding.TOO_FEW
+@pytest.mark.parametrize("few", [(11,), (11, 11.001)])
+def test_fewer_than_three_trials_on_a_side_are_too_few(few: Sequence[float]) -> None:
+    many = table((10, 10, 10, 10), (22, 22.001, 22.002, 22.001))
+    found = shift(compare_runs(table((10, 10)[: len(few)], few), many), "libbpf")
+    assert (found.finding, found.interval, found.p, found.p_corrected) == (Finding.TOO_FEW, None, None, None)
+    assert found.change == pytest.approx(2, rel=0.001)
+
+
+def test_what_has_too_few_trials_takes_no_part_in_the_correction() -> None:
+    runs = [records((10, 10, 10), seconds) for seconds in ((11, 11.3, 10.8), (12, 12.5, 12.2))]
+    few = [
+        dataclasses.replace(r, trial=dataclasses.replace(r.trial, id=f"{r.trial.id}-2", tool=Tool.SYSCOUNT))
+        for r in records((10, 10), (11, 12))
+    ]
+    both = compare_runs(of([*runs[0], *few]), of([*runs[1], *few]))
+    found = [own for own in both.shifts if own.metric == "runtime_s"]
+    tested = [own for own in found if own.p is not None]
+    assert (len(found), len(tested)) == (4, 1)
+    assert tested[0].p_corrected == tested[0].p
 
 
 def info(change: Callable[[store.RunInfo], store.RunInfo] = lambda info: info) -> store.RunInfo:
@@ -149,6 +166,6 @@ def test_memory_growth_is_compared_by_its_difference_from_vanilla() -> None:
     blocks = comparison.document(found, "a", "b", whole=False)
     (shown,) = (b for b in blocks if isinstance(b, Table) and b.header[0] == "setup")
     lines = ([cell.text for cell in row] for row in shown.rows)
-    (line,) = (row for row in lines if row[1] == "memory_growth_bytes - vanilla's")
-    assert line[3] == "+40.3 MiB (3)"
-    assert line[4].startswith("+40.3 MiB [+")
+    (line,) = (row for row in lines if row[1] == "memory growth over vanilla, MiB")
+    assert line[2:4] == ["+0.0 (3)", "+40.3 (3)"]
+    assert (line[4], line[5][:2]) == ("+40.3 MiB", "[+")

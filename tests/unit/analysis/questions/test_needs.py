@@ -115,23 +115,27 @@ def test_setups_are_grouped_by_the_rate_up_to_which_they_save_enough() -> None:
 
     slow, fast = {"bcc": 1005, "libbpf": 1005, "aya-sync": 1005}, {"bcc": 505, "libbpf": 505, "aya-sync": 505}
     all_alike = text([*at(1000, slow), *at(None, fast)])
-    assert "events/s all do, the cheapest: all are equal within 5 %" in all_alike
+    assert "events/s all do, in each trial, the cheapest: all are equal within 5 %" in all_alike
     some = text([*at(1000, slow | {"bcc": 505}), *at(2000, fast | {"aya-sync": 1005}), *at(None, fast)])
-    assert re.search(r"each up to the rate: at .* events/s aya-sync, at .* events/s libbpf, at no rate bcc\.", some)
+    assert re.search(
+        r"each up to the rate, in each trial: at .* events/s aya-sync, at .* events/s libbpf, at no rate bcc\.", some
+    )
 
 
 def test_who_lost_nothing_in_any_trial_is_said_to_save_enough_in_each_and_no_more() -> None:
     def lossless(records: Sequence[Record], *setups: str) -> list[Record]:
         return [
-            replace(r, summary=make_summary(r.trial, saved=1000, lost={"ring_full": 0})) if r.trial.setup in setups else r
+            replace(r, summary=make_summary(r.trial, saved=1000, lost={"ring_full": 0}))
+            if r.trial.setup in setups
+            else r
             for r in records
         ]
 
     records = run_of({"bcc": (1.2,) * 6, "libbpf": (1.0,) * 6}, {"bcc": 505, "libbpf": 505})
-    assert re.search(r"libbpf alone saves 95 % of the events at .* \(in each trial\)", text(lossless(records, "libbpf")))
+    assert re.search(r"libbpf alone saves 95 % of the events at .*, in each trial", text(lossless(records, "libbpf")))
     both = lossless(records, "bcc", "libbpf")
     said = text(both)
-    assert re.search(r"bcc and libbpf save 95 % of the events at .* \(in each trial\); cheapest: libbpf", said)
+    assert re.search(r"bcc and libbpf save 95 % of the events at .*, in each trial; cheapest: libbpf", said)
     assert "equal in each trial" in said
     assert answered(both)["fidelity"].alike
     (all_round,) = (found.all_round for found in answers(of(both), Criteria()))

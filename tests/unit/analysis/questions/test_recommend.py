@@ -217,8 +217,8 @@ class TestWhatFits:
         document = json.loads(written(recommendation.data(judged(LIMITED))))
         assert (document["qualified"], document["to_measure"]) == (2, None)
         best = document["candidates"][0]
-        assert best["fit"] == "yes"
-        assert [own["verdict"] for own in best["assessments"]] == ["met", "met"]
+        assert best["fit"] == "in each trial"
+        assert [own["verdict"] for own in best["assessments"]] == ["met in each trial", "met"]
         assert best["assessments"][0]["evidence"]["basis"] == "measured"
 
     def test_a_run_without_tracers_recommends_nothing(self) -> None:
