@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation site: a project for Zensical, made of docs/, of pages that lie elsewhere, and of the code.
+"""The documentation as it is read: made of docs/, of pages that lie elsewhere, and of the code.
 
-    python guide/pages.py DIRECTORY
+    python guide/pages.py DIRECTORY [RUN]
 
-lays it out in DIRECTORY, which is made anew, and builds its folder `site`. A link without an end is an error. The
-sample report is that of a stored run, as this bpfbench makes it.
+lays out a project for Zensical in DIRECTORY, which is made anew, and builds its folder `site`. A link without an end
+is an error. The sample report and the picture on the first page are of RUN, by default one that is stored, as this
+bpfbench makes them. The wheel has the same pages, but for the sample (guide/installed.py).
 """
 
 from __future__ import annotations
@@ -14,48 +15,64 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+import picture
 import reference
 
-TOP = Path(__file__).parents[1]
-ELSEWHERE = {
-    "README.md": "index.md",
-    "ARCHITECTURE.md": "explanation/architecture.md",
-    "CHANGELOG.md": "project/changes.md",
-    "CONTRIBUTING.md": "project/contributing.md",
-    "src/bpfbench/tracers/README.md": "reference/tracer-contract.md",
-}
-"""Where pages of the site come from that are not in docs/: there, and how the site calls them.
+from bpfbench import catalogue
 
-The front page of the repository has one of its own in the site, docs/index.md.
-"""
-SAMPLE = "tests/data/runs/quick"
-"""The run whose report is shown."""
+TOP = Path(__file__).parents[1]
+ELSEWHERE = {source: f"{name}.md" for name, source in catalogue.ELSEWHERE.items()}
+"""Where pages come from that are not in docs/: there, and how they are called here."""
+FRONT = {"README.md": "index.md"}
+"""The front page of the repository has one of its own here, docs/index.md."""
 MADE = {
     "src/bpfbench/cli": "reference/cli.md",
     "src/bpfbench/factors.py": "reference/study-keys.md",
     "src/bpfbench/tracers": "reference/knobs.md",
-    SAMPLE: "sample-report/index.html",
 }
-"""What pages are made from that are in the site alone: in the repository links lead there, in the site to the page."""
+"""What pages are made from that are not in the repository: links that lead there lead to the page here."""
+SAMPLE = {picture.STORED: "sample-report/index.html"}
+"""The page that is on the site alone; in the repository, links to it lead to the run that is stored."""
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
+WHOLE = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)\)")
 
 
-def lay_out(to: Path, top: Path = TOP) -> None:
-    """Write the project for Zensical into a directory that is not there yet."""
+def lay_out(to: Path, run: Path = TOP / picture.STORED, top: Path = TOP) -> None:
+    """Write the project for Zensical into a directory that is not there yet.
+
+    Args:
+        to: the directory.
+        run: whose report and summary are shown.
+        top: the repository.
+    """
     docs = to / "docs"
-    shutil.copytree(top / "docs", docs)
+    write(docs, top, SAMPLE)
     shutil.copy(top / "zensical.toml", to)
+    report = [sys.executable, "-m", "bpfbench", "report", str(run), "--output", str(docs / "sample-report")]
+    subprocess.run(report, check=True, stdout=subprocess.DEVNULL)
+    (to / picture.PLACE).write_text(picture.of(run))
+
+
+def write(docs: Path, top: Path = TOP, more: Mapping[str, str] | None = None) -> None:
+    """Write all pages into a directory that is not there yet, with links that lead from one to another.
+
+    Args:
+        docs: the directory.
+        top: the repository.
+        more: pages that somebody else writes there, by what links to them lead to in the repository.
+    """
+    shutil.copytree(top / "docs", docs)
     for source, page in ELSEWHERE.items():
-        if page != "index.md":
-            (docs / page).parent.mkdir(exist_ok=True)
-            (docs / page).write_text(without_diagrams((top / source).read_text()))
+        (docs / page).parent.mkdir(exist_ok=True)
+        shutil.copyfile(top / source, docs / page)
+    made = ELSEWHERE | FRONT | MADE | dict(more or {})
     shown: set[str] = set()
     for page in sorted(path.relative_to(docs).as_posix() for path in docs.rglob("*.md")):
         path = docs / page
-        path.write_text(relinked(path.read_text(), page, top, shown))
+        path.write_text(relinked(path.read_text(), page, top, made, shown))
     for source in sorted(shown):
         path = docs / source_page(source)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +80,6 @@ def lay_out(to: Path, top: Path = TOP) -> None:
     for page, text in reference.pages().items():
         (docs / page).parent.mkdir(exist_ok=True)
         (docs / page).write_text(text)
-    report = [sys.executable, "-m", "bpfbench", "report", str(top / SAMPLE), "--output", str(docs / "sample-report")]
-    subprocess.run(report, check=True, stdout=subprocess.DEVNULL)
 
 
 def source_page(source: str) -> str:
@@ -72,44 +87,32 @@ def source_page(source: str) -> str:
     return f"source/{source}.md"
 
 
-def relinked(text: str, page: str, top: Path, shown: set[str]) -> str:
-    """Return a page with its links as the site has them, and add files that it links to and that are no pages."""
-    pages = {page: source for source, page in ELSEWHERE.items() if page != "index.md"}
-    place = PurePosixPath(pages.get(page, f"docs/{page}")).parent
+def relinked(text: str, page: str, top: Path, made: Mapping[str, str], shown: set[str]) -> str:
+    """Return a page with its links as they are here, and add files that it links to and that are no pages."""
+    sources = {page: source for source, page in ELSEWHERE.items()}
+    place = PurePosixPath(sources.get(page, f"docs/{page}")).parent
+
+    def target(link: str) -> str | None:
+        source = posixpath.normpath((place / link).as_posix())
+        if source in made:
+            return made[source]
+        if source.startswith("docs/"):
+            return source.removeprefix("docs/")
+        if (top / source).is_file():
+            shown.add(source)
+            return source_page(source)
+        return None
 
     def there(link: re.Match[str]) -> str:
-        source = posixpath.normpath((place / link[1]).as_posix())
-        if found := (ELSEWHERE | MADE).get(source):
-            target = found
-        elif source.startswith("docs/"):
-            target = source.removeprefix("docs/")
-        elif (top / source).is_file():
-            shown.add(source)
-            target = source_page(source)
-        else:
+        found = target(link[1])
+        if found is None:
             return link[0]  # the build says that it leads nowhere
-        return posixpath.relpath(target, posixpath.dirname(page) or ".") + (link[2] or "")
+        return posixpath.relpath(found, posixpath.dirname(page) or ".") + (link[2] or "")
 
+    if picture.STORED not in made:  # the sample is shown on the site alone
+        sample = posixpath.relpath(picture.STORED, place)
+        text = WHOLE.sub(lambda link: link[1] if link[2] == sample else link[0], text)
     return LINK.sub(there, text)
-
-
-def without_diagrams(text: str) -> str:
-    """Return a page with flow charts as tables: the site fetches no program that draws them from elsewhere."""
-    return re.sub(
-        r"^```mermaid\n(.*?)^```\n",
-        lambda chart: "\n".join(table(chart[1])) + "\n",
-        text,
-        flags=re.MULTILINE | re.DOTALL,
-    )
-
-
-def table(chart: str) -> Iterator[str]:
-    """Yield the lines of a table of a flow chart's boxes, and where their arrows lead."""
-    arrows = dict(re.findall(r"^ *(\w+) --> (.*)$", chart, re.MULTILINE))
-    yield "| room | what it is | imports |"
-    yield "| --- | --- | --- |"
-    for name, what in re.findall(r'^ *(\w+)\["\w+: (.*)"\]$', chart, re.MULTILINE):
-        yield f"| `{name}` | {what} | {arrows.get(name, '').replace(' &', ',')} |"
 
 
 def build(to: Path) -> int:
@@ -122,5 +125,5 @@ if __name__ == "__main__":
     directory = Path(sys.argv[1])
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    lay_out(directory)
+    lay_out(directory, *map(Path, sys.argv[2:]))
     sys.exit(build(directory))

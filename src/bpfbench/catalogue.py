@@ -14,6 +14,17 @@ from bpfbench.model import OPTIONS, PAPER_TOOLS, Attach, Format, Setup, Study, T
 PACKAGE = Path(__file__).parent
 """Where package data (studies, workloads, tracer sources) is found; bpfbench is always installed unpacked."""
 
+ELSEWHERE = {
+    "explanation/architecture": "ARCHITECTURE.md",
+    "project/changes": "CHANGELOG.md",
+    "project/contributing": "CONTRIBUTING.md",
+    "reference/tracer-contract": "src/bpfbench/tracers/README.md",
+}
+"""Pages of the documentation that a clone has outside of docs/, by name. A wheel has them where it has the others."""
+
+SOURCES = "source/"
+"""How the names of sources begin that lie among the pages of a wheel, for pages link to them."""
+
 FULL_BYTES_PER_PROCESS = 32 * 2**30
 """What one fio process moves at scale 1, as in the paper."""
 
@@ -185,8 +196,13 @@ def claims() -> dict[str, Any]:
 
 def docs() -> dict[str, Path]:
     """Return the pages of the documentation by name: those of the wheel, or of the clone that is installed."""
-    place = next((own for own in (PACKAGE / "docs", PACKAGE.parents[1] / "docs") if own.is_dir()), PACKAGE / "docs")
-    return {str(page.relative_to(place).with_suffix("")): page for page in sorted(place.rglob("*.md"))}
+    top = PACKAGE.parents[1]
+    place = next((own for own in (PACKAGE / "docs", top / "docs") if own.is_dir()), PACKAGE / "docs")
+    found = {page.relative_to(place).with_suffix("").as_posix(): page for page in place.rglob("*.md")}
+    pages = {name: page for name, page in found.items() if not name.startswith(SOURCES)}
+    if place.parent == top:
+        pages |= {name: top / source for name, source in ELSEWHERE.items()}
+    return dict(sorted(pages.items()))
 
 
 def studies() -> dict[str, Path]:

@@ -73,12 +73,20 @@ def run(environment: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (("summary", "mine"), "libbpf"),
         (("report", "mine", "--output", "report"), "index.html"),
         (("docs", "install"), "# Installing"),
+        (("docs",), "reference/tracer-contract"),
+        (("docs", "reference/cli"), "# Command line"),
     ],
 )
 def test_what_needs_no_privilege_works(environment: Path, words: tuple[str, ...], said: str) -> None:
     done = run(environment, *words)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+def test_it_works_by_a_link_from_where_sudo_looks(environment: Path) -> None:
+    link = environment / "bpfbench"
+    link.symlink_to(environment / "venv" / "bin" / "bpfbench")
+    assert "0.1.0" in subprocess.run((link, "--version"), env={}, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,7 @@ def test_what_man_and_shells_look_for_is_beside_the_command(environment: Path, f
 def test_what_wants_an_extra_says_so(environment: Path, words: tuple[str, ...]) -> None:
     done = run(environment, *words)
     assert done.returncode == 2
-    assert "pip install 'bpfbench[report]'" in done.stderr
+    assert f"uv pip install --python {environment}/venv/bin/python 'matplotlib" in done.stderr  # pip is gone
 
 
 def test_the_core_is_no_larger_than_is_said(environment: Path) -> None:

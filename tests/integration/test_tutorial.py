@@ -1,34 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tutorial, as somebody types it: what it says that commands print has its like in what they print.
+"""The tutorial and the README, as somebody types them: every word that they show is printed; and the site has that run.
 
 It takes minutes, and tries nothing that others do not: only with --all.
 """
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-from collections.abc import Callable
+import json
 from pathlib import Path
 
+import pages
 import pytest
 import transcripts
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+TOP = Path(__file__).parents[2]
 
 
 @pytest.mark.usefixtures("trixie")
-def test_the_tutorial_can_be_typed_and_says_what_comes(
-    bpfbench: Callable[..., subprocess.CompletedProcess[str]], request: pytest.FixtureRequest
-) -> None:
+def test_the_tutorial_can_be_typed_and_the_site_is_of_its_run(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--all"):
         pytest.skip("only with --all")
-    for step in transcripts.steps(PAGE.read_text()):
-        words = shlex.split(step.command.removeprefix("sudo "))[1:]
-        ended = bpfbench(*words)  # stderr and stdout come together on a terminal: in either order here
-        assert ended.returncode == 0, ended.stderr
-        for printed in (ended.stdout + ended.stderr, ended.stderr + ended.stdout):
-            first = transcripts.missing_label(step.printed, printed.splitlines())
-            if first is None:
-                break
-        assert first is None, f"{step.command}: {first}\n{printed}"
+    for page in (TOP / "docs" / "tutorial.md", TOP / "README.md"):
+        for step in transcripts.steps(page.read_text()):
+            printed = transcripts.typed(step, tmp_path)
+            assert transcripts.unlike(step, printed) is None, f"{step.command}\n" + "\n".join(printed)
+    run = tmp_path / "runs" / "first"
+    pages.lay_out(tmp_path / "guide", run)
+    assert pages.build(tmp_path / "guide") == 0
+    info = json.loads((run / "run.json").read_text())
+    for built in ("pictures/summary.svg", "sample-report/index.html"):
+        said = (tmp_path / "guide" / "site" / built).read_text().replace("&#160;", " ")
+        assert info["created_at"] in said
+        assert f"({info['machine']['cpus']} CPU" in said

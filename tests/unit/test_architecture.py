@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ARCHITECTURE.md tells the truth: its picture has the arrows that the imports make, and its paths are there."""
+"""ARCHITECTURE.md tells the truth: its table has a dot for each import between rooms, and its paths are there."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ Arrows = dict[str, set[str]]
 
 
 def drawn(text: str) -> tuple[dict[str, str], Arrows]:
-    """Return room of each package or module, and the arrows between rooms, as a Mermaid flowchart has them.
+    """Return the room of each package or module, and which room imports which, as the table has it.
 
-    A room is one package or module of its name; `words` are those that its label names.
+    A room is one package or module of its name; `words` are those that the list below the table names.
     """
-    (picture,) = re.findall(r"^```mermaid\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    labels: dict[str, str] = dict(re.findall(r'^ *(\w+)\["\w+: (.*)"\]$', picture, re.MULTILINE))
+    labels: dict[str, str] = dict(re.findall(r"^- \*\*(\w+):\*\* (.*)$", text, re.MULTILINE))
     rooms = {name: name for name in labels if name != "words"} | dict.fromkeys(labels["words"].split(", "), "words")
-    arrows = {room: set() for room in labels} | {
-        room: set(ends.split(" & ")) for room, ends in re.findall(r"^ *(\w+) --> (.*)$", picture, re.MULTILINE)
-    }
+    (head,) = re.findall(r"^\| \| (cluster \| .*) \|$", text, re.MULTILINE)
+    columns = head.split(" | ")
+    assert columns == list(labels)[1:]
+    arrows: Arrows = {}
+    for room, cells in re.findall(r"^\| \*\*(\w+)\*\* \|(.*)\|$", text, re.MULTILINE):
+        dots = [cell.strip() == "●" for cell in cells.split("|")]
+        arrows[room] = {column for column, dot in zip(columns, dots, strict=True) if dot}
+    assert list(arrows) == list(labels)
     return rooms, arrows
 
 
@@ -48,9 +52,9 @@ def imported(rooms: dict[str, str]) -> Arrows:
     return found
 
 
-def wrong(picture: str) -> set[tuple[str, str]]:
-    """Return the arrows that either the imports make or the picture has, and not both."""
-    rooms, arrows = drawn(picture)
+def wrong(text: str) -> set[tuple[str, str]]:
+    """Return the arrows that either the imports make or the table has, and not both."""
+    rooms, arrows = drawn(text)
     return {(room, end) for room, ends in imported(rooms).items() for end in ends ^ arrows[room]}
 
 
@@ -59,7 +63,14 @@ def test_the_arrows_drawn_are_those_that_the_imports_make() -> None:
 
 
 def test_an_arrow_that_is_not_drawn_is_noticed() -> None:
-    assert wrong(TEXT.replace("report --> analysis & ", "report --> ")) == {("report", "analysis")}
+    row = "| **report** | | | | | ● |"
+    assert wrong(TEXT.replace(row, row.replace("●", " "))) == {("report", "analysis")}
+
+
+def test_no_room_imports_one_above_it() -> None:
+    _, arrows = drawn(TEXT)
+    order = list(arrows)
+    assert [(room, end) for room in order for end in arrows[room] if order.index(end) <= order.index(room)] == []
 
 
 def test_every_room_has_layers_and_every_module_of_it_one_of_them() -> None:

@@ -6,17 +6,15 @@ What pages say that commands print of stored runs is what they print.
 
 from __future__ import annotations
 
-import os
+import ast
 import re
-import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pages
+import picture
 import pytest
 import reference
 import transcripts
@@ -28,10 +26,13 @@ from bpfbench.factors import STUDY
 TOP = Path(__file__).parents[2]
 DOCS = sorted((TOP / "docs").rglob("*.md"))
 READ_AS_THEY_ARE = [*sorted(TOP.glob("*.md")), *DOCS, TOP / "src" / "bpfbench" / "tracers" / "README.md"]
-ON_THE_SITE = [page for page in DOCS if page.parent.name != "pictures"]
-OF_STORED_RUNS = [
-    step for step in transcripts.steps((TOP / "docs" / "interpreting.md").read_text()) if step.command.startswith("bpf")
+TYPED = [
+    step
+    for page in ("docs/interpreting.md", "docs/tutorial.md", "README.md")
+    for step in transcripts.steps((TOP / page).read_text())
 ]
+OF_STORED_RUNS = [step for step in TYPED if step.stored]
+MEASURED = [step for step in TYPED if not step.stored]
 
 
 def named_in(navigation: object) -> set[str]:
@@ -50,6 +51,16 @@ def test_the_site_builds_and_every_link_of_it_leads_somewhere(
     assert status == 0, capfd.readouterr().err
     built = "".join(path.read_text() for path in (tmp_path / "site" / "site").rglob("*.html"))
     assert not re.findall(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', built)  # it needs no network
+    assert 'src="pictures/summary.svg"' in (tmp_path / "site" / "site" / "index.html").read_text()
+
+
+def test_the_picture_of_a_terminal_is_what_is_printed_of_the_stored_run() -> None:
+    """It is drawn anew by `python guide/picture.py`."""
+    drawn = (TOP / picture.PLACE).read_text()
+    assert drawn == picture.of(TOP / picture.STORED)
+    assert not re.findall(r"url\((?!#)", drawn)  # it fetches nothing
+    for words in ("host vm (2 CPUs", "2026-11-28T09:18:48", "vanilla", "Which setup for which need", "--resume quick "):
+        assert words.replace(" ", "&#160;") in drawn
 
 
 def test_a_link_without_an_end_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -70,11 +81,22 @@ def test_every_link_leads_somewhere_in_the_repository_too(page: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     named = named_in(tomllib.loads((TOP / "zensical.toml").read_text())["project"]["nav"])
-    written = {page.relative_to(TOP / "docs").as_posix() for page in ON_THE_SITE}
+    written = {page.relative_to(TOP / "docs").as_posix() for page in DOCS}
     assert named == written | set(pages.ELSEWHERE.values()) | set(reference.pages())
 
 
-@pytest.mark.parametrize("page", ON_THE_SITE, ids=lambda page: page.name)
+def test_of_a_page_without_the_sample_the_link_there_is_left_out() -> None:
+    made = pages.ELSEWHERE | pages.FRONT | pages.MADE
+    text = "[a run](../tests/data/runs/quick), [contract](../src/bpfbench/tracers/README.md#rules)"
+    there = "[contract](reference/tracer-contract.md#rules)"
+    assert pages.relinked(text, "index.md", TOP, made, set()) == f"a run, {there}"
+    linked = f"[a run](sample-report/index.html), {there}"
+    assert pages.relinked(text, "index.md", TOP, made | pages.SAMPLE, set()) == linked
+
+
+@pytest.mark.parametrize(
+    "page", [*DOCS, *(TOP / page for page in pages.ELSEWHERE)], ids=lambda page: str(page.relative_to(TOP))
+)
 def test_a_page_begins_with_what_its_reader_will_know(page: Path) -> None:
     title, blank, opening = page.read_text().split("\n")[:3]
     assert title.startswith("# ")
@@ -101,19 +123,36 @@ def test_what_each_library_does_for_each_knob_is_in_the_reference() -> None:
 @pytest.fixture(scope="module")
 def printed() -> Callable[[str], list[str]]:
     """Run a command of a page on the runs that are stored, once, and return the lines that it prints."""
-
-    @cache
-    def run(command: str) -> list[str]:
-        argv = [sys.executable, "-m", *shlex.split(command), "--runs-dir", str(TOP / "tests" / "data" / "runs")]
-        wide = os.environ | {"COLUMNS": "100"}
-        return subprocess.run(argv, capture_output=True, text=True, check=True, env=wide).stdout.splitlines()
-
-    return run
+    return cache(lambda command: transcripts.typed(Step(command, ()), TOP))
 
 
 @pytest.mark.parametrize("step", OF_STORED_RUNS, ids=lambda step: f"{step.command}: {step.printed[1]}")
 def test_what_a_page_says_of_stored_runs_is_what_is_printed(step: Step, printed: Callable[[str], list[str]]) -> None:
     assert transcripts.missing(step.printed, printed(step.command)) is None
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> set[str]:
+    """Return every word of a text that the code has, and of the commands that pages have."""
+    words = set(re.findall(r"[A-Za-z]+", " ".join(step.command for step in TYPED)))
+    for path in (TOP / "src" / "bpfbench").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        told = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # of docstrings
+        texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in told)
+        words |= {word for text in texts if isinstance(text.value, str) for word in re.findall("[A-Za-z]+", text.value)}
+    return words
+
+
+@pytest.mark.parametrize("step", MEASURED, ids=lambda step: step.command)
+def test_every_word_that_a_page_shows_of_what_is_measured_is_in_the_code(step: Step, vocabulary: set[str]) -> None:
+    shown = " ".join(transcripts.masked((line,)) for line in step.printed)
+    assert set(re.findall("[A-Za-z]+", shown)) - vocabulary == set()
+
+
+def test_shares_that_the_tutorial_tells_are_those_that_it_shows() -> None:
+    text = (TOP / "docs" / "tutorial.md").read_text()
+    shown = set(re.findall(r"[\d.]+ %", " ".join(transcripts.BLOCK.findall(text))))
+    assert set(re.findall(r"[\d.]+\s%", transcripts.BLOCK.sub("", text))) - shown == {"95 %"}
 
 
 def test_a_transcript_has_commands_and_what_they_print() -> None:
@@ -136,15 +175,72 @@ def test_a_line_that_is_not_printed_is_noticed(said: list[str], printed: list[st
     assert transcripts.missing(said, printed) == first_missing
 
 
+PRINTED = """\
+What this machine can measure
+      what  found  what to do
+─────────────────────────────
+note  CPUs  2      monitors share
+                   all of them
+ok    BTF   the kernel's own types
+
+2026-11-28 11:18:36 1/18 r1: 952 MiB/s, saved 90.4 % (3.4 s), about 64 s left
+dd: 12 calls intercepted (7 read, 5 write), none lost
+
+setup    n  runtime
+libbpf   4  0.7 ± 0.2
+           +23.3 % ~
+  - Saved: most libbpf 93.57 %; certainly less
+    bcc 55.00 %.
+  - Runtime cannot be told from vanilla's.
+  - Noise: vanilla varied by ± 38 % here.
+Results: runs/first
+"""
+
+
 @pytest.mark.parametrize(
-    ("said", "first_missing"),
+    ("was", "now"),
     [
-        (["- Lowest overhead: undecided", "    of 3 rounds", "libbpf  6  0.3 ± 0.1"], None),
-        (["libbpf  6  0.3", "- Lowest overhead: bcc"], "- Lowest overhead: bcc"),
-        (["libbpf  runtime  latency"], None),
-        (["- Highest fidelity: bcc"], "- Highest fidelity: bcc"),
+        ("2      monitors share", "96     monitors share"),
+        ("2026-11-28 11:18:36 1/18 r1: 952 MiB/s", "2027-01-02 03:04:05 1/24 r7: 1012 MiB/s"),
+        ("about 64 s left", "about 2 min left"),
+        ("(7 read, 5 write)", "(8 read, 15 write)"),
+        ("0.7 ± 0.2", "10.71 ± 0.02"),
+        ("+23.3 % ~", "-3 %"),
+        ("Saved: most libbpf 93.57 %; certainly less\n    bcc 55.00 %.", "Saved: all 100.00 %."),
+        ("  - Noise", "  - Latency cannot be judged.\n  - Noise"),
+        ("note  CPUs  2      monitors share\n                   all of them", "ok    CPUs  96"),
     ],
 )
-def test_what_commands_measure_may_differ_in_numbers_alone(said: list[str], first_missing: str | None) -> None:
-    printed = ["  - Lowest overhead: bcc", "libbpf  4  0.7 ± 0.2"]
-    assert transcripts.missing_label(said, printed) == first_missing
+def test_what_commands_measure_may_differ_from_a_page(was: str, now: str) -> None:
+    assert was in PRINTED
+    assert transcripts.missing_words(PRINTED.splitlines(), PRINTED.replace(was, now).splitlines()) is None
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "first_missing"),
+    [
+        ("monitors share", "monitors take", "note  CPUs  2      monitors share"),
+        ("ok    BTF ", "ok    BTFs", "ok    BTF   the kernel's own types"),
+        ("own types", "types", "ok    BTF   the kernel's own types"),
+        ("saved 90.4", "kept 90.4", "2026-11-28 11:18:36 1/18 r1: 952 MiB/s, saved 90.4 % (3.4 s), about 64 s left"),
+        ("none lost", "all kept", "dd: 12 calls intercepted (7 read, 5 write), none lost"),
+        ("n  runtime", "n  latency", "setup    n  runtime"),
+        ("+23.3 % ~", "+23.3 ~", "libbpf   4  0.7 ± 0.2"),
+        ("- Saved", "- Kept", "  - Saved: most libbpf 93.57 %; certainly less"),
+        ("Results: ", "A line more\nResults: ", "Results: runs/first"),
+    ],
+)
+def test_of_what_commands_measure_a_changed_word_is_noticed(was: str, now: str, first_missing: str) -> None:
+    assert was in PRINTED
+    assert transcripts.missing_words(PRINTED.splitlines(), PRINTED.replace(was, now).splitlines()) == first_missing
+
+
+def test_a_page_is_written_anew_from_what_is_printed() -> None:
+    page = "text\n\n```console\n$ a \\\n    b\n…\nlibbpf   3  0.9 ± 0.1\n           +1.0 %\n{}\n…\n```\nmore\n"
+    was, now = page.format("Result: runs/first"), page.format("Results: runs/first")
+    fresh = now.replace("libbpf   3  0.9 ± 0.1\n           +1.0 %", "libbpf   4  0.7 ± 0.2\n           +23.3 % ~")
+    with pytest.raises(ValueError, match="a b: nothing is printed like: Result: runs/first"):
+        transcripts.rewritten(was, lambda _: PRINTED.splitlines())
+    rest = [line for line in PRINTED.splitlines() if not line.startswith(("  - ", "    bcc"))]
+    assert transcripts.rewritten(was, lambda _: rest) == fresh
+    assert transcripts.rewritten(was, lambda _: None) == was

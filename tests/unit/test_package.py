@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pages
 import pytest
 import shared
 
@@ -60,6 +62,20 @@ def test_every_page_that_something_names_is_in_it(wheel: dict[str, str]) -> None
     }
     assert len(named) > 5
     assert {f"bpfbench/{page}" for page in named} <= wheel.keys()
+
+
+def test_every_link_of_its_pages_leads_to_another(wheel: dict[str, str]) -> None:
+    docs = {name: text for name, text in wheel.items() if name.startswith("bpfbench/docs/") and name.endswith(".md")}
+    dead = [
+        (name, link[1])
+        for name, text in docs.items()
+        if not name.startswith("bpfbench/docs/source/")
+        for link in pages.LINK.finditer(text)
+        if posixpath.normpath(posixpath.join(posixpath.dirname(name), link[1])) not in wheel
+    ]
+    assert dead == []
+    for page in (*pages.ELSEWHERE.values(), *pages.MADE.values()):
+        assert f"bpfbench/docs/{page}" in docs
 
 
 def test_what_man_and_shells_look_for_is_in_it_as_the_code_has_it(wheel: dict[str, str]) -> None:

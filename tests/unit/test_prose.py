@@ -12,6 +12,7 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 LINE_MOST = 100
+CELL_MOST = 380
 FILE_MOST = 450
 
 DOCUMENTS = sorted(
@@ -40,6 +41,12 @@ def prose(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
 def test_lines_of_documentation_are_short(path: Path) -> None:
     assert [line for line in prose(path.read_text()) if len(line) > LINE_MOST] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_cells_of_tables_are_no_paragraphs(path: Path) -> None:
+    cells = (cell.strip() for line in path.read_text().split("\n") if line.startswith("|") for cell in line.split("|"))
+    assert [cell for cell in cells if len(cell) > CELL_MOST] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

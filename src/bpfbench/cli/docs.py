@@ -31,8 +31,10 @@ def docs(
     """
     pages = _pages()
     if page is None:
+        wide = max(map(len, pages))
         for name, file in pages.items():
-            stdout.print(f"{name:<18} {file if path else _title(file)}", highlight=False, markup=False, soft_wrap=True)
+            said = file if path else _title(file)
+            stdout.print(f"{name:<{wide}} {said}", highlight=False, markup=False, soft_wrap=True)
         return 0
     name = page.removeprefix("docs/").removesuffix(".md")
     if name not in pages:

@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 import sys
+from importlib.metadata import Distribution, PackageNotFoundError
 from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from bpfbench.errors import UsageError
 
@@ -18,6 +24,9 @@ EXTRAS = {
 
 TOO_NEW = {"history": (3, 14)}
 """The first Python that an extra cannot be had for, as its marker in `[project.optional-dependencies]` has it."""
+
+GLOBAL = Path("/opt/pipx")
+"""Where `pipx --global` installs."""
 
 
 def lacking(extra: str) -> str | None:
@@ -40,8 +49,52 @@ def require(extra: str, what: str) -> None:
 
 
 def hint(extra: str) -> str:
-    """Say how to get the packages of an extra."""
+    """Say how to get the packages of an extra: by the command that installs them where this bpfbench is."""
     first = TOO_NEW.get(extra)
     if first and sys.version_info >= first:
         return f"it has no release yet for Python {first[0]}.{first[1]} and newer: install bpfbench with an older one"
-    return f"pip install 'bpfbench[{extra}]'"
+    try:
+        installed = Distribution.from_name("bpfbench")
+    except PackageNotFoundError:
+        command = None
+    else:
+        command = _command(extra, installed, Path(sys.prefix))
+    return command or f"install the extra `{extra}`: see `bpfbench docs install`"
+
+
+def _command(extra: str, installed: Distribution, prefix: Path) -> str | None:
+    """Return what is typed; None: uv wants what it installed from once more, and that is not known, or gone.
+
+    pipx and uv leave a file of theirs in each environment that they make.
+    """
+    wanted = _requirements(extra, installed)
+    if not wanted:
+        return None
+    argv: tuple[str, ...]
+    if (prefix / "uv-receipt.toml").exists():
+        source = _source(installed)
+        # uv makes the environment anew, of what it is told this time.
+        kept = [name for name in EXTRAS if name == extra or lacking(name) is None]
+        argv = ("uv", "tool", "install", f"{source}[{','.join(kept)}]") if source else ()
+    elif (prefix / "pipx_metadata.json").exists():
+        everybodys = ("--global",) if prefix.is_relative_to(GLOBAL) else ()
+        argv = ("pipx", "inject", *everybodys, prefix.name, *wanted)
+    elif find_spec("pip"):
+        argv = (sys.executable, "-m", "pip", "install", *wanted)
+    else:
+        argv = ("uv", "pip", "install", "--python", sys.executable, *wanted)
+    roots = prefix.stat().st_uid == 0 and (os.geteuid() != 0 or "SUDO_UID" in os.environ)
+    return shlex.join((*(("sudo",) if roots else ()), *argv)) if argv else None
+
+
+def _requirements(extra: str, installed: Distribution) -> tuple[str, ...]:
+    """Return what an extra requires, without the condition that it is asked for."""
+    lines = (line.partition(";") for line in installed.requires or ())
+    return tuple(what.strip() for what, _, condition in lines if f'extra == "{extra}"' in condition.replace("'", '"'))
+
+
+def _source(installed: Distribution) -> str | None:
+    """Return the directory or archive that was installed, if it is still there (PEP 610)."""
+    address = urlsplit(json.loads(installed.read_text("direct_url.json") or "{}").get("url", ""))
+    path = unquote(address.path)
+    return path if address.scheme == "file" and Path(path).exists() else None

@@ -25,5 +25,12 @@ def test_where_a_page_is_can_be_asked(bpfbench: Invoke) -> None:
     assert bpfbench("docs", "guide", "--path").out.strip() == str(catalogue.docs()["guide"])
 
 
+def test_pages_that_a_clone_has_elsewhere_are_among_them(bpfbench: Invoke) -> None:
+    listed = bpfbench("docs").out
+    for name in ("explanation/architecture", "project/changes", "project/contributing", "reference/tracer-contract"):
+        assert f"{name} " in listed
+    assert bpfbench("docs", "reference/tracer-contract").out.startswith("# The tracer contract")
+
+
 def test_a_page_that_is_not_there_is_told_with_those_that_are(bpfbench: Invoke) -> None:
     assert "guide" in complaint(bpfbench("docs", "giude"))

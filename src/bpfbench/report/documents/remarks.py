@@ -83,7 +83,7 @@ def _fidelity(group: Group) -> Iterator[str]:
     named = {own: f"{row_name(rows[int(own)], group)} {share(shares[own])} %" for own in order}
     most = [named[own] for own in order if own not in found.ruled_out]
     less = [named[own] for own in order if own in found.ruled_out]
-    yield f"Saved: most {_listed(most, 'or')}; certainly less {_listed(less)}."
+    yield f"Saved: most {_listed(most, 'or')}; known to save less: {_listed(less)}."
 
 
 def _cost(group: Group, marks: Marks) -> Iterator[str]:

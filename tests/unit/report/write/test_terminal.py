@@ -134,7 +134,7 @@ class TestTerminal:
         assert "Lost to ring_full: bcc 59.00 %, libbpf 3.00 %." in text
         assert "Lost to map_full: bcc 1.00 %." in text
         assert "recursion" not in text
-        assert "Saved: most libbpf 97.00 %; certainly less bcc 40.00 %." in text
+        assert "Saved: most libbpf 97.00 %; known to save less: bcc 40.00 %." in text
 
     def test_losses_nobody_counts_are_named(self) -> None:
         trial = make_trial("bpftrace")
