@@ -312,8 +312,6 @@ def _found(requirement: Quality, found: Evidence) -> tuple[str, str]:
     number = write(found.value) + QUALITY_UNITS[requirement]
     if found.low is not None and found.high is not None:
         number += f" [{write(found.low)}, {write(found.high)}]"
-    if found.alike:
-        number += f" in each of {found.n} trials"
     if found.basis == "predicted":
         return number, f"predicted (error ± {found.error:.1f} points, {found.validated_by})"
     aspect = f", {found.aspect}" if found.aspect else ""
