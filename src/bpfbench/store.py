@@ -220,17 +220,20 @@ class Run:
         """
         for name in OURS:
             _no_link(self.path / name)
-        for folder in (path for path in (self.path, self.path / "trials") if path.is_dir()):
-            if reason := soundness.exposed(folder.resolve()):
-                raise StoreError(
-                    f"{folder}: {reason}", f"make it root's: chown -R root: {self.path}; chmod -R go-w {self.path}"
-                )
+        self._require_unexposed()
         with (self.path / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(f"{self.path}: another bpfbench is running this", "wait for it, or stop it") from None
             yield
+
+    def _require_unexposed(self) -> None:
+        if reason := soundness.exposed(self.path.absolute().parent):
+            raise StoreError(reason, "move the run to where nobody but root and you can write")
+        for folder in (self.path, self.path / "trials"):
+            if reason := soundness.exposed(folder):
+                raise StoreError(reason, f"make it root's: chown -R root: {self.path}; chmod -R go-w {self.path}")
 
     def is_locked(self) -> bool:
         """Tell whether a campaign is running; works for whoever may read the run."""
@@ -283,6 +286,18 @@ class Run:
         return self.path / "partial" / trial.id
 
 
+def require_place(path: Path) -> None:
+    """Refuse a place that a run directory cannot be made in.
+
+    Raises:
+        StoreError: something is there, or others could put links on the way to it.
+    """
+    if path.exists():
+        raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
+    if reason := soundness.exposed(path):
+        raise StoreError(reason, "choose another directory: --run-dir")
+
+
 def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
     """Make a run directory, whole or not at all.
 
@@ -292,8 +307,7 @@ def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
     partial = path.parent / f".{path.name}.partial"
     try:
         with writing(path):
-            if path.exists():
-                raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
+            require_place(path)
             shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
             partial.mkdir(parents=True)
             (partial / "trials").mkdir()
