@@ -8,12 +8,15 @@ that names the place.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import pwd
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,11 @@ TOO_FAST = 2
 ALWAYS_KNOWN = ("kernel", "cpus", "cpu_model")
 """Facts that every machine has, or every host of a cluster."""
 
+MOST_LINKS = 40
+"""That Linux follows on the way to a file; there may be a circle of them."""
+LOGIN = Path("/proc/self/loginuid")
+"""The user whom this process's session belongs to since logging in, whoever they have become; 2^32 - 1: nobody's."""
+
 FACTS: Mapping[str, type] = {
     "architecture": str,
     "cpu_model": str,
@@ -59,15 +67,22 @@ FACTS: Mapping[str, type] = {
 """Facts about a machine that something is made of, and what they are."""
 
 
-def content(path: Path) -> bytes:
+def content(path: Path, owners: Container[int] | None = None) -> bytes:
     """Return what a file holds; a link is not followed, nor is a pipe waited for.
+
+    Args:
+        path: of the file.
+        owners: the users one of whom it has to belong to; None: to anybody.
 
     Raises:
         OSError: it cannot be read, or is no file.
     """
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is no file", str(path))
+        if owners is not None and found.st_uid not in owners:
+            raise OSError(errno.EPERM, f"it belongs to user {found.st_uid}", str(path))
         return file.read()
 
 
@@ -266,26 +281,76 @@ def _of_study(study: Study) -> None:
             raise ValueError(f"study.paths.{what}: {path!r} is no absolute path")
 
 
-def exposed(directory: Path) -> str | None:
-    """Say why root had better not write to a directory; None where nobody else can put a link into it.
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """Whose directories we write to without a thought."""
 
-    Trusted are root and who called sudo. Where the sticky bit is set, others can at least replace nothing of ours.
+    users: frozenset[int]
+    groups: frozenset[int]
 
-    Raises:
-        OSError: it cannot be looked at.
-    """
-    if os.geteuid() != 0:
-        return None
-    found = directory.lstat()
-    if stat.S_ISLNK(found.st_mode):
-        return "is a link"
+
+def trusted() -> Trusted:
+    """Return root and who we are; as root also who became that: by sudo, or, as the kernel says, since logging in."""
+    euid = os.geteuid()
+    if euid != 0:
+        return Trusted(frozenset({0, euid}), frozenset({0, os.getegid()}))
     users, groups = ({0, int(os.environ.get(name, "0"))} for name in ("SUDO_UID", "SUDO_GID"))
-    if found.st_uid not in users:
-        return f"belongs to user {found.st_uid}, who could put links into it"
-    wide = found.st_mode & (stat.S_IWOTH if found.st_gid in groups else stat.S_IWOTH | stat.S_IWGRP)
-    if wide and not found.st_mode & stat.S_ISVTX:
-        return "can be written to by others, who could put links into it"
+    with contextlib.suppress(OSError, ValueError, KeyError):  # no login, or none that there is a user of
+        known = pwd.getpwuid(int(LOGIN.read_text()))
+        users.add(known.pw_uid)
+        groups.add(known.pw_gid)
+    return Trusted(frozenset(users), frozenset(groups))
+
+
+def exposed(path: Path) -> str | None:
+    """Say why root had better not write to a directory, or make it; None where nobody else could put a link there.
+
+    Where the sticky bit is set, as in /tmp, others can at least replace nothing of ours. An ordinary user is not held
+    back: what a link can make one do harms nobody else.
+    """
+    return None if os.geteuid() != 0 else open_to_others(path, trusted())
+
+
+def open_to_others(path: Path, who: Trusted, look: Callable[[Path], os.stat_result] = Path.lstat) -> str | None:
+    """Say which directory or link on the way to a path, or what is there, is in whose hands; None: in trusted ones.
+
+    Args:
+        path: may be there in part, or not at all.
+        who: is trusted.
+        look: tells of a file what it is; a link is not followed.
+    """
+    for at, found in _way(path, look):
+        link = stat.S_ISLNK(found.st_mode)
+        if found.st_uid not in who.users:
+            harm = "lead it elsewhere" if link else "put links into it"
+            return f"{at}: belongs to user {found.st_uid}, who could {harm}"
+        wide = found.st_mode & (stat.S_IWOTH if found.st_gid in who.groups else stat.S_IWOTH | stat.S_IWGRP)
+        if wide and not link and not found.st_mode & stat.S_ISVTX:
+            return f"{at}: can be written to by others, who could put links into it"
     return None
+
+
+def _way(path: Path, look: Callable[[Path], os.stat_result]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield all that a path leads through, as far as it is there, as the kernel goes: links, and what they lead to."""
+    at, links = Path("/"), 0
+    yield at, look(at)
+    left = list(reversed(path.absolute().parts[1:]))
+    while left:
+        name = left.pop()
+        step = at.parent if name == ".." else at / name
+        try:
+            found = look(step)
+        except OSError:
+            return
+        yield step, found
+        if not stat.S_ISLNK(found.st_mode):
+            at = step
+        elif (links := links + 1) > MOST_LINKS:
+            return
+        else:
+            target = step.readlink()
+            at = Path("/") if target.is_absolute() else at
+            left += reversed(target.parts[target.is_absolute() :])
 
 
 def _of_commands(place: str, setup: Setup) -> None:

@@ -26,7 +26,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from bpfbench import soundness
 from bpfbench.codec import decode, to_json
@@ -77,6 +77,7 @@ OURS = (
     "tune.json",
     "live.json",
     "live.html",
+    "connection.json",
 )
 """What a campaign writes to, in the run directory."""
 
@@ -202,8 +203,9 @@ class Run:
         Raises:
             StoreError: a record cannot be read.
         """
-        folder = self.path / "warm-ups"
-        paths = _entries(folder) if folder.is_dir() else []
+        paths = _entries_if_any(self.path / "warm-ups")
+        for path in paths:
+            _no_link(path)
         records = (_read(Record, path / "record.json", RECORD_FORMAT, check=soundness.record) for path in paths)
         return tuple(sorted(records, key=lambda record: record.started_at))
 
@@ -220,22 +222,25 @@ class Run:
         """
         for name in OURS:
             _no_link(self.path / name)
-        for folder in (path for path in (self.path, self.path / "trials") if path.is_dir()):
-            if reason := soundness.exposed(folder.resolve()):
-                raise StoreError(
-                    f"{folder}: {reason}", f"make it root's: chown -R root: {self.path}; chmod -R go-w {self.path}"
-                )
-        with (self.path / "lock").open("w") as file:
+        self._require_unexposed()
+        with _opened(self.path / "lock", os.O_RDWR | os.O_CREAT) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(f"{self.path}: another bpfbench is running this", "wait for it, or stop it") from None
             yield
 
+    def _require_unexposed(self) -> None:
+        if reason := soundness.exposed(self.path.absolute().parent):
+            raise StoreError(reason, "move the run to where nobody but root and you can write")
+        for folder in (self.path, self.path / "trials"):
+            if reason := soundness.exposed(folder):
+                raise StoreError(reason, f"make it root's: chown -R root: {self.path}; chmod -R go-w {self.path}")
+
     def is_locked(self) -> bool:
         """Tell whether a campaign is running; works for whoever may read the run."""
         try:
-            with (self.path / "lock").open() as file:
+            with _opened(self.path / "lock", os.O_RDONLY) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return False
         except BlockingIOError:
@@ -245,8 +250,7 @@ class Run:
 
     def superseded(self) -> int:
         """Return how many records of failed trials were set aside because the trials were run again."""
-        folder = self.path / "superseded"
-        return len(_entries(folder)) if folder.is_dir() else 0
+        return len(_entries_if_any(self.path / "superseded"))
 
     def begin(self, trial: Trial) -> Path:
         """Return an empty directory for the files of a trial."""
@@ -283,6 +287,18 @@ class Run:
         return self.path / "partial" / trial.id
 
 
+def require_place(path: Path) -> None:
+    """Refuse a place that a run directory cannot be made in.
+
+    Raises:
+        StoreError: something is there, or others could put links on the way to it.
+    """
+    if path.exists():
+        raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
+    if reason := soundness.exposed(path):
+        raise StoreError(reason, "choose another directory: --run-dir")
+
+
 def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
     """Make a run directory, whole or not at all.
 
@@ -292,8 +308,7 @@ def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
     partial = path.parent / f".{path.name}.partial"
     try:
         with writing(path):
-            if path.exists():
-                raise StoreError(f"{path} exists already", "choose another --run-dir, or --resume it")
+            require_place(path)
             shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
             partial.mkdir(parents=True)
             (partial / "trials").mkdir()
@@ -382,22 +397,38 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _entries(directory: Path) -> list[Path]:
+    _no_link(directory)
     try:
         return list(directory.iterdir())
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror}") from error
 
 
+def _entries_if_any(directory: Path) -> list[Path]:
+    return _entries(directory) if os.path.lexists(directory) else []
+
+
+def _opened(path: Path, flags: int) -> BinaryIO:
+    """Open a file, through no link, and without waiting for a pipe."""
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    return open(fd, "rb", buffering=0)  # noqa: PTH123
+
+
 def write_whole(path: Path, text: str, *, synced: bool = False) -> None:
     """Write a file anew: who reads it finds all of it, or what was there; `synced`: also after a power cut.
+
+    No link is followed: neither in its own place nor in that of the file that it is written to first.
 
     Raises:
         OSError: it cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    if synced:
-        _sync(partial)
+    partial.unlink(missing_ok=True)  # of a writer that was killed, or a link
+    with partial.open("x") as file:  # O_EXCL: of whoever puts a link there now, it is not followed
+        file.write(text)
+        if synced:
+            file.flush()
+            os.fsync(file.fileno())
     partial.rename(path)
     if synced:
         _sync(path.parent)

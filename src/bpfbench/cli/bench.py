@@ -175,3 +175,5 @@ def _require_writable(output: Path | None) -> None:
     """Refuse, before minutes of measuring, a file that could not be written after them."""
     if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
         raise UsageError(f"option --output: {str(output)!r} is not a file in an existing directory")
+    if output is not None and output.is_symlink() and (output.parent / "run.json").exists():
+        raise UsageError(f"option --output: {str(output)!r} is a link, and bpfbench follows none in a run directory")

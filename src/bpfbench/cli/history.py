@@ -21,6 +21,7 @@ from bpfbench.report.documents import history as documents
 from bpfbench.report.figures.palette import looks
 from bpfbench.report.wording import printable
 from bpfbench.report.write import html
+from bpfbench.soundness import exposed
 from bpfbench.units import plural
 
 TELLING = ("run.json", "plan.json", "trials")
@@ -118,6 +119,8 @@ def _refuse(page: Path) -> None:
     """
     if page.is_symlink():
         raise StoreError(f"{page}: is a link, and bpfbench follows none where it writes", "choose another --output")
+    if reason := exposed(page.parent):
+        raise StoreError(reason, "choose another --output")
     if page.exists() and not (page.is_file() and _is_ours(page)):
         raise StoreError(f"{page} exists and is no page of bpfbench's", "choose another --output")
 

@@ -67,6 +67,7 @@ class ClusterOptions:
 
         Raises:
             MachineError: that of the file is not up.
+            StoreError: what the run says of it is not to be believed.
             UsageError: nobody says.
         """
         if self.scheduler is None and hosts is not None:
@@ -74,7 +75,9 @@ class ClusterOptions:
 
             return up.connection(cache_dir(), hosts)
         if self.scheduler is None and begun is not None and (same := kept(begun)) is not None:
-            return same
+            said = f"bpfbench: goes on with the scheduler that {begun} names: {same.scheduler!r}"
+            stderr.print(said, highlight=False, markup=False, soft_wrap=True)
+            return Connection(same.scheduler, self.certificates or same.certificates, self.insecure)
         if self.scheduler is None:
             raise UsageError("testbed cluster wants to know which: --hosts FILE.toml, or --scheduler tls://HOST:PORT")
         return Connection(self.scheduler, self.certificates, self.insecure)

@@ -26,6 +26,7 @@ from bpfbench.report import samples
 from bpfbench.report.assemble import Material, Pack, assemble
 from bpfbench.report.chart import Chart
 from bpfbench.report.figures.palette import Look
+from bpfbench.soundness import exposed
 
 
 def report(
@@ -121,6 +122,8 @@ def _refuse(place: Path) -> None:
         raise StoreError(f"{place} exists and is no report of bpfbench's", "choose another --output")
     if place.is_symlink():
         raise StoreError(f"{place}: is a link, and bpfbench follows none where it writes", "choose another --output")
+    if reason := exposed(place):
+        raise StoreError(reason, "choose another --output")
     above = next(own for own in place.absolute().parents if own.exists())
     try:
         tempfile.TemporaryDirectory(prefix=".bpfbench-", dir=above).cleanup()

@@ -146,9 +146,11 @@ def _here(chosen: Study, wanted: _Wanted, given: Means) -> Run:
         unrolled = plan.Plan(begun.plan(), begun.info.left_out)
         same_image = partial(campaign.same_image_completed, begun, given)
     else:
+        # To be said before minutes go into an image.
+        store.require_place(wanted.path)
         chosen = foreseen(chosen)
         unrolled = plan.unroll(chosen)
-        plan.require_tracers(chosen, unrolled)  # to be said before minutes go into an image
+        plan.require_tracers(chosen, unrolled)
     with Stage(chosen, given, campaign.disks(chosen, unrolled), same_image) as stage:
         if begun is not None:
             campaign.require_same_machine(begun, stage.testbed)
@@ -179,6 +181,7 @@ def _on_cluster(
         names = tuple(host.name for host in hosts.hosts) if hosts else named
         on_hosts.go_on(opened, connection, names, given, _say)
     else:
+        store.require_place(wanted.path)
         kinds = {host.name: host.kind for host in hosts.hosts} if hosts else {}
         opened = on_hosts.begin(chosen, connection, kinds, given, wanted.path)
     if opened.info.machine.get("emulated"):

@@ -144,6 +144,7 @@ def tune(
         said = tuning.fixed(None if name is None else study.find(name), overrides)
         asked = _Asked(goal, named, said, everybody=_everybody(overrides))
         path = run_dir or runs_dir / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{KIND}"
+        store.require_place(path)
         with runs.resumable(path, KIND, *again):
             run = _begin(wanted, asked, path, given)
     found = running.read(run)

@@ -201,6 +201,8 @@ def _origin(path: Path) -> Origin:
         StoreError: that cannot be read.
     """
     try:
+        if path.parent.is_symlink():
+            raise ValueError("it is in a link, and none is followed")
         return from_json(Origin, soundness.content(path))
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: {error}", f"move {path.parent} elsewhere: its trial is then run again") from error

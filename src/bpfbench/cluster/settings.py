@@ -8,6 +8,7 @@ task does may be repeated by Dask on its own account, as a block belongs to its 
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def apply() -> None:
     dask.config.set(SETTINGS)
 
 
+def _is_own(host: str) -> bool:
+    """Tell whether an address is this machine's own; a name may begin like one, and be anybody's."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def security(certificates: Path | None, address: str, *, insecure: bool = False) -> Security:
     """Return the keys that a connection to, or at, an address is made with.
 
@@ -89,8 +98,7 @@ def security(certificates: Path | None, address: str, *, insecure: bool = False)
         MachineError: there are none, and the address is not this machine's own; or they are not all there.
     """
     if certificates is None:
-        host = address.partition("://")[2].rpartition(":")[0].strip("[]")
-        if not insecure and not (host.startswith("127.") or host in ("localhost", "::1")):
+        if not insecure and not _is_own(address.partition("://")[2].rpartition(":")[0].strip("[]")):
             raise MachineError(
                 f"{address}: without certificates, whoever reaches it can run things as root on every host",
                 "`bpfbench cluster up` makes certificates (--certificates DIR); or say --insecure",

@@ -94,11 +94,15 @@ def gather() -> dict[str, object]:
     }
 
 
+def nearest(path: Path) -> Path:
+    """Return a path, or the nearest of its parents that is there."""
+    path = path.absolute()
+    return next(own for own in (path, *path.parents) if own.exists())
+
+
 def storage(path: Path) -> Storage:
     """Return where `path`, or its nearest existing parent, lies."""
-    while not path.exists():
-        path = path.parent
-    path = path.resolve()
+    path = nearest(path).resolve()
     mount = known(environment.mount_of, Path("/proc/self/mountinfo").read_text(), path)
     device, filesystem = (mount["source"], mount["filesystem"]) if mount else ("unknown", "unknown")
     return Storage(str(path), path.stat().st_dev, device, filesystem, shutil.disk_usage(path).free)

@@ -168,7 +168,7 @@ def against_paper(setup: dict[str, Any], testbed: str, folders: dict[str, Path])
 
 def _data_disk(setup: dict[str, Any], folder: Path) -> PaperDifference:
     try:
-        disk = environment.storage(folder if folder.exists() else folder.parent)
+        disk = environment.storage(facts.nearest(folder))
     except environment.ABSENT as error:
         return PaperDifference("data disk", setup["data_disk"], f"unknown: {error}", same=False)
     device = disk["device"] or {"name": disk["source"]}

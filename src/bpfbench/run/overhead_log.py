@@ -18,6 +18,7 @@ from typing import Any
 from bpfbench.codec import to_json
 from bpfbench.errors import StoreError
 from bpfbench.model.target import OverheadRecord, OverheadStudy
+from bpfbench.soundness import exposed
 from bpfbench.store import writing
 
 
@@ -37,11 +38,13 @@ class OverheadLog:
     """A new directory for what overhead measures.
 
     Raises:
-        StoreError: it exists, or cannot be written.
+        StoreError: it exists, or cannot be written, or others could put links on the way to it.
     """
 
     def __init__(self, path: Path, info: OverheadInfo) -> None:
         self.path, self.machine = path, info.machine
+        if reason := exposed(path):
+            raise StoreError(reason, "choose another --runs-dir")
         try:
             path.mkdir(parents=True)
             (path / "overhead.json").write_text(to_json(info))

@@ -100,8 +100,8 @@ class Stage:
             image = self._image(reporter.building) if self._image else venue.image(means.cache, *wanted)
             ground = Ground(study, image, means.cache, means.sources, reporter.building, self._disks)
             for option, path in (("--data-dir", ground.data_dir), ("--output-dir", ground.output_dir)):
-                if path.exists() and (reason := exposed(path.resolve())):
-                    raise MachineError(f"{path}: {reason}", f"choose another directory: {option}")
+                if reason := exposed(path):
+                    raise MachineError(reason, f"choose another directory: {option}")
             return venue.testbed(ground)
 
 

@@ -68,8 +68,9 @@ class HostTestbed(Testbed):
         if job.data:
             directory = self.data_dir / job.data
             directory.mkdir(parents=True, exist_ok=True)
-            if reason := exposed(directory):
-                raise MachineError(f"{directory}: {reason}", "remove it, or choose another directory: --data-dir")
+            if directory.is_symlink():
+                raise MachineError(f"{directory}: is a link", "remove it, or choose another directory: --data-dir")
+            _require_unexposed(directory, "--data-dir")
             binds.append(Bind(str(directory), f"{INSIDE}/data", writable=True))
         if job.record_dir:
             binds.append(Bind(str(job.record_dir), f"{INSIDE}/record", writable=True))
@@ -100,7 +101,9 @@ class HostTestbed(Testbed):
             yield ""
             return
         output_dir = self.output_dir / f"{IN_FLIGHT}{os.getpid()}-{job.output}"
-        output_dir.mkdir(parents=True)
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        _require_unexposed(self.output_dir, "--output-dir")
+        output_dir.mkdir()
         try:
             yield str(output_dir)
         finally:
@@ -209,6 +212,12 @@ def require(euid: int, missing: Iterator[str]) -> None:
         raise MachineError("measuring on this machine's kernel needs root", "run the same command with sudo")
     for lack in missing:
         raise MachineError(lack, "`bpfbench doctor` lists everything that is missing, and how to get it")
+
+
+def _require_unexposed(directory: Path, option: str) -> None:
+    """Refuse, once it is made, a directory that others could put links into: from now on they cannot."""
+    if reason := exposed(directory):
+        raise MachineError(reason, f"choose another directory: {option}")
 
 
 def _testbed(ground: Ground) -> HostTestbed:

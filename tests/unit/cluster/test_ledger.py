@@ -16,6 +16,7 @@ from bpfbench.cluster.ledger import Ledger, forget_failed, onto
 from bpfbench.cluster.order import ORIGIN, Origin, Parcel, ParcelError
 from bpfbench.codec import to_json
 from bpfbench.declare import plan, study
+from bpfbench.errors import StoreError
 from bpfbench.model import Record, Status, Study, Trial
 from bpfbench.store import Run, RunInfo
 
@@ -169,3 +170,16 @@ def test_hosts_work_side_by_side(run: Run) -> None:
     chosen: Study = run.info.study
     alone = replace(chosen, hosts=("alpha",))
     assert plan.needs(plan.unroll(chosen), chosen).seconds < plan.needs(plan.unroll(alone), alone).seconds
+
+
+@pytest.mark.parametrize("folder", ["trials", "warm-ups"])
+def test_of_which_attempt_a_record_is_is_read_through_no_link(run: Run, tmp_path: Path, folder: str) -> None:
+    (trial,) = run.plan()[:1]
+    ledger = Ledger(run)
+    ledger.receive(parcel(plan.warm_up(trial, None) or trial))
+    ledger.receive(parcel(trial))
+    (place,) = (run.path / folder).iterdir()
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="it is in a link"):
+        Ledger(run)

@@ -73,6 +73,16 @@ class TestAgainstPaper:
         assert found["kernel"].paper == "6.8.0-58-generic"
         assert not found["disks"].same
 
+    def test_where_nothing_is_kept_yet_the_disk_is_that_of_the_nearest_directory(self, tmp_path: Path) -> None:
+        setup = catalogue.paper()["setup"]
+        places = (tmp_path, tmp_path / ".cache" / "bpfbench")
+        there, new = (
+            {d.what: d for d in doctor.against_paper(setup, "host", {"data": place, "run": place})}["data disk"]
+            for place in places
+        )
+        assert new == there
+        assert "unknown" not in new.here
+
     def test_virtual_machines_have_the_papers_hooks(self, tmp_path: Path) -> None:
         setup = catalogue.paper()["setup"]
         found = {d.what: d for d in doctor.against_paper(setup, "vm", {"data": tmp_path, "run": tmp_path})}

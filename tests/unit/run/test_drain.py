@@ -323,3 +323,11 @@ class TestCommandLine:
         assert (status, out) == (2, "")
         assert len(rest) <= 1
         assert all(part in first for part in said), first
+
+    def test_a_link_in_a_run_directory_is_not_written_through(self, bpfbench: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "run.json").touch()
+        (tmp_path / "run" / "roofline.json").symlink_to(tmp_path / "elsewhere")
+        status, _, err = bpfbench("bench", "roofline", "--output", "run/roofline.json")
+        assert (status, (tmp_path / "elsewhere").exists()) == (2, False)
+        assert "'run/roofline.json' is a link" in err

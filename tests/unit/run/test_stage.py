@@ -190,8 +190,9 @@ def test_every_testbed_of_the_catalogue_has_a_kind() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is in danger")
 @pytest.mark.parametrize("option", ["--data-dir", "--output-dir"])
+@pytest.mark.parametrize("below", ["", "new", "new/deeper"])
 def test_root_uses_no_directory_that_others_can_put_links_into(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, below: str
 ) -> None:
     opened: list[str] = []
     venue = Venue(lambda: None, frozenset, lambda ground: Noted(ground, opened), lambda *_: make_image())
@@ -199,10 +200,11 @@ def test_root_uses_no_directory_that_others_can_put_links_into(
     anybodys = tmp_path / "anybodys"
     anybodys.mkdir()
     anybodys.chmod(0o777)
-    paths = Paths(data=str(anybodys)) if option == "--data-dir" else Paths(output=str(anybodys))
+    place = str(anybodys / below)
+    paths = Paths(data=place) if option == "--data-dir" else Paths(output=place)
     means = Means(tmp_path, Sources(), Console(file=io.StringIO()))
     with (
-        pytest.raises(MachineError, match="can be written to by others") as caught,
+        pytest.raises(MachineError, match=f"^{anybodys}: can be written to by others") as caught,
         Stage(replace(LIBBPF, paths=paths), means),
     ):
         pytest.fail("it was used")
