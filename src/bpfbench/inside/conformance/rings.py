@@ -31,7 +31,10 @@ def watched(tracer: Driven) -> Iterator[Callable[[], tuple[RingAccount, ...]]]:
         StepError: it has ended, or one cannot be mapped.
     """
     with contextlib.ExitStack() as opened:
-        found = [(size, opened.enter_context(own)) for size, own in _of(tracer)]
+        found: list[tuple[int, Ring | PerfBuffer]] = []
+        for size, own in _of(tracer):
+            opened.push(own)
+            found.append((size, own))
         yield lambda: tuple(RingAccount(size, own.produced, own.consumed) for size, own in found)
 
 
