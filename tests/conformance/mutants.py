@@ -153,6 +153,27 @@ MUTANTS = (
         "wake-ups",
     ),
     mutant(
+        "a-time-out-of-its-own",
+        RING,
+        "sizeof(awaited[0]), options->poll_ms);",
+        "sizeof(awaited[0]), 100);",
+        "time-out",
+    ),
+    mutant(
+        "asleep-where-it-should-spin",
+        RING,
+        "\tif (options->wakeup != POLL)\n\t\terr = wait_for_rings(c);",
+        "\terr = wait_for_rings(c);",
+        "idle",
+    ),
+    mutant(
+        "awake-where-it-should-sleep",
+        RING,
+        "\tif (options->wakeup != POLL)\n\t\terr = wait_for_rings(c);",
+        "\tif (options->wakeup == WATERMARK)\n\t\terr = wait_for_rings(c);",
+        "idle",
+    ),
+    mutant(
         "an-edge-and-one-record",
         RING,
         "\t\tfound = empty(c);\n\t\tall += found;\n\t} while (found > 0);",
@@ -171,6 +192,42 @@ MUTANTS = (
         FOLLOW,
         "consumers = through_rings(run, rw.skeleton, fds, rings, on_event);",
         "consumers = through_rings(run, rw.skeleton, fds, rings > 1 ? rings - 1 : rings, on_event);",
+        "rings",
+    ),
+    mutant(
+        "one-ring-for-all",
+        FOLLOW,
+        "run->options.rings == RING_OF_CPU ? libbpf_num_possible_cpus() : (int)run->options.rings;",
+        "1;",
+        "rings",
+    ),
+    mutant(
+        "one-thread-for-all-rings",
+        RING,
+        "(run->options.consumers == RING ? consume_in_threads : consume_here)(",
+        "(run->options.consumers == RING && count == 1 ? consume_in_threads : consume_here)(",
+        "rings",
+    ),
+    mutant(
+        "a-batch-backwards",
+        OUTPUT,
+        "\tpthread_mutex_lock(&file->lock);\n",
+        # Records of one size, as binary ones are.
+        "\tsize_t size = output->used / output->records;\n"
+        "\tfor (size_t i = 0, j = output->records - 1; i < j; i++, j--) {\n"
+        "\t\tchar first[RECORD_MOST];\n"
+        "\t\t__builtin_memcpy(first, output->buffer + i * size, size);\n"
+        "\t\t__builtin_memcpy(output->buffer + i * size, output->buffer + j * size, size);\n"
+        "\t\t__builtin_memcpy(output->buffer + j * size, first, size);\n\t}\n"
+        "\tpthread_mutex_lock(&file->lock);\n",
+        "events",
+        "rings",
+    ),
+    mutant(
+        "a-ring-by-cpu",
+        RINGS,
+        "tid % ring_count;",
+        "bpf_get_smp_processor_id() % ring_count;",
         "rings",
     ),
     mutant(

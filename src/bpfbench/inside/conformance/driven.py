@@ -22,10 +22,12 @@ from bpfbench.inside.conformance.output import Event
 from bpfbench.inside.tracer import TracerProcess
 from bpfbench.model import Format, Tool, TracerConfig, TracerSummary
 from bpfbench.model.check import Subject
-from bpfbench.model.choices import OPTIONS, Buffer, kind_of
+from bpfbench.model.choices import OPTIONS, PER_CPU, Buffer, kind_of
 
 READY_S, END_S = 300.0, 300.0
 """How long a tracer may take to be READY, and to end after a signal, be it with twenty others on an emulated CPU."""
+DELIVERED_S = 30.0
+"""How long it may take to take, or write, what nobody follows with more."""
 
 RINGBUF_BYTES = 16 * 2**20
 PAYLOAD_BYTES = tracer.DEFAULT_PAYLOAD_BYTES
@@ -113,6 +115,11 @@ class Driven(TracerProcess):
     def is_adapter(self) -> bool:
         """True where another process does the tracing; known once READY."""
         return self.pid_tracing != self.pid
+
+    @property
+    def by_cpu(self) -> bool:
+        """True where each CPU has a ring, or a perf buffer."""
+        return self.options.get("--rings") == PER_CPU or self.options.get("--buffer") == Buffer.PERF
 
     @property
     def refusal(self) -> str:

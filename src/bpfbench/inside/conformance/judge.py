@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TypeVar
 
@@ -169,17 +169,36 @@ def agree(inner: Iterable[Event], outer: Iterable[Event]) -> None:
             raise FailedError(f"tracepoints saw {_shown(call)}, and not {_shown(event)}")
 
 
-def in_order(events: Iterable[Event]) -> None:
+def in_order(events: Iterable[Event], apart: Callable[[Event], int] = lambda _: 0) -> None:
     """Make sure that the events of each thread are in the order in which its calls ended.
+
+    Args:
+        events: as they were reported.
+        apart: tells, of a thread, which may be in any order among each other.
 
     Raises:
         FailedError: shows the first event that is not.
     """
-    last: dict[int, Event] = {}
+    last: dict[tuple[int, int], Event] = {}
     for event in events:
-        before = last.setdefault(event.tid, event)
+        own = event.tid, apart(event)
+        before = last.setdefault(own, event)
         if event.exit_ns < before.exit_ns:
             raise FailedError(f"of one thread, {_shown(event)} comes after {_shown(before)}")
+        last[own] = event
+
+
+def numbered(events: Iterable[Event]) -> None:
+    """Make sure that the times of events put those of a thread in order whose offsets are the numbers of its reads.
+
+    Raises:
+        FailedError: shows the first event that has no greater number than the one before.
+    """
+    last: dict[int, Event] = {}
+    for event in sorted(events, key=lambda event: event.exit_ns):
+        before = last.get(event.tid)
+        if before and before.offset >= event.offset > 0:
+            raise FailedError(f"of one thread, by their times, {_shown(event)} comes after {_shown(before)}")
         last[event.tid] = event
 
 

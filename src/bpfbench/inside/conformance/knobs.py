@@ -9,13 +9,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bpfbench.inside.conformance import judge, loads, program
+from bpfbench.inside.conformance import loads, program, rings
 from bpfbench.inside.conformance.alone import alone, check_full_disk
-from bpfbench.inside.conformance.driven import COMM, RINGBUF_BYTES, Driven, Left
-from bpfbench.inside.conformance.judge import FailedError, expect
+from bpfbench.inside.conformance.driven import COMM, DELIVERED_S, RINGBUF_BYTES, Driven, Left
+from bpfbench.inside.conformance.judge import expect
 from bpfbench.inside.conformance.together import (
     TINY,
     Judge,
@@ -26,13 +26,10 @@ from bpfbench.inside.conformance.together import (
     watch_overflow,
 )
 from bpfbench.inside.kernel import bpf, epoll, perf_buffer, tasks
-from bpfbench.inside.kernel.ring import Ring
-from bpfbench.model import EVENT_BYTES, EVENT_TOOLS, Format, Tool, TracerSummary
+from bpfbench.model import EVENT_BYTES, EVENT_TOOLS, Format, RingAccount, Tool, TracerSummary
 
 READS, PROCESSES = 2003, 8
 """Of one process; and how many there are where each ring is to have events."""
-DELIVERED_S = 30.0
-"""How long a tracer may take to write what nobody follows with more."""
 
 MIB = 2**20
 NEVER, BEYOND = {"--wakeup": "never"}, {"--wakeup": f"watermark:{RINGBUF_BYTES - 1}"}
@@ -57,6 +54,18 @@ LATE = {**EDGE, "--poll-ms": "60000"}
 EDGES = (LATE, {**LATE, "--wakeup": "watermark:1"}, {**LATE, **THREE}, {**LATE, **THREE, **CONSUMERS})
 QUICK_LOADS, QUICK_READS, SINGLE_READS, SINGLE_PAUSE_S = 5, 10007, 1009, 0.0001
 
+FEW = 5
+"""Reads that fill nothing."""
+LONG_MS, LATE_S = 2000, 2.0
+"""A time-out that no library has by itself; and how late a tracer may be, beside forty, some of which never sleep."""
+TIME_OUTS = (
+    {**NEVER, "--poll-ms": "10"},
+    *({**wakeup, "--poll-ms": str(LONG_MS)} for wakeup in (NEVER, LOW, BUSY, EDGE)),
+)
+IDLE_S, AWAKE = 1.0, 0.5
+"""For how long nothing comes; and for which share of it a tracer is awake that spins, and none that sleeps for a tenth
+of a second at a time: the one is so all the time, be it in wait for a CPU, the other as long as ten looks take."""
+
 VARIABLE = {"--records": "variable"}
 SHORT_READS = 1009
 """Of 512 bytes each: so many records fit into a ring of 1 MiB, if each takes no more than it needs."""
@@ -77,7 +86,7 @@ def _watch_wakeups(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, s
         right = (tracer in woken) == (tracer.options["--wakeup"] == LOW["--wakeup"])
         expect(right, f"{READS} events in the ring {'woke' if tracer in woken else 'did not wake'} who waited for them")
 
-    return _stopped_with_full_rings(tracers, work, 1, judge_one) | failures
+    return _stopped_with_full_rings(tracers, lambda: loads.reads(COMM, work, READS), judge_one) | failures
 
 
 @contextlib.contextmanager
@@ -89,8 +98,8 @@ def _waiting(tracer: Driven) -> Iterator[Callable[[], bool]]:
     """
     pid = tracer.pid_tracing
     with select.epoll() as waiting, contextlib.ExitStack() as opened:
-        rings, events = map(bpf.open_map, bpf.ring_buffers_of(pid)), perf_buffer.events_of(pid)
-        for fd in itertools.chain(rings, events):
+        maps, events = map(bpf.open_map, bpf.ring_buffers_of(pid)), perf_buffer.events_of(pid)
+        for fd in itertools.chain(maps, events):
             opened.callback(os.close, fd)
             waiting.register(fd, select.EPOLLIN | select.EPOLLET)
         waiting.poll(0)
@@ -115,13 +124,13 @@ def _written(tracer: Driven) -> int:
 
 
 def _stopped_with_full_rings(
-    tracers: Sequence[Driven], work: Path, processes: int, judge_one: Judge
+    tracers: Sequence[Driven], load: Callable[[], None], judge_one: Judge
 ) -> dict[Driven, str]:
     """Stop all with events in their rings that they have not seen yet, and return the failures of each."""
     with contextlib.ExitStack() as frozen:
         for tracer in tracers:
             frozen.enter_context(tracer.frozen())
-        loads.reads(COMM, work, READS, processes)
+        load()
         for tracer in tracers:
             tracer.send(signal.SIGINT)
     return failures_of(tracers, lambda tracer: judge_one(tracer, *tracer.stop_well()))
@@ -144,10 +153,10 @@ def _watch_edges(tracers: list[Driven], __: Tool, work: Path) -> dict[Driven, st
     failures: dict[Driven, str] = {}
     for _ in range(QUICK_LOADS):
         loads.reads(COMM, work, QUICK_READS)
-        failures |= _untaken(tracer for tracer in tracers if tracer not in failures)
+        failures |= rings.untaken(tracer for tracer in tracers if tracer not in failures)
     loads.reads(COMM, work, READS, PROCESSES)
     loads.reads(COMM, work, SINGLE_READS, pause_s=SINGLE_PAUSE_S)
-    failures = failures_of(tracers, _expect_edges) | _untaken(tracers) | failures
+    failures = failures_of(tracers, _expect_edges) | rings.untaken(tracers) | failures
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
         _expect_all(tracer, left, summary, QUICK_LOADS * QUICK_READS + PROCESSES * READS + SINGLE_READS)
@@ -155,54 +164,93 @@ def _watch_edges(tracers: list[Driven], __: Tool, work: Path) -> dict[Driven, st
     return judged(tracers, judge_one) | failures
 
 
-def _untaken(tracers: Iterable[Driven]) -> dict[Driven, str]:
-    """Wait until the rings of all are empty, while all go on, and return the failures of each."""
-    until_s = time.monotonic() + DELIVERED_S
-
-    def wait(tracer: Driven) -> None:
-        for number in _rings(tracer).values():
-            with Ring(number) as ring:
-                while (left := ring.produced - ring.consumed) and time.monotonic() < until_s:
-                    time.sleep(0.01)
-            expect(not left, f"{left} bytes of events were still in the ring after {DELIVERED_S:g} s")
-
-    return failures_of(tracers, wait)
-
-
 def _expect_edges(tracer: Driven) -> None:
     """Make sure that it waits for each of its rings by edges."""
-    rings, awaited = _rings(tracer), epoll.edge_triggered(tracer.pid_tracing)
-    by_level = set(rings.values()) - {number for fd, number in rings.items() if fd in awaited}
-    expect(not by_level, f"{len(by_level)} of {len(set(rings.values()))} rings are not waited for by edges")
-
-
-def _rings(tracer: Driven) -> dict[int, int]:
-    """Return the ids of its rings by its descriptors.
-
-    Raises:
-        FailedError: it has none, as one that has ended.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        if rings := bpf.ring_descriptors_of(tracer.pid_tracing):
-            return rings
-    raise FailedError("it has no rings any more")
+    number_of, awaited = rings.descriptors(tracer), epoll.edge_triggered(tracer.pid_tracing)
+    all_rings = set(number_of.values())
+    by_level = all_rings - {number for fd, number in number_of.items() if fd in awaited}
+    expect(not by_level, f"{len(by_level)} of {len(all_rings)} rings are not waited for by edges")
 
 
 def _watch_rings(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
-    """All events of all rings come out, those of a thread that stays on its CPU in their order."""
-    loads.reads(COMM, work, READS, PROCESSES)
-    return _stopped_with_full_rings(tracers, work, PROCESSES, _judge_rings)
+    """All events come out of as many rings as were asked for, by as many threads, and as much in order as can be."""
+    before = {tracer: tasks.scheduled_threads(tracer.pid_tracing) for tracer in tracers}
+    found: dict[Driven, tuple[RingAccount, ...]] = {}
+
+    def load() -> None:
+        loads.reads(COMM, work, READS, PROCESSES, moving=True)
+
+    def look(tracer: Driven) -> None:
+        found[tracer] = rings.accounts(tracer)
+
+    def load_and_look() -> None:
+        load()
+        failures.update(failures_of(tracers, look))
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        events, reads = tracer.events(left), 2 * (PROCESSES + 1) * READS
+        rings.expect_order(tracer, events)
+        rings.expect_as_asked(tracer, found.get(tracer, ()), events)
+        if tracer.options["--ringbuf-bytes"] == RING["--ringbuf-bytes"]:
+            _expect_all(tracer, left, summary, reads)
+        else:
+            full = summary.lost["ring_full"] or 0
+            expect(full > 0 and summary.saved == len(events), f"{full} lost by rings of a page; saved {summary.saved}")
+            expect(summary.intercepted.get("read") == reads, f"intercepted {summary.intercepted}")
+
+    load()
+    failures = rings.untaken(tracers)
+    several = [tracer for tracer in tracers if tracer.options.get("--consumers") == CONSUMERS["--consumers"]]
+    failures |= failures_of(several, lambda tracer: rings.expect_threads(tracer, before[tracer]))
+    return _stopped_with_full_rings(tracers, load_and_look, judge_one) | failures
 
 
-def _judge_rings(tracer: Driven, left: Left, summary: TracerSummary) -> None:
-    events = tracer.events(left)
-    judge.in_order(events)
-    if tracer.options["--ringbuf-bytes"] == RING["--ringbuf-bytes"]:
-        _expect_all(tracer, left, summary, 2 * PROCESSES * READS)
-    else:
-        full = summary.lost["ring_full"] or 0
-        expect(full > 0 and summary.saved == len(events), f"{full} lost by rings of a page; saved {summary.saved}")
-        expect(summary.intercepted.get("read") == 2 * PROCESSES * READS, f"intercepted {summary.intercepted}")
+def _watch_time_outs(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """Output is written when nothing has been added for --poll-ms: that long after a read at least.
+
+    At most it takes twice that, as what comes may have to wait for as long until it is taken.
+    """
+    since_s = time.monotonic()
+    loads.reads(COMM, work, FEW)
+    loaded_s = time.monotonic()
+    written_s: dict[Driven, float] = {}
+    while len(written_s) < len(tracers) and time.monotonic() < loaded_s + 2 * LONG_MS / 1000 + LATE_S:
+        for tracer in tracers:
+            if tracer not in written_s and Path(tracer.options["--output"]).stat().st_size:
+                written_s[tracer] = time.monotonic()
+        time.sleep(0.01)
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        _expect_all(tracer, left, summary, FEW)
+        poll_s, when_s = int(tracer.options["--poll-ms"]) / 1000, written_s.get(tracer, float("inf"))
+        expect(when_s >= since_s + poll_s, f"its output was written {when_s - since_s:.2f} s after reads, or sooner")
+        late_s = when_s - loaded_s
+        expect(late_s <= 2 * poll_s + LATE_S, f"nothing was written until {late_s:.2f} s after all reads")
+
+    return judged(tracers, judge_one)
+
+
+def _watch_idle(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
+    """While nothing comes, who looks without a pause does not sleep, and who sleeps for --poll-ms does little else."""
+    before = {tracer: (time.monotonic_ns(), _awake_ns(tracer)) for tracer in tracers}
+    time.sleep(IDLE_S)
+    awake = {
+        tracer: (_awake_ns(tracer) - awake_ns) / (time.monotonic_ns() - then_ns)
+        for tracer, (then_ns, awake_ns) in before.items()
+    }
+    loads.reads(COMM, work, FEW)
+
+    def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
+        _expect_all(tracer, left, summary, FEW)
+        right = (awake[tracer] > AWAKE) == (tracer.options["--wakeup"] == BUSY["--wakeup"])
+        expect(right, f"it was awake for {awake[tracer]:.0%} of a second in which nothing came")
+
+    return judged(tracers, judge_one)
+
+
+def _awake_ns(tracer: Driven) -> int:
+    """Return for how long its threads have run or waited for a CPU, of which those that spin here have too few."""
+    return sum(own.ran_ns + own.delayed_ns for own in tasks.scheduled_threads(tracer.pid_tracing).values())
 
 
 def _watch_writes(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
@@ -241,6 +289,8 @@ def _watch_short(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str
 CASES = {
     "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, NEVER, BEYOND, LOW, BUSY, {**LOW, **EDGE}),
     "edges": together((Tool.RW_TRACER,), COMM, _watch_edges, *EDGES),
+    "time-out": together((Tool.RW_TRACER,), COMM, _watch_time_outs, *TIME_OUTS),
+    "idle": together((Tool.RW_TRACER,), COMM, _watch_idle, BUSY, NEVER, {**PERF_BUFFERS, **BUSY}),
     "rings": together((Tool.RW_TRACER,), COMM, _watch_rings, *RINGS),
     "output buffer": together((Tool.RW_TRACER,), COMM, _watch_writes, LARGE_BUFFER, SMALL_BUFFER),
     "larger than the buffer": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, SMALL_BUFFER),

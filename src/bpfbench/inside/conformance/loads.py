@@ -12,6 +12,7 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +22,15 @@ from bpfbench.inside.conformance.program import DEVICE_MINOR_BITS
 
 READ_BYTES = 512
 NO_DESCRIPTOR = 999
+MOVED_EVERY = 50  # reads
 M_ARENA_MAX = -8  # malloc.h
 
 
-def reads(comm: str, work: Path, times: int, processes: int = 1, *, pause_s: float = 0.0) -> None:
+def reads(comm: str, work: Path, times: int, processes: int = 1, *, pause_s: float = 0.0, moving: bool = False) -> None:
     """Read so many times in each of so many processes of that name, which all begin at once.
 
-    Several are bound to a CPU each, in turn. Each pauses so long after each read, if at all.
+    Several are bound to a CPU each, in turn. Each pauses so long after each read, if at all. With `moving` there is one
+    more, which goes from CPU to CPU as `cpu_of` has it. It reads at 0, 1, 2 and so on, where the others read at 0.
     """
     path = work / "data"
     path.write_bytes(os.urandom(READ_BYTES))
@@ -36,6 +39,7 @@ def reads(comm: str, work: Path, times: int, processes: int = 1, *, pause_s: flo
     cpus = sorted(os.sched_getaffinity(0))
 
     def begin_together(mine: int) -> None:
+        moves = mine == processes
         if processes > 1:
             os.sched_setaffinity(0, {cpus[mine % len(cpus)]})
         os.close(inlet)
@@ -43,15 +47,23 @@ def reads(comm: str, work: Path, times: int, processes: int = 1, *, pause_s: flo
         start.register(outlet, 0)  # its end is always told
         start.poll()
         fd = os.open(path, os.O_RDONLY)
-        for _ in range(times):
-            os.pread(fd, READ_BYTES, 0)
+        for number in range(times):
+            if moves and number % MOVED_EVERY == 0:
+                os.sched_setaffinity(0, {cpu_of(number, cpus)})
+            os.pread(fd, READ_BYTES, number if moves else 0)
             if pause_s:
                 time.sleep(pause_s)
 
-    children = [fork.started(comm, functools.partial(begin_together, mine)) for mine in range(processes)]
+    everyone = range(processes + moving)
+    children = [fork.started(comm, functools.partial(begin_together, mine)) for mine in everyone]
     os.close(inlet)
     os.close(outlet)
     fork.wait_for(*children)
+
+
+def cpu_of(number: int, cpus: Sequence[int]) -> int:
+    """Return on which of the CPUs who moves makes the read of that number."""
+    return cpus[number // MOVED_EVERY % len(cpus)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def together(tools: Iterable[Tool], comm: str, watch: Watch, *settings: Mapping[
 
 
 def _knobs(changed: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is set of the options that a tracer may lack."""
-    return (f"{option} {value}" for option, value in changed.items() if option in KNOBS)
+    """Yield what is set of the options that a tracer may lack, and the time-out beside them."""
+    return (f"{option} {value}" for option, value in changed.items() if option in {*KNOBS, "--poll-ms"})
 
 
 def _forms(tool: Tool, subject: Subject, *, every: bool) -> tuple[Format, ...]:
@@ -155,6 +155,8 @@ def _judge_events(
         said = {kind: summary.intercepted.get(kind, 0) for kind in ("read", "write")}
         events = tracer.events(left)
         ids[tracer] = judge.match(events, seen, tool, complete=complete)
+        if not tracer.by_cpu:  # these threads are wherever the kernel puts them
+            judge.in_order(events)
         # The kernel does not tell whose calls the probes were skipped for: not for these, where all events are there.
         others = (summary.lost["recursion"] or 0) + (summary.lost["missed"] or 0)
         more = said["read"] - reads, said["write"] - writes

@@ -111,13 +111,31 @@ def living(pid: int) -> bool:
         return False
 
 
-def delayed_ns(task: Path) -> int:
-    """Return how long a task has waited for a CPU, by its schedstat: ns on a CPU, ns waited for one, times on one.
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """How long a task has run, and has waited for a CPU, since it began."""
+
+    ran_ns: int
+    delayed_ns: int
+
+
+def scheduled(task: Path) -> Scheduled:
+    """Read the schedstat of a task: ns on a CPU, ns waited for one, times on one.
 
     Raises:
         OSError: it has ended, or the kernel does not tell (CONFIG_SCHED_INFO).
     """
-    return int((task / "schedstat").read_text().split()[1])
+    ran, delayed, _ = (task / "schedstat").read_text().split()
+    return Scheduled(int(ran), int(delayed))
+
+
+def scheduled_threads(pid: int) -> dict[int, Scheduled]:
+    """Return the same of each thread that a process has, by its id; of none where the kernel does not tell."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            found[int(task.name)] = scheduled(task)
+    return found
 
 
 def descendants(pid: int) -> Iterator[int]:

@@ -95,5 +95,5 @@ def _waits(pid: int) -> tuple[float, bool]:
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError):
             blocked |= tasks.state(task) == "D"
-            delayed_ns += tasks.delayed_ns(task)
+            delayed_ns += tasks.scheduled(task).delayed_ns
     return delayed_ns / 1e9, blocked

@@ -19,6 +19,7 @@ from bpfbench.inside.conformance.judge import (
     in_order,
     match,
     match_counts,
+    numbered,
     outliers,
 )
 from bpfbench.inside.conformance.output import Event
@@ -161,6 +162,21 @@ class TestOrder:
     def test_an_event_after_one_that_ended_later_is_shown(self) -> None:
         with pytest.raises(FailedError, match=r"^of one thread, event\(.* comes after event\("):
             in_order((*SEEN[:2], SEEN[3], SEEN[2]))
+
+    @given(st.permutations(range(2)))
+    def test_what_may_be_in_any_order_is_told_apart(self, order: list[int]) -> None:
+        in_order((event for part in order for event in SEEN[part:5:2]), lambda event: SEEN.index(event) % 2)
+        with pytest.raises(FailedError, match=r"^of one thread, "):
+            in_order((SEEN[2], SEEN[0]), lambda event: SEEN.index(event) % 2)
+
+    @given(st.permutations(SEEN[:5]))
+    def test_times_put_the_numbers_of_reads_in_order(self, events: list[Event]) -> None:
+        numbered(events)
+        numbered(replace(event, offset=0) for event in events)
+        with pytest.raises(FailedError, match=r"^of one thread, by their times, event\(.* comes after event\("):
+            numbered([replace(event, offset=4096 * 5 - event.offset) for event in events])
+        with pytest.raises(FailedError, match=r"^of one thread, by their times, "):
+            numbered([*events, SEEN[3]])
 
 
 class TestMissing:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,33 @@ def test_who_reaps_it_takes_it_over() -> None:
     os.waitpid(pid, 0)
     assert beyond(beyond(tasks.io(os.getpid()), before), looking) == own
     assert own.read_calls >= READS
+
+
+def test_who_works_runs_and_who_sleeps_does_not() -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def spin_then_wait() -> None:
+        while not asked.is_set():
+            pass
+        release.wait()
+
+    thread = threading.Thread(target=spin_then_wait)
+    before = tasks.scheduled_threads(os.getpid())
+    thread.start()
+    assert thread.native_id not in before
+    time.sleep(0.2)
+    asked.set()
+    time.sleep(0.1)  # for it to have come to wait
+    one = tasks.scheduled_threads(os.getpid())[thread.native_id or 0]
+    time.sleep(0.2)
+    assert tasks.scheduled_threads(os.getpid())[thread.native_id or 0] == one
+    assert one.ran_ns + one.delayed_ns > 100_000_000
+    release.set()
+    thread.join()
+
+
+def test_no_thread_is_told_of_a_process_that_is_gone() -> None:
+    pid = child(0, 0)
+    assert list(tasks.scheduled_threads(pid)) == [pid]
+    os.waitpid(pid, 0)
+    assert tasks.scheduled_threads(pid) == {}
