@@ -24,6 +24,7 @@ from bpfbench.factors import KEYS
 from bpfbench.model import EVENT_TOOLS, TARGET_COMM, Deadlines, Study, Tool, TracerConfig, TraceSpec, comm_of
 from bpfbench.report import profile
 from bpfbench.report import trace as report
+from bpfbench.run import memory
 from bpfbench.run.progress import set_up_logging
 from bpfbench.run.stage import Stage
 from bpfbench.run.trace import Trace, Traced, TraceLines
@@ -100,6 +101,8 @@ def trace(
     _require_found(command)
     with Stage(chosen, means(source_options, wait=wait)) as stage:
         stage.testbed.require_room(chosen.output_limit_bytes or 0, "--output-limit-bytes sets how much")
+        smaller = "choose a smaller --ringbuf-bytes, or free memory"
+        memory.require_rings(chosen, [config], stage.testbed.cpus, smaller, what="the tracer")
         spec = TraceSpec(Tool(tool), config, target, chosen.output_limit_bytes or 0, Deadlines())
         lines = _lines(spec.tool, as_json=as_json)
         hint = f"tracing {spec.comm} with {setup}; Ctrl-C ends it"

@@ -27,7 +27,7 @@ from bpfbench.factors import KNOBS
 from bpfbench.model import EMULATED_BECAUSE, Study
 from bpfbench.model.tuning import TUNING_FORMAT, Tuning, TuningGoal
 from bpfbench.report.documents import tune as report
-from bpfbench.run import campaign
+from bpfbench.run import campaign, memory
 from bpfbench.run import tune as running
 from bpfbench.run.progress import ProgressReporter, logged_to, set_up_logging
 from bpfbench.run.stage import Means, Stage, foreseen
@@ -224,7 +224,7 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
     goal = replace(asked.goal, knobs=tuple(knob.name for knob in tuned))
     wanted = foreseen(wanted)
     usual = tuning.usual(wanted)
-    free_bytes = running.free_bytes(wanted)
+    free_bytes = memory.free_bytes(wanted, running.BESIDE_BYTES)
     varied, left_out = tuning.varied(wanted, tuned, free_bytes, goal)
     known = Tuning(
         TUNING_FORMAT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from typing import ParamSpec, TypeVar
 from bpfbench.inside import environment
 from bpfbench.inside.kernel import hooks as probes
 from bpfbench.inside.kernel.files import text_if_any
+from bpfbench.inside.monitors import cgroup
 from bpfbench.model import Attach
 
 P = ParamSpec("P")
@@ -22,6 +24,8 @@ T = TypeVar("T")
 ROOT = Path("/")
 KERNEL_MIN = (5, 8)
 """The first kernel with BPF ring buffers."""
+MAPS_IN_GROUPS = (5, 11)
+"""Since then the memory of BPF maps is charged to control groups; before, RLIMIT_MEMLOCK bounds it, also root's."""
 
 PACKAGES = {"bwrap": "bubblewrap", "unshare": "util-linux", "setpriv": "util-linux", "mount": "mount"}
 """Commands needed on the host -> Debian package."""
@@ -119,8 +123,26 @@ def boot_id() -> str:
 
 
 def memory_available_bytes() -> int:
-    """Return what can be allocated without swapping, as the kernel estimates it."""
-    return environment.meminfo_bytes("MemAvailable", ROOT)
+    """Return what can be allocated without swapping, as the kernel estimates it, and our control groups let us.
+
+    In a container these are what binds: MemAvailable is of the whole machine there.
+    """
+    hierarchy = cgroup.mounted((ROOT / "proc/self/mounts").read_text())
+    own = (ROOT / "proc/self/cgroup").read_text()
+    groups = cgroup.around(own, ROOT / hierarchy.relative_to("/")) if hierarchy else ()
+    left = (found for group in groups if (found := cgroup.memory_left_bytes(group)) is not None)
+    return min((environment.meminfo_bytes("MemAvailable", ROOT), *left))
+
+
+def maps_most_bytes() -> int | None:
+    """Return what BPF maps may take by RLIMIT_MEMLOCK, which no tracer raises; None where that does not bind them."""
+    most, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    bound = _version(platform.release()) < MAPS_IN_GROUPS and most != resource.RLIM_INFINITY
+    return most if bound else None
+
+
+def _version(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
 
 
 def known(look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
@@ -140,9 +162,8 @@ def requirements() -> Iterator[Diagnosis]:
     )
     yield ok("root", "yes") if os.geteuid() == 0 else root
     release = platform.release()
-    version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
     old = lacking("kernel", release, "BPF ring buffers came with Linux 5.8: boot a newer kernel")
-    yield ok("kernel", release) if version >= KERNEL_MIN else old
+    yield ok("kernel", release) if _version(release) >= KERNEL_MIN else old
     no_btf = lacking("BTF", "none", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y (any distribution's is)")
     btf = Path("/sys/kernel/btf/vmlinux")
     yield ok("BTF", "the kernel describes its own types") if btf.exists() else no_btf

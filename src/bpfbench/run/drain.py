@@ -21,6 +21,7 @@ from bpfbench.machine import facts
 from bpfbench.model import Study, Tool, TracerConfig, Waking
 from bpfbench.model.drain import METHOD, PAYLOAD_BYTES, TOOL_OF_BYTES, Case, DrainSpec, Measured
 from bpfbench.model.roofline import Roofline, RooflineSpec
+from bpfbench.run import memory
 from bpfbench.run.progress import Pace, ProgressReporter
 from bpfbench.testbed.base import Sizes, Testbed
 
@@ -106,7 +107,7 @@ def planned(study: Study, testbed: Testbed) -> tuple[Case, ...]:
     """Return the cases of a study that is on the stage.
 
     Raises:
-        MachineError: a CPU or room is missing.
+        MachineError: a CPU, room or memory is missing.
         UsageError: there is no case.
     """
     if testbed.cpus == 1:
@@ -114,6 +115,8 @@ def planned(study: Study, testbed: Testbed) -> tuple[Case, ...]:
     testbed.require_room(DISKS.output)
     if not (found := cases(study)):
         raise UsageError(f"option --attach: none of these setups can attach by {', '.join(study.factors.attach)}")
+    hint = "choose smaller --ringbuf-bytes, or free memory"
+    memory.require_rings(study, (case.config for case in found), testbed.cpus, hint, what="a tracer")
     return found
 
 

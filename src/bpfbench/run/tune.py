@@ -18,40 +18,18 @@ from bpfbench.analysis.questions.tuning.aim import DEFAULT
 from bpfbench.analysis.questions.tuning.search import PLACES, Propose, at_random, last_round, next_block
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
 from bpfbench.declare import plan, tuning
-from bpfbench.errors import MachineError
 from bpfbench.factors import KNOBS
-from bpfbench.machine import facts
 from bpfbench.model import Record, Study, TracerConfig, Trial, TunedValues
 from bpfbench.model.tuning import Finalists, Tuning
+from bpfbench.run import memory
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
-from bpfbench.units import plural, size
+from bpfbench.units import plural
 
 VALIDATION_MOST = 100
 """Blocks of a validation, however long it may take."""
 BESIDE_BYTES = 2**30
 """Of memory that stays free for the target, and a tracer that compiles."""
-
-
-def free_bytes(study: Study) -> int:
-    """Return how much memory settings may lock where a study is run: here, or in a virtual machine of it."""
-    available = study.machine.memory_bytes if study.ground == "vm" else facts.memory_available_bytes()
-    return max(0, available - BESIDE_BYTES)
-
-
-def require_memory(study: Study, configs: Sequence[TracerConfig], cpus: int) -> None:
-    """Refuse to begin a block whose rings take more than is free by now.
-
-    Raises:
-        MachineError: with the numbers.
-    """
-    wanted, free = max((config.ring_bytes(cpus) for config in configs), default=0), free_bytes(study)
-    if wanted > free:
-        raise MachineError(
-            f"the next block has rings of {size(wanted)}, and {size(free)} of memory are free beside the 1 GiB that "
-            "is spared",
-            "free memory; nothing that was measured is lost",
-        )
 
 
 def extend(run: Run, seconds: float) -> None:
@@ -211,7 +189,8 @@ class Tuner:
                 self._run.keep_tuning(replace(known, finalists=(*known.finalists, found.finalists)))
             if found.members:
                 configs = [own.configs[name] for name in found.members]
-                require_memory(study, configs, known.cpus)
+                what, hint = "the next block", "free memory; nothing that was measured is lost"
+                memory.require_rings(study, configs, known.cpus, hint, what=what, spared_bytes=BESIDE_BYTES)
                 trials = plan.block(study, own.setup, configs, number, len(planned))
                 self._run.extend(replace(study, repetitions=number + 1), trials)
                 return trials

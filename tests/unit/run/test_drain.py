@@ -18,7 +18,8 @@ from bpfbench import catalogue
 from bpfbench.analysis.questions.drain import Range, drained
 from bpfbench.codec import from_json, to_json
 from bpfbench.declare import study
-from bpfbench.errors import StepError
+from bpfbench.errors import MachineError, StepError
+from bpfbench.machine import facts
 from bpfbench.model import (
     EMULATED_REMARK,
     OPTIONS,
@@ -153,6 +154,30 @@ class TestCases:
     def test_a_setup_without_the_tool_is_left_out(self) -> None:
         own = Setup("own", "", tools=(Tool.RW_TRACER,), command=("/own",))
         assert {case.event_bytes for case in drain.cases(wanted(setups=("own",), brought=(own,)))} == {156}
+
+
+class Roomy(HostTestbed):
+    """Has two CPUs, and room on its disk."""
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def cpus(self) -> int:
+        return 2
+
+    def require_room(self, output_bytes: int, hint: str | None = None) -> None:
+        assert output_bytes
+        assert hint is None
+
+
+def test_rings_that_memory_has_no_room_for_are_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(facts, "memory_available_bytes", lambda: 32 * MIB)
+    with pytest.raises(MachineError, match="a tracer has rings of 64 MiB, and 32 MiB of memory are free"):
+        drain.planned(wanted(), Roomy())
+    assert drain.planned(wanted(ringbuf_bytes=(4 * MIB,)), Roomy())
 
 
 class Asked(HostTestbed):

@@ -20,13 +20,10 @@ from builders import (
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, DELAY
 from bpfbench.analysis.questions.tuning.search import at_random
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, aim, shown
-from bpfbench.declare.study import parse
-from bpfbench.errors import MachineError
-from bpfbench.machine import facts
-from bpfbench.model import Criteria, Machine, Record, Step, TracerConfig
+from bpfbench.model import Criteria, Record, Step, TracerConfig
 from bpfbench.model.tuning import Finalists, TuningGoal
 from bpfbench.report.documents.tune_in_words import headline
-from bpfbench.run.tune import elapsed_s, following, free_bytes, require_memory
+from bpfbench.run.tune import elapsed_s, following
 
 GOAL = TuningGoal(("overhead",), 99.0, None, None, ("ringbuf_bytes",), 900.0)
 USUAL = make_config()
@@ -114,20 +111,6 @@ def test_the_time_that_is_used_has_what_is_between_trials_and_not_what_is_betwee
     assert elapsed_s([*first, ended("09:00:00", "2")]) == 26
     assert elapsed_s([ended("03:00:00", "1")] * 3) == 9
     assert elapsed_s([]) == 0
-
-
-def test_memory_is_the_guests_in_a_virtual_machine_and_looked_at_again_before_each_block(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(facts, "memory_available_bytes", lambda: 2**30 + 2**21)
-    study = parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "write"\n', "mine.toml")
-    in_vm = replace(study, testbed="vm", machine=Machine(memory_bytes=2**31))
-    assert (free_bytes(study), free_bytes(in_vm)) == (2**21, 2**30)
-    configs = [replace(USUAL, ringbuf_bytes=2**21), replace(USUAL, ringbuf_bytes=2**21, rings="cpu")]
-    require_memory(study, configs[:1], cpus=4)
-    require_memory(in_vm, configs, cpus=4)
-    with pytest.raises(MachineError, match="the next block has rings of 8 MiB, and 2 MiB of memory are free"):
-        require_memory(study, configs, cpus=4)
 
 
 def test_more_time_goes_on_with_a_validation_and_never_back_to_the_search() -> None:

@@ -121,6 +121,30 @@ def hierarchy() -> Path | None:
     return mounted(Path("/proc/self/mounts").read_text())
 
 
+def around(own: str, hierarchy: Path) -> tuple[Path, ...]:
+    """Return the group of a process, by the text of its /proc/PID/cgroup, and those that this is in.
+
+    Of one outside of what is mounted here, as in a container that was entered, only the outermost is known.
+    """
+    path = next((line[3:] for line in own.splitlines() if line.startswith("0::")), "/")
+    group = hierarchy if ".." in Path(path).parts else hierarchy / path.lstrip("/")
+    return (group, *(parent for parent in group.parents if parent.is_relative_to(hierarchy)))
+
+
+def memory_left_bytes(group: Path) -> int | None:
+    """Return what a group may still take of memory; None where it has no limit, or none is known.
+
+    The pages of files that it has cached are counted as free, as those of the machine are in MemAvailable: the kernel
+    drops them first.
+    """
+    most, taken = (text_if_any(group / f"memory.{name}") for name in ("max", "current"))
+    if most is None or taken is None or most == "max":
+        return None
+    stat = numbers(text_if_any(group / "memory.stat") or "")
+    cached = stat.get("active_file", 0) + stat.get("inactive_file", 0)
+    return max(0, int(most) - max(0, int(taken) - cached))
+
+
 def ours(hierarchy: Path | None) -> frozenset[str]:
     """Return the names of all groups of ours, also those of a run that was killed."""
     return frozenset(path.name for path in hierarchy.glob(f"{PREFIX}*")) if hierarchy else frozenset()

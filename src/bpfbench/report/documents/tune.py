@@ -12,8 +12,9 @@ from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.inference import ALPHA
 from bpfbench.analysis.questions.needs import Need
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
-from bpfbench.analysis.questions.tuning.search import Knobs, ranked
+from bpfbench.analysis.questions.tuning.search import Knobs, Place
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
+from bpfbench.analysis.questions.tuning.unkept import Unkept
 from bpfbench.analysis.questions.tuning.validation import Gain, Keeping, Validation
 from bpfbench.factors import KNOBS
 from bpfbench.model import VANILLA, TracerConfig
@@ -33,13 +34,14 @@ from bpfbench.report.document import (
     texts,
 )
 from bpfbench.report.documents.tune_in_words import headline, told
+from bpfbench.report.documents.tune_searched import searched, searched_data
 from bpfbench.report.documents.tuned import (
+    NOT_ASKED,
     UNITS,
     called_by_knobs,
     change_field,
     from_to,
     held,
-    mean_field,
     need_fields,
     shown_for_longer,
     word,
@@ -49,10 +51,20 @@ from bpfbench.report.wording import listed
 from bpfbench.units import plural
 
 SCHEMA = 1
-SHOWN = 8
-"""Configurations of a search that are shown."""
-NOT_ASKED = 5
-"""The importance of what is shown though nobody asked for it."""
+ROLES = {
+    "default": "default",
+    "tuned": "tuned",
+    "trade": "a trade",
+    "best": "best of the search",
+    "best-did-not-hold": "best of the search, did not hold",
+}
+"""What those that may be chosen are, as programs and readers are told; others of the search are told by PLACES."""
+PLACES = {
+    Place.FRONT: "near the best, on the front",
+    Place.BEHIND: "near the best, behind the front",
+    Place.MISSED: "near the best, missed a limit in the search",
+    Place.LEFT_OUT: "near the best",
+}
 SYMPTOMS = {
     "fidelity": "events are lost",
     "overhead": "the target takes longer",
@@ -82,7 +94,15 @@ def _blocks(own: TunedSetup) -> Iterator[Block]:
     if found is not None and found.rounds:
         yield _validated(own, found)
         if found.last.backs:
-            yield Heading(f"What each knob of {own.setup} contributes: the tuned, with that alone set back")
+            best = found.last.best
+            which = {"tuned": "the tuned", "trade": "the trade"}.get(_role(found, best), "the best of the search")
+            yield Heading(f"What each knob of {own.setup} contributes: {which}, with that alone set back")
+            if found.chosen != best:
+                yield Paragraph(
+                    f"This table and the next are about {called_by_knobs(own, own.configs[best])}: the best of the "
+                    "search, which did not hold. Nothing else was run with knobs set back.",
+                    "note",
+                )
             yield _contributions(own, found)
             yield Heading(f"Which knob of {own.setup} to turn against what")
             yield _against_symptoms(own, found)
@@ -93,7 +113,7 @@ def _blocks(own: TunedSetup) -> Iterator[Block]:
             "granted but 0 to 100 %, so that few blocks leave it wide. ~ cannot be told from no difference.",
             "fine",
         )
-    yield from _searched(own)
+    yield from searched(own)
 
 
 def _columns(own: TunedSetup) -> Iterator[Column]:
@@ -107,16 +127,28 @@ def _columns(own: TunedSetup) -> Iterator[Column]:
 def _validated(own: TunedSetup, found: Validation) -> Table:
     columns = (Column("configuration", is_text=True), *_columns(own))
     rows = [
-        (Field(_role(own, found, name)), *(field for need in own.shown for field in need_fields(found, need, name)))
-        for name in dict.fromkeys((DEFAULT, found.last.best, *found.last.nearest))
+        (Field(_called(own, found, name)), *(field for need in own.shown for field in need_fields(found, need, name)))
+        for name in dict.fromkeys((DEFAULT, found.chosen, found.last.best, *found.last.nearest))
         if name in next(iter(found.means.values()), {})
     ]
     return Table(columns, tuple(rows), leads=True)
 
 
-def _role(own: TunedSetup, found: Validation, name: str) -> str:
-    role = "default" if name == DEFAULT else "tuned" if name == found.last.best else "near it"
-    return f"{role}: {called_by_knobs(own, own.configs[name])}"
+def _role(found: Validation, name: str) -> str:
+    """Say what a configuration is by what was chosen, which the best of the search need not be."""
+    if name == DEFAULT:
+        return "default"
+    if name == found.chosen and found.gain is not Gain.NONE:
+        return "trade" if found.gain is Gain.TRADE else "tuned"
+    if name == found.last.best:
+        return "best" if name == found.chosen else "best-did-not-hold"
+    return "near" if name in found.last.nearest else "set-back"
+
+
+def _called(own: TunedSetup, found: Validation, name: str) -> str:
+    role = _role(found, name)
+    place = own.places.get(name, Place.LEFT_OUT)
+    return f"{ROLES.get(role) or PLACES[place]}: {called_by_knobs(own, own.configs[name])}"
 
 
 def _contributions(own: TunedSetup, found: Validation) -> Table:
@@ -210,28 +242,6 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
         yield f"Not tried again, as all trials of theirs failed: {', '.join(sorted(own.failed))}."
 
 
-def _searched(own: TunedSetup) -> Iterator[Block]:
-    order = [name for name in ranked(own.tried) if name != DEFAULT][:SHOWN]
-    if not order:
-        return
-    yield Heading(f"What the search of {own.setup} saw")
-    needs = own.aim.needs
-    means = own.readings(own.searched, needs)
-    columns = [Column("configuration", is_text=True), Column("blocks")]
-    columns += [Column(word(need), UNITS.get(need.key, need.metric.unit)) for need in needs]
-    rows = []
-    for name in (DEFAULT, *order):
-        values = (list(means.get(name, {}).get(need.key, {}).values()) for need in needs)
-        cells = [mean_field(need, own_values) for need, own_values in zip(needs, values, strict=True)]
-        rows.append((Field(called_by_knobs(own, own.configs[name])), Field(str(own.tried[name].rounds)), *cells))
-    yield Table(tuple(columns), tuple(rows))
-    yield Paragraph(
-        f"{plural(len(own.tried) - 1, 'configuration')} of {len(own.configs) - 1} tried, the best so far most often. "
-        "These numbers chose what was validated, so that they prove nothing.",
-        "fine",
-    )
-
-
 def _side_by_side(found: Sequence[TunedSetup]) -> Iterator[Block]:
     """Put what was chosen beside the default, setup by setup, where there are several."""
     if len(found) < 2:
@@ -310,12 +320,26 @@ def _data(own: TunedSetup) -> dict[str, Any]:
         "decided": bool(found and found.is_decided),
         "failed_fresh_trials": dict(found.failed) if found else {},
         "lost_percent": own.lost,
+        "turned_of": found.last.best if found and found.rounds else None,
         "turned": _all_turned(own, found) if found and found.rounds else {},
+        "unkept_limits": [_unmet(own, each) for each in own.unkept],
         "validated": [_row(own, found, name) for name in found.last.names] if found and found.rounds else [],
-        "search": [
-            {"name": one.name, "blocks": one.rounds, "ahead_margins": one.ahead, "miss_margins": one.miss}
-            for one in own.tried.values()
-        ],
+        "search": searched_data(own),
+    }
+
+
+def _unmet(own: TunedSetup, found: Unkept) -> dict[str, Any]:
+    """Say how near anything came to a limit, where nothing kept to all of them."""
+    return {
+        "limit": found.limit.need.key,
+        "bound": found.limit.bound,
+        "name": found.name,
+        "values": _values(own, own.configs[found.name]),
+        "mean": found.mean,
+        "interval": found.level.ends,
+        "trials": found.trials,
+        "within_limit": found.within,
+        "all_known_to_miss": found.is_missed,
     }
 
 
@@ -333,10 +357,10 @@ def _values(own: TunedSetup, config: TracerConfig) -> dict[str, Any]:
 
 def _row(own: TunedSetup, found: Validation, name: str) -> dict[str, Any]:
     kept = found.kept(name)
-    roles = {**dict.fromkeys(found.last.nearest, "near"), DEFAULT: "default", found.last.best: "tuned"}
     return {
         "name": name,
-        "role": roles.get(name, "set-back"),
+        "role": _role(found, name),
+        "place": own.places.get(name),
         "set_back": [knob for knobs, back in found.last.backs.items() if back == name for knob in knobs],
         "values": _values(own, own.configs[name]),
         "rings_hold_percent": own.held_percent(own.configs[name]),

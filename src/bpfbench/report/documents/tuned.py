@@ -26,6 +26,8 @@ WORDS = {
     "latency": "p99 latency",
     "delay": "delay by settings",
 }
+NOT_ASKED = 5
+"""The importance of what is shown though nobody asked for it."""
 UNITS = {"fidelity": "%", "memory": "MiB", "cpu": "% of one", "startup": "s", "delay": "ms"}
 
 
@@ -58,13 +60,14 @@ def need_fields(found: Validation, need: Need, name: str) -> Iterator[Field]:
     """Write what a configuration has of a need, and how that differs from the default's."""
     mean, level = found.means[need.key].get(name), found.levels[need.key].get(name)
     if need.key in UNITS:
-        yield Field(ABSENT) if mean is None or level is None else _level(need, mean, level)
+        yield Field(ABSENT) if mean is None or level is None else level_field(need, mean, level)
     else:
         yield change_field(need, found.over_vanilla[need.key].get(name))
     yield Field(ABSENT) if name == DEFAULT else change_field(need, found.over_default[need.key].get(name))
 
 
-def _level(need: Need, mean: float, level: Interval) -> Field:
+def level_field(need: Need, mean: float, level: Interval) -> Field:
+    """Write a mean in the unit of a need's metric, and what it may be."""
     unit = 2**20 if need.key == "memory" else 1
     write = share if need.by_points else lambda value: rounded(value / unit, 2)
     return Field(write(mean), detail=f"[{write(level.low)}, {write(level.high)}]")
@@ -72,11 +75,14 @@ def _level(need: Need, mean: float, level: Interval) -> Field:
 
 def change_field(need: Need, gap: Gap | None) -> Field:
     """Write a change of the metric: `?` where nothing can be told yet, `~` where none is known."""
-    if gap is None:
-        return Field(ABSENT)
-    changes = need.changes(gap.interval)
-    said = rounded(need.change(gap.mean), 1, "+")
-    if gap.rounds < ROUNDS_LEAST:
+    return Field(ABSENT) if gap is None else ahead_field(need, gap.mean, gap.interval, gap.rounds)
+
+
+def ahead_field(need: Need, mean: float, interval: Interval, rounds: int) -> Field:
+    """Write the same of by how much something is ahead, on the scale of a need, after so many rounds."""
+    changes = need.changes(interval)
+    said = rounded(need.change(mean), 1, "+")
+    if rounds < ROUNDS_LEAST:
         return Field(said, mark="?")
     if changes.ends is None:
         return Field(said, mark="~")

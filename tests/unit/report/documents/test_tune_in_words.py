@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from builders import READ, make_config, make_failure, make_fio, make_record, make_summary, make_trial, make_usage
 
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
@@ -14,7 +15,7 @@ from bpfbench.analysis.questions.tuning.tuned import TunedSetup, aim, shown
 from bpfbench.analysis.questions.tuning.validation import Gain
 from bpfbench.model import VANILLA, Criteria, Record, TracerConfig
 from bpfbench.model.tuning import Finalists, TuningGoal
-from bpfbench.report.document import Bullets, Document, Field, Paragraph, Table
+from bpfbench.report.document import Bullets, Document, Field, Heading, Paragraph, Table
 from bpfbench.report.documents.tune import data, document
 from bpfbench.report.documents.tune_in_words import headline
 
@@ -27,7 +28,13 @@ Does = Callable[[TracerConfig, int], tuple[float, float, float] | None]
 """Of a configuration and a block: what is saved in per cent, runtime, and memory in MiB; None: the trial fails."""
 
 
-def tuned(does: Does, blocks: int = 12, before: Does | None = None, goal: TuningGoal = GOAL) -> TunedSetup:
+def tuned(
+    does: Does,
+    blocks: int = 12,
+    before: Does | None = None,
+    goal: TuningGoal = GOAL,
+    configs: dict[str, TracerConfig] = CONFIGS,
+) -> TunedSetup:
     """A setup of which so many blocks are validated, after three of a search, which did the same unless told."""
     random = np.random.default_rng(1)
     records: list[Record] = []
@@ -37,7 +44,7 @@ def tuned(does: Does, blocks: int = 12, before: Does | None = None, goal: Tuning
             own = make_trial(VANILLA, number)
             runtime_s = 10.0 * drift * float(np.exp(random.normal(0, 0.01)))
             records.append(make_record(replace(own, id=f"{own.id}-{at}"), fio=make_fio(runtime_s=runtime_s)))
-        for name, config in CONFIGS.items():
+        for name, config in configs.items():
             trial = make_trial("libbpf", number, config=config)
             trial = replace(trial, id=f"{trial.id}-{name}")
             found = (before or does if number < 3 else does)(config, number)
@@ -56,7 +63,7 @@ def tuned(does: Does, blocks: int = 12, before: Does | None = None, goal: Tuning
                 )
             )
     wanted, finalists = aim(goal, READ, Criteria()), Finalists("libbpf", 3, BEST, (NEAR,))
-    return TunedSetup("libbpf", goal, wanted, CONFIGS, tuple(records), finalists, shown(goal, READ))
+    return TunedSetup("libbpf", goal, wanted, configs, tuple(records), finalists, shown(goal, READ))
 
 
 def all_or_little(config: TracerConfig, number: int) -> tuple[float, float, float]:
@@ -127,8 +134,8 @@ def test_the_ceiling_is_told_where_nobody_saves_enough() -> None:
         return (60.0 if config == NEAR else 50.0) + 2 * (number + (config == BEST)) % 4, 10.0, 2.0
 
     found = headline(tuned(little, blocks=6))
-    assert found.startswith("libbpf: no gain found in 6 fresh blocks. No configuration that was validated can")
-    assert "can save 99 %: the ceiling is 61.00 % [" in found
+    assert found.startswith("libbpf: no gain found in 6 fresh blocks. Of those that may be chosen, none can keep")
+    assert "can keep to 99 % saved: the ceiling is 61.00 % [" in found
     assert found.endswith("with ring 2 MiB.")
 
 
@@ -137,8 +144,114 @@ def test_so_it_is_beside_a_gain() -> None:
         return (50.0 if config == USUAL else 60.0) + number % 2, 10.0, 2.0
 
     found = headline(tuned(more))
-    assert found.startswith("libbpf: ring 1 MiB is better than the default in saved; neither keeps to 99 % saved. No")
-    assert "can save 99 %: the ceiling is" in found
+    assert found.startswith("libbpf: ring 1 MiB is better than the default in saved; neither keeps to 99 % saved. Of")
+    assert "can keep to 99 % saved: the ceiling is" in found
+
+
+def too_little(config: TracerConfig, number: int) -> tuple[float, float, float]:
+    return (80.0 if config == NEAR else 60.0) + number % 3, 10.0, 2.0
+
+
+def test_so_it_is_of_what_was_tried_where_nothing_was_validated() -> None:
+    own = replace(tuned(too_little), finalists=None, offered_bytes=2**30)
+    found = headline(own)
+    assert found.startswith("libbpf: no gain found. Of 2 configurations, none looked better than the default")
+    assert ". Of those that were tried, none can keep to 99 % saved: the ceiling is 81.00 % [" in found
+    assert found.endswith("with ring 2 MiB.")
+    (unmet,) = data([own])[0]["unkept_limits"]
+    assert (unmet["limit"], unmet["name"], unmet["mean"]) == ("fidelity", "ring2", pytest.approx(81))
+    assert (unmet["trials"], unmet["within_limit"], unmet["all_known_to_miss"]) == (15, 0, True)
+
+
+def test_of_two_trials_the_ceiling_is_what_was_seen() -> None:
+    own = replace(tuned(too_little, blocks=-1), finalists=None, offered_bytes=2**30)
+    assert headline(own).endswith(
+        "Of those that were tried, none kept to 99 % saved in each trial: the most was 80.50 %, with ring 2 MiB, which "
+        "kept to it in 0 of 2 trials."
+    )
+
+
+def test_each_limit_that_nothing_keeps_to_has_the_least_that_was_seen() -> None:
+    def large(config: TracerConfig, number: int) -> tuple[float, float, float]:
+        return (60.0 + number % 3 if config == USUAL else 100.0), 10.0, (4.0 if config == BEST else 3.0)
+
+    own = tuned(large, goal=replace(GOAL, max_memory_bytes=2**20))
+    found = headline(own)
+    assert "neither keeps to 99 % saved and 1 MiB of memory. Of those that may be chosen, none kept to all" in found
+    assert "all limits at once. 99 % saved alone was kept to in all 12 trials by ring 1 MiB. Of those" in found
+    assert "none can keep to 1 MiB of memory: the least is 2.99 MiB [2.95, 3.03], with ring 2 MiB." in found
+    saved, memory = data([own])[0]["unkept_limits"]
+    assert (saved["limit"], saved["within_limit"], saved["all_known_to_miss"]) == ("fidelity", 12, False)
+    assert (memory["limit"], memory["bound"], memory["all_known_to_miss"]) == ("memory", 2**20, True)
+
+
+def test_who_kept_to_the_limits_with_a_knob_set_back_is_told_though_it_cannot_be_chosen() -> None:
+    both = ("ringbuf_bytes", "poll_ms")
+    configs = {f"{name}-{poll}": replace(own, poll_ms=poll) for name, own in CONFIGS.items() for poll in (10, 100)}
+    configs = {DEFAULT if own == USUAL else name: own for name, own in configs.items()}
+    best, other = configs["ring1-10"], configs["ring1-100"]
+
+    def does(config: TracerConfig, number: int) -> tuple[float, float, float]:
+        return (100.0 if config == other else 60.0 + 10 * (config == best) + number % 3), 10.0, 2.0
+
+    goal = replace(GOAL, knobs=both)
+    own = tuned(does, goal=goal, configs=configs)
+    own = replace(own, finalists=Finalists("libbpf", 3, best, ()))
+    assert headline(own).endswith(
+        "with ring 1 MiB, poll 10 ms. Ring 1 MiB, poll 100 ms is not one of them, but the best with poll_ms set back, "
+        "and kept to 99 % saved in all 12 fresh trials."
+    )
+
+
+def test_where_something_keeps_to_all_limits_there_is_no_ceiling() -> None:
+    assert data([tuned(all_or_little)])[0]["unkept_limits"] == []
+
+
+def test_where_another_than_the_best_of_the_search_is_chosen_that_is_the_tuned() -> None:
+    def treacherous(config: TracerConfig, number: int) -> tuple[float, float, float]:
+        return (98.0 if config == BEST else 100.0) if config != USUAL else 60.0 + number % 3, 10.0, 2.0
+
+    own = tuned(treacherous, before=all_or_little)
+    assert own.chosen == NEAR
+    said = document([own])
+    assert {"tuned: ring 2 MiB", "best of the search, did not hold: ring 1 MiB"} <= {f.text for f in fields(said)}
+    headings = [block.text for block in said if isinstance(block, Heading)]
+    assert "What each knob of libbpf contributes: the best of the search, with that alone set back" in headings
+    (remark,) = (block.text for block in said if isinstance(block, Paragraph) and block.tone == "note")
+    assert remark.startswith("This table and the next are about ring 1 MiB: the best of the search, which did not hold")
+    (found,) = data([own])
+    assert {row["name"]: row["role"] for row in found["validated"]} == {
+        DEFAULT: "default",
+        "ring1": "best-did-not-hold",
+        "ring2": "tuned",
+    }
+    assert found["turned_of"] == "ring1"
+
+
+def test_without_a_gain_nothing_is_called_tuned() -> None:
+    own = replace(tuned(lambda *_: (100.0, 10.0, 2.0), blocks=6), offered_bytes=2**30)
+    rows = {field.text for field in fields(document([own]))}
+    assert {"best of the search: ring 1 MiB"} <= rows
+    assert any(text.startswith("near the best, ") and text.endswith(": ring 2 MiB") for text in rows)
+    assert {row["role"] for row in data([own])[0]["validated"]} == {"default", "best", "near"}
+
+
+def test_the_search_shows_who_is_on_the_front_and_how_far_from_the_default_one_may_be() -> None:
+    def cheaper(config: TracerConfig, number: int) -> tuple[float, float, float]:
+        return (60.0 + number % 3 if config == USUAL else 100.0), (8.0 if config == BEST else 10.0), 2.0
+
+    own = replace(tuned(cheaper), finalists=None, offered_bytes=2**30)
+    (table,) = (block for block in document([own]) if isinstance(block, Table))
+    titles = [column.title for column in table.columns]
+    assert titles == ["configuration", "blocks", "front", "saved", "overhead", "overhead to default"]
+    front = {row[0].text: row[2].text for row in table.rows}
+    assert front == {"ring 256 KiB": "-", "ring 1 MiB": "yes", "ring 2 MiB": "-"}
+    change = next(row[5] for row in table.rows if row[0].text == "ring 1 MiB")
+    assert change.text.startswith("-20")
+    assert change.detail.startswith("[-2")
+    places = {row["name"]: row["place"] for row in data([own])[0]["search"]}
+    assert places == {DEFAULT: "missed-limits", "ring1": "front", "ring2": "left-out"}  # surely beaten
+    assert all(row["range_margins"] for row in data([own])[0]["search"])
 
 
 def test_a_trade_is_told_and_not_written() -> None:

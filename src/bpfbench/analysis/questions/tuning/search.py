@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations, islice
+from enum import StrEnum
+from itertools import chain, combinations, islice
 
 import numpy as np
 
@@ -30,7 +31,20 @@ ERRORS = 1.5
 Knobs = tuple[str, ...]
 """One that is set back, and those that have to be set back with it."""
 NEAREST = 2
-"""Others on the front that are validated beside the best."""
+"""Others that are validated beside the best: of the front, as long as it has some."""
+
+
+class Place(StrEnum):
+    """Where one that was tried stands among those that come into question for the last round."""
+
+    FRONT = "front"
+    """It kept to the limits, and nobody who did beats it."""
+    BEHIND = "behind-the-front"
+    """It kept to the limits, and is beaten."""
+    MISSED = "missed-limits"
+    """It missed one in some block."""
+    LEFT_OUT = "left-out"
+    """It does not come into question: it is ruled out, or was tried less often than others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +116,25 @@ def out(tried: Mapping[str, Tried]) -> frozenset[str]:
     return frozenset(missing | beaten)
 
 
-def ranked(tried: Mapping[str, Tried]) -> list[str]:
-    """Put them in order by their means: who keeps to the limits first, front behind front, then by what is missed."""
+def fronts(tried: Mapping[str, Tried]) -> list[list[str]]:
+    """Return those that kept to the limits by their means: first who is beaten by nobody, then the rest alike."""
     keeping = [own for own in tried.values() if own.miss == 0]
-    found: list[str] = []
+    found: list[list[str]] = []
     while keeping:
         front = [own for own in keeping if not any(other.beats(own) for other in keeping)]
-        found += [own.name for own in sorted(front, key=lambda own: own.ahead, reverse=True)]
+        found.append([own.name for own in sorted(front, key=lambda own: own.ahead, reverse=True)])
         keeping = [own for own in keeping if own not in front]
-    missing = sorted((own for own in tried.values() if own.miss > 0), key=lambda own: own.miss)
-    return found + [own.name for own in missing]
+    return found
+
+
+def _missing(tried: Mapping[str, Tried]) -> list[str]:
+    """Return the others, who missed the least first."""
+    return [own.name for own in sorted(tried.values(), key=lambda own: own.miss) if own.miss > 0]
+
+
+def ranked(tried: Mapping[str, Tried]) -> list[str]:
+    """Put them in order by their means: who keeps to the limits first, front behind front, then by what is missed."""
+    return [*chain.from_iterable(fronts(tried)), *_missing(tried)]
 
 
 def repeated(tried: Mapping[str, Tried], places: int) -> tuple[str, ...]:
@@ -159,10 +182,7 @@ def last_round(tried: Mapping[str, Tried], space: Space, failed: Collection[str]
     kept to them, who missed them by little more than the best did is looked at. Who is known to fail is nobody's
     set-back.
     """
-    ruled_out = out(tried) - {DEFAULT}
-    known = {name: own for name, own in tried.items() if name not in ruled_out}
-    most = max((own.rounds for name, own in known.items() if name != DEFAULT), default=0)
-    sound = {n: own for n, own in known.items() if n == DEFAULT or own.rounds >= min(FINAL_LEAST, most)}
+    sound = contenders(tried)
     least = min(own.miss for own in sound.values())
     left = [own for own in sound.values() if own.miss <= LITTLE_MORE * least]
     for at in range(len(left[0].ahead)):
@@ -171,9 +191,34 @@ def last_round(tried: Mapping[str, Tried], space: Space, failed: Collection[str]
     chosen = min(left, key=lambda own: (space.changed(own.name), [-ahead for ahead in own.ahead])).name
     if chosen == DEFAULT:
         return None
-    others = [name for name in ranked(sound) if name not in (DEFAULT, chosen)][: 2 * NEAREST]
-    near = sorted(others, key=lambda name: _distance(sound[name], sound[chosen]))[:NEAREST]
-    return LastRound(chosen, tuple(near), space.set_back(chosen, failed))
+    return LastRound(chosen, _nearest(sound, chosen), space.set_back(chosen, failed))
+
+
+def contenders(tried: Mapping[str, Tried]) -> dict[str, Tried]:
+    """Return the default, and who else comes into question: who is not ruled out, and was tried as often as others."""
+    ruled_out = out(tried) - {DEFAULT}
+    known = {name: own for name, own in tried.items() if name not in ruled_out}
+    most = max((own.rounds for name, own in known.items() if name != DEFAULT), default=0)
+    return {n: own for n, own in known.items() if n == DEFAULT or own.rounds >= min(FINAL_LEAST, most)}
+
+
+def places(tried: Mapping[str, Tried]) -> dict[str, Place]:
+    """Say of each that was tried where it stands."""
+    sound = contenders(tried)
+    found = dict.fromkeys(tried, Place.LEFT_OUT)
+    for at, front in enumerate(fronts(sound)):
+        found |= dict.fromkeys(front, Place.BEHIND if at else Place.FRONT)
+    return found | dict.fromkeys(_missing(sound), Place.MISSED)
+
+
+def _nearest(sound: Mapping[str, Tried], chosen: str) -> tuple[str, ...]:
+    """Return those nearest to the chosen on the front; where it has too few, on the next; last, who misses least."""
+    found: list[str] = []
+    for part in (*fronts(sound), *([name] for name in _missing(sound))):
+        others = (name for name in part if name not in (DEFAULT, chosen))
+        near = sorted(others, key=lambda name: _distance(sound[name], sound[chosen]))
+        found += near[: NEAREST - len(found)]
+    return tuple(found)
 
 
 def _noise(one: Tried, other: Tried, at: int) -> float:

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from bpfbench.analysis import inference
 from bpfbench.analysis.gaps import BlockId
+from bpfbench.analysis.inference import ALPHA
 from bpfbench.analysis.metrics import loss_percent
 from bpfbench.analysis.questions.evidence import Quality
 from bpfbench.analysis.questions.needs import Need
@@ -25,11 +26,13 @@ from bpfbench.analysis.questions.tuning.aim import (
     Bound,
     Readings,
     Tried,
+    by_itself,
     fidelity,
     need_of,
     weigh,
 )
-from bpfbench.analysis.questions.tuning.search import Dial, LastRound, Space
+from bpfbench.analysis.questions.tuning.search import Dial, LastRound, Place, Space, places
+from bpfbench.analysis.questions.tuning.unkept import Unkept, unkept
 from bpfbench.analysis.questions.tuning.validation import Gain, Validation, validate
 from bpfbench.analysis.results import Results, describe
 from bpfbench.factors import KNOBS
@@ -105,8 +108,17 @@ class TunedSetup:
     @cached_property
     def tried(self) -> dict[str, Tried]:
         """How all do that were searched."""
+        return weigh(self._searched_readings, self.aim)
+
+    @cached_property
+    def _searched_readings(self) -> Readings:
         found, left_out = self.readings(self.searched, self.aim.needs), {VANILLA, *self.too_large}
-        return weigh({name: own for name, own in found.items() if name not in left_out}, self.aim)
+        return {name: own for name, own in found.items() if name not in left_out}
+
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """Where they stand at the end of the search."""
+        return places(self.tried)
 
     @cached_property
     def offered(self) -> float | None:
@@ -218,6 +230,20 @@ class TunedSetup:
         configs = [own.trial.config for own in self.fresh if own.status is not Status.OK]
         failed = Counter(self.names[config] for config in configs if config is not None and config in self.names)
         return validate(self.readings(self.fresh, needs), self.last, self.aim, needs, noise, failed)
+
+    @cached_property
+    def unkept(self) -> tuple[Unkept, ...]:
+        """How near anything came to each limit, where nothing kept to all of them: by fresh blocks, if there are some.
+
+        Intervals are those of these blocks, of all that are looked at and all limits at once.
+        """
+        limits, found = self.aim.limits, self.validation
+        if found is None:
+            searched, alpha = {name: self._searched_readings[name] for name in self.tried}, ALPHA / len(limits)
+            levels = {limit.need.key: by_itself(searched, limit.need, alpha) for limit in limits}
+            return unkept(searched, levels, limits)
+        fresh = self.readings(self.fresh, [limit.need for limit in limits])
+        return unkept({name: fresh[name] for name in found.rivals if name in fresh}, found.levels, limits)
 
     def _noise(self, need: Need) -> float | None:
         """Return the SD of the difference of two vanilla trials of a block, on the scale of a need."""

@@ -120,10 +120,11 @@ class Validation:
 
         With an error of 5 % for all who may be chosen, as the one that happened to do well is.
         """
-        return bounded.missing_at_most(self.trials.get(name, 0), ALPHA / len(self._rivals))
+        return bounded.missing_at_most(self.trials.get(name, 0), ALPHA / len(self.rivals))
 
     @property
-    def _rivals(self) -> tuple[str, ...]:
+    def rivals(self) -> tuple[str, ...]:
+        """The default, and those that may be chosen."""
         return tuple(dict.fromkeys((DEFAULT, self.last.best, *self.last.nearest)))
 
     def _is_settled(self, name: str) -> bool:
@@ -188,7 +189,7 @@ class Validation:
         It is ahead in the mean of each, or keeps to all more often: where trials differ a lot, that is told sooner.
         """
         missed = [limit.need for limit in self.aim.limits if self._told_of(limit, DEFAULT) is False]
-        each = AGAINST_DEFAULT / (len(self.aim.needs) + 1) / max(1, len(self._rivals) - 1)
+        each = AGAINST_DEFAULT / (len(self.aim.needs) + 1) / max(1, len(self.rivals) - 1)
         return all(map(self.told, missed)) or bounded.mostly(*self.only.get(self.chosen, (0, 0)), each)
 
     @property
@@ -216,7 +217,7 @@ class Validation:
             return False
         if not self._are_limits_settled:
             return False
-        rivals = [name for name in self._rivals if name != self.last.best]
+        rivals = [name for name in self.rivals if name != self.last.best]
         sound = [name for name in rivals if name == DEFAULT or self.kept(name).holds]
         gaps = [(self.over_best[need.key].get(name), need) for need in self.aim.minimise for name in sound]
         gaps += [(self.over_default[need.key].get(self.chosen), need) for need in self.aim.minimise]

@@ -8,15 +8,18 @@ from dataclasses import replace
 
 from searches import AIM, RINGS, SPACE, Machine, searched, useful
 
-from bpfbench.analysis.questions.tuning.aim import DEFAULT, weigh
+from bpfbench.analysis.inference import Interval
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, Tried, weigh
 from bpfbench.analysis.questions.tuning.search import (
     PLACES,
     Dial,
+    Place,
     Space,
     at_random,
     last_round,
     next_block,
     out,
+    places,
     repeated,
 )
 
@@ -112,3 +115,49 @@ def test_what_is_known_to_fail_is_nobodys_set_back() -> None:
     found = last_round(searched(useful, 1, 10), SPACE, set(SPACE.points) - {DEFAULT})
     assert found is not None
     assert set(found.backs.values()) == {DEFAULT}
+
+
+def known(name: str, *ahead: float, miss: float = 0.0, rounds: int = 3) -> Tried:
+    own = (0.0,) * len(ahead)
+    return Tried(name, rounds, miss, None, ahead, own, (Interval(),) * len(ahead))
+
+
+def line(*tried: Tried) -> tuple[Space, dict[str, Tried]]:
+    """A space of one knob, whose default keeps to the limits and is beaten by all of these that do."""
+    found = {own.name: own for own in (known(DEFAULT, 0.0, 0.0), *tried)}
+    return Space((Dial("ring", len(found), ordered=True),), {name: (at,) for at, name in enumerate(found)}), found
+
+
+def test_the_nearest_are_of_the_front_however_near_others_are() -> None:
+    space, tried = line(
+        known("best", 20.0, 20.0),
+        known("far", 30.0, 1.0, rounds=9),
+        known("cheap", 1.0, 30.0),
+        known("behind", 19.9, 19.9),
+        known("missed", 20.0, 20.0, miss=0.1),
+        known("new", 40.0, 40.0, rounds=1),
+    )
+    tried["far"] = replace(tried["far"], ahead=(20.5, 1.0))
+    found = last_round(tried, space)
+    assert found is not None
+    assert (found.best, found.nearest) == ("best", ("far", "cheap"))
+    assert places(tried) == {
+        DEFAULT: Place.BEHIND,
+        "best": Place.FRONT,
+        "far": Place.FRONT,
+        "cheap": Place.FRONT,
+        "behind": Place.BEHIND,
+        "missed": Place.MISSED,
+        "new": Place.LEFT_OUT,
+    }
+
+
+def test_where_the_front_has_too_few_those_behind_it_follow_and_last_who_misses_least() -> None:
+    space, tried = line(known("best", 20.0, 20.0), known("behind", 5.0, 5.0), known("missed", 20.0, 20.0, miss=1.0))
+    found = last_round(tried, space)
+    assert found is not None
+    assert found.nearest == ("behind", "missed")
+    space, tried = line(known("best", 20.0, 20.0), *(known(f"m{at}", 20.0, 20.0, miss=at) for at in (3.0, 1.0, 2.0)))
+    found = last_round(tried, space)
+    assert found is not None
+    assert found.nearest == ("m1.0", "m2.0")
