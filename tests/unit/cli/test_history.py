@@ -230,6 +230,7 @@ def test_without_its_extra_it_says_how_to_get_it(bpfbench: Invoke, runs: Path, m
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     outcome = bpfbench("history", str(runs))
     assert complaint(outcome) == "bpfbench: history wants ruptures, which is not installed"
-    assert outcome.err.splitlines()[1] == "  pip install 'bpfbench[history]'"
+    assert "pip install" in outcome.err.splitlines()[1]
+    assert "ruptures" in outcome.err.splitlines()[1]
     monkeypatch.setattr("bpfbench.cli.extras.sys.version_info", (3, 14, 0))
     assert "no release yet for Python 3.14 and newer" in bpfbench("history", str(runs)).err

@@ -330,7 +330,8 @@ def test_without_its_extra_it_says_how_to_get_it_before_anything_else(
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     outcome = bpfbench("tune", *words)
     assert complaint(outcome) == "bpfbench: tune wants optuna, which is not installed"
-    assert outcome.err.splitlines()[1] == "  pip install 'bpfbench[tune]'"
+    assert "pip install" in outcome.err.splitlines()[1]
+    assert "optuna" in outcome.err.splitlines()[1]
     assert not (tmp_path / "runs").exists()
 
 
