@@ -44,6 +44,9 @@ tools = ["rw-tracer"]
 workloads = ["read"]
 scale = 0.0001220703125 # 4 MiB per process
 attach = "tracepoint"
+
+[settings]
+rest_s = 0
 """
 
 

@@ -128,7 +128,7 @@ def trials(cases: Sequence[Broken], image: Image, place: Path) -> dict[str, Reco
         tool, more, attach = alike[0].tool, alike[0].more, alike[0].mutant.attach
         form, testbed = "text" if tool == "fs-profile" else "binary", "host" if attach == "tracepoint" else "vm"
         study = (
-            f'name = "broken"\nrepetitions = 1\ntestbed = "{testbed}"\n[factors]\n'
+            f'name = "broken"\nrepetitions = 1\ntestbed = "{testbed}"\n[settings]\nrest_s = 0\n[factors]\n'
             f'setups = {json.dumps([case.mutant.name for case in alike])}\ntools = "{tool}"\n'
             f'workloads = "read"\nscale = 0.0009765625\nformat = "{form}"\nattach = "{attach}"\n{more}'
         )

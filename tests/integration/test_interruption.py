@@ -33,6 +33,9 @@ tools = ["rw-tracer"]
 format = ["text", "binary"]
 workloads = ["read"]
 scale = 0.00048828125
+
+[settings]
+rest_s = 0
 """
 OURS = re.compile(r"(^| )/bpfbench/tracers/|bpfbench\.trial|/bpfbench/workloads/|(^|/)bpftrace ")
 """What a trial starts has these on its command line; a build of an image does not."""

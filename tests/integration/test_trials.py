@@ -57,6 +57,9 @@ workloads = ["read", "write", "mixed"]
 scale = 0.00024414062 # 8 MiB per process
 rate_iops = [2000, "unlimited"]
 attach = "tracepoint"
+
+[settings]
+rest_s = 0.5
 """
 
 BURSTS = """
@@ -110,6 +113,12 @@ def either(request: pytest.FixtureRequest) -> Run:
     """Return each in turn."""
     found: Run = request.getfixturevalue(request.param)
     return found
+
+
+def test_what_reads_from_disk_rests_before_it_starts_whoever_traces_it(limited: Run) -> None:
+    for record in limited.records():
+        rested = "rest" in {step.name for step in record.steps}
+        assert rested == (record.trial.workload.name != "write"), record.trial.id
 
 
 def test_every_invariant_holds(run: Run) -> None:

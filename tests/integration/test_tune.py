@@ -14,7 +14,7 @@ from bpfbench.model import Status
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
 
-WORKLOAD = ("--workloads", "read", "--processes", "1", "--scale", "0.001953125")
+WORKLOAD = ("--workloads", "write", "--processes", "1", "--scale", "0.001953125")
 """64 MiB: no fewer events, or the default's ring would hold a tenth of them."""
 TUNED = ("--setups", "libbpf", "--knobs", "ringbuf_bytes,wakeup")
 BLOCK = 7

@@ -27,6 +27,9 @@ workloads = ["read"]
 attach = "tracepoint"
 scale = 0.00048828125 # 16 MiB per process
 variants = ["full", "no-output", "no-consumer", "run-time", "delay"]
+
+[settings]
+rest_s = 0
 """
 SETUPS = ("bpftrace", "libbpf", "ebpf-go", "aya-sync")
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
