@@ -24,7 +24,16 @@ from bpfbench.run.progress import ProgressReporter
 from bpfbench.run.stage import Means, Stage, foreseen
 from bpfbench.store import Run
 
-HEAD = 'name = "commands"\nrepetitions = 1\n[settings]\nrest_s = 0\n[factors]\nworkloads = "read"\nprocesses = 1\nscale = 0.002\n'
+HEAD = """
+name = "commands"
+repetitions = 1
+[settings]
+rest_s = 0
+[factors]
+workloads = "read"
+processes = 1
+scale = 0.002
+"""
 
 GOOD = (
     HEAD
