@@ -37,7 +37,7 @@ def recommend(
     ] = "overhead",
     drain: DrainFile = None,
     check: Annotated[
-        bool, Parameter(negative="", help="Exit with 0 if a setup is known to fit, with 1 if surely none does.")
+        bool, Parameter(negative="", help="Exit with 0 if a setup fits, with 1 if surely none does.")
     ] = False,
     strict: Strict = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
@@ -51,7 +51,7 @@ def recommend(
     is an answer, too: the nearest is shown, and why it does not; and what is
     not known comes with the command that measures it.
 
-    Exit status with --check: 0, a setup is known to fit, or it cannot be told;
+    Exit status with --check: 0, a setup fits, or it cannot be told;
     1, surely none fits; 2, there is no verdict, for example because the run
     cannot be read; 3, with --strict, in place of 0 where it cannot be told.
     """
@@ -75,5 +75,5 @@ def recommend(
     if not check or found.qualified:
         return 0
     if any(own.fit is not Fit.NO for own in found.candidates):
-        return undecided("no setup is known to fit, but some may", strict=strict)
+        return undecided("no setup fits for sure, but some may", strict=strict)
     return 1
