@@ -77,8 +77,8 @@ class HostTestbed(Testbed):
         with self._output(job) as output_dir:
             if output_dir:
                 binds.append(Bind(output_dir, f"{INSIDE}/output", writable=True))
-                made = [output_dir, *([str(job.record_dir)] if job.record_dir else [])]
-                command.LOG.debug("%s", shlex.join(("mkdir", "-p", *made)))
+                if job.record_dir:
+                    command.LOG.debug("%s", shlex.join(("mkdir", "-p", str(job.record_dir))))
             seen = replace(self.sandbox(tuple(binds)), own_network=job.own_network)
             argv = sandbox.argv(seen, job.argv, remove_if_killed=output_dir)
             return command.run(argv, stdin=job.stdin, on_line=on_line, timeout_s=job.timeout_s, hold=job.hold)
@@ -96,18 +96,17 @@ class HostTestbed(Testbed):
 
     @contextlib.contextmanager
     def _output(self, job: Job) -> Iterator[str]:
-        """Make the directory for a job's output, if it wants one, kept or deleted in the end."""
+        """Name the directory for a job's output, if it wants one, which `supervise` makes; kept or deleted in the end."""
         if job.output is None:
             yield ""
             return
         output_dir = self.output_dir / f"{IN_FLIGHT}{os.getpid()}-{job.output}"
         self.output_dir.mkdir(parents=True, exist_ok=True)
         _require_unexposed(self.output_dir, "--output-dir")
-        output_dir.mkdir()
         try:
             yield str(output_dir)
         finally:
-            if job.keep_output_as:
+            if job.keep_output_as and output_dir.exists():
                 output_dir.rename(self.output_dir / job.keep_output_as)
             else:
                 shutil.rmtree(output_dir, ignore_errors=True)
