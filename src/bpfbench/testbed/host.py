@@ -96,7 +96,7 @@ class HostTestbed(Testbed):
 
     @contextlib.contextmanager
     def _output(self, job: Job) -> Iterator[str]:
-        """Name the directory for a job's output, if it wants one, which `supervise` makes; kept or deleted in the end."""
+        """Name the directory of a job's output, if any, which `supervise` makes; kept, or deleted in the end."""
         if job.output is None:
             yield ""
             return
