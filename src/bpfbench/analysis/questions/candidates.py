@@ -24,6 +24,7 @@ from bpfbench.analysis.questions.evidence import Evidence, Quality, Seen, aspect
 from bpfbench.analysis.questions.ring_trials import Tracer
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.analysis.statistics import analyse
+from bpfbench.analysis.summary import summarise
 from bpfbench.model import DrivenTarget, TracerConfig
 
 NEAR = 1.5
@@ -178,7 +179,8 @@ class Basis:
         """Take it from a run, and from `bench drain`, where that is given."""
         analysis = analyse(results)
         values = {(statistic.cell, statistic.metric): statistic for statistic in analysis.statistics}
-        seen = Seen(values, known(results), shares(results))
+        groups = [group for group in summarise(results).groups if not group.emulated]
+        seen = Seen(values, known(groups), shares(groups))
         cells: defaultdict[tuple[str, TracerConfig], list[Cell]] = defaultdict(list)
         for statistic in analysis.find(metrics.SAVED_PERCENT.key):
             cell, config = statistic.cell, statistic.cell.config

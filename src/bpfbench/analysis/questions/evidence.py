@@ -6,7 +6,7 @@ Events that were lost were never consumed: what a tracer costs is no evidence wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -18,9 +18,9 @@ from bpfbench.analysis.apart import apart, levels
 from bpfbench.analysis.inference import ALPHA, Interval
 from bpfbench.analysis.metrics import Metric
 from bpfbench.analysis.questions.capacity import KEPT, DrainRate
-from bpfbench.analysis.results import Cell, Results
+from bpfbench.analysis.results import Cell
 from bpfbench.analysis.statistics import Statistic
-from bpfbench.analysis.summary import summarise
+from bpfbench.analysis.summary import Group
 from bpfbench.model import EVENT_BYTES, RATE_TOLERANCE
 
 
@@ -146,7 +146,9 @@ class Seen:
         if found is None:
             return None
         if found.low is not None and found.high is not None:
-            found = replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
+            scatters = found.low < found.high
+            ends = (max(0.0, found.low), min(100.0, found.high)) if scatters else (None, None)
+            found = replace(found, low=ends[0], high=ends[1])
         share = self.shares.get(cell)
         least = None if share is None else self.values[cell, metrics.SAVED_PERCENT.key].spread.min
         return replace(found, own_rate=self._keeps_rate(cell, found.rate_per_s), least=least, share=share)
@@ -236,22 +238,22 @@ ON_LOGS = {
 """What is read of tracers themselves, and whether on the scale of logarithms."""
 
 
-def known(results: Results) -> dict[tuple[Cell, Metric], Interval]:
+def known(groups: Iterable[Group]) -> dict[tuple[Cell, Metric], Interval]:
     """Return what means and ratios of a run may be, as far as its rounds tell."""
     found: dict[tuple[Cell, Metric], Interval] = {}
-    for group in (own for own in summarise(results).groups if not own.emulated):
+    for group in groups:
         for key, own in apart(group, RATIOS).items():
             if own.interval is not None:
                 found[key] = own.interval.mapped(lambda percent: 1 + percent / 100)
         for metric, logs in ON_LOGS.items():
             found |= levels(group, metric, logs=logs)
-    return {key: ends for key, ends in found.items() if key[1] is not metrics.SAVED_PERCENT or ends.low < ends.high}
+    return found
 
 
-def shares(results: Results) -> dict[Cell, Interval]:
+def shares(groups: Iterable[Group]) -> dict[Cell, Interval]:
     """Return what means of what is saved may be, at an error of 5 % for all cells of a group."""
     found: dict[Cell, Interval] = {}
-    for group in summarise(results).groups:
+    for group in groups:
         saved = {own.cell: own.samples.get(metrics.SAVED_PERCENT) for own in group.rows if not own.cell.is_vanilla}
         rounds = {cell: list(own.by_round(float).values()) for cell, own in saved.items() if own is not None}
         alpha = ALPHA / max(1, len(rounds))

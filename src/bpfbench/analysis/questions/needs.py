@@ -71,6 +71,10 @@ class Need:
         """Return what being ahead by so much means of the metric: the change in per cent, or in points."""
         return ahead if self.by_points else percent(-ahead)
 
+    def is_constant(self, gap: Gap) -> bool:
+        """Tell whether a gap was the same in all rounds, as shares can be: a fact about these, and no interval."""
+        return self.by_points and gap.spread.own == 0
+
     def changes(self, ahead: Interval) -> Interval:
         """Return the same of an interval."""
         ends = self.change(ahead.low), self.change(ahead.high)
@@ -157,11 +161,9 @@ class Answer:
 
     @property
     def alike(self) -> bool:
-        """Whether those who are equal are so in each trial, as shares can be: which says nothing of others."""
-        named, gaps = self.decision.named, self.decision.whole.gaps
-        return self.need.by_points and all(
-            gap.mean == gap.spread.own == 0 for pair, gap in gaps.items() if named and set(pair) <= set(named)
-        )
+        """Whether those who are named are equal in each trial, as shares can be: which says nothing of others."""
+        gaps = self.decision.whole.among(self.decision.named).gaps.values()
+        return self.need.by_points and all(self.need.is_constant(gap) and gap.mean == 0 for gap in gaps)
 
     @property
     def noise(self) -> float | None:
@@ -379,12 +381,9 @@ def _all_round(known: Sequence[Sample], criteria: Criteria) -> AllRound | None:
 def _at_pace(pace: IoPace, samples: Sequence[Sample], known: Sequence[Sample], criteria: Criteria) -> AtRate:
     """Say what each setup saves in the case in which it saves least, with an interval for all of them at once."""
     contests: defaultdict[Contest, dict[str, dict[BlockId, float]]] = defaultdict(dict)
-    least: dict[str, float] = {}
-    lowest: dict[str, float] = {}
+    own_samples: defaultdict[str, list[Sample]] = defaultdict(list)
     for own in samples:
-        enough = len(set(own.rounds)) >= ROUNDS_LEAST
-        lowest[own.cell.setup] = min(lowest.get(own.cell.setup, 100.0), own.spread.min if enough else -math.inf)
-        least[own.cell.setup] = min(least.get(own.cell.setup, 100.0), own.spread.mean)
+        own_samples[own.cell.setup].append(own)
         contests[Contest.of(own.cell)][own.cell.setup] = own.by_round(FIDELITY.worth)
     saved: dict[str, Interval] = {}
     for contest, by_setup in contests.items():
@@ -399,7 +398,16 @@ def _at_pace(pace: IoPace, samples: Sequence[Sample], known: Sequence[Sample], c
     cells = {own.cell for own in samples}
     offered = [own.spread.mean for own in known if own.metric is metrics.OFFERED and own.cell in cells]
     alike = {(cell.setup, cell.tool, cell.workload) for cell in cells}
-    floor = criteria.fidelity_floor_percent
-    in_three = {setup: share for setup, share in lowest.items() if math.isfinite(share)}
-    rate, apart = max(offered, default=0.0), len(alike) < len(cells)
-    return AtRate(pace, rate, saved, floor, least, in_three, configured_apart=apart)
+    return AtRate(
+        pace,
+        max(offered, default=0.0),
+        saved,
+        criteria.fidelity_floor_percent,
+        least={setup: min(own.spread.mean for own in group) for setup, group in own_samples.items()},
+        lowest={
+            setup: min(own.spread.min for own in group)
+            for setup, group in own_samples.items()
+            if all(len(set(own.rounds)) >= ROUNDS_LEAST for own in group)
+        },
+        configured_apart=len(alike) < len(cells),
+    )

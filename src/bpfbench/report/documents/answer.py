@@ -85,8 +85,8 @@ def _gap(answer: Answer, gap: Gap | None) -> dict[str, Any] | None:
     if gap is None:
         return None
     ends = answer.need.changes(gap.interval)
-    alike = answer.need.by_points and gap.spread.own == 0  # a fact about these rounds, and no interval
-    low, high = (end if isfinite(end) and not alike else None for end in (ends.low, ends.high))
+    known = not answer.need.is_constant(gap)
+    low, high = (end if known and isfinite(end) else None for end in (ends.low, ends.high))
     return {"change": answer.need.change(gap.mean), "low": low, "high": high, "rounds": gap.rounds}
 
 
