@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import processes
 import pytest
 from builders import make_executable, make_image
 from sshd import keygen, known, server
@@ -139,13 +140,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def living(lab: Lab) -> list[str]:
     """The processes that have to do with the lab, but for the servers."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(lab.folder) in words and "sshd" not in words and "pytest" not in words:
-                found.append(words)
-    return found
+    lines = [" ".join(words) for words in processes.command_lines().values()]
+    return [line for line in lines if str(lab.folder) in line and "sshd" not in line and "pytest" not in line]
 
 
 def test_a_host_whose_key_is_not_known_is_not_talked_to(lab: Lab) -> None:

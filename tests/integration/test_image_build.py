@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import processes
 import pytest
 
 from bpfbench.machine.privileges import as_root
@@ -44,13 +44,7 @@ exec setpriv --reuid {USER} --regid {USER} --clear-groups -- "$@"
 
 def running(argv: tuple[str, ...]) -> list[int]:
     """Return the ids of the processes that have exactly this command line."""
-    wanted = b"".join(word.encode() + b"\0" for word in argv)
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes() == wanted:
-                found.append(int(path.parent.name))
-    return found
+    return [pid for pid, words in processes.command_lines().items() if words == argv]
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:

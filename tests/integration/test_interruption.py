@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import processes
 import pytest
 
 from bpfbench import cli
@@ -67,15 +68,8 @@ def started(place: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 def our_processes() -> list[str]:
     """Return the command lines of what a trial starts, of all processes of the machine."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if OURS.search(line) and int(path.parent.name) != os.getpid() and "pytest" not in line:
-            lines.append(line)
-    return lines
+    lines = {pid: " ".join(words) for pid, words in processes.command_lines().items() if pid != os.getpid()}
+    return [line for line in lines.values() if OURS.search(line) and "pytest" not in line]
 
 
 def remains(before: leftovers.Inventory) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 
 from bpfbench import cli
@@ -96,13 +97,8 @@ def remains(before: leftovers.Inventory, command: str | Path) -> list[str]:
 
 def running(word: str) -> list[str]:
     """Return the command lines with that word."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = path.read_bytes().decode(errors="replace").split("\0")
-            if word in words and "bpfbench" not in words:
-                lines.append(" ".join(words))
-    return lines
+    lines = processes.command_lines().values()
+    return [" ".join(words) for words in lines if word in words and "bpfbench" not in words]
 
 
 @pytest.mark.parametrize("setup", SETUPS)

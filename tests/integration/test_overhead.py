@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from loader import LOADER
 
@@ -32,15 +33,7 @@ ROOT = os.geteuid() == 0
 
 def with_mark() -> list[str]:
     """Return the command lines of processes that sleep so long."""
-    found = []
-    for path in Path("/proc").glob("[1-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if MARK.encode() in words:
-            found.append(b" ".join(words).decode())
-    return found
+    return [" ".join(words) for words in processes.command_lines().values() if MARK in words]
 
 
 def groups() -> frozenset[str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import processes
 import pytest
 
 from bpfbench import cli
@@ -95,15 +96,9 @@ def said(testbed: VmTestbed, script: str, **job: object) -> list[str]:
 
 def qemus(place: Path) -> list[str]:
     """Return the command lines of the virtual machines whose data is in a directory."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"qemu-system" in words[0] and any(os.fsencode(place) in word for word in words):
-            lines.append(b" ".join(words).decode(errors="replace"))
-    return lines
+    lines = processes.command_lines().values()
+    ours = [words for words in lines if "qemu-system" in words[0] and any(str(place) in word for word in words)]
+    return [" ".join(words) for words in ours]
 
 
 class TestInside:
