@@ -214,42 +214,49 @@ def _fio(works: Sequence[Workload], wish: Wish) -> Beside:
 
 def _driven(basis: Basis, cells: Sequence[Cell], wish: Wish) -> Beside | None:
     """Return declared targets that can be driven at a rate, each at what makes the events that are wanted."""
+    rates = _rates(basis, cells, wish)
+    if not rates:
+        return None
+    return _study_of(basis, rates) or "services", {"targets": rates, "rate-iops": sorted(set(rates.values()))}
+
+
+def _rates(basis: Basis, cells: Sequence[Cell], wish: Wish) -> dict[str, int]:
+    """Return what each declared target that has rates is to be driven at for the events that are wanted, by its name."""
     rated = {target.name for target in basis.driven if target.drive_at}
     rates: dict[str, int] = {}
     for cell in (cell.vanilla for cell in cells if cell.workload.name in rated):
         calls, operations = (basis.seen.mean(cell, metric) for metric in (metrics.CALLS, metrics.OPERATIONS))
         if calls and operations:
             rates.setdefault(cell.workload.name, math.ceil(wish.rate_per_s * operations / calls))
-    if not rates:
-        return None
-    shipped = all(target.shipped for target in basis.driven if target.name in rates)
-    return "services" if shipped else "study.toml", {"targets": rates, "rate-iops": sorted(set(rates.values()))}
+    return rates
+
+
+def _study_of(basis: Basis, targets: Iterable[str]) -> str | None:
+    """Return the user's study file, in which targets are declared; None if all are shipped."""
+    declared = {target.name: target for target in basis.driven}
+    return None if all(declared[name].shipped for name in targets) else "study.toml"
 
 
 def tuning(basis: Basis, candidates: Sequence[Candidate], wish: Wish) -> str | None:
     """Return the command that looks for a configuration which does what is wanted; None where there is none.
 
     Args:
-        basis: what they were judged by. One workload is taken: what is best beside it need not be beside others.
+        basis: what they were judged by. One target is taken: what is best beside it need not be beside others.
         candidates: those that do not, the best first.
         wish: what is wanted.
     """
-    works = [cell.workload for cells in basis.cells.values() for cell in cells if cell.workload.is_fio]
+    beside = _one_target(basis, list(chain.from_iterable(basis.cells.values())), wish)
     setups = dict.fromkeys(own.setup for own in candidates if own.setup in catalogue.SETUPS)
-    if not works or not setups:
+    if not beside or not setups:
         return None
-    _, beside = _fio(works, wish)
     payload = wish.event_bytes - EVENT_BYTES
     costs = dict.fromkeys(own.value for own in (wish.prefer, Quality.OVERHEAD, Quality.MEMORY) if own in TUNABLE)
     options = {
         "setups": ",".join(setups),
         "tools": "rw-tracer-all" if payload > 0 else "rw-tracer",
-        "workloads": works[0].name,
         "attach": candidates[0].config.attach,
-        "processes": next(iter(beside["processes"])),
-        "scale": next(iter(beside["scale"])),
         **({"payload-bytes": payload} if payload > 0 else {}),
-        "rate": f"{wish.rate_per_s:g}",
+        **beside,
         "min-fidelity": f"{wish.min_fidelity_percent:g}",
         **({} if wish.max_cpu_percent is None else {"max-cpu": f"{wish.max_cpu_percent:g}"}),
         **({} if wish.max_memory_bytes is None else {"max-memory": round(wish.max_memory_bytes)}),
@@ -257,3 +264,18 @@ def tuning(basis: Basis, candidates: Sequence[Candidate], wish: Wish) -> str | N
         "output": "tuned.toml",
     }
     return f"bpfbench tune {' '.join(f'--{name} {given}' for name, given in options.items())}"
+
+
+def _one_target(basis: Basis, cells: Sequence[Cell], wish: Wish) -> dict[str, object]:
+    """Return options that say beside which target is tuned, at which rate; fio goes first, without any there are none."""
+    if works := [cell.workload for cell in cells if cell.workload.is_fio]:
+        _, beside = _fio(works, wish)
+        return {
+            "workloads": works[0].name,
+            **{name: next(iter(beside[name])) for name in ("processes", "scale")},
+            "rate": f"{wish.rate_per_s:g}",
+        }
+    for target, rate_iops in _rates(basis, cells, wish).items():
+        study = _study_of(basis, [target])
+        return {**({"study": study} if study else {}), "targets": target, "rate-iops": rate_iops}
+    return {}

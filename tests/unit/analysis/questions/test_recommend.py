@@ -195,7 +195,7 @@ class TestWhatFits:
     def test_where_nothing_saves_enough_tuning_is_proposed_by_the_command_that_does_it(self) -> None:
         found = judged([*LIMITED[:3], *LIMITED[9:]], min_fidelity_percent=99.9, max_memory_bytes=2.0**28)
         assert found.to_tune == (
-            "bpfbench tune --setups bcc --tools rw-tracer --workloads read --attach kprobe --processes 4 "
+            "bpfbench tune --setups bcc --tools rw-tracer --attach kprobe --workloads read --processes 4 "
             "--scale 0.03125 --rate 100000 --min-fidelity 99.9 --max-memory 268435456 --minimise overhead,memory "
             "--output tuned.toml"
         )
@@ -476,6 +476,14 @@ class TestServers:
         assert "valkey has no rate" in markdown.text(recommendation.document(found, RUN))
         assert found.to_measure.startswith("bpfbench run services --setups libbpf --tools rw-tracer --targets nginx ")
         assert "--rate-iops 1000 " in found.to_measure
+
+    def test_what_nobody_does_is_tuned_beside_one_target_at_the_rate_that_makes_the_events(self) -> None:
+        lossy = [dataclasses.replace(own, summary=make_summary(own.trial, saved=5_000)) for own in served("libbpf", 1000)]
+        found = self.ask([*served("vanilla", 1000), *lossy], "nginx", "valkey")
+        assert found.to_tune is not None
+        assert " --targets nginx --rate-iops 1000 " in found.to_tune
+        assert "--study" not in found.to_tune, "shipped targets are known by name"
+        assert "--scale" not in found.to_tune, "which is fio's"
 
     def test_a_run_of_targets_without_rates_says_so(self) -> None:
         closed = [*served("vanilla", None), *served("libbpf", None)]
