@@ -137,7 +137,8 @@ def around(name: str, overrides: Mapping[str, Override], file: str | None = None
     """
     if file:
         return load(find(file), overrides)
-    return declared({"name": name, "factors": {"workloads": "read"}}, name, overrides)
+    factors = {} if "factors.targets" in overrides else {"workloads": "read"}
+    return declared({"name": name, "factors": factors}, name, overrides)
 
 
 def brought_by(file: str | None) -> tuple[Setup, ...]:

@@ -192,6 +192,17 @@ class TestReading:
             output_limit_bytes=2 * 2**30,
         )
 
+    @pytest.mark.parametrize(
+        ("options", "expected"), [({}, (("read",), ())), ({"targets": "nginx"}, ((), ("nginx",)))], ids=str
+    )
+    def test_options_alone_have_the_targets_that_they_name_and_no_other(
+        self, options: Mapping[str, str], expected: tuple[tuple[str, ...], tuple[str, ...]]
+    ) -> None:
+        given = {"setups": "libbpf", "tools": "rw-tracer", **options}
+        said = {f"factors.{key}": Override(f"--{key}", value) for key, value in given.items()}
+        factors = study.around("tune", said).factors
+        assert (factors.workloads, factors.targets) == expected
+
     def test_virtual_machines_are_declared(self) -> None:
         given_study = parse_with(
             {

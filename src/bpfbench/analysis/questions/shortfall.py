@@ -221,7 +221,7 @@ def _driven(basis: Basis, cells: Sequence[Cell], wish: Wish) -> Beside | None:
 
 
 def _rates(basis: Basis, cells: Sequence[Cell], wish: Wish) -> dict[str, int]:
-    """Return what each declared target that has rates is to be driven at for the events that are wanted, by its name."""
+    """Return at which rate each declared target that has one makes the events that are wanted, by its name."""
     rated = {target.name for target in basis.driven if target.drive_at}
     rates: dict[str, int] = {}
     for cell in (cell.vanilla for cell in cells if cell.workload.name in rated):
@@ -267,7 +267,7 @@ def tuning(basis: Basis, candidates: Sequence[Candidate], wish: Wish) -> str | N
 
 
 def _one_target(basis: Basis, cells: Sequence[Cell], wish: Wish) -> dict[str, object]:
-    """Return options that say beside which target is tuned, at which rate; fio goes first, without any there are none."""
+    """Return options that say beside which target is tuned, at which rate: fio first; none where there is none."""
     if works := [cell.workload for cell in cells if cell.workload.is_fio]:
         _, beside = _fio(works, wish)
         return {
