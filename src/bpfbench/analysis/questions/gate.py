@@ -4,8 +4,8 @@
 A limit is held against every tracer's cell of the run before; vanilla's own change is the machine's. Of each that both
 runs have, two things are tested, one-sided, as `compare` tests (Welch): that the change lies beyond the limit, that it
 lies within. p is corrected over the cells of the limit (Holm), so that of a change that only just reaches the limit, in
-however many cells, one gate in twenty fails at most. What neither test tells is undecided, and fails nothing; so is what
-has fewer trials on a side than anything is told of, and what the run after has no trial of.
+however many cells, one gate in twenty fails at most. What neither test tells is undecided, and fails nothing; so is
+what has fewer trials on a side than anything is told of, and what the run after has no trial of.
 
 Runtime is not judged where the rate is limited: a program that keeps a rate takes as long as the rate makes it take.
 """

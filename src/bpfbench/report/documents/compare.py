@@ -10,7 +10,7 @@ Data:
     only_before[], only_after[]   cells that one run alone has
     trials_before, trials_after   {order, noise}: what each run says of its own trials, as order.py describes it
     gate[]         of each limit and cell: the cell, metric, limit, change, is_ratio, unit, n_before, n_after, verdict
-                   (failed, passed, undecided); `change` in per cent where is_ratio, null where the run after has no value
+                   (failed, passed, undecided); `change` in per cent where is_ratio, null where it is absent after
     unjudged[]     cell, metric, limit: runtime at a limited rate, against which no limit is held
     same           whether both are one run
 """
