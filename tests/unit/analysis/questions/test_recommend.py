@@ -478,9 +478,7 @@ class TestServers:
         assert "--rate-iops 1000 " in found.to_measure
 
     def test_what_nobody_does_is_tuned_beside_one_target_at_the_rate_that_makes_the_events(self) -> None:
-        lossy = [
-            dataclasses.replace(own, summary=make_summary(own.trial, saved=5_000)) for own in served("libbpf", 1000)
-        ]
+        lossy = [dataclasses.replace(own, summary=make_summary(own.trial, saved=5_000)) for own in served("libbpf", 1000)]
         found = self.ask([*served("vanilla", 1000), *lossy], "nginx", "valkey")
         assert found.to_tune is not None
         assert " --targets nginx --rate-iops 1000 " in found.to_tune
