@@ -25,7 +25,7 @@ def test_a_run_is_measured_and_compared_with_the_one_before(request: pytest.Fixt
     if os.geteuid() != 0:
         pytest.skip("measuring on this kernel needs root")
     job = Job(tmp_path, INPUTS)
-    for step in ("Install", "Measure", "Compare", "Make this run the baseline", "Judge"):
+    for step in ("Install", "Measure", "Compare", "Judge", "Make this run the baseline"):
         done = job.run(step)
         assert done.returncode == 0, f"{step}: {done.stderr}"
     assert "There is no baseline" in job.summary

@@ -33,9 +33,10 @@ def commands(tmp_path: Path) -> Path:
     return place
 
 
-def job(tmp_path: Path, commands: Path, before: Path | None, run: Path, **inputs: str) -> Job:
+def job(tmp_path: Path, commands: Path, before: Path | None, run: Path, *, failed: str = "", **inputs: str) -> Job:
     """Return a job that has measured, and found a baseline or none."""
     found = Job(tmp_path, {name.replace("_", "-"): value for name, value in inputs.items()}, commands)
+    found.outputs["steps.measure.outputs.failed"] = failed
     for place, stored in (("run", run), ("baseline", before)):
         if stored is not None:
             shutil.copytree(stored, found.gate / place / stored.name)
@@ -49,6 +50,14 @@ def slowed(run: Path, to: Path) -> Path:
         data = json.loads(path.read_text())
         data["driven"]["runtime_s"] *= 3
         path.write_text(json.dumps(data))
+    return to
+
+
+def failed_in(run: Path, to: Path, trials: str) -> Path:
+    """Copy a run, with some trials that failed."""
+    shutil.copytree(run, to)
+    for path in to.glob(f"trials/{trials}/record.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "reason": "it crashed"}))
     return to
 
 
@@ -77,7 +86,8 @@ def test_scripts_are_sound(name: str) -> None:
 def test_packages_are_those_of_a_clone() -> None:
     setup = (TOP / "scripts" / "setup").read_text() + (TOP / "scripts" / "quickstart").read_text()
     always, machines = re.findall(r"packages\+?=\((.*)\)", SCRIPTS["Install"])
-    assert [package for package in (*always.split(), *machines.split()) if package not in setup] == []
+    own = {"python3-venv"}  # a clone's is that of whichever Python it found
+    assert [package for package in (*always.split(), *machines.split()) if package not in setup] == [*own]
 
 
 def test_a_planted_slowdown_fails_and_everybody_is_told_where(tmp_path: Path, commands: Path) -> None:
@@ -158,6 +168,91 @@ def test_a_run_becomes_the_baseline_in_place_of_the_one_before(tmp_path: Path, c
     assert [path.name for path in (gate.gate / "baseline").iterdir()] == [NEW.name]
     paths = {STEPS[name]["with"]["path"] for name in ("Fetch the baseline", "Keep the baseline")}
     assert len(paths) == 1, "a cache is found by its paths, too"
+
+
+def test_a_job_that_fails_leaves_the_baseline_as_it_was() -> None:
+    """A step comes after those above it, and is left out where one of them failed, unless its condition says so."""
+    names = list(STEPS)
+    for name in ("Make this run the baseline", "Keep the baseline"):
+        assert names.index(name) > names.index("Judge")
+        assert STEPS[name]["if"] == "${{ inputs.keep == 'true' }}"
+
+
+@pytest.mark.parametrize(
+    ("left", "limit", "status"),
+    [
+        ("0003-*", "runtime_s > 1000 %", 0),
+        ("*-libbpf-*", "runtime_s > 1000 %", 2),
+        ("0003-*", "runtime_s < 1000 %", 1),
+        ("0003-*", "", 2),
+    ],
+    ids=["the rest passes", "a tracer has none left", "the rest fails", "no limits"],
+)
+def test_trials_that_failed_for_good_pass_where_all_the_rest_can_be_told(
+    tmp_path: Path, commands: Path, left: str, limit: str, status: int
+) -> None:
+    gate = job(tmp_path, commands, LONG, failed_in(LONG, tmp_path / "less", left), failed="true", fail_on=limit)
+    gate.run("Compare").check_returncode()
+    assert gate.outputs["steps.compare.outputs.status"] == str(status)
+    assert "> Trials failed, and failed again" in gate.summary
+    assert "> Trials failed, and failed again" in (gate.gate / "verdict.md").read_text()
+    assert gate.run("Judge").returncode == status
+
+
+def test_trials_that_failed_for_good_make_no_baseline(tmp_path: Path, commands: Path) -> None:
+    gate = job(tmp_path, commands, None, NEW, failed="true")
+    gate.run("Compare").check_returncode()
+    assert gate.run("Judge").returncode == 2
+
+
+MEASURES = """#!/bin/bash
+echo "$*" >>{place}/called
+for place; do [ -z "$next" ] || run=$place; next=; [ "$place" != --run-dir ] || next=1; done
+[ -z "{begins}" ] || [ -z "$run" ] || {{ mkdir -p "$run"; touch "$run/run.json"; }}
+set -- {statuses}
+shift $(($(wc -l <{place}/called) - 1))
+exit "$1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("statuses", "begins", "calls", "status", "failed"),
+    [
+        ("0", True, 1, 0, False),
+        ("1 0", True, 2, 0, False),
+        ("1 1", True, 2, 0, True),
+        ("1 143", True, 2, 143, False),
+        ("1", False, 1, 1, False),
+        ("2", False, 1, 2, False),
+        ("130", True, 1, 130, False),
+    ],
+)
+def test_trials_that_failed_are_run_again_once(
+    tmp_path: Path, commands: Path, statuses: str, begins: bool, calls: int, status: int, failed: bool
+) -> None:
+    script = MEASURES.format(place=tmp_path, statuses=statuses, begins="yes" if begins else "")
+    (commands / "bpfbench").write_text(script)
+    gate = Job(tmp_path, {"testbed": "vm", "options": "--repetitions 6"}, commands)
+    assert gate.run("Measure").returncode == status
+    run = gate.gate / "run" / "0123456789ab"
+    called = (tmp_path / "called").read_text().splitlines()
+    assert (
+        called
+        == [
+            f"run --wait quick --testbed vm --run-dir {run} --repetitions 6",
+            f"run --wait --resume {run} --retry-failed",
+        ][:calls]
+    )
+    assert gate.outputs.get("steps.measure.outputs.failed") == ("true" if failed else None)
+
+
+def test_a_python_that_is_too_old_is_told(tmp_path: Path, commands: Path) -> None:
+    for name, script in (("dpkg", ""), ("python3", '[ "$1" = --version ] && echo "Python 3.9.2"')):
+        (commands / name).write_text(f"#!/bin/sh\n{script}\n")
+        (commands / name).chmod(0o755)
+    done = Job(tmp_path, {}, commands).run("Install")
+    assert done.returncode == 2
+    assert "bpfbench needs Python 3.11 or newer; python3 is Python 3.9.2" in done.stdout
 
 
 def test_a_testbed_that_is_none_is_told(tmp_path: Path, commands: Path) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: verbs only. stdout is data, stderr is messages.
 
-Exit status: 0 done, 1 a trial or check failed, 2 usage, 130 interrupted, 143 terminated. Of a gate, 1 is a verdict,
-and 2 says that there is none.
+Exit status: 0 done, 1 it could not be done, or a trial or check failed, 2 usage, 130 interrupted, 143 terminated. Of a
+gate, 1 is a verdict, and 2 says that there is none.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ HELP = """\
 `bpfbench help VERB` says more about a verb, `bpfbench docs PAGE` what
 docs/PAGE.md says.
 
-Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted, 143
-terminated. Of `compare --fail-on` and `recommend --check`: 0 passed, 1 failed,
+Exit status: 0 done, 1 it could not be done, or a trial or check failed, 2
+usage, 130 interrupted, 143 terminated. Of `compare --fail-on` and `recommend --check`: 0 passed, 1 failed,
 2 no verdict because of an error, 3 undecided (with --strict)."""
 
 CHECKS = ("run", "check", "doctor")

@@ -31,7 +31,10 @@ def doctor(
     testbed: Annotated[str, Parameter(help="The testbed to measure on: host, vm.")] = "host",
     form: Form = Form(),
 ) -> int:
-    """Check what this machine can measure, what is missing, and how to get it. Changes nothing."""
+    """Check what this machine can measure, what is missing, and how to get it. Changes nothing.
+
+    Exit status: 0, this machine can measure; 1, it lacks something.
+    """
     if testbed not in VENUES:
         raise UsageError(f"option --testbed: {testbed!r} is none of {', '.join(VENUES)}")
     found = examination.examine(testbed, cache_dir(), Path.cwd())

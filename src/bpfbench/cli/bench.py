@@ -72,6 +72,8 @@ def drain_(
     run-time counters give the kernel side's time per event. The roofline comes
     first, so each setup's rate is also given as a share of what this machine
     allows. docs/limits.md has the method.
+
+    Exit status: 0, all was measured; 1, something could not be.
     """
     set_up_logging(stderr, verbose=verbose)
     around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
@@ -132,6 +134,8 @@ def roofline_(
     wake-up and an empty hook take? For each event size and format, the lowest
     of these is the ceiling: no setup can save more. docs/limits.md has the
     method.
+
+    Exit status: 0, it was measured; 1, it could not be.
     """
     set_up_logging(stderr, verbose=verbose)
     nobody = {"factors.setups": Override("roofline", [VANILLA])}

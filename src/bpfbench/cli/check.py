@@ -39,7 +39,10 @@ def check(
     verbose: Verbose = False,
     form: Form = Form(),
 ) -> int:
-    """Run the conformance suite: does each tracer keep the contract and report exactly what happened?"""
+    """Run the conformance suite: does each tracer keep the contract and report exactly what happened?
+
+    Exit status: 0, no check failed; 1, one did, or could not be run.
+    """
     set_up_logging(stderr, verbose=verbose)
     brought = study.brought_by(study_file)
     known = catalogue.SETUPS | {setup.name: setup for setup in brought}

@@ -52,6 +52,8 @@ def up_(
     """Check every host, bring what it lacks (bpfbench, the image, certificates), and start its worker. May be repeated.
 
     This machine gets the scheduler. Hosts are reached by SSH; their keys must be known here.
+
+    Exit status: 0, all hosts are ready; 1, one is not.
     """
     extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
@@ -65,7 +67,10 @@ def up_(
 
 @cluster_app.command
 def status(file: HostsFile = DEFAULT_FILE, /, *, verbose: Verbose = False, form: Form = Form()) -> int:
-    """Show what each host has, and where the scheduler is."""
+    """Show what each host has, and where the scheduler is.
+
+    Exit status: 0, all hosts answered; 1, one did not.
+    """
     extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     hosts = declared.load(file)
@@ -85,7 +90,10 @@ def down(
     ] = False,
     verbose: Verbose = False,
 ) -> int:
-    """End the scheduler and what runs on hosts, and delete the certificates. Records not yet fetched are kept."""
+    """End the scheduler and what runs on hosts, and delete the certificates. Records not yet fetched are kept.
+
+    Exit status: 0, all hosts are down; 1, one could not be taken down.
+    """
     extras.require("cluster", "a cluster")
     set_up_logging(stderr, verbose=verbose)
     outcomes = up.down(declared.load(file), cache_dir(), _tell, purge=purge)

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions.compare import compare_runs
-from bpfbench.analysis.questions.gate import Gated, GateVerdict, Limit, gated, limit
+from bpfbench.analysis.questions.gate import Gated, GateVerdict, Limit, gated, limit, unjudged
 from bpfbench.analysis.results import Results
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Strict, undecided
 from bpfbench.cli.runs import opened
@@ -46,7 +46,9 @@ def compare(
 
     Exit status with --fail-on: 0, no change is surely beyond a limit; 1, a
     change is; 2, there is no verdict, for example because a run cannot be read;
-    3, with --strict, in place of 0 where it cannot be told.
+    3, with --strict, in place of 0 where it cannot be told. Nothing can be told
+    of a tracer that RUN-A has and RUN-B has not. Runtime is not judged where the
+    rate is limited.
 
     Parameters
     ----------
@@ -74,11 +76,12 @@ def compare(
         )
     said = order.said(first.results), order.said(second.results)
     gate = gated(first.results, second.results, limits)
-    whole = comparison.document(found, *names, said, gate, whole=all_)
+    aside = unjudged(first.results, limits)
+    whole = comparison.document(found, *names, said, gate, aside, whole=all_)
     document = comparison.of_itself(names[0]) if same and not all_ else whole
-    data = comparison.data(found, *names, said, gate, same=same)
+    data = comparison.data(found, *names, said, gate, aside, same=same)
     show(form, "compare", document, data, schema=comparison.SCHEMA)
-    return _status(limits, gate, strict=strict)
+    return _status(limits, gate, names[1], strict=strict)
 
 
 def _limit(text: str, *runs: Results) -> Limit:
@@ -88,7 +91,10 @@ def _limit(text: str, *runs: Results) -> Limit:
         raise UsageError(f"option --fail-on: {error}") from None
 
 
-def _status(limits: Sequence[Limit], gate: Sequence[Gated], *, strict: bool) -> int:
+def _status(limits: Sequence[Limit], gate: Sequence[Gated], after: str, *, strict: bool) -> int:
+    for own in gate:
+        if own.change is None:
+            undecided(comparison.absent(own, after), strict=strict)
     if any(own.verdict is GateVerdict.FAILED for own in gate):
         return 1
     open_ = [own for own in limits if {one.verdict for one in gate if one.limit is own} != {GateVerdict.PASSED}]

@@ -49,6 +49,8 @@ def run(
     """Run a study, or resume a run, and print its summary.
 
     Trials are run in rounds. After each round, the run so far is a complete study.
+
+    Exit status: 0, all trials are ok; 1, one is not, or could not be run.
     """
     set_up_logging(stderr, verbose=verbose)
     if (name is None) == (resume is None):

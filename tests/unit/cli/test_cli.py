@@ -132,11 +132,22 @@ class TestHelp:
 
     def test_help_tells_what_an_exit_status_means(self, bpfbench: Invoke) -> None:
         said = " ".join(bpfbench("--help").out.split())
-        assert "Exit status: 0 done, 1 a trial or a check failed, 2 usage, 130 interrupted, 143 terminated." in said
+        failed = "1 it could not be done, or a trial or check failed"
+        assert f"Exit status: 0 done, {failed}, 2 usage, 130 interrupted, 143 terminated." in said
         assert "0 passed, 1 failed, 2 no verdict because of an error, 3 undecided (with --strict)." in said
         for gate in ("compare", "recommend"):
             said = " ".join(bpfbench(gate, "--help").out.split())
             assert re.search(r"Exit status with --[\w-]+: 0, .*; 1, .*; 2, there is no verdict, .*; 3, with", said)
+
+    @pytest.mark.parametrize(
+        "words",
+        ["run", "check", "doctor", "bench drain", "bench roofline", "cluster up", "cluster status", "cluster down"],
+    )
+    def test_help_of_a_verb_that_may_find_something_wrong_tells_its_exit_status(
+        self, bpfbench: Invoke, words: str
+    ) -> None:
+        said = " ".join(bpfbench(*words.split(), "--help").out.split())
+        assert re.search(r"Exit status: 0, [^;]+; 1, [^;]+\.", said)
 
     def test_completion_is_installed_for_the_shell_that_asks(
         self, bpfbench: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ Invoke = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 RUNS = Path(__file__).parents[2] / "data" / "runs"
-OLD, NEW, LONG = (str(RUNS / name) for name in ("format-1", "format-2", "format-5"))
+OLD, NEW, LONG, QUICK = (str(RUNS / name) for name in ("format-1", "format-2", "format-5", "quick"))
 
 
 class TestCompare:
@@ -67,6 +67,19 @@ class TestCompare:
         assert found == status
         assert (f"bpfbench: undecided: {limit}" in err) == (status != 2)
 
+    def test_runtime_at_a_limited_rate_is_told_to_be_unjudged(self, invoke: Invoke, tmp_path: Path) -> None:
+        other = shutil.copytree(QUICK, tmp_path / "other")
+        (record, *_) = sorted(other.glob("trials/*-libbpf-*/record.json"))
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"status": "failed", "reason": "it crashed"}))
+        limit = ("--fail-on", "runtime_s > 1000 %")
+        status, out, _ = invoke("compare", QUICK, str(other), *limit)
+        assert status == 0
+        assert "runtime_s > 1000 % is not judged in 12 cells at a limited rate" in " ".join(out.split())
+        _, out, _ = invoke("compare", QUICK, str(other), *limit, "--json")
+        data = json.loads(out)["data"]
+        assert {own["rate_iops"] for own in data["gate"]} == {None}
+        assert {own["rate_iops"] for own in data["unjudged"]} == {25000, 50000}
+
     def test_a_planted_slowdown_fails_and_says_where(self, invoke: Invoke, tmp_path: Path) -> None:
         slow = shutil.copytree(LONG, tmp_path / "slow")
         for path in slow.glob("trials/*-libbpf-*/record.json"):
@@ -85,6 +98,20 @@ class TestCompare:
         assert "failed" not in [line.split()[0] for line in out.splitlines() if " bpftrace " in line]
         status, out, _ = invoke("compare", LONG, str(slow), "--fail-on", "runtime_s > 20 %", "--json")
         assert {own["verdict"] for own in json.loads(out)["data"]["gate"] if own["setup"] == "libbpf"} == {"failed"}
+
+    @pytest.mark.parametrize(("options", "status"), [((), 0), (("--strict",), 3)])
+    def test_a_tracer_that_vanished_is_named_and_no_pass(
+        self, invoke: Invoke, tmp_path: Path, options: tuple[str, ...], status: int
+    ) -> None:
+        less = shutil.copytree(LONG, tmp_path / "less")
+        for path in less.glob("trials/*-libbpf-*/record.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "reason": "it crashed"}))
+        limit = "runtime_s > 1000 %"
+        found, out, err = invoke("compare", LONG, str(less), "--fail-on", limit, *options)
+        assert found == status
+        assert f"bpfbench: undecided: {limit}: 20261128-022201-mine has no value of libbpf to compare (mine: " in err
+        assert f"bpfbench: undecided: {limit}\n" in err
+        assert "2 passed, 2 undecided." in out
 
     @pytest.mark.parametrize("content", ['{"format": 99}', '{"format": 1', ""], ids=["newer", "cut short", "empty"])
     @pytest.mark.parametrize("limit", ["--fail-on=runtime_s > 5 %", "--fail-on"])

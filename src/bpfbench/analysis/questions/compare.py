@@ -28,6 +28,10 @@ VOLATILE = ("free_bytes", "device_number", "path", "packages", "built_at", "root
 """Facts about a run that say nothing of what was measured."""
 
 
+Side = dict[tuple[Cell, Metric], Sample]
+"""What a run has, by what tells it from the rest of that run."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangedFact:
     """A fact that is not the same in both runs. None: not known of that run."""
@@ -122,10 +126,10 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
 
     A cell is the same in both if all that tells it is, but for the kernel where each run had a single one.
     """
-    sides = _sides(before, after)
-    found = [shift for own in shared(before, after) if (shift := _shift(*own)) is not None]
+    both = sides(before, after)
+    found = [shift for own in _shared(*both) if (shift := _shift(*own)) is not None]
     corrected = holm([shift.p for shift in found], [shift.metric for shift in found])
-    cells = [{cell: own.cell for (cell, _), own in side.items()} for side in sides]
+    cells = [{cell: own.cell for (cell, _), own in side.items()} for side in both]
     return RunComparison(
         changed_facts(before.info, after.info) if before.info and after.info else (),
         tuple(replace(shift, p_corrected=p) for shift, p in zip(found, corrected, strict=True)),
@@ -133,12 +137,6 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
         only_after=tuple(cell for key, cell in cells[1].items() if key not in cells[0]),
         by_kernel=_by_kernel(before, after),
     )
-
-
-def shared(before: Results, after: Results) -> list[tuple[Sample, Sample]]:
-    """Return what both runs have, cell by cell and metric by metric."""
-    first, second = _sides(before, after)
-    return [(own, second[key]) for key, own in first.items() if key in second]
 
 
 def by_difference(own: Sample) -> bool:
@@ -151,17 +149,22 @@ def is_difference(metric: Metric, *, versus_vanilla: bool) -> bool:
     return metric.by_difference or (metric.unit == "%" and not versus_vanilla)
 
 
-def _sides(before: Results, after: Results) -> list[dict[tuple[Cell, Metric], Sample]]:
+def sides(before: Results, after: Results) -> tuple[Side, Side]:
+    """Return what each run has, by what both must have alike to be compared."""
     by_kernel = _by_kernel(before, after)
-    return [_by_key(run, by_kernel=by_kernel) for run in (before, after)]
+    return _by_key(before, by_kernel=by_kernel), _by_key(after, by_kernel=by_kernel)
+
+
+def _shared(first: Side, second: Side) -> Iterator[tuple[Sample, Sample]]:
+    """Yield what both runs have, cell by cell and metric by metric."""
+    return ((own, second[key]) for key, own in first.items() if key in second)
 
 
 def _by_kernel(*runs: Results) -> bool:
     return any(len({cell.kernel for cell in run.cells}) > 1 for run in runs)
 
 
-def _by_key(run: Results, *, by_kernel: bool) -> dict[tuple[Cell, Metric], Sample]:
-    """Return what can be compared by what both runs must have alike."""
+def _by_key(run: Results, *, by_kernel: bool) -> Side:
     return {(replace(own.cell, kernel=own.cell.kernel if by_kernel else None), own.metric): own for own in run.measured}
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gate: whether what changed between two runs goes beyond a limit, for sure.
 
-A limit is held against every tracer's cell that both runs have; vanilla's own change is the machine's. Of each, two
-things are tested, one-sided, as `compare` tests (Welch): that the change lies beyond the limit, that it lies within.
-p is corrected over the cells of the limit (Holm), so that of a change that only just reaches the limit, in however many
-cells, one gate in twenty fails at most. What neither test tells is undecided, and fails nothing; so is what has fewer
-trials on a side than anything is told of.
+A limit is held against every tracer's cell of the run before; vanilla's own change is the machine's. Of each that both
+runs have, two things are tested, one-sided, as `compare` tests (Welch): that the change lies beyond the limit, that it
+lies within. p is corrected over the cells of the limit (Holm), so that of a change that only just reaches the limit, in
+however many cells, one gate in twenty fails at most. What neither test tells is undecided, and fails nothing; so is
+what has fewer trials on a side than anything is told of, and what the run after has no trial of.
+
+Runtime is not judged where the rate is limited: a program that keeps a rate takes as long as the rate makes it take.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from enum import StrEnum
 
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.inference import holm, welch
-from bpfbench.analysis.metrics import Metric
-from bpfbench.analysis.questions.compare import by_difference, is_difference, on_scale, shared
+from bpfbench.analysis.metrics import RUNTIME, Metric
+from bpfbench.analysis.questions.compare import by_difference, is_difference, on_scale, sides
 from bpfbench.analysis.results import Cell, Results, Sample
 from bpfbench.values import choice_message
 
@@ -56,13 +58,21 @@ class Gated:
 
     limit: Limit
     cell: Cell
-    change: float
-    """In per cent of what is compared by ratios, else in the unit of the metric."""
+    change: float | None
+    """In per cent of what is compared by ratios, else in the unit of the metric; None: the run after has no value."""
     is_ratio: bool
     unit: str
     n_before: int
     n_after: int
     verdict: GateVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """One cell that a limit is not held against, because its rate is limited."""
+
+    limit: Limit
+    cell: Cell
 
 
 WRITTEN = re.compile(r"([a-z][a-z0-9_]*)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(\S*)")
@@ -102,30 +112,52 @@ def _units(metric: Metric) -> Mapping[str, float]:
 
 
 def gated(before: Results, after: Results, limits: Iterable[Limit]) -> tuple[Gated, ...]:
-    """Hold what changed between two runs against limits; nothing of a metric that no tracer's cell has in both."""
-    pairs = [own for own in shared(before, after) if not own[0].cell.is_vanilla]
+    """Hold what changed between two runs against limits; nothing of a metric that no tracer's cell has had before."""
+    first, second = sides(before, after)
+    pairs = [(own, second.get(key)) for key, own in first.items() if not own.cell.is_vanilla]
     return tuple(found for limit in limits for found in _held(limit, pairs))
 
 
-def _held(limit: Limit, pairs: Iterable[tuple[Sample, Sample]]) -> Iterable[Gated]:
-    scaled = [(first, on_scale(first), on_scale(second)) for first, second in pairs if first.metric.key == limit.metric]
-    scaled = [own for own in scaled if own[1] and own[2]]
+def unjudged(before: Results, limits: Iterable[Limit]) -> tuple[Unjudged, ...]:
+    """Return the tracers' cells that a limit is not held against."""
+    own = [sample for sample in before.measured if not sample.cell.is_vanilla and not _is_judged(sample)]
+    return tuple(
+        Unjudged(limit, sample.cell) for limit in limits for sample in own if sample.metric.key == limit.metric
+    )
+
+
+def _is_judged(own: Sample) -> bool:
+    return own.metric.key != RUNTIME.key or own.cell.workload.rate_iops is None
+
+
+def _held(limit: Limit, pairs: Iterable[tuple[Sample, Sample | None]]) -> Iterable[Gated]:
+    wanted = [own for own in pairs if own[0].metric.key == limit.metric and _is_judged(own[0])]
+    scaled = [(first, on_scale(first), on_scale(second) if second else []) for first, second in wanted]
+    scaled = [own for own in scaled if own[1]]
     beyond = [_beyond(first, old, new, limit) for first, old, new in scaled]
     fails = holm(beyond)
     passes = holm([None if p is None else 1 - p for p in beyond])
     for (first, old, new), failing, passing in zip(scaled, fails, passes, strict=True):
-        mean = welch(old, new).mean
-        change = mean if by_difference(first) else 100 * math.expm1(mean)
         verdict = GateVerdict.UNDECIDED
         if failing is not None and failing <= LEVEL:
             verdict = GateVerdict.FAILED
         elif (passing is not None and passing <= LEVEL) or _unchanged(old, new, limit):
             verdict = GateVerdict.PASSED
-        yield Gated(limit, first.cell, change, not by_difference(first), first.metric.unit, len(old), len(new), verdict)
+        change, is_ratio = _change(first, old, new), not by_difference(first)
+        yield Gated(limit, first.cell, change, is_ratio, first.metric.unit, len(old), len(new), verdict)
+
+
+def _change(own: Sample, old: list[float], new: list[float]) -> float | None:
+    if not new:
+        return None
+    mean = welch(old, new).mean
+    return mean if by_difference(own) else 100 * math.expm1(mean)
 
 
 def _beyond(own: Sample, old: list[float], new: list[float], limit: Limit) -> float | None:
     """Return the one-sided p of a change within the limit; None where nothing can be tested, as of few trials."""
+    if not new:
+        return None
     bound = limit.change if by_difference(own) else _log(limit.change)
     tested = welch(old, [value - bound for value in new])
     if tested.p is None or tested.n < ROUNDS_LEAST:

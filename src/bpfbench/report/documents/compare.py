@@ -10,7 +10,8 @@ Data:
     only_before[], only_after[]   cells that one run alone has
     trials_before, trials_after   {order, noise}: what each run says of its own trials, as order.py describes it
     gate[]         of each limit and cell: the cell, metric, limit, change, is_ratio, unit, n_before, n_after, verdict
-                   (failed, passed, undecided); `change` in per cent where is_ratio
+                   (failed, passed, undecided); `change` in per cent where is_ratio, null where it is absent after
+    unjudged[]     cell, metric, limit: runtime at a limited rate, against which no limit is held
     same           whether both are one run
 """
 
@@ -27,7 +28,7 @@ from bpfbench.analysis import metrics, results
 from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.inference import Finding
 from bpfbench.analysis.questions.compare import RunComparison, Shift
-from bpfbench.analysis.questions.gate import Gated, GateVerdict
+from bpfbench.analysis.questions.gate import Gated, GateVerdict, Limit, Unjudged
 from bpfbench.analysis.results import Cell
 from bpfbench.model import TracerConfig
 from bpfbench.report import wording
@@ -47,9 +48,10 @@ from bpfbench.report.document import (
 )
 from bpfbench.report.numbers import rounded
 from bpfbench.report.quantities import BY_METRIC, MIB, Quantity
+from bpfbench.units import plural
 
-SCHEMA = 2
-"""Version of the data. History: 1 (first); 2 (in the envelope of all answers)."""
+SCHEMA = 3
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers); 3 (gate: what is absent, unjudged)."""
 
 SHOWN = {
     metric.key: BY_METRIC[metric]
@@ -98,6 +100,7 @@ def data(
     after: str,
     said: Saids = NOTHING_SAID,
     gate: Sequence[Gated] = (),
+    aside: Sequence[Unjudged] = (),
     *,
     same: bool = False,
 ) -> dict[str, Any]:
@@ -112,14 +115,18 @@ def data(
         "trials_before": dict(said[0].document),
         "trials_after": dict(said[1].document),
         "gate": [_gated(own) for own in gate],
+        "unjudged": [own.cell.columns | _limit(own.limit) for own in aside],
         "same": same,
     }
 
 
 def _gated(own: Gated) -> dict[str, Any]:
     told = ("change", "is_ratio", "unit", "n_before", "n_after", "verdict")
-    about = {"metric": own.limit.metric, "limit": own.limit.text}
-    return own.cell.columns | about | {key: getattr(own, key) for key in told}
+    return own.cell.columns | _limit(own.limit) | {key: getattr(own, key) for key in told}
+
+
+def _limit(own: Limit) -> dict[str, str]:
+    return {"metric": own.metric, "limit": own.text}
 
 
 def _shift(shift: Shift) -> dict[str, Any]:
@@ -134,11 +141,12 @@ def document(
     after: str,
     said: Saids = NOTHING_SAID,
     gate: Sequence[Gated] = (),
+    aside: Sequence[Unjudged] = (),
     *,
     whole: bool = True,
 ) -> Document:
     """Describe a comparison; `whole`: with what did not change, too."""
-    return (*_gate(gate), *_blocks(found, before, after, said, whole=whole))
+    return (*_gate(gate, aside), *_blocks(found, before, after, said, whole=whole))
 
 
 def of_itself(run: str) -> Document:
@@ -149,12 +157,18 @@ def of_itself(run: str) -> Document:
     )
 
 
-def _gate(gate: Sequence[Gated]) -> Iterator[Block]:
-    """Say how the limits were kept: those that were not first."""
+def _gate(gate: Sequence[Gated], aside: Sequence[Unjudged]) -> Iterator[Block]:
+    """Say what passed and what failed: what failed first."""
+    if gate or aside:
+        yield Heading("The limits")
+    for text, count in Counter(own.limit.text for own in aside).items():
+        yield Paragraph(
+            f"{text} is not judged in {plural(count, 'cell')} at a limited rate, where runtime says nothing: "
+            f"there, hold {metrics.LATENCY.key}."
+        )
     if not gate:
         return
     counts = Counter(own.verdict for own in gate)
-    yield Heading("The limits")
     yield Paragraph(", ".join(f"{counts[verdict]} {verdict}" for verdict in GateVerdict if counts[verdict]) + ".")
     rows = [
         (
@@ -170,7 +184,14 @@ def _gate(gate: Sequence[Gated]) -> Iterator[Block]:
     yield Table((*texts("", "limit", "case", "setup", "configuration"), Column("change")), tuple(rows))
 
 
+def absent(own: Gated, after: str) -> str:
+    """Say of what the run after has no value, though the one before has."""
+    return f"{own.limit.text}: {after} has no value of {own.cell.setup} to compare ({_case(own.cell)})"
+
+
 def _changed(own: Gated) -> str:
+    if own.change is None:
+        return ABSENT
     if own.is_ratio:
         return f"{own.change:+.1f} %"
     return wording.signed_size(own.change) if own.unit == "bytes" else f"{own.change:+.2f} points"

@@ -12,8 +12,9 @@ import pytest
 from builders import READ, make_fio, make_record, make_summary, make_trial
 
 from bpfbench.analysis import metrics
-from bpfbench.analysis.questions.gate import Gated, GateVerdict, Limit, gated, limit
+from bpfbench.analysis.questions.gate import Gated, GateVerdict, Limit, gated, limit, unjudged
 from bpfbench.analysis.results import Results, of
+from bpfbench.model import Status
 
 FAILED, PASSED, UNDECIDED = GateVerdict
 
@@ -22,9 +23,16 @@ def read(text: str) -> Limit:
     return limit(text, metrics.METRICS)
 
 
-def run(slowdowns: Sequence[float], saved: Sequence[int] = (), *, seconds: float = 10.0, cell: int = 0) -> Results:
+def run(
+    slowdowns: Sequence[float],
+    saved: Sequence[int] = (),
+    *,
+    seconds: float = 10.0,
+    cell: int = 0,
+    rate: int | None = None,
+) -> Results:
     """A run of one tracer, whose runtime over vanilla's is given by block."""
-    work = replace(READ, bytes_per_process=READ.bytes_per_process + cell * 4096)
+    work = replace(READ, bytes_per_process=READ.bytes_per_process + cell * 4096, rate_iops=rate)
     found = []
     for block, slowdown in enumerate(slowdowns):
         trials = (make_trial(setup, block, workload=work) for setup in ("vanilla", "libbpf"))
@@ -92,6 +100,37 @@ def test_every_limit_is_held_against_every_tracers_cell_and_against_no_vanilla()
         ("saved_percent", "libbpf", PASSED),
         ("saved_percent", "libbpf", PASSED),
     ]
+
+
+def both(slowdowns: Sequence[float], **second: object) -> Results:
+    """A run of two cells, the second one of which is otherwise."""
+    return of([*run(slowdowns).records, *run(slowdowns, cell=1, **second).records])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("setups", [("libbpf",), ("vanilla",), ("vanilla", "libbpf")])
+@pytest.mark.parametrize("failed", [False, True], ids=["not run", "none ok"])
+def test_what_vanished_is_undecided(setups: Sequence[str], failed: bool) -> None:
+    before, after = both(BEFORE), both(BEFORE)
+    gone = [own for own in after.records if own.trial.id.endswith("-1") and own.trial.setup in setups]
+    left = [own for own in after.records if own not in gone]
+    rest = of([*left, *(replace(own, status=Status.FAILED) for own in gone)] if failed else left)
+    first, second = gated(before, rest, [read("runtime_s > 5 %")])
+    assert (first.verdict, first.n_after) == (PASSED, 4)
+    assert (second.verdict, second.change, second.n_before, second.n_after) == (UNDECIDED, None, 4, 0)
+
+
+def test_what_is_new_is_held_against_nothing() -> None:
+    assert judged(run(BEFORE), both(BEFORE), "runtime_s > 5 %") == [PASSED]
+
+
+def test_runtime_is_not_judged_where_the_rate_is_limited() -> None:
+    limits = [read("runtime_s > 5 %"), read("latency_mean_us > 5 %"), read("saved_percent < -2 pp")]
+    runs = both(BEFORE, rate=1000), both((1.3, 1.31, 1.29, 1.3), rate=1000)
+    assert [(own.limit.metric, own.cell.workload.rate_iops) for own in gated(*runs, limits)] == [
+        ("runtime_s", None),
+        *((metric, rate) for metric in ("latency_mean_us", "saved_percent") for rate in (None, 1000)),
+    ]
+    assert [(own.limit, own.cell.workload.rate_iops) for own in unjudged(runs[0], limits)] == [(limits[0], 1000)]
 
 
 def test_of_many_cells_without_a_change_hardly_ever_one_fails() -> None:
