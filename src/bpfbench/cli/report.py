@@ -126,7 +126,10 @@ def _refuse(folder: Path) -> None:
         tempfile.TemporaryDirectory(prefix=".bpfbench-", dir=above).cleanup()
     except OSError as error:
         reason = f"{folder}: cannot be written: {above}: {error.strerror}"
-        raise StoreError(reason, "choose another --output") from error
+        hint = (
+            "use sudo, or choose another --output" if isinstance(error, PermissionError) else "choose another --output"
+        )
+        raise StoreError(reason, hint) from error
 
 
 def _is_report(folder: Path) -> bool:

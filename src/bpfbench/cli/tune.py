@@ -156,7 +156,11 @@ def tune(
         place.write(output, study.to_toml(result))
     stderr.print(f"Results: {run.path}", highlight=False, soft_wrap=True)
     if output is not None:
-        follows = f"next: bpfbench run {output}" if result.tuned else f"{output} is not written: there is no gain"
+        follows = (
+            f"next: {runs.command('run', str(output))}"
+            if result.tuned
+            else f"{output} is not written: there is no gain"
+        )
         stderr.print(follows, highlight=False, soft_wrap=True)
     return 0 if all(own.validation or own.is_searched for own in found) else 1
 
