@@ -24,6 +24,7 @@ def pytest_configure() -> None:
     """Have every bpfbench wait for another that is measuring, also somebody else's, and write as into a pipe."""
     os.environ["BPFBENCH_WAIT"] = "1"
     os.environ.pop("COLUMNS", None)  # which pytest-xdist's processes have
+    os.environ.pop("SUDO_USER", None)  # whom bpfbench tells to use sudo again
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background, where Ctrl-C means others
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

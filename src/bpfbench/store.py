@@ -300,21 +300,24 @@ def require_place(path: Path) -> None:
 
 
 def create(path: Path, info: RunInfo, trials: tuple[Trial, ...]) -> Run:
-    """Make a run directory, whole or not at all.
+    """Make a run directory, whole or not at all, on disk before this returns.
 
     Raises:
         StoreError: it exists, or cannot be written.
     """
     partial = path.parent / f".{path.name}.partial"
+    made = [own for own in path.absolute().parents if not own.exists()]
     try:
         with writing(path):
             require_place(path)
             shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
             partial.mkdir(parents=True)
             (partial / "trials").mkdir()
-            (partial / "run.json").write_text(to_json(info))
-            (partial / "plan.json").write_text(to_json(_StoredPlan(RUN_FORMAT, trials)))
+            write_whole(partial / "run.json", to_json(info), synced=True)
+            write_whole(partial / "plan.json", to_json(_StoredPlan(RUN_FORMAT, trials)), synced=True)
             partial.rename(path)
+            for own in (path, *made):
+                _sync(own.absolute().parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Run(path)

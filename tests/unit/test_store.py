@@ -127,6 +127,30 @@ class TestCreate:
             store.create(tmp_path / "r1", unwritable, TRIALS)
         assert list(tmp_path.iterdir()) == []
 
+    def test_it_is_on_disk_when_it_is_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced: list[str] = []
+
+        def fsync(number: int) -> None:
+            found = os.fstat(number)
+            synced.extend(
+                str(path.relative_to(tmp_path))
+                for path in (tmp_path, *tmp_path.rglob("*"))
+                if (path.stat().st_dev, path.stat().st_ino) == (found.st_dev, found.st_ino)
+            )
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        store.create(tmp_path / "a" / "runs" / "r1", make_info(), TRIALS)
+        partial = "a/runs/.r1.partial"
+        assert synced == [
+            f"{partial}/.run.json.partial",
+            partial,
+            f"{partial}/.plan.json.partial",
+            partial,
+            "a/runs",
+            "a",
+            ".",
+        ]
+
     def test_a_place_that_cannot_be_written_is_named_with_the_reason(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(StoreError) as caught:

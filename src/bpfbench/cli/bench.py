@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from bpfbench import catalogue
+from bpfbench.cli import place
 from bpfbench.cli.app import Brought, Verbose, Wait, stderr
 from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.options import Options, TestbedOptions, chosen, options_for, split
@@ -77,7 +78,7 @@ def drain_(
     """
     set_up_logging(stderr, verbose=verbose)
     around = _study(setups, events, brought, options.overrides() | testbed_options.overrides())
-    _require_writable(output)
+    place.require_file(output)
     planned: tuple[Case, ...] = ()
     about: dict[str, Any] = {}
     measured: list[Measured] = []
@@ -97,7 +98,7 @@ def drain_(
         stderr.print(f"bpfbench: interrupted; {len(measured)} of {len(planned)} were measured", highlight=False)
     finally:  # nothing that was measured is lost
         if output is not None and measured:
-            output.write_text(json.text(DRAIN, report.SCHEMA, None, report.data(measured, about)))
+            place.write(output, json.text(DRAIN, report.SCHEMA, None, report.data(measured, about)))
     if measured:
         show(form, DRAIN, report.document(measured, about), report.data(measured, about), schema=report.SCHEMA)
     if len(measured) < len(planned) or not planned:
@@ -140,7 +141,7 @@ def roofline_(
     set_up_logging(stderr, verbose=verbose)
     nobody = {"factors.setups": Override("roofline", [VANILLA])}
     around = study.around("roofline", {**nobody, **options.overrides(), **testbed_options.overrides()})
-    _require_writable(output)
+    place.require_file(output)
     with Stage(around, means(source_options, wait=wait), drain.DISKS) as stage:
         stderr.print(f"about {duration(around.repetitions * drain.ROOFLINE_S)}", highlight=False)
         wanted = {"repetitions": around.repetitions, "seed": around.seed}
@@ -148,7 +149,7 @@ def roofline_(
         found = drain.roofline(stage.testbed, around.repetitions, around.seed)
     said = roofline_report.data(found, about)
     if output is not None:
-        output.write_text(json.text(ROOFLINE, roofline_report.SCHEMA, None, said))
+        place.write(output, json.text(ROOFLINE, roofline_report.SCHEMA, None, said))
     show(form, ROOFLINE, roofline_report.document(found, about), said, schema=roofline_report.SCHEMA)
     return 0 if found.sinks else 1
 
@@ -173,11 +174,3 @@ def _study(setups: str | None, events: str, file: str | None, overrides: Mapping
     if not drain.cases(replace(found, factors=replace(found.factors, attach=(Attach.AUTO,)))):
         raise UsageError("none of these setups writes such a format")
     return found
-
-
-def _require_writable(output: Path | None) -> None:
-    """Refuse, before minutes of measuring, a file that could not be written after them."""
-    if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
-        raise UsageError(f"option --output: {str(output)!r} is not a file in an existing directory")
-    if output is not None and output.is_symlink() and (output.parent / "run.json").exists():
-        raise UsageError(f"option --output: {str(output)!r} is a link, and bpfbench follows none in a run directory")

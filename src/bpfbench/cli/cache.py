@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, Parameter
 
 from bpfbench import catalogue
+from bpfbench.cli import place
 from bpfbench.cli.app import Verbose, Wait, cache_dir, on_wait, stderr, stdout
 from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.options import chosen, split
@@ -83,6 +84,7 @@ def image_export(
         Which image.
     """
     set_up_logging(stderr, verbose=verbose)
+    place.require_file(file, "file", anew=True)
     item = images.export(name, [str(word) for word in split(kernels)], file, means(source_options, wait=False))
     stdout.print(f"{file}: {item.name} {item.key}, {gib(file.stat().st_size)}", highlight=False, soft_wrap=True)
     return 0

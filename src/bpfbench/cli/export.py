@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from bpfbench.analysis.questions.needs import answers
 from bpfbench.analysis.results import Results
 from bpfbench.analysis.statistics import analyse
 from bpfbench.analysis.summary import summarise
-from bpfbench.cli import extras
+from bpfbench.cli import extras, place
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr
 from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import Opened, opened
@@ -87,13 +88,16 @@ def export(
         raise UsageError("Parquet is no text", "give --output FILE")
     if format_ in TIDY:
         extras.require("report", f"the format {format_}")
+    place.require_file(output)
     exported = opened(runs_dir, name, criteria.over)
     if format_ in STATEMENTS and any(cell.emulated for cell in exported.results.cells):
         stderr.print(f"bpfbench: left out: {EMULATED_REMARK}", highlight=False, soft_wrap=True)
-    if format_ == "parquet" and output is not None:
-        _tidy(exported.results).write_parquet(output)
-    elif output is not None:
-        output.write_text(FORMATS[format_](exported))
-    else:
+    if output is None:
         sys.stdout.write(FORMATS[format_](exported))
+    elif format_ == "parquet":
+        packed = io.BytesIO()
+        _tidy(exported.results).write_parquet(packed)
+        place.write(output, packed.getvalue())
+    else:
+        place.write(output, FORMATS[format_](exported))
     return 0

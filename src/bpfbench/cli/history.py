@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from bpfbench import __version__, store
 from bpfbench.analysis.questions import history as question
 from bpfbench.analysis.questions.history import History, LeftOut, PastRun
-from bpfbench.cli import extras, runs
+from bpfbench.cli import extras, place, runs
 from bpfbench.cli.app import stderr, stdout
 from bpfbench.cli.show import Form, show
 from bpfbench.errors import StoreError, UsageError
@@ -21,14 +21,10 @@ from bpfbench.report.documents import history as documents
 from bpfbench.report.figures.palette import looks
 from bpfbench.report.wording import printable
 from bpfbench.report.write import html
-from bpfbench.soundness import exposed
 from bpfbench.units import plural
 
 TELLING = ("run.json", "plan.json", "trials")
 """What of a run may be left where it is damaged."""
-GENERATOR = '<meta name="generator" content="bpfbench'
-BEGINNING = 2_000
-"""Characters in which a page says who made it."""
 
 
 def history(
@@ -63,7 +59,7 @@ def history(
     page = output or folder / "history.html"
     _refuse(page)
     stderr.print(f"reading {plural(len(places), 'run')} …", highlight=False)
-    read = [_read(place, any_host=any_host) for place in places]
+    read = [_read(own, any_host=any_host) for own in places]
     past = [own for own in read if isinstance(own, PastRun)]
     found = question.history(past, [own for own in read if isinstance(own, LeftOut)], cut)
     if not found.courses:
@@ -97,11 +93,11 @@ def _places(folder: Path) -> list[Path]:
     return places
 
 
-def _read(place: Path, *, any_host: bool) -> PastRun | LeftOut:
+def _read(folder: Path, *, any_host: bool) -> PastRun | LeftOut:
     """Read a run, of which no more is kept than its history takes; or say why it cannot be."""
-    name = printable(place.name)
+    name = printable(folder.name)
     try:
-        opened = runs.read(store.Run(place))
+        opened = runs.read(store.Run(folder))
     except StoreError as error:
         return LeftOut(name, error.message)
     if opened.results.emulated and opened.results.records:
@@ -115,22 +111,12 @@ def _refuse(page: Path) -> None:
     """Refuse a place that a page cannot be written to, before anything is read.
 
     Raises:
-        StoreError: something else is there.
+        StoreError: others could have a link followed.
+        UsageError: something else is there.
     """
-    if page.is_symlink():
-        raise StoreError(f"{page}: is a link, and bpfbench follows none where it writes", "choose another --output")
-    if reason := exposed(page.parent):
-        raise StoreError(reason, "choose another --output")
-    if page.exists() and not (page.is_file() and _is_ours(page)):
-        raise StoreError(f"{page} exists and is no page of bpfbench's", "choose another --output")
-
-
-def _is_ours(page: Path) -> bool:
-    try:
-        with page.open(errors="replace") as file:
-            return GENERATOR in file.read(BEGINNING)
-    except OSError:
-        return False
+    place.require_unlinked(page, page.parent)
+    if page.exists() and not place.is_ours(page, "history"):
+        raise UsageError(f"{page} exists and is no page of bpfbench's", "choose another --output")
 
 
 def _write(page: Path, found: History, folder: str) -> None:

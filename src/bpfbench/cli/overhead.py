@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bpfbench.analysis.questions.overhead import overhead as work_out
+from bpfbench.cli import place
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, cache_dir, on_wait, stderr
 from bpfbench.cli.means import SourceOptions
 from bpfbench.cli.show import Form, show
@@ -111,6 +112,7 @@ def overhead(
         raise UsageError(f"option --rounds: {rounds} is out of range; valid is 1 or more")
     if export is not None and (export.suffix not in EXPORTS or not export.absolute().parent.is_dir()):
         raise UsageError(f"option --export: {str(export)!r} is no .json or .md file in an existing directory")
+    place.require_file(export, "--export")
     asked = commands.server(server, serve)
     chosen = commands.tracers(tracers, ready, stop_signal, served=asked is not None, received=received, lost=lost)
     if together:
@@ -143,7 +145,7 @@ def overhead(
         document, data = report.document(found, log.machine), report.data(found, log.machine)
         if export is not None:
             saved = json.text(KIND, report.SCHEMA, None, data) if export.suffix == ".json" else markdown.text(document)
-            export.write_text(saved)
+            place.write(export, saved, "--export")
         show(form, KIND, document, data, schema=report.SCHEMA)
     stderr.print(f"Results: {log.path}", highlight=False, soft_wrap=True)
     return 130 if interrupted else 1 if any(row.failed for row in found.rows) else 0

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from bpfbench import catalogue, store
 from bpfbench.analysis.results import Results
-from bpfbench.cli import extras
+from bpfbench.cli import extras, place
 from bpfbench.cli.app import DEFAULT_RUNS, RunName, RunsDir, stderr, stdout
 from bpfbench.cli.options import CriteriaOptions
 from bpfbench.cli.runs import going_on, opened, roofed
@@ -26,7 +26,6 @@ from bpfbench.report import samples
 from bpfbench.report.assemble import Material, Pack, assemble
 from bpfbench.report.chart import Chart
 from bpfbench.report.figures.palette import Look
-from bpfbench.soundness import exposed
 
 
 def report(
@@ -44,10 +43,10 @@ def report(
     criteria: CriteriaOptions = CriteriaOptions(),
 ) -> int:
     """Write a run's report: an HTML page that works offline, tables, and optional figures for print."""
-    place = output or store.find(runs_dir, name).path / "report"
+    folder = output or store.find(runs_dir, name).path / "report"
     if figures:
         extras.require("report", "option --figures")
-    _refuse(place)
+    _refuse(folder)
     run, results, about, counted = opened(runs_dir, name, criteria.over)
     if not results.records:
         raise UsageError(f"{run.path} has no trial yet", f"finish it with: {going_on(run)}")
@@ -59,10 +58,10 @@ def report(
         paper=catalogue.paper() if paper else {},
         roofline=roofed(run, roofline),
     )
-    _write(place, assemble(material, _drawn if figures else None, _pack(), _say))
+    _write(folder, assemble(material, _drawn if figures else None, _pack(), _say))
     for what, made in {"page": "index.html", "figures": "figures", "tables": "tables"}.items():
-        if (place / made).exists():
-            stdout.print(f"{what:<8} {place / made}", highlight=False, soft_wrap=True)
+        if (folder / made).exists():
+            stdout.print(f"{what:<8} {folder / made}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -112,32 +111,38 @@ def _drawn(charts: Sequence[Chart], looks: dict[str, Look]) -> Iterator[dict[str
         yield from pool.map(drawn.draw, charts, itertools.repeat(looks))
 
 
-def _refuse(place: Path) -> None:
+def _refuse(folder: Path) -> None:
     """Refuse a place that a report cannot be written to, before anything is worked out.
 
     Raises:
-        StoreError: something else is there, or it cannot be written.
+        StoreError: it cannot be written, or others could have a link followed.
+        UsageError: something else is there.
     """
-    if place.exists() and not (place / "index.html").is_file() and (not place.is_dir() or any(place.iterdir())):
-        raise StoreError(f"{place} exists and is no report of bpfbench's", "choose another --output")
-    if place.is_symlink():
-        raise StoreError(f"{place}: is a link, and bpfbench follows none where it writes", "choose another --output")
-    if reason := exposed(place):
-        raise StoreError(reason, "choose another --output")
-    above = next(own for own in place.absolute().parents if own.exists())
+    place.require_unlinked(folder, folder)
+    if folder.exists() and not (folder.is_dir() and (_is_report(folder) or not any(folder.iterdir()))):
+        raise UsageError(f"{folder} exists and is no report of bpfbench's", "choose another --output")
+    above = next(own for own in folder.absolute().parents if own.exists())
     try:
         tempfile.TemporaryDirectory(prefix=".bpfbench-", dir=above).cleanup()
     except OSError as error:
-        raise StoreError(f"{place}: cannot be written: {above}: {error.strerror}", "choose another --output") from error
+        reason = f"{folder}: cannot be written: {above}: {error.strerror}"
+        hint = (
+            "use sudo, or choose another --output" if isinstance(error, PermissionError) else "choose another --output"
+        )
+        raise StoreError(reason, hint) from error
 
 
-def _write(place: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+def _is_report(folder: Path) -> bool:
+    return place.is_ours(folder / "index.html", "report")
+
+
+def _write(folder: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
     """Write a report whole, or not at all: one that is there is replaced.
 
     Raises:
         StoreError: it cannot be written.
     """
-    partial = place.parent / f".{place.name}.partial"
+    partial = folder.parent / f".{folder.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
         partial.mkdir(parents=True)
@@ -146,9 +151,9 @@ def _write(place: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 file.writelines(content)
-        shutil.rmtree(place, ignore_errors=True)
-        partial.rename(place)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
     except OSError as error:
-        raise StoreError(f"{place}: cannot be written: {error.strerror}", "choose another --output") from error
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}", "choose another --output") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

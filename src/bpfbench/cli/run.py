@@ -91,7 +91,7 @@ def run(
     print_summary(finished, runs_dir)
     stderr.print(f"Results: {opened.path}", highlight=False, soft_wrap=True)
     called = runs.called(opened, runs_dir, "" if resume else "latest")
-    stderr.print(f"next: bpfbench report {called}", highlight=False, soft_wrap=True)
+    stderr.print(f"next: {runs.command('report', called)}", highlight=False, soft_wrap=True)
     complete = len(finished.results.records) == opened.info.trials_planned
     if not complete:
         _say(f"not all trials could be run; go on with: {runs.going_on(opened, *again)}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -142,7 +143,13 @@ def going_on(run: store.Run, *options: str) -> str:
 
 
 def _resuming(verb: str, path: Path, options: Sequence[str]) -> str:
-    return shlex.join(("bpfbench", verb, "--resume", str(path), *options))
+    return command(verb, "--resume", str(path), *options)
+
+
+def command(*words: str) -> str:
+    """Return a command of ours as it is to be typed next: by sudo if this one was, since what root made is root's."""
+    by_sudo = os.geteuid() == 0 and "SUDO_USER" in os.environ
+    return shlex.join((*(("sudo",) if by_sudo else ()), "bpfbench", *words))
 
 
 @contextlib.contextmanager

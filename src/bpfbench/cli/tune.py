@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from bpfbench import catalogue, store
 from bpfbench.analysis.questions.tuning.aim import TUNABLE
-from bpfbench.cli import extras, runs
+from bpfbench.cli import extras, place, runs
 from bpfbench.cli.app import DEFAULT_RUNS, RunsDir, Verbose, Wait, stderr
 from bpfbench.cli.means import SourceOptions, means
 from bpfbench.cli.options import DECIMAL, PERCENT, SIZES, StudyOptions, chosen, quantity
@@ -97,6 +97,7 @@ def tune(
     set_up_logging(stderr, verbose=verbose)
     if output is not None and (output.suffix != ".toml" or not output.absolute().parent.is_dir()):
         raise UsageError(f"option --output: {str(output)!r} is no .toml file in an existing directory")
+    place.require_file(output)
     given = means(source_options, wait=wait)
     overrides = options.overrides()
     again = (*(() if output is None else ("--output", str(output))), *(("--wait",) if wait else ()))
@@ -152,10 +153,14 @@ def tune(
     show(form, KIND, report.document(found), report.data(found), about, schema=report.SCHEMA)
     result = running.result(run, found)
     if output is not None and result.tuned:
-        output.write_text(study.to_toml(result))
+        place.write(output, study.to_toml(result))
     stderr.print(f"Results: {run.path}", highlight=False, soft_wrap=True)
     if output is not None:
-        follows = f"next: bpfbench run {output}" if result.tuned else f"{output} is not written: there is no gain"
+        follows = (
+            f"next: {runs.command('run', str(output))}"
+            if result.tuned
+            else f"{output} is not written: there is no gain"
+        )
         stderr.print(follows, highlight=False, soft_wrap=True)
     return 0 if all(own.validation or own.is_searched for own in found) else 1
 

@@ -19,6 +19,7 @@ from cyclopts import App
 from invoked import Invoke, complaint, data_of, make_run
 
 from bpfbench import cli
+from bpfbench.cli import runs
 from bpfbench.declare import study
 from bpfbench.machine import turn
 
@@ -281,6 +282,20 @@ def test_an_interrupted_run_says_how_it_goes_on(
     outcome = bpfbench("run", "smoke", "--run-dir", "a b", *options)
     said = f"bpfbench: interrupted; go on with: bpfbench run --resume 'a b'{again}\n"
     assert (outcome.status, outcome.err) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("user", "by", "sudo"), [(0, "me", "sudo "), (0, None, ""), (1000, "me", "")], ids=["sudo", "root", "a user"]
+)
+def test_what_is_to_be_typed_next_is_by_sudo_where_this_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, by: str | None, sudo: str
+) -> None:
+    _, run = make_run(tmp_path / "a b")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if by is not None:
+        monkeypatch.setenv("SUDO_USER", by)
+    assert runs.command("report", "latest") == f"{sudo}bpfbench report latest"
+    assert runs.going_on(run, "--wait") == f"{sudo}bpfbench run --resume '{run.path}' --wait"
 
 
 @ENDINGS

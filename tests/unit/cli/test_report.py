@@ -9,23 +9,50 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from invoked import Invoke
+from invoked import Invoke, complaint
+
+from bpfbench.cli.place import GENERATOR
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 RUN = Path(__file__).parents[2] / "data" / "runs" / "format-4"
 
 
-@pytest.mark.parametrize("inside", ["", "deeper"], ids=["a file", "below a file"])
+@pytest.mark.parametrize(("inside", "status"), [("", 2), ("deeper", 1)], ids=["a file", "below a file"])
 def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_worked_out(
-    bpfbench: Invoke, tmp_path: Path, inside: str
+    bpfbench: Invoke, tmp_path: Path, inside: str, status: int
 ) -> None:
     (tmp_path / "file").write_text("mine")
     done = bpfbench("report", str(RUN), "--output", str(tmp_path / "file" / inside))
-    assert done.status == 1
+    assert done.status == status
     assert done.out == ""
     assert "choose another --output" in done.err
     assert "…" not in done.err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<!DOCTYPE html><title>mine</title>", f'{GENERATOR} 0.1.0">\n<title>bpfbench history: runs</title>'],
+    ids=["a stranger's", "another of ours"],
+)
+def test_a_folder_that_is_no_report_is_left_as_it_is_whatever_page_is_in_it(
+    bpfbench: Invoke, tmp_path: Path, page: str
+) -> None:
+    (site := tmp_path / "site").mkdir()
+    (site / "index.html").write_text(page)
+    (site / "notes.txt").write_text("mine")
+    done = bpfbench("report", str(RUN), "--output", str(site))
+    assert complaint(done) == f"bpfbench: {site} exists and is no report of bpfbench's"
+    assert "choose another --output" in done.err
+    assert {own.name: own.read_text() for own in site.iterdir()} == {"index.html": page, "notes.txt": "mine"}
+
+
+def test_a_report_is_written_anew_where_one_is(bpfbench: Invoke, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    assert bpfbench("report", str(RUN), "--output", str(report)).status == 0
+    (report / "index.html").write_text((report / "index.html").read_text()[:1000])
+    assert bpfbench("report", str(RUN), "--output", str(report)).status == 0
+    assert len((report / "index.html").read_text()) > 1000
 
 
 def test_figures_for_print_are_drawn_where_they_are_asked_for(bpfbench: Invoke, tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ class Writer:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
                 raise
-            self._file = self._partial.open("w+b")
+            self._partial.unlink(missing_ok=True)  # of a writer that was killed, or a link
+            self._file = self._partial.open("x+b")  # O_EXCL: of whoever puts a link there now, it is not followed
             self._unnamed = False
         self.text("oci-layout", {"imageLayoutVersion": "1.0.0"})
         return self

@@ -327,6 +327,25 @@ def test_one_that_is_killed_leaves_nothing_and_the_file_that_was_there(tmp_path:
     assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"image.tar": "before"}
 
 
+def test_no_link_is_followed_in_the_place_of_what_is_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = os.open
+
+    def refusing(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "")
+        return opens(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refusing)
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / ".image.tar.partial").symlink_to("theirs")
+    with oci.Writer(tmp_path / "image.tar") as writer:
+        writer.blob(oci.LAYER, [b"whole"])
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert not (tmp_path / "image.tar").is_symlink()
+
+
 @pytest.mark.parametrize("number", [None, errno.EOPNOTSUPP, errno.EISDIR])
 def test_it_is_written_whole_or_not_at_all_whatever_the_file_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
