@@ -73,7 +73,8 @@ def typed(step: Step, place: Path) -> list[str]:
     argv = [sys.executable, "-m", *shlex.split(step.command.removeprefix("sudo "))]
     if step.stored:
         argv += ["--runs-dir", str(STORED)]
-    variables = os.environ | {"COLUMNS": str(WIDTH), "PYTHONUNBUFFERED": "1"}
+    by_sudo = {"SUDO_USER": "reader"} if step.command.startswith("sudo ") else {}
+    variables = os.environ | {"COLUMNS": str(WIDTH), "PYTHONUNBUFFERED": "1"} | by_sudo
     done = subprocess.run(argv, cwd=place, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.stderr.write(done.stdout)
