@@ -116,7 +116,7 @@ def relinked(text: str, page: str, top: Path, made: Mapping[str, str], shown: se
 
 
 def build(to: Path) -> int:
-    """Build the pages of a project; return 0 if all links lead somewhere."""
+    """Build the pages of a project; return 0 if all internal links lead somewhere."""
     argv = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", str(to / "zensical.toml")]
     return subprocess.run(argv, check=False).returncode
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 from bpfbench import catalogue
@@ -30,6 +31,13 @@ def test_it_runs_as_an_ordinary_user_who_has_been_lent_enough_users() -> None:
     assert FINAL[FINAL.index("\nUSER ") :].startswith("\nUSER bpfbench\n")
     (lent,) = re.findall(r"echo (bpfbench:\d+:\d+) ", FINAL)
     assert privileges.lent_ids(lent, "bpfbench", 1000) >= privileges.IDS
+
+
+def test_its_user_is_whoever_builds_it_but_not_root() -> None:
+    (taken,) = re.findall(r'--uid ("[^"]+")', FINAL)
+    for builder, user in (("1234", "1234"), ("0", "1000")):
+        said = subprocess.run(("sh", "-c", f"UID={builder}; echo {taken}"), capture_output=True, text=True, check=True)
+        assert said.stdout == f"{user}\n"
 
 
 def test_nothing_that_the_wheel_is_made_of_is_left_out() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The site: it builds, every link leads somewhere, every page can be found, and says what it is good for.
+"""The site: it builds, every internal link leads somewhere, every page can be found, and says what it is good for.
 
 What pages say that commands print of stored runs is what they print.
 """
@@ -21,6 +21,7 @@ import transcripts
 from transcripts import Step
 
 from bpfbench.catalogue import MAIN_SETUPS
+from bpfbench.cli import VERBS
 from bpfbench.factors import STUDY
 
 TOP = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ DOCS = sorted((TOP / "docs").rglob("*.md"))
 READ_AS_THEY_ARE = [*sorted(TOP.glob("*.md")), *DOCS, TOP / "src" / "bpfbench" / "tracers" / "README.md"]
 TYPED = [
     step
-    for page in ("docs/interpreting.md", "docs/tutorial.md", "README.md")
+    for page in ("docs/interpreting.md", "docs/tutorial.md")
     for step in transcripts.steps((TOP / page).read_text())
 ]
 OF_STORED_RUNS = [step for step in TYPED if step.stored]
@@ -43,7 +44,7 @@ def named_in(navigation: object) -> set[str]:
     return {page for part in parts for page in named_in(part)}  # type: ignore[attr-defined]
 
 
-def test_the_site_builds_and_every_link_of_it_leads_somewhere(
+def test_the_site_builds_and_every_internal_link_of_it_leads_somewhere(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pages.lay_out(tmp_path / "site")
@@ -74,7 +75,7 @@ def test_a_link_without_an_end_is_an_error(tmp_path: Path, capfd: pytest.Capture
 
 
 @pytest.mark.parametrize("page", READ_AS_THEY_ARE, ids=lambda page: str(page.relative_to(TOP)))
-def test_every_link_leads_somewhere_in_the_repository_too(page: Path) -> None:
+def test_every_internal_link_leads_somewhere_in_the_repository_too(page: Path) -> None:
     """A forge shows a page as it is, and an anchor's end is what the site's build looks for."""
     assert [link[1] for link in pages.LINK.finditer(page.read_text()) if not (page.parent / link[1]).exists()] == []
 
@@ -82,7 +83,7 @@ def test_every_link_leads_somewhere_in_the_repository_too(page: Path) -> None:
 def test_every_page_is_in_the_navigation() -> None:
     named = named_in(tomllib.loads((TOP / "zensical.toml").read_text())["project"]["nav"])
     written = {page.relative_to(TOP / "docs").as_posix() for page in DOCS}
-    assert named == written | set(pages.ELSEWHERE.values()) | set(reference.pages())
+    assert named == written | set(pages.ELSEWHERE.values()) | set(pages.SAMPLE.values()) | set(reference.pages())
 
 
 def test_of_a_page_without_the_sample_the_link_there_is_left_out() -> None:
@@ -101,7 +102,7 @@ def test_a_page_begins_with_what_its_reader_will_know(page: Path) -> None:
     title, blank, opening = page.read_text().split("\n")[:3]
     assert title.startswith("# ")
     assert not blank
-    assert page.name == "index.md" or opening.startswith("> After this page you ")
+    assert opening.startswith("> After this page you ")
     assert not re.findall(r"^#\d.*", page.read_text(), re.MULTILINE)  # an issue's number, which would be a heading
 
 
@@ -109,6 +110,11 @@ def test_every_key_of_a_study_and_every_verb_are_in_the_reference() -> None:
     made = reference.pages()
     assert {key.name for key in STUDY} <= set(re.findall(r"^\| `(\w+)`", made["reference/study-keys.md"], re.MULTILINE))
     assert "## bpfbench run\n" in made["reference/cli.md"]
+
+
+def test_every_verb_is_in_the_guide_as_it_is_typed() -> None:
+    typed = re.findall(r"^    (?:sudo )?bpfbench (\w+)", (TOP / "docs" / "guide.md").read_text(), re.MULTILINE)
+    assert set(VERBS) - set(typed) == set()
 
 
 def test_what_each_library_does_for_each_knob_is_in_the_reference() -> None:
