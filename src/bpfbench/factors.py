@@ -197,7 +197,7 @@ FACTORS = (
     _factor("processes", whole(1, 1024), (4,), Workload, "number of fio processes", label="{} processes"),
     _factor(
         "scale",
-        number(LEAST_SCALE, 1024),
+        number(LEAST_SCALE, 1024, "one block of 4 KiB per process"),
         (1.0,),
         Workload,
         "size of the workload; 1 is 32 GiB per process",

@@ -93,14 +93,14 @@ def whole(least: float, most: float = math.inf) -> Reader:
     return lambda value: _between(_wanted(value, "a whole number", int), least, most)
 
 
-def number(least: float, most: float) -> Reader:
-    """Accept a number, which becomes a float."""
+def number(least: float, most: float, least_is: str = "") -> Reader:
+    """Accept a number, which becomes a float; the least may have a name."""
 
     def read(value: object) -> Any:
         found: Any = _wanted(value, "a number", int, float)
         with contextlib.suppress(OverflowError):  # so large a number is out of range
             found = float(found)
-        return _between(found, least, most)
+        return _between(found, least, most, least_is)
 
     return read
 
@@ -129,12 +129,13 @@ def _wanted(value: object, what: str, *kinds: type) -> Any:
     return value
 
 
-def _between(value: Any, least: float, most: float) -> Any:
+def _between(value: Any, least: float, most: float, least_is: str = "") -> Any:
     if not least <= value <= most:
         low, high, given = (
             f"{x:.{2 if 0 < x < 0.01 else 6}g}" if isinstance(x, float) else x for x in (least, most, value)
         )
-        valid = f"{low} or more" if most == math.inf else f"{low} to {high}"
+        named = f"{low} ({least_is})" if least_is else low
+        valid = f"{named} or more" if most == math.inf else f"{named} to {high}"
         raise ValueError(f"{given} is out of range; valid is {valid}")
     return value
 

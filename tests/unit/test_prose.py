@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ TOP = Path(__file__).parents[2]
 LINE_MOST = 100
 CELL_MOST = 380
 FILE_MOST = 450
+FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 
 DOCUMENTS = sorted(
     path
@@ -47,6 +49,22 @@ def test_lines_of_documentation_are_short(path: Path) -> None:
 def test_cells_of_tables_are_no_paragraphs(path: Path) -> None:
     cells = (cell.strip() for line in path.read_text().split("\n") if line.startswith("|") for cell in line.split("|"))
     assert [cell for cell in cells if len(cell) > CELL_MOST] == []
+
+
+def empty_sections(text: str) -> list[str]:
+    """Return headings that another of the same or a higher level follows at once, or nothing."""
+    lines = [line for line in FENCED.sub("x", text).split("\n") if line.strip()]
+    levels = [len(line) - len(line.lstrip("#")) if line.lstrip("#").startswith(" ") else 0 for line in lines]
+    return [line for line, own, next_ in zip(lines, levels, [*levels[1:], 1], strict=True) if 0 < next_ <= own]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_no_section_is_empty(path: Path) -> None:
+    assert empty_sections(path.read_text()) == []
+
+
+def test_an_empty_section_is_noticed() -> None:
+    assert empty_sections("# A\n\n## B\n\n## C\n\n```sh\n# no heading\n```\n\n### D\n") == ["## B", "### D"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

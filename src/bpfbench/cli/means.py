@@ -56,7 +56,8 @@ class ClusterOptions:
         Path | None, Parameter(help="A directory with ca.pem, node.pem and node.key; default: those of the .toml file.")
     ] = None
     insecure: Annotated[
-        bool, Parameter(help="Do without certificates, though whoever reaches it is root on every host.", negative="")
+        bool,
+        Parameter(help="Use no certificates. Whoever reaches the scheduler is then root on every host.", negative=""),
     ] = False
     host_patience: Annotated[str, Parameter(help="How long a host may be away before its blocks are given up.")] = (
         PATIENCE

@@ -58,7 +58,7 @@ class TestStudies:
             ("--workloads", "raed", "'raed' is not one of: read, write, mixed (did you mean 'read'?)"),
             ("--processes", "0", "0 is out of range; valid is 1 to 1024"),
             ("--processes", "4x", "a whole number is wanted, not '4x'"),
-            ("--scale", "-1", "-1 is out of range; valid is 1.2e-07 to 1024"),
+            ("--scale", "-1", "-1 is out of range; valid is 1.2e-07 (one block of 4 KiB per process) to 1024"),
             ("--scale", "big", "a number is wanted, not 'big'"),
             (
                 "--attach",

@@ -526,7 +526,7 @@ class TestNumbers:
     def test_a_scale_must_leave_each_process_a_block(self, value: str) -> None:
         message = refusal(toml({**REQUIRED, "factors.scale": value})).message
         assert message.startswith("my.toml: factors.scale: ")
-        assert message.endswith("is out of range; valid is 1.2e-07 to 1024")
+        assert message.endswith("is out of range; valid is 1.2e-07 (one block of 4 KiB per process) to 1024")
 
     @pytest.mark.parametrize(
         ("key", "value", "valid"),
