@@ -132,9 +132,9 @@ def roofline_(
 
     How fast can bytes be written where output goes, events copied, and a ring
     filled and emptied by a consumer that throws everything away? What do a
-    wake-up and an empty hook take? For each event size and format, the lowest
-    of these is the ceiling: no setup can save more. docs/limits.md has the
-    method.
+    wake-up and an empty hook take? For each event size and format, their times
+    added up give the ceiling of a consumer of one thread. docs/limits.md has
+    the method.
 
     Exit status: 0, it was measured; 1, it could not be.
     """
