@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The libbpf tracer, broken in one way each. `scripts/test` builds them all and shows that the suite catches each."""
+"""The libbpf tracer, broken in one way each. `scripts/test --all` builds them all and shows that the suite catches each.
+
+Without --all it does so with one for each case, and with all that are broken by hook.
+"""
 
 from __future__ import annotations
 
