@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The libbpf tracer, broken in one way each. `scripts/test --all` builds them all and shows that the suite catches each.
+"""The libbpf tracer, broken in one way each. `scripts/test --all` builds all, and shows that the suite catches each.
 
-Without --all it does so with one for each case, and with all that are broken by hook.
+Without `--all` it does so with one for each case, and with all whose hooks are broken.
 """
 
 from __future__ import annotations

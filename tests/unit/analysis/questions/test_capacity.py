@@ -294,11 +294,11 @@ class TestKnobs:
 
     @pytest.mark.parametrize("wakeup", ["never", "watermark:4096"])
     def test_who_may_sleep_for_the_time_out_drains_as_that_is(self, wakeup: str) -> None:
-        short, usual, none, long = (
-            Tracer.of("libbpf", make_config(wakeup=wakeup, poll_ms=poll_ms), 156, 1) for poll_ms in (10, 100, None, 1000)
+        found = (
+            Tracer.of("libbpf", make_config(wakeup=wakeup, poll_ms=poll), 156, 1) for poll in (10, 100, None, 1000)
         )
-        assert short and usual and none and long
-        assert usual == none
+        short, usual, unsaid, long = filter(None, found)
+        assert usual == unsaid
         assert len({short.kind, usual.kind, long.kind}) == 3
         assert (short.knobs, usual.knobs) == (f"wake-up {wakeup}, poll 10 ms", f"wake-up {wakeup}")
         often = said_by(traced(800_000, 200_000, workload=STEADY, config={"wakeup": wakeup, "poll_ms": 10}))
