@@ -156,6 +156,14 @@ MUTANTS = (
         "wake-ups",
     ),
     mutant(
+        "a-ring-of-several-and-no-clock",
+        RING,
+        "sizeof(awaited[0]), options->poll_ms);",
+        "sizeof(awaited[0]), c->all->over < 0 ? (int)options->poll_ms : -1);",
+        "wake-ups of rings",
+        "time-out",
+    ),
+    mutant(
         "a-time-out-of-its-own",
         RING,
         "sizeof(awaited[0]), options->poll_ms);",
