@@ -45,6 +45,7 @@ _ALL: dict[str, Any] = {"attaches": FLAVOURS, "tools": tuple(Tool)}
 
 _COMPILED_HAS = _every("wakeup", "rings", "consumers", "output_bytes", "records", "buffer")
 _EDGE = _every("epoll")
+_BCC_LACKS = {"consumers": "a BPF object has one ring buffer manager in BCC, and Python runs one thread at a time"}
 
 _BPFTRACE_LACKS = {
     "wakeup": "bpftrace passes flags 0 to bpf_ringbuf_output, and none of its settings changes that",
@@ -73,10 +74,7 @@ MAIN_SETUPS = _by_name(
         "BCC, Python user space, compiled at start-up",
         options=_every("wakeup", "rings", "output_bytes", "records", "buffer", "epoll"),
         with_perf={"wakeup": ("adaptive", "never", "poll")},
-        lacks={
-            "consumers": "a BPF object has one ring buffer manager in BCC, and Python runs one thread at a time",
-            "wakeup": "BCC's open_perf_buffer takes a number of events, and none of bytes",
-        },
+        lacks={**_BCC_LACKS, "wakeup": "BCC's open_perf_buffer takes a number of events, and none of bytes"},
         **_ALL,
     ),
     Setup("libbpf", "libbpf with CO-RE, C user space", options=_COMPILED_HAS | _EDGE, **_ALL),
@@ -119,21 +117,22 @@ SETUPS = MAIN_SETUPS | _by_name(
         "bcc with events taken apart by BCC's event() instead of struct",
         formats=(Format.TEXT,),
         tools=PAPER_TOOLS,  # event() takes records of one length
-        options={},
+        options=_every("wakeup", "rings", "output_bytes", "epoll"),
+        with_perf={},
+        lacks={
+            **_BCC_LACKS,
+            "records": "BCC's event() takes records of one length",
+            "buffer": "its tracer takes apart events of a ring, and of no perf buffer",
+        },
     ),
     _but("libbpf", "libbpf-tuned", "libbpf linked in, with -O3 and LTO, kernel side for BPF v3"),
     _but("libbpf", "libbpf-hash", "libbpf with syscount's counts in one hash for all CPUs", **_COUNTS_ONLY),
     _but("ebpf-go", "ebpf-go-default", "ebpf-go without giving memory back once it has loaded"),
     _but("ebpf-go", "ebpf-go-procs", "ebpf-go with Go code on as many CPUs as there are"),
-    _but(
-        "aya-sync",
-        "aya-sync-helpers",
-        "aya-sync with Aya's own helpers on the kernel side instead of bindings",
-        options={},
-    ),
+    _but("aya-sync", "aya-sync-helpers", "aya-sync with Aya's own helpers on the kernel side instead of bindings"),
     _but("aya-sync", "aya-sync-tuned", "aya-sync with LTO in one unit, aborting on panic, kernel side for BPF v3"),
-    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken", options=_EDGE),
-    _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads", options={}),
+    _but("aya-sync", "aya-sync-poll", "aya-sync asleep in poll(2) until woken"),
+    _but("aya-async", "aya-async-threads", "aya-async on Tokio's threads"),
 )
 """Every setup that the image has: those, and what differs from one of them in a single choice."""
 

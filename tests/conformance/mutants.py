@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The libbpf tracer, broken in one way each. `scripts/test` builds them all and shows that the suite catches each."""
+"""The libbpf tracer, broken in one way each. `scripts/test --all` builds all, and shows that the suite catches each.
+
+Without `--all` it does so with one for each case, and with all whose hooks are broken.
+"""
 
 from __future__ import annotations
 
@@ -151,6 +154,14 @@ MUTANTS = (
         "sizeof(awaited[0]), options->poll_ms);",
         "sizeof(awaited[0]), options->wakeup == WATERMARK ? -1 : (int)options->poll_ms);",
         "wake-ups",
+    ),
+    mutant(
+        "a-ring-of-several-and-no-clock",
+        RING,
+        "sizeof(awaited[0]), options->poll_ms);",
+        "sizeof(awaited[0]), c->all->over < 0 ? (int)options->poll_ms : -1);",
+        "wake-ups of rings",
+        "time-out",
     ),
     mutant(
         "a-time-out-of-its-own",

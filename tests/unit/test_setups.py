@@ -14,6 +14,7 @@ from builders import make_brought, make_config
 from bpfbench import catalogue
 from bpfbench.declare import study
 from bpfbench.model import (
+    EVENT_TOOLS,
     OPTIONS,
     PAPER_TOOLS,
     VANILLA,
@@ -153,6 +154,26 @@ class TestCatalogue:
             assert set(setup.tools) <= set(catalogue.SETUPS[setup.alternative_to].tools)
             assert set(setup.formats) <= set(catalogue.SETUPS[setup.alternative_to].formats)
             assert set(setup.attaches) <= set(catalogue.SETUPS[setup.alternative_to].attaches)
+
+    @pytest.mark.parametrize("name", [name for name in catalogue.SETUPS if name not in catalogue.MAIN_SETUPS])
+    def test_what_an_alternative_lacks_and_its_setup_has_it_says_for_itself(self, name: str) -> None:
+        setup = catalogue.SETUPS[name]
+        usual = catalogue.SETUPS[setup.alternative_to or ""]
+        less = [option for option, kinds in usual.options.items() if set(kinds) - set(setup.options.get(option, ()))]
+        if set(setup.tools) & set(EVENT_TOOLS):
+            assert not [option for option in less if setup.lacks.get(option) in {None, usual.lacks.get(option)}]
+        else:
+            assert setup.options == {}
+
+    def test_alternatives_of_whole_tracers_have_the_knobs_of_their_setups(self) -> None:
+        never = config(format=Format.TEXT, wakeup="never")
+        for name in ("aya-sync-poll", "aya-sync-helpers", "aya-async-threads", "bcc-event"):
+            assert catalogue.SETUPS[name].refusal(Tool.RW_TRACER, never) is None
+        each = config(format=Format.TEXT, rings="cpu", consumers=Consumers.RING)
+        assert catalogue.SETUPS["aya-async-threads"].refusal(Tool.RW_TRACER, each) is None
+        variable = config(format=Format.TEXT, records=Slots.VARIABLE)
+        refused = catalogue.SETUPS["bcc-event"].refusal(Tool.RW_TRACER_ALL, variable)
+        assert refused == "bcc-event has no records = variable: BCC's event() takes records of one length"
 
     @pytest.mark.parametrize("setup", catalogue.SETUPS.values(), ids=lambda setup: setup.name)
     def test_what_one_can_be_set_to_is_of_the_contract_and_not_said_to_be_lacking(self, setup: Setup) -> None:

@@ -10,7 +10,16 @@ from typing import NamedTuple
 from bpfbench.analysis.metrics import OFFERED, TRACER_CPU
 from bpfbench.analysis.results import Cell, Results
 from bpfbench.factors import KNOBS
-from bpfbench.model import COUNTING_TOOLS, FioResult, RateProcess, Record, TracerConfig, Workload, ring_record_bytes
+from bpfbench.model import (
+    COUNTING_TOOLS,
+    FioResult,
+    RateProcess,
+    Record,
+    TracerConfig,
+    Waking,
+    Workload,
+    ring_record_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Tracer:
         """Return a setup as it is configured, beside a target on so many CPUs; None of one without a ring."""
         if not config.attach or not config.format or not config.ringbuf_bytes:
             return None
-        knobs = ", ".join(KNOBS[name].called(value) for name, value in config.options.items())
+        knobs = ", ".join(KNOBS[name].called(value) for name, value in _turned(config).items())
         rings = config.rings_on(cpus)
         return cls(setup, config.attach, config.format, event_bytes, config.ringbuf_bytes, rings, knobs)
 
@@ -47,6 +56,18 @@ class Tracer:
     def kind(self) -> tuple[object, ...]:
         """What has to be the same for a drain rate to say something of it; sizes may be others."""
         return self.setup, self.attach, self.format, self.rings, self.knobs
+
+
+def _turned(config: TracerConfig) -> dict[str, object]:
+    """Return what is set other than by default and has to do with how fast a tracer drains.
+
+    The time-out has where an event need not wake: it is how long who drains may sleep.
+    """
+    turned, poll = config.options, KNOBS["poll_ms"]
+    asleep = config.wakeup == Waking.NEVER or config.watermark_bytes is not None
+    if asleep and config.poll_ms not in (None, *poll.default):
+        turned[poll.name] = config.poll_ms
+    return turned
 
 
 class Target(NamedTuple):

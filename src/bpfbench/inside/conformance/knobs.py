@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of the knobs, the options that a tracer may lack: what one does is seen, and no event is lost by it."""
+"""Cases of the knobs, the options that a tracer may lack: what one does is seen, and no event is lost by it.
+
+A tracepoint takes 64 programs, so that a case has no more than 7 settings, with 8 setups that have all knobs.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ from bpfbench.model import EVENT_BYTES, EVENT_TOOLS, Format, RingAccount, Tool, 
 
 READS, PROCESSES = 2003, 8
 """Of one process; and how many there are where each ring is to have events."""
+FEWER_READS = 251
+"""Of one of those, which together fill no more than half of anything."""
 
 MIB = 2**20
 NEVER, BEYOND = {"--wakeup": "never"}, {"--wakeup": f"watermark:{RINGBUF_BYTES - 1}"}
@@ -37,7 +42,9 @@ LOW, BUSY = {"--wakeup": "watermark:4096"}, {"--wakeup": "poll"}
 
 RING = {"--ringbuf-bytes": str(4 * MIB)}
 THREE, EACH_CPU, CONSUMERS = {"--rings": "3", **RING}, {"--rings": "cpu", **RING}, {"--consumers": "ring"}
-RINGS = (THREE, {**THREE, **CONSUMERS}, EACH_CPU, {**EACH_CPU, **CONSUMERS}, {**THREE, **CONSUMERS, **TINY})
+SEVERAL = (THREE, {**THREE, **CONSUMERS})
+OF_SEVERAL = tuple({**wakeup, **several} for wakeup in (NEVER, LOW, BUSY) for several in SEVERAL)
+RINGS = (*SEVERAL, EACH_CPU, {**EACH_CPU, **CONSUMERS}, {**THREE, **CONSUMERS, **TINY})
 
 LARGE_BUFFER = {"--output-bytes": str(MIB)}
 SMALL_BUFFER = {"--output-bytes": "4096"}
@@ -57,14 +64,17 @@ QUICK_LOADS, QUICK_READS, SINGLE_READS, SINGLE_PAUSE_S = 5, 10007, 1009, 0.0001
 FEW = 5
 """Reads that fill nothing."""
 LONG_MS, LATE_S = 2000, 2.0
-"""A time-out that no library has by itself; and how late a tracer may be, beside forty, some of which never sleep."""
+"""A time-out that no library has by itself; and how late a tracer may be, beside fifty, some of which never sleep."""
 TIME_OUTS = (
     {**NEVER, "--poll-ms": "10"},
     *({**wakeup, "--poll-ms": str(LONG_MS)} for wakeup in (NEVER, LOW, BUSY, EDGE)),
+    {**NEVER, **THREE, **CONSUMERS, "--poll-ms": str(LONG_MS)},
 )
 IDLE_S, AWAKE = 1.0, 0.5
 """For how long nothing comes; and for which share of it a tracer is awake that spins, and none that sleeps for a tenth
 of a second at a time: the one is so all the time, be it in wait for a CPU, the other as long as ten looks take."""
+
+IDLE = (BUSY, NEVER, {**PERF_BUFFERS, **BUSY}, *({**wakeup, **THREE, **CONSUMERS} for wakeup in (BUSY, NEVER)))
 
 VARIABLE = {"--records": "variable"}
 SHORT_READS = 1009
@@ -73,20 +83,25 @@ SHORT_READS = 1009
 
 def _watch_wakeups(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str]:
     """All that was read comes out, by and by and at the end, and wakes whom it is to wake."""
+
+    def load() -> None:
+        loads.reads(COMM, work, FEWER_READS, PROCESSES)
+
+    reads = PROCESSES * FEWER_READS
     with contextlib.ExitStack() as watching:
         for tracer in tracers:
             watching.enter_context(tracer.frozen())
         watched = {tracer: watching.enter_context(_waiting(tracer)) for tracer in tracers}
-        loads.reads(COMM, work, READS)
+        load()
         woken = {tracer for tracer, is_woken in watched.items() if is_woken()}
-    failures = _undelivered(tracers, READS)
+    failures = _undelivered(tracers, reads)
 
     def judge_one(tracer: Driven, left: Left, summary: TracerSummary) -> None:
-        _expect_all(tracer, left, summary, 2 * READS)
+        _expect_all(tracer, left, summary, 2 * reads)
         right = (tracer in woken) == (tracer.options["--wakeup"] == LOW["--wakeup"])
-        expect(right, f"{READS} events in the ring {'woke' if tracer in woken else 'did not wake'} who waited for them")
+        expect(right, f"{reads} events in rings {'woke' if tracer in woken else 'did not wake'} who waited for them")
 
-    return _stopped_with_full_rings(tracers, lambda: loads.reads(COMM, work, READS), judge_one) | failures
+    return _stopped_with_full_rings(tracers, load, judge_one) | failures
 
 
 @contextlib.contextmanager
@@ -288,9 +303,10 @@ def _watch_short(tracers: list[Driven], _: Tool, work: Path) -> dict[Driven, str
 
 CASES = {
     "wake-ups": together((Tool.RW_TRACER,), COMM, _watch_wakeups, NEVER, BEYOND, LOW, BUSY, {**LOW, **EDGE}),
+    "wake-ups of rings": together((Tool.RW_TRACER,), COMM, _watch_wakeups, *OF_SEVERAL),
     "edges": together((Tool.RW_TRACER,), COMM, _watch_edges, *EDGES),
     "time-out": together((Tool.RW_TRACER,), COMM, _watch_time_outs, *TIME_OUTS),
-    "idle": together((Tool.RW_TRACER,), COMM, _watch_idle, BUSY, NEVER, {**PERF_BUFFERS, **BUSY}),
+    "idle": together((Tool.RW_TRACER,), COMM, _watch_idle, *IDLE),
     "rings": together((Tool.RW_TRACER,), COMM, _watch_rings, *RINGS),
     "output buffer": together((Tool.RW_TRACER,), COMM, _watch_writes, LARGE_BUFFER, SMALL_BUFFER),
     "larger than the buffer": together((Tool.RW_TRACER_ALL,), program.COMM, watch_events, SMALL_BUFFER),

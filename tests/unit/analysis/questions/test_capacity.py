@@ -292,6 +292,24 @@ class TestKnobs:
         assert predict(polls, SMALL, Stream(100_000)) is None
         assert predict(polls, dataclasses.replace(SMALL, knobs="wake-up poll"), Stream(100_000)) is not None
 
+    @pytest.mark.parametrize("wakeup", ["never", "watermark:4096"])
+    def test_who_may_sleep_for_the_time_out_drains_as_that_is(self, wakeup: str) -> None:
+        found = (
+            Tracer.of("libbpf", make_config(wakeup=wakeup, poll_ms=poll), 156, 1) for poll in (10, 100, None, 1000)
+        )
+        short, usual, unsaid, long = filter(None, found)
+        assert usual == unsaid
+        assert len({short.kind, usual.kind, long.kind}) == 3
+        assert (short.knobs, usual.knobs) == (f"wake-up {wakeup}, poll 10 ms", f"wake-up {wakeup}")
+        often = said_by(traced(800_000, 200_000, workload=STEADY, config={"wakeup": wakeup, "poll_ms": 10}))
+        assert predict(often, short, Stream(100_000)) is not None
+        assert predict(often, long, Stream(100_000)) is None
+
+    @pytest.mark.parametrize("wakeup", ["adaptive", "poll"])
+    def test_whom_each_event_finds_awake_or_wakes_drains_alike_whatever_the_time_out(self, wakeup: str) -> None:
+        short, long = (Tracer.of("libbpf", make_config(wakeup=wakeup, poll_ms=poll), 156, 1) for poll in (10, 1000))
+        assert short == long
+
     def test_rings_hold_what_each_of_them_does(self) -> None:
         for rings, cpus, times in (("1", 8, 1), ("2", 8, 2), (PER_CPU, 8, 8)):
             tracer = Tracer.of("libbpf", make_config(rings=rings), 156, cpus)
