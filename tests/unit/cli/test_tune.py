@@ -303,6 +303,8 @@ def test_a_setup_with_nothing_to_choose_from_is_refused_and_left_out_of_all(bpfb
         (("--knobs", "colour"), "option --knobs: 'colour' is not one of: format, ringbuf_bytes, poll_ms"),
         (("--poll-ms", "10"), "option --poll-ms: that is to be tuned, and the study says already what it is"),
         (("--rate", "200k", "--rate-iops", "9"), "options --rate and --rate-iops say the same: choose one"),
+        (("--rate", "40k", "--targets", "nginx"), "fio's processes; for nginx say --rate-iops, its operations per"),
+        (("--rate", "40k", "--targets", "valkey"), "--rate is events per second of fio's processes; valkey keeps no"),
         (("--rate-iops", "5000,9000"), "tune looks at one case, and factors.rate_iops has 2 values"),
         (("--tools", "syscount"), "syscount has no ring, and saves every count"),
         (("--output", "x.json"), "option --output: 'x.json' is no .toml file in an existing directory"),
