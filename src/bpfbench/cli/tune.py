@@ -250,7 +250,7 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
     found = tuning.spaces(varied, known.allows)
     known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, found, goal.knobs)))
     varied, not_tuned = tuning.tunable(varied, found, known, strict=not asked.everybody)
-    tuning.require_time(wanted, known.goal, len(varied.factors.setups))
+    tuning.require_time(varied, known.goal, len(varied.factors.setups))
     unrolled = tuning.demanding(varied, found, known.cpus)
     plan.require_tracers(varied, unrolled)
     unrolled = replace(unrolled, left_out=(*not_tuned, *left_out, *unrolled.left_out))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -181,6 +182,10 @@ def test_one_that_was_killed_goes_on_and_loses_no_trial(
     monkeypatch.setattr(Run, "commit", commit)
     image = replay.ReplayTestbed(run, Path(), Path()).image
     monkeypatch.setattr(images, "with_key", lambda *_: image)
+    short = bpfbench("tune", "--resume", "tuning", "--for", "1min")
+    assert short.status == 2
+    assert "--for: 60 s in all is too short: what libbpf has used, and a validation at least, take" in complaint(short)
+    assert re.search(r"choose \d+min or more", short.err)
     before = Run(Path("tuning")).plan()
     second = bpfbench("tune", "--resume", "tuning", "--json")
     assert second.status == 0, second.err

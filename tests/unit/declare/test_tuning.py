@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bpfbench.declare import plan, tuning
+from bpfbench.declare import estimate, plan, tuning
 from bpfbench.declare.study import parse, to_toml
 from bpfbench.errors import StudyError, UsageError
 from bpfbench.factors import KNOBS
@@ -187,6 +187,16 @@ def test_a_time_without_room_for_a_validation_is_refused_with_one_that_has() -> 
     assert refused.value.hint is not None
     minutes = int(refused.value.hint.split()[1].removesuffix("min"))
     tuning.require_time(study(), replace(GOAL, seconds=60.0 * minutes))
+
+
+@pytest.mark.parametrize("knobs", [("format",), tuple(KNOBS)], ids=["one knob", "all knobs"])
+def test_the_least_time_has_room_for_the_trials_of_its_blocks(knobs: tuple[str, ...]) -> None:
+    own = study("rate_iops = 2500\n")
+    configs = tuning.spaces(varied(own)[0]).by_setup["libbpf"]
+    # a default beside four others; the default, the best, two near it, and that with each knob set back
+    blocks = [plan.block(own, "libbpf", configs[:most], 0, 0) for most in 3 * (5,) + 3 * (4 + len(knobs),)]
+    takes_s = sum(map(estimate.seconds(own), (trial for block in blocks for trial in block)))
+    assert takes_s <= tuning.least_s(own, replace(GOAL, knobs=knobs)) < 1.2 * takes_s
 
 
 def test_less_memory_than_any_ring_takes_can_be_met_by_none() -> None:
