@@ -45,6 +45,8 @@ from bpfbench.analysis.questions.tuning.estimator import most_promising
 from bpfbench.analysis.questions.tuning.search import Dial, Propose, Space
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
 from bpfbench.analysis.questions.tuning.validation import Gain, validate
+from bpfbench.model.tuning import PLACES
+from bpfbench.model.tuning import SEARCH_TRIALS as BLOCK_TRIALS
 from bpfbench.run import tune
 
 Array = NDArray[np.float64]
@@ -278,9 +280,9 @@ def racing(propose: Propose) -> Method:
 def factorial(surface: Surface, tried: Mapping[str, Tried], seed: int) -> tuple[str, ...]:
     """Try everything once, in random order, before anything is tried again."""
     new = [name for name in surface.space.points if name not in tried]
-    first = search.at_random(surface.space, tried, new, search.PLACES, seed)
+    first = search.at_random(surface.space, tried, new, PLACES, seed)
     again = sorted((own for own in tried.values() if own.name != DEFAULT), key=lambda own: own.rounds)
-    return (*first, *(own.name for own in again[: search.PLACES - len(first)]))
+    return (*first, *(own.name for own in again[: PLACES - len(first)]))
 
 
 METHODS = {
@@ -312,7 +314,7 @@ def chosen(tried: Mapping[str, Tried], space: Space) -> str:
     return last.best if last else DEFAULT
 
 
-SEARCH_BLOCKS = SEARCH_TRIALS // (search.PLACES + 3)
+SEARCH_BLOCKS = SEARCH_TRIALS // BLOCK_TRIALS
 STEPS: Mapping[str, Callable[[int], int]] = {
     "": lambda _: 0,
     ", a step before validation": lambda _: SEARCH_BLOCKS + 1,

@@ -196,10 +196,22 @@ def _study(name: str | None, overrides: dict[str, Override], rate: str | None) -
     if rate is not None:
         if "factors.rate_iops" in overrides:
             raise UsageError("options --rate and --rate-iops say the same: choose one")
-        processes = study.around(KIND, given, file).factors.processes[0]
-        each = tuning.rate_iops(quantity("--rate", rate, DECIMAL, least=1e-3), processes)
+        unrated = study.around(KIND, given, file)
+        if not unrated.factors.workloads:
+            raise UsageError(_no_events_of(unrated))
+        each = tuning.rate_iops(quantity("--rate", rate, DECIMAL, least=1e-3), unrated.factors.processes[0])
         given["factors.rate_iops"] = Override("--rate", each)
     return study.around(KIND, given, file)
+
+
+def _no_events_of(wanted: Study) -> str:
+    """Say what to do in place of --rate where no fio is traced."""
+    names, driven = wanted.factors.targets, [own.name for own in wanted.targets if own.drive_at]
+    if kept := [name for name in names if name in driven]:
+        instead = f"for {', '.join(kept)} say --rate-iops, its operations per second"
+    else:
+        instead = f"{', '.join(names)} keeps no rate (it has no drive_at): leave it out"
+    return f"--rate is events per second of fio's processes; {instead}"
 
 
 def _everybody(overrides: Mapping[str, Override]) -> bool:
@@ -243,7 +255,7 @@ def _begin(wanted: Study, asked: _Asked, path: Path, given: Means) -> Run:
     found = tuning.spaces(varied, known.allows)
     known = replace(known, goal=replace(goal, knobs=tuning.turned(varied, found, goal.knobs)))
     varied, not_tuned = tuning.tunable(varied, found, known, strict=not asked.everybody)
-    tuning.require_time(wanted, known.goal, len(varied.factors.setups))
+    tuning.require_time(varied, known.goal, len(varied.factors.setups))
     unrolled = tuning.demanding(varied, found, known.cpus)
     plan.require_tracers(varied, unrolled)
     unrolled = replace(unrolled, left_out=(*not_tuned, *left_out, *unrolled.left_out))

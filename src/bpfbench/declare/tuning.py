@@ -30,7 +30,7 @@ from bpfbench.model import (
     Workload,
     ring_record_bytes,
 )
-from bpfbench.model.tuning import HELD_MOST, Tuning, TuningGoal
+from bpfbench.model.tuning import HELD_MOST, SEARCH_TRIALS, Tuning, TuningGoal, validation_trials
 from bpfbench.units import duration, plural, size
 
 SEARCH_LEAST = 3
@@ -39,8 +39,6 @@ VALIDATION_LEAST = 3
 """Blocks without which there is no validation: fewer have no interval."""
 SHARE_OF_VALIDATION = 0.5
 """Of the time, if that is more than its least blocks take."""
-AROUND_FINALISTS = 5
-"""Vanilla twice, the default, and two others of the front."""
 
 
 def fixed(file: Path | None, options: Collection[str]) -> dict[str, str]:
@@ -349,17 +347,23 @@ def usual(study: Study) -> dict[str, TracerConfig]:
 
 
 def least_s(study: Study, goal: TuningGoal) -> float:
-    """Return about how long it takes to search and validate at all, in seconds."""
-    trials = [trial for trial in plan.unroll(study).trials if trial.config is not None][:1]
-    blocks = SEARCH_LEAST + VALIDATION_LEAST
-    return blocks * (AROUND_FINALISTS + len(goal.knobs)) * sum(map(estimate.seconds(study), trials))
+    """Return how long it takes to search and validate at all, in seconds: as many trials as that may be, by estimate.
+
+    Args:
+        study: of one case, in which some setup can be configured.
+        goal: what each of its setups is tuned for.
+    """
+    (tool,) = study.factors.tools
+    setup, config = next(plan.members(study, tool, []))
+    each_s = max(map(estimate.seconds(study), plan.block(study, setup, (config,), 0, 0)))
+    return (SEARCH_LEAST * SEARCH_TRIALS + VALIDATION_LEAST * validation_trials(len(goal.knobs))) * each_s
 
 
 def require_time(study: Study, goal: TuningGoal, setups: int = 1) -> None:
     """Refuse a time in which nothing can be validated.
 
     Args:
-        study: as it was given.
+        study: of one case, in which some setup can be configured.
         goal: what each of its setups is tuned for.
         setups: how many there are.
 
@@ -371,7 +375,7 @@ def require_time(study: Study, goal: TuningGoal, setups: int = 1) -> None:
         minutes = math.ceil(needed_s / 60)
         raise UsageError(
             f"option --for: {duration(goal.seconds)} is too short: a search and its validation take "
-            f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, for a setup {minutes} min at most",
+            f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, for a setup {minutes} min at most, by estimate",
             f"choose {minutes}min or more, or a smaller --scale"
             + (f"; it is for each of {setups} setups, one after the other" if setups > 1 else ""),
         )

@@ -82,6 +82,12 @@ class Format(StrEnum):
     BINARY = "binary"
 
 
+def least_output_bytes(event_bytes: int, form: Format | None) -> int:
+    """Return what an event of this size takes at least in the output: as text, each byte of payload is three."""
+    payload_bytes = event_bytes - EVENT_BYTES
+    return event_bytes if form is Format.BINARY else LEAST_TEXT_EVENT_BYTES + max(0, 3 * payload_bytes - 1)
+
+
 class Waking(StrEnum):
     """When a record wakes the consumer of its ring, as far as that is a word: `watermark` has a number behind it."""
 

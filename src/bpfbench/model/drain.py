@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfbench.model.choices import EVENT_BYTES, LEAST_TEXT_EVENT_BYTES, Format, Tool
+from bpfbench.model.choices import EVENT_BYTES, Tool
 from bpfbench.model.factors import TracerConfig
 
 METHOD = 1
@@ -18,12 +18,6 @@ PAYLOAD_BYTES = 4096
 
 TOOL_OF_BYTES = {EVENT_BYTES: Tool.RW_TRACER, EVENT_BYTES + PAYLOAD_BYTES: Tool.RW_TRACER_ALL}
 """Size of an event without and with payload -> the tool whose events are so large."""
-
-
-def least_output_bytes(event_bytes: int, form: Format) -> int:
-    """Return what an event of this size takes at least in the output: as text, each byte of payload is three."""
-    payload_bytes = event_bytes - EVENT_BYTES
-    return event_bytes if form is Format.BINARY else LEAST_TEXT_EVENT_BYTES + max(0, 3 * payload_bytes - 1)
 
 
 @dataclass(frozen=True, slots=True)

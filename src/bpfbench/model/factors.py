@@ -22,6 +22,7 @@ from bpfbench.model.choices import (
     Slots,
     Variant,
     Waking,
+    least_output_bytes,
     ring_record_bytes,
 )
 
@@ -110,7 +111,8 @@ class TracerConfig:
         """Return how long an event may wait by these settings, by the same arithmetic, of a steady rate.
 
         First until its consumer is woken, at the latest by its time-out; who is woken by any event, or never sleeps,
-        lets none wait. Then until the output buffer is full, or nothing has come for the time of a time-out.
+        lets none wait. Then until the output buffer is full of events as short as they can be, or nothing has come for
+        the time of a time-out.
 
         Args:
             events_per_s: of all CPUs; None: not known, so that only what holds at any rate counts.
@@ -125,7 +127,7 @@ class TracerConfig:
             waits = times_out if known is None else known
         buffers = self.rings_on(cpus) if self.consumers is Consumers.RING else 1
         between_ms = 1000 * buffers / events_per_s
-        full_ms = between_ms * self.output_buffer_bytes / self.event_bytes
+        full_ms = between_ms * self.output_buffer_bytes / least_output_bytes(self.event_bytes, self.format)
         return waits + (min(full_ms, times_out) if between_ms >= times_out else full_ms)
 
     @property

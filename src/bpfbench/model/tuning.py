@@ -8,9 +8,22 @@ from dataclasses import dataclass
 from bpfbench.model.factors import TracerConfig
 
 TUNING_FORMAT = 1
+PLACES = 4
+"""Configurations in a block of the search, beside the default."""
+NEAREST = 2
+"""Others that are validated beside the best: of the front, as long as it has some."""
+VANILLA_TRIALS = 2
+"""In each block."""
+SEARCH_TRIALS = VANILLA_TRIALS + 1 + PLACES
+"""In a block of the search."""
 HELD_MOST = 0.1
 """The share of a trial's events that rings may hold. What they hold is saved, however slow the tracer is: so much less
 may be saved of a target that runs for longer."""
+
+
+def validation_trials(knobs: int) -> int:
+    """Return how many trials a block of the validation has at most: with the default and the best, that set back."""
+    return VANILLA_TRIALS + 2 + NEAREST + knobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ block that it was in.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,16 +16,17 @@ from datetime import datetime
 
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.tuning.aim import DEFAULT
-from bpfbench.analysis.questions.tuning.search import PLACES, Propose, at_random, last_round, next_block
+from bpfbench.analysis.questions.tuning.search import Propose, at_random, last_round, next_block
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, tuned
 from bpfbench.declare import plan, tuning
+from bpfbench.errors import UsageError
 from bpfbench.factors import KNOBS
 from bpfbench.model import Record, Study, TracerConfig, Trial, TunedValues
-from bpfbench.model.tuning import Finalists, Tuning
+from bpfbench.model.tuning import SEARCH_TRIALS, VANILLA_TRIALS, Finalists, Tuning, validation_trials
 from bpfbench.run import memory
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
-from bpfbench.units import plural
+from bpfbench.units import duration, plural
 
 VALIDATION_MOST = 100
 """Blocks of a validation, however long it may take."""
@@ -39,10 +41,45 @@ def extend(run: Run, seconds: float) -> None:
 
     Raises:
         StoreError: it tunes nothing, cannot be written, or is being run.
+        UsageError: so little time would leave a setup without a validation; says how much does not.
     """
     with run.locked():
         if (known := run.tuning()) is not None and known.goal.seconds != seconds:
+            _require_time(run, seconds)
             run.keep_tuning(replace(known, goal=replace(known.goal, seconds=seconds)))
+
+
+def _require_time(run: Run, seconds: float) -> None:
+    study = run.info.study
+    needed = {own.setup: least_s(own, study) for own in read(run) if _goes_on(own, study.seed)}
+    setup = max(needed, key=needed.__getitem__, default=None)
+    if setup is not None and seconds < needed[setup]:
+        minutes = math.ceil(needed[setup] / 60)
+        raise UsageError(
+            f"option --for: {duration(seconds)} in all is too short: what {setup} has used, and a validation at least, "
+            f"take {minutes} min",
+            f"choose {minutes}min or more",
+        )
+
+
+def _goes_on(own: TunedSetup, seed: int) -> bool:
+    """Tell whether more time would be used."""
+    endless = replace(own, goal=replace(own.goal, seconds=math.inf))
+    number = max((record.trial.block for record in own.records), default=-1) + 1
+    return bool(following(endless, seed, number, at_random).members)
+
+
+def least_s(own: TunedSetup, study: Study) -> float:
+    """Return in which time in all a setup comes to a validation: what it used, and what that takes at least.
+
+    A validation that has its least blocks takes one more. What was not begun takes what is estimated.
+    """
+    if not own.records:
+        return tuning.least_s(study, own.goal)
+    members = own.validation.members if own.validation else ()
+    trials = len(members) + VANILLA_TRIALS if members else validation_trials(len(own.goal.knobs))
+    blocks = len({record.trial.block for record in own.fresh})
+    return elapsed_s(own.records) + _trial_s(own.records) * trials * max(1, tuning.VALIDATION_LEAST - blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +106,9 @@ def following(own: TunedSetup, seed: int, number: int, propose: Propose) -> Next
     if not own.is_searched and len({record.trial.block for record in own.records}) >= tuning.SEARCH_LEAST:
         return Next(said=f"{own.setup} is given up: {own.unsearched}.")
     if own.finalists is None:
-        block_s = each * (PLACES + 3)
+        block_s = each * SEARCH_TRIALS
         reserve_s = max(
-            each * (tuning.AROUND_FINALISTS + len(own.goal.knobs)) * tuning.VALIDATION_LEAST,
+            each * validation_trials(len(own.goal.knobs)) * tuning.VALIDATION_LEAST,
             tuning.SHARE_OF_VALIDATION * own.goal.seconds,
         )
         if elapsed + block_s + reserve_s <= own.goal.seconds or not own.tried:
@@ -89,7 +126,8 @@ def following(own: TunedSetup, seed: int, number: int, propose: Propose) -> Next
     if found is None:
         return Next()
     blocks = len({record.trial.block for record in own.fresh})
-    over = elapsed + each * (len(found.members) + 2) > own.goal.seconds and blocks >= tuning.VALIDATION_LEAST
+    block_s = each * (VANILLA_TRIALS + len(found.members))
+    over = elapsed + block_s > own.goal.seconds and blocks >= tuning.VALIDATION_LEAST
     if found.is_decided:
         return Next(said=f"{own.setup}: decided after {plural(blocks, 'fresh block')}.")
     if over or blocks >= VALIDATION_MOST:

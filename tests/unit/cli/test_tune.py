@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -181,6 +182,10 @@ def test_one_that_was_killed_goes_on_and_loses_no_trial(
     monkeypatch.setattr(Run, "commit", commit)
     image = replay.ReplayTestbed(run, Path(), Path()).image
     monkeypatch.setattr(images, "with_key", lambda *_: image)
+    short = bpfbench("tune", "--resume", "tuning", "--for", "1min")
+    assert short.status == 2
+    assert "--for: 60 s in all is too short: what libbpf has used, and a validation at least, take" in complaint(short)
+    assert re.search(r"choose \d+min or more", short.err)
     before = Run(Path("tuning")).plan()
     second = bpfbench("tune", "--resume", "tuning", "--json")
     assert second.status == 0, second.err
@@ -226,8 +231,8 @@ def test_what_rings_hold_and_how_long_settings_let_events_wait_is_told(
     tuned = next(row for row in own["validated"] if row["role"] == "tuned")
     assert tuned["shown_for_longer_percent"] == pytest.approx(100 - own["rings_hold_percent"])
     delay = next(row["needs"]["delay"] for row in own["validated"] if row["role"] == "default")
-    # 1,000 events in 10 s: of 100 a second, 64 KiB of output hold 420
-    assert (delay["metric"], delay["mean"]) == ("delay_by_settings_ms", pytest.approx(4201, rel=0.02))
+    # 1,000 events in 10 s: of 100 a second, 64 KiB of lines of 50 bytes hold 1,311
+    assert (delay["metric"], delay["mean"]) == ("delay_by_settings_ms", pytest.approx(13107, rel=0.02))
 
 
 def test_a_delay_is_a_limit_that_the_default_may_miss(
@@ -303,6 +308,8 @@ def test_a_setup_with_nothing_to_choose_from_is_refused_and_left_out_of_all(bpfb
         (("--knobs", "colour"), "option --knobs: 'colour' is not one of: format, ringbuf_bytes, poll_ms"),
         (("--poll-ms", "10"), "option --poll-ms: that is to be tuned, and the study says already what it is"),
         (("--rate", "200k", "--rate-iops", "9"), "options --rate and --rate-iops say the same: choose one"),
+        (("--rate", "40k", "--targets", "nginx"), "fio's processes; for nginx say --rate-iops, its operations per"),
+        (("--rate", "40k", "--targets", "valkey"), "--rate is events per second of fio's processes; valkey keeps no"),
         (("--rate-iops", "5000,9000"), "tune looks at one case, and factors.rate_iops has 2 values"),
         (("--tools", "syscount"), "syscount has no ring, and saves every count"),
         (("--output", "x.json"), "option --output: 'x.json' is no .toml file in an existing directory"),

@@ -20,11 +20,14 @@ from builders import (
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, DELAY
 from bpfbench.analysis.questions.tuning.search import at_random
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup, aim, shown
-from bpfbench.model import Criteria, Record, Step, TracerConfig
+from bpfbench.declare import tuning
+from bpfbench.declare.study import parse
+from bpfbench.model import Criteria, Format, Record, Step, TracerConfig
 from bpfbench.model.tuning import Finalists, TuningGoal
 from bpfbench.report.documents.tune_in_words import headline
-from bpfbench.run.tune import elapsed_s, following
+from bpfbench.run.tune import elapsed_s, following, least_s
 
+STUDY = parse('name = "mine"\n[factors]\nsetups = "libbpf"\nworkloads = "read"\ntools = "rw-tracer"\n', "mine.toml")
 GOAL = TuningGoal(("overhead",), 99.0, None, None, ("ringbuf_bytes",), 900.0)
 USUAL = make_config()
 CONFIGS = {DEFAULT: USUAL, **{f"ring{size}": replace(USUAL, ringbuf_bytes=size) for size in (2**20, 2**21, 2**22)}}
@@ -90,7 +93,7 @@ def test_of_a_target_whose_events_nobody_knew_rings_that_held_a_tenth_of_them_ar
 
 
 def test_a_delay_beyond_the_limit_is_missed_where_the_rate_was_not_known_before() -> None:
-    slow = replace(USUAL, output_buffer_bytes=2**22)
+    slow = replace(USUAL, format=Format.TEXT)  # of lines of 50 bytes, the same buffer is full after 131 ms
     trials = [make_trial("libbpf", 0, config=config) for config in (USUAL, slow)]
     records = [events(make_record(trial, fio=make_fio(runtime_s=10.0)), 100_000) for trial in trials]
     goal = replace(GOAL, max_delay_ms=50.0)
@@ -113,6 +116,14 @@ def test_the_time_that_is_used_has_what_is_between_trials_and_not_what_is_betwee
     assert elapsed_s([]) == 0
 
 
+def test_a_search_leaves_the_time_that_the_least_validation_takes() -> None:
+    ended = (replace(own, steps=(Step("workload", 10.0),)) for number in range(3) for own in block(number, []))
+    own = replace(setup(tuple(ended)), offered_bytes=2**30)  # 120 s; 7 trials more are 70 s, and 3 blocks of 7 are 210
+    assert not following(replace(own, goal=replace(GOAL, seconds=400.0)), seed=1, number=3, propose=at_random).said
+    least = following(replace(own, goal=replace(GOAL, seconds=399.0)), seed=1, number=3, propose=at_random)
+    assert least.said.startswith("libbpf: 3 configurations tried")
+
+
 def test_more_time_goes_on_with_a_validation_and_never_back_to_the_search() -> None:
     records: list[Record] = []
     for number, runtime_s in enumerate((10.0, 12.0, 9.0, 13.0, 8.0, 11.0)):
@@ -126,3 +137,20 @@ def test_more_time_goes_on_with_a_validation_and_never_back_to_the_search() -> N
     longer = following(replace(own, goal=GOAL), seed=1, number=6, propose=at_random)
     assert set(longer.members) == set(CONFIGS)
     assert longer.finalists is None
+    least = replace(own, goal=replace(GOAL, seconds=least_s(own, STUDY)))
+    assert following(least, seed=1, number=6, propose=at_random) == longer
+
+
+def test_the_least_time_in_all_has_what_was_used_and_the_least_that_a_validation_takes() -> None:
+    def ended(blocks: int) -> tuple[Record, ...]:
+        records = (record for number in range(blocks) for record in block(number, []))
+        return tuple(replace(own, steps=(Step("workload", 10.0),)) for own in records)
+
+    own = replace(setup(ended(3)), offered_bytes=2**30)
+    assert least_s(own, STUDY) == 120 + 3 * 7 * 10
+    best, *others = (config for config in CONFIGS.values() if config != USUAL)
+    last = Finalists("libbpf", 3, best, tuple(others))
+    assert least_s(replace(own, finalists=last), STUDY) == 120 + 3 * 6 * 10  # the knob set back is the default
+    assert least_s(replace(own, records=ended(5), finalists=last), STUDY) == 200 + 1 * 6 * 10
+    assert least_s(replace(own, records=ended(6), finalists=last), STUDY) == 240 + 6 * 10  # for one block more
+    assert least_s(setup([]), STUDY) == tuning.least_s(STUDY, GOAL)

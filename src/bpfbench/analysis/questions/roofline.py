@@ -15,8 +15,8 @@ from itertools import product
 from bpfbench.analysis.questions.drain import Drained, Range, over
 from bpfbench.analysis.questions.ring_trials import ring_trial
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_TOOLS, Buffer, Consumers, Format
-from bpfbench.model.drain import TOOL_OF_BYTES, least_output_bytes
+from bpfbench.model import EVENT_TOOLS, Buffer, Consumers, Format, least_output_bytes
+from bpfbench.model.drain import TOOL_OF_BYTES
 from bpfbench.model.roofline import Roofline, Sink
 
 AT_THE_CEILING = 0.8

@@ -18,8 +18,7 @@ from typing import Any
 
 from bpfbench.analysis.questions.drain import over
 from bpfbench.analysis.questions.roofline import Ceiling, ceilings
-from bpfbench.model import EMULATED_REMARK
-from bpfbench.model.drain import least_output_bytes
+from bpfbench.model import EMULATED_REMARK, least_output_bytes
 from bpfbench.model.roofline import Roofline, Sink, Woken
 from bpfbench.report.document import Block, Bullets, Column, Document, Field, Paragraph, Table, section
 from bpfbench.report.documents.drain import figure, per_s, ranged, where

@@ -11,7 +11,7 @@ from bpfbench.analysis.anytime import ROUNDS_LEAST
 from bpfbench.analysis.gaps import Gap
 from bpfbench.analysis.inference import ALPHA
 from bpfbench.analysis.questions.needs import Need
-from bpfbench.analysis.questions.tuning.aim import DEFAULT
+from bpfbench.analysis.questions.tuning.aim import DEFAULT, TUNABLE
 from bpfbench.analysis.questions.tuning.search import Knobs, Place
 from bpfbench.analysis.questions.tuning.tuned import TunedSetup
 from bpfbench.analysis.questions.tuning.unkept import Unkept
@@ -226,10 +226,9 @@ def _caveats(own: TunedSetup, found: Validation) -> Iterator[str]:
         yield f"In {plural(alone, 'block')} it kept to the limits and the default did not; in {reverse} the reverse."
     if own.traded:
         better, worse = (listed([word(need) for need in told(found, is_better=it)]) for it in (True, False))
-        yield (
-            f"A trade is yours to make, so --output has none: whoever minds {better} and not {worse} gets it by "
-            "naming that alone in --minimise."
-        )
+        named = ",".join(need.key for need in told(found, is_better=True) if need.key in TUNABLE)
+        how = f", and whoever minds {better} and not {worse} gets it by --minimise {named}" if named else ""
+        yield f"A trade is yours to make: --output has none{how}."
     for name in (name for name in found.last.names if found.failed.get(name)):
         who = "the default" if name == DEFAULT else called_by_knobs(own, own.configs[name])
         yield f"Fresh trials that did not end well, and are in no number here: {found.failed[name]} of {who}."

@@ -20,7 +20,7 @@ from bpfbench.report.numbers import rounded, share
 
 WORDS = {
     "fidelity": "saved",
-    "overhead": "overhead",
+    "overhead": "runtime",
     "memory": "memory",
     "cpu": "CPU",
     "latency": "p99 latency",
@@ -40,8 +40,8 @@ def mean_field(need: Need, values: Sequence[float]) -> Field:
 
 
 def word(need: Need) -> str:
-    """Call it what it is measured by: beside a target with a rate of its own, overhead is what an I/O takes longer."""
-    return "latency" if need.metric is metrics.LATENCY else WORDS.get(need.key, need.key)
+    """Call it what it is measured by: overhead is the runtime, or beside a target with a rate what an I/O takes."""
+    return "mean latency" if need.metric is metrics.LATENCY else WORDS.get(need.key, need.key)
 
 
 def called_by_knobs(own: TunedSetup, config: TracerConfig) -> str:

@@ -15,7 +15,7 @@ from bpfbench.analysis.decision import decide
 from bpfbench.analysis.gaps import BlockId
 from bpfbench.analysis.questions.knee import COSTS, ORDERED, Knee, Turned, knee, knees, turned_up
 from bpfbench.analysis.results import of
-from bpfbench.model import Buffer, Consumers, Criteria, ProgramTime, Record, Slots, Variant, Workload
+from bpfbench.model import Buffer, Consumers, Criteria, Format, ProgramTime, Record, Slots, Variant, Workload
 
 NAMES = ("a", "b", "c", "d", "e")
 MARGIN = 1.0
@@ -122,6 +122,8 @@ class TestWaits:
             ({"wakeup": "watermark:16800", "poll_ms": 1000, "buffer": Buffer.PERF}, 1000.0),
         ):
             assert make_config(**knobs).delay_ms(10_000, cpus=2) == pytest.approx(waits + full_ms)
+        text = make_config(format=Format.TEXT)  # 131 ms, of lines that are as short as they can be
+        assert text.delay_ms(10_000, cpus=2) == pytest.approx(1000 * 2**16 / 50 / 10_000)
         each = make_config(rings="cpu", consumers=Consumers.RING)
         assert each.delay_ms(10_000, cpus=2) == pytest.approx(2 * full_ms)  # each has a buffer of its own
 

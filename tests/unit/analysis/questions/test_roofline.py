@@ -12,8 +12,17 @@ from builders import make_config, make_fio, make_record, make_summary, make_tria
 from bpfbench.analysis import results
 from bpfbench.analysis.questions.drain import Drained, Range
 from bpfbench.analysis.questions.roofline import Ceiling, ceilings, savings, share
-from bpfbench.model import EVENT_BYTES, Buffer, Consumers, Format, Record, Tool, Variant, ring_record_bytes
-from bpfbench.model.drain import least_output_bytes
+from bpfbench.model import (
+    EVENT_BYTES,
+    Buffer,
+    Consumers,
+    Format,
+    Record,
+    Tool,
+    Variant,
+    least_output_bytes,
+    ring_record_bytes,
+)
 from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
 
 MEASURED = Roofline(

@@ -243,7 +243,7 @@ def test_the_search_shows_who_is_on_the_front_and_how_far_from_the_default_one_m
     own = replace(tuned(cheaper), finalists=None, offered_bytes=2**30)
     (table,) = (block for block in document([own]) if isinstance(block, Table))
     titles = [column.title for column in table.columns]
-    assert titles == ["configuration", "blocks", "front", "saved", "overhead", "overhead to default"]
+    assert titles == ["configuration", "blocks", "front", "saved", "runtime", "runtime to default"]
     front = {row[0].text: row[2].text for row in table.rows}
     assert front == {"ring 256 KiB": "-", "ring 1 MiB": "yes", "ring 2 MiB": "-"}
     change = next(row[5] for row in table.rows if row[0].text == "ring 1 MiB")
@@ -263,14 +263,14 @@ def test_a_trade_is_told_and_not_written() -> None:
     assert own.validation.gain is Gain.TRADE
     assert own.chosen == USUAL
     assert headline(own) == (
-        "libbpf: a trade: ring 1 MiB is better than the default in overhead, and worse in memory; it kept to 99 % "
+        "libbpf: a trade: ring 1 MiB is better than the default in runtime, and worse in memory; it kept to 99 % "
         "saved in all 12 fresh trials, as did the default."
     )
     (found,) = data([own])
     assert found["chosen"] == {"ringbuf_bytes": USUAL.ringbuf_bytes}
     assert found["trade"] == {"ringbuf_bytes": 2**20}
     pages = document([own, own])
-    assert "A trade is yours to make" in bullets(pages)
+    assert "whoever minds runtime and not memory gets it by --minimise overhead." in bullets(pages)
     assert any(field.text == "a trade: ring 1 MiB" for field in fields(pages))
 
 

@@ -18,11 +18,10 @@ from itertools import chain, combinations, islice
 import numpy as np
 
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Tried
+from bpfbench.model.tuning import NEAREST, PLACES
 
-PLACES = 4
-"""Configurations in a block, beside the default."""
 NEW = 2
-"""Of these, those that were never tried, as long as there are some."""
+"""Of the places of a block, those for who was never tried, as long as there are some."""
 FINAL_LEAST = 3
 """Who was tried less often is not chosen where others were not."""
 LITTLE_MORE = 1.5
@@ -30,8 +29,6 @@ ERRORS = 1.5
 """Standard errors up to which a difference is taken for noise: nothing is claimed by it, so that it is no test."""
 Knobs = tuple[str, ...]
 """One that is set back, and those that have to be set back with it."""
-NEAREST = 2
-"""Others that are validated beside the best: of the front, as long as it has some."""
 
 
 class Place(StrEnum):

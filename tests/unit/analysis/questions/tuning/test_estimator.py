@@ -12,7 +12,8 @@ from searches import RINGS, SPACE, searched, useful
 from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Tried
 from bpfbench.analysis.questions.tuning.estimator import most_promising
-from bpfbench.analysis.questions.tuning.search import PLACES, Dial, Space, next_block
+from bpfbench.analysis.questions.tuning.search import Dial, Space, next_block
+from bpfbench.model.tuning import PLACES
 
 LETTERS, COUNTS = 4, 5
 MIXED = Space(

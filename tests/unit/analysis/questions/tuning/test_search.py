@@ -11,8 +11,8 @@ from searches import AIM, RINGS, SPACE, Machine, searched, useful
 from bpfbench.analysis.inference import Interval
 from bpfbench.analysis.questions.tuning.aim import DEFAULT, Tried, weigh
 from bpfbench.analysis.questions.tuning.search import (
-    PLACES,
     Dial,
+    LastRound,
     Place,
     Space,
     at_random,
@@ -22,6 +22,7 @@ from bpfbench.analysis.questions.tuning.search import (
     places,
     repeated,
 )
+from bpfbench.model.tuning import PLACES, SEARCH_TRIALS, VANILLA_TRIALS, validation_trials
 
 
 def test_the_first_block_is_of_new_ones_alone() -> None:
@@ -71,6 +72,16 @@ def test_what_saves_enough_is_found_and_most_often_the_smallest_ring_that_does()
     assert len(rings) == len(found)
     assert min(rings) == 3  # the first that saves all
     assert rings.count(3) >= 4
+
+
+def test_no_block_has_more_trials_than_are_reckoned_with() -> None:
+    first = next_block(SPACE, {}, frozenset(), 1, at_random)
+    assert VANILLA_TRIALS + len((DEFAULT, *first)) == SEARCH_TRIALS
+    dials = tuple(Dial(str(at), 2, ordered=True) for at in range(3))
+    points = itertools.product(range(2), repeat=3)
+    space = Space(dials, {"".join(map(str, point)) if any(point) else DEFAULT: point for point in points})
+    most = LastRound("111", ("001", "010"), space.set_back("111"))
+    assert VANILLA_TRIALS + len(most.names) == validation_trials(3) == 9
 
 
 def test_each_knob_that_differs_is_set_back_by_itself() -> None:
