@@ -70,7 +70,8 @@ def require_file(path: Path | None, option: str = "--output", *, anew: bool = Fa
     hint, root = f"choose another {option}", os.geteuid() == 0
     something = path.exists() if anew else path.is_dir()
     if not path.absolute().parent.is_dir() or (something and not path.is_file()):
-        raise UsageError(f"{str(path)!r} is not a file in an existing directory", hint)
+        where = f"option {option}: " if option.startswith("--") else ""
+        raise UsageError(f"{where}{str(path)!r} is not a file in an existing directory", hint)
     if root or (path.parent / "run.json").exists():
         require_unlinked(path, path.absolute().parent, hint)
     if root and path.exists() and (owner := path.lstat().st_uid) not in trusted().users:
