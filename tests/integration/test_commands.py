@@ -95,8 +95,8 @@ SLOW = {
 }
 """Those that a trial waits for, and what it leaves in the end."""
 
-TWICE = """["sh", "-c", "trap 'trap - INT' INT; while :; do sleep 0.1; done"]"""
-"""Heeds the second signal, as a tool that was printing when the first one came."""
+TWICE = """["python3", "-c", "from signal import *; signal(2, lambda *_: signal(2, SIG_DFL)); pause(); pause()"]"""
+"""Heeds the second signal, as a tool that was printing when the first one came. It rests, and so counts as ready."""
 
 
 def account(records: tuple[Record, ...], setup: str) -> CommandAccount:
