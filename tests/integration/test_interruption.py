@@ -68,8 +68,8 @@ def started(place: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 def our_processes() -> list[str]:
     """Return the command lines of what a trial starts, of all processes of the machine."""
-    lines = {pid: " ".join(words) for pid, words in processes.command_lines().items() if pid != os.getpid()}
-    return [line for line in lines.values() if OURS.search(line) and "pytest" not in line]
+    lines = [" ".join(words) for pid, words in processes.command_lines().items() if pid != os.getpid()]
+    return [line for line in lines if OURS.search(line) and "pytest" not in line]
 
 
 def remains(before: leftovers.Inventory) -> list[str]:

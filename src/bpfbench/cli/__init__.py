@@ -96,8 +96,9 @@ HELP = """\
 docs/PAGE.md says.
 
 Exit status: 0 done, 1 it could not be done, or a trial or check failed, 2
-usage, 130 interrupted, 143 terminated. Of `compare --fail-on` and `recommend --check`: 0 passed, 1 failed,
-2 no verdict because of an error, 3 undecided (with --strict)."""
+usage, 130 interrupted, 143 terminated. Of `compare --fail-on` and `recommend
+--check`: 0 passed, 1 failed, 2 no verdict because of an error, 3 undecided
+(with --strict)."""
 
 CHECKS = ("run", "check", "doctor")
 """Verbs whose exit status says whether all is well."""

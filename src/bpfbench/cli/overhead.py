@@ -110,9 +110,7 @@ def overhead(
         raise UsageError(f"option --margin: {margin:g} is out of range; valid is more than 0, and less than 100")
     if rounds is not None and rounds < 1:
         raise UsageError(f"option --rounds: {rounds} is out of range; valid is 1 or more")
-    if export is not None and (export.suffix not in EXPORTS or not export.absolute().parent.is_dir()):
-        raise UsageError(f"option --export: {str(export)!r} is no .json or .md file in an existing directory")
-    place.require_file(export, "--export")
+    place.require_file(export, "--export", kinds=EXPORTS)
     asked = commands.server(server, serve)
     chosen = commands.tracers(tracers, ready, stop_signal, served=asked is not None, received=received, lost=lost)
     if together:

@@ -51,7 +51,9 @@ def require_unlinked(path: Path, within: Path, hint: str = "choose another --out
         raise StoreError(reason, hint)
 
 
-def require_file(path: Path | None, option: str = "--output", *, anew: bool = False) -> None:
+def require_file(
+    path: Path | None, option: str = "--output", *, kinds: tuple[str, ...] = (), anew: bool = False
+) -> None:
     """Refuse a file that could not be written, or that root had better not write, before anything is worked out.
 
     An ordinary user is not held back by links, but for those in a run directory, which may be anybody's.
@@ -59,19 +61,22 @@ def require_file(path: Path | None, option: str = "--output", *, anew: bool = Fa
     Args:
         path: of the file; None: there is to be none.
         option: by which it was named.
+        kinds: how its name may end, where that matters.
         anew: whether it takes the place of what is there, be that a device, and is not written into it.
 
     Raises:
         StoreError: others could have a link followed.
         UsageError: it is no file, or in no directory.
     """
-    if path is None or (_descriptor(path) is not None and not anew):
+    right = path is None or not kinds or path.suffix in kinds
+    if path is None or (right and _descriptor(path) is not None and not anew):
         return
     hint, root = f"choose another {option}", os.geteuid() == 0
     something = path.exists() if anew else path.is_dir()
-    if not path.absolute().parent.is_dir() or (something and not path.is_file()):
+    if not right or not path.absolute().parent.is_dir() or (something and not path.is_file()):
         where = f"option {option}: " if option.startswith("--") else ""
-        raise UsageError(f"{where}{str(path)!r} is not a file in an existing directory", hint)
+        what = f"no {' or '.join(kinds)} file" if kinds else "not a file"
+        raise UsageError(f"{where}{str(path)!r} is {what} in an existing directory", hint)
     if root or (path.parent / "run.json").exists():
         require_unlinked(path, path.absolute().parent, hint)
     if root and path.exists() and (owner := path.lstat().st_uid) not in trusted().users:

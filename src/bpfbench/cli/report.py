@@ -125,11 +125,9 @@ def _refuse(folder: Path) -> None:
     try:
         tempfile.TemporaryDirectory(prefix=".bpfbench-", dir=above).cleanup()
     except OSError as error:
+        by_root = "use sudo, or " if isinstance(error, PermissionError) else ""
         reason = f"{folder}: cannot be written: {above}: {error.strerror}"
-        hint = (
-            "use sudo, or choose another --output" if isinstance(error, PermissionError) else "choose another --output"
-        )
-        raise StoreError(reason, hint) from error
+        raise StoreError(reason, f"{by_root}choose another --output") from error
 
 
 def _is_report(folder: Path) -> bool:

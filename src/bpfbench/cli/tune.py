@@ -95,9 +95,7 @@ def tune(
     """
     extras.require("tune", KIND)
     set_up_logging(stderr, verbose=verbose)
-    if output is not None and (output.suffix != ".toml" or not output.absolute().parent.is_dir()):
-        raise UsageError(f"option --output: {str(output)!r} is no .toml file in an existing directory")
-    place.require_file(output)
+    place.require_file(output, kinds=(".toml",))
     given = means(source_options, wait=wait)
     overrides = options.overrides()
     again = (*(() if output is None else ("--output", str(output))), *(("--wait",) if wait else ()))
