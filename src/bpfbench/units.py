@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def exactly(seconds: float) -> str:
+    """Write a time that is compared with another: what is rounded could look the same."""
+    return f"{seconds / 60:g} min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} s"
+
+
 def plural(number: int, what: str) -> str:
     """Write how many there are of something whose plural ends in s."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -27,7 +27,7 @@ def test_one_that_was_killed_in_its_search_goes_on_to_a_conclusion(
     trixie: Image, bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     assert trixie.setups
-    words = ("tune", *TUNED, *WORKLOAD, "--for", "100s", "--data-dir", str(tmp_path), "--run-dir", "tuning")
+    words = ("tune", *TUNED, *WORKLOAD, "--for", "150s", "--data-dir", str(tmp_path), "--run-dir", "tuning")
     argv, trials = [sys.executable, "-m", "bpfbench", *words], tmp_path / "tuning" / "trials"
     with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tuning:
         until_s = time.monotonic() + START_S
@@ -42,7 +42,7 @@ def test_one_that_was_killed_in_its_search_goes_on_to_a_conclusion(
     assert known is not None
     assert known.finalists == (), "it was in its search"
 
-    resumed = bpfbench("tune", "--resume", "tuning", "--for", "45s", "--json")
+    resumed = bpfbench("tune", "--resume", "tuning", "--for", "150s", "--json")
     assert resumed.returncode == 0, resumed.stderr
     (own,) = json.loads(resumed.stdout)["data"]
     after = run.records()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from bpfbench.units import size
+from bpfbench.units import exactly, size
 
 
 class TestUnits:
@@ -23,3 +23,10 @@ class TestUnits:
     )
     def test_sizes(self, count: int, text: str) -> None:
         assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(10.0, "10 s"), (90.0, "90 s"), (100.0, "100 s"), (120.0, "2 min"), (150.5, "150.5 s")]
+)
+def test_a_time_that_is_compared_is_not_rounded(seconds: float, text: str) -> None:
+    assert exactly(seconds) == text

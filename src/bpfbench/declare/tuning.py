@@ -31,7 +31,7 @@ from bpfbench.model import (
     ring_record_bytes,
 )
 from bpfbench.model.tuning import HELD_MOST, SEARCH_TRIALS, Tuning, TuningGoal, validation_trials
-from bpfbench.units import duration, plural, size
+from bpfbench.units import exactly, plural, size
 
 SEARCH_LEAST = 3
 """Blocks without which there is no search."""
@@ -374,7 +374,7 @@ def require_time(study: Study, goal: TuningGoal, setups: int = 1) -> None:
     if goal.seconds < needed_s:
         minutes = math.ceil(needed_s / 60)
         raise UsageError(
-            f"option --for: {duration(goal.seconds)} is too short: a search and its validation take "
+            f"option --for: {exactly(goal.seconds)} is too short: a search and its validation take "
             f"{plural(SEARCH_LEAST + VALIDATION_LEAST, 'block')}, for a setup {minutes} min at most, by estimate",
             f"choose {minutes}min or more, or a smaller --scale"
             + (f"; it is for each of {setups} setups, one after the other" if setups > 1 else ""),

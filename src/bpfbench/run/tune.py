@@ -26,7 +26,7 @@ from bpfbench.model.tuning import SEARCH_TRIALS, VANILLA_TRIALS, Finalists, Tuni
 from bpfbench.run import memory
 from bpfbench.run.progress import ProgressReporter
 from bpfbench.store import Run
-from bpfbench.units import duration, plural
+from bpfbench.units import exactly, plural
 
 VALIDATION_MOST = 100
 """Blocks of a validation, however long it may take."""
@@ -56,7 +56,7 @@ def _require_time(run: Run, seconds: float) -> None:
     if setup is not None and seconds < needed[setup]:
         minutes = math.ceil(needed[setup] / 60)
         raise UsageError(
-            f"option --for: {duration(seconds)} in all is too short: what {setup} has used, and a validation at least, "
+            f"option --for: {exactly(seconds)} in all is too short: what {setup} has used, and a validation at least, "
             f"take {minutes} min",
             f"choose {minutes}min or more",
         )
