@@ -70,9 +70,9 @@ def drain_(
     A tracer is stopped, and its ring filled with reads of a cached file. Then it
     is let go on, and timed until the ring is empty. Events that come faster than
     that are lost: fidelity = min(1, drain rate / event rate). The kernel's BPF
-    run-time counters give the kernel side's time per event. The roofline comes
-    first, so each setup's rate is also given as a share of what this machine
-    allows. docs/limits.md has the method.
+    run-time counters give the kernel side's time per event. Each rate is also
+    given as a share of what this machine allows, measured right before and right
+    after. docs/limits.md has the method.
 
     Exit status: 0, all was measured; 1, something could not be.
     """
@@ -87,10 +87,8 @@ def drain_(
             planned = drain.planned(stage.study, stage.testbed)
             about = drain.circumstances(stage.testbed)
             about |= {"executables": campaign.digests(stage.study), "wanted": drain.wanted(stage.study)}
-            times = min(stage.study.repetitions, drain.ROOFLINE_REPETITIONS)
-            about_s = sum(map(drain.seconds_of, planned)) + times * drain.ROOFLINE_S
+            about_s = sum(map(drain.seconds_of, planned))
             stderr.print(f"{len(planned)} measurements, about {duration(about_s)}", highlight=False)
-            about["roofline"] = drain.roofline(stage.testbed, times, stage.study.seed)
             with ProgressReporter(stderr) as reporter:
                 for item in drain.measure(planned, stage.testbed, reporter):
                     measured.append(item)
@@ -130,11 +128,10 @@ def roofline_(
 ) -> int:
     """Measure what this machine allows at all, whatever the setup.
 
-    How fast can bytes be written where output goes, events copied, and a ring
-    filled and emptied by a consumer that throws everything away? What do a
-    wake-up and an empty hook take? For each event size and format, their times
-    added up give the ceiling of a consumer of one thread. docs/limits.md has
-    the method.
+    The ceiling is the rate of the least that a tracer of one thread can do, which
+    copies each event once and writes it. Besides: how fast can bytes be written
+    where output goes, events copied, and a ring emptied while it is filled? What
+    do a wake-up and an empty hook take? docs/limits.md has the method.
 
     Exit status: 0, it was measured; 1, it could not be.
     """

@@ -103,6 +103,7 @@ def benched(path: Path) -> tuple[capacity.Observation, ...]:
 def _sound(found: Roofline) -> Roofline:
     """Refuse rates that cannot be; times, which are differences, may be less than nothing."""
     rates = [own.bytes_per_s for own in found.sinks]
+    rates += [own.events_per_s for own in found.least]
     rates += [own.events_per_s for own in found.copies] + [own.events_per_s for own in found.rings]
     if not all(0 < rate < soundness.MOST for rate in rates):
         raise ValueError("a rate in it is impossible")
@@ -134,6 +135,8 @@ def roofed(run: store.Run, path: Path | None) -> Roofline | str:
         raise UsageError(f"option --roofline: {path} is no JSON of `bpfbench bench roofline`") from error
     if there != here:
         return f"the roofline is of another machine ({', '.join(there)}, where the run is of {', '.join(here)})"
+    if not found.least:
+        return f"{place.name} has no ceiling: measure it by this version of `bpfbench bench roofline`"
     return found
 
 

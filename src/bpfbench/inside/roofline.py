@@ -10,16 +10,22 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 from bpfbench.errors import StepError
-from bpfbench.model import Attach
-from bpfbench.model.drain import PAYLOAD_BYTES, TOOL_OF_BYTES
+from bpfbench.inside.drain import least
+from bpfbench.inside.drain.at_work import cpus_apart
+from bpfbench.model import Attach, Format, TracerConfig
+from bpfbench.model.drain import PAYLOAD_BYTES, TOOL_OF_BYTES, DrainSpec
 from bpfbench.model.roofline import (
     CopySpeed,
     HookCost,
+    LeastSpeed,
     Reading,
     RingSpeed,
     Roofline,
@@ -29,8 +35,6 @@ from bpfbench.model.roofline import (
     WakeUp,
     Woken,
 )
-
-PROGRAM = "/bpfbench/tracers/roofline/roofline"
 
 CHUNK_BYTES = 2**16
 """Of one write: a tracer's output buffer, by the contract."""
@@ -47,41 +51,67 @@ TIMEOUT_S = 60.0
 HOOKS = tuple(hook for hook in Attach if hook is not Attach.AUTO)
 
 Values = Mapping[str, float]
+R = TypeVar("R", bound=Reading)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What is measured at once: the words that the program is called with, and what its numbers come to."""
+    """What is measured at once."""
 
-    name: str
-    words: tuple[object, ...]
-    reading: Callable[[Values], Reading]
-    file: Path | None = None
-    """What it writes, which is deleted after it."""
+    kind: str
+    of: str
+    take: Callable[[], Reading]
+    """Raises StepError where it cannot be taken."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.kind}: {self.of}" if self.of else self.kind
 
 
 def measurements(spec: RooflineSpec, cpus: int, tmpfs: Path | None) -> Iterator[Measurement]:
     """Yield what is measured in one repetition."""
-    places = {Sink.CACHED: Path(spec.output_dir), Sink.DIRECT: Path(spec.output_dir), Sink.TMPFS: tmpfs}
-    words: tuple[object, ...]
-    for sink in Sink:
-        folder = places.get(sink)
-        file = folder / "roofline" if folder else None
-        if file or sink is Sink.NULL:
-            way = "direct" if sink is Sink.DIRECT else "cached"
-            words = ("sink", file or sink, SINK_BYTES.get(sink, SINK_BYTES_USUAL), CHUNK_BYTES, way)
-            yield Measurement(f"sink: {sink}", words, _sink(sink), file)
+    own = Path(spec.output_dir)
+    for sink, folder in {Sink.CACHED: own, Sink.DIRECT: own, Sink.TMPFS: tmpfs, Sink.NULL: own}.items():
+        if folder:
+            yield Measurement("sink", str(sink), partial(_written, sink, folder))
+            for size, form in product(TOOL_OF_BYTES, Format):
+                tracer = _least(size, form, spec.output_dir)
+                yield Measurement("least", f"{size} B, {form}, {sink}", partial(_drained, tracer, sink, folder))
     for size, tool in TOOL_OF_BYTES.items():
-        yield Measurement(f"copy: {size} B", ("copy", size, RING_BYTES), _copy(size))
-        payload = PAYLOAD_BYTES if size > PAYLOAD_BYTES else 0
+        yield Measurement("copy", f"{size} B", partial(_read, ("copy", size, RING_BYTES), _copy(size)))
         for producers in dict.fromkeys((0, 1, cpus)):
             for woken in Woken if producers else (Woken.NEVER,):
-                words = ("ring", size, payload, RING_BYTES, producers, woken, RING_MS)
-                name = f"ring: {tool}'s events, producers: {producers}, woken: {woken}"
-                yield Measurement(name, words, _ring(size, producers, woken))
-    yield Measurement("wake-up", ("wake", WAKE_UPS), _wake_up)
+                words = ("ring", size, _payload_bytes(size) or 0, RING_BYTES, producers, woken, RING_MS)
+                of = f"{tool}'s events, producers: {producers}, woken: {woken}"
+                yield Measurement("ring", of, partial(_read, words, _ring(size, producers, woken)))
+    yield Measurement("wake-up", "", partial(_read, ("wake", WAKE_UPS), _wake_up))
     for hook in HOOKS:
-        yield Measurement(f"hook: {hook}", ("hook", hook, HOOKED_READS), _hook(hook))
+        yield Measurement("hook", hook, partial(_read, ("hook", hook, HOOKED_READS), _hook(hook)))
+
+
+def _payload_bytes(size: int) -> int | None:
+    return PAYLOAD_BYTES if size > PAYLOAD_BYTES else None
+
+
+def _least(size: int, form: Format, output_dir: str) -> DrainSpec:
+    """Describe the least tracer of such events."""
+    config = TracerConfig(Attach.TRACEPOINT, form, RING_BYTES, payload_bytes=_payload_bytes(size))
+    return DrainSpec("least", TOOL_OF_BYTES[size], config, (), output_dir, TIMEOUT_S, TIMEOUT_S, kernel_events=0)
+
+
+def _drained(spec: DrainSpec, sink: Sink, folder: Path) -> LeastSpeed:
+    return least.measure(spec, cpus_apart(os.sched_getaffinity(0)), sink, folder)
+
+
+def _written(sink: Sink, folder: Path) -> SinkSpeed:
+    file = folder / "roofline"
+    way = "direct" if sink is Sink.DIRECT else "cached"
+    path = sink if sink is Sink.NULL else file
+    try:
+        return _read(("sink", path, SINK_BYTES.get(sink, SINK_BYTES_USUAL), CHUNK_BYTES, way), _sink(sink))
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def run(spec: RooflineSpec) -> Roofline:
@@ -91,8 +121,10 @@ def run(spec: RooflineSpec) -> Roofline:
     planned = list(measurements(spec, cpus, tmpfs))
     absent = {} if tmpfs else {f"sink: {Sink.TMPFS}": "no tmpfs is mounted where it could be written"}
     if cpus == 1:
-        planned = [own for own in planned if own.words[0] in ("sink", "copy", "hook")]
-        absent |= dict.fromkeys(("ring", "wake-up"), "it takes 2 CPUs, one for the producer and one for the consumer")
+        planned = [own for own in planned if own.kind in ("sink", "copy", "hook")]
+        absent |= dict.fromkeys(
+            ("least", "ring", "wake-up"), "it takes 2 CPUs, one for the producer and one for the consumer"
+        )
     order = random.Random(spec.seed)  # noqa: S311 - the same for a seed everywhere
     readings: dict[str, list[Reading]] = {own.name: [] for own in planned}
     for _ in range(spec.repetitions):
@@ -100,11 +132,12 @@ def run(spec: RooflineSpec) -> Roofline:
         for own in planned:
             if own.name not in absent:
                 try:
-                    readings[own.name].append(own.reading(_values(own)))
+                    readings[own.name].append(own.take())
                 except StepError as error:
                     absent[own.name] = error.message
     found = [reading for name, own in readings.items() if name not in absent for reading in own]
     return Roofline(
+        least=tuple(own for own in found if isinstance(own, LeastSpeed)),
         sinks=tuple(own for own in found if isinstance(own, SinkSpeed)),
         copies=tuple(own for own in found if isinstance(own, CopySpeed)),
         rings=tuple(own for own in found if isinstance(own, RingSpeed)),
@@ -114,25 +147,24 @@ def run(spec: RooflineSpec) -> Roofline:
     )
 
 
-def _values(own: Measurement) -> Values:
-    argv = (PROGRAM, *map(str, own.words))
+def _read(words: Sequence[object], reading: Callable[[Values], R]) -> R:
+    """Call the program with these words, and return what its numbers come to."""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+        done = subprocess.run(
+            (least.PROGRAM, *map(str, words)), capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StepError(str(error)) from None
-    finally:
-        if own.file:
-            own.file.unlink(missing_ok=True)
     if done.returncode != 0:
         raise StepError(done.stderr.strip() or f"it ended with status {done.returncode}")
-    return {name: float(value) for name, value in json.loads(done.stdout).items()}
+    return reading({name: float(value) for name, value in json.loads(done.stdout).items()})
 
 
 def _per_s(count: float, values: Values) -> float:
     return 1e9 * count / values["ns"]
 
 
-def _sink(sink: Sink) -> Callable[[Values], Reading]:
+def _sink(sink: Sink) -> Callable[[Values], SinkSpeed]:
     return lambda values: SinkSpeed(sink, _per_s(values["bytes"], values))
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from bpfbench.model.choices import EVENT_BYTES, Tool
 from bpfbench.model.factors import TracerConfig
+from bpfbench.model.roofline import Roofline
 
-METHOD = 1
-"""Version of the method; rates by different versions do not compare. History: 1 (first)."""
+METHOD = 2
+"""Version of the method; rates by different versions do not compare. History: 1 (first); 2 (each begins with the same
+free memory)."""
 
 PAYLOAD_BYTES = 4096
 
@@ -35,6 +37,8 @@ class DrainSpec:
     """The deadline for a full ring to be emptied."""
     kernel_events: int
     """How many events to take the kernel side's run time of, in each state of the ring; 0: none."""
+    timed: bool = True
+    """False of an emulated CPU, of which no rate counts: then nothing is done for the sake of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class DrainResult:
     events_total: int
     """Every event of this run, also those that nothing was measured by."""
     kernel: KernelTime | None
+    allowed: Roofline
+    """What the least that a tracer can do came to, right before and right after."""
     problems: tuple[str, ...]
     """What does not hold, of what must hold; empty: the result counts."""
     versions: dict[str, str]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bpfbench.model.choices import Format
+
 
 class Sink(StrEnum):
     """Where bytes are written."""
@@ -41,6 +43,17 @@ class CopySpeed:
     """How fast records are copied out of memory of a ring's size into an output buffer, by one CPU."""
 
     event_bytes: int
+    events_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSpeed:
+    """How fast the least that a tracer can do empties its ring: it copies each event once, and writes it."""
+
+    event_bytes: int
+    format: Format | None
+    """It writes as many bytes as such an event takes at least in that format, and formats nothing."""
+    sink: Sink
     events_per_s: float
 
 
@@ -87,7 +100,7 @@ class RooflineSpec:
     output_dir: str
 
 
-Reading = SinkSpeed | CopySpeed | RingSpeed | WakeUp | HookCost
+Reading = SinkSpeed | CopySpeed | LeastSpeed | RingSpeed | WakeUp | HookCost
 """One measurement, once."""
 
 
@@ -95,9 +108,23 @@ Reading = SinkSpeed | CopySpeed | RingSpeed | WakeUp | HookCost
 class Roofline:
     """All readings, repetition after repetition; and what could not be measured, with the reason."""
 
+    least: tuple[LeastSpeed, ...] = ()
     sinks: tuple[SinkSpeed, ...] = ()
     copies: tuple[CopySpeed, ...] = ()
     rings: tuple[RingSpeed, ...] = ()
     wake_ups: tuple[WakeUp, ...] = ()
     hooks: tuple[HookCost, ...] = ()
     absent: dict[str, str] = field(default_factory=dict)
+
+
+def together(*parts: Roofline) -> Roofline:
+    """Put the readings of several into one."""
+    return Roofline(
+        least=tuple(own for part in parts for own in part.least),
+        sinks=tuple(own for part in parts for own in part.sinks),
+        copies=tuple(own for part in parts for own in part.copies),
+        rings=tuple(own for part in parts for own in part.rings),
+        wake_ups=tuple(own for part in parts for own in part.wake_ups),
+        hooks=tuple(own for part in parts for own in part.hooks),
+        absent={name: why for part in parts for name, why in part.absent.items()},
+    )

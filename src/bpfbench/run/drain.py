@@ -37,13 +37,11 @@ EVENT_SIZES = {tool: size for size, tool in TOOL_OF_BYTES.items()}
 DISKS = Sizes(output=2**30)
 """Room that must be there for a tracer's output. The largest seen: 0.7 GB."""
 
-ROOFLINE_S = 6.0
+ROOFLINE_S = 16.0
 """What one repetition of a roofline takes, on the same machine."""
-ROOFLINE_REPETITIONS = 3
-"""As often is it measured before the setups are, or as often as those, if that is less."""
 
-SECONDS = {"bcc": 3.0, "bpftrace": 4.5}
-SECONDS_USUAL = 1.9
+SECONDS = {"bcc": 4.5, "bpftrace": 6.0}
+SECONDS_USUAL = 3.4
 """What one configuration takes, to begin an estimate with; on the 2-CPU virtual machine this was developed on."""
 
 

@@ -59,7 +59,7 @@ FAILED = '{"event": "failed"'
 """What a line of a trace begins with that says why there is none."""
 
 ROOFLINE_S = 120.0
-"""What one repetition of a roofline may take: 5 s where nothing is emulated."""
+"""What one repetition of a roofline may take: 16 s where nothing is emulated."""
 
 R = TypeVar("R")
 
@@ -234,6 +234,7 @@ class Testbed(abc.ABC):
             output_dir=f"{INSIDE}/output",
             ready_s=spec.ready_s * self.slowness,
             drain_s=spec.drain_s * self.slowness,
+            timed=not self.emulated,
         )
         timeout_s = spec.ready_s + spec.drain_s + SLACK_S * self.slowness
         job = Job((*RUNNER, "drain"), to_json(spec, indent=None), timeout_s, output="drain")

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from bpfbench.errors import StepError
+from bpfbench.inside.drain import at_work
+from bpfbench.inside.drain.at_work import chosen, cpus_apart, enough, refresh
 from bpfbench.inside.drain.burst import Burst, Glance, Producer, measure
-from bpfbench.inside.drain.rate import Grown, chosen, cpus_apart, enough, kernel_time
+from bpfbench.inside.drain.rate import Grown, kernel_time
 from bpfbench.inside.kernel.tasks import stop, stopped
+from bpfbench.model import Attach, Format, TracerConfig
 from bpfbench.model.drain import KernelTime
 
 SLOT = 168
@@ -135,3 +138,20 @@ class TestProcesses:
                 process.send_signal(signal.SIGKILL)
         with pytest.raises((StepError, ProcessLookupError)):
             stop(process.pid)
+
+
+class TestFreeMemory:
+    """What each measurement begins with."""
+
+    CONFIG = TracerConfig(Attach.TRACEPOINT, Format.BINARY, 65536, 100)
+
+    def test_what_is_written_to_have_it_is_deleted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(at_work, "REFRESHED_BYTES", 2**20)
+        refresh(tmp_path, self.CONFIG)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_where_there_is_no_room_that_is_the_reason(self, tmp_path: Path) -> None:
+        (tmp_path / "refresh").symlink_to("/dev/full")
+        with pytest.raises(StepError, match="cannot take 256 MiB: No space left on device"):
+            refresh(tmp_path, self.CONFIG)
+        assert list(tmp_path.iterdir()) == []

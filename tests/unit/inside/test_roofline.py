@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfbench.inside import roofline
+from bpfbench.inside.drain import least
 from bpfbench.model.roofline import HookCost, RingSpeed, RooflineSpec, SinkSpeed, WakeUp
 
 PROGRAM = """#!/bin/sh
@@ -18,6 +19,7 @@ ring) echo '{"consumed": 10, "produced": 30, "lost": 20, "ns": 1000}' ;;
 wake) echo '{"silent_ns": 100, "waking_ns": 900, "latency_p50_ns": 5, "latency_p99_ns": 7}' ;;
 hook) [ "$2" = tracepoint ] || { echo "cannot attach: no such hook" >&2; exit 1; }
       echo '{"bare_ns": 100, "hooked_ns": 170}' ;;
+least) echo "cannot load: Operation not permitted" >&2; exit 1 ;;
 esac
 """
 
@@ -27,7 +29,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RooflineSpec:
     program = tmp_path / "roofline-program"
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    monkeypatch.setattr(roofline, "PROGRAM", str(program))
+    monkeypatch.setattr(least, "PROGRAM", str(program))
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     return RooflineSpec(2, 1, str(tmp_path))
 
@@ -47,10 +49,11 @@ def test_what_cannot_be_measured_is_absent_with_the_reason(spec: RooflineSpec) -
     absent = roofline.run(spec).absent
     assert absent["hook: kprobe"] == "cannot attach: no such hook"
     assert absent["hook: fentry"] == "cannot attach: no such hook"
+    assert "cannot load: Operation not permitted" in absent["least: 156 B, binary, file, page cache"]
 
 
 def test_what_failed_once_is_absent_with_all_that_was_read_before(spec: RooflineSpec) -> None:
-    program = Path(roofline.PROGRAM)
+    program = Path(least.PROGRAM)
     once = f"copy) [ ! -e {program}.copied ] || {{ echo broken >&2; exit 1; }}; : >{program}.copied;"
     program.write_text(PROGRAM.replace("copy)", once))
     found = roofline.run(spec)

@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from bpfbench import catalogue
-from bpfbench.analysis.questions.drain import Range, drained
+from bpfbench.analysis.questions.drain import drained
+from bpfbench.analysis.questions.roofline import Range
 from bpfbench.codec import from_json, to_json
 from bpfbench.declare import study
 from bpfbench.errors import MachineError, StepError
@@ -32,7 +33,7 @@ from bpfbench.model import (
     TunedValues,
 )
 from bpfbench.model.drain import Case, DrainResult, DrainSpec, KernelTime, Measured
-from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
+from bpfbench.model.roofline import LeastSpeed, Roofline, Sink
 from bpfbench.report.documents import drain as report
 from bpfbench.report.write import terminal
 from bpfbench.report.write.json import written
@@ -61,6 +62,12 @@ def wanted(repetitions: int = 3, seed: int = 1, brought: tuple[Setup, ...] = (),
     return replace(usual, factors=found, repetitions=repetitions, seed=seed, setups=brought)
 
 
+def allowed(before: float, after: float) -> Roofline:
+    """What the least tracer came to beside a drain rate."""
+    rates = ((Sink.CACHED, before), (Sink.NULL, 20e6), (Sink.CACHED, after))
+    return Roofline(least=tuple(LeastSpeed(156, Format.BINARY, sink, rate) for sink, rate in rates))
+
+
 def result(**changed: object) -> DrainResult:
     """A drain rate of 1 M events/s with the tracer on its CPU all the time."""
     usual = DrainResult(
@@ -76,6 +83,7 @@ def result(**changed: object) -> DrainResult:
         burst_events_per_s=(0.9e6, 1e6, 1.1e6),
         events_total=200_001,
         kernel=None,
+        allowed=allowed(4e6, 4e6),
         problems=(),
         versions={"libbpf": "1.5"},
         cpus={"tracer": (1,), "others": (0,)},
@@ -97,11 +105,6 @@ ABOUT = {
     "machine": {"host": "testhost", "cpus": 2, "cpu_model": "CPU", "kernel": "6.18"},
     "image": {"name": "trixie", "key": "0123456789abcdef"},
     "wanted": {"setups": list(catalogue.MAIN_SETUPS), "repetitions": 3},
-    "roofline": Roofline(
-        sinks=(SinkSpeed(Sink.CACHED, 3.12e9),) * 3,
-        copies=(CopySpeed(156, 80e6),) * 3,
-        rings=(RingSpeed(156, 0, Woken.NEVER, 80e6, 80e6),) * 3,
-    ),
 }
 
 
@@ -244,6 +247,21 @@ class TestReport:
         assert row.bytes_per_s == Range(median=156e6, min=78e6, max=312e6, n=3)
         assert row.cpu_ns_per_event == Range(1000.0, 1000.0, 1000.0, 3)
         assert row.kernel_ns_per_event is None
+
+    def test_a_share_is_of_what_the_machine_allowed_at_that_time(self) -> None:
+        slow, fast = allowed(1e6, 3e6), allowed(9e6, 7e6)
+        found = [
+            measured(repetition=1, allowed=slow),
+            measured(repetition=2, seconds=0.05, allowed=fast),
+            measured(repetition=3, allowed=Roofline(absent={"least": "it could not be loaded"})),
+        ]
+        (row,) = drained(found)
+        assert row.share is not None
+        assert row.share.percent == Range(median=50.0, min=50.0, max=50.0, n=2)
+
+    def test_where_the_machine_was_not_measured_there_is_no_share(self) -> None:
+        (row,) = drained([measured(allowed=Roofline(absent={"least": "it could not be loaded"}))])
+        assert row.share is None
 
     def test_json_has_every_repetition_and_null_for_what_is_not_known(self) -> None:
         kernel = KernelTime(waiting_ns=4000.0, busy_ns=300.0, full_ns=200.0, other_ns=80.0)

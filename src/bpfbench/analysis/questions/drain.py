@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast user space drains the ring, and what an event costs: repetitions put together, by configuration.
-
-Imports nothing that is slow to: `bench drain` itself asks this.
-"""
+"""How fast user space drains the ring, and what an event costs: repetitions put together, by configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +8,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bpfbench.analysis.questions.roofline import Range, Share, ceiling_of, ceilings, over, share
 from bpfbench.model.drain import DrainResult, KernelTime, Measured
+from bpfbench.model.roofline import together
 
 STATES = tuple(field.name.removesuffix("_ns") for field in dataclasses.fields(KernelTime))
 """What an event can meet on the kernel side."""
@@ -21,16 +20,6 @@ ON_CPU_MIN = 0.9
 
 WAKE_UP_S = 20e-6
 """What stopping and letting go on takes of CPU time, about; it hides the rest where a burst is not much longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A value over repetitions."""
-
-    median: float
-    min: float
-    max: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +38,8 @@ class Drained:
     """Most bursts were seen as a whole only."""
     on_cpu: float | None
     """The share of the draining time that the tracer was on a CPU; None where bursts are too short to tell."""
+    share: Share | None
+    """How near it comes to what the machine allowed right before and right after; None where that is not known."""
     bytes_per_s: Range | None
     """The same rate in bytes of events as the contract has them, whatever they take in ring and output."""
 
@@ -74,7 +65,7 @@ def drained(measured: Sequence[Measured]) -> tuple[Drained, ...]:
 
 
 def _drained(key: _Key, results: Sequence[DrainResult]) -> Drained:
-    _, size, *_ = key
+    _, size, form, *_ = key
     kernel = [dataclasses.asdict(result.kernel) for result in results if result.kernel is not None]
     times = {state: over([taken[f"{state}_ns"] for taken in kernel]) for state in STATES}
     rate = over([result.events_per_s for result in results])
@@ -85,13 +76,17 @@ def _drained(key: _Key, results: Sequence[DrainResult]) -> Drained:
         kernel_ns_per_event={state: found for state, found in times.items() if found} or None,
         coarse=any(result.coarse for result in results),
         on_cpu=_on_cpu(results),
+        share=_share(results, size, form),
         bytes_per_s=rate and Range(rate.median * size, rate.min * size, rate.max * size, rate.n),
     )
 
 
-def over(values: Sequence[float]) -> Range | None:
-    """Put the values of repetitions together; None without any."""
-    return Range(statistics.median(values), min(values), max(values), len(values)) if values else None
+def _share(results: Sequence[DrainResult], event_bytes: int, form: str) -> Share | None:
+    """Return the share over repetitions, each of the ceiling of its own time: so a machine that drifts drops out."""
+    near = ((own, ceiling_of(event_bytes, form, ceilings(own.allowed))) for own in results)
+    percent = over([100 * own.events_per_s / most.events_per_s.median for own, most in near if most])
+    ceiling = ceiling_of(event_bytes, form, ceilings(together(*(own.allowed for own in results))))
+    return share(percent, ceiling) if percent and ceiling else None
 
 
 def _on_cpu(results: Sequence[DrainResult]) -> float | None:

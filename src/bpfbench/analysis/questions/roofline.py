@@ -1,34 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine allows at all, by event size and format; and how near to it a setup comes.
+"""What a machine allows at all, by event size and format; and how near to it a run's tracers come.
 
-After the roofline of Williams, Waterman and Patterson (2009): what each event has to pass is measured by itself, the
-ring, one copy into the output buffer, and the place that the output goes to. Theirs overlap, so that the lowest roof
-is the ceiling; a consumer of one thread passes them one after the other, so that their times add up.
+The ceiling is measured, as the rate of the least that a tracer of one thread can do: it copies each event once and
+writes it. What it takes with its output thrown away is one wall, ring and copy; what it takes more is the other, the
+output. After the roofline of Williams, Waterman and Patterson (2009), but for one thing: a consumer of one thread
+passes its walls one after the other, so that their times add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bpfbench.analysis.questions.drain import Drained, Range, over
 from bpfbench.analysis.questions.ring_trials import ring_trial
 from bpfbench.analysis.results import Cell, Results
-from bpfbench.model import EVENT_TOOLS, Buffer, Consumers, Format, least_output_bytes
+from bpfbench.model import EVENT_TOOLS, Buffer, Consumers, Format
 from bpfbench.model.drain import TOOL_OF_BYTES
 from bpfbench.model.roofline import Roofline, Sink
 
 AT_THE_CEILING = 0.8
 """A setup that reaches this share of its ceiling is bound by the machine, not by its own work."""
 
+RING_AND_COPY = "ring and copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value over repetitions."""
+
+    median: float
+    min: float
+    max: float
+    n: int
+
+
+def over(values: Sequence[float]) -> Range | None:
+    """Put the values of repetitions together; None without any."""
+    return Range(statistics.median(values), min(values), max(values), len(values)) if values else None
+
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """Something that every event has to pass."""
+    """Something that every event has to pass, and how long that takes."""
 
     name: str
-    events_per_s: Range
+    ns: Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,71 +56,74 @@ class Ceiling:
     event_bytes: int
     format: Format
     sink: Sink
+    events_per_s: Range
     walls: tuple[Wall, ...]
-    """The lowest first."""
+    """That which takes the most time first."""
 
     @property
-    def events_per_s(self) -> Range:
-        """What one thread can do that passes them all."""
-        ranges = [wall.events_per_s for wall in self.walls]
-        median, least, most = (1 / sum(1 / getattr(own, end) for own in ranges) for end in ("median", "min", "max"))
-        return Range(median, least, most, min(own.n for own in ranges))
-
-    @property
-    def lowest(self) -> tuple[str, ...]:
+    def highest(self) -> tuple[str, ...]:
         """The wall that takes the most time, and those that cannot be told from it: their ranges meet its."""
-        return tuple(wall.name for wall in self.walls if wall.events_per_s.min <= self.walls[0].events_per_s.max)
+        return tuple(wall.name for wall in self.walls if wall.ns.max >= self.walls[0].ns.min)
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How near to its ceiling a setup comes, writing to a file in the page cache, as `bench drain` has it."""
+    """How near to its ceiling a setup comes, writing to a file in the page cache."""
 
     percent: Range
-    """The least and the greatest that both ranges allow."""
+    """Where both were measured in turns, as by `bench drain`: over repetitions, each with the ceiling of its own time.
+    Else the least and the greatest that both ranges allow."""
     wall: tuple[str, ...]
     """The walls that bind it; empty: its own work does."""
 
 
 def ceilings(roofline: Roofline) -> tuple[Ceiling, ...]:
-    """Return the ceilings, those that are whole: for which ring, copy and sink were all measured."""
+    """Return the ceilings whose walls are known, too: output thrown away was measured as well."""
     found = []
     for size, form, sink in product(TOOL_OF_BYTES, Format, Sink):
-        walls = tuple(_walls(roofline, size, form, sink))
-        if len(walls) == 3:
-            found.append(Ceiling(size, form, sink, tuple(sorted(walls, key=lambda wall: wall.events_per_s.median))))
+        rates = [
+            over([own.events_per_s for own in roofline.least if (own.event_bytes, own.format, own.sink) == of])
+            for of in ((size, form, sink), (size, form, Sink.NULL))
+        ]
+        whole, thrown_away = rates
+        if whole and thrown_away:
+            walls = sorted(_walls(sink, whole, thrown_away), key=lambda wall: -wall.ns.median)
+            found.append(Ceiling(size, form, sink, whole, tuple(walls)))
     return tuple(found)
 
 
-def _walls(roofline: Roofline, size: int, form: Format, sink: Sink) -> Iterator[Wall]:
-    ways: dict[object, list[float]] = {}
-    for ring in roofline.rings:
-        if ring.event_bytes == size:
-            ways.setdefault((ring.producers, ring.woken), []).append(ring.events_per_s)
-    if rings := [found for rates in ways.values() if (found := over(rates))]:
-        yield Wall("ring", max(rings, key=lambda found: found.median))
-    if copies := over([copy.events_per_s for copy in roofline.copies if copy.event_bytes == size]):
-        yield Wall("copy", copies)
-    written = least_output_bytes(size, form)
-    if sinks := over([own.bytes_per_s / written for own in roofline.sinks if own.sink is sink]):
-        yield Wall(sink, sinks)
+def _walls(sink: Sink, whole: Range, thrown_away: Range) -> Iterator[Wall]:
+    passing = _ns(thrown_away)
+    yield Wall(RING_AND_COPY, passing)
+    if sink is not Sink.NULL:
+        all_of_it = _ns(whole)
+        ends = ((all_of_it.median, passing.median), (all_of_it.min, passing.max), (all_of_it.max, passing.min))
+        median, least, most = (max(0.0, one - other) for one, other in ends)
+        yield Wall(sink, Range(median, least, most, min(whole.n, thrown_away.n)))
 
 
-def share(row: Drained, found: Iterable[Ceiling]) -> Share | None:
-    """Return how near to its ceiling a setup comes; None where either was not measured."""
-    return _share(row.event_bytes, row.format, row.events_per_s, found)
+def _ns(rate: Range) -> Range:
+    return Range(1e9 / rate.median, 1e9 / rate.max, 1e9 / rate.min, rate.n)
 
 
-def _share(event_bytes: int, form: str, rate: Range | None, found: Iterable[Ceiling]) -> Share | None:
+def ceiling_of(event_bytes: int, form: str, found: Iterable[Ceiling]) -> Ceiling | None:
+    """Return the ceiling of such events, written into the page cache; None where it is not known."""
     of = (event_bytes, form, Sink.CACHED)
-    ceiling = next((own for own in found if (own.event_bytes, own.format, own.sink) == of), None)
-    if ceiling is None or rate is None:
-        return None
+    return next((own for own in found if (own.event_bytes, own.format, own.sink) == of), None)
+
+
+def share(percent: Range, ceiling: Ceiling) -> Share:
+    """Say at which walls a share of a ceiling stands."""
+    return Share(percent, ceiling.highest if percent.min >= 100 * AT_THE_CEILING else ())
+
+
+def _apart(rate: Range, ceiling: Ceiling) -> Share:
+    """Return the share of a ceiling that was measured at another time."""
     most = ceiling.events_per_s
-    percent = Range(
-        100 * rate.median / most.median, 100 * rate.min / most.max, 100 * rate.max / most.min, min(rate.n, most.n)
+    median, least, greatest = (
+        100 * ratio for ratio in (rate.median / most.median, rate.min / most.max, rate.max / most.min)
     )
-    return Share(percent, ceiling.lowest if percent.min >= 100 * AT_THE_CEILING else ())
+    return share(Range(median, least, greatest, min(rate.n, most.n)), ceiling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +152,7 @@ def savings(results: Results, roofline: Roofline) -> tuple[Saving, ...]:
         drained = [(own.saved - own.tracer.slots) / own.runtime_s for own in known]
         rate = over(drained) if min(drained) > 0 else None
         alone = config.consumers is Consumers.ONE and config.buffer is Buffer.RING
-        share = _share(config.event_bytes, str(config.format), rate, limits) if alone else None
-        found.append(Saving(cell, rate, share, all(own.lost for own in known)))
+        ceiling = ceiling_of(config.event_bytes, str(config.format), limits) if alone else None
+        own_share = _apart(rate, ceiling) if rate and ceiling else None
+        found.append(Saving(cell, rate, own_share, all(own.lost for own in known)))
     return tuple(found)

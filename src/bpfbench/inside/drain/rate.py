@@ -4,34 +4,24 @@
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bpfbench.errors import StepError
 from bpfbench.inside import tracer
-from bpfbench.inside.child import Launch
-from bpfbench.inside.drain.burst import Burst, Producer, watch
+from bpfbench.inside.drain import least
+from bpfbench.inside.drain.at_work import AtWork, at_work, chosen, cpus_apart, drain_repeatedly, fill, refresh
 from bpfbench.inside.kernel import bpf
 from bpfbench.inside.kernel.bpf import RunTimes
-from bpfbench.inside.kernel.ring import Ring, wait_empty
+from bpfbench.inside.kernel.ring import wait_empty
 from bpfbench.inside.kernel.tasks import stopped
-from bpfbench.inside.tracer import TracerProcess
-from bpfbench.model import TARGET_COMM, TracerSummary
+from bpfbench.model import TracerSummary
 from bpfbench.model.drain import DrainResult, DrainSpec, KernelTime
-
-ENOUGH_S = 0.3
-ENOUGH_EVENTS = 200_000
-ENOUGH_BYTES = 128 * 2**20
-ENOUGH_BURSTS = 256
-ENOUGH_ELAPSED_S = 2.0
-"""Bursts go on until one of these is reached: time draining, events, their bytes, bursts, time altogether."""
-PATIENCE_S = 20.0
-"""How long bursts go on where not one was undisturbed. They have to: with a large ring there is time for few."""
+from bpfbench.model.roofline import Roofline, Sink, together
 
 KERNEL_ROUNDS_MAX = 200
 WAKE_UPS = 500
@@ -40,123 +30,31 @@ ASLEEP_S = 0.0002
 """After so long with an empty ring, a tracer that sleeps at all is asleep."""
 
 
-@dataclass
-class _Run:
-    """One tracer at work."""
-
-    spec: DrainSpec
-    traced: TracerProcess
-    ring: Ring
-    producer: Producer
-    slot_bytes: int = 0
-    slots: int = 0
-    bursts: list[Burst] = field(default_factory=list)
-    refused: int = 0
-    """Events that met a full ring, as they were to."""
-    kernel: KernelTime | None = None
-
-
 def run(spec: DrainSpec) -> DrainResult:
-    """Measure one tracer.
+    """Measure one tracer, and right before and right after it the least that one can do.
 
     Raises:
         StepError: a step could not be done.
     """
     cpus = cpus_apart(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cpus["others"])
-    output, summary, stderr, data = (Path(spec.output_dir) / name for name in ("out", "summary.json", "stderr", "data"))
+    output, summary = (Path(spec.output_dir) / name for name in ("out", "summary.json"))
     options = tracer.arguments(spec.tool, spec.config, output, summary)
-    with (
-        Producer(TARGET_COMM, data, cpus["others"]) as producer,
-        TracerProcess(Launch((*spec.tracer_command, *options), cpus["tracer"], stderr)) as traced,
-    ):
-        traced.wait_ready(spec.ready_s)
-        os.setpriority(os.PRIO_PROCESS, 0, -20)  # only of this process, which is to be there when something happens
-        with Ring(_ring_of(traced.pid_tracing)) as ring:
-            found = _Run(spec, traced, ring, producer)
-            _measure_slot(found)
-            _drain_repeatedly(found)
-            if spec.kernel_events:
-                found.kernel = _kernel_side(found)
-        status = traced.stop(spec.drain_s)
-    return _result(found, cpus, tracer.read_summary(summary), status, output)
+    before = _allowed(spec, cpus, Sink.CACHED, Sink.NULL)
+    if spec.timed:
+        refresh(output.parent, spec.config)
+    with at_work(spec, (*spec.tracer_command, *options), cpus) as found:
+        drain_repeatedly(found)
+        kernel = _kernel_side(found) if spec.kernel_events else None
+        status = found.traced.stop(spec.drain_s)
+    account = tracer.read_summary(summary)
+    problems = tuple(_problems(found, account, status, output))
+    allowed = together(before, _allowed(spec, cpus, Sink.CACHED))
+    return _result(found, cpus, kernel, allowed, account, problems)
 
 
-def cpus_apart(allowed: Set[int]) -> dict[str, Set[int]]:
-    """Say which CPU the tracer has for itself, and which everything else.
-
-    Raises:
-        StepError: there is only one.
-    """
-    last = {max(allowed)}
-    if not allowed - last:
-        raise StepError("the drain rate needs 2 CPUs: one for the tracer, one to watch it from")
-    return {"tracer": last, "others": allowed - last}
-
-
-def chosen(bursts: Sequence[Burst]) -> list[Burst]:
-    """Return the bursts that count: fine or coarse, whichever more are, as the two do not mix."""
-    fine, coarse = ([burst for burst in bursts if burst.counts and burst.coarse is kind] for kind in (False, True))
-    return fine if len(fine) >= len(coarse) else coarse
-
-
-def enough(bursts: Sequence[Burst], event_bytes: int, elapsed_s: float) -> bool:
-    """Tell whether there are enough bursts."""
-    counting = chosen(bursts)
-    if not counting:
-        return elapsed_s >= PATIENCE_S
-    events = sum(burst.events for burst in bursts)
-    return (
-        sum(burst.ns for burst in counting) >= ENOUGH_S * 1e9
-        or events >= ENOUGH_EVENTS
-        or events * event_bytes >= ENOUGH_BYTES
-        or len(bursts) >= ENOUGH_BURSTS
-        or elapsed_s >= ENOUGH_ELAPSED_S
-    )
-
-
-def _ring_of(pid: int) -> int:
-    rings = bpf.ring_buffers_of(pid)
-    if len(rings) != 1:
-        raise StepError(
-            f"the tracing process, {pid}, holds {len(rings)} BPF ring buffers open; it takes one to measure"
-        )
-    return next(iter(rings))
-
-
-def _measure_slot(run: _Run) -> None:
-    """See what one event takes in the ring. bpftrace's are larger than the others'."""
-    before = run.ring.produced
-    run.producer.read(1)
-    wait_empty(run.ring, run.spec.drain_s)
-    run.slot_bytes = run.ring.produced - before
-    if run.slot_bytes <= 0:
-        raise StepError("the tracer does not see the producer's reads")
-    size = run.spec.config.ringbuf_bytes or tracer.DEFAULT_RINGBUF_BYTES
-    run.slots = (size - 1) // run.slot_bytes  # the kernel never lets a ring be filled to the last byte
-    if run.slots < 2:
-        raise StepError(f"a ring of {size} bytes holds {run.slots} events of {run.slot_bytes} bytes; 2 are wanted")
-
-
-def _drain_repeatedly(run: _Run) -> None:
-    begin_s = time.monotonic()
-    # Not always the same: what is done every so many events, such as to write the output, has to fall anywhere.
-    shortfall = random.Random(0)  # noqa: S311 - the same every time
-    most_short = min(run.slots // 4, 16)
-    pid = run.traced.pid_tracing
-    with stopped(pid):
-        while not enough(run.bursts, run.spec.config.event_bytes, time.monotonic() - begin_s):
-            _fill(run, run.slots - shortfall.randint(0, most_short))
-            run.bursts.append(watch(run.ring, pid, run.slot_bytes, run.spec.drain_s, run.traced.alive))
-
-
-def _fill(run: _Run, events: int) -> None:
-    """Put so many events into the ring of a stopped tracer."""
-    before = run.ring.produced
-    run.producer.read(events)
-    made = (run.ring.produced - before) / run.slot_bytes
-    if made != events:
-        raise StepError(f"{events} reads made {made:g} events; is another process named {TARGET_COMM} at work?")
+def _allowed(spec: DrainSpec, cpus: dict[str, Set[int]], *sinks: Sink) -> Roofline:
+    """Return what the least that a tracer can do comes to, where that counts."""
+    return least.beside(spec, cpus, sinks) if spec.timed else Roofline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +65,7 @@ class Grown:
     programs: RunTimes = field(default_factory=dict)
 
 
-def _kernel_side(run: _Run) -> KernelTime:
+def _kernel_side(run: AtWork) -> KernelTime:
     """Take the run time of the tracer's programs per event in each state of the ring."""
     programs = bpf.programs_of(run.traced.pid_tracing, run.traced.pid)
     grown: defaultdict[str, Grown] = defaultdict(Grown)
@@ -186,11 +84,11 @@ def _kernel_side(run: _Run) -> KernelTime:
         take("waiting", WAKE_UPS, lambda times: _read_slowly(run, times))
         for _ in range(min(-(-wanted // events), KERNEL_ROUNDS_MAX)):
             with stopped(run.traced.pid_tracing):
-                _fill(run, 1)  # the one that would wake the tracer up
+                fill(run, 1)  # the one that would wake the tracer up
                 take("busy", events, run.producer.read)
             wait_empty(run.ring, run.spec.drain_s)
         with stopped(run.traced.pid_tracing):
-            _fill(run, run.slots)
+            fill(run, run.slots)
             take("full", wanted, run.producer.read)
             run.refused += wanted
     wait_empty(run.ring, run.spec.drain_s)
@@ -229,7 +127,7 @@ def _read_as_other(times: int) -> None:
             os.pread(file.fileno(), 1, 0)
 
 
-def _read_slowly(run: _Run, times: int) -> None:
+def _read_slowly(run: AtWork, times: int) -> None:
     """Have it read, each time when the tracer has saved the event before and gone to sleep."""
     for _ in range(times):
         run.producer.read(1)
@@ -237,7 +135,14 @@ def _read_slowly(run: _Run, times: int) -> None:
         time.sleep(ASLEEP_S)
 
 
-def _result(run: _Run, cpus: dict[str, Set[int]], summary: TracerSummary, status: int, output: Path) -> DrainResult:
+def _result(
+    run: AtWork,
+    cpus: dict[str, Set[int]],
+    kernel: KernelTime | None,
+    allowed: Roofline,
+    summary: TracerSummary,
+    problems: tuple[str, ...],
+) -> DrainResult:
     counting = chosen(run.bursts)
     rates = [burst.events_per_s for burst in counting]
     return DrainResult(
@@ -252,14 +157,15 @@ def _result(run: _Run, cpus: dict[str, Set[int]], summary: TracerSummary, status
         cpu_events=sum(burst.cpu_events for burst in run.bursts),
         burst_events_per_s=(min(rates), statistics.median(rates), max(rates)) if rates else None,
         events_total=run.producer.reads,
-        kernel=run.kernel,
-        problems=tuple(_problems(run, summary, status, output)),
+        kernel=kernel,
+        allowed=allowed,
+        problems=problems,
         versions=summary.versions,
         cpus={role: tuple(sorted(numbers)) for role, numbers in cpus.items()},
     )
 
 
-def _problems(run: _Run, summary: TracerSummary, status: int, output: Path) -> list[str]:
+def _problems(run: AtWork, summary: TracerSummary, status: int, output: Path) -> list[str]:
     """Check what must hold: nothing but what met a full ring was lost, and the output has everything else."""
     spec = run.spec
     written = tracer.count_events(output, spec.tool, spec.config)

@@ -14,7 +14,8 @@ from bpfbench.report.documents.drain import figure, per_s, ranged
 
 TITLE = "Share of what the machine allows"
 LEGEND = (
-    "The ceiling is what one thread could save that passes ring, copy and output, by `bench roofline` on this machine."
+    "The ceiling is the rate of the least that a tracer of one thread can do, which copies each event once and writes"
+    " it, by `bench roofline` on this machine."
     " Drained: events saved, less what the rings can hold, as that may be read after the target has ended; a dash where"
     " they hold all. The share is that at the median, in brackets the least and the greatest that both ranges allow;"
     " a dash for several threads, or perf buffers, which no ceiling is for. Who lost nothing stands at what the target"

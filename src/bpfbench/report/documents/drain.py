@@ -4,13 +4,12 @@
 Data:
 
     method, machine, image, ...   the circumstances (bpfbench.run.drain.circumstances)
-    roofline       what the machine allows at all, as of `bench roofline`
-    shares[]       setup, event_bytes, format, ringbuf_bytes, attach; percent of the ceiling: {median, min, max, n}, and
-                   the walls it stands at, if any
     rows[]         none of an emulated machine; setup, event_bytes, format, ringbuf_bytes, attach,
                    events_per_s, bytes_per_s, cpu_ns_per_event: {median, min, max, n} over repetitions, or null,
+                   share: percent of the ceiling, over repetitions, and the walls it stands at, if any; or null,
                    kernel_ns_per_event: waiting, busy, full, other -> the same, or null where it was not taken
-    measurements[] every repetition's own: case, started_at, result, reason (why it does not count, else null)
+    measurements[] every repetition's own: case, started_at, result (with what the machine allowed right before and
+                   right after), reason (why it does not count, else null)
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bpfbench import units
-from bpfbench.analysis.questions.drain import ON_CPU_MIN, STATES, Drained, Range, drained
-from bpfbench.analysis.questions.roofline import AT_THE_CEILING, Ceiling, Share, ceilings, share
+from bpfbench.analysis.questions.drain import ON_CPU_MIN, STATES, Drained, drained
+from bpfbench.analysis.questions.roofline import AT_THE_CEILING, Range, Share
 from bpfbench.model import EMULATED_REMARK
 from bpfbench.model.drain import Measured
 from bpfbench.report.document import (
@@ -37,27 +36,18 @@ from bpfbench.report.document import (
     section,
 )
 
-SCHEMA = 3
-"""Version of the data. History: 1 (first); 2 (in the envelope of all answers); 3 (roofline, shares)."""
-
+SCHEMA = 4
+"""Version of the data. History: 1 (first); 2 (in the envelope of all answers); 3 (roofline, shares); 4 (a row's own
+share, of what the machine allowed beside it)."""
 
 RARELY = 3
 """The importance of what is left out first where there is no room."""
-
-CONFIGURATION = ("setup", "event_bytes", "format", "ringbuf_bytes", "attach")
-"""What a row is of."""
 
 
 def data(measured: Sequence[Measured], circumstances: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was measured, and what it comes to, for programs."""
     rows = () if circumstances["machine"].get("emulated") else drained(measured)
-    found = ceilings(circumstances["roofline"])
-    shares = [
-        {**{name: getattr(row, name) for name in CONFIGURATION}, "percent": own.percent, "wall": own.wall}
-        for row in rows
-        if (own := share(row, found))
-    ]
-    return {**circumstances, "rows": rows, "shares": shares, "measurements": measured}
+    return {**circumstances, "rows": rows, "measurements": measured}
 
 
 def document(measured: Sequence[Measured], circumstances: Mapping[str, Any]) -> Document:
@@ -78,7 +68,7 @@ def _blocks(measured: Sequence[Measured], circumstances: Mapping[str, Any]) -> I
         for kind in kinds:
             yield Heading("Events of {} bytes, {}, by {}".format(*kind))
             rows = [row for row in found if (row.event_bytes, row.format, row.attach) == kind]
-            yield _table(rows, wanted["setups"], ceilings(circumstances["roofline"]))
+            yield _table(rows, wanted["setups"])
         yield Heading("How to read this")
         yield from (Paragraph(line, "fine") for line in _legend(found))
     if failed := tuple(f"{item.case.name}: {item.reason}" for item in measured if item.reason is not None):
@@ -96,7 +86,7 @@ def where(circumstances: Mapping[str, Any]) -> str:
     )
 
 
-def _table(rows: Sequence[Drained], setups: Sequence[str], limits: Sequence[Ceiling]) -> Table:
+def _table(rows: Sequence[Drained], setups: Sequence[str]) -> Table:
     rings = sorted({row.ringbuf_bytes for row in rows})
     columns = (
         Column("setup", is_text=True),
@@ -108,18 +98,18 @@ def _table(rows: Sequence[Drained], setups: Sequence[str], limits: Sequence[Ceil
     )
     own = {(row.setup, row.ringbuf_bytes): row for row in rows}
     known = [setup for setup in setups if any(row.setup == setup for row in rows)]
-    lines = (_line(setup, [own.get((setup, ring)) for ring in rings], limits) for setup in known)
+    lines = (_line(setup, [own.get((setup, ring)) for ring in rings]) for setup in known)
     return Table(columns, tuple(map(tuple, lines)))
 
 
-def _line(setup: str, by_ring: Sequence[Drained | None], limits: Sequence[Ceiling]) -> Iterator[Field]:
+def _line(setup: str, by_ring: Sequence[Drained | None]) -> Iterator[Field]:
     yield Field(setup)
     for row in by_ring:
         yield ranged(row.events_per_s if row else None, per_s, ">" if row and row.coarse else "")
     known = [row for row in by_ring if row is not None and row.events_per_s is not None]
     best = max(known, key=lambda row: row.bytes_per_s.median if row.bytes_per_s else 0.0, default=None)
     yield ranged(best.bytes_per_s if best else None, lambda rate: figure(rate / 1e6))
-    yield _share(share(best, limits) if best else None)
+    yield _share(best.share if best else None)
     # That of the largest ring: in a small one, stopping the tracer and letting it go on is a part of it.
     yield ranged(known[-1].cpu_ns_per_event if known else None, figure)
     kernel: dict[str, Range] = next((row.kernel_ns_per_event for row in known if row.kernel_ns_per_event), {})
@@ -164,9 +154,10 @@ def _legend(found: Sequence[Drained]) -> Iterator[str]:
         "1000000. Predicted fidelity = min(1, drain rate / event rate), for a tracer with a CPU of its own."
     )
     yield (
-        "ceiling: of the best rate, the share of what one thread can do on this machine with its output in the page "
-        "cache (bench roofline has it); below it the least and the greatest that both ranges allow. Where even the "
-        f"least is {100 * AT_THE_CEILING:.0f} %, the machine is the limit, at what is named; else the setup's own work."
+        "ceiling: the best rate as a share of that of the least that a tracer of one thread can do, which copies each "
+        "event once and writes it, measured in the same way right before and right after. Median of the repetitions, "
+        f"below it the least and the greatest. Where even the least is {100 * AT_THE_CEILING:.0f} %, the machine is "
+        "the limit, at what is named; else the setup's own work."
     )
     yield (
         "CPU: of the tracing process, at the largest ring. kernel: run time of the BPF programs, ns per event, where "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a machine allows at all: its disk, memory, ring, wake-ups and hooks, each by itself. docs/roofline.md has the
+/* What a machine allows at all: its disk, memory, ring, wake-ups and hooks, each by itself. docs/limits.md has the
  * method and its sources. */
 #include <errno.h>
 #include <sched.h>
@@ -19,6 +19,7 @@ static const struct measurement {
 	{"sink", 4, measure_sink},
 	{"copy", 2, measure_copy},
 	{"ring", 6, measure_ring},
+	{"least", 7, measure_least},
 	{"wake", 1, measure_wake},
 	{"hook", 2, measure_hook},
 };
@@ -96,5 +97,5 @@ int main(int argc, char **argv)
 			measurements[i].measure(argv + 2);
 			return 0;
 		}
-	fail("usage: roofline sink|copy|ring|wake|hook WORDS, as roofline.h has them");
+	fail("usage: roofline sink|copy|ring|least|wake|hook WORDS, as roofline.h has them");
 }

@@ -14,6 +14,9 @@ void measure_sink(char **words);
 void measure_copy(char **words);
 /* usage: ring RECORD_BYTES PAYLOAD_BYTES RING_BYTES PRODUCERS never|adaptive MILLISECONDS */
 void measure_ring(char **words);
+/* usage: least COMM RECORD_BYTES PAYLOAD_BYTES RING_BYTES EVENT_BYTES PATH cached|direct
+ * Prints READY instead, and goes on until SIGINT. */
+void measure_least(char **words);
 /* usage: wake TIMES */
 void measure_wake(char **words);
 /* usage: hook tracepoint|kprobe|fentry CALLS */

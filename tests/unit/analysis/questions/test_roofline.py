@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ceiling of a machine: what one thread can do that passes ring, copy and output one after the other."""
+"""The ceiling of a machine, its walls, and how near to it a run's tracers come."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from builders import make_config, make_fio, make_record, make_summary, make_trial
 
 from bpfbench.analysis import results
-from bpfbench.analysis.questions.drain import Drained, Range
-from bpfbench.analysis.questions.roofline import Ceiling, ceilings, savings, share
+from bpfbench.analysis.questions.roofline import RING_AND_COPY, Ceiling, Range, ceilings, savings, share
 from bpfbench.model import (
     EVENT_BYTES,
     Buffer,
@@ -23,61 +22,51 @@ from bpfbench.model import (
     least_output_bytes,
     ring_record_bytes,
 )
-from bpfbench.model.roofline import CopySpeed, RingSpeed, Roofline, Sink, SinkSpeed, Woken
-
-MEASURED = Roofline(
-    sinks=(SinkSpeed(Sink.CACHED, 156e6), SinkSpeed(Sink.CACHED, 2 * 156e6)),
-    copies=(CopySpeed(156, 10e6), CopySpeed(156, 12e6)),
-    rings=(
-        RingSpeed(156, 0, Woken.NEVER, 20e6, 20e6),
-        RingSpeed(156, 0, Woken.NEVER, 20e6, 20e6),
-        RingSpeed(156, 1, Woken.ADAPTIVE, 4e6, 9e6),
-    ),
-)
+from bpfbench.model.roofline import LeastSpeed, Roofline, Sink
 
 
-def of(form: Format = Format.BINARY, measured: Roofline = MEASURED) -> Ceiling:
-    return next(own for own in ceilings(measured) if own.format is form)
+def least(*rates: float, sink: Sink = Sink.CACHED, form: Format = Format.BINARY) -> tuple[LeastSpeed, ...]:
+    return tuple(LeastSpeed(156, form, sink, rate) for rate in rates)
 
 
-def drained(rate: float, event_bytes: int = 156) -> Drained:
-    return Drained(
-        "libbpf",
-        event_bytes,
-        "binary",
-        4 << 20,
-        "tracepoint",
-        events_per_s=Range(rate, rate, rate, 2),
-        cpu_ns_per_event=None,
-        kernel_ns_per_event=None,
-        coarse=False,
-        on_cpu=None,
-        bytes_per_s=None,
-    )
+MEASURED = Roofline(least=least(1e6, 1.5e6, 2e6) + least(10e6, 12.5e6, sink=Sink.NULL))
 
 
-def test_times_add_up() -> None:
+def of(measured: Roofline = MEASURED, sink: Sink = Sink.CACHED) -> Ceiling:
+    return next(own for own in ceilings(measured) if own.sink is sink)
+
+
+def test_the_ceiling_is_what_the_least_tracer_came_to() -> None:
     found = of().events_per_s
-    assert found.median == pytest.approx(1 / (1 / 20e6 + 1 / 11e6 + 1 / 1.5e6))
-    assert found.min == pytest.approx(1 / (1 / 20e6 + 1 / 10e6 + 1 / 1e6))
-    assert found.max == pytest.approx(1 / (1 / 20e6 + 1 / 12e6 + 1 / 2e6))
+    assert (found.median, found.min, found.max, found.n) == (1.5e6, 1e6, 2e6, 3)
 
 
-def test_the_ring_counts_at_its_best() -> None:
-    assert {wall.name: wall.events_per_s.median for wall in of().walls}["ring"] == 20e6
+def test_what_it_takes_less_with_its_output_thrown_away_is_the_outputs() -> None:
+    walls = {wall.name: wall.ns for wall in of().walls}
+    assert walls[RING_AND_COPY].median == pytest.approx(1e9 / 11.25e6)
+    output = walls[Sink.CACHED]
+    assert output.median == pytest.approx(1e9 / 1.5e6 - 1e9 / 11.25e6)
+    assert (output.min, output.max) == pytest.approx((500 - 100, 1000 - 80))
+    assert [wall.name for wall in of(sink=Sink.NULL).walls] == [RING_AND_COPY]
 
 
 def test_the_wall_that_takes_the_most_time_is_named() -> None:
-    assert of().lowest == (Sink.CACHED,)
+    assert of().highest == (Sink.CACHED,)
+    assert of(replace(MEASURED, least=least(9e6, 8e6) + least(10e6, 10e6, sink=Sink.NULL))).highest == (RING_AND_COPY,)
 
 
 def test_walls_that_cannot_be_told_apart_are_named_together() -> None:
-    copies = (CopySpeed(156, 1.9e6), CopySpeed(156, 3e6))
-    assert set(of(measured=replace(MEASURED, copies=copies)).lowest) == {Sink.CACHED, "copy"}
+    wide = Roofline(least=least(4e6, 6e6) + least(9e6, 13e6, sink=Sink.NULL))
+    assert set(of(wide).highest) == {Sink.CACHED, RING_AND_COPY}
 
 
-def test_without_one_of_the_walls_there_is_no_ceiling() -> None:
-    assert ceilings(replace(MEASURED, rings=())) == ()
+def test_a_wall_takes_no_less_than_no_time() -> None:
+    noisy = Roofline(least=least(9e6, 12e6) + least(10e6, 11e6, sink=Sink.NULL))
+    assert min(wall.ns.min for wall in of(noisy).walls) == 0.0
+
+
+def test_without_one_of_both_there_is_no_ceiling() -> None:
+    assert ceilings(Roofline(least=least(1e6))) == ()
     assert ceilings(Roofline(absent={"all": "the program is not there"})) == ()
 
 
@@ -87,24 +76,9 @@ def test_text_is_taken_at_its_shortest() -> None:
     assert least_output_bytes(4252, Format.BINARY) == 4252
 
 
-def test_a_share_is_as_uncertain_as_both() -> None:
-    found = share(drained(0.5e6), ceilings(MEASURED))
-    assert found is not None
-    most = of().events_per_s
-    assert found.percent.median == pytest.approx(50e6 / most.median)
-    assert (found.percent.min, found.percent.max) == pytest.approx((50e6 / most.max, 50e6 / most.min))
-    assert found.wall == (), "its own work binds it"
-
-
 def test_who_reaches_the_ceiling_is_bound_by_the_machine() -> None:
-    found = share(drained(of().events_per_s.max), ceilings(MEASURED))
-    assert found is not None
-    assert found.wall == (Sink.CACHED,)
-
-
-def test_of_what_was_not_measured_there_is_no_share() -> None:
-    assert share(drained(1e6, 4252), ceilings(MEASURED)) is None
-    assert share(replace(drained(1e6), events_per_s=None), ceilings(MEASURED)) is None
+    assert share(Range(95.0, 81.0, 101.0, 3), of()).wall == (Sink.CACHED,)
+    assert share(Range(95.0, 79.0, 101.0, 3), of()).wall == (), "its own work binds it"
 
 
 def saved(setup: str, events: int, lost: int, **factors: object) -> list[Record]:
@@ -126,7 +100,9 @@ def test_what_a_run_drained_is_set_beside_the_ceiling_and_who_lost_nothing_is_no
     assert libbpf.events_per_s.median == pytest.approx(drained)
     assert libbpf.share is not None
     assert libbpf.share.percent.median == pytest.approx(100 * drained / ceiling.median)
-    assert libbpf.share.percent.n == 2, "of as many as the fewest are of"
+    percent = libbpf.share.percent
+    assert (percent.min, percent.max) == pytest.approx((100 * drained / ceiling.max, 100 * drained / ceiling.min))
+    assert percent.n == 3
     assert (libbpf.at_its_limit, bcc.at_its_limit) == (True, False)
 
 
