@@ -24,9 +24,10 @@ pytestmark = [
 Bpfbench = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_image_comes_out_with_packages_as_it_went_in_and_makes_the_same_file_again(
-    bpfbench: Bpfbench, trixie: Image, tmp_path: Path
+def test_the_image_comes_out_with_packages_as_it_went_in(
+    request: pytest.FixtureRequest, bpfbench: Bpfbench, trixie: Image, tmp_path: Path
 ) -> None:
+    """And with `--all`, makes the same file again."""
     image.build(cli.cache_dir(), trixie.name, Sources(), lambda *_: None, targets=("sqlite",))
     first, there = tmp_path / "image.tar", tmp_path / "cache"
     bpfbench("image", "export", first).check_returncode()
@@ -37,10 +38,11 @@ def test_the_image_comes_out_with_packages_as_it_went_in_and_makes_the_same_file
     assert said.stdout == bpfbench("image", "enter", "trixie", "--", *argv).stdout != ""
     listed = bpfbench("image", "list", env=elsewhere).stdout
     assert f"trixie {trixie.key}" in listed
-    again = tmp_path / "again.tar"
-    bpfbench("image", "export", again, env=elsewhere).check_returncode()
-    assert subprocess.run(("cmp", str(first), str(again)), check=False).returncode == 0
-    again.unlink()
+    if request.config.getoption("--all"):
+        again = tmp_path / "again.tar"
+        bpfbench("image", "export", again, env=elsewhere).check_returncode()
+        assert subprocess.run(("cmp", str(first), str(again)), check=False).returncode == 0
+        again.unlink()
     shutil.rmtree(there)
     if shutil.which("skopeo"):
         copying = ("skopeo", "copy", "--quiet", f"oci-archive:{first}", f"dir:{tmp_path / 'copied'}")
