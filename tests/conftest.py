@@ -64,3 +64,10 @@ def trixie() -> Image:
     from bpfbench import cli  # which looks, when it is imported, how wide its output is
 
     return image.build(cli.cache_dir(), "trixie", Sources(), lambda *_: None)
+
+
+@pytest.fixture
+def patient(request: pytest.FixtureRequest) -> None:
+    """Skip what takes minutes, unless all is asked for."""
+    if not request.config.getoption("--all"):
+        pytest.skip("takes minutes: --all")

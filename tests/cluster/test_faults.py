@@ -50,13 +50,6 @@ def cluster(trixie: Image, tmp_path: Path) -> Iterator[Ensemble]:
         yield made
 
 
-@pytest.fixture
-def patient(request: pytest.FixtureRequest) -> None:
-    """Skip what takes minutes, unless all is asked for."""
-    if not request.config.getoption("--all"):
-        pytest.skip("takes minutes: --all")
-
-
 @pytest.mark.parametrize(
     ("parts", "fault"),
     [((WORKER,), "worker killed -9 in a trial"), ((WORKER, BLOCK), "worker and block's process killed -9")],
@@ -152,6 +145,7 @@ FILL = "while :; do dd if=/dev/zero of=cache/filler bs=4k oflag=append conv=notr
 """What a failed trial gives back is taken at once, too: its record would have room there."""
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_block_of_a_host_whose_disk_is_full_goes_to_another(trixie: Image, tmp_path: Path) -> None:
     assert trixie.setups
     with ensemble(tmp_path, ("alpha", "beta"), lambda host: DISK if host.name == "alpha" else "") as cluster:

@@ -40,6 +40,7 @@ def test_rounds_go_on_until_what_was_asked_for_is_decided(cluster: Ensemble) -> 
     assert cluster.remains() == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_blocks_that_are_left_go_to_hosts_that_are_new(cluster: Ensemble) -> None:
     first = cluster.campaign("run", study=PAIR, hosts=("alpha", "beta"))
     until(lambda: any("alpha" in trial for trial in first.started_at()), 120, "a record of alpha's")

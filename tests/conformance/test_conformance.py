@@ -191,7 +191,7 @@ def verdicts_in_guest(trixie: Image, hooks: tuple[str, ...], tmp_path_factory: p
 
 
 @pytest.mark.beside  # as an emulated CPU is not measured
-@pytest.mark.parametrize("hook", (*HOOKS, "tracepoint"))
+@pytest.mark.parametrize("hook", [*HOOKS, "tracepoint"])
 @pytest.mark.parametrize("setup", GUESTS)
 def test_a_setup_keeps_the_contract_by_every_hook(
     verdicts_in_guest: Verdicts, hooks: tuple[str, ...], setup: str, hook: str

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bpfbench.model import Status
 from bpfbench.store import Run
 from bpfbench.testbed.image import Image
@@ -23,6 +25,7 @@ START_S = 300
 """A first trial may have to wait for others who measure."""
 
 
+@pytest.mark.usefixtures("patient")
 def test_one_that_was_killed_in_its_search_goes_on_to_a_conclusion(
     trixie: Image, bpfbench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
