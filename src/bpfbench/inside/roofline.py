@@ -105,13 +105,8 @@ def _drained(spec: DrainSpec, sink: Sink, folder: Path) -> LeastSpeed:
 
 
 def _written(sink: Sink, folder: Path) -> SinkSpeed:
-    file = folder / "roofline"
-    way = "direct" if sink is Sink.DIRECT else "cached"
-    path = sink if sink is Sink.NULL else file
-    try:
+    with least.output(sink, folder) as (path, way):
         return _read(("sink", path, SINK_BYTES.get(sink, SINK_BYTES_USUAL), CHUNK_BYTES, way), _sink(sink))
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def run(spec: RooflineSpec) -> Roofline:

@@ -81,15 +81,16 @@ def ceilings(roofline: Roofline) -> tuple[Ceiling, ...]:
     """Return the ceilings whose walls are known, too: output thrown away was measured as well."""
     found = []
     for size, form, sink in product(TOOL_OF_BYTES, Format, Sink):
-        rates = [
-            over([own.events_per_s for own in roofline.least if (own.event_bytes, own.format, own.sink) == of])
-            for of in ((size, form, sink), (size, form, Sink.NULL))
-        ]
-        whole, thrown_away = rates
+        whole, thrown_away = (_least(roofline, size, form, place) for place in (sink, Sink.NULL))
         if whole and thrown_away:
             walls = sorted(_walls(sink, whole, thrown_away), key=lambda wall: -wall.ns.median)
             found.append(Ceiling(size, form, sink, whole, tuple(walls)))
     return tuple(found)
+
+
+def _least(roofline: Roofline, size: int, form: Format, sink: Sink) -> Range | None:
+    of = (size, form, sink)
+    return over([own.events_per_s for own in roofline.least if (own.event_bytes, own.format, own.sink) == of])
 
 
 def _walls(sink: Sink, whole: Range, thrown_away: Range) -> Iterator[Wall]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+import contextlib
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from bpfbench.errors import StepError
@@ -31,12 +32,19 @@ def measure(spec: DrainSpec, cpus: dict[str, Set[int]], sink: Sink, folder: Path
     Raises:
         StepError: it could not be measured.
     """
-    file = folder / "least"
+    with output(sink, folder) as (path, way):
+        rate = _rate(spec, cpus, sink, path, way)
+    return LeastSpeed(spec.config.event_bytes, spec.config.format, sink, rate)
+
+
+@contextlib.contextmanager
+def output(sink: Sink, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Say where the program is to write, and how, as it is told; on leaving, what was written is deleted."""
+    file = folder / "roofline"
     try:
-        rate = _rate(spec, cpus, sink, Path(sink) if sink is Sink.NULL else file)
+        yield Path(sink) if sink is Sink.NULL else file, "direct" if sink is Sink.DIRECT else "cached"
     finally:
         file.unlink(missing_ok=True)
-    return LeastSpeed(spec.config.event_bytes, spec.config.format, sink, rate)
 
 
 def beside(spec: DrainSpec, cpus: dict[str, Set[int]], sinks: Iterable[Sink]) -> Roofline:
@@ -50,11 +58,10 @@ def beside(spec: DrainSpec, cpus: dict[str, Set[int]], sinks: Iterable[Sink]) ->
     return Roofline(least=tuple(found), absent=absent)
 
 
-def _rate(spec: DrainSpec, cpus: dict[str, Set[int]], sink: Sink, path: Path) -> float:
+def _rate(spec: DrainSpec, cpus: dict[str, Set[int]], sink: Sink, path: Path, way: str) -> float:
     config = spec.config
     event_bytes = least_output_bytes(config.event_bytes, config.format)
     ring_bytes = config.ringbuf_bytes or DEFAULT_RINGBUF_BYTES
-    way = "direct" if sink is Sink.DIRECT else "cached"
     words = (TARGET_COMM, config.event_bytes, config.payload_bytes or 0, ring_bytes, event_bytes, path, way)
     if sink in (Sink.CACHED, Sink.TMPFS):
         refresh(path.parent, config)
